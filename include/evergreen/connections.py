@@ -1,0 +1,82 @@
+"""Connections to databases and APIs, as Airflow keeps them.
+
+Inside Airflow the operators hand over Airflow's own connections; in a shell the same
+`AIRFLOW_CONN_<ID>` variables are read here, in either of Airflow's two forms (JSON or URI).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from evergreen.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a source is and how to get in. Secrets are left out of its `repr`."""
+
+    conn_id: str
+    conn_type: str
+    host: str | None = None
+    port: int | None = None
+    login: str | None = None
+    password: str | None = field(default=None, repr=False)
+    schema: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+Connect = Callable[[str], Connection]
+"""Looks up a connection by its id; raises `SourceError` where there is none."""
+
+
+def from_environment(conn_id: str) -> Connection:
+    """The connection in the variable `AIRFLOW_CONN_<ID>`; raises `SourceError` if absent or malformed."""
+    variable = f"AIRFLOW_CONN_{conn_id.upper()}"
+    text = os.environ.get(variable)
+    if not text:
+        raise SourceError(f"connection '{conn_id}' is not defined: set {variable} or add it in Airflow")
+    try:
+        return _from_json(conn_id, text) if text.lstrip().startswith("{") else _from_uri(conn_id, text)
+    except (ValueError, TypeError, KeyError):
+        # The text holds secrets, so the message must not repeat it.
+        raise SourceError(
+            f"connection '{conn_id}': {variable} is neither Airflow's JSON nor its URI form"
+        ) from None
+
+
+def _from_json(conn_id: str, text: str) -> Connection:
+    values = json.loads(text)
+    extra = values.get("extra") or {}
+    return Connection(
+        conn_id=conn_id,
+        conn_type=values["conn_type"],
+        host=values.get("host"),
+        port=int(values["port"]) if values.get("port") else None,
+        login=values.get("login"),
+        password=values.get("password"),
+        schema=values.get("schema"),
+        extra=json.loads(extra) if isinstance(extra, str) else extra,
+    )
+
+
+def _from_uri(conn_id: str, text: str) -> Connection:
+    parts = urlsplit(text)
+    if not parts.scheme:
+        raise ValueError("no scheme")
+    query = dict(parse_qsl(parts.query))
+    extra = json.loads(query.pop("__extra__")) if "__extra__" in query else query
+    return Connection(
+        conn_id=conn_id,
+        conn_type={"postgresql": "postgres"}.get(parts.scheme, parts.scheme),
+        host=unquote(parts.hostname) if parts.hostname else None,
+        port=parts.port,
+        login=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        schema=unquote(parts.path.lstrip("/")) or None,
+        extra=extra,
+    )

@@ -1,0 +1,51 @@
+"""What can go wrong, in words a user can act on: each message is one line and ends with the remedy."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EvergreenError(Exception):
+    """A failure with a clear one-line message. Its exit code is what the `evergreen` command returns."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SpecError(EvergreenError):
+    """A pipeline's description is wrong: the message has file, key path, the problem, what is allowed."""
+
+
+class SourceError(EvergreenError):
+    """A source answered wrongly and asking again will not help (credentials, missing table or column)."""
+
+
+class UnavailableError(EvergreenError):
+    """A source or the storage cannot be reached just now: a retry may help."""
+
+
+class StorageError(EvergreenError):
+    """The storage refuses or is not what Evergreen needs (missing bucket, no conditional writes)."""
+
+
+class ConflictError(StorageError):
+    """A conditional write lost: somebody else wrote first."""
+
+
+class IntegrityError(EvergreenError):
+    """What is stored does not match its digest, and is never loaded."""
+
+
+class NotFoundError(EvergreenError):
+    """A pipeline, partition, version or table that was named does not exist."""
+
+
+class RefusedError(EvergreenError):
+    """Data refused by validation, or a model refused by its gate. Nothing that was published changed."""
+
+    exit_code = 3
+
+
+class NothingToDoError(EvergreenError):
+    """The stage has nothing to do, and the message says why (no champion yet, not enough history)."""
+
+    exit_code = 0

@@ -1,0 +1,421 @@
+"""A pipeline's description: frozen models, read from `pipeline.yaml`.
+
+A pipeline is one folder: `pipeline.yaml`, `expectations.yaml`, `features.py`, `sql/`. Everything that has a
+good default is optional. A wrong description is refused with file, key path, what is wrong and what is
+allowed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from evergreen.errors import NotFoundError, SpecError
+from evergreen.partition import Calendar, Grain
+from evergreen.units import Budget, Duration, Partitions, RetrainBudget, Share, Tolerance
+
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+Column = Annotated[str, Field(min_length=1, max_length=63)]
+ConnectionId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+
+
+class Task(StrEnum):
+    """The kind of problem a model solves."""
+
+    REGRESSION = "regression"
+    CLASSIFICATION = "classification"
+    CLUSTERING = "clustering"
+
+
+METRICS: dict[Task, tuple[str, ...]] = {
+    Task.REGRESSION: ("mae", "rmse", "r2", "mape"),
+    Task.CLASSIFICATION: ("accuracy", "precision", "recall", "f1", "log_loss"),
+    Task.CLUSTERING: ("silhouette", "calinski_harabasz"),
+}
+LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape", "log_loss"})
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PostgresSource(_Model):
+    """Rows of a PostgreSQL table whose `time_column` lies in the partition, or the rows of a SQL file.
+
+    The SQL file (below the pipeline's folder) gets the partition's bounds as `$1` (first instant) and `$2`
+    (first instant after).
+    """
+
+    conn_id: ConnectionId
+    table: str | None = None
+    sql: str | None = None
+    columns: tuple[Column, ...] | None = None
+    time_column: Column | None = None
+
+    @model_validator(mode="after")
+    def _table_or_sql(self) -> PostgresSource:
+        if (self.table is None) == (self.sql is None):
+            raise ValueError("give either 'table' or 'sql'")
+        return self
+
+
+class HttpSource(_Model):
+    """Records of a paged JSON API. `{partition}` in `params` stands for the partition's key.
+
+    `records` is the path (dotted) of the list of records in the answer. The next page is asked for with the
+    query parameter named by `next`, whose value the answer holds under `cursor_path`.
+    """
+
+    conn_id: ConnectionId
+    path: str = Field(pattern=r"^/")
+    params: dict[str, str] = {}
+    records: str = "data"
+    next: Column | None = "cursor"
+    cursor_path: str = "next"
+    time_column: Column | None = None
+    max_pages: int = Field(default=10_000, ge=1)
+    timeout: Duration = timedelta(hours=1)
+
+
+class FileSource(_Model):
+    """A CSV file: a path below the pipeline's folder, absolute, or `s3://`; `{partition}` is filled in."""
+
+    path: str
+    time_column: Column | None = None
+
+
+class Source(_Model):
+    """Where rows come from: exactly one of the kinds."""
+
+    postgres: PostgresSource | None = None
+    http: HttpSource | None = None
+    file: FileSource | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Source:
+        if sum(kind is not None for kind in (self.postgres, self.http, self.file)) != 1:
+            raise ValueError("give exactly one of 'postgres', 'http', 'file'")
+        return self
+
+    @property
+    def kind(self) -> Literal["postgres", "http", "file"]:
+        """Which kind of source this is."""
+        return "postgres" if self.postgres else "http" if self.http else "file"
+
+    @property
+    def time_column(self) -> str | None:
+        """The column that holds the event time, if the source names one."""
+        config = self.postgres or self.http or self.file
+        assert config is not None
+        return config.time_column
+
+
+class Join(_Model):
+    """Two sources joined on equal columns; `expect` promises how many rows match, and is checked."""
+
+    left: Identifier
+    right: Identifier
+    on: dict[Column, Column]
+    expect: Literal["one_to_one", "many_to_one"] = "one_to_one"
+    how: Literal["left", "inner"] = "left"
+
+    @field_validator("on", mode="before")
+    @classmethod
+    def _same_name(cls, value: Any) -> Any:
+        names = [value] if isinstance(value, str) else value
+        return {name: name for name in names} if isinstance(names, list) else names
+
+
+class Validation(_Model):
+    """The suite of expectations, and how much of a partition may be quarantined before it is refused."""
+
+    suite: str = "expectations.yaml"
+    max_quarantined: Share = 0.05
+
+
+class Features(_Model):
+    """`function` is `file.py:name`, a pure function from frame to frame, aligned to the rows given.
+
+    It sees the rows of the partition together with those of `look_back` before it. Without a function the
+    features are all columns but key, time and target.
+    """
+
+    function: str | None = Field(default=None, pattern=r"^[\w/]+\.py:\w+$")
+    look_back: Duration = timedelta(0)
+
+
+class Candidate(_Model):
+    """An estimator that may become the model: scikit-learn import paths, fixed and searched parameters.
+
+    `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
+    (`{choices: [...]}`).
+    """
+
+    estimator: str
+    params: dict[str, Any] = {}
+    preprocess: tuple[str, ...] = ()
+    target_transform: Literal["log1p"] | None = None
+    search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] = {}
+
+
+class Tuning(_Model):
+    """How many parameter settings are tried for each candidate that has a search, and in how many folds."""
+
+    trials: int = Field(default=10, ge=1, le=10_000)
+    folds: int = Field(default=3, ge=2, le=50)
+
+
+class Training(_Model):
+    """What a challenger is trained on and how it is chosen.
+
+    `window` is how far back training reads; `minimum` the least number of published partitions in it;
+    `holdout` a duration at the window's end, or a share drawn at random (stratified) for a snapshot.
+    """
+
+    window: Duration = timedelta(days=365)
+    minimum: Partitions = 1
+    holdout: Duration | Share = 0.2
+    metric: str
+    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    tuning: Tuning = Tuning()
+    seed: int = 0
+    schedule: str | None = None
+
+
+class Limit(_Model):
+    """An absolute limit on a metric of the hold-out; bounds are included."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _a_bound(self) -> Limit:
+        if self.min is None and self.max is None:
+            raise ValueError("give 'min', 'max' or both")
+        return self
+
+
+class ChampionRule(_Model):
+    """How much worse than the champion, relative to it, a challenger may be on the same hold-out rows."""
+
+    margin: Tolerance = 0.0
+
+
+class Gate(_Model):
+    """What a challenger must hold before it is promoted. Beating the dummy baseline is always asked."""
+
+    limits: dict[str, Limit] = {}
+    champion: ChampionRule = ChampionRule()
+
+
+class Performance(_Model):
+    """Retrain when the mean error over the last partitions is this much above what the hold-out promised."""
+
+    tolerance: Tolerance = 0.25
+    over: Partitions = 5
+
+
+class Drift(_Model):
+    """When a feature is called drifted (population stability index), and what share of them is drift."""
+
+    psi: float = Field(default=0.25, gt=0)
+    share: Share = 0.5
+
+
+class Retrain(_Model):
+    """Which signals count, and the limits on how often they may start a training."""
+
+    on: tuple[Literal["performance", "drift"], ...] = ("performance",)
+    cooldown: Partitions = 5
+    budget: RetrainBudget = Budget(6, 30)
+
+
+class Monitoring(_Model):
+    """What is watched every scored partition, and the policy that decides on a retraining."""
+
+    performance: Performance = Performance()
+    drift: Drift = Drift()
+    retrain: Retrain = Retrain()
+
+
+class Scoring(_Model):
+    """A PostgreSQL table that predictions are also written to; created if it is absent."""
+
+    conn_id: ConnectionId
+    table: Identifier
+
+
+class Spec(_Model):
+    """A whole pipeline, as described in its `pipeline.yaml`."""
+
+    name: Identifier
+    description: str
+    owner: str
+    schedule: str
+    start: date | None = None
+    partition: Grain
+    sources: dict[Identifier, Source] = Field(min_length=1)
+    join: tuple[Join, ...] = ()
+    key: tuple[Column, ...] = ()
+    validation: Validation = Validation()
+    features: Features = Features()
+    task: Task
+    target: Column | None = None
+    training: Training
+    gate: Gate = Gate()
+    monitoring: Monitoring = Monitoring()
+    scoring: Scoring | None = None
+    folder: Path = Field(exclude=True)
+
+    @property
+    def calendar(self) -> Calendar:
+        """The pipeline's partitions."""
+        return Calendar(self.partition)
+
+    @cached_property
+    def time_column(self) -> str | None:
+        """The column of event time in the joined rows; None for a snapshot."""
+        return next((s.time_column for s in self.sources.values() if s.time_column), None)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that name a row: `key`, or the event time."""
+        return self.key or ((self.time_column,) if self.time_column else ())
+
+    @property
+    def first_partition(self) -> str:
+        """Key of the partition that holds `start`; `snapshot` where there is no time."""
+        start = self.start or date(1970, 1, 1)
+        return self.calendar.key_of(datetime(start.year, start.month, start.day, tzinfo=UTC))
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value of the training metric is better."""
+        return self.training.metric not in LOWER_IS_BETTER
+
+    @model_validator(mode="after")
+    def _whole(self) -> Spec:
+        self._check_sources()
+        self._check_model()
+        return self
+
+    def _check_sources(self) -> None:
+        named = set(self.sources)
+        for number, join in enumerate(self.join):
+            for side in (join.left, join.right):
+                if side not in named:
+                    raise ValueError(f"join.{number}: no source '{side}', only {', '.join(sorted(named))}")
+        if len(self.join) != len(self.sources) - 1:
+            raise ValueError(f"join: {len(self.sources)} sources need {len(self.sources) - 1} joins")
+        if self.calendar.has_time:
+            if self.time_column is None:
+                raise ValueError("sources: a partitioned pipeline needs a 'time_column' in a source")
+            if self.start is None:
+                raise ValueError("start: a partitioned pipeline needs the day its history starts")
+        if not self.keys:
+            raise ValueError("key: a snapshot pipeline needs the columns that name a row")
+
+    def _check_model(self) -> None:
+        allowed = METRICS[self.task]
+        for where, metric in [("training.metric", self.training.metric)] + [
+            (f"gate.limits.{name}", name) for name in self.gate.limits
+        ]:
+            if metric not in allowed:
+                raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {', '.join(allowed)}")
+        if self.task is Task.CLUSTERING and self.target is not None:
+            raise ValueError("target: clustering has none, leave it out")
+        if self.task is not Task.CLUSTERING and self.target is None:
+            raise ValueError(f"target: {self.task} needs the column to predict")
+        if not self.calendar.has_time and isinstance(self.training.holdout, timedelta):
+            raise ValueError("training.holdout: a snapshot has no time, write a share like '20%'")
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which only `true` and `false` are booleans, as in YAML 1.2: a join's `on` is a key."""
+
+    yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
+
+
+def pipelines_folder() -> Path:
+    """The folder of pipelines: `EVERGREEN_PIPELINES`, or `include/pipelines` beside this package."""
+    named = os.environ.get("EVERGREEN_PIPELINES")
+    return Path(named) if named else Path(__file__).resolve().parent.parent / "pipelines"
+
+
+def pipeline_names() -> list[str]:
+    """Names of the pipelines there are (folders that hold a `pipeline.yaml`), sorted. Nothing is parsed."""
+    folder = pipelines_folder()
+    if not folder.is_dir():
+        raise SpecError(f"{folder}: no such folder of pipelines; set EVERGREEN_PIPELINES to one")
+    return sorted(path.parent.name for path in folder.glob("*/pipeline.yaml"))
+
+
+def load_spec(name: str) -> Spec:
+    """The description of the pipeline called `name`.
+
+    Raises `NotFoundError` for an unknown pipeline and `SpecError` for a wrong description.
+    """
+    file = pipelines_folder() / name / "pipeline.yaml"
+    if not file.is_file():
+        known = ", ".join(pipeline_names()) or "none"
+        raise NotFoundError(f"no pipeline '{name}' in {pipelines_folder()} (there: {known})")
+    return parse_spec(file)
+
+
+def parse_spec(file: Path) -> Spec:
+    """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and what is allowed."""
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise SpecError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise SpecError(f"{file}: must be a mapping of keys to values, see include/pipelines for examples")
+    try:
+        spec = Spec(**{**content, "folder": file.parent})
+    except ValidationError as error:
+        raise SpecError("; ".join(_explain(file, problem) for problem in error.errors())) from None
+    if spec.name != file.parent.name:
+        raise SpecError(f"{file}: name: '{spec.name}' must be the folder's name, '{file.parent.name}'")
+    return spec
+
+
+def _explain(file: Path, problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        message = f"no such key; allowed here: {', '.join(_allowed_keys(problem['loc'][:-1]))}"
+    elif problem["type"] == "missing":
+        message = "this key is required"
+    return f"{file}: {path}: {message}" if path else f"{file}: {message}"
+
+
+def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
+    model: Any = Spec
+    for part in location:
+        fields = getattr(model, "model_fields", {})
+        if part in fields:
+            model = _model_of(fields[part].annotation) or model
+    return sorted(set(model.model_fields) - {"folder"})
+
+
+def _model_of(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _model_of(argument):
+            return found
+    return None

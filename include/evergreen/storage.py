@@ -1,0 +1,227 @@
+"""The S3-compatible storage: plain objects, conditional writes, and where Delta tables live.
+
+Every write that publishes is conditional (`If-None-Match` to create, `If-Match` to replace), so that two
+writers can never both believe they won.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from evergreen.errors import ConflictError, NotFoundError, StorageError, UnavailableError
+
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
+_CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"})
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to reach the store: what the standard `AWS_*` variables say. Secrets are left out of `repr`."""
+
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: str | None = None
+    secret_key: str | None = field(default=None, repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def from_environment(cls) -> Credentials:
+        """Credentials of `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and the others.
+
+        Where the keys are unset, the usual chain of the AWS SDK (profile, role) applies.
+        """
+        env = os.environ
+        return cls(
+            endpoint_url=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL"),
+            region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
+            access_key=env.get("AWS_ACCESS_KEY_ID"),
+            secret_key=env.get("AWS_SECRET_ACCESS_KEY"),
+            session_token=env.get("AWS_SESSION_TOKEN"),
+        )
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """An object's bytes and the tag that a conditional write names."""
+
+    body: bytes
+    etag: str
+
+
+class Storage:
+    """One bucket and prefix of an S3-compatible store. Keys are relative to the prefix."""
+
+    def __init__(self, bucket: str, prefix: str, credentials: Credentials) -> None:
+        self.bucket = bucket
+        self.prefix = prefix.strip("/")
+        self.credentials = credentials
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=credentials.endpoint_url,
+            region_name=credentials.region,
+            aws_access_key_id=credentials.access_key,
+            aws_secret_access_key=credentials.secret_key,
+            aws_session_token=credentials.session_token,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=60,
+                retries={"mode": "standard", "max_attempts": 5},
+                s3={"addressing_style": "path"} if credentials.endpoint_url else {},
+            ),
+        )
+
+    @classmethod
+    def open(cls, location: str | None = None, credentials: Credentials | None = None) -> Storage:
+        """The store at `location` (default: `EVERGREEN_STORAGE`), written `s3://bucket[/prefix]`.
+
+        Raises `StorageError` if it is unset or of another form. Nothing is contacted yet.
+        """
+        location = location or os.environ.get("EVERGREEN_STORAGE", "")
+        parts = urlsplit(location)
+        if parts.scheme != "s3" or not parts.netloc:
+            raise StorageError(
+                f"EVERGREEN_STORAGE is '{location}': set it to s3://bucket or s3://bucket/prefix"
+            )
+        return cls(parts.netloc, parts.path, credentials or Credentials.from_environment())
+
+    def child(self, prefix: str) -> Storage:
+        """The same store, one folder further down."""
+        return Storage(self.bucket, self._full(prefix), self.credentials)
+
+    def uri(self, key: str = "") -> str:
+        """The `s3://` address of a key."""
+        return f"s3://{self.bucket}/{self._full(key)}".rstrip("/")
+
+    @property
+    def delta_options(self) -> dict[str, str]:
+        """What delta-rs needs to read and write tables here."""
+        options = {
+            "AWS_REGION": self.credentials.region,
+            "AWS_ENDPOINT_URL": self.credentials.endpoint_url,
+            "AWS_ACCESS_KEY_ID": self.credentials.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
+            "AWS_SESSION_TOKEN": self.credentials.session_token,
+            "AWS_ALLOW_HTTP": "true" if (self.credentials.endpoint_url or "").startswith("http:") else None,
+            "conditional_put": "etag",
+        }
+        return {name: value for name, value in options.items() if value}
+
+    def read(self, key: str) -> StoredObject:
+        """The object at `key`; raises `NotFoundError` if there is none."""
+        with self._errors(key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
+            return StoredObject(answer["Body"].read(), answer["ETag"])
+
+    def exists(self, key: str) -> bool:
+        """Whether there is an object at `key`."""
+        try:
+            with self._errors(key):
+                self._client.head_object(Bucket=self.bucket, Key=self._full(key))
+        except NotFoundError:
+            return False
+        return True
+
+    def stage(self, key: str, body: bytes) -> None:
+        """Write unconditionally: only for staging, and for a version's files before its manifest."""
+        with self._errors(key):
+            self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body)
+
+    def create(self, key: str, body: bytes) -> str:
+        """Write a new object and return its tag; raises `ConflictError` if one is there already."""
+        with self._errors(key):
+            answer = self._client.put_object(
+                Bucket=self.bucket, Key=self._full(key), Body=body, IfNoneMatch="*"
+            )
+            return str(answer["ETag"])
+
+    def replace(self, key: str, body: bytes, etag: str) -> str:
+        """Write over the object that has this tag; raises `ConflictError` if it has another by now."""
+        with self._errors(key):
+            answer = self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body, IfMatch=etag)
+            return str(answer["ETag"])
+
+    def list(self, prefix: str, after: str | None = None) -> list[str]:
+        """Keys below `prefix`, sorted; only those that sort after the key `after` if it is given."""
+        start = {"StartAfter": self._full(after)} if after else {}
+        skip = len(self._full(""))
+        with self._errors(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._full(prefix), **start
+            )
+            return sorted(entry["Key"][skip:] for page in pages for entry in page.get("Contents", []))
+
+    def delete_all(self, prefix: str) -> int:
+        """Delete every object below `prefix` and return how many there were. Only for staging."""
+        keys = self.list(prefix)
+        with self._errors(prefix):
+            for key in keys:
+                self._client.delete_object(Bucket=self.bucket, Key=self._full(key))
+        return len(keys)
+
+    def probe(self) -> None:
+        """Check that the store honours conditional writes; raises `StorageError` if it ignores them.
+
+        Three writes to a key of its own: a second creation and a replacement under a wrong tag must both
+        be refused.
+        """
+        key = f".probe/{uuid.uuid4().hex}"
+        tag = self.create(key, b"first")
+        try:
+            attempts: dict[str, Callable[[], str]] = {
+                "If-None-Match": lambda: self.create(key, b"second"),
+                "If-Match": lambda: self.replace(key, b"third", f'"{"0" * 32}"'),
+            }
+            for condition, attempt in attempts.items():
+                try:
+                    attempt()
+                except ConflictError:
+                    continue
+                raise StorageError(
+                    f"{self.uri()}: the store ignores {condition}, so two writers could both win; "
+                    "use one that honours conditional writes (AWS S3, SeaweedFS >= 4.16, ministack)"
+                )
+            self.replace(key, b"fourth", tag)
+        finally:
+            self.delete_all(key)
+
+    def _full(self, key: str) -> str:
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    @contextmanager
+    def _errors(self, key: str) -> Iterator[None]:
+        where = self.uri(key)
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            raise self._translate(code, where, error) from error
+        except BotoCoreError as error:
+            endpoint = self.credentials.endpoint_url or "AWS S3"
+            raise UnavailableError(
+                f"storage {endpoint} cannot be reached ({type(error).__name__}): check that it runs and "
+                "AWS_ENDPOINT_URL is right"
+            ) from error
+
+    def _translate(self, code: str, where: str, error: Any) -> Exception:
+        if code == "NoSuchBucket":
+            return StorageError(
+                f"bucket '{self.bucket}' does not exist: create it or change EVERGREEN_STORAGE"
+            )
+        if code in _MISSING:
+            return NotFoundError(f"{where} does not exist")
+        if code in _CONFLICT:
+            return ConflictError(f"{where} was written by somebody else first: run the stage again")
+        if code in _DENIED:
+            return StorageError(f"{where}: access denied ({code}): check the AWS_* keys of the storage")
+        return UnavailableError(f"{where}: the storage answered {code or error}: run the stage again")
