@@ -1,0 +1,53 @@
+"""
+**$pipeline: ingest.** $description.
+
+| | |
+|---|---|
+| **What** | extracts each source, joins and validates the rows, publishes the partition |
+| **Schedule** | `$schedule` (UTC), one run for each $partition partition: the one that has just ended |
+| **In** | $sources |
+| **Out** | the lake's `partitions` and `quarantine` tables; asset `${pipeline}_partitions` |
+| **Safe to re-run?** | yes, in any order: a partition is replaced as a whole, in one atomic commit |
+| **Owner** | $owner |
+
+**Backfill**: `airflow backfill create --dag-id ${pipeline}_ingest --from-date A --to-date B`
+(a day `B` written like 2024-01-31T23:59, so that its night is included),
+or trigger it with a partition key (Advanced Options) or the param *Partition*.
+
+**When it fails**
+- *extract* red: its log names the source and the remedy (connection, table, key, answer of the API). An
+  unreachable source was tried four times; clear the task when it is back.
+- *validate* red: the partition was **refused**; nothing was published, the last good state stays. The log
+  names the expectations that failed. Mend the source and clear the run from its first task.
+- *publish* red: the storage could not be written; clear the task.
+"""
+
+from airflow.sdk import DAG
+
+from evergreen_airflow.assets import partitions_asset
+from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, nightly, partition_params
+from evergreen_airflow.operators.file_to_lake import FileToLakeOperator
+from evergreen_airflow.operators.http_to_lake import HttpToLakeOperator
+from evergreen_airflow.operators.postgres_to_lake import PostgresToLakeOperator
+from evergreen_airflow.operators.publish import PublishPartitionOperator
+from evergreen_airflow.operators.validate import ValidateOperator
+
+EXTRACT = {"postgres": PostgresToLakeOperator, "http": HttpToLakeOperator, "file": FileToLakeOperator}
+
+for spec in described_pipelines("ingest"):
+    with DAG(
+        schedule=nightly(spec),
+        params=partition_params(spec),
+        max_active_runs=4,
+        **dag_arguments(spec, "ingest", __doc__),
+    ):
+        extract = [
+            EXTRACT[source.kind](task_id=f"extract_{name}", pipeline=spec.name, source=name)
+            for name, source in spec.sources.items()
+        ]
+        validate = ValidateOperator(task_id="validate", pipeline=spec.name)
+        publish = PublishPartitionOperator(
+            task_id="publish", pipeline=spec.name, outlets=[partitions_asset(spec.name)]
+        )
+
+        extract >> validate >> publish

@@ -1,0 +1,37 @@
+"""
+**$pipeline: monitor.** $description.
+
+| | |
+|---|---|
+| **What** | measures drift and performance, decides on a retraining, triggers `${pipeline}_train` |
+| **Schedule** | each partition that `${pipeline}_score` scores |
+| **In** | predictions and labels; the champion's `reference.json`; the records of earlier partitions |
+| **Out** | the lake's `monitoring` table: the measures, the decision and its reason |
+| **Safe to re-run?** | yes: the record is replaced, and one decision never starts a second training |
+| **Owner** | $owner |
+
+*retrain* is skipped when the decision is no, and for any partition but the newest published one, so that a
+backfilled hole never retrains. The reason travels with the run and is stored with the model that comes of it.
+
+**When it fails**
+- the storage was unreachable: clear the task when it is back. No decision was lost: it is made again.
+"""
+
+from airflow.sdk import DAG
+
+from evergreen_airflow.assets import predictions_asset
+from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, follows, partition_params
+from evergreen_airflow.operators.monitor import MonitorOperator
+from evergreen_airflow.operators.retrain import RetrainOperator
+
+for spec in described_pipelines("monitor"):
+    with DAG(
+        schedule=follows(spec, predictions_asset(spec.name)),
+        params=partition_params(spec),
+        max_active_runs=4,
+        **dag_arguments(spec, "monitor", __doc__),
+    ):
+        monitor = MonitorOperator(task_id="monitor", pipeline=spec.name)
+        retrain = RetrainOperator(task_id="retrain", pipeline=spec.name)
+
+        monitor >> retrain

@@ -1,0 +1,41 @@
+"""
+**$pipeline: score.** $description.
+
+| | |
+|---|---|
+| **What** | scores the partition with the champion that was in force as of it |
+| **Schedule** | each partition that `${pipeline}_ingest` publishes |
+| **In** | the partition and the history its features look back on; the champion |
+| **Out** | the lake's `predictions` table, $sink; asset `${pipeline}_predictions` |
+| **Safe to re-run?** | yes: predictions are keyed, and a partition's are replaced as a whole |
+| **Owner** | $owner |
+
+*score* is skipped while there is no champion; *train_first_champion* then starts `${pipeline}_train`, as soon
+as there is the least history that the description asks for.
+
+**When it fails**
+- the model does not match its digest: it is never loaded. See `evergreen models verify $pipeline`, then
+  `evergreen models rollback $pipeline`.
+- PostgreSQL or the storage was unreachable: clear the task when it is back.
+"""
+
+from airflow.sdk import DAG, TriggerRule
+
+from evergreen_airflow.assets import partitions_asset, predictions_asset
+from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, follows, partition_params
+from evergreen_airflow.operators.retrain import TrainFirstChampionOperator
+from evergreen_airflow.operators.score import ScoreOperator
+
+for spec in described_pipelines("score"):
+    with DAG(
+        schedule=follows(spec, partitions_asset(spec.name)),
+        params=partition_params(spec),
+        max_active_runs=4,
+        **dag_arguments(spec, "score", __doc__),
+    ):
+        score = ScoreOperator(task_id="score", pipeline=spec.name, outlets=[predictions_asset(spec.name)])
+        train_first_champion = TrainFirstChampionOperator(
+            task_id="train_first_champion", pipeline=spec.name, trigger_rule=TriggerRule.ALL_SKIPPED
+        )
+
+        score >> train_first_champion

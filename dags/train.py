@@ -1,0 +1,47 @@
+"""
+**$pipeline: train.** $description.
+
+| | |
+|---|---|
+| **What** | trains a challenger as of a partition, holds it against the gate, promotes it to champion |
+| **Schedule** | triggered by `${pipeline}_monitor` with the reason, or by hand; cron: $train_schedule |
+| **In** | the partitions before `as_of`, never a later one |
+| **Out** | a version below `models/`, `champion.json`, the history; asset `${pipeline}_champion` |
+| **Safe to re-run?** | yes: same data, description and code give the same version, which is not made twice |
+| **Owner** | $owner |
+
+A challenger that the gate refuses is an outcome, not a failure: *gate* is green and says why, *promote* is
+skipped, and the champion stays.
+
+**When it fails**
+- *build_training_set* skipped: there is too little history before `as_of`; backfill `${pipeline}_ingest`.
+- *train* red: a candidate cannot be fit; the log's last line names it. Mend `pipeline.yaml` or `features.py`.
+- *promote* red: somebody else promoted at the same moment, or the storage was unreachable; clear the task.
+- a bad model was promoted: `evergreen models rollback $pipeline`.
+"""
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from evergreen_airflow.assets import champion_asset
+from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, training_params
+from evergreen_airflow.operators.build_training_set import BuildTrainingSetOperator
+from evergreen_airflow.operators.evaluate import EvaluateOperator
+from evergreen_airflow.operators.gate import GateOperator
+from evergreen_airflow.operators.promote import PromoteOperator
+from evergreen_airflow.operators.train import TrainOperator
+
+for spec in described_pipelines("train"):
+    cron = spec.training.schedule
+    with DAG(
+        schedule=CronTriggerTimetable(cron, timezone="UTC") if cron else None,
+        params=training_params(spec),
+        max_active_runs=1,
+        **dag_arguments(spec, "train", __doc__),
+    ):
+        build_training_set = BuildTrainingSetOperator(task_id="build_training_set", pipeline=spec.name)
+        train = TrainOperator(task_id="train", pipeline=spec.name)
+        evaluate = EvaluateOperator(task_id="evaluate", pipeline=spec.name)
+        gate = GateOperator(task_id="gate", pipeline=spec.name)
+        promote = PromoteOperator(task_id="promote", pipeline=spec.name, outlets=[champion_asset(spec.name)])
+
+        build_training_set >> train >> evaluate >> gate >> promote

@@ -1,0 +1,61 @@
+"""Airflow's connections in the library's form."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseHook
+
+if TYPE_CHECKING:
+    from evergreen.connections import Connection
+    from evergreen.pipeline import Pipeline
+
+STORAGE_CONNECTION = "EVERGREEN_STORAGE_CONN_ID"
+
+
+def airflow_connection(conn_id: str) -> Connection:
+    """The Airflow connection `conn_id`; raises `SourceError` where Airflow knows none."""
+    from airflow.sdk.exceptions import AirflowNotFoundException
+
+    from evergreen.connections import Connection
+    from evergreen.errors import SourceError
+
+    try:
+        found = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException:
+        raise SourceError(
+            f"connection '{conn_id}' is not defined: add it in Airflow or set AIRFLOW_CONN_{conn_id.upper()}"
+        ) from None
+    return Connection(
+        conn_id=conn_id,
+        conn_type=found.conn_type or "",
+        host=found.host,
+        port=found.port,
+        login=found.login,
+        password=found.password,
+        schema=found.schema,
+        extra=found.extra_dejson,
+    )
+
+
+def open_pipeline(name: str) -> Pipeline:
+    """The pipeline called `name` on Airflow's connections.
+
+    The storage's keys are the `AWS_*` variables, or those of the connection that
+    `EVERGREEN_STORAGE_CONN_ID` names (login, password, and `endpoint_url` and `region_name` in its extra).
+    """
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Credentials, Storage
+
+    credentials = None
+    if conn_id := os.environ.get(STORAGE_CONNECTION):
+        connection = airflow_connection(conn_id)
+        credentials = Credentials(
+            endpoint_url=connection.extra.get("endpoint_url"),
+            region=connection.extra.get("region_name", "us-east-1"),
+            access_key=connection.login,
+            secret_key=connection.password,
+            session_token=connection.extra.get("aws_session_token"),
+        )
+    return Pipeline.open(name, connect=airflow_connection, storage=Storage.open(credentials=credentials))

@@ -1,0 +1,90 @@
+"""What all operators share: the pipeline, the partition of the run, and how errors end a task."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
+
+from evergreen_airflow.connections import open_pipeline
+
+if TYPE_CHECKING:
+    from airflow.sdk import Asset, Context
+
+    from evergreen.pipeline import Pipeline
+    from evergreen.spec import Spec
+
+
+class PipelineOperator(BaseOperator):
+    """One stage of one pipeline: opens it and makes a single call into the library.
+
+    :param pipeline: the pipeline's name (templated).
+    """
+
+    template_fields: Sequence[str] = ("pipeline",)
+    ui_color = "#e3f1e3"
+
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.pipeline = pipeline
+
+    def execute(self, context: Context) -> None:
+        """Run the stage; refusals and failures end in one line that says what to do."""
+        with task_outcome():
+            self.run(open_pipeline(self.pipeline), context)
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """The stage itself."""
+        raise NotImplementedError
+
+    def emit(self, context: Context, asset: Asset, partition: str, **facts: Any) -> None:
+        """Attach the partition to the asset's event, so that the next DAG runs for it.
+
+        A run that was given its partition as a param has no partition key of its own to pass on.
+        """
+        event = context["outlet_events"][asset]
+        event.extra = {"partition": partition, **facts}
+        if partition != "snapshot" and context["dag_run"].partition_key != partition:
+            event.add_partitions(partition)
+
+
+@contextmanager
+def task_outcome() -> Iterator[None]:
+    """Turn the library's errors into what Airflow does: skip, retry, or fail where a retry is vain."""
+    from evergreen.errors import ConflictError, EvergreenError, NothingToDoError, UnavailableError
+
+    try:
+        yield
+    except NothingToDoError as reason:
+        raise AirflowSkipException(str(reason)) from None
+    except (UnavailableError, ConflictError) as reason:
+        raise AirflowException(str(reason)) from None
+    except EvergreenError as reason:
+        raise AirflowFailException(str(reason)) from None
+
+
+def partition_of(context: Context, spec: Spec) -> str:
+    """The partition a run is for: its param `partition`, or its partition key, or `snapshot`.
+
+    Raises `NotFoundError` where a pipeline with time was triggered without either.
+    """
+    from evergreen.errors import NotFoundError
+
+    given = context["params"].get("partition") or context["dag_run"].partition_key
+    if given:
+        return spec.calendar.check(given)
+    if not spec.calendar.has_time:
+        return "snapshot"
+    raise NotFoundError(
+        f"{spec.name}: the run names no partition: trigger it again with a partition key "
+        "(Advanced Options) or with the param 'partition'"
+    )
+
+
+def run_token(context: Context) -> str:
+    """A short name for the run's staging folder: the same for all its tasks and tries."""
+    return hashlib.sha256(context["dag_run"].run_id.encode()).hexdigest()[:16]

@@ -1,0 +1,23 @@
+"""Evaluate the challenger on its hold-out, beside baseline and champion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.operators.base import PipelineOperator, run_token
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class EvaluateOperator(PipelineOperator):
+    """Measure challenger, dummy baseline and champion on the same hold-out rows."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Stage the metrics."""
+        from evergreen.training.stage import stage_evaluation
+
+        evaluation = stage_evaluation(pipeline, run_token(context))
+        self.log.info("%s: %s", pipeline.name, evaluation.sentence)

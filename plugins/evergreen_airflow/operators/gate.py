@@ -1,0 +1,25 @@
+"""Gate: hold the evaluation against the rules of the description."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.operators.base import PipelineOperator, run_token
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class GateOperator(PipelineOperator):
+    """Judge the challenger and commit its version, promoted or refused."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """A refusal is an outcome, not a failure: the task is green and the log says why."""
+        from evergreen.training.stage import commit_version
+
+        verdict = commit_version(pipeline, run_token(context))
+        for check in verdict.checks:
+            self.log.info("%s %s: %s", "pass" if check.passed else "FAIL", check.name, check.detail)
+        self.log.info("%s: %s", pipeline.name, verdict.sentence)

@@ -1,0 +1,28 @@
+"""Promote: make the challenger the champion, by compare-and-set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.assets import champion_asset
+from evergreen_airflow.operators.base import PipelineOperator, run_token
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class PromoteOperator(PipelineOperator):
+    """Promote the run's version if its gate passed; skipped, with the reason, if it was refused."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Record the promotion and move the champion's pointer."""
+        from evergreen.errors import NothingToDoError
+        from evergreen.training.stage import promote_staged
+
+        event = promote_staged(pipeline, run_token(context))
+        if event is None:
+            raise NothingToDoError(f"{pipeline.name}: the gate refused the challenger, the champion stays")
+        self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
+        context["outlet_events"][champion_asset(pipeline.name)].extra = {"version": event.version}

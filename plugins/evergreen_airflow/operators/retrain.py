@@ -1,0 +1,66 @@
+"""Trigger `<pipeline>_train`: on a decision of the monitor, or for a pipeline's first champion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+
+from evergreen_airflow.connections import open_pipeline
+from evergreen_airflow.operators.base import partition_of, task_outcome
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.monitoring.stage import TrainingRequest
+    from evergreen.pipeline import Pipeline
+
+
+class TriggerTrainingOperator(TriggerDagRunOperator):
+    """Start one training for one request: its id names the run, so a retry or a clear starts no second one.
+
+    :param pipeline: the pipeline's name (templated).
+    """
+
+    template_fields: Sequence[str] = ("pipeline",)
+    ui_color = "#e3f1e3"
+
+    def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
+        super().__init__(
+            trigger_dag_id=f"{pipeline}_train", logical_date=None, skip_when_already_exists=True, **kwargs
+        )
+        self.pipeline = pipeline
+
+    def execute(self, context: Context) -> None:
+        """Trigger the training that is wanted; skipped, with the reason, where none is."""
+        with task_outcome():
+            request = self.request(open_pipeline(self.pipeline), context)
+        self.trigger_run_id = request.run_id
+        self.conf = {"as_of": request.as_of, "reason": request.reason}
+        self.log.info("%s: %s", self.pipeline, request.reason["sentence"])
+        super().execute(context)
+
+    def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
+        """The training that is wanted; raises `NothingToDoError` with the reason where none is."""
+        raise NotImplementedError
+
+
+class RetrainOperator(TriggerTrainingOperator):
+    """Act on the monitor's decision for the run's partition, if it is the newest that is published."""
+
+    def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
+        """The retraining that the monitor decided on."""
+        from evergreen.monitoring.stage import retraining_request
+
+        return retraining_request(pipeline, partition_of(context, pipeline.spec))
+
+
+class TrainFirstChampionOperator(TriggerTrainingOperator):
+    """Train a pipeline's first champion as soon as there is the least history its description asks for."""
+
+    def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
+        """The first training."""
+        from evergreen.monitoring.stage import first_training_request
+
+        return first_training_request(pipeline)

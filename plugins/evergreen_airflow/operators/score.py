@@ -1,0 +1,26 @@
+"""Score a partition with the champion that was in force as of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.assets import predictions_asset
+from evergreen_airflow.operators.base import PipelineOperator, partition_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class ScoreOperator(PipelineOperator):
+    """Write the partition's predictions to the lake, and to PostgreSQL where the description asks."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Score the partition; skipped, with the reason, where no champion was in force."""
+        from evergreen.scoring.score import score
+
+        partition = partition_of(context, pipeline.spec)
+        scored = score(pipeline, partition)
+        self.log.info("%s %s: %d rows scored by %s", pipeline.name, partition, scored.rows, scored.version)
+        self.emit(context, predictions_asset(pipeline.name), partition, version=scored.version)

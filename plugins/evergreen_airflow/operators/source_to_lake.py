@@ -1,0 +1,33 @@
+"""What the three source operators share: stage one source's rows of a partition."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evergreen_airflow.operators.base import PipelineOperator, partition_of, run_token
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class SourceToLakeOperator(PipelineOperator):
+    """Stage one source's rows of the run's partition.
+
+    :param source: the source's name in `pipeline.yaml`.
+    """
+
+    template_fields = (*PipelineOperator.template_fields, "source")
+
+    def __init__(self, *, source: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Read the source and stage its rows."""
+        from evergreen.ingestion.stage import stage_source
+
+        partition = partition_of(context, pipeline.spec)
+        rows = stage_source(pipeline, partition, run_token(context), self.source)
+        self.log.info("%s %s: %d rows of '%s' staged", pipeline.name, partition, rows, self.source)

@@ -1,0 +1,196 @@
+"""The DAGs that the repository yields: their ids, chains, pages, forms, limits and what parsing costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PIPELINES = {"bike_demand", "iris", "wine_segments"}
+STAGES = {"ingest", "score", "monitor", "train"}
+TAGS = {"evergreen", "regression", "classification", "clustering", "daily", "snapshot"} | STAGES
+HEAVY = {
+    "pandas",
+    "numpy",
+    "sklearn",
+    "scipy",
+    "great_expectations",
+    "pyarrow",
+    "deltalake",
+    "boto3",
+    "optuna",
+}
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict:
+    bag = DagBag(str(REPOSITORY / "dags"))
+    assert bag.import_errors == {}
+    return bag.dags
+
+
+def test_there_are_exactly_four_dags_a_pipeline(dags: dict) -> None:
+    assert set(dags) == {f"{pipeline}_{stage}" for pipeline in PIPELINES for stage in STAGES}
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "chain"),
+    [
+        (
+            "bike_demand_ingest",
+            {
+                "extract_rentals": ["validate"],
+                "extract_weather": ["validate"],
+                "validate": ["publish"],
+                "publish": [],
+            },
+        ),
+        ("iris_ingest", {"extract_flowers": ["validate"], "validate": ["publish"], "publish": []}),
+        ("wine_segments_ingest", {"extract_wines": ["validate"], "validate": ["publish"], "publish": []}),
+        *(
+            (f"{pipeline}_score", {"score": ["train_first_champion"], "train_first_champion": []})
+            for pipeline in sorted(PIPELINES)
+        ),
+        *((f"{pipeline}_monitor", {"monitor": ["retrain"], "retrain": []}) for pipeline in sorted(PIPELINES)),
+        *(
+            (
+                f"{pipeline}_train",
+                {
+                    "build_training_set": ["train"],
+                    "train": ["evaluate"],
+                    "evaluate": ["gate"],
+                    "gate": ["promote"],
+                    "promote": [],
+                },
+            )
+            for pipeline in sorted(PIPELINES)
+        ),
+    ],
+)
+def test_chain(dags: dict, dag_id: str, chain: dict) -> None:
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in dags[dag_id].tasks} == chain
+
+
+def test_each_source_kind_has_its_operator(dags: dict) -> None:
+    kinds = {
+        (dag_id, task.task_id): type(task).__name__
+        for dag_id in ("bike_demand_ingest", "iris_ingest")
+        for task in dags[dag_id].tasks
+        if task.task_id.startswith("extract_")
+    }
+    assert kinds == {
+        ("bike_demand_ingest", "extract_rentals"): "PostgresToLakeOperator",
+        ("bike_demand_ingest", "extract_weather"): "HttpToLakeOperator",
+        ("iris_ingest", "extract_flowers"): "FileToLakeOperator",
+    }
+
+
+def test_assets_link_the_dags(dags: dict) -> None:
+    for pipeline in PIPELINES:
+        outlets = {
+            stage: [asset.name for task in dags[f"{pipeline}_{stage}"].tasks for asset in task.outlets]
+            for stage in STAGES
+        }
+        assert outlets == {
+            "ingest": [f"{pipeline}_partitions"],
+            "score": [f"{pipeline}_predictions"],
+            "monitor": [],
+            "train": [f"{pipeline}_champion"],
+        }
+
+
+def test_a_pipeline_with_time_runs_by_partition(dags: dict) -> None:
+    nightly = dags["bike_demand_ingest"].timetable
+    assert isinstance(nightly, CronPartitionTimetable)
+    assert (nightly.run_offset, nightly.key_format) == (-1, "%Y-%m-%d")
+    for stage, asset in (("score", "bike_demand_partitions"), ("monitor", "bike_demand_predictions")):
+        follower = dags[f"bike_demand_{stage}"].timetable
+        assert isinstance(follower, PartitionedAssetTimetable)
+        assert follower.asset_condition.name == asset
+
+
+def test_every_dag_has_page_tags_owner_limits_and_retries(dags: dict) -> None:
+    for dag_id, dag in dags.items():
+        for heading in ("What", "Schedule", "In", "Out", "Safe to re-run?", "Owner", "When it fails"):
+            assert f"**{heading}**" in dag.doc_md, f"{dag_id}: its page says nothing of '{heading}'"
+        assert not re.search(r"\$\{?[a-z_]+", dag.doc_md), f"{dag_id}: its page has an unfilled place"
+        assert dag.tags <= TAGS
+        assert "evergreen" in dag.tags
+        assert not dag.catchup
+        assert dag.dagrun_timeout is not None
+        for task in dag.tasks:
+            assert task.owner != "airflow"
+            assert task.retries >= 2
+            assert task.retry_exponential_backoff
+            assert task.execution_timeout is not None
+
+
+def test_params_are_a_form(dags: dict) -> None:
+    assert set(dags["bike_demand_ingest"].params) == {"partition"}
+    assert set(dags["bike_demand_train"].params) == {"as_of", "reason"}
+    assert set(dags["iris_ingest"].params) == set()
+    assert set(dags["iris_train"].params) == {"reason"}
+    form = dags["bike_demand_train"].params.get_param("as_of")
+    assert form.schema["title"] == "As of"
+    assert form.description
+
+
+def _parse(code: str, **environment: str) -> str:
+    """What a fresh interpreter prints for `code`; a fresh one because modules stay imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout.splitlines()[-1]
+
+
+def test_parsing_imports_nothing_heavy() -> None:
+    code = (
+        "import json, sys; from airflow.dag_processing.dagbag import DagBag; before = set(sys.modules);"
+        f"bag = DagBag({str(REPOSITORY / 'dags')!r}); assert bag.dags;"
+        "print(json.dumps(sorted({name.split('.')[0] for name in set(sys.modules) - before})))"
+    )
+    assert not set(json.loads(_parse(code))) & HEAVY
+
+
+def test_a_task_run_builds_only_its_own_dag() -> None:
+    code = (
+        "import json; from airflow.dag_processing.dagbag import DagBag;"
+        f"print(json.dumps(sorted(DagBag({str(REPOSITORY / 'dags')!r}).dags)))"
+    )
+    own = _parse(
+        code,
+        _AIRFLOW_PARSING_CONTEXT_DAG_ID="iris_train",
+        _AIRFLOW_PARSING_CONTEXT_TASK_ID="gate",
+    )
+    assert json.loads(own) == ["iris_train"]
+
+
+def test_a_broken_pipeline_is_an_import_error_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(REPOSITORY / "include" / "pipelines", tmp_path / "pipelines")
+    broken = tmp_path / "pipelines" / "iris" / "pipeline.yaml"
+    broken.write_text(broken.read_text().replace("metric: accuracy", "metric: acuracy"))
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path / "pipelines"))
+
+    bag = DagBag(str(REPOSITORY / "dags"))
+
+    assert set(bag.dags) == {f"{name}_{stage}" for name in PIPELINES - {"iris"} for stage in STAGES}
+    (file, message), *others = bag.import_errors.items()
+    assert not others
+    assert file.endswith("broken_pipelines.py")
+    assert f"{broken}: training.metric: 'acuracy' is not a metric of classification" in message
