@@ -1,0 +1,262 @@
+"""The container files, checked as text. No Docker needed; compose itself is asked where it is installed."""
+
+import re
+import secrets
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import boto3
+import pytest
+import yaml
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).parents[2]
+COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
+COMPOSE = yaml.safe_load(COMPOSE_TEXT)
+SERVICES = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+INSTRUCTIONS = re.findall(r"^([A-Z]+) (.*)$", DOCKERFILE.replace("\\\n", ""), re.MULTILINE)
+EXAMPLE_TEXT = (ROOT / ".env.example").read_text()
+EXAMPLE = dict(re.findall(r"^(\w+)=(.*)$", EXAMPLE_TEXT, re.MULTILINE))
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+
+# ${NAME}, ${NAME:-default} or ${NAME:?message}; a doubled dollar is for the shell in the container.
+VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<operator>:?[-?+])(?P<rest>[^}]*))?\}")
+SECRETS = sorted(name for name, value in EXAMPLE.items() if not value)
+SECRET_NAME = re.compile(r"PASSWORD|SECRET|_KEY|FERNET|REDISCLI_AUTH|AIRFLOW_CONN_")
+CONTROL_KEYS = {
+    "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "AIRFLOW__CORE__FERNET_KEY",
+    "AIRFLOW__API_AUTH__JWT_SECRET",
+    "AIRFLOW__API__SECRET_KEY",
+}
+# The first release whose conditional writes are atomic (seaweedfs/seaweedfs#8802).
+OLDEST_SEAWEEDFS = (4, 18)
+
+
+def arguments() -> dict[str, str]:
+    """The Dockerfile's ARGs and their defaults."""
+    pairs = [text.partition("=") for name, text in INSTRUCTIONS if name == "ARG"]
+    return {name: value.strip('"') for name, _, value in pairs}
+
+
+def base_image() -> str:
+    (image,) = [text for name, text in INSTRUCTIONS if name == "FROM"]
+    return VARIABLE.sub(lambda match: arguments()[match["name"]], image)
+
+
+def environment_values() -> list[tuple[str, str, str]]:
+    return [
+        (service, key, str(value))
+        for service, settings in SERVICES.items()
+        for key, value in settings.get("environment", {}).items()
+    ]
+
+
+def init_script() -> str:
+    """What init runs, as bash gets it: compose turns a doubled dollar into one."""
+    return SERVICES["init"]["command"][-1].replace("$$", "$")
+
+
+def test_services():
+    assert set(SERVICES) == {
+        *("postgres", "redis", "seaweedfs"),
+        *("init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"),
+    }
+
+
+@pytest.mark.parametrize("image", [base_image(), *(service["image"] for service in SERVICES.values())])
+def test_image_is_pinned(image):
+    _, colon, tag = image.partition(":")
+    assert colon, f"{image} has no tag"
+    assert "latest" not in tag
+    assert re.search(r"\d", tag), f"{image} names no version"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_has_a_health_check_or_runs_once(name):
+    if SERVICES[name]["restart"] == "no":
+        assert name == "init"
+    else:
+        assert SERVICES[name]["restart"] == "unless-stopped"
+        assert SERVICES[name]["healthcheck"]["test"][0] in {"CMD", "CMD-SHELL"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_waits_for_what_it_needs(name):
+    for needed, how in SERVICES[name].get("depends_on", {}).items():
+        once = SERVICES[needed]["restart"] == "no"
+        assert how == {"condition": "service_completed_successfully" if once else "service_healthy"}
+
+
+def test_ports_are_published_on_this_machine_only():
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(str(port).startswith("127.0.0.1:") for port in ports)
+
+
+def test_volumes_are_named():
+    mounts = [mount for service in SERVICES.values() for mount in service.get("volumes", [])]
+    assert {mount.partition(":")[0] for mount in mounts} == set(COMPOSE["volumes"])
+
+
+def test_settings_are_those_of_the_example():
+    assert {match["name"] for match in VARIABLE.finditer(COMPOSE_TEXT)} == set(EXAMPLE)
+
+
+def test_example_explains_each_setting_and_holds_no_secret():
+    paragraphs = [paragraph.splitlines() for paragraph in EXAMPLE_TEXT.strip().split("\n\n")]
+    assert all(paragraph[0].startswith("# ") for paragraph in paragraphs)
+    assert {name for name in EXAMPLE if SECRET_NAME.search(name)} == set(SECRETS)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_missing_secret_stops_compose(name):
+    uses = [match for match in VARIABLE.finditer(COMPOSE_TEXT) if match["name"] == name]
+    assert uses
+    assert all(use["operator"] == ":?" and name in use["rest"] for use in uses)
+
+
+def test_no_secret_is_written_out():
+    found = [value for _, key, value in environment_values() if SECRET_NAME.search(key)]
+    assert found
+    for value in found:
+        assert VARIABLE.fullmatch(value), "a secret stands in docker-compose.yaml"
+    in_urls = re.findall(r"://\w*:(.+?)@(?=\w+[:/])", COMPOSE_TEXT)
+    assert in_urls
+    for password in in_urls:
+        assert VARIABLE.fullmatch(password), "a password stands in a URL of docker-compose.yaml"
+    (password,) = [part for part in SERVICES["redis"]["command"] if "PASSWORD" in part]
+    assert VARIABLE.fullmatch(password)
+
+
+def test_worker_holds_no_key_to_airflow_itself():
+    assert set(SERVICES["scheduler"]["environment"]) >= CONTROL_KEYS
+    assert not set(SERVICES["worker"]["environment"]) & CONTROL_KEYS
+
+
+def test_seaweedfs_honours_conditional_writes_and_keeps_its_filer_to_itself():
+    tag = SERVICES["seaweedfs"]["image"].rpartition(":")[2]
+    assert tuple(int(part) for part in tag.split(".")) >= OLDEST_SEAWEEDFS
+    options = SERVICES["seaweedfs"]["command"].split()
+    assert [option for option in options if ".bind=0.0.0.0" in option] == ["-s3.ip.bind=0.0.0.0"]
+    assert "-ip.bind=127.0.0.1" in options
+
+
+def test_init_makes_a_bucket_that_passes_the_probe(monkeypatch):
+    script = re.search(r"<<'PYTHON'\n(.*)PYTHON\n", init_script(), re.DOTALL)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, secrets.token_hex())
+        monkeypatch.setenv("AWS_REGION", EXAMPLE["AWS_REGION"])
+        monkeypatch.setenv("EVERGREEN_STORAGE", EXAMPLE["EVERGREEN_STORAGE"])
+        for _ in ("first start", "another start"):
+            exec(script[1], {})
+        assert [bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]] == ["evergreen"]
+    finally:
+        server.stop()
+
+
+def test_dockerfile_pins_the_airflow_that_is_tested():
+    (version,) = re.findall(r"^apache-airflow==(.+)$", (ROOT / "requirements.in").read_text(), re.MULTILINE)
+    assert arguments()["AIRFLOW_VERSION"] == version
+    assert base_image() == f"apache/airflow:slim-{version}-{arguments()['PYTHON_TAG']}"
+
+
+def test_dockerfile_installs_by_hash_as_an_ordinary_user():
+    installs = [text for name, text in INSTRUCTIONS if name == "RUN" and "pip install" in text]
+    assert installs
+    assert all("--require-hashes --no-deps" in text for text in installs)
+    assert [text for name, text in INSTRUCTIONS if name == "USER"] == ["airflow", "airflow"]
+
+
+def test_image_holds_only_what_is_copied_and_no_secret():
+    copied = {text.split()[0].rstrip("/") for name, text in INSTRUCTIONS if name == "COPY"}
+    ignore = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignore[1] == "*"
+    assert copied == {line[1:] for line in ignore if line.startswith("!")}
+    settings = [text for name, text in INSTRUCTIONS if name in {"ARG", "ENV"}]
+    assert settings
+    assert not any(SECRET_NAME.search(text.upper()) for text in settings)
+
+
+def test_image_carries_the_version_of_the_project():
+    assert f'image.version="{VERSION}"' in DOCKERFILE
+    assert COMPOSE["x-airflow-common"]["image"] == f"evergreen:{VERSION}"
+
+
+@pytest.mark.parametrize(
+    "class_path",
+    [
+        "airflow.providers.celery.executors.celery_executor.CeleryExecutor",
+        COMPOSE["x-common-environment"]["AIRFLOW__CORE__AUTH_MANAGER"],
+    ],
+)
+def test_what_compose_names_imports_with_the_locked_versions(class_path, tmp_path):
+    # The resolver has once chosen a Celery that the provider could not import.
+    module, _, name = class_path.rpartition(".")
+    run = subprocess.run(
+        [sys.executable, "-c", f"from {module} import {name}"],
+        env={"PATH": "", "AIRFLOW_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def compose() -> list[str]:
+    for command in (["docker", "compose"], ["docker-compose"]):
+        if (
+            shutil.which(command[0])
+            and not subprocess.run([*command, "version"], capture_output=True, check=False).returncode
+        ):
+            return [*command, "--file", str(ROOT / "docker-compose.yaml")]
+    pytest.skip("neither `docker compose` nor `docker-compose` is installed")
+
+
+def compose_config(compose: list[str], folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess:
+    # Variables of this process would win over the file.
+    file = folder / ".env"
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    return subprocess.run(
+        [*compose, "--project-directory", str(folder), "--env-file", str(file), "config"],
+        env={"PATH": str(Path(shutil.which(compose[0])).parent), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def filled() -> dict[str, str]:
+    """The example filled in as its comments say."""
+    made = {name: value or secrets.token_hex() for name, value in EXAMPLE.items()}
+    for name in made:
+        if name.startswith("AIRFLOW_CONN_"):
+            made[name] = re.search(rf"^# ('\{{.*\}}')\n{name}=", EXAMPLE_TEXT, re.MULTILINE)[1]
+    return made
+
+
+def test_compose_accepts_the_filled_example(compose, filled, tmp_path):
+    run = compose_config(compose, tmp_path, filled)
+    assert run.returncode == 0, run.stderr
+    resolved = yaml.safe_load(run.stdout)["services"]
+    assert set(resolved) == set(SERVICES)
+    connection = yaml.safe_load(resolved["worker"]["environment"]["AIRFLOW_CONN_WEATHER_API"])
+    assert connection["extra"] == {"api_key_header": "X-API-Key"}
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_compose_names_the_secret_that_is_missing(compose, filled, tmp_path, name):
+    run = compose_config(compose, tmp_path, filled | {name: ""})
+    assert run.returncode != 0
+    assert f"set {name} in .env" in run.stderr
