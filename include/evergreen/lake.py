@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 PARTITION = "partition"
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_DENIED = re.compile(r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
 
 
 class Table(StrEnum):
@@ -145,12 +149,18 @@ class Lake:
         except CommitFailedError:
             raise
         except (DeltaError, OSError) as error:
-            text = _line(error)
+            text = _plain(error)
             if "NoSuchBucket" in text:
                 raise StorageError(
-                    f"{where}: the bucket of {self._storage.uri()} does not exist: create it"
+                    f"bucket '{self._storage.bucket}' does not exist: create it or change EVERGREEN_STORAGE"
                 ) from None
-            raise UnavailableError(f"{where} cannot be used: {text}: check the storage, run again") from error
+            if denied := _DENIED.search(text):
+                raise StorageError(
+                    f"{where}: access denied ({denied[0]}): check the AWS_* keys of the storage"
+                ) from None
+            raise UnavailableError(
+                f"{where} cannot be used ({_last_cause(text)}): check the storage, then run again"
+            ) from error
 
 
 def _with_partition(rows: pa.Table, key: str) -> pa.Table:
@@ -169,5 +179,12 @@ def _quoted(text: str) -> str:
     return text.replace("'", "''")
 
 
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _plain(error: Exception) -> str:
+    """The message in one line, without the colours that delta-rs puts into it."""
+    return " ".join(_COLOUR.sub("", str(error)).split())
+
+
+def _last_cause(text: str) -> str:
+    # delta-rs tells a failure from the outside in; the cause comes last, before the server's own document.
+    cause = text.rpartition("↳")[2]
+    return cause.partition("<?xml")[0].strip()[:200]

@@ -1,30 +1,36 @@
 """A pipeline's description: frozen models, read from `pipeline.yaml`.
 
-A pipeline is one folder: `pipeline.yaml`, `expectations.yaml`, `features.py`, `sql/`. Everything that has a
-good default is optional. A wrong description is refused with file, key path, what is wrong and what is
-allowed.
+A pipeline is one folder. Everything in its description that has a good default is optional.
 """
 
 from __future__ import annotations
 
-import os
-import re
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from evergreen.description import explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.partition import Calendar, Grain
-from evergreen.units import Budget, Duration, Partitions, RetrainBudget, Share, Tolerance
-
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-Column = Annotated[str, Field(min_length=1, max_length=63)]
-ConnectionId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+from evergreen.units import (
+    Budget,
+    Column,
+    ConnectionId,
+    Cron,
+    Duration,
+    FunctionName,
+    HoldOut,
+    Identifier,
+    ImportPath,
+    Partitions,
+    RetrainBudget,
+    Share,
+    Tolerance,
+)
 
 
 class Task(StrEnum):
@@ -44,7 +50,7 @@ LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape", "log_loss"})
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PostgresSource(_Model):
@@ -148,7 +154,7 @@ class Features(_Model):
     features are all columns but key, time and target.
     """
 
-    function: str | None = Field(default=None, pattern=r"^[\w/]+\.py:\w+$")
+    function: FunctionName | None = None
     look_back: Duration = timedelta(0)
 
 
@@ -159,9 +165,9 @@ class Candidate(_Model):
     (`{choices: [...]}`).
     """
 
-    estimator: str
+    estimator: ImportPath
     params: dict[str, Any] = {}
-    preprocess: tuple[str, ...] = ()
+    preprocess: tuple[ImportPath, ...] = ()
     target_transform: Literal["log1p"] | None = None
     search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] = {}
 
@@ -182,12 +188,12 @@ class Training(_Model):
 
     window: Duration = timedelta(days=365)
     minimum: Partitions = 1
-    holdout: Duration | Share = 0.2
+    holdout: HoldOut = 0.2
     metric: str
     candidates: tuple[Candidate, ...] = Field(min_length=1)
     tuning: Tuning = Tuning()
     seed: int = 0
-    schedule: str | None = None
+    schedule: Cron | None = None
 
 
 class Limit(_Model):
@@ -200,6 +206,8 @@ class Limit(_Model):
     def _a_bound(self) -> Limit:
         if self.min is None and self.max is None:
             raise ValueError("give 'min', 'max' or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("'min' must not be above 'max'")
         return self
 
 
@@ -224,16 +232,29 @@ class Performance(_Model):
 
 
 class Drift(_Model):
-    """When a feature is called drifted (population stability index), and what share of them is drift."""
+    """When a feature is called drifted (population stability index), and what share of them is drift.
+
+    The share is the mean over the last `over` partitions.
+    """
 
     psi: float = Field(default=0.25, gt=0)
     share: Share = 0.5
+    over: Partitions = 5
+
+
+class Staleness(_Model):
+    """Retrain when this share of the data now in the training window came after the last training.
+
+    A young pipeline, whose window is still filling, so learns often, and an old one seldom.
+    """
+
+    unseen: Share = 0.2
 
 
 class Retrain(_Model):
     """Which signals count, and the limits on how often they may start a training."""
 
-    on: tuple[Literal["performance", "drift"], ...] = ("performance",)
+    on: tuple[Literal["performance", "drift", "staleness"], ...] = ("performance",)
     cooldown: Partitions = 5
     budget: RetrainBudget = Budget(6, 30)
 
@@ -243,6 +264,7 @@ class Monitoring(_Model):
 
     performance: Performance = Performance()
     drift: Drift = Drift()
+    staleness: Staleness = Staleness()
     retrain: Retrain = Retrain()
 
 
@@ -259,7 +281,7 @@ class Spec(_Model):
     name: Identifier
     description: str
     owner: str
-    schedule: str
+    schedule: Cron
     start: date | None = None
     partition: Grain
     sources: dict[Identifier, Source] = Field(min_length=1)
@@ -313,6 +335,8 @@ class Spec(_Model):
             for side in (join.left, join.right):
                 if side not in named:
                     raise ValueError(f"join.{number}: no source '{side}', only {', '.join(sorted(named))}")
+            if join.left == join.right:
+                raise ValueError(f"join.{number}: '{join.left}' cannot be joined to itself")
         if len(self.join) != len(self.sources) - 1:
             raise ValueError(f"join: {len(self.sources)} sources need {len(self.sources) - 1} joins")
         if self.calendar.has_time:
@@ -336,24 +360,10 @@ class Spec(_Model):
             raise ValueError(f"target: {self.task} needs the column to predict")
         if not self.calendar.has_time and isinstance(self.training.holdout, timedelta):
             raise ValueError("training.holdout: a snapshot has no time, write a share like '20%'")
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which only `true` and `false` are booleans, as in YAML 1.2: a join's `on` is a key."""
-
-    yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
-
-
-def pipelines_folder() -> Path:
-    """The folder of pipelines: `EVERGREEN_PIPELINES`, or `include/pipelines` beside this package."""
-    named = os.environ.get("EVERGREEN_PIPELINES")
-    return Path(named) if named else Path(__file__).resolve().parent.parent / "pipelines"
+        if isinstance(self.training.holdout, timedelta) and self.training.holdout >= self.training.window:
+            raise ValueError("training.holdout: must be shorter than training.window")
+        if self.target is not None and self.target in self.keys:
+            raise ValueError(f"target: '{self.target}' is among the keys of a row and cannot be predicted")
 
 
 def pipeline_names() -> list[str]:
@@ -378,44 +388,13 @@ def load_spec(name: str) -> Spec:
 
 def parse_spec(file: Path) -> Spec:
     """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and what is allowed."""
+    content = read_mapping(file)
+    if "folder" in content:
+        raise SpecError(f"{file}: folder: no such key: it is the folder that the file lies in")
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise SpecError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(content, dict):
-        raise SpecError(f"{file}: must be a mapping of keys to values, see include/pipelines for examples")
-    try:
-        spec = Spec(**{**content, "folder": file.parent})
+        spec = Spec.model_validate({**content, "folder": file.parent})
     except ValidationError as error:
-        raise SpecError("; ".join(_explain(file, problem) for problem in error.errors())) from None
+        raise SpecError(f"{file}: {explain(Spec, error)}") from None
     if spec.name != file.parent.name:
         raise SpecError(f"{file}: name: '{spec.name}' must be the folder's name, '{file.parent.name}'")
     return spec
-
-
-def _explain(file: Path, problem: Any) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    if problem["type"] == "extra_forbidden":
-        message = f"no such key; allowed here: {', '.join(_allowed_keys(problem['loc'][:-1]))}"
-    elif problem["type"] == "missing":
-        message = "this key is required"
-    return f"{file}: {path}: {message}" if path else f"{file}: {message}"
-
-
-def _allowed_keys(location: tuple[Any, ...]) -> list[str]:
-    model: Any = Spec
-    for part in location:
-        fields = getattr(model, "model_fields", {})
-        if part in fields:
-            model = _model_of(fields[part].annotation) or model
-    return sorted(set(model.model_fields) - {"folder"})
-
-
-def _model_of(annotation: Any) -> Any:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        if found := _model_of(argument):
-            return found
-    return None

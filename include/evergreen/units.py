@@ -6,12 +6,14 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-_DURATION = re.compile(r"(\d+) (hour|day|week)s?")
-_PARTITIONS = re.compile(r"(\d+) partitions?")
-_SHARE = re.compile(r"(\d+(?:\.\d+)?) ?%")
-_BUDGET = re.compile(r"(\d+) per (\d+) partitions?")
+# At most six digits: a length of time beyond what a date can hold is a slip of the pen.
+_DURATION = re.compile(r"([0-9]{1,6}) (hour|day|week)s?")
+_PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
+_SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
+_BUDGET = re.compile(r"([0-9]{1,6}) per ([0-9]{1,6}) partitions?")
+_CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
 class Budget(NamedTuple):
@@ -30,7 +32,7 @@ def _duration(value: Any) -> Any:
 
 
 def _partitions(value: Any) -> Any:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if not (match := _PARTITIONS.fullmatch(str(value))):
         raise ValueError("write a number of partitions like '5 partitions'")
@@ -56,17 +58,43 @@ def _tolerance(value: Any) -> Any:
 def _budget(value: Any) -> Any:
     if isinstance(value, Budget):
         return value
-    if not (match := _BUDGET.fullmatch(str(value))):
+    if not (match := _BUDGET.fullmatch(str(value))) or not int(match[2]):
         raise ValueError("write a budget like '6 per 30 partitions'")
     return Budget(int(match[1]), int(match[2]))
 
 
-def _seconds(value: timedelta) -> str:
+def _holdout(value: Any) -> Any:
+    for read in (_duration, _share):
+        try:
+            found = read(value)
+        except ValueError:
+            continue
+        if found == timedelta(0) or (isinstance(found, float) and not 0 < found < 1):
+            break
+        return found
+    raise ValueError("write a duration like '7 days' or a share like '20%', more than 0 and less than all")
+
+
+def _text(pattern: str, words: str) -> Any:
+    """A text of a form: pydantic would show the pattern, a person is helped by the words."""
+    form = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not form.fullmatch(value):
+            raise ValueError(words)
+        return value
+
+    return AfterValidator(check)
+
+
+def _written(value: timedelta | float) -> str:
+    if not isinstance(value, timedelta):
+        return f"{value * 100:g}%"
     days, rest = divmod(value, timedelta(days=1))
     return f"{days} days" if not rest else f"{int(value.total_seconds() // 3600)} hours"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_seconds)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
 """A length of event time, written like `28 days`."""
 
 Partitions = Annotated[int, BeforeValidator(_partitions)]
@@ -80,3 +108,34 @@ Tolerance = Annotated[float, BeforeValidator(_tolerance)]
 
 RetrainBudget = Annotated[Budget, BeforeValidator(_budget)]
 """So many retrainings within so many partitions, written like `6 per 30 partitions`."""
+
+HoldOut = Annotated[timedelta | float, BeforeValidator(_holdout), PlainSerializer(_written)]
+"""What training holds back: a duration at the end, or a share drawn at random."""
+
+Identifier = Annotated[
+    str, _text(r"[a-z][a-z0-9_]{0,62}", "write a name of a-z, 0-9 and '_' that starts with a letter")
+]
+"""A name that can be part of a DAG id, a folder and an object's key."""
+
+Column = Annotated[str, _text(r".{1,63}", "write a column's name of 1 to 63 characters")]
+"""The name of a column."""
+
+ConnectionId = Annotated[
+    str, _text(r"[A-Za-z][A-Za-z0-9_]*", "write a connection's id of letters, digits and '_'")
+]
+"""The id of a connection, which is part of a variable's name too: `AIRFLOW_CONN_<ID>`."""
+
+FunctionName = Annotated[
+    str, _text(r"[\w/]+\.py:[A-Za-z_]\w*", "write a file and a function in it like 'features.py:build'")
+]
+"""A function of the pipeline's folder."""
+
+ImportPath = Annotated[
+    str, _text(r"[A-Za-z_]\w*(\.\w+)+", "write the full path like 'sklearn.linear_model.Ridge'")
+]
+"""The import path of an estimator."""
+
+Cron = Annotated[
+    str, _text(_CRON.pattern, "write five fields like '0 2 * * *' (minute, hour, day, month, weekday)")
+]
+"""When a DAG runs."""

@@ -1,0 +1,126 @@
+"""Finding and reading descriptions in YAML, and saying what is wrong: where, what, and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from evergreen.errors import SpecError
+
+
+def pipelines_folder() -> Path:
+    """The folder of pipelines: `EVERGREEN_PIPELINES`, or `include/pipelines` beside this package."""
+    named = os.environ.get("EVERGREEN_PIPELINES")
+    return Path(named) if named else Path(__file__).resolve().parent.parent / "pipelines"
+
+
+def read_mapping(file: Path) -> dict[Any, Any]:
+    """The mapping in a YAML file; raises `SpecError` naming the file, and the line where there is one."""
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SpecError(f"{file}{line}: not valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{file}: not valid YAML in UTF-8: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise SpecError(f"{file}: cannot be read: {error.strerror}") from None
+    if not isinstance(content, dict):
+        raise SpecError(f"{file}: must be a mapping of keys to values, see include/pipelines for examples")
+    return content
+
+
+def explain(model: type[BaseModel], error: ValidationError) -> str:
+    """What is wrong, in one line: a key path and a sentence for each problem."""
+    return "; ".join(dict.fromkeys(_explain(model, problem) for problem in error.errors()))
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key comes once, and only `true` and `false` are booleans, as in YAML 1.2.
+
+    A join's `on` is a key there, not a boolean.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key '{key.value}' is there twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(true|false)$"), list("tf"))
+
+_WORDS = {
+    "missing": "this key is required",
+    "date_from_datetime_parsing": "must be a date like 2011-01-31",
+    "date_from_datetime_inexact": "must be a date like 2011-01-31, without a time",
+    "date_type": "must be a date like 2011-01-31",
+    "dict_type": "must be a mapping like {key: value}",
+    "tuple_type": "must be a list like [a, b]",
+    "list_type": "must be a list like [a, b]",
+    "string_type": "must be a text, in quotes if it looks like a number or a date",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "too_short": "must not be empty",
+    "finite_number": "must be a number, not infinite or NaN",
+    "invalid_key": "a key must be a text",
+}
+
+
+def _explain(model: type[BaseModel], problem: Any) -> str:
+    # Where a value may have several forms, pydantic puts the name of the form's validator into the path.
+    location = tuple(part for part in problem["loc"] if not re.search(r"[\[(]", str(part)))
+    path = ".".join(map(str, location))
+    return f"{path}: {_sentence(model, problem, location)}" if path else _sentence(model, problem, location)
+
+
+def _sentence(model: type[BaseModel], problem: Any, location: tuple[Any, ...]) -> str:
+    kind = problem["type"]
+    if kind == "extra_forbidden":
+        allowed = _keys(model, location[:-1])
+        near = difflib.get_close_matches(str(location[-1]), allowed, n=1)
+        hint = f", did you mean '{near[0]}'?" if near else ""
+        return f"no such key{hint}; allowed here: {', '.join(allowed)}"
+    if kind == "model_type":
+        return f"must be a mapping with the keys: {', '.join(_keys(model, location))}"
+    words = _WORDS.get(kind) or problem["msg"].removeprefix("Value error, ")
+    words = words.removeprefix("Assertion failed, ").replace("Input should be", "must be")
+    given = problem["input"]
+    shown = isinstance(given, str | int | float) and not isinstance(given, bool) and kind != "missing"
+    return f"{words}; it is '{given}'" if shown and len(str(given)) < 60 else words
+
+
+def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
+    """The keys that a description may have at a place."""
+    current: type[BaseModel] = model
+    for part in location:
+        if part in current.model_fields:
+            current = next(_models(current.model_fields[part].annotation), current)
+    return sorted(name for name, field in current.model_fields.items() if not field.exclude)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in getattr(annotation, "__args__", ()):
+        yield from _models(argument)

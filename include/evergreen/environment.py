@@ -1,0 +1,58 @@
+"""Finds the embedded stack that runs beside the repository: `.evergreen/env` holds its variables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+
+from evergreen.errors import EvergreenError
+
+_READ = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
+
+
+def home() -> Path:
+    """The folder of the embedded stack's state: `EVERGREEN_HOME`, or `.evergreen`.
+
+    `.evergreen` is looked for in the current folder, then at the repository's root.
+    """
+    if named := os.environ.get("EVERGREEN_HOME"):
+        return Path(named)
+    root = Path(__file__).resolve().parents[2]
+    here = Path.cwd() / ".evergreen"
+    return here if (here / "env").is_file() else root / ".evergreen"
+
+
+def load_environment() -> Path | None:
+    """Set the variables of `.evergreen/env` that are not set already; the file, or None if there is none.
+
+    Only variables that Evergreen reads are taken (`EVERGREEN_*`, `AWS_*`, `AIRFLOW_CONN_*`): the file may lie
+    in a folder that the user merely stands in.
+    """
+    file = home() / "env"
+    if not file.is_file():
+        return None
+    for name, value in parse(file).items():
+        if name.startswith(_READ):
+            os.environ.setdefault(name, value)
+    return file
+
+
+def parse(file: Path) -> dict[str, str]:
+    """The variables in a file of lines `NAME=value`, quoted as in a shell; `export` and comments are allowed.
+
+    Raises `EvergreenError` naming the line, and not repeating it: it may hold a secret.
+    """
+    variables = {}
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            words = [word for word in shlex.split(line, comments=True) if word != "export"]
+        except ValueError:
+            words = ["?", "?"]
+        if not words:
+            continue
+        name, equals, value = words[0].partition("=")
+        if len(words) != 1 or not equals or not name.isidentifier():
+            raise EvergreenError(f"{file}: line {number} is not NAME=value: mend it, or run make down and up")
+        variables[name] = value
+    return variables

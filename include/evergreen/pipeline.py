@@ -1,0 +1,49 @@
+"""A pipeline at work: its description together with the storage and connections it uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from evergreen.connections import Connect, from_environment
+from evergreen.lake import Lake
+from evergreen.registry.registry import Registry
+from evergreen.spec import Spec, load_spec
+from evergreen.staging import Staging
+from evergreen.storage import Storage
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What every stage is given: the description, the storage, and a way to look connections up."""
+
+    spec: Spec
+    storage: Storage = field(repr=False)
+    connect: Connect = field(default=from_environment, repr=False)
+
+    @classmethod
+    def open(cls, name: str, connect: Connect = from_environment, storage: Storage | None = None) -> Pipeline:
+        """The pipeline called `name` at the configured storage. Nothing is contacted yet.
+
+        Raises `NotFoundError`, `SpecError` or `StorageError`.
+        """
+        return cls(load_spec(name), storage or Storage.open(), connect)
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self.spec.name
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The pipeline's Delta tables."""
+        return Lake(self.storage, self.name)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The pipeline's models: versions, champion and history."""
+        return Registry(self.storage.child(self.name), self.name)
+
+    def staging(self, run: str) -> Staging:
+        """Where one run keeps what its tasks hand to one another."""
+        return Staging(self.storage, self.name, run)

@@ -1,0 +1,75 @@
+"""What all tests share: an S3 server in memory, and a fresh bucket for each test. Nothing reads the clock."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import logging
+import os
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from evergreen.storage import Credentials, Storage
+
+_STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of an S3 server in memory (moto). It honours conditional writes, one writer at a time."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@functools.cache
+def _client_of(address: str) -> Storage:
+    # To make one takes longer than most tests. By address, for each folder of tests may have its own server.
+    return Storage("any", "", Credentials(endpoint_url=address, access_key="test", secret_key="test"))
+
+
+@pytest.fixture
+def new_storage(s3_server: str) -> Callable[[], Storage]:
+    """Makes storages with a bucket of their own."""
+
+    def make() -> Storage:
+        storage = copy.copy(_client_of(s3_server))
+        storage.bucket = f"test-{uuid.uuid4().hex[:12]}"
+        storage._client.create_bucket(Bucket=storage.bucket)
+        return storage
+
+    return make
+
+
+@pytest.fixture
+def storage(new_storage: Callable[[], Storage]) -> Storage:
+    """A storage with a bucket of its own."""
+    return new_storage()
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No variable of a store or stack that happens to run here reaches the test."""
+    for name in list(os.environ):
+        if name.startswith(_STORE_VARIABLES):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("EVERGREEN_HOME", str(tmp_path_factory.mktemp("home")))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def configured(storage: Storage, clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    """The test's storage, set in the variables that the library and its command read."""
+    credentials = storage.credentials
+    monkeypatch.setenv("EVERGREEN_STORAGE", storage.uri())
+    monkeypatch.setenv("AWS_ENDPOINT_URL", credentials.endpoint_url or "")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key or "")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key or "")
+    return storage

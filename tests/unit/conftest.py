@@ -1,0 +1,33 @@
+"""Unit tests run without Airflow: to import it is an error here, whatever was imported before."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
+
+import pytest
+
+
+class NoAirflow(MetaPathFinder):
+    """Refuses to find `airflow`."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname.partition(".")[0] == "airflow":
+            raise ImportError(f"{fullname}: the library must not import airflow")
+
+
+@pytest.fixture(scope="package", autouse=True)
+def no_airflow() -> Iterator[None]:
+    """Block Airflow for this folder's tests; those of other folders get back what they had imported."""
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "airflow"}
+    finder = NoAirflow()
+    sys.meta_path.insert(0, finder)
+    yield
+    sys.meta_path.remove(finder)
+    sys.modules.update(hidden)
+
+
+@pytest.fixture(autouse=True)
+def _clean(clean_environment: None) -> None:
+    """Every unit test starts without a store."""

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from evergreen.connections import from_environment
+from evergreen.errors import SourceError
+
+
+def test_json_form(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_RENTALS_DB",
+        '{"conn_type": "postgres", "host": "h", "port": "5432", "login": "me", "password": "p@ss",'
+        ' "schema": "db", "extra": {"sslmode": "require"}}',
+    )
+    found = from_environment("rentals_db")
+    assert (found.conn_type, found.host, found.port, found.login) == ("postgres", "h", 5432, "me")
+    assert (found.password, found.schema, found.extra) == ("p@ss", "db", {"sslmode": "require"})
+
+
+def test_extra_may_be_text_as_airflow_stores_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW_CONN_API", '{"conn_type": "http", "extra": "{\\"header\\": \\"X-Key\\"}"}')
+    assert from_environment("api").extra == {"header": "X-Key"}
+
+
+def test_uri_form(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW_CONN_DB", "postgresql://me:p%40ss%2F@db.example:6543/sales?sslmode=require")
+    found = from_environment("db")
+    assert (found.conn_type, found.host, found.port, found.schema) == (
+        "postgres",
+        "db.example",
+        6543,
+        "sales",
+    )
+    assert (found.login, found.password, found.extra) == ("me", "p@ss/", {"sslmode": "require"})
+
+
+def test_uri_form_with_extra_in_json(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_API", "http://api.example/?__extra__=%7B%22a%22%3A+%7B%22b%22%3A+1%7D%7D"
+    )
+    assert from_environment("api").extra == {"a": {"b": 1}}
+
+
+def test_an_undefined_connection_is_named_with_its_variable():
+    with pytest.raises(SourceError, match=r"connection 'db' is not defined: set AIRFLOW_CONN_DB or add it"):
+        from_environment("db")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no address s3cret",
+        '{"host": "s3cret"}',
+        "{s3cret",
+        "http://s3cret:port/",
+        '{"conn_type": "x", "port": "s3cret"}',
+    ],
+)
+def test_a_malformed_connection_is_not_repeated(monkeypatch: pytest.MonkeyPatch, text: str):
+    monkeypatch.setenv("AIRFLOW_CONN_DB", text)
+    with pytest.raises(SourceError, match="neither Airflow's JSON nor its URI form") as caught:
+        from_environment("db")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW_CONN_DB", "postgresql://me:s3cret@h/db?token=t0ken")
+    assert "s3cret" not in repr(from_environment("db"))
+    assert "t0ken" not in repr(from_environment("db"))

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
+from evergreen.lake import Lake, Table
+from evergreen.storage import Credentials, Storage
+
+
+def rows(*values: int | None) -> pa.Table:
+    return pa.table({"n": pa.array(values, pa.int64())})
+
+
+@pytest.fixture
+def lake(storage: Storage) -> Lake:
+    return Lake(storage, "bikes")
+
+
+def content(lake: Lake) -> dict[str, list[int]]:
+    table = lake.read(Table.PARTITIONS).to_pylist()
+    return {key: [row["n"] for row in table if row["partition"] == key] for key in lake.partitions()}
+
+
+def test_partitions_are_replaced_as_a_whole(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1, 2), "2011-01-02": rows(3)})
+    assert lake.replace(Table.PARTITIONS, {"2011-01-01": rows(9)}) == ["2011-01-01"]
+    assert content(lake) == {"2011-01-01": [9], "2011-01-02": [3]}
+
+
+def test_the_same_rows_make_no_new_version(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1, None)})
+    version = lake.version(Table.PARTITIONS)
+    assert lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1, None)}) == []
+    assert lake.version(Table.PARTITIONS) == version
+    changed = lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1, None), "2011-01-02": rows(2)})
+    assert changed == ["2011-01-02"]
+
+
+def test_many_partitions_are_one_commit(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1)})
+    version = lake.version(Table.PARTITIONS)
+    lake.replace(Table.PARTITIONS, {f"2011-02-{day:02d}": rows(day) for day in range(1, 20)})
+    assert lake.version(Table.PARTITIONS) == version + 1
+
+
+def test_no_rows_empty_a_partition(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1), "2011-01-02": rows(2)})
+    assert lake.replace(Table.PARTITIONS, {"2011-01-01": rows()}) == ["2011-01-01"]
+    assert content(lake) == {"2011-01-02": [2]}
+    assert lake.replace(Table.PARTITIONS, {}) == []
+
+
+def test_a_read_of_a_range_includes_both_ends(lake: Lake):
+    lake.replace(Table.PARTITIONS, {f"2011-01-0{day}": rows(day) for day in range(1, 6)})
+    found = lake.read(Table.PARTITIONS, "2011-01-02", "2011-01-04")
+    assert found.column("n").to_pylist() == [2, 3, 4]
+    assert lake.read(Table.PARTITIONS, first="2011-01-05").column("n").to_pylist() == [5]
+
+
+def test_a_version_is_read_as_it_was(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1)})
+    version = lake.version(Table.PARTITIONS)
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(2)})
+    assert lake.read(Table.PARTITIONS, version=version).column("n").to_pylist() == [1]
+
+
+def test_a_key_with_a_quote_is_only_a_key(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011": rows(1), "x') OR ('a'='a": rows(2)})
+    lake.replace(Table.PARTITIONS, {"x') OR ('a'='a": rows(3)})
+    assert content(lake) == {"2011": [1], "x') OR ('a'='a": [3]}
+
+
+@pytest.mark.parametrize(
+    ("offered", "message"),
+    [
+        (pa.table({"n": pa.array([1.5])}), "column 'n' was int64 and is double"),
+        (pa.table({"m": pa.array([1])}), "column 'm' is new; column 'n' is missing"),
+    ],
+)
+def test_another_shape_is_refused_and_changes_nothing(lake: Lake, offered: pa.Table, message: str):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1)})
+    for key in ("2011-01-01", "2011-01-02"):
+        with pytest.raises(
+            RefusedError, match=rf"bikes: lake table 'partitions': {message}; nothing was pub"
+        ):
+            lake.replace(Table.PARTITIONS, {key: offered})
+    assert content(lake) == {"2011-01-01": [1]}
+
+
+def test_a_table_that_is_not_there(lake: Lake):
+    assert lake.partitions() == []
+    with pytest.raises(NotFoundError, match="bikes: lake table 'partitions' does not exist yet: ingest"):
+        lake.read(Table.PARTITIONS)
+    with pytest.raises(NotFoundError):
+        lake.version(Table.PARTITIONS)
+
+
+def test_a_bucket_that_is_not_there(storage: Storage):
+    lake = Lake(Storage("nowhere", "", storage.credentials), "bikes")
+    for use in (lake.partitions, lambda: lake.replace(Table.PARTITIONS, {"2011": rows(1)})):
+        with pytest.raises(
+            StorageError, match="bucket 'nowhere' does not exist: create it or change EVERGREEN"
+        ):
+            use()
+
+
+def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
+    storage = Storage("b", "", Credentials("http://127.0.0.1:1", access_key="a", secret_key="b"))
+    with pytest.raises(
+        UnavailableError, match=r"bikes: lake table 'partitions' cannot be used \(.*again$"
+    ) as caught:
+        Lake(storage, "bikes").read(Table.PARTITIONS)
+    assert "\x1b" not in str(caught.value)
+
+
+writes = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(0, 9), max_size=3)), max_size=6)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(writes)
+def test_the_last_write_of_each_partition_stands(new_storage: Callable[[], Storage], written: list):
+    lake = Lake(new_storage(), "bikes")
+    for key, values in written:
+        lake.replace(Table.PARTITIONS, {key: rows(*values)})
+    expected = {key: values for key, values in dict(written).items() if values}
+    assert (content(lake) if expected else {}) == expected
+    assert lake.partitions() == sorted(expected)

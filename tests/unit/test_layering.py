@@ -1,0 +1,145 @@
+"""The rules that keep the house easy to live in; see docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY, PLUGINS, DAGS = ROOT / "include" / "evergreen", ROOT / "plugins", ROOT / "dags"
+HEAVY = {
+    "adbc_driver_postgresql",
+    "boto3",
+    "deltalake",
+    "great_expectations",
+    "numpy",
+    "optuna",
+    "pandas",
+    "pyarrow",
+    "scipy",
+    "skops",
+    "sklearn",
+}
+EMPTY_NAMES = re.compile(r"process(es|or|ors|ing)?|handlers?|managers?|helpers?|utils?", re.IGNORECASE)
+
+
+def modules(folder: Path) -> list[Path]:
+    found = sorted(folder.rglob("*.py"))
+    assert found, f"nothing below {folder}"
+    return found
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Names of the modules that are imported anywhere below a node."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            yield str(node.module)
+
+
+def at_parse_time(node: ast.AST) -> Iterator[ast.AST]:
+    """The statements that run when a module is imported: none in a function, or only for a type checker."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from at_parse_time(child)
+
+
+def packages(names: Iterator[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("module", modules(LIBRARY), ids=relative)
+def test_the_library_knows_nothing_of_airflow(module: Path):
+    found = packages(imported(ast.parse(module.read_text())))
+    assert not found & {"airflow", "evergreen_airflow", "dags", "deploy"}
+
+
+def test_the_library_imports_with_airflow_blocked():
+    names = [
+        ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in modules(LIBRARY)
+    ]
+    program = f"""
+import importlib, sys
+from importlib.abc import MetaPathFinder
+
+class NoAirflow(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] == "airflow":
+            raise ImportError(name)
+
+sys.meta_path.insert(0, NoAirflow())
+for name in {names!r}:
+    importlib.import_module(name)
+assert not [name for name in sys.modules if name.partition(".")[0] == "airflow"]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("module", [*modules(PLUGINS), *modules(DAGS)], ids=relative)
+def test_what_the_dag_processor_parses_imports_nothing_heavy(module: Path):
+    found = {
+        name
+        for node in at_parse_time(ast.parse(module.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in packages(imported(node))
+    }
+    assert not found & HEAVY
+
+
+def test_what_the_dag_processor_imports_of_the_library_is_light():
+    names = {
+        name
+        for module in [*modules(PLUGINS), *modules(DAGS)]
+        for node in at_parse_time(ast.parse(module.read_text()))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in imported(node)
+        if name.partition(".")[0] == "evergreen"
+    }
+    program = f"""
+import importlib, sys
+for name in {sorted(names)!r}:
+    importlib.import_module(name)
+print(*sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=120, capture_output=True, text=True
+    )
+    assert names
+    assert done.stdout.split() == []
+
+
+@pytest.mark.parametrize("module", modules(DAGS), ids=relative)
+def test_a_dag_file_reads_no_variables_and_does_no_io(module: Path):
+    tree = ast.parse(module.read_text())
+    assert not packages(imported(tree)) & {"requests", "httpx", "psycopg", "psycopg2", "sqlite3"}
+    assert "Variable" not in {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
+
+@pytest.mark.parametrize("module", [*modules(LIBRARY), *modules(PLUGINS), *modules(DAGS)], ids=relative)
+def test_names_say_something(module: Path):
+    words = re.split(r"[_/.]", relative(module.with_suffix("")))
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.ClassDef):
+            words += re.findall(r"[A-Z][a-z]*", node.name)
+    assert [word for word in words if EMPTY_NAMES.fullmatch(word)] == []
+
+
+@pytest.mark.parametrize("module", [*modules(LIBRARY), *modules(PLUGINS), *modules(DAGS)], ids=relative)
+def test_a_module_is_one_concept(module: Path):
+    assert len(module.read_text().splitlines()) <= 400

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from evergreen.errors import NotFoundError, SpecError
+from evergreen.spec import Spec, Task, load_spec, parse_spec, pipeline_names
+
+BIKES = """\
+name: bikes
+description: Bikes by the hour
+owner: demand
+schedule: "0 2 * * *"
+start: 2011-01-01
+partition: daily
+sources:
+  rentals: {postgres: {conn_id: rentals_db, table: rentals, time_column: at}}
+  weather: {http: {conn_id: weather_api, path: /v1/hourly}}
+join:
+  - {left: rentals, right: weather, on: {at: hour}}
+task: regression
+target: cnt
+training:
+  metric: mae
+  holdout: 7 days
+  candidates:
+    - {estimator: sklearn.linear_model.Ridge}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path))
+    (tmp_path / "bikes").mkdir()
+    return tmp_path / "bikes"
+
+
+def parse(folder: Path, text: str) -> Spec:
+    (folder / "pipeline.yaml").write_text(text)
+    return parse_spec(folder / "pipeline.yaml")
+
+
+def test_a_short_description_is_enough(folder: Path):
+    spec = parse(folder, BIKES)
+    assert (spec.name, spec.task, spec.target, spec.start) == (
+        "bikes",
+        Task.REGRESSION,
+        "cnt",
+        date(2011, 1, 1),
+    )
+    assert spec.training.window == timedelta(days=365)
+    assert spec.keys == ("at",)
+    assert spec.join[0].on == {"at": "hour"}
+    assert spec.first_partition == "2011-01-01"
+    assert not spec.higher_is_better
+
+
+def test_on_is_a_key_and_no_boolean(folder: Path):
+    for on in ("at", "[at]"):
+        assert parse(folder, BIKES.replace("{at: hour}", on)).join[0].on == {"at": "at"}
+
+
+@pytest.mark.parametrize("name", ["bike_demand", "iris", "wine_segments"])
+def test_the_pipelines_of_the_repository_are_right(name: str):
+    assert load_spec(name).name == name
+
+
+def test_pipelines_are_found_without_being_read(folder: Path):
+    (folder / "pipeline.yaml").write_text("{broken")
+    (folder.parent / "no_pipeline").mkdir()
+    assert pipeline_names() == ["bikes"]
+    with pytest.raises(NotFoundError, match=r"no pipeline 'bike' in .* \(there: bikes\)"):
+        load_spec("bike")
+
+
+def test_a_folder_of_pipelines_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EVERGREEN_PIPELINES", "/nowhere")
+    with pytest.raises(SpecError, match="/nowhere: no such folder of pipelines; set EVERGREEN_PIPELINES"):
+        pipeline_names()
+
+
+BROKEN = [
+    ("0 2 * * *", "often", "schedule: write five fields like '0 2 * * *'"),
+    (
+        "owner: demand",
+        "owner: demand\nowner: twice",
+        "line 4, column 1: not valid YAML: the key 'owner' is there twice",
+    ),
+    ("owner: demand", "owner: [demand", "line 4, column 9: not valid YAML"),
+    ("owner: demand\n", "", "owner: this key is required"),
+    ("owner: demand", "owner: 7", "owner: must be a text, in quotes if it looks like a number"),
+    ("owner: demand", "owner: demand\n1: 2", "1: a key must be a text"),
+    ("owner: demand", "owner: demand\nfolder: /etc", "folder: no such key"),
+    (
+        "schedule:",
+        "schedul:",
+        "schedul: no such key, did you mean 'schedule'?; allowed here: description, feat",
+    ),
+    ("name: bikes", "name: trikes", "name: 'trikes' must be the folder's name, 'bikes'"),
+    ("name: bikes", "name: Bikes!", "name: write a name of a-z, 0-9 and '_'"),
+    ("start: 2011-01-01", "start: soon", "start: must be a date like 2011-01-31; it is 'soon'"),
+    ("start: 2011-01-01\n", "", "start: a partitioned pipeline needs the day its history starts"),
+    (
+        "partition: daily",
+        "partition: day",
+        "partition: must be 'hourly', 'daily', 'weekly', 'monthly' or 'snap",
+    ),
+    ("partition: daily", "partition: snapshot", "training.holdout: a snapshot has no time, write a share"),
+    ("{postgres:", "{mysql:", "sources.rentals.mysql: no such key; allowed here: file, http, postgres"),
+    (
+        "table: rentals",
+        "tabel: rentals",
+        "sources.rentals.postgres.tabel: no such key, did you mean 'table'?",
+    ),
+    (
+        "table: rentals",
+        "sql: a.sql, table: rentals",
+        "sources.rentals.postgres: give either 'table' or 'sql'",
+    ),
+    (", time_column: at", "", "sources: a partitioned pipeline needs a 'time_column' in a source"),
+    ("conn_id: weather_api", "conn_id: weather api", "conn_id: write a connection's id of letters, digits"),
+    (
+        "{http: {conn_id: weather_api, path: /v1/hourly}}",
+        "",
+        "sources.weather: must be a mapping with the keys",
+    ),
+    ("left: rentals", "left: rental", "join.0: no source 'rental', only rentals, weather"),
+    ("right: weather", "right: rentals", "join.0: 'rentals' cannot be joined to itself"),
+    ("on: {at: hour}", "on: {at: hour}, expect: 1:1", "join.0.expect: must be 'one_to_one' or 'many_to_one'"),
+    ("task: regression", "task: forecast", "task: must be 'regression', 'classification' or 'clustering'"),
+    (
+        "task: regression",
+        "task: clustering",
+        "training.metric: 'mae' is not a metric of clustering: silhouette",
+    ),
+    ("target: cnt\n", "", "target: regression needs the column to predict"),
+    ("target: cnt", "target: at", "target: 'at' is among the keys of a row"),
+    (
+        "metric: mae",
+        "metric: accuracy",
+        "training.metric: 'accuracy' is not a metric of regression: mae, rmse",
+    ),
+    ("metric: mae", "metric: mae\n  window: 1 year", "training.window: write a duration like '28 days'"),
+    ("holdout: 7 days", "holdout: 400 days", "training.holdout: must be shorter than training.window"),
+    (
+        "sklearn.linear_model.Ridge",
+        "Ridge",
+        "training.candidates.0.estimator: write the full path like 'sklearn",
+    ),
+    ("    - {estimator: sklearn.linear_model.Ridge}", "    []", "training.candidates: must not be empty"),
+    (
+        "target: cnt",
+        "target: cnt\ngate: {limits: {mae: 80}}",
+        "gate.limits.mae: must be a mapping with the keys: max",
+    ),
+    (
+        "target: cnt",
+        "target: cnt\ngate: {limits: {acc: {max: 1}}}",
+        "gate.limits.acc: 'acc' is not a metric of",
+    ),
+    ("target: cnt", "target: cnt\ngate: {limits: {mae: {}}}", "gate.limits.mae: give 'min', 'max' or both"),
+    (
+        "target: cnt",
+        "target: cnt\ngate: {limits: {mae: {max: .nan}}}",
+        "gate.limits.mae.max: must be a number, not",
+    ),
+    ("target: cnt", "target: cnt\ngate: {limits: {mae: {min: 2, max: 1}}}", "'min' must not be above 'max'"),
+    (
+        "target: cnt",
+        "target: cnt\nvalidation: {max_quarantined: 500%}",
+        "max_quarantined: write a share like '5%'",
+    ),
+    (
+        "target: cnt",
+        "target: cnt\nfeatures: {function: build}",
+        "features.function: write a file and a function",
+    ),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "message"), BROKEN)
+def test_a_wrong_description_is_refused_in_one_line(folder: Path, right: str, wrong: str, message: str):
+    assert right in BIKES
+    with pytest.raises(SpecError, match=re.escape(message)) as caught:
+        parse(folder, BIKES.replace(right, wrong, 1))
+    assert str(caught.value).startswith(str(folder / "pipeline.yaml"))
+    assert "\n" not in str(caught.value)
+
+
+def test_every_problem_is_named(folder: Path):
+    with pytest.raises(SpecError, match=r"owner: .*partition: .*task: "):
+        parse(folder, BIKES.replace("demand", "7").replace("daily", "day").replace("regression", "forecast"))
+
+
+@pytest.mark.parametrize("text", ["", "- a", "text"])
+def test_what_is_no_mapping_is_refused(folder: Path, text: str):
+    with pytest.raises(SpecError, match="must be a mapping of keys to values"):
+        parse(folder, text)
+
+
+def test_other_encodings_are_refused(folder: Path):
+    (folder / "pipeline.yaml").write_bytes(b"name: \xff")
+    with pytest.raises(SpecError, match="not valid YAML in UTF-8"):
+        parse_spec(folder / "pipeline.yaml")
+
+
+def test_yaml_builds_no_objects(folder: Path):
+    with pytest.raises(SpecError, match="could not determine a constructor"):
+        parse(folder, "name: !!python/object/apply:os.system [exit]")
