@@ -1,0 +1,144 @@
+"""What happened to the models of a pipeline, and what follows from it. Pure: no input or output.
+
+The events, in the order of their numbers, are the truth; which version is in force for which partitions is
+their fold, `Force`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Kind(StrEnum):
+    """What can happen to a version."""
+
+    PROMOTED = "promoted"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled_back"
+
+
+class State(StrEnum):
+    """What a version is now."""
+
+    CHAMPION = "champion"  # in force for the newest partitions
+    PROMOTED = "promoted"  # in force for older partitions
+    SUPERSEDED = "superseded"  # was promoted, and another took its place for the very same partitions
+    WITHDRAWN = "withdrawn"  # was rolled back
+    REFUSED = "refused"
+    COMMITTED = "committed"  # neither promoted nor refused yet
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened.
+
+    promoted: `version` is in force from partition `as_of` on, where `replaces` was until then. refused:
+    `version`, trained as of `as_of`, is not. rolled_back: `replaces` is withdrawn from all partitions, and
+    `version` is in force from `as_of` on. `at` (ISO 8601) and `by` are for people, nothing follows from them.
+    """
+
+    seq: int
+    kind: Kind
+    version: str
+    as_of: str
+    replaces: str | None
+    reason: dict[str, Any] = field(default_factory=dict)
+    at: str = ""
+    by: str = ""
+
+    def to_json(self) -> bytes:
+        """The event as it is stored."""
+        return json.dumps(asdict(self), indent=1).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Event:
+        """The event in these bytes; raises `ValueError`, `TypeError` or `KeyError` if they hold none."""
+        content = json.loads(body)
+        return cls(**{**content, "seq": int(content["seq"]), "kind": Kind(content["kind"])})
+
+    def concerns(self, version: str) -> bool:
+        """Whether the event changes what that version is."""
+        return version == self.version or (self.kind is Kind.ROLLED_BACK and version == self.replaces)
+
+
+@dataclass(frozen=True)
+class Force:
+    """Which version is in force for which partitions, after event number `seq`.
+
+    `stack` holds (as_of, version), by as_of and, where those are equal, by event: of those whose as_of is not
+    after a partition, the last is in force for it.
+    """
+
+    seq: int = 0
+    stack: tuple[tuple[str, str], ...] = ()
+
+    def champion(self, as_of: str | None = None) -> str | None:
+        """The version in force for partition `as_of`; without one, for the newest."""
+        fitting = [version for start, version in self.stack if as_of is None or start <= as_of]
+        return fitting[-1] if fitting else None
+
+    @property
+    def start(self) -> str | None:
+        """The first partition of the newest champion's reign."""
+        return self.stack[-1][0] if self.stack else None
+
+    def holds(self, version: str) -> bool:
+        """Whether the version is in force for some partition, if only until a later one was withdrawn."""
+        return any(version == held for _, held in self.stack)
+
+    def after(self, event: Event) -> Force:
+        """What is in force once this event has happened."""
+        stack = self.stack
+        if event.kind is Kind.ROLLED_BACK:
+            stack = tuple(entry for entry in stack if entry[1] != event.replaces)
+        if event.kind is not Kind.REFUSED:
+            place = sum(start <= event.as_of for start, _ in stack)
+            stack = (*stack[:place], (event.as_of, event.version), *stack[place:])
+        return Force(event.seq, stack)
+
+    def to_json(self) -> bytes:
+        """The content of `champion.json`."""
+        content = {
+            "version": self.champion(),
+            "as_of": self.start,
+            "seq": self.seq,
+            "in_force": [list(entry) for entry in self.stack],
+        }
+        return json.dumps(content, indent=1).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes) -> Force:
+        """What `champion.json` says; raises `ValueError`, `TypeError` or `KeyError` if it says nothing."""
+        content = json.loads(body)
+        return cls(int(content["seq"]), tuple((str(a), str(v)) for a, v in content["in_force"]))
+
+
+def fold(events: Iterable[Event], force: Force | None = None) -> Force:
+    """What is in force after these events, which follow those that `force` is already made of."""
+    force = force or Force()
+    for event in events:
+        force = force.after(event)
+    return force
+
+
+def last_word(events: Sequence[Event], version: str) -> Event | None:
+    """The latest event that concerns the version."""
+    return next((event for event in reversed(events) if event.concerns(version)), None)
+
+
+def state_of(version: str, events: Sequence[Event]) -> State:
+    """What the version is after these events (the whole history)."""
+    force = fold(events)
+    last = last_word(events, version)
+    if last is None:
+        return State.COMMITTED
+    if version == force.champion():
+        return State.CHAMPION
+    if force.holds(version):
+        reigns = {force.champion(start) for start, _ in force.stack}
+        return State.PROMOTED if version in reigns else State.SUPERSEDED
+    return State.REFUSED if last.kind is Kind.REFUSED else State.WITHDRAWN
