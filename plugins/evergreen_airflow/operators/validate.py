@@ -21,4 +21,6 @@ class ValidateOperator(PipelineOperator):
 
         partition = partition_of(context, pipeline.spec)
         report = stage_validated(pipeline, partition, run_token(context))
-        self.log.info("%s", report.sentence)
+        self.log.info(
+            "%s %s: %d rows, %d quarantined", pipeline.name, partition, report.rows, report.quarantined
+        )

@@ -1,0 +1,1 @@
+"""From sources to published partitions: extract, join, conform, validate, publish."""

@@ -1,0 +1,46 @@
+"""What validation found in one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ExpectationResult:
+    """One expectation's outcome: `unexpected` counts the rows that break it (0 for one on the whole table).
+
+    `detail` says in a few words what was found.
+    """
+
+    expectation: str
+    severity: str
+    success: bool
+    unexpected: int
+    detail: str
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """How many rows a partition had, how many of them went to quarantine, and each expectation's outcome."""
+
+    partition: str
+    rows: int
+    quarantined: int
+    results: tuple[ExpectationResult, ...]
+
+    @property
+    def failed(self) -> tuple[ExpectationResult, ...]:
+        """The expectations that did not hold."""
+        return tuple(result for result in self.results if not result.success)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ValidationReport:
+        """The report that `to_dict` made."""
+        results = tuple(ExpectationResult(**result) for result in values["results"])
+        return cls(values["partition"], values["rows"], values["quarantined"], results)

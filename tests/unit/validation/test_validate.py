@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evergreen.errors import RefusedError
+from evergreen.validation.suite import load_suite
+from evergreen.validation.validate import QUARANTINE, validate
+
+DAY = "2011-01-01"
+BETWEEN = "- expect_column_values_to_be_between: {column: x, min_value: 0, max_value: 10}\n"
+WARNING, INFO = "  severity: warning\n", "  severity: info\n"
+
+
+def rows(*x, **more):
+    start = datetime(2011, 1, 1, tzinfo=UTC)
+    at = pa.array([start + timedelta(minutes=n) for n in range(len(x))], pa.timestamp("us", tz="UTC"))
+    return pa.table({"at": at, "x": pa.array(x, pa.float64()), **more})
+
+
+@pytest.fixture
+def check(spec):
+    def check(expectations, table, **changes):
+        described = spec(expectations, **changes)
+        return validate(described, load_suite(described), DAY, table)
+
+    return check
+
+
+def test_good_rows_are_valid_and_reported(check):
+    table = rows(1, 2)
+    found = check(BETWEEN, table)
+    assert found.valid.equals(table)
+    assert found.quarantined.num_rows == 0
+    assert found.quarantined.schema == QUARANTINE
+    assert (found.report.partition, found.report.rows, found.report.quarantined) == (DAY, 2, 0)
+    assert found.report.failed == ()
+    assert len(found.report.results) == 3
+
+
+class TestRefused:
+    def test_no_rows(self, check):
+        with pytest.raises(RefusedError, match=r"^p 2011-01-01: refused: no rows: check that the sources"):
+            check(BETWEEN, rows())
+
+    def test_a_critical_expectation_names_rows_and_values(self, check):
+        with pytest.raises(
+            RefusedError, match=r"to_be_between\(x\): 2 of 3 rows, such as 11\.0, -1\.0: mend"
+        ):
+            check(BETWEEN, rows(11, 5, -1))
+
+    def test_a_table_expectation_says_what_it_found(self, check):
+        with pytest.raises(RefusedError, match=r"row_count_to_be_between\(\): found 2"):
+            check("- expect_table_row_count_to_be_between: {min_value: 3}", rows(1, 2))
+
+    def test_all_critical_problems_are_told_at_once(self, check):
+        text = BETWEEN + "- expect_table_row_count_to_be_between: {min_value: 3}"
+        with pytest.raises(RefusedError, match=r"to_be_between.*row_count"):
+            check(text, rows(1, 20))
+
+    @pytest.mark.parametrize("severity", ["", WARNING, INFO])
+    def test_an_expectation_that_cannot_be_computed_whatever_its_severity(self, check, severity):
+        text = BETWEEN.replace("column: x", "column: z") + severity
+        with pytest.raises(RefusedError, match=r"to_be_between\(z\): cannot be computed: .*\"?z\"?"):
+            check(text, rows(1))
+
+    def test_a_key_twice_or_absent(self, check):
+        table = rows(1, 2)
+        twice = pa.concat_tables([table, table.slice(0, 1)])
+        with pytest.raises(RefusedError, match=r"to_be_unique\(at\): 2 of 3 rows"):
+            check("[]", twice)
+        absent = table.set_column(
+            0, "at", pa.array([None, datetime(2011, 1, 1, tzinfo=UTC)], table.schema.field("at").type)
+        )
+        with pytest.raises(RefusedError, match=r"to_not_be_null\(at\): 1 of 2 rows"):
+            check("[]", absent)
+
+    def test_rows_of_another_day(self, check):
+        table = rows(1)
+        late = table.set_column(
+            0, "at", pa.array([datetime(2011, 1, 2, tzinfo=UTC)], table.schema.field("at").type)
+        )
+        with pytest.raises(
+            RefusedError,
+            match=r"1 rows lie outside the partition, the first at 2011-01-02T00:00:00\+00:00 in 'at'",
+        ):
+            check("[]", pa.concat_tables([table, late]))
+
+    def test_more_quarantined_than_allowed(self, check):
+        with pytest.raises(RefusedError, match=r"2 of 3 rows \(66\.7%\) would be quarantined, more than"):
+            check(BETWEEN + WARNING, rows(11, 12, 1))
+
+
+class TestQuarantine:
+    def test_a_bad_row_goes_there_whole_and_the_others_stay(self, check):
+        found = check(BETWEEN + WARNING, rows(1, 900, 3, condition=["clear", "mist", None]))
+        assert found.valid.column("x").to_pylist() == [1, 3]
+        (bad,) = found.quarantined.to_pylist()
+        assert json.loads(bad["row"]) == {
+            "at": "2011-01-01T00:01:00+00:00",
+            "x": 900.0,
+            "condition": "mist",
+        }
+        assert bad["expectation"] == "expect_column_values_to_be_between(x)"
+        assert bad["reason"] == "x is 900.0 (asked: min_value 0, max_value 10)"
+        assert (found.report.rows, found.report.quarantined) == (3, 1)
+
+    def test_a_row_that_breaks_two_expectations_is_there_once_with_both(self, check):
+        text = BETWEEN + WARNING + "- expect_column_values_to_not_be_null: {column: c}\n" + WARNING
+        found = check(text, rows(1, 900, 3, c=["a", None, "b"]))
+        (bad,) = found.quarantined.to_pylist()
+        assert bad["expectation"] == (
+            "expect_column_values_to_be_between(x); expect_column_values_to_not_be_null(c)"
+        )
+        assert "x is 900.0" in bad["reason"]
+        assert "c is nothing" in bad["reason"]
+
+    def test_expectations_on_pairs_name_both_columns(self, check):
+        text = (
+            "- expect_column_pair_values_a_to_be_greater_than_b: "
+            "{column_A: x, column_B: y, or_equal: true, ignore_row_if: either_value_is_missing}\n" + WARNING
+        )
+        found = check(text, rows(5, 5, 5, 5, y=[4.0, 5.0, 6.0, None]))
+        assert found.valid.column("y").to_pylist() == [4, 5, None]
+        assert found.quarantined.column("reason").to_pylist()[0].startswith("x is 5.0, y is 6.0")
+
+    def test_within_mostly_nothing_is_quarantined(self, check):
+        text = BETWEEN.replace("max_value: 10", "max_value: 10, mostly: 0.6") + WARNING
+        assert check(text, rows(1, 2, 900)).quarantined.num_rows == 0
+        assert check(text, rows(1, 800, 2, 900)).quarantined.num_rows == 2
+
+    def test_info_and_table_warnings_are_only_reported(self, check):
+        text = BETWEEN + INFO + "- expect_column_mean_to_be_between: {column: x, max_value: 10}\n" + WARNING
+        found = check(text, rows(1, 900))
+        assert found.quarantined.num_rows == 0
+        assert found.valid.num_rows == 2
+        assert [(r.severity, r.unexpected) for r in found.report.failed] == [("info", 1), ("warning", 0)]
+        assert found.report.failed[1].detail == "found 450.5"
+
+    def test_each_call_sees_its_own_rows(self, check):
+        assert check(BETWEEN + WARNING, rows(1, 900)).quarantined.num_rows == 1
+        assert check(BETWEEN + WARNING, rows(1, 2)).quarantined.num_rows == 0
+        assert check(BETWEEN + WARNING, rows(900, 1)).valid.column("x").to_pylist() == [1]
+
+    def test_what_json_has_no_word_for_is_kept_as_text(self, check):
+        (bad,) = check(BETWEEN + WARNING, rows(math.inf, 1)).quarantined.to_pylist()
+        assert json.loads(bad["row"], parse_constant=pytest.fail)["x"] == "inf"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.none() | st.integers(-5, 15), min_size=1, max_size=12))
+def test_every_row_comes_out_once(spec, x):
+    described = spec(BETWEEN + WARNING, validation={"max_quarantined": "100%"})
+    table = rows(*x)
+    found = validate(described, load_suite(described), DAY, table)
+    quarantined = [json.loads(row) for row in found.quarantined.column("row").to_pylist()]
+    valid = [{**row, "at": row["at"].isoformat()} for row in found.valid.to_pylist()]
+    assert sorted(valid + quarantined, key=lambda row: row["at"]) == [
+        {**row, "at": row["at"].isoformat()} for row in table.to_pylist()
+    ]
+    assert [row["x"] for row in quarantined] == [v for v in x if v is not None and not 0 <= v <= 10]
