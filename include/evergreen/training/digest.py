@@ -1,0 +1,112 @@
+"""What a version is made of, as digests: the data, the description and the code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from evergreen.features.build import features_digest
+from evergreen.spec import Spec
+
+_PACKAGES = ("numpy", "optuna", "pandas", "scikit-learn", "scipy", "skops")
+_CODE = ("features", "training", "evaluation")
+
+
+def digests(spec: Spec, rows: pd.DataFrame) -> dict[str, str]:
+    """SHA-256 (hexadecimal) of `data`, `spec` and `code`. `rows` must be in canonical order."""
+    return {"data": data_digest(rows), "spec": spec_digest(spec), "code": code_digest(spec)}
+
+
+def version_id(as_of: str, parts: dict[str, str]) -> str:
+    """`<as_of>-<12 hexadecimal digits>`: the same as-of, data, description and code give the same id."""
+    return f"{as_of}-{_sha256(json.dumps(parts, sort_keys=True).encode())[:12]}"
+
+
+def data_digest(rows: pd.DataFrame) -> str:
+    """Digest of the rows' content: names, types and values of the columns (by name), in the rows' order."""
+    columns = sorted(rows.columns)
+    digest = hashlib.sha256(json.dumps([[name, str(rows[name].dtype)] for name in columns]).encode())
+    hashes = pd.util.hash_pandas_object(rows[columns], index=False)
+    digest.update(hashes.to_numpy().astype(np.dtype("<u8")).tobytes())
+    return digest.hexdigest()
+
+
+def spec_digest(spec: Spec) -> str:
+    """Digest of what in the description bears on a model and its verdict.
+
+    Owner, schedules, sources, monitoring and scoring do not: what the sources gave is in the data.
+    """
+    content = spec.model_dump(
+        mode="json",
+        include={
+            "partition": True,
+            "features": True,
+            "task": True,
+            "target": True,
+            "training": True,
+            "gate": True,
+        },
+        exclude={"training": {"schedule"}},
+    )
+    content |= {"keys": spec.keys, "time_column": spec.time_column}
+    return _sha256(json.dumps(content, sort_keys=True).encode())
+
+
+def code_digest(spec: Spec) -> str:
+    """Digest of the feature function's file, Evergreen's own training code, and scikit-learn's version."""
+    parts = {
+        "features": features_digest(spec),
+        "evergreen": _own_code(),
+        "scikit-learn": _version("scikit-learn"),
+    }
+    return _sha256(json.dumps(parts, sort_keys=True).encode())
+
+
+def packages() -> dict[str, str]:
+    """Versions of Python and of the packages that a model depends on."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+
+
+def git_commit(folder: Path) -> str | None:
+    """The commit checked out in the repository that holds the folder; None if it cannot be told."""
+    root = next((path for path in (folder, *folder.parents) if (path / ".git").is_dir()), None)
+    if root is None:
+        return None
+    git = root / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head
+        reference = head.removeprefix("ref: ")
+        if (git / reference).is_file():
+            return (git / reference).read_text(encoding="utf-8").strip()
+        packed = (git / "packed-refs").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    return next((line.split()[0] for line in packed if line.endswith(f" {reference}")), None)
+
+
+@lru_cache(maxsize=1)
+def _own_code() -> str:
+    root = Path(__file__).resolve().parent.parent
+    files = sorted(file for part in _CODE for file in (root / part).glob("*.py"))
+    return _sha256(b"".join(file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files))
+
+
+@lru_cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def _sha256(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

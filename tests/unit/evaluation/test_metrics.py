@@ -1,0 +1,139 @@
+"""Known answers are worked out by hand, or by numpy and scipy from the definitions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
+
+from evergreen.evaluation.metrics import compute, is_usable
+from evergreen.spec import METRICS, Task
+
+NUMBERS = st.integers(-(10**8), 10**8).map(lambda n: n / 100)
+
+
+def test_regression_by_hand():
+    found = compute(Task.REGRESSION, [1.0, 2.0, 4.0], [2.0, 2.0, 2.0])
+    # Errors 1, 0, -2; mean of the target 7/3, its squared deviations 16/9 + 1/9 + 25/9 = 42/9.
+    assert found["mae"] == pytest.approx(1.0)
+    assert found["rmse"] == pytest.approx(math.sqrt(5 / 3))
+    assert found["r2"] == pytest.approx(1 - 5 / (42 / 9))
+    assert found["mape"] == pytest.approx((1 / 1 + 0 + 2 / 4) / 3)
+
+
+def test_classification_by_hand():
+    actual = ["a", "a", "a", "b", "b", "c"]
+    guessed = ["a", "a", "b", "b", "c", "c"]
+    found = compute(Task.CLASSIFICATION, actual, guessed)
+    assert found["accuracy"] == pytest.approx(4 / 6)
+    assert found["precision"] == pytest.approx((1 + 1 / 2 + 1 / 2) / 3)
+    assert found["recall"] == pytest.approx((2 / 3 + 1 / 2 + 1) / 3)
+    assert found["f1"] == pytest.approx((2 * (2 / 3) / (5 / 3) + 1 / 2 + 2 * (1 / 2) / (3 / 2)) / 3)
+    assert "log_loss" not in found
+
+
+def test_log_loss_by_hand():
+    probabilities = np.array([[0.8, 0.2], [0.4, 0.6]])
+    found = compute(
+        Task.CLASSIFICATION, ["a", "b"], ["a", "b"], probabilities=probabilities, classes=["a", "b"]
+    )
+    assert found["log_loss"] == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
+
+
+def test_a_class_the_model_has_never_seen_is_very_wrong_and_no_error():
+    probabilities = np.array([[0.8, 0.2], [0.4, 0.6]])
+    found = compute(
+        Task.CLASSIFICATION, ["a", "z"], ["a", "b"], probabilities=probabilities, classes=["a", "b"]
+    )
+    assert 10 < found["log_loss"] < math.inf
+
+
+def test_the_silhouette_is_that_of_its_definition():
+    random = np.random.default_rng(0)
+    points = random.normal(size=(30, 3))
+    labels = random.integers(0, 3, 30)
+    distance = cdist(points, points)
+    values = []
+    for i in range(30):
+        own = (labels == labels[i]) & (np.arange(30) != i)
+        a = distance[i, own].mean()
+        b = min(distance[i, labels == k].mean() for k in range(3) if k != labels[i])
+        values.append((b - a) / max(a, b))
+    found = compute(Task.CLUSTERING, None, labels, space=points)
+    assert found["silhouette"] == pytest.approx(np.mean(values))
+
+
+def test_calinski_harabasz_by_hand():
+    # Two pairs on a line: between (2 x 5^2 x 2 = 100) over 1, within 4 x 1/4 = 1 over 2.
+    points = np.array([[0.0], [1.0], [10.0], [11.0]])
+    found = compute(Task.CLUSTERING, None, [0, 0, 1, 1], space=points)
+    assert found["calinski_harabasz"] == pytest.approx(100 / (1 / 2))
+
+
+def test_a_large_clustering_is_sampled_with_the_seed():
+    random = np.random.default_rng(0)
+    points = np.r_[random.normal(0, 1, (4000, 2)), random.normal(9, 1, (4000, 2))]
+    labels = np.repeat([0, 1], 4000)
+    one, again, other = (
+        compute(Task.CLUSTERING, None, labels, space=points, seed=seed)["silhouette"] for seed in (0, 0, 1)
+    )
+    assert one == again != other
+    assert one == pytest.approx(other, abs=0.01)
+
+
+@pytest.mark.parametrize("labels", [[0, 0, 0], [0, 1, 2]])
+def test_one_cluster_or_one_a_row_has_no_silhouette(labels):
+    found = compute(Task.CLUSTERING, None, labels, space=np.eye(3))
+    assert math.isnan(found["silhouette"])
+
+
+def test_no_rows_have_no_metric():
+    assert all(math.isnan(v) for v in compute(Task.REGRESSION, [], []).values())
+    assert all(math.isnan(v) for v in compute(Task.CLASSIFICATION, [], []).values())
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_prediction_that_is_not_finite_makes_every_metric_nan(bad):
+    assert all(math.isnan(v) for v in compute(Task.REGRESSION, [1.0, 2.0], [1.0, bad]).values())
+
+
+@given(values=st.lists(st.tuples(NUMBERS, NUMBERS), min_size=2, max_size=30))
+def test_regression_invariants(values):
+    actual, predicted = (np.array(column) for column in zip(*values, strict=True))
+    found = compute(Task.REGRESSION, actual, predicted)
+    assert found["mae"] == pytest.approx(np.abs(actual - predicted).mean())
+    assert 0 <= found["mae"] <= found["rmse"] * (1 + 1e-9) + 1e-9
+    assert found["r2"] <= 1
+    assert compute(Task.REGRESSION, actual, actual)["mae"] == 0
+
+
+@given(values=st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("abc")), min_size=1, max_size=30))
+def test_classification_invariants(values):
+    actual, guessed = (list(column) for column in zip(*values, strict=True))
+    found = compute(Task.CLASSIFICATION, actual, guessed)
+    assert found["accuracy"] == pytest.approx(np.mean([a == g for a, g in values]))
+    assert all(0 <= value <= 1 for value in found.values())
+
+
+def test_every_metric_a_description_may_name_is_there():
+    found = {
+        Task.REGRESSION: compute(Task.REGRESSION, [1.0, 2.0], [1.0, 2.0]),
+        Task.CLASSIFICATION: compute(
+            Task.CLASSIFICATION, ["a", "b"], ["a", "b"], probabilities=np.eye(2), classes=["a", "b"]
+        ),
+        Task.CLUSTERING: compute(Task.CLUSTERING, None, [0, 0, 1], space=np.eye(3)),
+    }
+    for task, names in METRICS.items():
+        assert set(names) == set(found[task])
+
+
+def test_usable_is_there_and_finite():
+    assert is_usable({"mae": 1.0}, "mae")
+    assert not is_usable({"mae": math.nan}, "mae")
+    assert not is_usable({"mae": math.inf}, "mae")
+    assert not is_usable({}, "mae")
+    assert not is_usable(None, "mae")

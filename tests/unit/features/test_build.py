@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from evergreen.errors import SpecError
+from evergreen.features.build import (
+    build_features,
+    features_digest,
+    in_order,
+    load_function,
+    rows_to_score,
+)
+from evergreen.spec import Spec, parse_spec
+
+DAILY = """
+name: sales
+description: Sales
+owner: team
+schedule: "@daily"
+start: 2024-01-01
+partition: daily
+sources:
+  sales: {file: {path: sales.csv, time_column: at}}
+features: {function: "features.py:build", look_back: 2 days}
+task: regression
+target: sold
+training:
+  metric: mae
+  candidates: [{estimator: sklearn.linear_model.Ridge}]
+"""
+GOOD = "def build(rows):\n    return rows[['price']] * 2\n"
+
+
+def spec_with(folder: Path, source: str | None, text: str = DAILY) -> Spec:
+    place = folder / "sales"
+    place.mkdir(exist_ok=True)
+    (place / "pipeline.yaml").write_text(text)
+    if source is not None:
+        (place / "features.py").write_text(source)
+    return parse_spec(place / "pipeline.yaml")
+
+
+def rows_of(days: int = 3) -> pd.DataFrame:
+    at = pd.date_range("2024-01-01", periods=days, freq="D", tz="UTC")
+    return pd.DataFrame(
+        {
+            "at": at,
+            "price": [float(n) for n in range(days)],
+            "sold": range(10, 10 + days),
+            "partition": at.strftime("%Y-%m-%d"),
+        }
+    )
+
+
+def test_the_features_are_what_the_function_returns(tmp_path):
+    features = build_features(spec_with(tmp_path, GOOD), rows_of())
+    assert features["price"].tolist() == [0.0, 2.0, 4.0]
+
+
+def test_the_function_sees_the_rows_in_order_and_the_caller_gets_them_in_its_own(tmp_path):
+    source = "def build(rows):\n    return rows[['price']].assign(place=range(len(rows)))\n"
+    shuffled = rows_of().iloc[[2, 0, 1]]
+    features = build_features(spec_with(tmp_path, source), shuffled)
+    assert features.index.tolist() == [2, 0, 1]
+    assert features["place"].tolist() == [2, 0, 1]
+
+
+def test_without_a_function_all_columns_but_key_time_target_and_partition_are_features(tmp_path):
+    text = DAILY.replace('features: {function: "features.py:build", look_back: 2 days}\n', "key: [shop]\n")
+    rows = rows_of().assign(shop=["a", "b", "c"], area=[1, 2, 3])
+    features = build_features(spec_with(tmp_path, None, text), rows)
+    assert list(features.columns) == ["price", "area"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (None, "no file"),
+        ("def other(rows): ...\n", "has no function 'build'"),
+        ("def build(rows:\n", "cannot be loaded: SyntaxError"),
+        ("import no_such_module_anywhere\n", "cannot be loaded: ModuleNotFoundError"),
+        ("def build(rows): return rows[['absent']]\n", "failed with KeyError"),
+        ("def build(rows): return [1, 2]\n", "returned list: return a DataFrame"),
+        ("def build(rows): return rows[['price']].head(1)\n", "returned 1 rows for 3"),
+        ("def build(rows): return rows[['price']].set_index(rows['at'])\n", "another index"),
+        ("def build(rows): return rows[[]]\n", "returned no columns"),
+        ("def build(rows): return rows[['price', 'price']]\n", "columns twice: price"),
+        ("def build(rows): return rows[['price']].set_axis([0], axis=1)\n", "names are not text"),
+        ("def build(rows): return rows[['price', 'sold']]\n", "returned the target 'sold'"),
+    ],
+)
+def test_a_wrong_function_is_refused_in_one_line(tmp_path, source, message):
+    with pytest.raises(SpecError, match=message) as caught:
+        build_features(spec_with(tmp_path, source), rows_of())
+    assert "\n" not in str(caught.value)
+    assert "sales" in str(caught.value)
+
+
+def test_an_edited_file_is_loaded_anew_and_has_another_digest(tmp_path):
+    spec = spec_with(tmp_path, GOOD)
+    before = load_function(spec)(rows_of())["price"].tolist(), features_digest(spec)
+    spec_with(tmp_path, GOOD.replace("2", "3"))
+    after = load_function(spec)(rows_of())["price"].tolist(), features_digest(spec)
+    assert before[0] == [0.0, 2.0, 4.0]
+    assert after[0] == [0.0, 3.0, 6.0]
+    assert before[1] != after[1]
+    assert not (tmp_path / "sales" / "__pycache__").exists()
+
+
+def test_an_unchanged_file_is_loaded_once(tmp_path):
+    spec = spec_with(tmp_path, GOOD)
+    assert load_function(spec) is load_function(spec)
+
+
+def test_rows_to_score_are_the_partition_and_its_look_back_with_its_target_hidden(tmp_path):
+    seen = rows_to_score(spec_with(tmp_path, GOOD), rows_of(5), "2024-01-04")
+    assert seen["partition"].tolist() == ["2024-01-02", "2024-01-03", "2024-01-04"]
+    assert seen["sold"].tolist()[:2] == [11, 12]
+    assert seen["sold"].isna().tolist() == [False, False, True]
+
+
+def test_the_rows_given_are_left_as_they_are(tmp_path):
+    rows = rows_of(5)
+    before = rows.copy(deep=True)
+    rows_to_score(spec_with(tmp_path, GOOD), rows, "2024-01-04")
+    build_features(spec_with(tmp_path, GOOD), rows.iloc[::-1])
+    pd.testing.assert_frame_equal(rows, before)
+
+
+def test_rows_without_the_columns_that_name_them_are_refused(tmp_path):
+    with pytest.raises(SpecError, match="no column at"):
+        in_order(spec_with(tmp_path, GOOD), rows_of().drop(columns="at"))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import subprocess
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evergreen.training.digest import data_digest, git_commit, spec_digest, version_id
+
+VALUES = st.lists(st.floats(allow_nan=False), min_size=1, max_size=8)
+
+
+@given(values=VALUES, place=st.integers(0, 7), other=st.floats(allow_nan=False))
+def test_one_changed_value_is_another_digest(values, place, other):
+    place %= len(values)
+    if values[place] == other:
+        return
+    changed = [*values[:place], other, *values[place + 1 :]]
+    assert data_digest(pd.DataFrame({"a": values})) != data_digest(pd.DataFrame({"a": changed}))
+
+
+def test_column_order_does_not_matter_but_names_and_types_do():
+    rows = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+    assert data_digest(rows) == data_digest(rows[["b", "a"]])
+    assert data_digest(rows) != data_digest(rows.rename(columns={"a": "c"}))
+    assert data_digest(rows) != data_digest(rows.astype({"a": float}))
+    assert data_digest(rows) != data_digest(rows.iloc[::-1])
+    swapped = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
+    assert data_digest(swapped) != data_digest(swapped.rename(columns={"a": "b", "b": "a"}))
+
+
+def test_a_known_version_id():
+    # printf '{"code": "c", "data": "d", "spec": "s"}' | sha256sum
+    assert version_id("2024-02-01", {"data": "d", "spec": "s", "code": "c"}) == "2024-02-01-af6360822725"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "matters"),
+    [
+        ("owner: team", "owner: other", False),
+        ("description: Sales", "description: Other", False),
+        ('schedule: "@daily"', 'schedule: "@hourly"', False),
+        ("task: regression", "task: regression\nmonitoring: {performance: {over: 9 partitions}}", False),
+        ("metric: mae", "metric: mae\n  schedule: '@weekly'", False),
+        ("holdout: 7 days", "holdout: 8 days", True),
+        ("metric: mae", "metric: rmse", True),
+        ("metric: mae", "metric: mae\n  seed: 1", True),
+        ("look_back: 3 days", "look_back: 4 days", True),
+        ("task: regression", "task: regression\ngate: {limits: {mae: {max: 9}}}", True),
+        ("task: regression", "task: regression\nkey: [price]", True),
+    ],
+)
+def test_only_what_bears_on_the_model_is_in_the_digest_of_the_description(make_spec, old, new, matters):
+    before = spec_digest(make_spec())
+    assert (spec_digest(make_spec(changes={old: new})) != before) is matters
+
+
+def test_the_commit_is_what_git_says(tmp_path):
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+        answer = subprocess.run(["git", *who, *arguments], cwd=tmp_path, check=True, capture_output=True)
+        return answer.stdout.decode().strip()
+
+    folder = tmp_path / "pipelines" / "sales"
+    folder.mkdir(parents=True)
+    git("init", "-q")
+    assert git_commit(folder) is None
+    git("commit", "-q", "--allow-empty", "-m", "first")
+    assert git_commit(folder) == git("rev-parse", "HEAD")
+    git("pack-refs", "--all")
+    assert git_commit(folder) == git("rev-parse", "HEAD")
+    git("checkout", "-q", "--detach")
+    assert git_commit(folder) == git("rev-parse", "HEAD")
