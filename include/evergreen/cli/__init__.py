@@ -1,0 +1,28 @@
+"""The command `evergreen`: every stage of every pipeline from a shell.
+
+Exit codes: 0 done, or nothing to do; 1 failed, with one line that says why; 2 wrong usage; 3 refused, data by
+validation or a model by its gate.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from evergreen.cli import check, models, stages
+
+app = typer.Typer(
+    name="evergreen",
+    help="Keeps tabular models fresh: ingest, train, score, monitor, backtest.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+check.add_to(app)
+stages.add_to(app)
+models.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; ends the program with its exit code."""
+    app()

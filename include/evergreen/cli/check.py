@@ -1,0 +1,142 @@
+"""`evergreen pipelines` and `evergreen check`: what pipelines there are, and whether they can work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evergreen.cli.command import Answer, register, table
+from evergreen.errors import EvergreenError
+
+if TYPE_CHECKING:
+    from evergreen.spec import Spec
+
+OnePipeline = Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="default: all of them")]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One thing that was looked at; `detail` says what is wrong with it, or what was found."""
+
+    pipeline: str | None
+    check: str
+    ok: bool
+    detail: str
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    register(app, "pipelines")(pipelines)
+    register(app, "check")(check)
+
+
+def pipelines() -> Answer:
+    """List the pipelines."""
+    from evergreen.spec import pipeline_names
+
+    rows = [_described(name) for name in pipeline_names()]
+    columns = ["name", "task", "partition", "schedule", "owner", "description"]
+    shown = table(
+        columns,
+        ([row.get(c) or (row["error"] if c == "description" else "") for c in columns] for row in rows),
+    )
+    return Answer({"pipelines": rows}, shown)
+
+
+def check(pipeline: OnePipeline = None) -> Answer:
+    """Check descriptions, suites, feature functions, estimators, connections and the storage."""
+    from evergreen.spec import pipeline_names
+
+    names = [pipeline] if pipeline else pipeline_names()
+    found = [_checked(None, "storage", _storage)]
+    for name in names:
+        found += _pipeline(name)
+    ok = all(one.ok for one in found)
+    rows = ((one.pipeline, one.check, "ok" if one.ok else "FAILED", one.detail) for one in found)
+    shown = table(["pipeline", "check", "", "detail"], rows)
+    return Answer({"ok": ok, "checks": found}, shown, 0 if ok else EvergreenError.exit_code)
+
+
+def _described(name: str) -> dict[str, Any]:
+    from evergreen.spec import load_spec
+
+    try:
+        spec = load_spec(name)
+    except EvergreenError as error:
+        return {"name": name, "error": str(error)}
+    return {
+        "name": name,
+        "description": spec.description,
+        "owner": spec.owner,
+        "schedule": spec.schedule,
+        "partition": spec.partition,
+        "task": spec.task,
+        "target": spec.target,
+    }
+
+
+def _pipeline(name: str) -> Iterator[Checked]:
+    from evergreen.spec import load_spec
+
+    specs: list[Spec] = []
+    yield _checked(name, "description", lambda: specs.append(load_spec(name)))
+    for spec in specs:
+        yield _checked(name, "expectations", partial(_expectations, spec))
+        yield _checked(name, "features", partial(_features, spec))
+        yield _checked(name, "estimators", partial(_estimators, spec))
+        for conn_id in _connection_ids(spec):
+            yield _checked(name, f"connection {conn_id}", partial(_connection, conn_id))
+
+
+def _checked(pipeline: str | None, what: str, look: Callable[[], Any]) -> Checked:
+    try:
+        detail = look()
+    except EvergreenError as error:
+        return Checked(pipeline, what, False, str(error))
+    return Checked(pipeline, what, True, detail or "")
+
+
+def _storage() -> str:
+    from evergreen.storage import Storage
+
+    storage = Storage.open()
+    storage.probe()
+    return f"{storage.uri()} honours conditional writes"
+
+
+def _expectations(spec: Spec) -> None:
+    from evergreen.validation.suite import load_suite
+
+    load_suite(spec)
+
+
+def _features(spec: Spec) -> str:
+    if spec.features.function is None:
+        return "no function: all columns but key, time and target"
+    from evergreen.features.build import load_function
+
+    load_function(spec)
+    return spec.features.function
+
+
+def _estimators(spec: Spec) -> str:
+    from evergreen.training.estimators import check_candidates
+
+    check_candidates(spec)
+    return ", ".join(candidate.estimator for candidate in spec.training.candidates)
+
+
+def _connection_ids(spec: Spec) -> list[str]:
+    sources = [source.postgres or source.http for source in spec.sources.values()]
+    ids = [source.conn_id for source in sources if source] + ([spec.scoring.conn_id] if spec.scoring else [])
+    return list(dict.fromkeys(ids))
+
+
+def _connection(conn_id: str) -> str:
+    from evergreen.connections import from_environment
+
+    return from_environment(conn_id).conn_type

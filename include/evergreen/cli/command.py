@@ -1,0 +1,173 @@
+"""What all commands share: `--json` and `--debug`, one document on standard output, and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import json
+import math
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
+
+import typer
+
+from evergreen.environment import load_environment
+from evergreen.errors import EvergreenError, NothingToDoError
+from evergreen.partition import PartitionError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+PipelineName = Annotated[str, typer.Argument(metavar="PIPELINE", help="a folder of the pipelines")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, logs go to standard error")]
+Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a failure")]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found: a document for programs, the same for people, and the exit code."""
+
+    document: Any
+    shown: RenderableType
+    exit_code: int = 0
+
+
+Command = Callable[..., Answer]
+
+
+def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
+    """Make a function that returns an `Answer` a command of the app, with `--json` and `--debug` added."""
+
+    def add(function: Command) -> Command:
+        @functools.wraps(function)
+        def run(*, as_json: bool, debug: bool, **arguments: Any) -> NoReturn:
+            answer = _answer(functools.partial(function, **arguments), debug)
+            if as_json:
+                print(json.dumps(plain(answer.document), indent=2, allow_nan=False))  # noqa: T201
+            elif answer.shown:
+                _show(answer.shown)
+            raise typer.Exit(answer.exit_code)
+
+        run.__signature__ = _signature(function)  # type: ignore[attr-defined]
+        run.__annotations__ = {}
+        app.command(name)(run)
+        return function
+
+    return add
+
+
+def each(keys: Sequence[str], label: str) -> Iterator[str]:
+    """The keys one by one, with a progress bar on a terminal's standard error."""
+    from rich.progress import track
+
+    yield from track(keys, description=label, console=_stderr(), transient=True, disable=not _watched())
+
+
+@contextlib.contextmanager
+def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """A progress bar on a terminal's standard error, `total` steps long (None: not known).
+
+    What is yielded shows a name and moves the bar on, by one step or by as many as it is given.
+    """
+    from rich.progress import Progress
+
+    with Progress(console=_stderr(), transient=True, disable=not _watched()) as bar:
+        task = bar.add_task(label, total=total)
+
+        def advance(name: str, steps: int = 1) -> None:
+            bar.update(task, advance=steps, description=f"{label} {name}")
+
+        yield advance
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> RenderableType:
+    """A table for people."""
+    from rich.table import Table
+
+    shown = Table(*columns)
+    for row in rows:
+        shown.add_row(*("" if value is None else str(value) for value in row))
+    return shown
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold: data classes as objects, NaN and infinity as null, numpy's as numbers."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if hasattr(value, "item"):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _answer(command: Callable[[], Answer], debug: bool) -> Answer:
+    try:
+        load_environment()
+        # Libraries print where they like, and standard output is the document's alone.
+        with contextlib.redirect_stdout(sys.stderr):
+            return command()
+    except (typer.BadParameter, typer.Exit, typer.Abort):
+        raise
+    except PartitionError as error:
+        raise typer.BadParameter(str(error)) from None
+    except NothingToDoError as error:
+        return Answer({"nothing_to_do": _line(error)}, _line(error))
+    except EvergreenError as error:
+        return _failed(_line(error), error.exit_code, debug)
+    except Exception as error:  # noqa: BLE001 - a user gets a line and not a traceback, whatever failed
+        line = f"unexpected {type(error).__name__}: {_line(error)}"
+        return _failed(line if debug else f"{line} (--debug shows where)", 1, debug)
+
+
+def _failed(line: str, exit_code: int, debug: bool) -> Answer:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    print(f"evergreen: {line}", file=sys.stderr)  # noqa: T201
+    return Answer({"error": line}, "", exit_code)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _signature(function: Command) -> inspect.Signature:
+    hints = get_type_hints(function, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, parameter in inspect.signature(function).parameters.items()
+    ]
+    flags = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+        for name, annotation in (("as_json", AsJson), ("debug", Debug))
+    ]
+    return inspect.Signature([*own, *flags])
+
+
+def _show(shown: RenderableType) -> None:
+    from rich.console import Console
+
+    if isinstance(shown, str):
+        print(shown)  # noqa: T201
+        return
+    console = Console()
+    # A pipe has no width, and 80 columns would break versions and reasons apart.
+    (console if console.is_terminal else Console(width=160)).print(shown)
+
+
+def _stderr() -> Any:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _watched() -> bool:
+    return sys.stderr.isatty()

@@ -1,0 +1,148 @@
+"""`evergreen models`: a pipeline's versions, and which of them is the champion."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evergreen.cli.command import Answer, PipelineName, plain, register, table
+from evergreen.errors import EvergreenError, IntegrityError
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+    from evergreen.registry.history import Event
+    from evergreen.registry.registry import Registry
+
+Version = Annotated[str, typer.Argument(metavar="VERSION", help="a version, as `models list` shows it")]
+Back = Annotated[
+    str | None,
+    typer.Option("--to", metavar="VERSION", help="the version to go back to; default: the one before"),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the app, below `models`."""
+    models = typer.Typer(no_args_is_help=True, help="Versions of the models, and the champion.")
+    for name, command in (
+        ("list", list_versions),
+        ("show", show),
+        ("promote", promote),
+        ("rollback", rollback),
+        ("verify", verify),
+    ):
+        register(models, name)(command)
+    app.add_typer(models, name="models")
+
+
+def list_versions(pipeline: PipelineName) -> Answer:
+    """All versions, newest first, with what each is now."""
+    registry = _open(pipeline).registry
+    events = registry.history()
+    versions = [_entry(registry, version, events) for version in registry.versions()]
+    champion = registry.champion()
+    rows = [
+        (entry["version"], entry["state"], _brief(entry["metrics"]), entry["at"], entry.get("problem"))
+        for entry in versions
+    ]
+    shown = table(["version", "state", "metrics", "at", "problem"], rows)
+    return Answer({"pipeline": pipeline, "champion": champion, "versions": versions}, shown)
+
+
+def show(pipeline: PipelineName, version: Version) -> Answer:
+    """One version: its files, metrics, gate, lineage, and what happened to it."""
+    registry = _open(pipeline).registry
+    files = registry.files(version)
+    events = registry.history()
+    stored = {
+        name: json.loads(registry.read(version, f"{name}.json"))
+        for name in ("metrics", "gate", "lineage")
+        if f"{name}.json" in files
+    }
+    document = {
+        "pipeline": pipeline,
+        **_entry(registry, version, events),
+        "evaluation": stored.get("metrics", {}).get("evaluation"),
+        "gate": stored.get("gate"),
+        "lineage": stored.get("lineage"),
+        "files": files,
+        "events": [event for event in events if event.concerns(version)],
+    }
+    return Answer(document, json.dumps(plain(document), indent=2))
+
+
+def promote(pipeline: PipelineName, version: Version) -> Answer:
+    """Put a version in force by hand, from its own as-of on, whatever the gate said."""
+    from evergreen.registry.registry import as_of_version
+
+    registry = _open(pipeline).registry
+    for name in registry.files(version):
+        registry.read(version, name)
+    registry.load(version)
+    event = registry.promote(version, as_of_version(version), {"trigger": "by hand"})
+    champion = registry.champion()
+    line = f"{version} is in force from {event.as_of} on"
+    if champion != version:
+        line += (
+            f"; the champion is {champion}: evergreen models rollback {pipeline} --to {version} changes that"
+        )
+    return _happened(pipeline, event, champion, line)
+
+
+def rollback(pipeline: PipelineName, to: Back = None) -> Answer:
+    """Withdraw the champion; without --to, each call goes one version further back."""
+    registry = _open(pipeline).registry
+    event = registry.rollback(to)
+    line = f"the champion is {event.version}"
+    if event.replaces:
+        line += f", {event.replaces} is withdrawn"
+    return _happened(pipeline, event, registry.champion(), line)
+
+
+def verify(pipeline: PipelineName) -> Answer:
+    """Check every stored file against its digest, and the champion against the history."""
+    registry = _open(pipeline).registry
+    problems = registry.verify()
+    document = {"pipeline": pipeline, "ok": not problems, "problems": problems}
+    fine = f"{pipeline}: {len(registry.versions())} versions and {len(registry.history())} events are sound"
+    return Answer(document, "\n".join(problems) or fine, EvergreenError.exit_code if problems else 0)
+
+
+def _open(name: str) -> Pipeline:
+    from evergreen.pipeline import Pipeline
+
+    return Pipeline.open(name)
+
+
+def _entry(registry: Registry, version: str, events: list[Event]) -> dict[str, Any]:
+    from evergreen.registry.history import last_word, state_of
+    from evergreen.registry.registry import as_of_version
+
+    last = last_word(events, version)
+    entry: dict[str, Any] = {
+        "version": version,
+        "as_of": as_of_version(version),
+        "state": state_of(version, events),
+        "metrics": {},
+        "at": last.at if last else None,
+        "by": last.by if last else None,
+        "reason": last.reason if last else {},
+    }
+    try:
+        if "metrics.json" in registry.files(version):
+            metrics = json.loads(registry.read(version, "metrics.json"))
+            entry["metrics"] = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
+    except IntegrityError as error:
+        entry["problem"] = str(error)
+    return entry
+
+
+def _brief(metrics: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float | int)
+    )
+
+
+def _happened(pipeline: str, event: Event, champion: str | None, line: str) -> Answer:
+    return Answer({"pipeline": pipeline, "champion": champion, "event": event}, f"{pipeline}: {line}")

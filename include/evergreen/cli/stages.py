@@ -1,0 +1,185 @@
+"""The stages as commands: ingest, train, score, monitor, backtest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evergreen.cli.command import Answer, PipelineName, each, progress, register, table
+from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+
+Partition = Annotated[
+    str | None, typer.Option("--partition", metavar="KEY", help="a partition; default: the newest published")
+]
+Next = Annotated[
+    str | None,
+    typer.Option(
+        "--partition",
+        metavar="KEY",
+        help="a partition; default: the one after the newest published, or the first of all",
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", metavar="KEY", help="the last partition of a range; default: only the one"),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="KEY",
+        help="train on the partitions before this one; default: on all that are published",
+    ),
+]
+First = Annotated[str, typer.Option("--from", metavar="KEY", help="the first partition")]
+Last = Annotated[str, typer.Option("--to", metavar="KEY", help="the last partition")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for name, command in (
+        ("ingest", ingest),
+        ("train", train),
+        ("score", score),
+        ("monitor", monitor),
+        ("backtest", backtest),
+    ):
+        register(app, name)(command)
+
+
+def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Answer:
+    """Read the sources, validate, and publish partitions."""
+    from evergreen.ingestion import stage
+    from evergreen.pipeline import Pipeline
+
+    opened = Pipeline.open(pipeline)
+    keys = partitions(opened, partition or _following(opened), to)
+    with progress(f"ingest {pipeline}", len(keys)) as done:
+        published = stage.ingest(opened, keys, done)
+    rows = [
+        {"partition": p.partition, "rows": p.rows, "quarantined": p.quarantined, "changed": p.changed}
+        for p in published
+    ]
+    return Answer({"pipeline": pipeline, "partitions": rows}, _rows(rows))
+
+
+def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
+    """Train a challenger, put it through the gate, and promote it if it passes."""
+    from evergreen.pipeline import Pipeline
+    from evergreen.training import stage
+
+    opened = Pipeline.open(pipeline)
+    if as_of is not None:
+        opened.spec.calendar.check(as_of)
+    trained = stage.train(opened, as_of, {"trigger": "shell"})
+    found = {
+        "version": trained.version,
+        "as_of": trained.as_of,
+        "promoted": trained.promoted,
+        "existed": trained.existed,
+        "metrics": trained.metrics,
+        "verdict": trained.verdict.to_dict(),
+    }
+    checks = [
+        (check.name, "ok" if check.passed else "FAILED", check.detail) for check in trained.verdict.checks
+    ]
+    shown = table(
+        [f"{trained.version}: {'promoted' if trained.promoted else 'refused'}", "", "detail"], checks
+    )
+    exit_code = 0 if trained.promoted else RefusedError.exit_code
+    return Answer({"pipeline": pipeline, **found}, shown, exit_code)
+
+
+def score(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
+    """Score partitions with the champion that was in force as of each."""
+    from evergreen.pipeline import Pipeline
+    from evergreen.scoring.score import score as score_partition
+
+    opened = Pipeline.open(pipeline)
+    rows: list[dict[str, Any]] = []
+    for key in each(partitions(opened, partition or _newest(opened), to), f"score {pipeline}"):
+        try:
+            scored = score_partition(opened, key)
+            found = {"version": scored.version, "rows": scored.rows, "changed": scored.changed}
+        except NothingToDoError as reason:
+            found = {"version": None, "rows": 0, "changed": False, "skipped": str(reason)}
+        rows.append({"partition": key, **found})
+    return Answer({"pipeline": pipeline, "partitions": rows}, _rows(rows))
+
+
+def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
+    """Measure drift and performance of scored partitions, and decide whether to retrain."""
+    from evergreen.monitoring import stage
+    from evergreen.pipeline import Pipeline
+
+    opened = Pipeline.open(pipeline)
+    rows: list[dict[str, Any]] = []
+    for key in each(partitions(opened, partition or _newest(opened), to), f"monitor {pipeline}"):
+        try:
+            decision = stage.monitor(opened, key)
+            found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
+        except NothingToDoError as reason:
+            found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}
+        rows.append({"partition": key, **found})
+    shown = [{name: row[name] for name in ("partition", "retrain", "reason")} for row in rows]
+    return Answer({"pipeline": pipeline, "partitions": rows}, _rows(shown))
+
+
+def backtest(pipeline: PipelineName, first: First, last: Last) -> Answer:
+    """Replay a stretch of history day by day under several policies of retraining, and compare them."""
+    from evergreen.pipeline import Pipeline
+
+    opened = Pipeline.open(pipeline)
+    keys = partitions(opened, first, last)
+
+    from evergreen.backtest import POLICIES, ensure_published
+    from evergreen.backtest import backtest as compare
+
+    if opened.spec.calendar.has_time:
+        with progress(f"ingest {pipeline}", None) as done:
+            ensure_published(opened, first, last, done)
+    with progress(f"backtest {pipeline}", len(keys) * len(POLICIES)) as done:
+        results = compare(opened, first, last, progress=done)
+    shown = table(
+        ["policy", "metric", "value", "trainings", "promotions", "refusals", "seconds"],
+        (
+            (r.policy, r.metric, _figure(r.value), r.trainings, r.promotions, r.refusals, f"{r.seconds:.1f}")
+            for r in results
+        ),
+    )
+    return Answer({"pipeline": pipeline, "from": first, "to": last, "policies": results}, shown)
+
+
+def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
+    """The keys from `first` to `last` (default: only `first`), checked; an empty range is wrong usage."""
+    keys = list(pipeline.spec.calendar.between(first, last or first))
+    if not keys:
+        raise typer.BadParameter(f"--to {last} lies before {first}")
+    return keys
+
+
+def _newest(pipeline: Pipeline) -> str:
+    published = pipeline.lake.partitions()
+    if not published:
+        raise NotFoundError(
+            f"{pipeline.name}: no partition is published yet: run evergreen ingest {pipeline.name} first"
+        )
+    return published[-1]
+
+
+def _following(pipeline: Pipeline) -> str:
+    published = pipeline.lake.partitions()
+    return pipeline.spec.calendar.shift(published[-1], 1) if published else pipeline.spec.first_partition
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _rows(rows: list[dict[str, Any]]) -> Any:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return table(columns, ([row.get(name) for name in columns] for row in rows))
