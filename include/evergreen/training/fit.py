@@ -55,6 +55,10 @@ def fit_challenger(spec: Spec, training_set: TrainingSet) -> Challenger:
 
 def _fit(spec: Spec, trial: Trial, features: pd.DataFrame, target: pd.Series | None) -> Any:
     estimator = build_estimator(spec, trial.candidate, trial.params)
+    # Where history is shorter than a look-back, a feature has no value yet: as a constant, nothing is learnt
+    # from it, while some estimators cannot be fit on a column without any value.
+    if empty := [name for name in features if features[name].isna().all()]:
+        features = features.assign(**dict.fromkeys(empty, 0.0))
     try:
         return estimator.fit(features, target)
     except Exception as error:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from sklearn.model_selection import TimeSeriesSplit
 from threadpoolctl import threadpool_info
 
 from evergreen.errors import SpecError
+from evergreen.spec import Candidate
 from evergreen.training.dataset import assemble
 from evergreen.training.fit import fit_challenger
 
@@ -156,3 +158,19 @@ def test_version_and_predictions_are_the_same_in_another_process(make_spec, dail
     found = assemble(spec, daily_rows, AS_OF, 1, {})
     predictions = fit_challenger(spec, found).final.predict(found.features)
     assert elsewhere == [found.version, hashlib.sha256(predictions.tobytes()).hexdigest()]
+
+
+def test_a_feature_without_any_value_yet_teaches_nothing(make_spec, daily_rows):
+    trees = {
+        "estimator": "sklearn.ensemble.HistGradientBoostingRegressor",
+        "params": {"max_iter": 10, "min_samples_leaf": 2},
+    }
+    base = make_spec()
+    spec = base.model_copy(
+        update={"training": base.training.model_copy(update={"candidates": (Candidate(**trees),)})}
+    )
+    found = assemble(spec, daily_rows, AS_OF, 1, {})
+    young = replace(found, features=found.features.assign(a_year_ago=np.nan))
+    model = fit_challenger(spec, young).final
+    later = young.features.assign(a_year_ago=7.0)
+    np.testing.assert_array_equal(model.predict(later), model.predict(young.features.fillna(0.0)))
