@@ -105,7 +105,12 @@ def _postgres_cluster() -> Iterator[Connection]:
         "group": user,
         "extra_groups": [] if user else None,
     }
-    subprocess.run([*initdb, "--auth=scram-sha-256", "--no-locale"], check=True, capture_output=True, **run)
+    subprocess.run(
+        [*initdb, "--auth=scram-sha-256", "--no-locale", "--encoding=UTF8"],
+        check=True,
+        capture_output=True,
+        **run,
+    )
     options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": "", "fsync": "off"}
     settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     log = (folder / "log").open("wb")

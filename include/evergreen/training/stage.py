@@ -76,9 +76,13 @@ def next_as_of(pipeline: Pipeline) -> str:
 def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any], run: str) -> str:
     """Stage the rows of the training window and return the version that they, description and code make.
 
-    Raises `NothingToDoError` where there is too little history.
+    Raises `NothingToDoError` where there is too little history, or where a first champion was asked for and
+    there is an older one by now: in a backfill several partitions may ask before the first training ends.
     """
     as_of = as_of or next_as_of(pipeline)
+    champion = pipeline.registry.champion() if reason.get("kind") == "first" else None
+    if champion and as_of_version(champion) < as_of:
+        raise NothingToDoError(f"{pipeline.name}: a first champion is there by now: {champion}")
     rows, lake_version = read_window(pipeline, as_of)
     training_set = assemble(pipeline.spec, rows, as_of, lake_version, finite(reason))
     staging = pipeline.staging(run)

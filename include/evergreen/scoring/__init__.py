@@ -1,0 +1,1 @@
+"""Scoring: a partition's predictions, by the champion that was in force as of it."""
