@@ -1,0 +1,89 @@
+# Evergreen. `make demo` and `make test` each work as the first command on a fresh machine.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first interpreter that will do, of the ones people have; `make PYTHON=python3.12` chooses another.
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
+	$$each -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo $$each && break; done || echo python3)
+export DATA ?=
+ONLY ?=
+UV ?= uv
+STACK := .venv/bin/python -m deploy.embedded
+
+.PHONY: help .venv .venv-s3 up down status load demo test lint bench lock clean check-python
+
+help: ## what there is
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: .venv .venv-s3 ## the whole loop, from nothing to a table (DATA=hour.csv: on the real file)
+	@$(STACK) demo --data "$$DATA"
+
+up: .venv .venv-s3 ## start the embedded stack
+	@$(STACK) up
+
+down: ## stop it
+	@if [ -x .venv/bin/python ]; then $(STACK) down; fi
+
+status: .venv ## what of it runs
+	@$(STACK) status
+
+load: .venv ## fill the demo's sources with simulated history (DATA=hour.csv: with that file)
+	@$(STACK) load --data "$$DATA"
+
+test: .venv .venv-s3 ## all tests
+	.venv/bin/pytest
+
+lint: .venv ## style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy include/evergreen
+
+bench: .venv .venv-s3 ## measure (ONLY=name: one figure)
+	.venv/bin/python -m benchmarks $(if $(ONLY),--only '$(ONLY)')
+
+clean: ## stop the stack and remove its folder .evergreen/
+	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .evergreen; fi
+
+.venv: .venv/.complete ## the environment, from hash-pinned requirements
+
+.venv-s3: .venv-s3/.complete ## the environment of the embedded S3 server
+
+# The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
+# `celery[redis]` by hash). A stamp is written last: an environment that was interrupted is completed by the next call.
+define install
+	@rm -f $(1)/.complete
+	@echo "Building $(1) from $(2) with $(PYTHON)"
+	@[ ! -e $(1) ] || [ "$$($(1)/bin/python -V 2>&1)" = "$$($(PYTHON) -V 2>&1)" ] || rm -rf $(1)
+	@$(PYTHON) -m venv $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
+endef
+
+.venv/.requirements: requirements-dev.txt | check-python
+	$(call install,.venv,$<)
+	@touch $@
+
+.venv/.complete: .venv/.requirements pyproject.toml
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv-s3/.complete: requirements-s3.txt | check-python
+	$(call install,.venv-s3,$<)
+	@touch $@
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
+		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
+		"$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo missing):" \
+		"name another one with 'make PYTHON=python3.12 ...'" >&2; exit 1; }
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
+
+lock: ## compile the requirements files anew (needs uv)
+	$(COMPILE) requirements.in -o requirements.txt
+	$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) requirements-s3.in -o requirements-s3.txt

@@ -1,0 +1,1 @@
+"""The demo's two sources: hourly rentals for Postgres and hourly weather for the weather API."""

@@ -1,0 +1,182 @@
+"""Airflow 3.3 on the embedded PostgreSQL: its settings, and the four programs it consists of."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import httpx
+
+from deploy.embedded import postgres, processes
+from deploy.embedded.errors import StackError
+from deploy.embedded.home import HOST, REPOSITORY, Home, Ports, write_atomically
+from deploy.embedded.processes import Service
+from deploy.embedded.secrets import Secrets
+
+ADMIN = "admin"
+CONFIG_FOLDER = Path(__file__).parent / "config"
+COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
+_LONGEST_TASK = 12 * 3600
+
+
+def url(ports: Ports) -> str:
+    """The address of the UI."""
+    return f"http://{HOST}:{ports.ui}"
+
+
+def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
+    """The environment variables that make `airflow` this stack's Airflow."""
+    database = (
+        f"{postgres.LOGIN}:{secrets.postgres_password}@{HOST}:{ports.postgres}/{postgres.AIRFLOW_DATABASE}"
+    )
+    options: dict[str, dict[str, object]] = {
+        "core": {
+            "dags_folder": os.environ.get("EVERGREEN_DAGS") or REPOSITORY / "dags",
+            "plugins_folder": REPOSITORY / "plugins",
+            "executor": "LocalExecutor",
+            "parallelism": max(4, 2 * (os.cpu_count() or 1)),
+            "load_examples": False,
+            "fernet_key": secrets.fernet_key,
+            "simple_auth_manager_users": f"{ADMIN}:admin",
+            "simple_auth_manager_passwords_file": _passwords_file(home),
+            "execution_api_server_url": f"{url(ports)}/execution/",
+            # The default asks the name service for this machine's full name.
+            "hostname_callable": "socket.gethostname",
+        },
+        "database": {"sql_alchemy_conn": f"postgresql+psycopg2://{database}"},
+        "logging": {
+            "base_log_folder": home.logs / "airflow",
+            "dag_processor_child_process_log_directory": home.logs / "airflow" / "dag_processor",
+            "colored_console_log": False,
+        },
+        "api": {
+            "host": HOST,
+            "port": ports.ui,
+            "base_url": url(ports),
+            "workers": 1,
+            "secret_key": secrets.api_secret,
+            "instance_name": "Evergreen",
+        },
+        "api_auth": {"jwt_secret": secrets.jwt_secret},
+        # A task's token must outlive its training.
+        "execution_api": {"jwt_expiration_time": _LONGEST_TASK},
+        "scheduler": {
+            # Twenty running runs would keep a backfill's queued ones from being looked at.
+            "max_dagruns_per_loop_to_schedule": 200,
+            "max_dagruns_to_create_per_loop": 50,
+            "scheduler_idle_sleep_time": 0.3,
+        },
+        "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 30},
+        "metrics": {"statsd_on": False, "otel_on": False},
+        "traces": {"otel_on": False},
+    }
+    variables = {
+        f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
+        for section, values in options.items()
+        for name, value in values.items()
+    }
+    return {
+        **variables,
+        "AIRFLOW_HOME": str(home.airflow),
+        "PYTHONPATH": os.pathsep.join(
+            str(folder) for folder in (CONFIG_FOLDER, REPOSITORY / "include", REPOSITORY / "plugins")
+        ),
+        "GX_ANALYTICS_ENABLED": "false",
+        # Training may use every core; linear algebra starts no threads that a forked task would lose.
+        "OMP_NUM_THREADS": str(os.cpu_count() or 1),
+        "OPENBLAS_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+
+
+def services(environment: dict[str, str], ports: Ports) -> list[Service]:
+    """The api-server, scheduler, dag-processor and triggerer."""
+    commands = {
+        "api-server": ["api-server", "--host", HOST, "--port", str(ports.ui), "--workers", "1"],
+        # Logs are read from the disk they are written to: the log servers, which listen everywhere, stay off.
+        "scheduler": ["scheduler", "--skip-serve-logs"],
+        "dag-processor": ["dag-processor"],
+        "triggerer": ["triggerer", "--skip-serve-logs"],
+    }
+    return [
+        Service(
+            name=name,
+            command=[str(executable()), *commands[name]],
+            environment=environment,
+            port=ports.ui if name == "api-server" else None,
+            stop_signal=signal.SIGTERM,
+            grace=15.0,
+        )
+        for name in COMPONENTS
+    ]
+
+
+def prepare(home: Home, secrets: Secrets, environment: dict[str, str]) -> None:
+    """Write the login, and bring the metadata database to this Airflow's version."""
+    write_atomically(_passwords_file(home), json.dumps({ADMIN: secrets.admin_password}))
+    stamp = home.airflow / "migrated"
+    # The database may have been removed by hand: the stamp names the very cluster it was migrated in.
+    state = f"{version('apache-airflow')} {(home.postgres / 'PG_VERSION').stat().st_ino}"
+    if stamp.exists() and stamp.read_text() == state:
+        return
+    log = processes.log_path(home, "migrate")
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [str(executable()), "db", "migrate"],
+            env=environment,
+            cwd=home.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        raise StackError(f"'airflow db migrate' failed: {processes.explain(home, 'migrate')}")
+    write_atomically(stamp, state)
+
+
+def wait_until_healthy(home: Home, ports: Ports, since: datetime, timeout: float = 300) -> None:
+    """Wait until all four components have reported a heartbeat after `since`.
+
+    Raises `StackError` if one ends or `timeout` seconds pass first.
+    """
+    deadline = time.monotonic() + timeout
+    while missing := _silent(ports, since):
+        for name in COMPONENTS:
+            if processes.find(home, name) is None:
+                raise StackError(f"airflow {name} ended while starting: {processes.explain(home, name)}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"airflow: no heartbeat of {', '.join(missing)} after {timeout:.0f} s: see {home.logs}"
+            )
+        time.sleep(0.3)
+
+
+def executable() -> Path:
+    """The `airflow` command of the running interpreter's environment."""
+    return Path(sys.executable).parent / "airflow"
+
+
+def _silent(ports: Ports, since: datetime) -> list[str]:
+    """The components that have not reported since then. A stack that crashed left its old reports behind."""
+    try:
+        report = httpx.get(f"{url(ports)}/api/v2/monitor/health", timeout=10).json()
+    except (httpx.HTTPError, ValueError):
+        return ["api-server"]
+    silent = []
+    for name in ("scheduler", "dag_processor", "triggerer"):
+        heartbeat = (report.get(name) or {}).get(f"latest_{name}_heartbeat")
+        if heartbeat is None or datetime.fromisoformat(heartbeat) < since:
+            silent.append(name)
+    return silent
+
+
+def _passwords_file(home: Home) -> Path:
+    return home.airflow / "passwords.json"

@@ -1,0 +1,120 @@
+"""Airflow's REST API, as far as the demo needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from deploy.embedded import airflow
+from deploy.embedded.errors import StackError
+from deploy.embedded.stack import Stack
+
+ENDED = frozenset({"success", "failed"})
+ACTIVE = ("queued", "running")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A DAG run: `state` is queued, running, success or failed."""
+
+    dag_id: str
+    run_id: str
+    state: str
+    partition: str | None
+    queued_at: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen in it."""
+        return self.state in ENDED
+
+
+class AirflowApi:
+    """A logged-in session with the stack's Airflow. Every call raises `StackError` where Airflow refuses."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._url = airflow.url(stack.ports)
+        self._client = httpx.Client(base_url=self._url, timeout=60)
+        answer = self._call(
+            "POST",
+            "/auth/token",
+            json={"username": airflow.ADMIN, "password": stack.secrets.admin_password},
+        )
+        self._client.headers["Authorization"] = f"Bearer {answer['access_token']}"
+
+    def dag(self, dag_id: str) -> dict[str, Any] | None:
+        """What Airflow knows of a DAG; None while it has not read its file."""
+        return self._call("GET", f"/api/v2/dags/{dag_id}", absent=True) or None
+
+    def import_errors(self) -> list[str]:
+        """A line for each file that Airflow could not read."""
+        errors = self._call("GET", "/api/v2/importErrors")["import_errors"]
+        return [f"{error['filename']}: {error['stack_trace'].strip().splitlines()[-1]}" for error in errors]
+
+    def unpause(self, dag_id: str) -> None:
+        """Let the DAG's runs start."""
+        self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def trigger(self, dag_id: str, partition: str | None = None, conf: dict[str, Any] | None = None) -> Run:
+        """Start a run by hand, for a partition where the DAG has them."""
+        body = {"logical_date": None, "partition_key": partition, "conf": conf or {}}
+        return _run(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body))
+
+    def run(self, run: Run) -> Run:
+        """The run as it is now."""
+        return _run(self._call("GET", f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}"))
+
+    def runs(self, dag_id: str, partition: str | None = None, limit: int = 100) -> list[Run]:
+        """The newest runs of a DAG, newest first; only those of one partition if it is given."""
+        query: dict[str, Any] = {"order_by": "-id", "limit": limit}
+        if partition:
+            query["partition_key_prefix_pattern"] = partition
+        found = self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)["dag_runs"]
+        return [_run(each) for each in found]
+
+    def count(self, dag_id: str, states: Iterable[str] = (), run_type: str | None = None) -> int:
+        """How many runs a DAG has, in one of `states` and of one type where those are given."""
+        query: dict[str, Any] = {"limit": 1, "state": list(states)}
+        if run_type:
+            query["run_type"] = run_type
+        return int(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)["total_entries"])
+
+    def tasks(self, run: Run) -> dict[str, str]:
+        """The state of each task of a run."""
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
+        return {
+            each["task_id"]: each["state"] or "none" for each in self._call("GET", path)["task_instances"]
+        }
+
+    def page(self, run: Run) -> str:
+        """The address of the run in the UI."""
+        return f"{self._url}/dags/{run.dag_id}/runs/{run.run_id}"
+
+    def _call(self, method: str, path: str, absent: bool = False, **arguments: Any) -> Any:
+        try:
+            answer = self._client.request(method, path, **arguments)
+        except httpx.HTTPError as error:
+            raise StackError(
+                f"Airflow at {self._url} does not answer ({type(error).__name__}): run 'make up'"
+            ) from None
+        if absent and answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        if answer.is_error:
+            raise StackError(
+                f"Airflow refused {method} {path} ({answer.status_code}): {answer.text[:300]}: "
+                "see the log api-server.log"
+            )
+        return answer.json()
+
+
+def _run(answer: dict[str, Any]) -> Run:
+    return Run(
+        answer["dag_id"],
+        answer["dag_run_id"],
+        answer["state"],
+        answer.get("partition_key"),
+        answer.get("queued_at") or "",
+    )

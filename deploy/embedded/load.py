@@ -1,0 +1,103 @@
+"""Fill the demo's sources: the rentals table in Postgres, and what the weather API serves."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
+from pathlib import Path
+
+import psycopg
+
+from deploy.demo_data.bike_file import read_bike_file
+from deploy.demo_data.simulator import FIRST_DAY, simulate
+from deploy.demo_data.sources import RENTALS, DemoData, Loaded, yesterday
+from deploy.demo_data.weather_api import WEATHER_FILE
+from deploy.embedded import postgres
+from deploy.embedded.home import Home, write_atomically
+from deploy.embedded.stack import Stack
+
+Say = Callable[[str], None]
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS rentals (
+    rented_at timestamptz PRIMARY KEY,
+    holiday boolean NOT NULL,
+    casual integer,
+    registered integer,
+    cnt integer
+)
+"""
+_COPY = f"COPY rentals ({', '.join(RENTALS)}) FROM STDIN (FORMAT csv)"
+
+
+@dataclass(frozen=True)
+class _Nights:
+    """The file that tells Airflow after which moment no night is scheduled."""
+
+    path: Path
+
+    def end(self, last_partition: date) -> None:
+        """No night after the one that ingests `last_partition`."""
+        last_night = datetime.combine(last_partition + timedelta(days=1), clock.max, tzinfo=UTC)
+        write_atomically(self.path, json.dumps({"until": last_night.isoformat()}), mode=0o644)
+
+    def go_on(self) -> None:
+        """Nights go on for good."""
+        self.path.unlink(missing_ok=True)
+
+
+def nights(home: Home) -> _Nights:
+    """Where the schedule of the nights ends."""
+    return _Nights(home.source / "nights.json")
+
+
+def load(stack: Stack, data: Path | None, say: Say = print) -> Loaded:
+    """Replace the sources' content by a file's, or by simulated history from 2011-01-01 to yesterday.
+
+    The table is replaced in one transaction. Raises `StackError` if PostgreSQL does not run, `DataError` if
+    the file cannot be used.
+    """
+    began = time.monotonic()
+    content = simulate(FIRST_DAY, yesterday()) if data is None else read_bike_file(data)
+    hours = content.rentals["rented_at"]
+    loaded = Loaded("simulated" if data is None else "file", hours.min().date(), hours.max().date())
+    with postgres.connect(stack.ports, stack.secrets) as connection:
+        connection.execute(_TABLE)
+        connection.execute("TRUNCATE rentals")
+        copy_rentals(connection, content)
+    _leave_weather(stack.home.source, content if data is not None else None)
+    remember(stack.home, loaded)
+    nights(stack.home).go_on() if data is None else nights(stack.home).end(loaded.last)
+    say(
+        f"Loaded {len(content.rentals):,} rows of {data or 'simulated history'} into the table rentals: "
+        f"{loaded.first} to {loaded.last}, in {time.monotonic() - began:.1f} s"
+    )
+    return loaded
+
+
+def copy_rentals(connection: psycopg.Connection[tuple[object, ...]], content: DemoData) -> None:
+    """Add the rentals to the table, in the connection's transaction."""
+    text = io.StringIO()
+    content.rentals.to_csv(text, index=False, header=False)
+    with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.write(text.getvalue())
+
+
+def _leave_weather(folder: Path, content: DemoData | None) -> None:
+    file = folder / WEATHER_FILE
+    if content is None:
+        file.unlink(missing_ok=True)
+        return
+    draft = folder / f".{WEATHER_FILE}"
+    content.weather.to_parquet(draft, index=False)
+    draft.replace(file)
+
+
+def remember(home: Home, loaded: Loaded) -> None:
+    """Keep on record which data the sources hold."""
+    write_atomically(home.source / "loaded.json", loaded.as_json())

@@ -1,0 +1,195 @@
+"""The whole stack: up, down and status."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from deploy.embedded import airflow, environment, postgres, processes, s3, secrets, weather
+from deploy.embedded.errors import StackError
+from deploy.embedded.home import Home, Ports, choose_ports
+from deploy.embedded.processes import Service
+
+Say = Callable[[str], None]
+
+# In the order in which they are stopped: what uses PostgreSQL ends before it.
+_STOP_ORDER = ("source-feed", "weather", "scheduler", "triggerer", "dag-processor", "api-server", "s3")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack's home, ports and secrets: all that is needed to talk to it."""
+
+    home: Home
+    ports: Ports
+    secrets: secrets.Secrets
+
+    @classmethod
+    def of(cls, home: Home) -> Stack:
+        """The stack last started in this home; raises `StackError` if there is none."""
+        ports = home.saved_ports()
+        if ports is None:
+            raise StackError(f"no stack has been started in {home.root}: run 'make up'")
+        return cls(home, ports, secrets.keep(home))
+
+    def state(self) -> dict[str, bool]:
+        """Which of the services run."""
+        return {name: processes.find(self.home, name) is not None for name in _names()}
+
+    def require_running(self) -> None:
+        """Raise `StackError` unless every service runs."""
+        dead = [name for name, alive in self.state().items() if not alive]
+        if dead:
+            raise StackError(f"not running: {', '.join(dead)}: run 'make up'")
+
+
+def up(home: Home, say: Say = print) -> Stack:
+    """Start what does not run; returns when all of it answers.
+
+    Called twice it changes nothing. After a crash it ends what was left over and starts that anew. Raises
+    `StackError` for a port that somebody else uses or a service that does not start.
+    """
+    home.create()
+    with _lock(home):
+        stack = Stack(home, _ports(home), secrets.keep(home))
+        if all(stack.state().values()):
+            say(f"The stack is already running in {home.root}")
+            return stack
+        began = datetime.now(tz=UTC)
+        found = environment.variables(home, stack.ports, stack.secrets)
+        _clear_leftovers(home)
+        _require_free_ports(stack)
+        home.save_ports(stack.ports)
+        environment.write(home, found)
+        _start_storage(stack, say)
+        programs = environment.for_programs(found)
+        airflow.prepare(home, stack.secrets, programs)
+        _start_missing(home, [*weather.services(home, stack.ports, stack.secrets)], say)
+        _start_missing(home, airflow.services(programs, stack.ports), say)
+        airflow.wait_until_healthy(home, stack.ports, since=began)
+        seconds = (datetime.now(tz=UTC) - began).total_seconds()
+        say(f"The stack is up after {seconds:.0f} s. Its state is in {home.root}")
+    return stack
+
+
+def down(home: Home, say: Say = print) -> None:
+    """End every service that `up` started here, with its children, and nothing else."""
+    if not home.root.exists():
+        say(f"There is no stack in {home.root}")
+        return
+    with _lock(home):
+        running = [name for name in (*_STOP_ORDER, postgres.NAME) if processes.leftovers(home, name)]
+        _stop_airflow(home)
+        for name in _STOP_ORDER:
+            processes.stop(home, name)
+        processes.stop(home, postgres.NAME, signal.SIGINT)
+        say(f"Stopped: {', '.join(running)}" if running else f"Nothing was running in {home.root}")
+
+
+def describe(stack: Stack, say: Say = print) -> None:
+    """Say where everything is and how to log in."""
+    say(f"  Airflow UI   {airflow.url(stack.ports)}  (user {airflow.ADMIN}, password in the next line)")
+    say(f"  password     {stack.secrets.admin_password}")
+    say(f"  weather API  {environment.weather_url(stack.ports)}/v1/hourly")
+    say(f"  PostgreSQL   127.0.0.1:{stack.ports.postgres}, S3 {s3.endpoint(stack.ports)}")
+    say(f"  settings     {stack.home.env_file}  (for a shell: set -a; . {stack.home.env_file}; set +a)")
+    say(f"  logs         {stack.home.logs}")
+
+
+def _names() -> tuple[str, ...]:
+    return (postgres.NAME, *reversed(_STOP_ORDER))
+
+
+def _stop_airflow(home: Home) -> None:
+    # All four are told first and waited for then: each takes seconds to end.
+    for name in airflow.COMPONENTS:
+        if process := processes.find(home, name):
+            process.send_signal(signal.SIGTERM)
+    for name in airflow.COMPONENTS:
+        processes.stop(home, name)
+
+
+def _start_storage(stack: Stack, say: Say) -> None:
+    home, ports = stack.home, stack.ports
+    if processes.find(home, postgres.NAME) is None:
+        # Airflow's programs do not all survive the loss of their database.
+        _stop_airflow(home)
+        postgres.prepare(home, stack.secrets)
+    _start_missing(home, [postgres.service(home, ports), s3.service(home, ports, stack.secrets)], say)
+    _create_databases(stack, timeout=120)
+    s3.create_bucket(ports, stack.secrets)
+
+
+def _start_missing(home: Home, services: list[Service], say: Say) -> None:
+    missing = [service for service in services if processes.find(home, service.name) is None]
+    for service in missing:
+        say(f"  starting {service.name}" + (f" on port {service.port}" if service.port else ""))
+        processes.start(home, service)
+    for service in missing:
+        if service.port and service.name != "api-server":
+            processes.wait_until_listening(home, service, timeout=60)
+
+
+def _require_free_ports(stack: Stack) -> None:
+    """Raise `StackError` if a port of a service that does not run is in use, before anything is started."""
+    for name, port in asdict(stack.ports).items():
+        service = {"ui": "api-server"}.get(name, name)
+        if processes.find(stack.home, service) is None and not processes.is_free(port):
+            raise StackError(
+                f"port {port} for {service} is taken by another program: stop that one, or choose another "
+                f"port with {Ports.variable(name)}=<port> (EVERGREEN_PORTS=free picks free ones for all)"
+            )
+
+
+def _ports(home: Home) -> Ports:
+    """The ports of the services that run; else what the environment asks for."""
+    saved = home.saved_ports()
+    if saved and any(processes.find(home, name) for name in _names()):
+        return saved
+    chosen = choose_ports()
+    if saved and not any(Ports.variable(name) in os.environ for name in asdict(saved)):
+        # Connections that people noted down keep working as long as they can.
+        free = all(processes.is_free(port) for port in asdict(saved).values())
+        return saved if free else chosen
+    return chosen
+
+
+def _clear_leftovers(home: Home) -> None:
+    for name in processes.started(home):
+        if processes.find(home, name) is None:
+            processes.stop(home, name)
+
+
+def _create_databases(stack: Stack, timeout: float) -> None:
+    """Create them as soon as PostgreSQL has recovered from how it was stopped."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            postgres.create_databases(stack.ports, stack.secrets)
+        except StackError:
+            if processes.find(stack.home, postgres.NAME) is None:
+                why = processes.explain(stack.home, postgres.NAME)
+                raise StackError(f"postgres ended while starting: {why}") from None
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+        else:
+            return
+
+
+@contextmanager
+def _lock(home: Home) -> Iterator[None]:
+    with home.lock_file.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for another 'make up' or 'make down' in {home.root}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

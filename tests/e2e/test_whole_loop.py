@@ -1,0 +1,195 @@
+"""A week of `bike_demand` through Airflow itself, from backfill to promotion, and what is stored of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.embedded import airflow as embedded_airflow
+from deploy.embedded import environment, postgres
+from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
+from deploy.embedded.load import load
+from deploy.embedded.stack import Stack
+from evergreen.lake import PARTITION, Table
+from evergreen.pipeline import Pipeline
+
+WEEK = [f"2011-01-{day:02d}" for day in range(1, 8)]
+NEXT_NIGHT = "2011-01-08"
+DAGS = [f"bike_demand_{stage}" for stage in ("ingest", "score", "monitor", "train")]
+
+
+def wait_for(ready: Callable[[], object], what: str, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.5)
+
+
+def settled(airflow: AirflowApi) -> bool:
+    return not any(airflow.count(dag_id, ACTIVE) for dag_id in DAGS)
+
+
+@pytest.fixture(scope="module")
+def pipeline(stack: Stack) -> Pipeline:
+    return Pipeline.open("bike_demand")
+
+
+@pytest.fixture(scope="module")
+def week(stack: Stack, airflow: AirflowApi, pipeline: Pipeline, bike_file: Path | None) -> dict[str, int]:
+    """The week backfilled with Airflow's own command; the rows that the source has of each of its days."""
+    load(stack, bike_file)
+    wait_for(lambda: all(airflow.dag(dag_id) for dag_id in DAGS), "Airflow to read the DAG files")
+    for dag_id in DAGS:
+        airflow.unpause(dag_id)
+    create = ["backfill", "create", "--dag-id", DAGS[0], "--max-active-runs", "4"]
+    dates = ["--from-date", WEEK[0], "--to-date", f"{WEEK[-1]}T23:59:59+00:00"]
+    variables = environment.for_programs(environment.read(stack.home))
+    subprocess.run([str(embedded_airflow.executable()), *create, *dates], env=variables, check=True)
+    wait_for(lambda: airflow.count(DAGS[0], ENDED, "backfill") == len(WEEK), "the backfill")
+    wait_for(lambda: airflow.count(DAGS[1], ENDED) >= len(WEEK), "the scores of the backfill")
+    wait_for(pipeline.registry.champion, "the pipeline to train its first champion")
+    wait_for(lambda: settled(airflow), "Airflow to settle")
+    with postgres.connect(stack.ports, stack.secrets) as connection:
+        counted = connection.execute(
+            "SELECT to_char(rented_at AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, count(*) FROM rentals "
+            "GROUP BY day HAVING to_char(min(rented_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD') <= %s",
+            (NEXT_NIGHT,),
+        ).fetchall()
+    return dict(counted)
+
+
+@pytest.fixture(scope="module")
+def night(week: dict[str, int], airflow: AirflowApi) -> Run:
+    """The night after, started by hand with its partition key; what it set off has settled."""
+    run = airflow.trigger(DAGS[0], partition=NEXT_NIGHT)
+    wait_for(lambda: airflow.run(run).ended, f"the ingest of {NEXT_NIGHT}")
+    wait_for(lambda: airflow.runs(DAGS[2], partition=NEXT_NIGHT), f"the monitor of {NEXT_NIGHT}")
+    wait_for(lambda: settled(airflow), "Airflow to settle")
+    return airflow.run(run)
+
+
+def rows_by_partition(pipeline: Pipeline, table: Table) -> dict[str, int]:
+    if not pipeline.lake.partitions(table):
+        return {}
+    counts = pipeline.lake.read(table).group_by(PARTITION).aggregate([([], "count_all")])
+    return dict(zip(counts[PARTITION].to_pylist(), counts["count_all"].to_pylist(), strict=True))
+
+
+def test_the_backfill_published_every_row_of_the_week(
+    week: dict[str, int], airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    assert airflow.count(DAGS[0], ["success"], "backfill") == len(WEEK)
+    published = rows_by_partition(pipeline, Table.PARTITIONS)
+    quarantined = rows_by_partition(pipeline, Table.QUARANTINE)
+    for day in WEEK:
+        assert published[day] + quarantined.get(day, 0) == week[day]
+
+
+def test_the_first_champion_trained_itself_on_the_past_alone(
+    week: dict[str, int], airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    promoted = next(event for event in pipeline.registry.history() if event.kind == "promoted")
+    lineage = json.loads(pipeline.registry.read(promoted.version, "lineage.json"))
+    assert lineage["reason"]["kind"] == "first"
+    assert lineage["window"]["last"] < promoted.as_of
+    assert WEEK[4] < promoted.as_of <= NEXT_NIGHT
+    (run,) = [run for run in airflow.runs(DAGS[3]) if run.run_id == f"first__{promoted.as_of}"]
+    assert airflow.tasks(run)["promote"] == "success"
+    assert pipeline.registry.verify() == []
+
+
+def test_the_night_is_scored_by_the_champion_as_of_it(
+    night: Run, week: dict[str, int], pipeline: Pipeline, stack: Stack
+) -> None:
+    assert night.state == "success"
+    predictions = pipeline.lake.read(Table.PREDICTIONS, NEXT_NIGHT, NEXT_NIGHT)
+    assert len(predictions) == week[NEXT_NIGHT]
+    assert set(predictions["version"].to_pylist()) == {pipeline.registry.champion(NEXT_NIGHT)}
+    with postgres.connect(stack.ports, stack.secrets) as connection:
+        stored = connection.execute(
+            "SELECT rented_at, prediction FROM bike_demand_predictions WHERE partition = %s", (NEXT_NIGHT,)
+        ).fetchall()
+    in_lake = zip(predictions["rented_at"].to_pylist(), predictions["prediction"].to_pylist(), strict=True)
+    assert dict(stored) == dict(in_lake)
+
+
+def test_the_monitor_retrained_and_the_reason_is_stored_with_the_model(
+    night: Run, airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    (record,) = pipeline.lake.read(Table.MONITORING, NEXT_NIGHT, NEXT_NIGHT).to_pylist()
+    started = [run for run in airflow.runs(DAGS[3]) if run.run_id == f"monitor__{NEXT_NIGHT}"]
+    assert len(started) == int(record["retrain"]), record["reason"]
+    if record["retrain"]:
+        event = next(e for e in pipeline.registry.history() if e.as_of == "2011-01-09")
+        lineage = json.loads(pipeline.registry.read(event.version, "lineage.json"))
+        assert lineage["reason"]["sentence"] == record["reason"]
+        assert lineage["reason"]["partition"] == NEXT_NIGHT
+
+
+def test_a_day_ingested_again_by_its_param_changes_nothing(
+    night: Run, airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    before = pipeline.lake.version(Table.PARTITIONS)
+    trainings = airflow.count(DAGS[3])
+    run = airflow.trigger(DAGS[0], conf={"partition": WEEK[2]})
+    wait_for(lambda: airflow.run(run).ended, f"the second ingest of {WEEK[2]}")
+    assert airflow.run(run).state == "success"
+    wait_for(lambda: settled(airflow), "Airflow to settle")
+    assert pipeline.lake.version(Table.PARTITIONS) == before
+    assert airflow.count(DAGS[3]) == trainings
+
+
+def test_a_day_without_rows_is_refused_and_nothing_is_lost(
+    night: Run, airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    published = pipeline.lake.partitions()
+    run = airflow.trigger(DAGS[0], partition="2009-12-31")
+    wait_for(lambda: airflow.run(run).ended, "the ingest of a day before the data")
+    assert airflow.tasks(run)["validate"] == "failed"
+    assert airflow.tasks(run)["publish"] == "upstream_failed"
+    assert pipeline.lake.partitions() == published
+
+
+def test_no_staging_is_left_behind(night: Run, pipeline: Pipeline) -> None:
+    left = pipeline.storage.list("bike_demand/staging/")
+    assert not [key for key in left if key.endswith(".parquet") or key.endswith(".skops")]
+
+
+def test_a_model_with_a_changed_byte_is_never_scored_with(
+    night: Run, airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    key = f"bike_demand/models/{pipeline.registry.champion(NEXT_NIGHT)}/model.skops"
+    sound = pipeline.storage.read(key).body
+    broken = bytes([*sound[:1000], sound[1000] ^ 1, *sound[1001:]])
+    pipeline.storage.stage(key, broken)
+    try:
+        run = airflow.trigger(DAGS[1], partition=NEXT_NIGHT)
+        wait_for(lambda: airflow.run(run).ended, "the score with a broken model")
+        assert airflow.tasks(run)["score"] == "failed"
+    finally:
+        pipeline.storage.stage(key, sound)
+
+
+def test_predictions_table_has_one_row_a_key(night: Run, stack: Stack) -> None:
+    with psycopg.connect(**_source(stack)) as connection:
+        (twice,) = connection.execute(
+            "SELECT count(*) - count(DISTINCT rented_at) FROM bike_demand_predictions"
+        ).fetchone() or (None,)
+    assert twice == 0
+
+
+def _source(stack: Stack) -> dict[str, object]:
+    connection = json.loads(environment.read(stack.home)["AIRFLOW_CONN_RENTALS_DB"])
+    return {
+        "host": connection["host"],
+        "port": connection["port"],
+        "user": connection["login"],
+        "password": connection["password"],
+        "dbname": connection["schema"],
+    }
