@@ -82,6 +82,11 @@ class AirflowApi:
             query["run_type"] = run_type
         return int(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)["total_entries"])
 
+    def open_backfills(self, dag_id: str) -> int:
+        """How many backfills of a DAG Airflow has not closed yet; while there is one, it starts no other."""
+        found = self._call("GET", "/api/v2/backfills", params={"dag_id": dag_id})["backfills"]
+        return sum(each["completed_at"] is None for each in found)
+
     def tasks(self, run: Run) -> dict[str, str]:
         """The state of each task of a run."""
         path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"

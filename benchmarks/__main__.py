@@ -1,0 +1,49 @@
+"""`make bench`: measures, prints a table, and writes `bench.json` into the embedded stack's folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import backfill, parse
+from benchmarks.figure import Figure
+from deploy.embedded.home import Home
+
+BENCHMARKS = {"backfill": backfill.measure, "parse": parse.measure}
+
+
+def main() -> int:
+    """Run the benchmarks; returns 1 if a figure is over its limit."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", choices=BENCHMARKS, help="run one")
+    only = parser.parse_args().only
+    figures: list[Figure] = []
+    for name, measure in BENCHMARKS.items():
+        if only in (None, name):
+            print(f"measuring {name} ...", flush=True)
+            figures += measure()
+    _print(figures)
+    home = Home.from_environment().root
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "bench.json").write_text(json.dumps([figure.to_dict() for figure in figures], indent=2) + "\n")
+    return 0 if all(figure.ok for figure in figures) else 1
+
+
+def _print(figures: list[Figure]) -> None:
+    table = Table("figure", "value", "limit", "")
+    for figure in figures:
+        table.add_row(
+            figure.name,
+            f"{figure.value:.2f} {figure.unit}",
+            f"{figure.limit:g} {figure.unit}",
+            "ok" if figure.ok else "over",
+        )
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
