@@ -14,7 +14,7 @@ ONLY ?=
 UV ?= uv
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 up down status load demo test lint bench lock clean check-python
+.PHONY: help .venv .venv-s3 up down status load demo test lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -44,6 +44,10 @@ lint: .venv ## style and types
 
 bench: .venv .venv-s3 ## measure (ONLY=name: one figure)
 	.venv/bin/python -m benchmarks $(if $(ONLY),--only '$(ONLY)')
+
+docs: .venv ## write docs/dags.md anew from the DAGs' own pages
+	@AIRFLOW_HOME=$$(mktemp -d) AIRFLOW__CORE__LOAD_EXAMPLES=false AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR \
+		AIRFLOW__CORE__PLUGINS_FOLDER=$(CURDIR)/plugins .venv/bin/python -W ignore docs/catalogue.py docs/dags.md
 
 clean: ## stop the stack and remove its folder .evergreen/
 	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .evergreen; fi

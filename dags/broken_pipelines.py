@@ -1,7 +1,7 @@
 """Shows a wrong `pipeline.yaml` in Airflow as an import error of its own.
 
-The four stage files leave such a pipeline out, so that it never takes the other pipelines' DAGs down. (Airflow parses only files that hold
-the words `airflow` and `dag`.)
+The four stage files leave such a pipeline out, so that it never takes the other pipelines' DAGs down.
+(Airflow parses only files that hold the words `airflow` and `dag`.)
 """
 
 from evergreen.errors import SpecError

@@ -1,7 +1,8 @@
-"""Prints `docs/dags.md`: every DAG with its page, as Airflow parses them. `make docs` writes the file."""
+"""Writes `docs/dags.md`, every DAG with its page as Airflow parses them, to the file named: `make docs`."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from airflow.dag_processing.dagbag import DagBag
@@ -30,4 +31,4 @@ def _entry(dag: DAG) -> str:
 
 
 if __name__ == "__main__":
-    print(catalogue(), end="")
+    Path(sys.argv[1]).write_text(catalogue())

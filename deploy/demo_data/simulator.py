@@ -12,7 +12,7 @@ What is in it, so that nobody has to guess:
 - *the announced drift*: **on 11 April 2011 fares are halved**. From that day on registered demand is 1.6
   times and casual demand 2.2 times what it was, for good. A model trained on days before knows nothing of
   it, and weather and calendar do not tell;
-- *a faulty sensor*: on about one day in 30 a single hour reports a humidity of 0 %, which cannot be.
+- *a faulty sensor*: on about one day in 30 the wind of a single hour is given as 999 km/h, which cannot be.
 
 A day is drawn from a generator seeded by its date (`numpy.random.default_rng`); what carries over from day
 to day is a weighted sum of the draws of that day and the ones before, so that a day alone equals the same
@@ -38,6 +38,7 @@ FARES_HALVED = date(2011, 4, 11)
 _SPELL = 0.7 ** np.arange(8)
 _SPELL /= np.sqrt((_SPELL**2).sum())
 _SEED = 20110101
+_FAULT = 999.0
 
 _COMMUTE = np.array(
     [8, 4, 2, 2, 3, 12, 45, 130, 220, 115, 55, 62, 80, 78, 72, 85, 145, 260, 235, 155, 105, 75, 50, 25]
@@ -95,8 +96,8 @@ def simulate(first: date, last: date) -> DemoData:
             "hour": hours,
             "temperature": weather["temperature"].ravel()[:count].round(1),
             "feels_like": weather["feels_like"].ravel()[:count].round(1),
-            "humidity": np.where(faulty, 0.0, weather["humidity"]).ravel()[:count].round(0),
-            "wind_speed": weather["wind_speed"].ravel()[:count].round(1),
+            "humidity": weather["humidity"].ravel()[:count].round(0),
+            "wind_speed": np.where(faulty, _FAULT, weather["wind_speed"]).ravel()[:count].round(1),
             "condition": np.array(CONDITIONS)[weather["condition"].astype(int).ravel()[:count]],
         }
     )

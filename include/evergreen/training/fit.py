@@ -58,7 +58,7 @@ def _fit(spec: Spec, trial: Trial, features: pd.DataFrame, target: pd.Series | N
     # Where history is shorter than a look-back, a feature has no value yet: as a constant, nothing is learnt
     # from it, while some estimators cannot be fit on a column without any value.
     if empty := [name for name in features if features[name].isna().all()]:
-        features = features.assign(**dict.fromkeys(empty, 0.0))
+        features = features.fillna(dict.fromkeys(empty, 0.0))
     try:
         return estimator.fit(features, target)
     except Exception as error:
