@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
-from adbc_driver_manager import dbapi as adbc
-from adbc_driver_postgresql import dbapi
 
 from evergreen.connections import Connection
-from evergreen.errors import SourceError, UnavailableError
+from evergreen.errors import SourceError
 from evergreen.ingestion.columns import TIME, normalise
+from evergreen.postgres import quoted, transaction
 from evergreen.spec import PostgresSource
 
-CONNECT_SECONDS = 10
-STATEMENT_SECONDS = 600
-
-_DATABASES: dict[str, dbapi.Connection] = {}
-_OPENING = threading.Lock()
-# What libpq says, without a SQLSTATE, when the server is there and will not have us.
-_UNWELCOME = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
 # Types that arrive as what they are. NUMERIC is asked for as a double; others (an enum, a uuid, an address)
 # as the text PostgreSQL writes for them.
 _PLAIN = frozenset(
@@ -34,9 +21,6 @@ _PLAIN = frozenset(
     | {"timestamptz", "timestamp", "date"}
 )
 _NUMERIC = "numeric"
-# SQLSTATE classes of a server that may well answer a later attempt: connection, transaction rollback,
-# resources, operator intervention (a statement time-out is one), system.
-_PASSING = ("08", "40", "53", "57", "58")
 
 
 def read_postgres(
@@ -52,7 +36,7 @@ def read_postgres(
     a missing table, column or file, and wrong SQL; `UnavailableError` where the server cannot be reached or
     takes longer than 10 minutes. No message holds the password.
     """
-    with _errors(connection), _transaction(connection) as cursor:
+    with transaction(connection, read_only=True) as cursor:
         if source.sql is not None:
             query = _sql_file(folder, source.sql)
         else:
@@ -61,32 +45,6 @@ def read_postgres(
         cursor.execute(query, bounds if start is not None else None)
         table = cursor.fetch_arrow_table()
     return normalise(table)
-
-
-@contextmanager
-def _transaction(connection: Connection) -> Iterator[Any]:
-    with _database(_conninfo(connection)).adbc_clone() as session, session.cursor() as cursor:
-        for statement in (
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'",
-            # A column without a zone is compared to the bounds as UTC.
-            "SET LOCAL timezone = 'UTC'",
-        ):
-            cursor.execute(statement)
-        yield cursor
-
-
-def _database(conninfo: str) -> dbapi.Connection:
-    """A connection kept only to make others from, in a fifth of the time and a sixtieth of the work.
-
-    The driver reads PostgreSQL's types once for all connections that are cloned from one another. No query
-    runs on this one, so that it may break without harm.
-    """
-    with _OPENING:
-        if conninfo not in _DATABASES:
-            _DATABASES[conninfo] = dbapi.connect(conninfo, autocommit=True)
-            atexit.register(_DATABASES[conninfo].close)
-        return _DATABASES[conninfo]
 
 
 def _table_query(cursor: Any, source: PostgresSource, bounded: bool) -> str:
@@ -104,14 +62,14 @@ def _table_query(cursor: Any, source: PostgresSource, bounded: bool) -> str:
     query = f"SELECT {selected} FROM {_quoted_table(source.table)}"  # noqa: S608
     if source.time_column is None or not bounded:
         return query
-    time = _quoted(source.time_column)
+    time = quoted(source.time_column)
     return f"{query} WHERE {time} >= $1 AND {time} < $2 ORDER BY {time}"
 
 
 def _selected(name: str, kind: str) -> str:
     if kind in _PLAIN:
-        return _quoted(name)
-    return f"{_quoted(name)}::{'float8' if kind == _NUMERIC else 'text'} AS {_quoted(name)}"
+        return quoted(name)
+    return f"{quoted(name)}::{'float8' if kind == _NUMERIC else 'text'} AS {quoted(name)}"
 
 
 def _catalogue(cursor: Any, table: str) -> dict[str, str]:
@@ -145,53 +103,5 @@ def _sql_file(folder: Path, name: str) -> str:
         ) from None
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _quoted_table(table: str) -> str:
-    return ".".join(_quoted(part) for part in table.split("."))
-
-
-def _conninfo(connection: Connection) -> str:
-    """libpq's keyword form: unlike a URI it takes a socket's folder as host, and any password."""
-    values: dict[str, Any] = {
-        "host": connection.host or "localhost",
-        "port": connection.port or 5432,
-        "user": connection.login,
-        "password": connection.password,
-        "dbname": connection.schema,
-        "connect_timeout": CONNECT_SECONDS,
-        "application_name": "evergreen",
-        "sslmode": connection.extra.get("sslmode"),
-        "sslrootcert": connection.extra.get("sslrootcert"),
-    }
-    return " ".join(f"{key}={_literal(value)}" for key, value in values.items() if value is not None)
-
-
-def _literal(value: Any) -> str:
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-@contextmanager
-def _errors(connection: Connection) -> Iterator[None]:
-    where = f"connection '{connection.conn_id}' ({connection.host or 'localhost'}:{connection.port or 5432})"
-    try:
-        yield
-    except adbc.Error as error:
-        text = _redacted(str(error), connection)
-        state = str(error.sqlstate or "")
-        unwelcome = not state and any(sign in text for sign in _UNWELCOME)
-        if unwelcome:
-            raise SourceError(f"{where}: {text}: check its login, password and database") from None
-        if not state or state.startswith(_PASSING):
-            raise UnavailableError(f"{where}: {text}: check that the server runs, then run again") from None
-        raise SourceError(f"{where}: {text}: mend the query or the grants") from None
-
-
-def _redacted(text: str, connection: Connection) -> str:
-    secrets: Sequence[str] = [connection.password] if connection.password else []
-    for secret in secrets:
-        for form in {secret, quote(secret, safe=""), quote(secret), _literal(secret).strip("'")}:
-            text = text.replace(form, "***")
-    return " ".join(text.split())[:300]
+    return ".".join(quoted(part) for part in table.split("."))

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 import pytest
 
+from evergreen import postgres
 from evergreen.errors import NotFoundError, RefusedError, SourceError, StorageError, UnavailableError
-from evergreen.ingestion import postgres
 from evergreen.ingestion.stage import ingest, stage_source
 from evergreen.lake import Table
 from evergreen.storage import Storage
