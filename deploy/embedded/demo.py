@@ -182,19 +182,26 @@ class Demo:
         )
 
     def _others(self) -> None:
-        self._step(f"Running {' and '.join(OTHERS)} once")
+        self._step(f"Running {' and '.join(OTHERS)}: a first time to train, a second to score")
         for name in OTHERS:
-            registry = Pipeline.open(name).registry
-            # Unpausing starts the newest scheduled run by itself; one run is enough.
-            if registry.champion() is None and not self._api.count(f"{name}_ingest"):
+            pipeline = Pipeline.open(name)
+            # Unpausing starts the newest scheduled run by itself; one run is enough to train.
+            if pipeline.registry.champion() is None and not self._api.count(f"{name}_ingest"):
                 self._api.trigger(f"{name}_ingest")
-            self._wait(partial(self._trained_or_failed, name), f"{name} to train")
-            self._say(f"  {name}: {registry.champion() or 'no champion, see its DAGs in the UI'}")
+            self._wait(partial(self._trained_or_failed, pipeline), f"{name} to train")
+            if pipeline.registry.champion() and not demo_report.monitored(pipeline):
+                self._api.trigger(f"{name}_ingest")
+                self._wait(partial(self._monitored_or_failed, pipeline), f"{name} to score")
+            self._say(f"  {name}: {pipeline.registry.champion() or 'no champion, see its DAGs in the UI'}")
 
-    def _trained_or_failed(self, name: str) -> bool:
-        if Pipeline.open(name).registry.champion() is not None:
-            return True
-        return any(self._api.count(f"{name}_{stage}", ["failed"]) for stage in STAGES)
+    def _trained_or_failed(self, pipeline: Pipeline) -> bool:
+        return pipeline.registry.champion() is not None or self._failed(pipeline)
+
+    def _monitored_or_failed(self, pipeline: Pipeline) -> bool:
+        return bool(demo_report.monitored(pipeline)) or self._failed(pipeline)
+
+    def _failed(self, pipeline: Pipeline) -> bool:
+        return any(self._api.count(f"{pipeline.name}_{stage}", ["failed"]) for stage in STAGES)
 
     def _replay(self) -> None:
         self._step(f"Replaying {len(self._plan.replayed)} nights")
