@@ -44,7 +44,7 @@ class Night:
             promised = "" if self.record.promised is None else f" (promised {self.record.promised:.1f})"
             parts.append(f"{self.record.metric} {self.record.error:6.1f}{promised}")
         if self.decision is not None:
-            parts.append("drift: retrain" if self.decision.retrain else "no retraining")
+            parts.append("retrain" if self.decision.retrain else "no retraining")
         parts += [f"[bold]{event.kind} {event.version}[/bold]" for event in self.trained]
         return " | ".join(parts)
 

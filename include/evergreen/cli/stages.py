@@ -75,7 +75,7 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
     opened = Pipeline.open(pipeline)
     if as_of is not None:
         opened.spec.calendar.check(as_of)
-    trained = stage.train(opened, as_of, {"trigger": "shell"})
+    trained = stage.train(opened, as_of, {"kind": "shell", "sentence": "started from a shell"})
     found = {
         "version": trained.version,
         "as_of": trained.as_of,
