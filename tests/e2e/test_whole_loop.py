@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from deploy.embedded import airflow as embedded_airflow
@@ -177,19 +176,8 @@ def test_a_model_with_a_changed_byte_is_never_scored_with(
 
 
 def test_predictions_table_has_one_row_a_key(night: Run, stack: Stack) -> None:
-    with psycopg.connect(**_source(stack)) as connection:
+    with postgres.connect(stack.ports, stack.secrets) as connection:
         (twice,) = connection.execute(
             "SELECT count(*) - count(DISTINCT rented_at) FROM bike_demand_predictions"
         ).fetchone() or (None,)
     assert twice == 0
-
-
-def _source(stack: Stack) -> dict[str, object]:
-    connection = json.loads(environment.read(stack.home)["AIRFLOW_CONN_RENTALS_DB"])
-    return {
-        "host": connection["host"],
-        "port": connection["port"],
-        "user": connection["login"],
-        "password": connection["password"],
-        "dbname": connection["schema"],
-    }
