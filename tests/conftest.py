@@ -10,8 +10,19 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from evergreen.storage import Credentials, Storage
+
+# No example is too slow: how long one takes says more about the machine than about the code. In CI the
+# examples are always the same, so that a red run can be repeated.
+settings.register_profile(
+    "evergreen",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("evergreen")
 
 _STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
 
