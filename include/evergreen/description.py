@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from evergreen.errors import SpecError
+
+
+class Described(BaseModel):
+    """A part of a description: frozen, without unknown keys, without numbers that are none."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def pipelines_folder() -> Path:
@@ -23,8 +29,16 @@ def pipelines_folder() -> Path:
 
 def read_mapping(file: Path) -> dict[Any, Any]:
     """The mapping in a YAML file; raises `SpecError` naming the file, and the line where there is one."""
+    content = read_yaml(file)
+    if not isinstance(content, dict):
+        raise SpecError(f"{file}: must be a mapping of keys to values, see include/pipelines for examples")
+    return content
+
+
+def read_yaml(file: Path) -> Any:
+    """What a YAML 1.2 file holds; raises `SpecError` naming the file, and the line where there is one."""
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -33,9 +47,6 @@ def read_mapping(file: Path) -> dict[Any, Any]:
         raise SpecError(f"{file}: not valid YAML in UTF-8: {' '.join(str(error).split())}") from None
     except OSError as error:
         raise SpecError(f"{file}: cannot be read: {error.strerror}") from None
-    if not isinstance(content, dict):
-        raise SpecError(f"{file}: must be a mapping of keys to values, see include/pipelines for examples")
-    return content
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:

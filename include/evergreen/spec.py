@@ -11,11 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from evergreen.description import explain, pipelines_folder, read_mapping
+from evergreen.description import Described, explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.partition import Calendar, Grain
+from evergreen.sources import Join, Source
 from evergreen.units import (
     Budget,
     Column,
@@ -49,105 +50,20 @@ METRICS: dict[Task, tuple[str, ...]] = {
 LOWER_IS_BETTER = frozenset({"mae", "rmse", "mape", "log_loss"})
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Validation(Described):
+    """The suite of expectations, and what else is asked of a partition.
 
-
-class PostgresSource(_Model):
-    """Rows of a PostgreSQL table whose `time_column` lies in the partition, or the rows of a SQL file.
-
-    The SQL file (below the pipeline's folder) gets the partition's bounds as `$1` (first instant) and `$2`
-    (first instant after).
+    More than the share `max_quarantined` of quarantined rows refuses it. When a source's columns change,
+    `schema_change` says what to do: `refuse` the partition, `evolve` the table (a new column is added, a
+    missing one left empty, a number's type widened), or `ignore_new` columns.
     """
-
-    conn_id: ConnectionId
-    table: str | None = None
-    sql: str | None = None
-    columns: tuple[Column, ...] | None = None
-    time_column: Column | None = None
-
-    @model_validator(mode="after")
-    def _table_or_sql(self) -> PostgresSource:
-        if (self.table is None) == (self.sql is None):
-            raise ValueError("give either 'table' or 'sql'")
-        return self
-
-
-class HttpSource(_Model):
-    """Records of a paged JSON API. `{partition}` in `params` stands for the partition's key.
-
-    `records` is the path (dotted) of the list of records in the answer. The next page is asked for with the
-    query parameter named by `next`, whose value the answer holds under `cursor_path`.
-    """
-
-    conn_id: ConnectionId
-    path: str = Field(pattern=r"^/")
-    params: dict[str, str] = {}
-    records: str = "data"
-    next: Column | None = "cursor"
-    cursor_path: str = "next"
-    time_column: Column | None = None
-    max_pages: int = Field(default=10_000, ge=1)
-    timeout: Duration = timedelta(hours=1)
-
-
-class FileSource(_Model):
-    """A CSV file: a path below the pipeline's folder, absolute, or `s3://`; `{partition}` is filled in."""
-
-    path: str
-    time_column: Column | None = None
-
-
-class Source(_Model):
-    """Where rows come from: exactly one of the kinds."""
-
-    postgres: PostgresSource | None = None
-    http: HttpSource | None = None
-    file: FileSource | None = None
-
-    @model_validator(mode="after")
-    def _one_kind(self) -> Source:
-        if sum(kind is not None for kind in (self.postgres, self.http, self.file)) != 1:
-            raise ValueError("give exactly one of 'postgres', 'http', 'file'")
-        return self
-
-    @property
-    def kind(self) -> Literal["postgres", "http", "file"]:
-        """Which kind of source this is."""
-        return "postgres" if self.postgres else "http" if self.http else "file"
-
-    @property
-    def time_column(self) -> str | None:
-        """The column that holds the event time, if the source names one."""
-        config = self.postgres or self.http or self.file
-        assert config is not None
-        return config.time_column
-
-
-class Join(_Model):
-    """Two sources joined on equal columns; `expect` promises how many rows match, and is checked."""
-
-    left: Identifier
-    right: Identifier
-    on: dict[Column, Column]
-    expect: Literal["one_to_one", "many_to_one"] = "one_to_one"
-    how: Literal["left", "inner"] = "left"
-
-    @field_validator("on", mode="before")
-    @classmethod
-    def _same_name(cls, value: Any) -> Any:
-        names = [value] if isinstance(value, str) else value
-        return {name: name for name in names} if isinstance(names, list) else names
-
-
-class Validation(_Model):
-    """The suite of expectations, and how much of a partition may be quarantined before it is refused."""
 
     suite: str = "expectations.yaml"
     max_quarantined: Share = 0.05
+    schema_change: Literal["refuse", "evolve", "ignore_new"] = "refuse"
 
 
-class Features(_Model):
+class Features(Described):
     """`function` is `file.py:name`, a pure function from frame to frame, aligned to the rows given.
 
     It sees the rows of the partition together with those of `look_back` before it. Without a function the
@@ -158,7 +74,7 @@ class Features(_Model):
     look_back: Duration = timedelta(0)
 
 
-class Candidate(_Model):
+class Candidate(Described):
     """An estimator that may become the model: scikit-learn import paths, fixed and searched parameters.
 
     `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
@@ -172,14 +88,14 @@ class Candidate(_Model):
     search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] = {}
 
 
-class Tuning(_Model):
+class Tuning(Described):
     """How many parameter settings are tried for each candidate that has a search, and in how many folds."""
 
     trials: int = Field(default=10, ge=1, le=10_000)
     folds: int = Field(default=3, ge=2, le=50)
 
 
-class Training(_Model):
+class Training(Described):
     """What a challenger is trained on and how it is chosen.
 
     `window` is how far back training reads; `minimum` the least number of published partitions in it;
@@ -196,7 +112,7 @@ class Training(_Model):
     schedule: Cron | None = None
 
 
-class Limit(_Model):
+class Limit(Described):
     """An absolute limit on a metric of the hold-out; bounds are included."""
 
     min: float | None = None
@@ -211,27 +127,27 @@ class Limit(_Model):
         return self
 
 
-class ChampionRule(_Model):
+class ChampionRule(Described):
     """How much worse than the champion, relative to it, a challenger may be on the same hold-out rows."""
 
     margin: Tolerance = 0.0
 
 
-class Gate(_Model):
+class Gate(Described):
     """What a challenger must hold before it is promoted. Beating the dummy baseline is always asked."""
 
     limits: dict[str, Limit] = {}
     champion: ChampionRule = ChampionRule()
 
 
-class Performance(_Model):
+class Performance(Described):
     """Retrain when the mean error over the last partitions is this much above what the hold-out promised."""
 
     tolerance: Tolerance = 0.25
     over: Partitions = 5
 
 
-class Drift(_Model):
+class Drift(Described):
     """When a feature is called drifted (population stability index), and what share of them is drift.
 
     The share is the mean over the last `over` partitions.
@@ -242,7 +158,7 @@ class Drift(_Model):
     over: Partitions = 5
 
 
-class Staleness(_Model):
+class Staleness(Described):
     """Retrain when this share of the data now in the training window came after the last training.
 
     A young pipeline, whose window is still filling, so learns often, and an old one seldom.
@@ -251,7 +167,7 @@ class Staleness(_Model):
     unseen: Share = 0.2
 
 
-class Retrain(_Model):
+class Retrain(Described):
     """Which signals count, and the limits on how often they may start a training."""
 
     on: tuple[Literal["performance", "drift", "staleness"], ...] = ("performance",)
@@ -259,7 +175,7 @@ class Retrain(_Model):
     budget: RetrainBudget = Budget(6, 30)
 
 
-class Monitoring(_Model):
+class Monitoring(Described):
     """What is watched every scored partition, and the policy that decides on a retraining."""
 
     performance: Performance = Performance()
@@ -268,14 +184,14 @@ class Monitoring(_Model):
     retrain: Retrain = Retrain()
 
 
-class Scoring(_Model):
+class Scoring(Described):
     """A PostgreSQL table that predictions are also written to; created if it is absent."""
 
     conn_id: ConnectionId
     table: Identifier
 
 
-class Spec(_Model):
+class Spec(Described):
     """A whole pipeline, as described in its `pipeline.yaml`."""
 
     name: Identifier

@@ -9,7 +9,9 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 # At most six digits: a length of time beyond what a date can hold is a slip of the pen.
-_DURATION = re.compile(r"([0-9]{1,6}) (hour|day|week)s?")
+_DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
+_SIZE = re.compile(r"([0-9]{1,6}) (kB|MB|GB)")
+_BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30}
 _PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 _BUDGET = re.compile(r"([0-9]{1,6}) per ([0-9]{1,6}) partitions?")
@@ -55,6 +57,14 @@ def _tolerance(value: Any) -> Any:
     return float(value)
 
 
+def _size(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    if not (match := _SIZE.fullmatch(str(value))) or not int(match[1]):
+        raise ValueError("write a size like '500 MB' or '10 GB'")
+    return int(match[1]) * _BYTES[match[2]]
+
+
 def _budget(value: Any) -> Any:
     if isinstance(value, Budget):
         return value
@@ -91,11 +101,20 @@ def _written(value: timedelta | float) -> str:
     if not isinstance(value, timedelta):
         return f"{value * 100:g}%"
     days, rest = divmod(value, timedelta(days=1))
-    return f"{days} days" if not rest else f"{int(value.total_seconds() // 3600)} hours"
+    if not rest:
+        return f"{days} days"
+    seconds = int(value.total_seconds())
+    for length, word in ((3600, "hours"), (60, "minutes")):
+        if not seconds % length:
+            return f"{seconds // length} {word}"
+    return f"{seconds} seconds"
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
 """A length of event time, written like `28 days`."""
+
+Size = Annotated[int, BeforeValidator(_size)]
+"""A number of bytes, written like `500 MB`."""
 
 Partitions = Annotated[int, BeforeValidator(_partitions)]
 """A number of partitions, written like `5 partitions`."""
@@ -129,6 +148,15 @@ FunctionName = Annotated[
     str, _text(r"[\w/]+\.py:[A-Za-z_]\w*", "write a file and a function in it like 'features.py:build'")
 ]
 """A function of the pipeline's folder."""
+
+TypeName = Annotated[
+    str,
+    _text(
+        r"text|float|int|boolean|date|time|decimal\([1-9][0-9]?, ?[0-9]{1,2}\)",
+        "write one of text, float, int, boolean, date, time, or 'decimal(12, 2)'",
+    ),
+]
+"""What the lake keeps a column as."""
 
 ImportPath = Annotated[
     str, _text(r"[A-Za-z_]\w*(\.\w+)+", "write the full path like 'sklearn.linear_model.Ridge'")
