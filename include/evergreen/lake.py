@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
+from evergreen.partition_file import PartitionFile, PartitionWriter, footer_size, read_record
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 PARTITION = "partition"
+TRANSFERS = 8  # files that are written or read at the same time
+FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
 
+# Old versions stay readable: a model's training set is rebuilt from the table version that it names.
+_KEPT = {
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.deletedFileRetentionDuration": "interval 3650 days",
+    "delta.checkpointInterval": "20",  # a table is opened by reading the commits since the last one
+}
+
+_KEY = re.compile(r"[A-Za-z0-9_.-]+")  # it is part of a path
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _DENIED = re.compile(r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
 
@@ -45,19 +61,66 @@ class Lake:
     def replace(self, table: Table, contents: Mapping[str, pa.Table]) -> list[str]:
         """Make each table of `contents` the whole content of the partition that is its key.
 
-        All of them in one atomic commit; returns the partitions that changed. Unchanged content makes no
-        new version of the table. No rows empty a partition. The rows have any columns but `partition`,
-        which is added. Raises `RefusedError`, and changes nothing, if columns or types differ from the
-        table's.
+        As `commit` does; no rows empty a partition. The rows have any columns but `partition`. Raises
+        `RefusedError`, and changes nothing, if columns or types differ from the table's.
         """
-        keyed = {key: _with_partition(rows, key) for key, rows in contents.items()}
-        if not keyed:
+        if not contents:
             return []
-        present = self._present(table, keyed)
-        changed = {key: rows for key, rows in keyed.items() if not _same(rows, present.get(key))}
-        if changed:
-            self._commit(table, changed)
-        return list(changed)
+        schema = self.schema(table) or next(iter(contents.values())).schema
+        files: dict[str, PartitionFile | None] = {}
+        for key, rows in contents.items():
+            self._check_schema(table, schema, rows.schema)
+            files[key] = _file_of(rows.select(schema.names)) if rows.num_rows else None
+        return self.commit(table, files, schema)
+
+    def commit(self, table: Table, files: Mapping[str, PartitionFile | None], schema: pa.Schema) -> list[str]:
+        """Make each file the whole content of the partition that is its key; None empties one.
+
+        All of them in one atomic commit; returns the partitions that changed. Unchanged content makes no new
+        version of the table. `schema` (without `partition`) is what the table has afterwards: a new column is
+        null in the partitions that are there. Of writers who replace a partition at the same moment, each
+        succeeds, one after the other, and the last one's content stays.
+        """
+        if not files:
+            return []
+        if strange := [key for key in files if not _KEY.fullmatch(key)]:
+            raise ValueError(f"'{strange[0]}' is not a partition's key: letters, digits, '_', '.' and '-'")
+        changed: set[str] = set()
+        self._commit(table, files, schema.append(pa.field(PARTITION, pa.string())), changed)
+        return [key for key in files if key in changed]
+
+    def schema(self, table: Table) -> pa.Schema | None:
+        """The table's columns and types without `partition`; None if it does not exist yet."""
+        try:
+            with self._errors(table):
+                found = pa.schema(self._open(table).schema().to_arrow())
+        except NotFoundError:
+            return None
+        return found.remove(found.get_field_index(PARTITION))
+
+    def records(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
+        """What was recorded with each of the published partitions, by key; a partition without is left out.
+
+        Reads the files' footers, not their rows.
+        """
+        wanted = set(keys)
+        try:
+            with self._errors(Table.PARTITIONS):
+                present = _present(self._open(Table.PARTITIONS))
+        except NotFoundError:
+            return {}
+
+        def read(path: str) -> dict[str, Any]:
+            key = f"{self._pipeline}/lake/{Table.PARTITIONS}/{path}"
+            tail = self._storage.tail(key, FOOTER)
+            if (needed := footer_size(tail)) > len(tail):
+                tail = self._storage.tail(key, needed)
+            return read_record(tail)
+
+        files = {key: old[0].path for key, old in present.items() if key in wanted}
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            found = dict(zip(files, pool.map(read, files.values()), strict=True))
+        return {key: record for key, record in sorted(found.items()) if record}
 
     def read(
         self, table: Table, first: str | None = None, last: str | None = None, version: int | None = None
@@ -92,17 +155,22 @@ class Lake:
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         return DeltaTable(self._uri(table), version=version, storage_options=self._storage.delta_options)
 
+    def _open_or_create(self, table: Table, schema: pa.Schema) -> DeltaTable:
+        try:
+            return self._open(table)
+        except TableNotFoundError:
+            # Created empty first: two first writers must find the same table.
+            return DeltaTable.create(
+                self._uri(table),
+                schema,
+                mode="ignore",
+                partition_by=[PARTITION],
+                configuration=_KEPT,
+                storage_options=self._storage.delta_options,
+            )
+
     def _uri(self, table: Table) -> str:
         return self._storage.uri(f"{self._pipeline}/lake/{table}")
-
-    def _present(self, table: Table, keyed: Mapping[str, pa.Table]) -> dict[str, pa.Table]:
-        try:
-            rows = self.read(table, min(keyed), max(keyed))
-        except NotFoundError:
-            return {}
-        self._check_schema(table, rows.schema, next(iter(keyed.values())).schema)
-        keys = rows.column(PARTITION)
-        return {key: rows.filter(pc.equal(keys, key)) for key in keyed}
 
     def _check_schema(self, table: Table, published: pa.Schema, offered: pa.Schema) -> None:
         problems = [f"column '{name}' is new" for name in offered.names if name not in published.names]
@@ -122,22 +190,48 @@ class Lake:
     @retry(
         retry=retry_if_exception_type(CommitFailedError),
         wait=wait_random_exponential(multiplier=0.05, max=2),
-        stop=stop_after_attempt(12),
+        stop=stop_after_attempt(20),
         reraise=True,
     )
-    def _commit(self, table: Table, contents: Mapping[str, pa.Table]) -> None:
-        rows = pa.concat_tables(contents.values())
-        keys = ", ".join(f"'{_quoted(key)}'" for key in contents)
+    def _commit(
+        self, table: Table, files: Mapping[str, PartitionFile | None], schema: pa.Schema, changed: set[str]
+    ) -> None:
         with self._errors(table):
-            # Created empty first: an overwrite that creates would let two first writers undo one another.
-            target = DeltaTable.create(
-                self._uri(table),
-                rows.schema,
-                mode="ignore",
-                partition_by=[PARTITION],
-                storage_options=self._storage.delta_options,
+            target = self._open_or_create(table, schema)
+            present = _present(target)
+        differing = [key for key, file in files.items() if not _holds(present.get(key, []), key, file)]
+        if not differing:
+            return
+        additions = {key: file for key in differing if (file := files[key])}
+        self._upload(table, {key: file for key, file in additions.items() if key not in changed})
+        changed.update(differing)
+        # Delta takes two first writers of a partition for no conflict; a transaction of one name is one.
+        names = [Transaction(key, target.version() + 1) for key in differing]
+        actions = [_addition(key, file) for key, file in additions.items()]
+        same_columns = pa.schema(target.schema().to_arrow()).equals(schema)
+        if same_columns:
+            # Named one by one: an overwrite would be in conflict with every other writer of the table.
+            actions += [_removal(old) for key in differing for old in present.get(key, ())]
+        with self._errors(table):
+            target.create_write_transaction(
+                actions,
+                "append" if same_columns else "overwrite",
+                schema,
+                [PARTITION],
+                None if same_columns else [(PARTITION, "in", differing)],
+                commit_properties=CommitProperties(app_transactions=names),
             )
-            write_deltalake(target, rows, mode="overwrite", predicate=f"{PARTITION} IN ({keys})")
+
+    def _upload(self, table: Table, files: Mapping[str, PartitionFile]) -> None:
+        def put(key: str) -> None:
+            there = f"{self._pipeline}/lake/{table}/{files[key].path(key)}"
+            if (body := files[key].body) is not None:
+                self._storage.upload(there, body)
+            elif (staged := files[key].staged) is not None:
+                self._storage.copy(staged, there, files[key].size)
+
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            list(pool.map(put, files))
 
     @contextmanager
     def _errors(self, table: Table) -> Iterator[None]:
@@ -163,20 +257,43 @@ class Lake:
             ) from error
 
 
-def _with_partition(rows: pa.Table, key: str) -> pa.Table:
-    if PARTITION in rows.column_names:
-        rows = rows.drop_columns([PARTITION])
-    return rows.append_column(PARTITION, pa.array([key] * len(rows), pa.string()))
+def _file_of(rows: pa.Table) -> PartitionFile:
+    writer = PartitionWriter(rows.schema)
+    for batch in rows.to_batches():
+        writer.write(batch)
+    return writer.finish()
 
 
-def _same(rows: pa.Table, present: pa.Table | None) -> bool:
-    if present is None:
-        return not len(rows)
-    return bool(present.select(rows.column_names).equals(rows))
+@dataclass(frozen=True)
+class _Present:
+    """A file that is in the table now."""
+
+    path: str
+    size: int
+    partition: str
 
 
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+def _present(table: DeltaTable) -> dict[str, list[_Present]]:
+    found = pa.table(table.get_add_actions(flatten=True))
+    columns = (found.column(name).to_pylist() for name in ("path", "size_bytes", f"partition.{PARTITION}"))
+    files: dict[str, list[_Present]] = {}
+    for path, size, key in zip(*columns, strict=True):
+        files.setdefault(key, []).append(_Present(path, size, key))
+    return files
+
+
+def _holds(present: Sequence[_Present], key: str, file: PartitionFile | None) -> bool:
+    return [old.path for old in present] == ([file.path(key)] if file else [])
+
+
+def _removal(file: _Present) -> RemoveAction:
+    # The moment counts only for a vacuum, which keeps what was removed a short while ago.
+    return RemoveAction(file.path, True, int(time.time() * 1000), file.size, {PARTITION: file.partition})
+
+
+def _addition(key: str, file: PartitionFile) -> AddAction:
+    # The file's name is its content, so its time is nobody's business; 0 keeps commits reproducible.
+    return AddAction(file.path(key), file.size, {PARTITION: key}, 0, True, json.dumps(dict(file.statistics)))
 
 
 def _plain(error: Exception) -> str:

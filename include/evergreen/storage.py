@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from evergreen.errors import ConflictError, NotFoundError, StorageError, UnavailableError
 
+_PART = 16 * 2**20
+_TRANSFER = TransferConfig(multipart_threshold=4 * _PART, multipart_chunksize=_PART, max_concurrency=2)
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"})
@@ -127,6 +131,12 @@ class Storage:
             answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
             return StoredObject(answer["Body"].read(), answer["ETag"])
 
+    def tail(self, key: str, size: int) -> bytes:
+        """The last `size` bytes of the object at `key`; raises `NotFoundError` if there is none."""
+        with self._errors(key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key), Range=f"bytes=-{size}")
+            return bytes(answer["Body"].read())
+
     def exists(self, key: str) -> bool:
         """Whether there is an object at `key`."""
         try:
@@ -140,6 +150,33 @@ class Storage:
         """Write unconditionally: only for staging, and for a version's files before its manifest."""
         with self._errors(key):
             self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body)
+
+    def upload(self, key: str, body: IO[bytes]) -> None:
+        """Write a file's whole content unconditionally, in parts if it is large; the file stays open."""
+        body.flush()
+        # The transfer closes the file that it is given.
+        with self._errors(key), os.fdopen(os.dup(body.fileno()), "rb") as shared:
+            shared.seek(0)
+            if os.fstat(shared.fileno()).st_size < _TRANSFER.multipart_threshold:
+                self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=shared)
+            else:
+                self._client.upload_fileobj(shared, self.bucket, self._full(key), Config=_TRANSFER)
+
+    def download(self, key: str, body: IO[bytes]) -> None:
+        """Write the object at `key` into a file; raises `NotFoundError` if there is none."""
+        with self._errors(key):
+            answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
+            shutil.copyfileobj(answer["Body"], body, _PART)
+        body.seek(0)
+
+    def copy(self, key: str, there: str, size: int) -> None:
+        """Copy the object of `size` bytes at `key` to another key within the store, without reading it."""
+        source = {"Bucket": self.bucket, "Key": self._full(key)}
+        with self._errors(key):
+            if size < _TRANSFER.multipart_threshold:  # which asks the store only once
+                self._client.copy_object(Bucket=self.bucket, Key=self._full(there), CopySource=source)
+            else:
+                self._client.copy(source, self.bucket, self._full(there), Config=_TRANSFER)
 
     def create(self, key: str, body: bytes) -> str:
         """Write a new object and return its tag; raises `ConflictError` if one is there already."""
