@@ -9,15 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 
 class RowsDigest:
     """SHA-256 over rows that come in parts. The parts' sizes matter: give parts of a fixed size."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        names = json.dumps([[field.name, str(field.type)] for field in schema])
+        names = json.dumps([[field.name, _name(field.type)] for field in schema])
         self._sha = hashlib.sha256(names.encode())
 
     def add(self, rows: pa.RecordBatch) -> None:
@@ -32,33 +34,39 @@ class RowsDigest:
 
     def _add(self, column: pa.Array) -> None:
         kind = column.type
-        if column.null_count:
-            self._bytes(pc.is_null(column).cast(pa.uint8()))
-            if pa.types.is_null(kind):
-                return
+        nulls = pc.is_null(column).to_numpy(zero_copy_only=False) if column.null_count else None
+        if nulls is not None:
+            self._sha.update(nulls.tobytes())
         if pa.types.is_list(kind):
-            self._bytes(pc.fill_null(pc.list_value_length(column), 0))
+            self._fixed(pc.fill_null(pc.list_value_length(column), 0), None)
             self._add(column.flatten())
         elif pa.types.is_string(kind):
-            self._bytes(pc.fill_null(pc.binary_length(column), 0))
-            self._text(column)
+            self._fixed(pc.fill_null(pc.binary_length(column), 0), None)
+            self._text(pc.fill_null(column, "") if column.null_count else column)
         elif pa.types.is_boolean(kind):
-            self._bytes(pc.fill_null(column, False).cast(pa.uint8()))
+            self._fixed(pc.fill_null(column, False).cast(pa.uint8()), None)
         elif not pa.types.is_null(kind):
-            # What lies under a null is nobody's value.
-            self._bytes(pc.fill_null(column, pa.scalar(0).cast(kind)) if column.null_count else column)
+            self._fixed(column, nulls)
 
-    def _bytes(self, column: pa.Array) -> None:
-        width = column.type.bit_width // 8
-        values = memoryview(column.buffers()[1]) if column.buffers()[1] else memoryview(b"")
-        self._sha.update(values[column.offset * width : (column.offset + len(column)) * width])
+    def _fixed(self, column: pa.Array, nulls: NDArray[np.bool_] | None) -> None:
+        width, values = column.type.bit_width // 8, column.buffers()[1]
+        if not len(column) or values is None:
+            return
+        found = np.frombuffer(values, np.uint8, len(column) * width, column.offset * width)
+        if nulls is not None:
+            # What lies under a null is nobody's value.
+            found = found.reshape(-1, width).copy()
+            found[nulls] = 0
+        self._sha.update(found.data)
 
     def _text(self, column: pa.Array) -> None:
         _, offsets, values = column.buffers()
         if not len(column) or values is None:
             return
-        if column.null_count:  # only an array that was filled holds nothing under its nulls
-            _, offsets, values = pc.fill_null(column, "").buffers()
-            column = pc.fill_null(column, "")
         ends = memoryview(offsets).cast("i")
         self._sha.update(memoryview(values)[ends[column.offset] : ends[column.offset + len(column)]])
+
+
+def _name(kind: pa.DataType) -> str:
+    # Formats do not agree on what the items of a list are called.
+    return f"list<{_name(kind.value_type)}>" if pa.types.is_list(kind) else str(kind)

@@ -98,6 +98,15 @@ class Lake:
             return None
         return found.remove(found.get_field_index(PARTITION))
 
+    def files(self, table: Table) -> dict[str, str]:
+        """The name of each partition's file, which tells its rows from any others, by key."""
+        try:
+            with self._errors(table):
+                present = _present(self._open(table))
+        except NotFoundError:
+            return {}
+        return {key: " ".join(file.path for file in files) for key, files in sorted(present.items())}
+
     def records(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What was recorded with each of the published partitions, by key; a partition without is left out.
 

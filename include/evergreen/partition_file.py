@@ -52,6 +52,11 @@ class PartitionFile:
         """The file that `to_dict` described, now at a key of the storage."""
         return cls(values["rows"], values["digest"], values["size"], values["statistics"], staged=staged)
 
+    def close(self) -> None:
+        """Give up the local file."""
+        if self.body is not None:
+            self.body.close()
+
     def batches(self, size: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
         """The rows of the local file, in batches of at most `size`."""
         assert self.body is not None
@@ -100,6 +105,7 @@ class PartitionWriter:
 
     def discard(self) -> None:
         """Give the file up."""
+        self._parquet.close()
         self._file.close()
 
     def _write_group(self, rows: int) -> None:

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen.errors import IntegrityError, NotFoundError
+from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.partition_file import RECORD, PartitionFile, PartitionWriter
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
@@ -48,6 +53,38 @@ class Staging:
         except pa.ArrowInvalid as error:
             raise self._damaged(name, error) from None
 
+    def write_rows(self, name: str, rows: Rows) -> int:
+        """Keep rows under `name` as they come, in place of earlier ones; returns how many there were."""
+        writer = PartitionWriter(rows.schema)
+        try:
+            for batch in rows:
+                writer.write(batch)
+            rejected = [asdict(one) for one in rows.rejected]
+            return self.write_file(name, writer.finish({"rejected": rejected})).rows
+        finally:
+            writer.discard()
+            rows.close()
+
+    def read_rows(self, name: str) -> Rows:
+        """The rows kept under `name`; raises `NotFoundError`, or `IntegrityError` if they are damaged."""
+        body = tempfile.TemporaryFile(prefix="evergreen-")  # noqa: SIM115 - the batches hold it
+        try:
+            self._storage.download(self.key(name), body)
+            parquet = pq.ParquetFile(body)
+        except NotFoundError:
+            raise self._missing(name) from None
+        except (pa.ArrowInvalid, OSError) as error:
+            raise self._damaged(name, error) from None
+        record = json.loads((parquet.metadata.metadata or {}).get(RECORD, b"{}"))
+        rejected = [Rejected(**one) for one in record.get("rejected", [])]
+        return Rows(parquet.schema_arrow, _batches(body, parquet), rejected)
+
+    def write_file(self, name: str, file: PartitionFile) -> PartitionFile:
+        """Keep a partition's file under `name`; returns it as it stands there."""
+        assert file.body is not None
+        self._storage.upload(self.key(name), file.body)
+        return replace(file, body=None, staged=self.key(name))
+
     def write_json(self, name: str, value: Any) -> None:
         """Keep a JSON value under `name`, in place of an earlier one. NaN is not JSON: `ValueError`."""
         self.write_bytes(name, json.dumps(value, allow_nan=False).encode())
@@ -61,31 +98,60 @@ class Staging:
 
     def write_bytes(self, name: str, body: bytes) -> None:
         """Keep bytes under `name`, in place of earlier ones."""
-        self._storage.stage(self._key(name), body)
+        self._storage.stage(self.key(name), body)
 
     def read_bytes(self, name: str) -> bytes:
         """The bytes kept under `name`; raises `NotFoundError`."""
         try:
-            return self._storage.read(self._key(name)).body
+            return self._storage.read(self.key(name)).body
         except NotFoundError:
-            raise NotFoundError(
-                f"{self._pipeline}: run '{self._run}' has no staged '{name}': clear the run from its first "
-                "task"
-            ) from None
+            raise self._missing(name) from None
 
     def exists(self, name: str) -> bool:
         """Whether something is kept under `name`."""
-        return self._storage.exists(self._key(name))
+        return self._storage.exists(self.key(name))
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete what is kept under the names, if anything is."""
+        self._storage.delete(self.key(name) for name in names)
 
     def clear(self) -> int:
         """Delete all that the run kept; returns how many objects there were."""
-        return self._storage.delete_all(self._key(""))
+        return self._storage.delete_all(self.key(""))
 
-    def _key(self, name: str) -> str:
+    def clear_others(self, folders: Sequence[str]) -> int:
+        """Delete what other runs left below folders of these names; returns how many objects there were.
+
+        A run that still works on one of them is told to start again from its first task.
+        """
+        root = f"{self._pipeline}/staging/"
+        wanted = set(folders)
+        left = [
+            key
+            for key in self._storage.list(root)
+            if len(parts := key[len(root) :].split("/")) > 2 and parts[0] != self._run and parts[1] in wanted
+        ]
+        self._storage.delete(left)
+        return len(left)
+
+    def key(self, name: str) -> str:
+        """The key in the storage of what is kept under `name`."""
         return f"{self._pipeline}/staging/{self._run}/{name}"
+
+    def _missing(self, name: str) -> NotFoundError:
+        return NotFoundError(
+            f"{self._pipeline}: run '{self._run}' has no staged '{name}': clear the run from its first task"
+        )
 
     def _damaged(self, name: str, error: Exception) -> IntegrityError:
         return IntegrityError(
             f"{self._pipeline}: staged '{name}' of run '{self._run}' cannot be read "
             f"({' '.join(str(error).split())[:120]}): clear the run from its first task"
         )
+
+
+def _batches(body: IO[bytes], parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from parquet.iter_batches()
+    finally:
+        body.close()

@@ -10,9 +10,10 @@ import copy
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ from evergreen.errors import ConflictError, NotFoundError, StorageError, Unavail
 
 _PART = 16 * 2**20
 _TRANSFER = TransferConfig(multipart_threshold=4 * _PART, multipart_chunksize=_PART, max_concurrency=2)
+_DELETED_TOGETHER = 1000  # the most that S3 takes
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"})
@@ -202,12 +204,22 @@ class Storage:
             )
             return sorted(entry["Key"][skip:] for page in pages for entry in page.get("Contents", []))
 
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete the objects at the keys, those that there are. Only for staging."""
+        remaining = iter(keys)
+        while batch := [{"Key": self._full(key)} for key in islice(remaining, _DELETED_TOGETHER)]:
+            with self._errors(""):
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": batch, "Quiet": True}
+                )
+            if errors := answer.get("Errors"):
+                where = self.uri(errors[0]["Key"][len(self._full("")) :])
+                raise self._translate(str(errors[0].get("Code")), where, errors[0].get("Message"))
+
     def delete_all(self, prefix: str) -> int:
         """Delete every object below `prefix` and return how many there were. Only for staging."""
         keys = self.list(prefix)
-        with self._errors(prefix):
-            for key in keys:
-                self._client.delete_object(Bucket=self.bucket, Key=self._full(key))
+        self.delete(keys)
         return len(keys)
 
     def probe(self) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
 
-from evergreen.errors import IntegrityError, NotFoundError
+from evergreen.errors import IntegrityError, NotFoundError, UnavailableError
+from evergreen.ingestion.rows import Rejected, Rows
 from evergreen.staging import Staging
 from evergreen.storage import Storage
 
@@ -65,6 +67,37 @@ def test_runs_are_apart_and_cleared_apart(staging: Staging, storage: Storage):
     assert staging.clear() == 1
     assert staging.clear() == 0
     assert other.read_json("note") == 2
+
+
+def test_rows_are_kept_with_what_could_not_be_read(staging: Staging):
+    table = pa.table({"n": range(100_000), "t": ["é"] * 100_000, "nothing": pa.nulls(100_000)})
+    rejected = [Rejected("1,2,3", "a.csv:7", "wrong number of fields")]
+    assert staging.write_rows("rows", Rows.of(table, rejected)) == 100_000
+    kept = staging.read_rows("rows")
+    assert kept.table().equals(table)
+    assert kept.rejected == rejected
+
+
+def test_rows_that_end_in_an_error_are_not_kept(staging: Staging):
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"n": [1]})
+        raise UnavailableError("gone")
+
+    with pytest.raises(UnavailableError):
+        staging.write_rows("rows", Rows(pa.schema([("n", pa.int64())]), batches()))
+    assert not staging.exists("rows")
+
+
+def test_what_other_runs_left_of_a_partition_is_cleared(staging: Staging, storage: Storage):
+    other = Staging(storage, "bikes", "run-10")
+    for name in ("2024-01-01/valid", "2024-01-02/valid", "model"):
+        staging.write_json(name, 1)
+        other.write_json(name, 2)
+    assert staging.clear_others(["2024-01-01"]) == 1
+    assert not other.exists("2024-01-01/valid")
+    assert other.exists("2024-01-02/valid")
+    assert other.exists("model")
+    assert staging.exists("2024-01-01/valid")
 
 
 @pytest.mark.parametrize("run", ["", "a/b", "..", "A", "a b"])
