@@ -23,6 +23,7 @@ from evergreen.scoring.score import predict
 from evergreen.spec import Candidate, load_spec
 from evergreen.storage import Storage
 from evergreen.training import stage, version_files
+from evergreen.training.dataset import assemble, read_window
 
 REAL_FILE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "bike_sharing" / "hour.csv"
 CONDITIONS = ("clear", "mist", "light_rain", "heavy_rain")
@@ -133,7 +134,7 @@ def test_a_run_of_tasks_makes_a_champion_with_all_its_files(bike: Pipeline):
         "partitions": 100,
         "rows": 2400,
     }
-    assert lineage["lake_version"] == bike.lake.version(Table.PARTITIONS)
+    assert lineage["table_versions"] == {"partitions": bike.lake.version(Table.PARTITIONS)}
     assert lineage["reason"] == REASON
     assert json.loads(bike.registry.read(version, "metrics.json"))["mae"] < 40
     assert version in bike.registry.read(version, "card.html").decode()
@@ -182,6 +183,20 @@ def test_order_of_ingestion_does_not_change_the_version(bike: Pipeline, new_stor
     assert other.lake.version(Table.PARTITIONS) != bike.lake.version(Table.PARTITIONS)
     versions = [stage.stage_training_set(p, "2023-04-11", REASON, "run-1") for p in (bike, other)]
     assert versions[0] == versions[1]
+
+
+def test_a_training_set_is_rebuilt_from_the_table_version_its_lineage_names(bike: Pipeline):
+    trained = stage.train(bike, "2023-04-11", REASON)
+    louder = simulated_day(date(2023, 4, 1), level=3)
+    bike.lake.replace(Table.PARTITIONS, {"2023-04-01": louder})
+    for n in range(25):  # past a checkpoint of the table's log
+        bike.lake.replace(Table.PARTITIONS, {"2023-05-01": simulated_day(date(2023, 5, 1), level=1 + n)})
+
+    lineage = json.loads(bike.registry.read(trained.version, "lineage.json"))
+    then = read_window(bike, lineage["as_of"], lineage["table_versions"]["partitions"])
+    assert assemble(bike.spec, *then[:1], lineage["as_of"], then[1], REASON).version == trained.version
+    now = read_window(bike, lineage["as_of"])
+    assert assemble(bike.spec, *now[:1], lineage["as_of"], now[1], REASON).version != trained.version
 
 
 def test_a_refused_challenger_is_kept_recorded_and_never_in_force(bike: Pipeline):

@@ -20,6 +20,7 @@ from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy, parse_policy
 from evergreen.backtest.replay import PolicyResult, Progress, replay
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, SourceError
+from evergreen.frame import to_frame
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.spec import Spec
@@ -112,7 +113,7 @@ def ensure_published(
 
 
 def _read(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
-    rows: pd.DataFrame = pipeline.lake.read(Table.PARTITIONS, None, last).to_pandas()
+    rows: pd.DataFrame = to_frame(pipeline.lake.read(Table.PARTITIONS, None, last))
     if not (rows[PARTITION] >= first).any():
         raise NotFoundError(
             f"{pipeline.name}: no partition is published from {first} to {last}: run evergreen ingest "

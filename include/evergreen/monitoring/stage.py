@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from evergreen.errors import NotFoundError, NothingToDoError
+from evergreen.frame import to_frame
 from evergreen.lake import Table
 from evergreen.monitoring.measure import measure, needs_model
 from evergreen.monitoring.policy import Decision, blocked, decide
@@ -111,8 +112,8 @@ def _measured(pipeline: Pipeline, partition: str) -> Record:
     return measure(
         spec,
         json.loads(registry.read(version, REFERENCE)),
-        partition_features(spec, rows.to_pandas(), partition),
-        scored.to_pandas(),
+        partition_features(spec, to_frame(rows), partition),
+        to_frame(scored),
         partition=partition,
         version=version,
         as_of=as_of_version(version),

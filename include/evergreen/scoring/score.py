@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
 from evergreen.features.build import build_features, in_order, rows_to_score
+from evergreen.frame import to_frame
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.scoring.sink import write_predictions
@@ -85,7 +86,7 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
             f"{spec.name} {partition}: no champion was in force as of this partition: train one as of it or "
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
-    predictions = predict(spec, pipeline.registry.load(version), rows.to_pandas(), partition)
+    predictions = predict(spec, pipeline.registry.load(version), to_frame(rows), partition)
     _check_keys(spec, predictions, partition)
     table = _as_table(spec, predictions, rows.schema, version)
     changed = bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.features.build import build_features, in_order, rows_to_score
+from evergreen.frame import to_frame
 from evergreen.lake import PARTITION, Table
 from evergreen.partition import SNAPSHOT
 from evergreen.spec import Spec
@@ -48,18 +49,20 @@ def read_start(spec: Spec, as_of: str) -> str:
     return spec.calendar.back(window_start(spec, as_of), spec.features.look_back)
 
 
-def read_window(pipeline: Pipeline, as_of: str) -> tuple[pd.DataFrame, int]:
-    """The published rows that training as of a partition may see, and the lake's version they were read at.
+def read_window(pipeline: Pipeline, as_of: str, version: int | None = None) -> tuple[pd.DataFrame, int]:
+    """The published rows that training as of a partition may see, and the table version they were read at.
 
-    Raises `PartitionError` for a wrong key and `NotFoundError` if nothing was ever published.
+    `version` reads an earlier one, such as a model's lineage names. Raises `PartitionError` for a wrong key
+    and `NotFoundError` if nothing was ever published.
     """
     spec = pipeline.spec
     calendar = spec.calendar
     calendar.check(as_of)
-    version = pipeline.lake.version(Table.PARTITIONS)
+    if version is None:
+        version = pipeline.lake.version(Table.PARTITIONS)
     last = calendar.shift(as_of, -1) if calendar.has_time else SNAPSHOT
     rows = pipeline.lake.read(Table.PARTITIONS, read_start(spec, as_of), last, version=version)
-    return rows.to_pandas(), version
+    return to_frame(rows), version
 
 
 def assemble(
@@ -88,7 +91,7 @@ def assemble(
         "version": version,
         "reason": reason,
         "window": _extent(window),
-        "lake_version": lake_version,
+        "table_versions": {Table.PARTITIONS.value: lake_version},
         "digests": parts,
         "git_commit": git_commit(spec.folder),
         "packages": packages(),

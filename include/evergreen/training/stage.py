@@ -15,6 +15,7 @@ import pyarrow as pa
 from evergreen.errors import IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import Verdict, judge
+from evergreen.frame import to_frame
 from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
@@ -87,8 +88,8 @@ def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, 
     training_set = assemble(pipeline.spec, rows, as_of, lake_version, finite(reason))
     staging = pipeline.staging(run)
     staging.write_table(_ROWS, pa.Table.from_pandas(rows, preserve_index=False))
-    note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason", "lake_version")}
-    staging.write_json(_NOTE, note)
+    note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason")}
+    staging.write_json(_NOTE, {**note, "lake_version": lake_version})
     return training_set.version
 
 
@@ -188,7 +189,7 @@ def _champion(pipeline: Pipeline, as_of: str) -> Champion | None:
 def _staged_set(pipeline: Pipeline, run: str) -> TrainingSet:
     staging = pipeline.staging(run)
     note = staging.read_json(_NOTE)
-    rows = staging.read_table(_ROWS).to_pandas()
+    rows = to_frame(staging.read_table(_ROWS))
     training_set = assemble(pipeline.spec, rows, note["as_of"], note["lake_version"], note["reason"])
     if training_set.version != note["version"]:
         raise IntegrityError(

@@ -15,6 +15,7 @@ from evergreen.errors import IntegrityError
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import Verdict
 from evergreen.features.build import rows_to_score
+from evergreen.frame import to_frame
 from evergreen.lake import PARTITION
 from evergreen.monitoring.reference import build_reference
 from evergreen.registry.model_file import dump_model
@@ -83,7 +84,7 @@ def check_golden(spec: Spec, registry: Registry, version: str) -> None:
     """
     table = pq.read_table(pa.BufferReader(registry.read(version, GOLDEN)))
     promised = [value for value in table.column(PREDICTION).to_pylist() if value is not None]
-    sample = table.drop_columns([PREDICTION]).to_pandas()
+    sample = to_frame(table.drop_columns([PREDICTION]))
     found = _predicted(spec, registry.load(version), sample)
     if not _same(found, promised):
         raise IntegrityError(

@@ -16,7 +16,7 @@ LINEAGE = {
     "version": VERSION,
     "reason": {"sentence": "mae 70 over the last 5 partitions against 50 promised", "kind": "drift"},
     "window": {"first": "2011-01-01", "last": "2011-05-31", "partitions": 151, "rows": 3600},
-    "lake_version": 12,
+    "table_versions": {"partitions": 12},
     "digests": {"data": "d" * 64, "spec": "e" * 64, "code": "f" * 64},
     "git_commit": None,
     "packages": {"python": "3.11.7", "scikit-learn": "1.9.1"},
