@@ -3,39 +3,62 @@
 from __future__ import annotations
 
 import atexit
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from adbc_driver_manager import dbapi as adbc
+from adbc_driver_manager._reader import AdbcRecordBatchReader
 from adbc_driver_postgresql import dbapi
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
 
 CONNECT_SECONDS = 10
-STATEMENT_SECONDS = 600
+STATEMENT_TIMEOUT = timedelta(minutes=10)
 
 _DATABASES: dict[str, dbapi.Connection] = {}
 _OPENING = threading.Lock()
+
+# The same text for the same value, whatever the login's or the database's own settings are. A column without
+# a zone is compared to bounds as UTC.
+_SETTINGS = {
+    "timezone": "UTC",
+    "datestyle": "ISO, MDY",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
+# A scan starts at the table's first page and is the only one: unchanged rows come in the same order.
+_IN_ORDER = {"synchronize_seqscans": "off", "max_parallel_workers_per_gather": "0"}
+# The longest that PostgreSQL takes, in milliseconds, and the shortest: to it, 0 is no limit at all.
+_LONGEST, _SHORTEST = 2**31 - 1, 1
 
 # What libpq says, without a SQLSTATE, when the server is there and will not have us.
 _UNWELCOME = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
 # SQLSTATE classes of a server that may well answer a later attempt: connection, transaction rollback,
 # resources, operator intervention (a statement time-out is one), system.
 _PASSING = ("08", "40", "53", "57", "58")
+_TIMED_OUT = "57014"
 
 
 @contextmanager
-def transaction(connection: Connection, read_only: bool = False) -> Iterator[Any]:
+def transaction(
+    connection: Connection, read_only: bool = False, timeout: timedelta = STATEMENT_TIMEOUT
+) -> Iterator[Any]:
     """A cursor in one transaction, committed at the end and rolled back by an error.
 
-    Times are in UTC and a statement takes 10 minutes at most; a read-only transaction sees one state of the
-    database throughout. Raises `UnavailableError` where the server cannot be reached or is out of breath,
-    `SourceError` where it refuses. No message holds the password.
+    Times are in UTC and a statement takes `timeout` at most; a read-only transaction sees one state of the
+    database throughout, and unchanged tables in the same order. Raises `UnavailableError` where the server
+    cannot be reached, goes away or is out of breath, `SourceError` where it refuses. No message holds the
+    password.
     """
+    limit = min(max(int(timeout.total_seconds() * 1000), _SHORTEST), _LONGEST)
+    settings = {**_SETTINGS, **(_IN_ORDER if read_only else {}), "statement_timeout": str(limit)}
     with (
         _errors(connection),
         _database(conninfo(connection)).adbc_clone() as session,
@@ -43,11 +66,20 @@ def transaction(connection: Connection, read_only: bool = False) -> Iterator[Any
     ):
         if read_only:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
-        # A column without a zone is compared to bounds as UTC.
-        cursor.execute("SET LOCAL timezone = 'UTC'")
+        calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+        cursor.execute(f"SELECT {calls}")
+        cursor.fetchall()
         yield cursor
         session.commit()
+
+
+def stream(cursor: Any) -> AdbcRecordBatchReader:
+    """What the cursor ran last, as batches (some 16 MB each) that are fetched as they are read; close it.
+
+    Unlike the cursor's own `fetch_record_batch` it keeps the SQLSTATE of an error on the way.
+    """
+    handle = cursor.fetch_arrow()
+    return AdbcRecordBatchReader._import_from_c(handle.address)
 
 
 def _database(address: str) -> dbapi.Connection:
@@ -78,6 +110,11 @@ def conninfo(connection: Connection) -> str:
         "dbname": connection.schema,
         "connect_timeout": CONNECT_SECONDS,
         "application_name": "evergreen",
+        "client_encoding": "UTF8",
+        # A server that vanished without a word is noticed within a minute, not after hours.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
         "sslmode": connection.extra.get("sslmode"),
         "sslrootcert": connection.extra.get("sslrootcert"),
     }
@@ -94,14 +131,24 @@ def _errors(connection: Connection) -> Iterator[None]:
     try:
         yield
     except adbc.Error as error:
-        text = _redacted(str(error), connection)
+        text = _redacted(_said(str(error)), connection)
         state = str(error.sqlstate or "")
         unwelcome = not state and any(sign in text for sign in _UNWELCOME)
         if unwelcome:
             raise SourceError(f"{where}: {text}: check its login, password and database") from None
+        if state == _TIMED_OUT:
+            raise UnavailableError(f"{where}: {text}: run again, or raise the source's timeout") from None
         if not state or state.startswith(_PASSING):
             raise UnavailableError(f"{where}: {text}: check that the server runs, then run again") from None
         raise SourceError(f"{where}: {text} (SQLSTATE {state}): mend the statement or the grants") from None
+
+
+def _said(text: str) -> str:
+    """What the server said, without the statement that the driver puts before and after it."""
+    start = re.search(r"(?:ERROR|FATAL|PANIC):  ", text)
+    if not start:
+        return text
+    return re.split(r"\n+Query was:|\s*\. SQLSTATE: ", text[start.end() :])[0]
 
 
 def _redacted(text: str, connection: Connection) -> str:
@@ -109,4 +156,6 @@ def _redacted(text: str, connection: Connection) -> str:
     for secret in secrets:
         for form in {secret, quote(secret, safe=""), quote(secret), _literal(secret).strip("'")}:
             text = text.replace(form, "***")
-    return " ".join(text.split())[:300]
+    text = " ".join(text.split())
+    # What is wrong stands at the end where a long value was at the beginning.
+    return text if len(text) <= 300 else f"{text[:145]} ... {text[-145:]}"

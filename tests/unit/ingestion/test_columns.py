@@ -1,13 +1,16 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, time
+import uuid
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evergreen.errors import SourceError
-from evergreen.ingestion.columns import normalise, whole
+from evergreen.ingestion.columns import LakeTypes, declared, normalise, whole
 
 TIME = pa.timestamp("us", tz="UTC")
 MOMENT = datetime(2011, 1, 1, 5, tzinfo=UTC)
@@ -27,6 +30,14 @@ MOMENT = datetime(2011, 1, 1, 5, tzinfo=UTC)
         (pa.array(["a"]).dictionary_encode(), pa.string(), "a"),
         (pa.array([time(5)], pa.time32("s")), pa.string(), "05:00:00"),
         (pa.array([date(2011, 1, 1)]), pa.date32(), date(2011, 1, 1)),
+        (pa.array([date(2011, 1, 1)], pa.date64()), pa.date32(), date(2011, 1, 1)),
+        (pa.array([[1, None]], pa.list_(pa.int32())), pa.list_(pa.int32()), [1, None]),
+        (pa.array([["a"]], pa.large_list(pa.string_view())), pa.list_(pa.string()), ["a"]),
+        (pa.array([[1.5, 2.5]], pa.list_(pa.float32(), 2)), pa.list_(pa.float64()), [1.5, 2.5]),
+        (pa.array([[Decimal("1.5")]]), pa.list_(pa.float64()), [1.5]),
+        (pa.array([[MOMENT]], pa.large_list(pa.timestamp("s"))), pa.list_(TIME), [MOMENT]),
+        (pa.array([["a"]], pa.list_(pa.dictionary(pa.int8(), pa.string()))), pa.list_(pa.string()), ["a"]),
+        (pa.array([uuid.UUID(int=15).bytes], pa.uuid()), pa.string(), str(uuid.UUID(int=15))),
         (pa.array([True]), pa.bool_(), True),
         (pa.nulls(1), pa.null(), None),
         (pa.array(["1.5"]).view(pa.string()), pa.string(), "1.5"),
@@ -57,7 +68,9 @@ def test_without_whole_numbers_integers_are_float64():
         normalise(pa.table({"x": [2**53 + 1]}), whole_numbers=False)
 
 
-@pytest.mark.parametrize("array", [pa.array([[1]]), pa.array([b"a"]), pa.array([{"a": 1}])])
+@pytest.mark.parametrize(
+    "array", [pa.array([[[1]]]), pa.array([[b"a"]]), pa.array([b"a"]), pa.array([{"a": 1}])]
+)
 def test_a_type_without_a_place_is_refused_by_name(array):
     with pytest.raises(SourceError, match=r"column 'x' is of type .*leave it out or turn it into"):
         normalise(pa.table({"x": array}))
@@ -80,3 +93,121 @@ def test_whole_touches_only_named_columns_that_hold_whole_numbers():
     )
     assert table.schema.types == [pa.int64(), pa.float64(), pa.float64(), pa.string()]
     assert table.column("a").to_pylist() == [1, None]
+
+
+TEXTS = ["2011-01-01T05:00:00Z", "2011-01-01 07:00:00+02:00", "2011-01-01T05:00:00", "2011-01-01", None]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "values", "expected"),
+    [
+        ("text", ["01234", None], ["01234", None]),
+        ("text", [7, None], ["7", None]),
+        ("text", [True], ["true"]),
+        ("text", [b"gr\xc3\xbcn"], ["grün"]),
+        ("float", ["1.5", "-Infinity", None], [1.5, float("-inf"), None]),
+        ("float", [7], [7.0]),
+        ("int", ["0012", None], [12, None]),
+        ("int", [7.0, None], [7, None]),
+        ("int", [Decimal("7.00")], [7]),
+        ("int", [True], [1]),
+        ("boolean", ["true", "0", None], [True, False, None]),
+        ("boolean", [1, 0], [True, False]),
+        ("boolean", [1.0], [True]),
+        ("date", TEXTS, [date(2011, 1, 1)] * 4 + [None]),
+        ("date", [datetime(2011, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))], [date(2010, 12, 31)]),
+        ("time", TEXTS, [MOMENT] * 3 + [datetime(2011, 1, 1, tzinfo=UTC), None]),
+        ("time", [date(2011, 1, 1)], [datetime(2011, 1, 1, tzinfo=UTC)]),
+        ("decimal(12, 2)", ["1.5", "-0.010", None], [Decimal("1.50"), Decimal("-0.01"), None]),
+        ("decimal(12,2)", [2**33], [Decimal("8589934592.00")]),
+        ("decimal(38, 37)", [7], [Decimal(7)]),
+        ("decimal(5, 1)", [0.1], [Decimal("0.1")]),
+        ("decimal(5, 2)", [None], [None]),
+    ],
+)
+def test_a_declared_type_wins(wanted, values, expected):
+    table = LakeTypes({"x": wanted}, whole_numbers=False).table(pa.table({"x": values}))
+    assert table.schema.field("x").type == declared(wanted)
+    assert table.column("x").to_pylist() == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        ("int", "7.5"),
+        ("int", 7.5),
+        ("int", float("nan")),
+        ("int", MOMENT),
+        ("float", "seven"),
+        ("float", MOMENT),
+        ("boolean", 2),
+        ("boolean", 0.5),
+        ("boolean", "maybe"),
+        ("date", "01.01.2011"),
+        ("date", 14975),
+        ("time", 1293858000),
+        ("time", "05:00"),
+        ("time", "9999-12-31T23:59:59-01:00"),
+        ("decimal(4, 2)", "100"),
+        ("decimal(4, 2)", 100),
+        ("decimal(4, 2)", "1.505"),
+        ("decimal(4, 2)", "NaN"),
+        ("text", [1]),
+        ("text", b"\xff"),
+    ],
+)
+def test_a_value_of_which_something_would_be_lost_is_refused_by_column(wanted, value):
+    with pytest.raises(SourceError, match=r"^column 'x' cannot be read as .*: mend the source$") as told:
+        LakeTypes({"x": wanted}).table(pa.table({"x": [value]}))
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("kind", [TIME, pa.date32(), pa.list_(TIME)])
+@pytest.mark.parametrize("edge", ["lowest", "highest"])
+def test_a_time_that_no_calendar_has_is_refused(kind, edge):
+    bits = 32 if pa.types.is_date(kind) else 64
+    number = -(2 ** (bits - 1)) if edge == "lowest" else 2 ** (bits - 1) - 1
+    array = pa.array([[number]] if pa.types.is_list(kind) else [number])
+    inner = pa.int32() if bits == 32 else array.type
+    with pytest.raises(SourceError, match=r"column 'x' .*outside the years 1 to 9999"):
+        normalise(pa.table({"x": array.cast(inner).cast(kind)}))
+
+
+@pytest.mark.parametrize("name", ["decimal(39, 2)", "decimal(2, 3)", "decimal(0, 0)", "number", "", "int[]"])
+def test_a_type_that_the_lake_has_not_is_refused(name):
+    with pytest.raises(SourceError, match="write one of text, float, int, boolean, date, time, or decimal"):
+        declared(name)
+
+
+def test_a_schema_tells_the_types_before_a_row_is_read():
+    lake = LakeTypes({"b": "int", "absent": "text"}, whole_numbers=False)
+    schema = lake.schema(pa.schema({"a": pa.int32(), "b": pa.float64()}))
+    assert schema == pa.schema({"a": pa.float64(), "b": pa.int64()})
+    assert lake.batch(pa.record_batch({"a": pa.array([1], pa.int32()), "b": [2.0]})).schema == schema
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.none() | st.integers(-(2**31), 2**31 - 1),
+            st.none() | st.decimals(-(10**8), 10**8, places=2).map(str),
+            st.none() | st.datetimes(timezones=st.just(UTC)).map(lambda at: at.isoformat()),
+            st.none() | st.lists(st.none() | st.floats(width=32, allow_nan=False), max_size=3),
+        ),
+        min_size=1,
+    ),
+    cut=st.integers(0, 100),
+)
+def test_batches_become_what_the_whole_table_does(rows, cut):
+    names, kinds = "abcd", (pa.int32(), pa.string(), pa.string(), pa.list_(pa.float32()))
+    columns = [pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), kinds, strict=True)]
+    batch = pa.RecordBatch.from_arrays(columns, list(names))
+    lake = LakeTypes({"b": "decimal(12, 2)", "c": "time"})
+    parts = [lake.batch(batch.slice(0, cut)), lake.batch(batch.slice(cut))]
+    whole_table = lake.table(pa.Table.from_batches([batch]))
+    assert pa.Table.from_batches(parts).equals(whole_table)
+    for (number, money, moment, listed), row in zip(rows, whole_table.to_pylist(), strict=True):
+        assert row["a"] == number
+        assert row["b"] == (None if money is None else Decimal(money))
+        assert row["c"] == (None if moment is None else datetime.fromisoformat(moment))
+        assert row["d"] == listed

@@ -1,0 +1,103 @@
+"""SQL files: one query a file, with the partition's bounds in their places."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from evergreen.errors import SourceError
+
+# COPY, the only way to stream a result, takes no parameters: they are bound as settings of the transaction.
+START = "pg_catalog.current_setting('evergreen.start')::timestamptz"
+END = "pg_catalog.current_setting('evergreen.end')::timestamptz"
+BIND = (
+    "SELECT pg_catalog.set_config('evergreen.start', $1, true), "
+    "pg_catalog.set_config('evergreen.end', $2, true)"
+)
+
+_QUERIES = ("SELECT", "WITH", "VALUES", "TABLE")
+# What SQL is made of, as far as a parameter and a statement's end must be told from a text and a comment.
+_TOKEN = re.compile(
+    r"""
+      (?P<blank> \s+ ) | (?P<comment> --[^\n]* | /\* )
+    | (?P<text> [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*"
+        | \$(?P<tag>[^\W\d]\w*|)\$.*?\$(?P=tag)\$ )
+    | (?P<word> [^\W\d][\w$]* )
+    | \$(?P<parameter>[0-9]+)
+    | (?P<end> ; ) | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+
+
+def read_sql_file(folder: Path, name: str, bounded: bool) -> str:
+    """The query in a SQL file below `folder`, ready to be put into another one.
+
+    `$1` and `$2` become `START` and `END`, which `BIND` gives values: none is written into the text.
+    Raises `SourceError` for a file that is missing or outside, several statements, one that is no query, and
+    a parameter that there is not.
+    """
+    return _statement(_text(folder, name), name, bounded)
+
+
+def _text(folder: Path, name: str) -> str:
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder.resolve()):
+        raise SourceError(f"sql file '{name}' lies outside the pipeline's folder {folder}: move it there")
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError:
+        raise SourceError(
+            f"no sql file {file}: create it or change the source's sql in pipeline.yaml"
+        ) from None
+    except UnicodeDecodeError:
+        raise SourceError(f"sql file {file} is not UTF-8: save it as UTF-8") from None
+
+
+def _statement(sql: str, name: str, bounded: bool) -> str:
+    """The file's one query without comments and `;`, the bounds in their places."""
+    parts: list[str] = []
+    first, ended, place = "", False, 0
+    while token := _TOKEN.match(sql, place):
+        place = token.end()
+        if token["blank"]:
+            parts.append(token[0])
+        elif token["comment"]:
+            place = _comment_end(sql, place) if token[0] == "/*" else place
+            parts.append(" ")
+        elif token["end"]:
+            ended = ended or bool(first)
+        elif ended:
+            raise SourceError(f"sql file '{name}' holds more than one statement: leave one")
+        else:
+            first = first or ("" if token[0] == "(" else token[0].upper())
+            parts.append(_bound(token["parameter"], name, bounded) if token["parameter"] else token[0])
+    if first not in _QUERIES:
+        raise SourceError(
+            f"sql file '{name}' begins with {first or 'nothing'}, and a read-only transaction runs "
+            f"{', '.join(_QUERIES)} only: mend the file"
+        )
+    return "".join(parts).strip()
+
+
+def _comment_end(sql: str, place: int) -> int:
+    """Where the comment ends whose `/*` stands before the place: comments nest."""
+    depth = 1
+    while depth and (edge := _COMMENT_EDGE.search(sql, place)):
+        depth += 1 if edge[0] == "/*" else -1
+        place = edge.end()
+    return len(sql) if depth else place
+
+
+def _bound(parameter: str, name: str, bounded: bool) -> str:
+    if not bounded:
+        raise SourceError(
+            f"sql file '{name}' asks for ${parameter}, and a pipeline without partitions in time has no "
+            "bounds: mend the file"
+        )
+    if parameter not in ("1", "2"):
+        raise SourceError(
+            f"sql file '{name}' asks for ${parameter}, and there are only $1 and $2: mend the file"
+        )
+    return f"({START if parameter == '1' else END})"

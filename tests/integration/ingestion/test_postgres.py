@@ -1,0 +1,601 @@
+"""Every type, table and trouble that a PostgreSQL source has, against a real server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+from deltalake.schema import ArrayType, Schema
+
+from evergreen.connections import Connection
+from evergreen.errors import SourceError, UnavailableError
+from evergreen.frame import to_frame
+from evergreen.ingestion.postgres import read_postgres
+from evergreen.ingestion.rows import Rows
+from evergreen.sources import PostgresSource
+
+ROOT = Path(__file__).resolve().parents[3]
+DAY = (datetime(2011, 1, 1, tzinfo=UTC), datetime(2011, 1, 2, tzinfo=UTC))
+NOON = datetime(2011, 1, 1, 12, 30, 15, 250001, tzinfo=UTC)
+CREATED = (
+    "CREATE TYPE mood AS ENUM ('calm', 'très gai')",
+    "CREATE TYPE pair AS (a int, b text)",
+    "CREATE DOMAIN positive AS integer CHECK (value > 0)",
+)
+SQL_NAMES = {
+    "enum": "mood",
+    "composite": "pair",
+    "domain over integer": "positive",
+    "array of enum": "mood[]",
+    "array of domain over integer": "positive[]",
+}
+# For each type a value in SQL, and what the lake must hold for it.
+VALUES: dict[str, tuple[str, Any]] = {
+    "smallint": ("-32768", -32768),
+    "integer": ("2147483647", 2147483647),
+    "bigint": ("-9223372036854775808", -(2**63)),
+    "real": ("1.5", 1.5),
+    "double precision": ("0.1", 0.1),
+    "numeric": ("-12345.678", -12345.678),
+    "money": ("1234.5", 1234.5),
+    "boolean": ("true", True),
+    "text": ("grün\n'\"\\", "grün\n'\"\\"),
+    "varchar(8)": ("ab ", "ab "),
+    "char(4)": ("ab", "ab  "),
+    "timestamptz": ("2011-01-01 14:30:15.250001+02", NOON),
+    "timestamp": ("2011-01-01 12:30:15.250001", NOON),
+    "date": ("0001-01-01", date(1, 1, 1)),
+    "time": ("05:06:07.89", "05:06:07.89"),
+    "timetz": ("05:06:07+02", "05:06:07+02"),
+    "interval": ("1 mon 2 days 03:00:00", "1 mon 2 days 03:00:00"),
+    "uuid": ("00000000-0000-0000-0000-00000000000F", "00000000-0000-0000-0000-00000000000f"),
+    "json": ('{"a":  [1, null]}', '{"a":  [1, null]}'),
+    "jsonb": ('{"a":  [1, null]}', '{"a": [1, null]}'),
+    "bytea": ("\\x00ff", "\\x00ff"),
+    "bit(3)": ("101", "101"),
+    "inet": ("10.0.0.1/24", "10.0.0.1/24"),
+    "cidr": ("10.0.0.0/24", "10.0.0.0/24"),
+    "macaddr": ("08:00:2b:01:02:03", "08:00:2b:01:02:03"),
+    "int4range": ("[1,5]", "[1,6)"),
+    "tstzrange": ("[2011-01-01 14:00+02,)", '["2011-01-01 12:00:00+00",)'),
+    "point": ("(0.30000000000000004,1)", "(0.30000000000000004,1)"),
+    "tsvector": ("a fat cat", "'a' 'cat' 'fat'"),
+    "enum": ("très gai", "très gai"),
+    "composite": ('(1,"x y")', '(1,"x y")'),
+    "domain over integer": ("7", 7),
+    "smallint[]": ("{1,NULL}", [1, None]),
+    "integer[]": ("{}", []),
+    "bigint[]": ("[0:1]={5,6}", [5, 6]),
+    "real[]": ("{1.5,NULL}", [1.5, None]),
+    "double precision[]": ("{0.1,Infinity}", [0.1, float("inf")]),
+    "numeric[]": ("{1.10,NULL}", [1.1, None]),
+    "boolean[]": ("{t,NULL,f}", [True, None, False]),
+    "text[]": ('{"a,b",NULL,"NULL"}', ["a,b", None, "NULL"]),
+    "date[]": ("{2011-01-01,NULL}", [date(2011, 1, 1), None]),
+    "timestamptz[]": ("{2011-01-01 14:30:15.250001+02,NULL}", [NOON, None]),
+    "timestamp[]": ("{2011-01-01 12:30:15.250001}", [NOON]),
+    "uuid[]": ("{00000000-0000-0000-0000-00000000000F}", ["00000000-0000-0000-0000-00000000000f"]),
+    "jsonb[]": ('{"{\\"a\\": 1}"}', ['{"a": 1}']),
+    "array of enum": ('{calm,NULL,"très gai"}', ["calm", None, "très gai"]),
+    "array of domain over integer": ("{7,NULL}", [7, None]),
+}
+# The same where another type is declared.
+DECLARED_VALUES: dict[tuple[str, str], tuple[str, Any]] = {
+    ("numeric", "decimal(12, 2)"): ("9999999999.9900", Decimal("9999999999.99")),
+    ("money", "decimal(12, 2)"): ("-0.01", Decimal("-0.01")),
+    ("integer", "decimal(12, 2)"): ("-7", Decimal("-7.00")),
+    ("text", "decimal(12, 2)"): ("1.5", Decimal("1.50")),
+    ("numeric", "int"): ("9007199254740993.00", 2**53 + 1),
+    ("double precision", "int"): ("7", 7),
+    ("smallint", "int"): ("7", 7),
+    ("boolean", "int"): ("true", 1),
+    ("text", "int"): ("0012", 12),
+    ("bigint", "float"): ("7", 7.0),
+    ("text", "float"): ("-1e3", -1000.0),
+    ("smallint", "boolean"): ("0", False),
+    ("text", "boolean"): ("true", True),
+    ("timestamptz", "date"): ("2011-01-01 23:30-02", date(2011, 1, 2)),
+    ("text", "date"): ("2011-01-01", date(2011, 1, 1)),
+    ("date", "time"): ("2011-01-01", datetime(2011, 1, 1, tzinfo=UTC)),
+    ("text", "time"): ("2011-01-01T14:30:15.250001+02:00", NOON),
+    ("bigint", "text"): ("-7", "-7"),
+    ("timestamptz", "text"): ("2011-01-01 14:30:15.250001+02", "2011-01-01 12:30:15.250001+00"),
+    ("integer[]", "text"): ("{{1,2},{3,4}}", "{{1,2},{3,4}}"),
+}
+
+
+@dataclass(frozen=True)
+class Database:
+    """A fresh database of a real server, read as a pipeline reads it."""
+
+    connection: Connection
+    folder: Path
+
+    def run(self, *statements: str) -> None:
+        with self.session() as session:
+            for statement in statements:
+                session.execute(statement)
+
+    def session(self, **changes: Any) -> psycopg.Connection[Any]:
+        server = replace(self.connection, **changes)
+        return psycopg.connect(
+            host=server.host,
+            port=server.port,
+            user=server.login,
+            password=server.password,
+            dbname=server.schema,
+            autocommit=True,
+        )
+
+    def read(self, bounds: tuple[datetime, datetime] | None = None, **source: Any) -> Rows:
+        described = PostgresSource(conn_id="shop_db", **source)
+        return read_postgres(described, self.connection, self.folder, *(bounds or (None, None)))
+
+    def query(self, sql: str, bounds: tuple[datetime, datetime] | None = None, **source: Any) -> pa.Table:
+        (self.folder / "query.sql").write_text(sql, encoding="utf-8")
+        return self.read(bounds, sql="query.sql", **source).table()
+
+
+@pytest.fixture
+def database(postgres_server: Connection, tmp_path: Path) -> Database:
+    return Database(replace(postgres_server, conn_id="shop_db"), tmp_path)
+
+
+def documented(cells: int) -> list[list[str]]:
+    """The rows of the table in docs/types.md with so many cells, without the marks of Markdown."""
+    lines = (ROOT / "docs" / "types.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in lines]
+    found = [row for row in rows if len(row) == cells and row[0] != "PostgreSQL" and set(row[0]) != {"-"}]
+    assert found
+    return found
+
+
+def delta_type(kind: pa.DataType) -> str:
+    field = Schema.from_arrow(pa.schema([("x", kind)])).fields[0].type
+    return f"array<{field.element_type.type}>" if isinstance(field, ArrayType) else field.type
+
+
+def seen(table: pa.Table, name: str) -> list[str]:
+    """The column's types in Arrow, Delta and pandas, and in pandas without the second row, a NULL."""
+    kind, column = table.schema.field(name).type, table.select([name])
+    frames = (to_frame(column.slice(0, 1)), to_frame(column))
+    return [str(kind), delta_type(kind), *(str(frame[name].dtype) for frame in frames)]
+
+
+class TestTypes:
+    @pytest.fixture
+    def every(self, database: Database) -> Database:
+        """The table `every`: a column of each type that is documented, with a value and a NULL."""
+        types = [SQL_NAMES.get(name, name) for name in VALUES]
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in zip(VALUES, types, strict=True))
+        places = ", ".join(f"%s::text::{kind}" for kind in types)
+        database.run("SET lc_monetary = 'C'", *CREATED, f"CREATE TABLE every ({columns})")
+        with database.session() as session:
+            session.execute(f"INSERT INTO every SELECT {places}", [text for text, _ in VALUES.values()])
+            session.execute("INSERT INTO every DEFAULT VALUES")
+        return database
+
+    def test_the_document_has_each_type_as_it_is_in_arrow_delta_and_pandas(self, every):
+        table = every.read(table="every").table()
+        assert [row[0] for row in documented(5)] == list(VALUES)
+        assert [[name, *seen(table, name)] for name in VALUES] == documented(5)
+
+    def test_each_value_is_what_the_server_holds(self, every):
+        rows = every.read(table="every").table().to_pylist()
+        assert rows[0] == {name: value for name, (_, value) in VALUES.items()}
+        assert set(rows[1].values()) == {None}
+        # Texts are those that PostgreSQL itself writes.
+        with every.session() as session, session.cursor() as cursor:
+            cursor.execute("SET timezone = 'UTC'").execute("SELECT * FROM every")
+            for index, (name, (_, value)) in enumerate(VALUES.items()):
+                if isinstance(value, str):
+                    assert value == cursor.pgresult.get_value(0, index).decode(), name
+
+    def test_a_sql_file_gives_the_same(self, every):
+        assert every.query("SELECT * FROM every;") == every.read(table="every").table()
+
+    def test_the_logins_own_settings_change_nothing(self, every):
+        table = every.read(table="every").table()
+        every.run(
+            *(
+                f"ALTER ROLE {every.connection.login} IN DATABASE {every.connection.schema} SET {setting}"
+                for setting in (
+                    "timezone = 'Asia/Tokyo'",
+                    "datestyle = 'German'",
+                    "intervalstyle = 'iso_8601'",
+                    "bytea_output = 'escape'",
+                    "extra_float_digits = 0",
+                    "client_encoding = 'LATIN1'",
+                )
+            )
+        )
+        assert every.read(table="every").table() == table
+
+    def test_the_document_has_what_a_declaration_makes(self, database):
+        assert [tuple(row[:2]) for row in documented(6)] == list(DECLARED_VALUES)
+        names = [f"c{index}" for index in range(len(DECLARED_VALUES))]
+        columns = ", ".join(f"{name} {kind}" for name, (kind, _) in zip(names, DECLARED_VALUES, strict=True))
+        database.run(f"CREATE TABLE declared ({columns})")
+        with database.session() as session:
+            places = ", ".join(f"%s::text::{kind}" for kind, _ in DECLARED_VALUES)
+            session.execute(
+                f"INSERT INTO declared SELECT {places}", [text for text, _ in DECLARED_VALUES.values()]
+            )
+            session.execute("INSERT INTO declared DEFAULT VALUES")
+        types = {name: wanted for name, (_, wanted) in zip(names, DECLARED_VALUES, strict=True)}
+        table = database.read(table="declared", types=types).table()
+        assert [seen(table, name) for name in names] == [row[2:] for row in documented(6)]
+        assert list(table.to_pylist()[0].values()) == [value for _, value in DECLARED_VALUES.values()]
+        assert set(table.to_pylist()[1].values()) == {None}
+        assert database.query("SELECT * FROM declared", types=types) == table
+
+    def test_numbers_that_are_none(self, database):
+        table = database.query(
+            "SELECT * FROM (VALUES ('NaN'::real, 'NaN'::float8, 'NaN'::numeric), "
+            "('Infinity', 'Infinity', 'Infinity'), ('-Infinity', '-Infinity', '-Infinity')) v(a, b, c)"
+        )
+        for column in table.columns:
+            first, *rest = column.to_pylist()
+            assert first != first
+            assert rest == [float("inf"), float("-inf")]
+
+    UNFIT = (
+        ("'infinity'::timestamptz", None),
+        ("'-infinity'::timestamp", None),
+        ("'infinity'::date", None),
+        ("'0044-03-15 BC'::date", None),
+        ("'0001-12-31 23:59 BC'::timestamptz", None),
+        ("'294276-12-31'::timestamp", None),
+        ("'{2011-01-01,infinity}'::timestamp[]", None),
+        ("'{{1,2},{3,4}}'::int[]", None),
+        ("'NaN'::numeric", "decimal(12, 2)"),
+        ("'Infinity'::numeric", "decimal(12, 2)"),
+        ("12345678901.5", "decimal(12, 2)"),
+        ("1.505", "decimal(12, 2)"),
+        ("7.5", "int"),
+        ("9223372036854775808::numeric", "int"),
+        ("7.5::float8", "int"),
+        ("2", "boolean"),
+        ("'yes'", "boolean"),
+        ("'2011-13-01'", "date"),
+        ("7", "time"),
+        ("now()", "float"),
+        ("'{1}'::int[]", "int"),
+    )
+
+    def test_a_value_that_the_lake_cannot_hold_is_an_error_that_names_the_column(self, database):
+        for value, wanted in self.UNFIT:
+            with pytest.raises(SourceError, match=r"column 'odd one' .*: .+") as told:
+                database.query(f'SELECT {value} AS "odd one"', types={"odd one": wanted} if wanted else {})
+            assert "\n" not in str(told.value)
+
+    def test_a_number_beyond_float64_is_an_error(self, database):
+        with pytest.raises(SourceError, match="out of range for type double precision") as told:
+            database.query("SELECT 1e400 AS a")
+        assert len(str(told.value)) < 500
+
+    def test_the_last_moments_of_the_calendar_are_times(self, database):
+        table = database.query(
+            "SELECT '0001-01-01'::timestamptz AS a, '9999-12-31 23:59:59.999999Z'::timestamptz AS b"
+        )
+        assert table.to_pylist() == [
+            {"a": datetime.min.replace(tzinfo=UTC), "b": datetime.max.replace(tzinfo=UTC)}
+        ]
+
+    def test_a_type_that_is_younger_than_the_connection(self, database):
+        database.query("SELECT 1 AS a")  # the driver has its list of types now
+        database.run(
+            *CREATED,
+            "CREATE EXTENSION vector",
+            "CREATE DOMAIN moods AS mood[]",
+            "CREATE TABLE t (m mood, ms mood[], d moods, p pair, v vector(2))",
+            "INSERT INTO t VALUES ('calm', '{calm,NULL}', '{calm}', '(1,x)', '[1,2.5]')",
+        )
+        row = {"m": "calm", "ms": ["calm", None], "d": ["calm"], "p": "(1,x)", "v": "[1,2.5]"}
+        assert database.read(table="t").table().to_pylist() == [row]
+        assert database.query("SELECT * FROM t").to_pylist() == [row]
+
+    def test_a_database_in_another_encoding(self, database):
+        database.run("CREATE DATABASE old ENCODING 'LATIN1' TEMPLATE template0")
+        try:
+            old = replace(database, connection=replace(database.connection, schema="old"))
+            old.run("CREATE TABLE t (größe text)", "INSERT INTO t VALUES ('grün')")
+            assert old.read(table="t").table().to_pylist() == [{"größe": "grün"}]
+        finally:
+            database.run("DROP DATABASE old WITH (FORCE)")
+
+
+class TestTables:
+    def test_only_rows_within_the_bounds_come_whatever_kind_of_time_it_is(self, database):
+        for kind in ("timestamptz", "timestamp", "date"):
+            database.run(
+                f"CREATE TABLE t (at {kind}, n int)",
+                "INSERT INTO t VALUES ('2010-12-31 23:59:59.999999+00', 1), ('2011-01-01 00:00+00', 2), "
+                "('2011-01-01 23:59:59.999999+00', 3), ('2011-01-02 00:00+00', 4), (NULL, 5)",
+            )
+            found = database.read(DAY, table="t", time_column="at", columns=["n"]).table()
+            assert found.to_pydict() == {"n": [2, 3]}
+            assert database.query("SELECT n FROM t WHERE at >= $1 AND at < $2", DAY).to_pydict() == {
+                "n": [2, 3]
+            }
+            assert database.read(table="t", time_column="at").table().num_rows == 5
+            database.run("DROP TABLE t")
+
+    def test_a_table_without_rows_has_its_types(self, database):
+        database.run("CREATE TABLE t (a int, b numeric, c text[])")
+        for table in (database.read(table="t").table(), database.query("SELECT * FROM t")):
+            assert table.schema.types == [pa.int32(), pa.float64(), pa.list_(pa.string())]
+            assert table.num_rows == 0
+
+    @pytest.mark.parametrize("table", ['Mixed "Case"', "grün.Tabelle 1", "a.b", "public.plain", "plain"])
+    def test_names_are_taken_as_they_are(self, database, table):
+        database.run(
+            "CREATE SCHEMA grün",
+            'CREATE TABLE "Mixed ""Case""" (a int)',
+            'CREATE TABLE grün."Tabelle 1" (a int)',
+            'CREATE TABLE "a.b" (a int)',
+            "CREATE TABLE plain (a int)",
+        )
+        assert database.read(table=table).table().column_names == ["a"]
+
+    def test_columns_have_any_name_and_come_in_the_order_asked_for(self, database):
+        database.run('CREATE TABLE t ("a ""b""" int, größe int, "C" int)', "INSERT INTO t VALUES (1, 2, 3)")
+        names = ["C", 'a "b"', "größe"]
+        assert database.read(table="t", columns=names).table().to_pydict() == dict(
+            zip(names, [[3], [1], [2]], strict=True)
+        )
+
+    def test_all_kinds_of_tables_are_read(self, database):
+        database.run(
+            "CREATE TABLE base (k int, gone int, n numeric GENERATED ALWAYS AS (k * 1.5) STORED) "
+            "PARTITION BY RANGE (k)",
+            "CREATE TABLE base_1 PARTITION OF base FOR VALUES FROM (0) TO (10)",
+            "CREATE TABLE base_2 PARTITION OF base FOR VALUES FROM (10) TO (20)",
+            "INSERT INTO base VALUES (1, 0), (11, 0)",
+            "ALTER TABLE base DROP gone",
+            "CREATE VIEW seen AS SELECT * FROM base",
+            "CREATE MATERIALIZED VIEW kept AS SELECT * FROM base",
+        )
+        for table in ("base", "seen", "kept"):
+            assert database.read(table=table).table().to_pydict() == {"k": [1, 11], "n": [1.5, 16.5]}
+        database.run(
+            "CREATE FOREIGN DATA WRAPPER nothing",
+            "CREATE SERVER far FOREIGN DATA WRAPPER nothing",
+            "CREATE FOREIGN TABLE abroad (a int) SERVER far",
+        )
+        with pytest.raises(SourceError, match='foreign-data wrapper "nothing" has no handler'):
+            database.read(table="abroad")
+
+    def test_unchanged_rows_come_in_the_same_order_whoever_else_scans_the_table(self, database):
+        database.run(
+            "CREATE TABLE wide AS SELECT i, repeat('x', 2000) AS filling FROM generate_series(1, 20000) i"
+        )
+        with database.session() as session, session.transaction():
+            # Somebody is in the middle of the table, and a scan of PostgreSQL's own would begin there.
+            session.execute("DECLARE c CURSOR FOR SELECT i FROM wide")
+            session.execute("MOVE 10000 FROM c")
+            first = session.execute("SELECT i FROM wide").fetchone()
+            found = database.read(table="wide", columns=["i"]).table().column("i").to_pylist()
+        assert first[0] > 1
+        assert found == list(range(1, 20001))
+
+    ABSENT = (
+        ({"table": "nope"}, r"no table 'nope' \(there: public\.T, sales\.orders\): create it or change"),
+        ({"table": "shop.orders"}, r"no schema 'shop' \(there: public, sales\): create it or change"),
+        ({"table": "sales.nope"}, r"no table 'sales\.nope' \(there: public\.T, sales\.orders\)"),
+        ({"table": "t"}, r"no table 't' \(there: public\.T"),
+        ({"table": "a.b.c.d"}, r"no table 'a\.b\.c\.d'"),
+        ({"table": "T", "columns": ["x"]}, r"table 'T' has no column 'x' \(there: a, b\): mend"),
+        ({"table": "T", "time_column": "x"}, r"table 'T' has no column 'x'"),
+        ({"table": "T", "time_column": "a"}, r"time_column 'a' of table 'T' is of type int4: name one"),
+        ({"table": "T", "columns": ["a", "a"]}, r"column 'a' comes more than once"),
+        (
+            {"table": "T", "types": {"x": "int"}},
+            r"no column 'x' \(there: a, b\): mend the source's types",
+        ),
+        ({"table": "T", "types": {"a": "decimal(39, 0)"}}, r"type 'decimal\(39, 0\)' is none"),
+        ({"table": "sales.orders"}, r"column 'partition' has the name of the lake's own column"),
+        ({"table": "T_id"}, r"no table 'T_id'"),
+    )
+
+    def test_what_is_not_there_is_named_with_what_is(self, database):
+        database.run(
+            'CREATE TABLE "T" (a int, b text)',
+            'CREATE INDEX "T_id" ON "T" (a)',
+            "CREATE SCHEMA sales",
+            "CREATE TABLE sales.orders (partition text)",
+        )
+        for source, problem in self.ABSENT:
+            with pytest.raises(SourceError, match=problem) as told:
+                database.read(DAY, **source)
+            assert "\n" not in str(told.value)
+
+    def test_a_table_without_columns_is_an_error(self, database):
+        database.run("CREATE TABLE t ()")
+        with pytest.raises(SourceError, match="table 't' has no columns: mend the table"):
+            database.read(table="t")
+        with pytest.raises(SourceError, match=r"sql file 'query\.sql' gives no columns"):
+            database.query("SELECT FROM t")
+
+    def test_a_login_without_the_right_to_read(self, database):
+        database.run(
+            "CREATE TABLE t (a int, b int)",
+            "CREATE SCHEMA hidden",
+            "CREATE TABLE hidden.t (a int)",
+            "CREATE ROLE guest LOGIN PASSWORD 'guests secret'",
+        )
+        guest = replace(
+            database, connection=replace(database.connection, login="guest", password="guests secret")
+        )
+        try:
+            for table, problem in (("t", "permission denied for table t"), ("hidden.t", "schema hidden")):
+                with pytest.raises(SourceError, match=f"{problem}.*mend the statement or the grants") as told:
+                    guest.read(table=table)
+                assert "guests secret" not in str(told.value)
+            database.run("GRANT SELECT (a) ON t TO guest")
+            assert guest.read(table="t", columns=["a"]).table().num_rows == 0
+        finally:
+            database.run("DROP OWNED BY guest", "DROP ROLE guest")
+
+
+class TestSqlFiles:
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "SELECT 'a;$1' AS a, $1 AS b",
+            "-- a comment; with $3\nSELECT 'a;$1' AS a, $1 AS b; -- the end;",
+            "/* nested /* $3 ; */ */ SELECT 'a;$1' AS a, $1 AS b ;;\n/* ; */",
+            "\ufeffWITH q AS (SELECT $$a;$1$$ AS a) SELECT a, $1 AS b FROM q",
+            "(SELECT E'a;\\x241' AS a, $1 AS b) -- no newline at the end",
+            "SELECT $x$a;$1$x$ AS a, $1 AS b WHERE 'it''s;' <> 'not' ORDER BY 1 LIMIT 1;",
+            "VALUES ('a;$1', $1)",
+        ],
+    )
+    def test_comments_quotes_and_semicolons_are_understood(self, database, sql):
+        assert [*database.query(sql, DAY).to_pylist()[0].values()] == ["a;$1", DAY[0]]
+
+    REFUSED = (
+        ("SELECT 1 AS a; SELECT 2 AS a", "holds more than one statement: leave one"),
+        ("SELECT 1 AS a) q; DROP TABLE t; --", "holds more than one statement"),
+        ("DELETE FROM t", r"begins with DELETE, and a read-only transaction runs SELECT"),
+        ("COMMIT", "begins with COMMIT"),
+        ("-- nothing", "begins with nothing"),
+        ("WITH gone AS (DELETE FROM t RETURNING *) SELECT * FROM gone", "data-modifying statement"),
+        ("SELECT * INTO u FROM t", "gives no columns: select some, without INTO"),
+        ("SELECT emptied() AS n", "cannot execute DELETE in a read-only transaction"),
+        ("SELECT nextval('numbers')", r"cannot execute nextval\(\) in a read-only transaction"),
+        ("SELECT * FROM t FOR UPDATE", "cannot execute SELECT FOR UPDATE in a read-only transaction"),
+        ("SELECT nope FROM t", 'column "nope" does not exist'),
+        ("SELECT * FROM nope", 'relation "nope" does not exist'),
+        ("SELECT FROM WHERE", "syntax error at or near"),
+        ("SELECT 1 AS a, 2 AS a", "column 'a' comes more than once"),
+        ("SELECT 1 AS partition", "column 'partition' has the name of the lake's own"),
+        ("SELECT $3::int AS a", r"asks for \$3, and there are only \$1 and \$2"),
+        ("SELECT 1 / (100000 - i) AS a FROM generate_series(1, 200000) i", "division by zero"),
+    )
+
+    def test_what_cannot_run_is_refused_in_a_line_and_changes_nothing(self, database):
+        database.run(
+            "CREATE TABLE t (a int)",
+            "INSERT INTO t VALUES (1)",
+            "CREATE SEQUENCE numbers",
+            "CREATE FUNCTION emptied() RETURNS int LANGUAGE plpgsql AS "
+            "$$ BEGIN DELETE FROM t; RETURN 0; END $$",
+        )
+        for sql, problem in self.REFUSED:
+            with pytest.raises(SourceError, match=problem) as told:
+                database.query(sql, DAY)
+            assert "\n" not in str(told.value)
+            assert len(str(told.value)) < 500
+        assert database.query("SELECT * FROM t").to_pydict() == {"a": [1]}
+
+    def test_a_parameter_needs_a_partition_in_time(self, database):
+        with pytest.raises(SourceError, match=r"asks for \$1, and a pipeline without partitions in time"):
+            database.query("SELECT $1 AS a")
+
+    def test_a_file_that_is_not_there_outside_or_no_text(self, database):
+        with pytest.raises(SourceError, match=r"no sql file .*/nope\.sql: create it"):
+            database.read(sql="nope.sql")
+        with pytest.raises(SourceError, match="lies outside the pipeline's folder"):
+            database.read(sql="../query.sql")
+        (database.folder / "old.sql").write_bytes("SELECT 'grün'".encode("latin1"))
+        with pytest.raises(SourceError, match="is not UTF-8: save it as UTF-8"):
+            database.read(sql="old.sql")
+
+    def test_its_limits_are_those_of_the_source(self, database):
+        table = database.query(
+            "SELECT current_setting('statement_timeout') AS t, "
+            "current_setting('transaction_read_only') AS r, current_setting('transaction_isolation') AS i",
+            timeout="3 minutes",
+        )
+        assert table.to_pylist() == [{"t": "3min", "r": "on", "i": "repeatable read"}]
+        with pytest.raises(UnavailableError, match=r"statement timeout: .*raise the source's timeout"):
+            database.query("SELECT pg_sleep(60)", timeout="1 second")
+        limit = "SELECT setting::int AS t FROM pg_settings WHERE name = 'statement_timeout'"
+        assert database.query(limit, timeout="9999 weeks").to_pydict() == {"t": [2**31 - 1]}
+
+
+class TestTroubleOnTheWay:
+    """Two million numbers take several batches; trouble comes after the first."""
+
+    SOURCE = "SELECT i, repeat('x', 50) AS filling FROM generate_series(1, 2000000) i"
+
+    def begun(self, database: Database) -> tuple[Rows, int]:
+        (database.folder / "query.sql").write_text(self.SOURCE)
+        rows = database.read(sql="query.sql")
+        return rows, next(iter(rows)).num_rows
+
+    def sessions(self, database: Database, do: str = "pid", where: str = "query LIKE 'COPY%'") -> list[Any]:
+        ours = "application_name = 'evergreen' AND datname = current_database()"
+        found = f"SELECT {do} FROM pg_stat_activity WHERE {ours} AND {where}"
+        with database.session() as session:
+            return session.execute(found).fetchall()
+
+    @pytest.mark.parametrize(
+        ("do", "problem"),
+        [
+            ("pg_terminate_backend(pid)", r"server closed the connection|terminating connection"),
+            ("pg_cancel_backend(pid)", "canceling statement due to user request"),
+        ],
+    )
+    def test_a_server_that_stops_is_unavailable(self, database, do, problem):
+        rows, first = self.begun(database)
+        assert self.sessions(database, do) == [(True,)]
+        with pytest.raises(UnavailableError, match=problem) as told:
+            rows.table()
+        assert "\n" not in str(told.value)
+        assert (database.connection.password or "") not in str(told.value)
+        assert 0 < first < 2_000_000
+        assert self.query_count(database) == 2_000_000
+        print(f"stopped after {first} rows by {do}, then read whole")
+
+    def query_count(self, database: Database) -> int:
+        return sum(batch.num_rows for batch in database.read(sql="query.sql"))
+
+    def test_a_restart_between_two_reads_is_not_noticed(self, database):
+        assert database.query("SELECT 1 AS a").num_rows == 1
+        gone = self.sessions(database, "pg_terminate_backend(pid)", "true")
+        assert gone == [(True,)]  # the one that is kept to make others from
+        assert database.query("SELECT 2 AS a").to_pydict() == {"a": [2]}
+
+    @pytest.mark.parametrize("read_some", [True, False])
+    def test_an_abandoned_read_leaves_no_session(self, database, read_some):
+        (database.folder / "query.sql").write_text(self.SOURCE)
+        rows = database.read(sql="query.sql")
+        if read_some:
+            next(iter(rows))
+        assert len(self.sessions(database)) == 1
+        rows.close()
+        until(lambda: not self.sessions(database))
+
+    def test_one_state_of_the_database_is_read(self, database):
+        database.run(
+            "CREATE TABLE t AS SELECT i, repeat('x', 50) AS filling FROM generate_series(1, 500000) i"
+        )
+        rows = database.read(table="t", columns=["i"])
+        database.run("DELETE FROM t WHERE i % 2 = 0", "INSERT INTO t VALUES (0, '')")
+        assert rows.table().column("i").to_pylist() == list(range(1, 500001))
+
+    def test_batches_are_read_as_they_are_taken(self, database):
+        before = pa.total_allocated_bytes()
+        peak, count = 0, 0
+        (database.folder / "query.sql").write_text(self.SOURCE)
+        for batch in database.read(sql="query.sql"):
+            peak, count = max(peak, pa.total_allocated_bytes() - before), count + 1
+            assert batch.num_rows
+        assert count > 4
+        assert peak < 64 * 2**20
+
+
+def until(there: Callable[[], bool]) -> None:
+    """Ask until it is so; the test's own timeout ends it."""
+    while not there():
+        time.sleep(0.02)
