@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from evergreen.cli import check, models, stages
+from evergreen.cli import check, expectations, models, stages
 
 app = typer.Typer(
     name="evergreen",
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 check.add_to(app)
 stages.add_to(app)
+expectations.add_to(app)
 models.add_to(app)
 
 

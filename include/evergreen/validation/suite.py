@@ -1,61 +1,232 @@
-"""A pipeline's expectations: read from `expectations.yaml`, checked, made into a Great Expectations suite.
+"""A pipeline's expectations: read from `expectations.yaml`, checked, built for Great Expectations.
 
 The file is a list; each entry is `{expect_some_thing: {column: ..., ...}, severity: warning}`. `critical`
 (the default) refuses the partition, `warning` sends the offending rows to quarantine, `info` is reported.
+Wherever an entry takes a number, it may take a limit by history (see `evergreen.validation.history`).
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from evergreen.description import read_yaml
 from evergreen.errors import SpecError
 from evergreen.spec import Spec
+from evergreen.validation.history import Limit, NotEnough, limits, replaced, whole, with_limits
+from evergreen.validation.profile import Profile
 
 SEVERITIES = ("critical", "warning", "info")
+
+# Great Expectations' expectations on values that look at one row and at nothing else.
+_OF_A_VALUE = frozenset(
+    {
+        "expect_column_value_lengths_to_be_between",
+        "expect_column_value_lengths_to_equal",
+        "expect_column_values_to_be_between",
+        "expect_column_values_to_be_dateutil_parseable",
+        "expect_column_values_to_be_in_set",
+        "expect_column_values_to_be_json_parseable",
+        "expect_column_values_to_be_null",
+        "expect_column_values_to_match_json_schema",
+        "expect_column_values_to_match_like_pattern",
+        "expect_column_values_to_match_like_pattern_list",
+        "expect_column_values_to_match_regex",
+        "expect_column_values_to_match_regex_list",
+        "expect_column_values_to_match_strftime_format",
+        "expect_column_values_to_not_be_in_set",
+        "expect_column_values_to_not_be_null",
+        "expect_column_values_to_not_match_like_pattern",
+        "expect_column_values_to_not_match_like_pattern_list",
+        "expect_column_values_to_not_match_regex",
+        "expect_column_values_to_not_match_regex_list",
+    }
+)
+_OF_SEVERAL_VALUES = frozenset(
+    {
+        "expect_column_pair_values_a_to_be_greater_than_b",
+        "expect_column_pair_values_to_be_equal",
+        "expect_column_pair_values_to_be_in_set",
+        "expect_multicolumn_sum_to_equal",
+        "expect_multicolumn_values_to_be_equal",
+        "expect_select_column_values_to_be_unique_within_record",
+    }
+)
+_OF_ALL_ROWS = frozenset({"expect_column_values_to_be_null", "expect_column_values_to_not_be_null"})
+_ROW_COUNT = frozenset({"expect_table_row_count_to_be_between", "expect_table_row_count_to_equal"})
+_OF_COUNTS = _ROW_COUNT | {
+    "expect_column_unique_value_count_to_be_between",
+    "expect_column_value_lengths_to_be_between",
+    "expect_column_value_lengths_to_equal",
+    "expect_table_column_count_to_be_between",
+    "expect_table_column_count_to_equal",
+}
+_OF_THE_SCHEMA = re.compile(r"expect_(table_|query_|column_to_exist$)")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One expectation as people write it: its name, its arguments and how grave breaking it is."""
+    """One expectation as people write it: its name, its arguments and how grave breaking it is.
+
+    `number` is its place in the suite, from 0; `place` says where it is written, for messages.
+    """
 
     name: str
     arguments: dict[str, Any]
     severity: str
+    number: int = field(default=0, compare=False)
+    place: str = field(default="", compare=False, repr=False)
 
     @property
     def label(self) -> str:
         """Name and columns, as reports and quarantine call it: `expect_x(column)`."""
+        return f"{self.name}({', '.join(self._named)})"
+
+    @property
+    def needs_history(self) -> bool:
+        """Whether a limit of it must be worked out from earlier partitions."""
+        return bool(self.limits)
+
+    @cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """Its limits by history; raises `SpecError` for one that is written wrongly."""
+        return tuple(limits(self._parsed))
+
+    def resolved(self, history: Sequence[Profile]) -> Entry | NotEnough:
+        """The entry with numbers for its limits, or why there are none.
+
+        `history` holds the profiles of the partitions before this one, oldest first: all of them, or at least
+        as many as the longest `last`. A limit on a count becomes whole, and `mostly` stays from 0 to 1.
+        """
+        values = {limit: limit.value(history) for limit in self.limits}
+        for value in values.values():
+            if isinstance(value, NotEnough):
+                return value
+        return self._with(values)
+
+    @property
+    def row_level(self) -> bool:
+        """Whether it judges each row by that row alone.
+
+        Rows of many partitions or blocks can then be judged in one call, and `holds` says for any part of
+        them whether the entry holds there. Expectations that compare rows (uniqueness, order, z-scores,
+        outliers) or look at the whole column's type do not, nor any with a `row_condition`. Those on several
+        columns only without `mostly`: of how many rows it is a share depends on the rows that are ignored.
+        """
+        if self.arguments.get("row_condition") is not None:
+            return False
+        if self.name in _OF_SEVERAL_VALUES:
+            return bool(self.arguments.get("mostly", 1) == 1)
+        return self.name in _OF_A_VALUE
+
+    @property
+    def columns(self) -> tuple[str, ...] | None:
+        """The columns it looks at; () for one on the number of rows, None where it may be any."""
+        if self.arguments.get("row_condition") is not None:
+            return None
+        if self.name in _ROW_COUNT:
+            return ()
+        if _OF_THE_SCHEMA.match(self.name):
+            return None
+        return self._named or None
+
+    @property
+    def mostly(self) -> float:
+        """The share of rows that must hold, 1 by default; of a resolved entry."""
+        return float(self.arguments.get("mostly", 1))
+
+    @property
+    def _named(self) -> tuple[str, ...]:
         columns = [v for key, v in self.arguments.items() if key in {"column", "column_A", "column_B"}]
-        columns += self.arguments.get("column_list", [])
-        return f"{self.name}({', '.join(map(str, columns))})"
+        several = self.arguments.get("column_list")
+        return (*map(str, columns), *map(str, several if isinstance(several, list | tuple) else ()))
+
+    @cached_property
+    def _parsed(self) -> dict[str, Any]:
+        try:
+            return with_limits(self.arguments)
+        except ValueError as error:
+            raise SpecError(f"{self.place}: {self.label}: {error}") from None
+        except RecursionError:
+            raise SpecError(
+                f"{self.place}: {self.name}: an anchor in it holds itself: write it out"
+            ) from None
+
+    def _with(self, values: dict[Limit, Any]) -> Entry:
+        arguments = replaced(self._parsed, values.__getitem__)
+        if self.name in _OF_COUNTS:
+            for name in (name for name, value in self._parsed.items() if isinstance(value, Limit)):
+                arguments[name] = whole(self.arguments, name, arguments[name])
+        if isinstance(self._parsed.get("mostly"), Limit):
+            arguments["mostly"] = min(1.0, max(0.0, arguments["mostly"]))
+        return replace(self, arguments=arguments)
 
 
 @dataclass(frozen=True)
 class Suite:
-    """The entries of one file, and the Great Expectations suite made of them (same order, once)."""
+    """The entries of one file, those on the rows' keys before them."""
 
     entries: tuple[Entry, ...]
-    expectations: Any = field(repr=False, compare=False)
+
+    @property
+    def history_needed(self) -> int:
+        """How many partitions before this one its limits look at, at most; 0 if it has none."""
+        return max((limit.last for entry in self.entries for limit in entry.limits), default=0)
 
 
 def load_suite(spec: Spec) -> Suite:
     """The pipeline's suite. The rows' keys, present and without repetition, are always expected too.
 
-    Raises `SpecError` naming file, entry, what is wrong and what is allowed. Imports Great Expectations,
-    which takes seconds.
+    Raises `SpecError` naming file, line, entry, what is wrong and what is allowed. Imports Great
+    Expectations, which takes seconds, if any entry is written.
     """
-    file = spec.folder / spec.validation.suite
-    entries = (*_key_entries(spec), *_entries(file))
-    built = [_expectation(file, number, entry) for number, entry in enumerate(entries)]
-    gx = great_expectations()
-    return Suite(entries, gx.ExpectationSuite(name=spec.name, expectations=built))
+    keys = _key_entries(spec)
+    written = _entries(spec.folder / spec.validation.suite)
+    entries = tuple(replace(entry, number=number) for number, entry in enumerate((*keys, *written)))
+    for entry in entries:
+        # Any number will do for a limit here: the arguments are checked, not the data.
+        build(entry._with(dict.fromkeys(entry.limits, 1.0)))
+    return Suite(entries)
+
+
+def build(entry: Entry) -> Any:
+    """The Great Expectations expectation of a (resolved) entry; its `meta` is `{"number": entry.number}`.
+
+    Raises `SpecError` for an unknown name and for arguments that it does not take.
+    """
+    great_expectations()
+    import great_expectations.expectations as gxe
+
+    known = _known()
+    if entry.name not in known:
+        near = get_close_matches(entry.name, known, n=3) or ["see the gallery of Great Expectations"]
+        raise SpecError(f"{entry.place}: no expectation '{entry.name}'; nearest: {', '.join(near)}")
+    kind = getattr(gxe, known[entry.name])
+    try:
+        return kind(**entry.arguments, severity=entry.severity, meta={"number": entry.number})
+    except (ValueError, TypeError) as error:
+        text = " ".join(str(error).split())[:300]
+        raise SpecError(f"{entry.place}: {entry.label}: {text}: mend its arguments") from None
+
+
+def holds(entry: Entry, rows: int, nulls: int, unexpected: int) -> bool:
+    """Whether a row-level entry holds for `rows` rows, of which `unexpected` break it.
+
+    `nulls` is how many values of its column are null or NaN. Great Expectations judges the share of the rows
+    that have a value, but of all rows where the expectation is on nulls themselves; none at all hold.
+    """
+    judged = rows if entry.name in _OF_ALL_ROWS else rows - nulls
+    if entry.name in _OF_SEVERAL_VALUES or not judged:
+        return not unexpected
+    return (judged - unexpected) / judged >= entry.mostly
 
 
 @cache
@@ -73,63 +244,45 @@ def _key_entries(spec: Spec) -> tuple[Entry, ...]:
         unique = Entry("expect_column_values_to_be_unique", {"column": spec.keys[0]}, "critical")
     else:
         unique = Entry("expect_compound_columns_to_be_unique", {"column_list": list(spec.keys)}, "critical")
-    return (*present, unique)
+    return tuple(replace(entry, place=f"{spec.folder}: key") for entry in (*present, unique))
 
 
 def _entries(file: Path) -> list[Entry]:
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError:
-        raise SpecError(
-            f"{file}: no such file: write the expectations there, or name it in validation.suite"
-        ) from None
-    except yaml.YAMLError as error:
-        raise SpecError(f"{file}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not file.is_file():
+        raise SpecError(f"{file}: no such file: write the expectations there, or name it in validation.suite")
+    content = read_yaml(file)
     if not isinstance(content, list):
         raise SpecError(
             f"{file}: must be a list of expectations like '- expect_column_to_exist: {{column: x}}'"
         )
-    return [_entry(file, number, item) for number, item in enumerate(content)]
+    # What `read_yaml` gives has no places any more; the tree it is made from has.
+    nodes: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    lines = [node.start_mark.line + 1 for node in nodes.value]
+    places = (f"{file}: line {line}: entry {number}" for number, line in enumerate(lines, start=1))
+    return [_entry(place, item) for place, item in zip(places, content, strict=True)]
 
 
-def _entry(file: Path, number: int, item: Any) -> Entry:
+def _entry(place: str, item: Any) -> Entry:
     if not isinstance(item, dict):
-        raise SpecError(f"{file}: entry {number}: write it like 'expect_column_to_exist: {{column: x}}'")
+        raise SpecError(f"{place}: write it like 'expect_column_to_exist: {{column: x}}'")
     severity = item.get("severity", "critical")
     if severity not in SEVERITIES:
-        raise SpecError(
-            f"{file}: entry {number}: severity '{severity}': write one of {', '.join(SEVERITIES)}"
-        )
+        raise SpecError(f"{place}: severity '{severity}': write one of {', '.join(SEVERITIES)}")
     names = [name for name in item if name != "severity"]
     if len(names) != 1:
         raise SpecError(
-            f"{file}: entry {number}: has {len(names)} expectations ({', '.join(map(str, names))}): "
+            f"{place}: has {len(names)} expectations ({', '.join(map(str, names))}): "
             "write one, and its severity beside it"
         )
     arguments = item[names[0]] or {}
     if not isinstance(arguments, dict):
-        raise SpecError(f"{file}: entry {number}: {names[0]}: its arguments must be a mapping")
-    return Entry(str(names[0]), arguments, severity)
-
-
-def _expectation(file: Path, number: int, entry: Entry) -> Any:
-    great_expectations()
-    import great_expectations.expectations as gxe
-
-    known = _known()
-    if entry.name not in known:
-        near = get_close_matches(entry.name, known, n=3) or ["see the gallery of Great Expectations"]
-        raise SpecError(f"{file}: no expectation '{entry.name}'; nearest: {', '.join(near)}")
-    kind = getattr(gxe, known[entry.name])
-    try:
-        return kind(**entry.arguments, severity=entry.severity, meta={"number": number})
-    except (ValueError, TypeError) as error:
-        text = " ".join(str(error).split())[:300]
-        raise SpecError(f"{file}: {entry.label}: {text}: mend its arguments") from None
+        raise SpecError(f"{place}: {names[0]}: its arguments must be a mapping")
+    return Entry(str(names[0]), {str(key): value for key, value in arguments.items()}, severity, place=place)
 
 
 @cache
 def _known() -> dict[str, str]:
+    """The names people write, and the classes of Great Expectations they stand for."""
     import great_expectations.expectations as gxe
 
     classes = (name for name in dir(gxe) if name.startswith("Expect") and name != "Expectation")
@@ -137,6 +290,4 @@ def _known() -> dict[str, str]:
 
 
 def _snake(name: str) -> str:
-    import re
-
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
