@@ -11,6 +11,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$each && break; done || echo python3)
 export DATA ?=
 ONLY ?=
+export ROUNDS ?= 5
 UV ?= uv
 STACK := .venv/bin/python -m deploy.embedded
 
@@ -42,7 +43,7 @@ lint: .venv ## style and types
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy include/evergreen
 
-bench: .venv .venv-s3 ## measure (ONLY=name: one figure)
+bench: .venv .venv-s3 ## measure (ONLY=name: one figure; ROUNDS=1: a first look)
 	.venv/bin/python -m benchmarks $(if $(ONLY),--only '$(ONLY)')
 
 docs: .venv ## write docs/dags.md anew from the DAGs' own pages

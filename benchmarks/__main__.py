@@ -9,11 +9,17 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, parse
+from benchmarks import backfill, history, http, parse, postgres_to_lake
 from benchmarks.figure import Figure
 from deploy.embedded.home import Home
 
-BENCHMARKS = {"backfill": backfill.measure, "parse": parse.measure}
+BENCHMARKS = {
+    "postgres": postgres_to_lake.measure,
+    "http": http.measure,
+    "history": history.measure,
+    "backfill": backfill.measure,
+    "parse": parse.measure,
+}
 
 
 def main() -> int:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+"""How often everything is measured; the figures are medians. `make bench ROUNDS=1` for a first look."""
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.figure import Figure, ratio_of_medians
+from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-ROUNDS = 5
 EMPTY = "from airflow.sdk import DAG\n\nwith DAG('empty', schedule=None):\n    pass\n"
 PARSE = """
 import sys

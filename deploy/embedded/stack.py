@@ -79,6 +79,19 @@ def up(home: Home, say: Say = print) -> Stack:
     return stack
 
 
+def up_stores(home: Home, say: Say = print) -> Stack:
+    """Start PostgreSQL and the S3 server alone; otherwise as `up`."""
+    home.create()
+    with _lock(home):
+        stack = Stack(home, _ports(home), secrets.keep(home))
+        _clear_leftovers(home)
+        _require_free_ports(stack)
+        home.save_ports(stack.ports)
+        environment.write(home, environment.variables(home, stack.ports, stack.secrets))
+        _start_storage(stack, say)
+    return stack
+
+
 def down(home: Home, say: Say = print) -> None:
     """End every service that `up` started here, with its children, and nothing else."""
     if not home.root.exists():

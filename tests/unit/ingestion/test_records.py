@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import errno
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.errors import SourceError
-from evergreen.ingestion.records import records_to_table
+from evergreen.errors import SourceError, UnavailableError
+from evergreen.ingestion.records import RecordSpool, records_to_table
 
 TIME = pa.timestamp("us", tz="UTC")
+T0 = datetime(2011, 1, 1, tzinfo=UTC)
 
 
 def column(*values):
@@ -104,3 +107,151 @@ def test_times_come_through_as_they_were(moments, offset):
     zone = timezone(timedelta(hours=offset))
     times = [moment.replace(tzinfo=zone) for moment in moments]
     assert column(*(time.isoformat() for time in times)).to_pylist() == times
+
+
+class TestSpool:
+    """Records in parts, as pages and files bring them."""
+
+    def spooled(self, *parts, **options):
+        spool = RecordSpool(**options)
+        for number, part in enumerate(parts, 1):
+            spool.add(part, lambda at, number=number: f"part {number}, record {at + 1}")
+        return spool.rows()
+
+    def test_types_are_settled_over_all_parts(self):
+        time = "2011-01-01T00:00:00Z"
+        rows = self.spooled(
+            [{"a": None, "t": time, "s": time}], [{"b": True, "t": time, "s": "soon"}], [{"a": 2, "t": None}]
+        )
+        table = rows.table()
+        assert table.schema.types == [pa.float64(), TIME, pa.string(), pa.bool_()]
+        assert table.column("s").to_pylist() == [time, "soon", None]
+        assert table.column("a").to_pylist() == [None, None, 2.0]
+
+    def test_a_part_that_mixes_kinds_with_one_before_keeps_nothing(self):
+        spool = RecordSpool()
+        spool.add([{"x": 1}], str)
+        with pytest.raises(SourceError, match="field 'x' holds numbers and text"):
+            spool.add([{"x": 2, "y": 1}, {"x": "a"}], str)
+        assert spool.rows().table().to_pylist() == [{"x": 1.0}]
+
+    @pytest.mark.parametrize(
+        ("kind", "fits", "misfits"),
+        [
+            ("text", {"01": "01", 7: "7", True: "true", 1.5: "1.5"}, []),
+            ("float", {7: 7.0, "1.5e2": 150.0, 2**60: float(2**60)}, ["x", "nan", "1_0", True, {}, 10**400]),
+            (
+                "int",
+                {7: 7, -3.0: -3, "-07": -7, 2**63 - 1: 2**63 - 1},
+                [1.5, "1.0", 2**63, "9" * 30, True, 1e300],
+            ),
+            ("boolean", {True: True, "False": False}, [1, "yes", "1", []]),
+            ("date", {"2011-01-31": date(2011, 1, 31)}, ["2011-02-30", "soon", 7, "2011-01-01T00:00:00"]),
+            (
+                "time",
+                {"2011-01-01T02:00:00+02:00": T0, "2011-01-01 00:00": T0, "2011-01-01": T0},
+                ["soon", 7, "2011-01-01T25:00:00Z", "0001-01-01T00:00:00+14:00"],
+            ),
+            (
+                "decimal(5, 2)",
+                {"1.50": Decimal("1.50"), 7: Decimal(7), 0.1: Decimal("0.10")},
+                ["1.234", 1000, "x", True, 1e300, "nan"],
+            ),
+        ],
+    )
+    def test_a_value_fits_a_declared_type_or_is_rejected(self, kind, fits, misfits):
+        rows = self.spooled([{"x": value} for value in [*fits, None, *misfits]], types={"x": kind})
+        assert rows.table().column("x").to_pylist() == [*fits.values(), None]
+        assert [r.place for r in rows.rejected] == [
+            f"part 1, record {len(fits) + 2 + at}" for at in range(len(misfits))
+        ]
+        assert all(r.reason.startswith("field 'x': '") for r in rows.rejected)
+        assert [json.loads(r.text)["x"] for r in rows.rejected] == misfits
+
+    @pytest.mark.parametrize(
+        ("texts", "kind"),
+        [
+            (["1", "2.5", None], pa.float64()),
+            (["true", "FALSE"], pa.bool_()),
+            (["2011-01-01"], pa.date32()),
+            (["2011-01-01", "2011-01-01T05:00:00"], TIME),
+            (["2011-01-01T05:00:00Z", "2011-01-01 05:00"], TIME),
+            (["1", "true"], pa.bool_()),
+            (["1", "x"], pa.string()),
+            ([None], pa.null()),
+        ],
+    )
+    def test_the_text_of_csv_is_read_as_what_all_of_it_is(self, texts, kind):
+        whole = self.spooled([{"x": text} for text in texts], csv=True).table()
+        apart = self.spooled(*[[{"x": text}] for text in texts], csv=True).table()
+        assert whole.schema.field("x").type == kind
+        assert apart.equals(whole)
+
+    def test_what_was_saved_comes_back(self):
+        first, second = RecordSpool({"n": "int"}), RecordSpool({"n": "int"})
+        first.add([{"n": 1, "t": "2011-01-01T00:00:00Z"}, {"n": "x"}], str)
+        part, _ = first.save()
+        first.add([{"n": 2, "u": {"a": [1]}}], str)
+        rest, state = first.save()
+        second.restore([part, rest], json.loads(json.dumps(state)))
+        for spool in (first, second):
+            spool.add([{"n": 3, "t": None}], str)
+        assert second.rows().table().equals(first.rows().table())
+        assert second.rejected == first.rejected
+
+    def test_blocks_are_of_a_good_size(self):
+        rows = self.spooled(*[[{"x": n}] * 500 for n in range(400)])
+        assert [batch.num_rows for batch in rows] == [65_536 + 464] * 3 + [200_000 - 3 * 66_000]
+
+    def test_a_full_disk_is_one_line(self, monkeypatch):
+        spool = RecordSpool()
+        monkeypatch.setattr(spool._spill._file, "write", _full, raising=False)
+        with pytest.raises(
+            UnavailableError, match=r"cannot be written \(No space left on device\): make room"
+        ):
+            spool.add([{"x": 1}], str)
+        with pytest.raises(UnavailableError):
+            spool.save()
+
+
+def _full(_):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+records_of_anything = st.lists(
+    st.dictionaries(
+        st.sampled_from(["a", "b", "c", "", "partition"]) | st.text(max_size=3),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+            lambda inner: (
+                st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
+            ),
+            max_leaves=4,
+        ),
+        max_size=4,
+    ),
+    max_size=8,
+)
+
+
+@given(
+    st.lists(records_of_anything, max_size=3),
+    st.dictionaries(
+        st.sampled_from("abc"),
+        st.sampled_from(["text", "float", "int", "boolean", "date", "time", "decimal(5, 2)"]),
+    ),
+)
+def test_any_records_are_rows_or_rejected_or_one_line(parts, types):
+    spool = RecordSpool(types)
+    try:
+        for part in parts:
+            spool.add(part, str)
+        rows = spool.rows()
+        table = rows.table()
+    except SourceError as error:
+        message = str(error)
+        assert "\n" not in message
+    else:
+        assert table.num_rows + len(rows.rejected) == sum(map(len, parts))
+    finally:
+        spool.close()

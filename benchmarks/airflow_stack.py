@@ -1,0 +1,51 @@
+"""A whole stack of one benchmark's own, on free ports, gone afterwards."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deploy.embedded import environment
+from deploy.embedded.airflow_api import AirflowApi
+from deploy.embedded.home import Home
+from deploy.embedded.load import load
+from deploy.embedded.stack import Stack, down, up
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def airflow_stack() -> Iterator[tuple[Stack, AirflowApi]]:
+    """The stack with the simulated sources loaded, and a session with its Airflow; gone afterwards.
+
+    Its DAGs are the repository's, and those that do nothing.
+    """
+    before = dict(os.environ)
+    with tempfile.TemporaryDirectory(prefix="evergreen-bench-") as folder:
+        dags = Path(folder) / "dags"
+        dags.mkdir()
+        for file in (*(REPOSITORY / "dags").glob("*.py"), REPOSITORY / "benchmarks" / "dags" / "noop.py"):
+            (dags / file.name).symlink_to(file)
+        os.environ |= {"EVERGREEN_PORTS": "free", "EVERGREEN_DAGS": str(dags)}
+        home = Home(Path(folder) / "home")
+        try:
+            stack = up(home)
+            os.environ |= environment.read(home)
+            load(stack, None)
+            yield stack, AirflowApi(stack)
+        finally:
+            down(home)
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def wait(ready: Callable[[], bool], seconds: float = 900) -> None:
+    """Return once it is ready; an error after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "Airflow did not get there"
+        time.sleep(0.25)

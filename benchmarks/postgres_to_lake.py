@@ -1,0 +1,172 @@
+"""A large table of PostgreSQL to a published partition: time and peak memory, beside what others need.
+
+The pipeline asks only what every pipeline asks: keys that are present and come once, and times within the
+partition. What expectations cost is measured by `validation`.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
+from benchmarks.stores import stores
+from deploy.embedded import postgres
+from deploy.embedded.stack import Stack
+
+SMALL, LARGE = 2_000_000, 10_000_000
+PIPELINE = """\
+name: {name}
+description: Payments, as many as there are
+owner: bench
+schedule: "0 2 * * *"
+start: 2024-01-01
+partition: daily
+sources:
+  payments: {{postgres: {{conn_id: rentals_db, table: {name}, time_column: paid_at}}}}
+task: regression
+target: amount
+training: {{metric: mae, candidates: [{{estimator: sklearn.linear_model.Ridge}}]}}
+"""
+TABLE = """
+CREATE TABLE {name} AS SELECT
+  timestamptz '2024-01-01 00:00:00+00' + i * interval '8 milliseconds' AS paid_at,
+  i::bigint AS id,
+  (random() * 1000)::float8 AS amount,
+  (i % 97)::int AS shop,
+  (array['card', 'cash', 'voucher', 'transfer'])[1 + i % 4] AS method,
+  i % 3 = 0 AS member,
+  md5(i::text) AS reference
+FROM generate_series(1, {rows}) i
+"""
+
+
+def measure() -> list[Figure]:
+    """Seconds of 2,000,000 rows x 7 columns over two others', and peak memory of 10,000,000 rows."""
+    with stores() as stack:
+        folder = stack.home.root / "pipelines"
+        for name, rows in (("small", SMALL), ("large", LARGE)):
+            _table(stack, name, rows)
+            _pipeline(folder, name)
+        spent: dict[str, list[float]] = {"copy": [], "ingest": [], "pandas": []}
+        memory: dict[str, list[float]] = {"small": [], "large": []}
+        for number in range(1, ROUNDS + 1):
+            for kind, seconds in spent.items():
+                seconds.append(_run(folder, kind, "small")[0])
+            for name, peaks in memory.items():
+                peaks.append(_run(folder, "ingest", name)[1])
+            took = ", ".join(f"{kind} {seconds[-1]:.2f} s" for kind, seconds in spent.items())
+            held = ", ".join(f"{name} {peaks[-1]:.0f} MB" for name, peaks in memory.items())
+            print(f"  round {number}: {took}; {held}", flush=True)
+    small, large = (statistics.median(memory[name]) for name in ("small", "large"))
+    return [
+        Figure(
+            "2 M rows of PostgreSQL, published / COPY thrown away",
+            ratio_of_medians(spent["ingest"], spent["copy"]),
+            "x",
+            1.5,
+        ),
+        Figure(
+            "2 M rows of PostgreSQL, published / read_sql and to_parquet",
+            ratio_of_medians(spent["ingest"], spent["pandas"]),
+            "x",
+            0.25,
+        ),
+        Figure("peak memory of 10 M rows / of 2 M rows", large / small, "x", 1.25),
+        Figure("peak memory of 10 M rows", large, "MB", 900),
+    ]
+
+
+def _table(stack: Stack, name: str, rows: int) -> None:
+    with postgres.connect(stack.ports, stack.secrets, autocommit=True) as connection:
+        connection.execute(TABLE.format(name=name, rows=rows).encode())
+        connection.execute(f"VACUUM ANALYZE {name}".encode())
+
+
+def _pipeline(folder: Path, name: str) -> None:
+    (folder / name).mkdir(parents=True)
+    (folder / name / "pipeline.yaml").write_text(PIPELINE.format(name=name))
+    (folder / name / "expectations.yaml").write_text("[]\n")
+
+
+def _run(folder: Path, kind: str, name: str) -> tuple[float, float]:
+    """Seconds and peak megabytes of one of the functions below in a process of its own, imports aside."""
+    command = [sys.executable, "-m", __name__, kind, str(folder), name]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds, peak = done.stdout.split()
+    return float(seconds), float(peak)
+
+
+def _copy(folder: Path, name: str) -> Callable[[], None]:
+    import psycopg
+
+    from evergreen.connections import from_environment
+    from evergreen.postgres import conninfo
+
+    address = conninfo(from_environment("rentals_db"))
+
+    def run() -> None:
+        command = f"COPY {name} TO STDOUT (FORMAT binary)".encode()
+        with psycopg.connect(address) as connection, connection.cursor().copy(command) as rows:
+            for _ in rows:
+                pass
+
+    return run
+
+
+def _ingest(folder: Path, name: str) -> Callable[[], None]:
+    import os
+    import uuid
+
+    from evergreen.ingestion.stage import ingest
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
+
+    os.environ["EVERGREEN_PIPELINES"] = str(folder)
+    # Each time into a lake of its own: rows that are there already would not be written.
+    pipeline = Pipeline.open(name, storage=Storage.open().child(uuid.uuid4().hex))
+
+    def run() -> None:
+        published = ingest(pipeline, ["2024-01-01"])
+        assert published[0].rows in (SMALL, LARGE), published
+
+    return run
+
+
+def _pandas(folder: Path, name: str) -> Callable[[], None]:
+    import pandas as pd
+    import sqlalchemy
+
+    from evergreen.connections import from_environment
+
+    found = from_environment("rentals_db")
+    engine = sqlalchemy.create_engine(
+        sqlalchemy.URL.create(
+            "postgresql+psycopg", found.login, found.password, found.host, found.port, found.schema
+        )
+    )
+
+    def run() -> None:
+        pd.read_sql_table(name, engine).to_parquet(folder / f"{name}.parquet")
+
+    return run
+
+
+def main() -> None:
+    """Run one of the three, warm, and print its seconds and the process's peak megabytes."""
+    import resource
+
+    kind, folder, name = sys.argv[1:]
+    run = {"copy": _copy, "ingest": _ingest, "pandas": _pandas}[kind](Path(folder), name)
+    began = time.perf_counter()
+    run()
+    seconds = time.perf_counter() - began
+    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+if __name__ == "__main__":
+    main()

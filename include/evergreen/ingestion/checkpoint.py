@@ -1,0 +1,142 @@
+"""What a read of an API has so far, kept in the run's staging so that a retry goes on from there."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from evergreen.errors import EvergreenError, IntegrityError
+from evergreen.staging import Staging
+
+SAVE_BYTES = 16 * 2**20
+SAVE_SECONDS = 30.0
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A kept state (a JSON value) and the parts of the rows it speaks of, in order."""
+
+    state: Mapping[str, Any]
+    parts: Iterable[bytes]
+
+
+class Checkpoint(Protocol):
+    """Keeps what an interrupted read has. A state is kept with all the parts before it, or not at all."""
+
+    def load(self) -> Saved | None:
+        """What was kept last, or None; parts that are saved from now on follow those."""
+
+    def save(self, part: bytes, state: Mapping[str, Any]) -> None:
+        """Keep another part of the rows, and the state after it."""
+
+    def clear(self) -> None:
+        """Keep nothing any more."""
+
+
+class StagedCheckpoint:
+    """A checkpoint below `source_<name>/` in a run's staging.
+
+    Parts are objects named by their digest; `checkpoint.json`, written after them, lists those that count.
+    So a read that was killed, or that two tasks do at the same time, never leaves a mixture.
+    """
+
+    def __init__(self, staging: Staging, source_name: str) -> None:
+        self._staging = staging
+        self._folder = f"source_{source_name}"
+        self._name = f"{self._folder}/checkpoint.json"
+        self._parts: list[str] = []
+
+    def load(self) -> Saved | None:
+        """What was kept last, or None. A damaged part raises `IntegrityError` when it is read."""
+        kept = self._staging.read_json(self._name) if self._staging.exists(self._name) else None
+        if kept is None:
+            return None
+        self._parts = list(kept["parts"])
+        return Saved(kept["state"], (self._part(digest) for digest in kept["parts"]))
+
+    def save(self, part: bytes, state: Mapping[str, Any]) -> None:
+        """Keep another part of the rows, and the state after it."""
+        if part:
+            digest = hashlib.sha256(part).hexdigest()
+            self._staging.write_bytes(f"{self._folder}/{digest}", part)
+            self._parts.append(digest)
+        self._staging.write_json(self._name, {"parts": self._parts, "state": state})
+
+    def clear(self) -> None:
+        """Keep nothing any more; the parts go with the run's staging."""
+        self._parts = []
+        if self._staging.exists(self._name):
+            self._staging.write_json(self._name, None)
+
+    def _part(self, digest: str) -> bytes:
+        part = self._staging.read_bytes(f"{self._folder}/{digest}")
+        if hashlib.sha256(part).hexdigest() != digest:
+            raise IntegrityError(
+                f"staged '{self._folder}/{digest}' is damaged: clear the run from its first task"
+            )
+        return part
+
+
+class Keeper:
+    """Says when a read is to be saved, and saves it as far as that is possible.
+
+    A checkpoint spares work and is no condition of it: where the storage fails, the log says so and the read
+    goes on. What another description (`identity`) left is not taken up. Without a checkpoint nothing is kept.
+    """
+
+    def __init__(self, checkpoint: Checkpoint | None, identity: str) -> None:
+        self._checkpoint, self._identity = checkpoint, identity
+        self._saved = time.monotonic()
+        self._holds = False
+
+    def load(self) -> tuple[list[bytes], Mapping[str, Any]] | None:
+        """The parts and the state of an interrupted read of the same kind, or None."""
+        if self._checkpoint is None:
+            return None
+        try:
+            saved = self._checkpoint.load()
+            if saved is not None and saved.state.get("of") == self._identity:
+                self._holds = True
+                return list(saved.parts), saved.state
+            if saved is not None:
+                self._checkpoint.clear()
+        except EvergreenError as error:
+            _log.warning("The checkpoint cannot be read, reading from the first page: %s", error)
+        return None
+
+    def due(self, unsaved: int) -> bool:
+        """Whether so many bytes, or the time since the last save, are worth a save."""
+        if self._checkpoint is None:
+            return False
+        return unsaved >= SAVE_BYTES or (unsaved > 0 and time.monotonic() - self._saved >= SAVE_SECONDS)
+
+    def save(self, snapshot: Callable[[], tuple[bytes, Mapping[str, Any]]]) -> None:
+        """Save the part of the rows and the state that `snapshot` gives."""
+        # A later part without this one would be rows with a hole: after a save that did not come to its end,
+        # what was kept before stays as it is.
+        checkpoint, self._checkpoint = self._checkpoint, None
+        if checkpoint is None:
+            return
+        try:
+            part, state = snapshot()
+            checkpoint.save(part, {**state, "of": self._identity})
+            self._holds = True
+            self._checkpoint = checkpoint
+        except EvergreenError as error:
+            _log.warning("The checkpoint cannot be written, a retry begins at an earlier one: %s", error)
+        self._saved = time.monotonic()
+
+    def clear(self) -> None:
+        """Keep nothing any more."""
+        if self._checkpoint is None or not self._holds:
+            return
+        try:
+            self._checkpoint.clear()
+            self._holds = False
+        except EvergreenError as error:
+            _log.warning("The checkpoint cannot be cleared: %s", error)

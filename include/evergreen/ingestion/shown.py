@@ -1,0 +1,12 @@
+"""A foreign text as an error message may show it: one short, printable line."""
+
+from __future__ import annotations
+
+LONGEST = 60
+
+
+def shown(value: object) -> str:
+    """The text of a value without line breaks and control characters, at most 60 characters of it."""
+    text = value if isinstance(value, str) else f"{value!r:.{LONGEST + 1}}"
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: LONGEST + 1])
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."

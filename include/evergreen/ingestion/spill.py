@@ -1,0 +1,80 @@
+"""Arrow batches of different schemas, one after another in a temporary file without a name."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from evergreen.errors import UnavailableError
+
+
+class Spill:
+    """Batches are appended, then read back in their order, one in memory at a time.
+
+    The file has no name, so that nothing is left behind by a process that is killed. A full disk raises
+    `UnavailableError`.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the spill
+        self._writer: pa.RecordBatchStreamWriter | None = None
+        self._schema: pa.Schema | None = None
+        self._taken = 0
+        self._torn = False
+
+    @property
+    def untaken(self) -> int:
+        """How many bytes were written since the last `take`."""
+        return self._file.tell() - self._taken
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Append a batch; one of another schema than the last begins another Arrow stream in the file."""
+        try:
+            if self._writer is None or batch.schema != self._schema:
+                self._end_stream()
+                self._writer, self._schema = pa.ipc.new_stream(self._file, batch.schema), batch.schema
+            self._writer.write_batch(batch)
+        except OSError as error:
+            self._torn = True
+            raise UnavailableError(
+                f"the temporary folder {tempfile.gettempdir()} cannot be written ({error.strerror}): make "
+                "room there, then run again"
+            ) from None
+
+    def take(self) -> bytes:
+        """What was written since the last call, for `restore`; refused after a write that failed."""
+        if self._torn:
+            raise UnavailableError("the temporary file holds half a batch: run again")
+        self._end_stream()
+        end = self._file.tell()
+        self._file.seek(self._taken)
+        part = self._file.read(end - self._taken)
+        self._taken = end
+        return part
+
+    def restore(self, part: bytes) -> None:
+        """Append what another spill's `take` returned."""
+        self._end_stream()
+        self._file.write(part)
+        self._taken = self._file.tell()
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        self._end_stream()
+        self._file.flush()
+        end = self._file.seek(0, os.SEEK_END)
+        self._file.seek(0)
+        while self._file.tell() < end:
+            yield from pa.ipc.open_stream(self._file)
+
+    def close(self) -> None:
+        """Give the disk space back."""
+        self._writer = None
+        self._file.close()
+
+    def _end_stream(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = self._schema = None
