@@ -1,65 +1,104 @@
-"""CSV files to Arrow: beside the pipeline, anywhere on disk, or in S3."""
+"""Files of rows to Arrow: beside the pipeline, anywhere on disk, or in S3."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 import pyarrow as pa
-from pyarrow import csv
 
-from evergreen.errors import NotFoundError, SourceError
-from evergreen.ingestion.columns import TIME, normalise
-from evergreen.spec import FileSource
+from evergreen.errors import SourceError
+from evergreen.ingestion.columns import TIME
+from evergreen.ingestion.csv_lines import read_csv_files
+from evergreen.ingestion.decompress import SUFFIXES
+from evergreen.ingestion.json_lines import read_json_files
+from evergreen.ingestion.locate import LocatedFile, fill, locate
+from evergreen.ingestion.parquet_file import read_parquet_files
+from evergreen.ingestion.rows import Rows
+from evergreen.sources import FileSource
 from evergreen.storage import Storage
 
+Format = Literal["csv", "json_lines", "parquet"]
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
 
-def read_file(source: FileSource, folder: Path, storage: Storage, partition: str) -> pa.Table:
-    """The rows of the source's CSV file; a relative path starts at the pipeline's `folder`.
 
-    An `s3://` address is read with the storage's credentials. Numbers are float64, times
-    `timestamp[us, UTC]` (without a zone: taken as UTC), empty fields null. Raises `SourceError` for a
-    missing file, one that is no CSV, or a `time_column` that holds no times.
+def read_file(
+    source: FileSource, folder: Path, storage: Storage, partition: str, start: datetime | None
+) -> Rows:
+    """The rows of the source's files for a partition whose first instant is `start` (None for a snapshot).
+
+    The files are those of `locate`, one after another. CSV and JSON lines are read once into a temporary
+    file to find the columns' types, and from there in batches; Parquet at once in batches. The column
+    `time_column` is `timestamp[us, UTC]`. Raises `SourceError` and `UnavailableError`, for Parquet also while
+    the rows are read; records that cannot be read are in `rejected`.
     """
-    path = source.path.replace("{partition}", partition)
-    body = _from_s3(path, storage) if path.startswith("s3://") else _from_disk(folder / path)
+    files = locate(source.path, folder, storage, partition, start)
+    if not files:
+        pattern = fill(source.path, partition, start)
+        where = "" if pattern.startswith(("s3://", "/")) else f" in {folder}"
+        raise SourceError(f"no file matches {pattern}{where}: put one there or change the source's path")
+    rows = _read(source, files)
     try:
-        table = csv.read_csv(
-            pa.BufferReader(body), convert_options=csv.ConvertOptions(strings_can_be_null=True)
+        return _with_times(rows, source, files[0].name)
+    except SourceError:
+        rows.close()
+        raise
+
+
+def _read(source: FileSource, files: Sequence[LocatedFile]) -> Rows:
+    formats = {source.format or _format_of(located.name) for located in files}
+    if len(formats) > 1:
+        raise SourceError(
+            f"path {source.path} matches files of different formats ({', '.join(sorted(formats))}): narrow it"
         )
-    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
-        raise SourceError(f"{path} is not a CSV file with a header: {error}: mend the file") from None
-    return _with_times(normalise(table, whole_numbers=False), source, path)
+    match formats.pop():
+        case "csv":
+            return read_csv_files(files, source.delimiter, source.types)
+        case "json_lines":
+            return read_json_files(files, source.types)
+        case "parquet":
+            return read_parquet_files(files, source.types)
 
 
-def _with_times(table: pa.Table, source: FileSource, path: str) -> pa.Table:
+def _format_of(name: str) -> Format:
+    path = PurePosixPath(name)
+    suffix = PurePosixPath(path.stem).suffix if path.suffix in SUFFIXES else path.suffix
+    if suffix not in _FORMATS:
+        raise SourceError(
+            f"{name} has a name that does not tell its format ({', '.join(_FORMATS)}): say in the source "
+            "'format: csv', 'json_lines' or 'parquet'"
+        )
+    return _FORMATS[suffix]
+
+
+def _with_times(rows: Rows, source: FileSource, first: str) -> Rows:
     name = source.time_column
     if name is None:
-        return table
-    if name not in table.column_names:
+        return rows
+    if name not in rows.schema.names:
         raise SourceError(
-            f"{path} has no column '{name}' (there: {', '.join(table.column_names)}): mend the file or the "
+            f"{first} has no column '{name}' (there: {', '.join(rows.schema.names)}): mend the file or the "
             "source's time_column"
         )
-    column = table.column(name)
-    if not (pa.types.is_temporal(column.type) or pa.types.is_null(column.type)):
-        raise SourceError(f"{path}: column '{name}' holds no times: write them like 2024-01-31T05:00:00Z")
-    return table.set_column(table.column_names.index(name), name, column.cast(TIME))
+    at = rows.schema.get_field_index(name)
+    kind = rows.schema.field(at).type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
+        raise SourceError(f"{first}: column '{name}' holds no times: write them like 2024-01-31T05:00:00Z")
+    schema = rows.schema.set(at, pa.field(name, TIME))
+    return Rows(schema, _timed(rows, schema), rows.rejected)
 
 
-def _from_disk(path: Path) -> bytes:
+def _timed(rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
-        return path.read_bytes()
-    except OSError as error:
-        raise SourceError(
-            f"file {path} cannot be read ({error.strerror}): put it there or change the source's path"
-        ) from None
-
-
-def _from_s3(address: str, storage: Storage) -> bytes:
-    parts = urlsplit(address)
-    folder, _, key = parts.path.lstrip("/").rpartition("/")
-    try:
-        return Storage(parts.netloc, folder, storage.credentials).read(key).body
-    except NotFoundError:
-        raise SourceError(f"{address} does not exist: put it there or change the source's path") from None
+        for batch in rows:
+            yield batch.cast(schema)
+    finally:
+        rows.close()
