@@ -1,66 +1,202 @@
-"""A partition's rows in the columns and types the lake has already published."""
+"""A partition's rows in the columns and types the lake has already published, or is to have from now on."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from evergreen.errors import NotFoundError, RefusedError
-from evergreen.lake import PARTITION, Lake, Table
+from evergreen.errors import RefusedError
 
+Policy = Literal["refuse", "evolve", "ignore_new"]
 
-def published_schema(lake: Lake) -> pa.Schema | None:
-    """Columns and types of the published partitions; None before the first publication."""
-    try:
-        # No key sorts after this one: the schema comes without reading a row.
-        rows = lake.read(Table.PARTITIONS, first="\U0010ffff")
-    except NotFoundError:
-        return None
-    schema = rows.schema
-    return schema.remove(schema.get_field_index(PARTITION))
+_MOST_DIGITS = 38  # of a decimal in the lake
+_DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}  # of a whole number, by its bits
 
 
-def conform(rows: pa.Table, published: pa.Schema | None) -> pa.Table:
-    """The rows with the published columns, in that order and of those types, wherever nothing is lost.
+class Conformer:
+    """Brings rows of an offered schema to the one that the partition will have.
 
-    A column without any value takes the published type, whole numbers fit float64. Raises `RefusedError`
-    naming every column that is missing, new, or of a type that does not fit; before a first publication a
-    column without any value, whose type nobody can know.
+    A column without any value takes the published type, and a number fits another type of number as long as
+    its value stays what it is. Beyond that the policy decides. `refuse`: nothing else may differ.
+    `ignore_new`: new columns are dropped. `evolve`: new columns are added (one without any value waits until
+    it has some), a missing one is null, and where nothing is lost the type becomes one that holds both: int32
+    and int64, whole numbers and float64 or decimals, dates and times, decimals of more digits.
+
+    `schema` is what `batch` gives, the published columns first. `changes` says in words what is different
+    from what was published: `column 'x' is new`. `widened` names the columns whose published whole numbers,
+    of 64 bits, become float64: the caller makes sure that none of them is beyond 2**53.
+
+    Raises `RefusedError` naming every column that the policy does not allow.
     """
-    if published is None:
-        return _first(rows)
-    offered = rows.column_names
-    problems = [f"column '{name}' is missing" for name in published.names if name not in offered]
-    problems += [f"column '{name}' is new" for name in offered if name not in published.names]
-    columns: dict[str, pa.ChunkedArray] = {}
-    for field in published:
-        if field.name in offered:
-            column = rows.column(field.name)
-            try:
-                columns[field.name] = _fitted(column, field.type)
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                problems.append(f"column '{field.name}' was {field.type} and is {column.type}")
-    if problems:
-        raise RefusedError(
-            f"{'; '.join(problems)}: mend the source, or give the pipeline a new name for a new shape"
+
+    def __init__(self, published: pa.Schema | None, offered: pa.Schema, policy: Policy = "refuse") -> None:
+        self._first = published is None
+        self.changes: tuple[str, ...] = ()
+        self.widened: tuple[str, ...] = ()
+        self.schema: pa.Schema = offered
+        if published is None:
+            return
+        missing = [name for name in published.names if name not in offered.names]
+        new = [column for column in offered if column.name not in published.names]
+        types = {
+            column.name: _fitting(column.type, offered.field(column.name).type, policy)
+            for column in published
+            if column.name in offered.names
+        }
+        changes = {
+            **{name: f"column '{name}' is missing" for name in missing},
+            **{column.name: f"column '{column.name}' is new" for column in new},
+            **{
+                name: f"column '{name}' was {published.field(name).type} and is {offered.field(name).type}"
+                for name, kind in types.items()
+                if kind != published.field(name).type
+            },
+        }
+        allowed = _allowed(policy, missing, new, types)
+        if problems := [change for name, change in changes.items() if name not in allowed]:
+            raise _refused(problems)
+        self.changes = tuple(changes.values())
+        self.widened = tuple(
+            name
+            for name, kind in types.items()
+            if published.field(name).type == pa.int64() and kind == pa.float64()
         )
-    return pa.table(columns)
+        added = [c for c in new if policy == "evolve" and not pa.types.is_null(c.type)]
+        self.schema = pa.schema(
+            [(c.name, types.get(c.name, c.type)) for c in published] + [(c.name, c.type) for c in added]
+        )
+
+    def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch in `schema`.
+
+        Raises `RefusedError` naming the columns with a value that does not fit; before a first publication a
+        column without any value, whose type nobody can know.
+        """
+        if batch.schema == self.schema:
+            if self._first:
+                _check_known(batch)
+            return batch
+        columns, problems = [], []
+        for field in self.schema:
+            at = batch.schema.get_field_index(field.name)
+            column = pa.nulls(batch.num_rows) if at < 0 else batch.column(at)
+            try:
+                columns.append(_fitted(column, field.type))
+            except pa.ArrowInvalid:
+                problems.append(f"column '{field.name}' was {field.type} and is {column.type}")
+        if problems:
+            raise _refused(problems)
+        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
-def _fitted(column: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
-    if column.type == target:
-        return column
-    numbers = (pa.types.is_integer, pa.types.is_floating)
-    both_numbers = all(any(test(kind) for test in numbers) for kind in (column.type, target))
-    if not both_numbers and not pa.types.is_null(column.type):
-        raise pa.ArrowInvalid("another kind")
-    return column.cast(target)
+def _allowed(
+    policy: Policy, missing: list[str], new: list[pa.Field], types: dict[str, pa.DataType | None]
+) -> set[str]:
+    """The columns that may differ from what was published."""
+    if policy == "refuse":
+        return set()
+    names = {column.name for column in new}
+    return names if policy == "ignore_new" else names.union(missing, (n for n, kind in types.items() if kind))
 
 
-def _first(rows: pa.Table) -> pa.Table:
-    unknown = [field.name for field in rows.schema if pa.types.is_null(field.type)]
-    if unknown and rows.num_rows:
+def _refused(problems: list[str]) -> RefusedError:
+    return RefusedError(
+        f"{'; '.join(problems)}: mend the source, or allow it by validation.schema_change in pipeline.yaml, "
+        "or give the pipeline a new name for a new shape"
+    )
+
+
+def _check_known(batch: pa.RecordBatch) -> None:
+    unknown = [field.name for field in batch.schema if pa.types.is_null(field.type)]
+    if unknown and batch.num_rows:
         raise RefusedError(
             f"column '{unknown[0]}' has no value in any row, so its type is not known: ingest a partition in "
-            "which it has values first"
+            "which it has values first, or declare it under the source's 'types'"
         )
-    return rows
+
+
+def _fitting(published: pa.DataType, offered: pa.DataType, policy: Policy) -> pa.DataType | None:
+    """The column's type from now on; None if no allowed one holds what was published and what is offered."""
+    if _holds(published, offered):
+        return published
+    if policy == "evolve":
+        return _wider(published, offered)
+    # The value decides: a day's numbers may all fit.
+    return published if _is_number(published) and _is_number(offered) else None
+
+
+def _holds(kind: pa.DataType, other: pa.DataType) -> bool:
+    """Whether values of the other type fit: by their types, or (whole numbers in float64) by their values."""
+    types = pa.types
+    if kind == other or types.is_null(other):
+        return True
+    if types.is_list(kind) and types.is_list(other):
+        return _holds(kind.value_type, other.value_type)
+    if types.is_floating(kind):
+        return bool(types.is_integer(other)) or (
+            types.is_floating(other) and other.bit_width <= kind.bit_width
+        )
+    return bool(types.is_integer(kind) and types.is_integer(other) and other.bit_width <= kind.bit_width)
+
+
+def _no_wider(one: pa.DataType, other: pa.DataType) -> bool:
+    return bool(one.bit_width <= other.bit_width)
+
+
+def _wider(published: pa.DataType, offered: pa.DataType) -> pa.DataType | None:
+    """The smallest type that holds both; None if there is none."""
+    types = pa.types
+    if _holds(offered, published):
+        return offered
+    if types.is_list(published) and types.is_list(offered):
+        inner = _wider(published.value_type, offered.value_type)
+        return inner and pa.list_(inner)
+    if types.is_date(published) and types.is_timestamp(offered):
+        return offered
+    if types.is_date(offered) and types.is_timestamp(published):
+        return published
+    if types.is_decimal(published) or types.is_decimal(offered):
+        return _decimal(published, offered)
+    return None
+
+
+def _decimal(one: pa.DataType, other: pa.DataType) -> pa.DataType | None:
+    shapes = [_shape(one), _shape(other)]
+    if None in shapes:
+        return None
+    whole = max(shape[0] for shape in shapes if shape)
+    scale = max(shape[1] for shape in shapes if shape)
+    return pa.decimal128(whole + scale, scale) if whole + scale <= _MOST_DIGITS else None
+
+
+def _shape(kind: pa.DataType) -> tuple[int, int] | None:
+    """How many digits a number of the type has before and after the point."""
+    if pa.types.is_decimal(kind):
+        return kind.precision - kind.scale, kind.scale
+    return (_DIGITS[kind.bit_width], 0) if pa.types.is_integer(kind) else None
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _fitted(column: pa.Array, target: pa.DataType) -> pa.Array:
+    """The column in the type; raises `pa.ArrowInvalid` if a value would become another."""
+    if column.type == target:
+        return column
+    if pa.types.is_date(column.type) and pa.types.is_timestamp(target):
+        return column.cast(pa.timestamp(target.unit)).cast(target)
+    if pa.types.is_integer(column.type) and pa.types.is_decimal(target):
+        # Arrow wants room for the largest integer there could be.
+        return column.cast(pa.decimal256(76, target.scale)).cast(target)
+    fitted = column.cast(target)
+    if pa.types.is_floating(column.type) and not _same(column, fitted.cast(column.type, safe=False)):
+        raise pa.ArrowInvalid("a number would be rounded")
+    return fitted
+
+
+def _same(column: pa.Array, other: pa.Array) -> bool:
+    equal = pc.or_(pc.equal(column, other), pc.and_(pc.is_nan(column), pc.is_nan(other)))
+    return pc.all(equal).as_py() is not False
