@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from evergreen.cli import check, expectations, models, stages
+from evergreen.cli import check, expectations, models, quarantine, stages
 
 app = typer.Typer(
     name="evergreen",
@@ -22,6 +22,7 @@ check.add_to(app)
 stages.add_to(app)
 expectations.add_to(app)
 models.add_to(app)
+quarantine.add_to(app)
 
 
 def main() -> None:

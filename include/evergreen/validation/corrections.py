@@ -1,0 +1,256 @@
+"""Corrections of quarantined rows: kept in the storage, and applied whenever the partition is published.
+
+A correction stands at `<pipeline>/corrections/<partition>/<id>.json` and names the row by its original text.
+A row that comes from the source as that text is replaced before it is validated; once the source itself has
+mended the row, the text no longer occurs and the correction does nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.errors import (
+    IntegrityError,
+    RefusedError,
+)
+from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.validation.quarantine import (
+    QUARANTINE,
+    fit,
+    restore,
+    row_id,
+    to_text,
+)
+
+if TYPE_CHECKING:
+    from evergreen.storage import Storage
+
+_TRANSFERS = 8  # corrections that are read or written at the same time
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What a quarantined row is to be: `corrected` has the columns that change, None if it is right as it is.
+
+    `original` is the row's text in quarantine, `place` where it stands if it is a record that could not be
+    read, `by` the login name of whoever corrected it and `reason` why. `etag` is that of the stored object;
+    None for a correction that is not stored yet.
+    """
+
+    original: str
+    corrected: Mapping[str, Any] | None
+    by: str
+    reason: str
+    place: str = ""
+    etag: str | None = field(default=None, compare=False)
+
+    @property
+    def id(self) -> str:
+        """The row's name in quarantine."""
+        return row_id(self.original)
+
+    @property
+    def changes(self) -> bool:
+        """Whether the row becomes another by it, or was to become another by the one it replaces."""
+        return self.corrected is not None or self.etag is not None
+
+    def to_json(self) -> bytes:
+        """The stored object."""
+        names = ("original", "place", "corrected", "by", "reason")
+        content = {"id": self.id, **{name: getattr(self, name) for name in names}}
+        return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode()
+
+    @classmethod
+    def from_json(cls, body: bytes, etag: str) -> Correction:
+        """What `to_json` wrote; raises `ValueError`, `TypeError` or `KeyError` if it is no correction."""
+        content = dict(json.loads(body))
+        new = content["corrected"]
+        texts = {name: str(content[name]) for name in ("original", "by", "reason", "place")}
+        return cls(corrected=None if new is None else dict(new), etag=etag, **texts)
+
+
+class Corrections:
+    """The stored corrections of a pipeline. What there are is asked once, what they say when it is wanted."""
+
+    def __init__(self, storage: Storage, pipeline: str) -> None:
+        self._storage, self._pipeline = storage, pipeline
+
+    def of(self, partition: str) -> tuple[Correction, ...]:
+        """The partition's corrections; raises `IntegrityError` for one that cannot be read."""
+        keys = self._keys.get(partition, [])
+        if not keys:
+            return ()
+        with ThreadPoolExecutor(_TRANSFERS) as pool:
+            return tuple(pool.map(self._read, keys))
+
+    def write(self, partition: str, corrections: Iterable[Correction]) -> None:
+        """Store corrections: a new one is created, one that has an `etag` takes the place of that object.
+
+        Raises `ConflictError` if somebody else wrote one of them first.
+        """
+
+        def write(correction: Correction) -> None:
+            key = f"{self._folder}{partition}/{correction.id}.json"
+            if correction.etag is None:
+                self._storage.create(key, correction.to_json())
+            else:
+                self._storage.replace(key, correction.to_json(), correction.etag)
+
+        with ThreadPoolExecutor(_TRANSFERS) as pool:
+            list(pool.map(write, corrections))
+        self.__dict__.pop("_keys", None)
+
+    @property
+    def _folder(self) -> str:
+        return f"{self._pipeline}/corrections/"
+
+    @cached_property
+    def _keys(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for key in self._storage.list(self._folder):
+            partition, _, name = key.removeprefix(self._folder).partition("/")
+            if name.endswith(".json"):
+                found.setdefault(partition, []).append(key)
+        return found
+
+    def _read(self, key: str) -> Correction:
+        stored = self._storage.read(key)
+        try:
+            return Correction.from_json(stored.body, stored.etag)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise IntegrityError(
+                f"{self._storage.uri(key)} is no correction: delete it, then release the row again"
+            ) from None
+
+
+def corrected(rows: Rows, corrections: Sequence[Correction]) -> Rows:
+    """The rows with each corrected one in the place of its original; those of unreadable records come last.
+
+    A record that is corrected is no longer among `rejected`, which is complete when all batches were read.
+    Raises `RefusedError`, naming id and column, for a correction that does not fit the rows' schema.
+    """
+    changes = _changes(rows.schema, corrections)
+    if not changes.rows and not changes.records:
+        return rows
+    rejected: list[Rejected] = []
+    return Rows(rows.schema, _Corrected(rows, changes, rejected), rejected)
+
+
+def originals(quarantined: pa.Table, schema: pa.Schema, corrections: Sequence[Correction]) -> pa.Table:
+    """A quarantine in which a corrected row that still breaks something has its original text again.
+
+    So it keeps its name, and can be corrected anew. `schema` is that of the rows that were validated.
+    """
+    by_text = {to_text(row): correction for correction, row in _changes(schema, corrections).made}
+    if not by_text:
+        return quarantined
+    entries = []
+    for entry in quarantined.to_pylist():
+        if (correction := by_text.get(entry["row"])) is not None:
+            reason = f"{entry['reason']}, as {correction.by} corrected it"
+            entry |= {"row": correction.original, "place": correction.place, "reason": reason}
+        entries.append(entry)
+    return pa.Table.from_pylist(entries, QUARANTINE)
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Corrections for rows of one schema: what each original becomes, by its text as such a row or record."""
+
+    schema: pa.Schema
+    rows: Mapping[str, dict[str, Any]]
+    records: Mapping[str, dict[str, Any]]
+    made: Sequence[tuple[Correction, dict[str, Any]]]
+
+    @cached_property
+    def _wanted(self) -> list[tuple[int, pa.Array]]:
+        """By column, the values that originals have there: a quick look before a row is written as text."""
+        rows = pa.Table.from_pylist([restore(text, self.schema) for text in self.rows], self.schema)
+        plain = (at for at, kind in enumerate(self.schema.types) if not pa.types.is_nested(kind))
+        return [(at, pc.unique(rows.column(at))) for at in plain]
+
+    def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch with the rows replaced that are to be."""
+        if not self.rows:
+            return batch
+        likely = np.arange(batch.num_rows)
+        for at, values in self._wanted:
+            column = batch.column(at).take(pa.array(likely))
+            found = pc.is_in(column, value_set=values)
+            if pa.types.is_floating(column.type):
+                found = pc.or_(found, pc.fill_null(pc.is_nan(column), False))
+            likely = likely[found.to_numpy(zero_copy_only=False)]
+            if not len(likely):
+                return batch
+        places = np.arange(batch.num_rows)
+        new: list[dict[str, Any]] = []
+        for place, row in zip(likely.tolist(), batch.take(pa.array(likely)).to_pylist(), strict=True):
+            if (change := self.rows.get(to_text(row))) is not None:
+                places[place] = batch.num_rows + len(new)
+                new.append(change)
+        if not new:
+            return batch
+        both = pa.concat_batches([batch, pa.RecordBatch.from_pylist(new, self.schema)])
+        return both.take(pa.array(places))
+
+
+@dataclass(frozen=True)
+class _Corrected:
+    """Batches with corrections applied."""
+
+    source: Rows
+    changes: _Changes
+    rejected: list[Rejected]
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self.source:
+                yield self.changes.batch(batch)
+            mended = []
+            for record in self.source.rejected:
+                if (row := self.changes.records.get(record.text)) is None:
+                    self.rejected.append(record)
+                else:
+                    mended.append(row)
+            if mended:
+                yield pa.RecordBatch.from_pylist(mended, self.source.schema)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        self.source.close()
+
+
+def _changes(schema: pa.Schema, corrections: Sequence[Correction]) -> _Changes:
+    """What the corrections that change something make of rows of a schema."""
+    rows: dict[str, dict[str, Any]] = {}
+    records: dict[str, dict[str, Any]] = {}
+    made = []
+    for correction in corrections:
+        if correction.corrected is None:
+            continue
+        try:
+            values = fit(schema, correction.corrected)
+        except ValueError as error:
+            raise RefusedError(
+                f"correction {correction.id}: {error}: release the row again with other values"
+            ) from None
+        if correction.place:
+            new = records[correction.original] = dict.fromkeys(schema.names) | values
+        else:
+            try:
+                original = restore(correction.original, schema)
+            except ValueError:
+                continue  # the columns have changed so much that no row can be this one
+            new = rows[to_text(original)] = original | values
+        made.append((correction, new))
+    return _Changes(schema, rows, records, made)
