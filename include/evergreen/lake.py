@@ -107,6 +107,13 @@ class Lake:
             return {}
         return {key: " ".join(file.path for file in files) for key, files in sorted(present.items())}
 
+    def bounds(self, table: Table, column: str) -> list[int]:
+        """Smallest and largest value of a column of whole numbers in each partition that has some."""
+        with self._errors(table):
+            found = pa.table(self._open(table).get_add_actions(flatten=True))
+        names = [name for name in (f"min.{column}", f"max.{column}") if name in found.column_names]
+        return [value for name in names for value in found.column(name).to_pylist() if value is not None]
+
     def records(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What was recorded with each of the published partitions, by key; a partition without is left out.
 

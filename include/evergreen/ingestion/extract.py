@@ -2,48 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 import pyarrow as pa
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion.columns import whole
 from evergreen.ingestion.file import read_file
 from evergreen.ingestion.http import read_http
 from evergreen.ingestion.postgres import read_postgres
+from evergreen.ingestion.rows import Rows
 from evergreen.pipeline import Pipeline
-from evergreen.spec import Spec
+
+if TYPE_CHECKING:
+    from evergreen.ingestion.checkpoint import Checkpoint
 
 
-def extract(pipeline: Pipeline, source_name: str, partition: str) -> pa.Table:
-    """The rows of the named source that belong to a partition, in the lake's types.
+def extract(
+    pipeline: Pipeline, source_name: str, partition: str, checkpoint: Checkpoint | None = None
+) -> Rows:
+    """The rows of the named source that belong to a partition, in the lake's types, as they come.
 
-    Whole numbers in the columns that rows are keyed and joined by are int64. Raises `SourceError` and
-    `UnavailableError`, prefixed with pipeline, partition and source.
+    With a `checkpoint` an API's read goes on where an earlier attempt ended. Raises `SourceError` and
+    `UnavailableError`, here or while the rows are read, prefixed with pipeline, partition and source.
     """
-    try:
-        table = _read(pipeline, source_name, partition)
-    except (SourceError, UnavailableError) as error:
-        raise type(error)(f"{pipeline.name} {partition}: source '{source_name}': {error}") from None
-    return whole(table, _key_columns(pipeline.spec, source_name))
+    where = f"{pipeline.name} {partition}: source '{source_name}'"
+    with _telling(where):
+        rows = _read(pipeline, source_name, partition, checkpoint)
+    return Rows(rows.schema, _batches(rows, where), rows.rejected)
 
 
-def _read(pipeline: Pipeline, source_name: str, partition: str) -> pa.Table:
+def _read(pipeline: Pipeline, source_name: str, partition: str, checkpoint: Checkpoint | None) -> Rows:
     spec = pipeline.spec
-    source = spec.sources[source_name]
+    source, calendar = spec.sources[source_name], spec.calendar
+    start, end = (calendar.start(partition), calendar.end(partition)) if calendar.has_time else (None, None)
     if source.postgres:
-        calendar = spec.calendar
-        bounds = (calendar.start(partition), calendar.end(partition)) if calendar.has_time else (None, None)
-        return read_postgres(source.postgres, pipeline.connect(source.postgres.conn_id), spec.folder, *bounds)
+        connection = pipeline.connect(source.postgres.conn_id)
+        return read_postgres(source.postgres, connection, spec.folder, start, end)
     if source.http:
-        return read_http(source.http, pipeline.connect(source.http.conn_id), partition)
+        return read_http(source.http, pipeline.connect(source.http.conn_id), partition, checkpoint)
     assert source.file is not None
-    return read_file(source.file, spec.folder, pipeline.storage, partition)
+    return read_file(source.file, spec.folder, pipeline.storage, partition, start)
 
 
-def _key_columns(spec: Spec, source_name: str) -> set[str]:
-    names = set(spec.keys)
-    for join in spec.join:
-        if join.left == source_name:
-            names.update(join.on)
-        if join.right == source_name:
-            names.update(join.on.values())
-    return names
+def _batches(rows: Rows, where: str) -> Iterator[pa.RecordBatch]:
+    try:
+        with _telling(where):
+            yield from rows
+    finally:
+        rows.close()
+
+
+@contextmanager
+def _telling(where: str) -> Iterator[None]:
+    try:
+        yield
+    except (SourceError, UnavailableError) as error:
+        raise type(error)(f"{where}: {error}") from None

@@ -1,83 +1,129 @@
 """The stage `ingest`: extract each source, join, conform, validate, publish.
 
-Airflow runs it a function a task, handing over through staging; a shell runs `ingest`, which keeps several
-partitions in memory and publishes them together. Either way a partition ends with the same rows.
+Airflow runs it a function a task, handing over through staging; a shell runs `ingest`, in which rows go from
+the source to the lake as they come. Either way, and however many partitions a call is for, a partition ends
+with the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import base64
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError
-from evergreen.ingestion.conform import conform, published_schema
+from evergreen.ingestion import completeness
+from evergreen.ingestion.blocks import begun
+from evergreen.ingestion.checkpoint import StagedCheckpoint
+from evergreen.ingestion.conform import Conformer
 from evergreen.ingestion.extract import extract
 from evergreen.ingestion.join import join_sources
+from evergreen.ingestion.publish import Published, publish
+from evergreen.ingestion.published import PublishedPartitions
+from evergreen.ingestion.rows import Rows
 from evergreen.lake import Table
+from evergreen.partition_file import PartitionFile
 from evergreen.pipeline import Pipeline
+from evergreen.spec import Spec
+from evergreen.staging import Staging
+from evergreen.validation.corrections import Corrections, corrected, originals
+from evergreen.validation.group import Group
+from evergreen.validation.judge import Judges
+from evergreen.validation.profile import Profile
+from evergreen.validation.quarantine import QUARANTINE
 from evergreen.validation.report import ValidationReport
-from evergreen.validation.suite import Suite, load_suite
-from evergreen.validation.validate import Validated, validate
+from evergreen.validation.suite import load_suite
+from evergreen.validation.validate import RefusedPartitionError, Validated
 
-TOGETHER = 32  # partitions a commit
+TOGETHER = 32  # partitions validated together and published in one commit
 READERS = 4  # partitions read at the same time
+AHEAD = 8  # partitions whose reading has begun
+HEAD = 8_192  # rows of each that are read before its turn comes
+
+Outcomes = Iterator[tuple[str, Validated | EvergreenError]]
+Read = Callable[[str], Rows]
 
 
-@dataclass(frozen=True)
-class Published:
-    """A published partition; `changed` is False if the lake already held just these rows."""
+def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source_name: str) -> int:
+    """Read one source's rows of the partitions into the run's staging; returns how many there are."""
+    staging = pipeline.staging(run)
 
-    partition: str
-    rows: int
-    quarantined: int
-    changed: bool
-    report: ValidationReport
+    def stage(partition: str) -> int:
+        checkpoint = StagedCheckpoint(staging, f"{partition}/{source_name}")
+        rows = extract(pipeline, source_name, partition, checkpoint)
+        return staging.write_rows(_source(partition, source_name), rows)
 
-
-def stage_source(pipeline: Pipeline, partition: str, run: str, source_name: str) -> int:
-    """Read one source's rows of the partition into the run's staging; returns how many there are."""
-    pipeline.spec.calendar.check(partition)
-    table = extract(pipeline, source_name, partition)
-    pipeline.staging(run).write_table(f"source_{source_name}", table)
-    return int(table.num_rows)
+    keys = [pipeline.spec.calendar.check(key) for key in partitions]
+    with ThreadPoolExecutor(READERS) as pool:
+        return sum(pool.map(stage, keys))
 
 
-def stage_validated(pipeline: Pipeline, partition: str, run: str) -> ValidationReport:
+def stage_validated(pipeline: Pipeline, partitions: Sequence[str], run: str) -> list[ValidationReport]:
     """Join and validate the staged sources, and stage what is valid and what is quarantined.
 
-    Raises `RefusedError` where the partition is refused; nothing published changes.
+    Returns a report for each partition. Of several, those that are refused leave the others alone, and
+    `publish_staged` names them; a single one raises `RefusedError`. Nothing published changes.
     """
     staging = pipeline.staging(run)
-    sources = {name: staging.read_table(f"source_{name}") for name in pipeline.spec.sources}
-    suite = load_suite(pipeline.spec)
-    validated = _validated(pipeline, suite, partition, sources, published_schema(pipeline.lake))
-    staging.write_table("valid", validated.valid)
-    staging.write_table("quarantined", validated.quarantined)
-    staging.write_json("validation.json", validated.report.to_dict())
-    return validated.report
+
+    def read(partition: str) -> Rows:
+        return _joined(pipeline, {n: staging.read_rows(_source(partition, n)) for n in pipeline.spec.sources})
+
+    reports = []
+    for partition, outcome in _validated(pipeline, partitions, read):
+        if isinstance(outcome, Validated):
+            _stage_outcome(staging, partition, outcome)
+            reports.append(outcome.report)
+            continue
+        if len(partitions) == 1:
+            raise outcome
+        staging.write_json(_outcome(partition), {"refused": str(outcome)})
+        if isinstance(outcome, RefusedPartitionError):
+            reports.append(outcome.report)
+        else:
+            reports.append(ValidationReport(partition, 0, 0, (), refused=str(outcome)))
+    return reports
 
 
-def publish_staged(pipeline: Pipeline, partition: str, run: str) -> Published:
+def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> list[Published]:
     """Publish what the run staged, the quarantine first, each in one atomic commit; then clear the staging.
 
-    Killed in between, it leaves the partition as it was; run again, it finishes. Run after it has cleared the
-    staging, it finds the partition published and changes nothing (the report is then without results).
+    Killed in between, it leaves every partition as it was or as it shall be; run again, it finishes. Run
+    after it has cleared the staging, it finds the partitions published and changes nothing (the reports are
+    then without results). Raises one `RefusedError` at the end that names those that were refused.
     """
     staging = pipeline.staging(run)
-    if not staging.exists("validation.json") and (done := _already_published(pipeline, partition)):
-        return done
-    validated = Validated(
-        staging.read_table("valid"),
-        staging.read_table("quarantined"),
-        ValidationReport.from_dict(staging.read_json("validation.json")),
-    )
-    published = _publish(pipeline, {partition: validated})
+    published: list[Published] = []
+    refused: dict[str, EvergreenError] = {}
+    for group in _groups(partitions):
+        good: dict[str, Validated] = {}
+        for partition in group:
+            try:
+                told = staging.read_json(_outcome(partition))
+            except NotFoundError:
+                if not (done := _already_published(pipeline, partition)):
+                    raise
+                published.append(done)
+                continue
+            if "refused" in told:
+                refused[partition] = RefusedError(told["refused"])
+            else:
+                good[partition] = _staged_outcome(staging, partition, told)
+        published += publish(pipeline.lake, good)
+    # What says that the rest is whole goes first: killed in between, a retry must not take a part for it.
+    staging.delete(_outcome(partition) for partition in partitions)
     staging.clear()
-    return published[0]
+    # Runs that failed for good leave theirs, and nobody else would look for it.
+    staging.clear_others([each.partition for each in published])
+    if refused:
+        raise _not_published(pipeline, refused, len(partitions))
+    return published
 
 
 def ingest(
@@ -86,90 +132,148 @@ def ingest(
     """Ingest the partitions, many to a commit, and return what was published, in their order.
 
     `progress` is called with each partition that is done. A partition whose sources or rows are refused
-    leaves the others alone; at the end one `RefusedError` names all that were.
+    leaves the others alone; at the end one `RefusedError` names all that were. Raises `UnavailableError` if a
+    source is not complete.
     """
-    keys = [pipeline.spec.calendar.check(key) for key in partitions]
-    suite = load_suite(pipeline.spec)
+
+    def read(partition: str) -> Rows:
+        completeness.check_complete(pipeline, partition)
+        return _joined(pipeline, {n: extract(pipeline, n, partition) for n in pipeline.spec.sources})
+
+    return publish_rows(pipeline, partitions, read, progress)
+
+
+def publish_rows(
+    pipeline: Pipeline,
+    partitions: Sequence[str],
+    read: Read,
+    progress: Callable[[str], None] = lambda partition: None,
+) -> list[Published]:
+    """Validate and publish what `read` gives for each partition; otherwise as `ingest`."""
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
-    with _reading(pipeline, keys) as groups:
-        for reads in groups:
-            good, bad = _validate_group(pipeline, suite, reads, progress)
-            published += _publish(pipeline, good)
-            refused |= bad
+    good: dict[str, Validated] = {}
+    for partition, outcome in _validated(pipeline, partitions, read):
+        if isinstance(outcome, Validated):
+            good[partition] = outcome
+        else:
+            refused[partition] = outcome
+        progress(partition)
+        if len(good) == TOGETHER:
+            published += publish(pipeline.lake, good)
+            good = {}
+    published += publish(pipeline.lake, good)
     if refused:
-        raise _not_published(pipeline, refused, len(keys))
+        raise _not_published(pipeline, refused, len(partitions))
     return published
 
 
-Sources = dict[str, pa.Table]
-Reads = dict[str, Future[Sources]]
+def _joined(pipeline: Pipeline, sources: Mapping[str, Rows]) -> Rows:
+    return join_sources(pipeline.spec, sources)
 
 
-@contextmanager
-def _reading(pipeline: Pipeline, keys: Sequence[str]) -> Iterator[Iterator[Reads]]:
-    """Groups of partitions being read; the next group is read while one is worked on."""
-    groups = [keys[at : at + TOGETHER] for at in range(0, len(keys), TOGETHER)]
+def _validated(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> Outcomes:
+    """Each partition's outcome, in order; some are read while those before them are validated."""
+    spec = pipeline.spec
+    keys = [spec.calendar.check(key) for key in partitions]
+    judges = Judges(spec, load_suite(spec))
+    published = PublishedPartitions(pipeline.lake, judges.history_needed)
+    corrections = Corrections(pipeline.storage, pipeline.name)
+    group = Group(spec, judges)
+    with closing(_reading(keys, read)) as reading:
+        for partition, future in reading:
+            try:
+                rows, changes = _conformed(spec, future.result(), published)
+                rows = corrected(rows, corrections.of(partition))
+            except (RefusedError, SourceError) as error:
+                group.fail(partition, error)
+                continue
+            # Partitions of one schema are judged together; one that brings another goes by itself.
+            alone = rows.schema != published.schema
+            if alone or len(group) >= TOGETHER:
+                yield from _finished(group, published, corrections)
+                group = Group(spec, judges)
+            group.add(partition, rows, changes)
+            if alone:
+                yield from _finished(group, published, corrections)
+                group = Group(spec, judges)
+        yield from _finished(group, published, corrections)
+
+
+def _finished(group: Group, published: PublishedPartitions, corrections: Corrections) -> Outcomes:
+    for partition, outcome in group.finish(published.before):
+        if not isinstance(outcome, Validated):
+            yield partition, outcome
+            continue
+        published.accept(partition, outcome.schema, outcome.profile)
+        kept = originals(outcome.quarantined, outcome.schema, corrections.of(partition))
+        yield partition, replace(outcome, quarantined=kept)
+
+
+def _conformed(spec: Spec, rows: Rows, published: PublishedPartitions) -> tuple[Rows, tuple[str, ...]]:
+    if not rows.schema.names:  # a source without rows may not even know its columns
+        return Rows(published.schema or rows.schema, rows.batches, rows.rejected), ()
+    conformer = Conformer(published.schema, rows.schema, spec.validation.schema_change)
+    published.check_exact(conformer.widened)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with closing(rows):
+            for batch in rows:
+                yield conformer.batch(batch)
+
+    return Rows(conformer.schema, batches(), rows.rejected), conformer.changes
+
+
+def _reading(keys: Sequence[str], read: Read) -> Generator[tuple[str, Future[Rows]], None, None]:
+    """Each partition with its rows, the first of which are read while partitions before it are worked on."""
+    waiting = deque[tuple[str, Future[Rows]]]()
     pool = ThreadPoolExecutor(READERS)
-
-    def reads() -> Iterator[Reads]:
-        ahead: Reads = {}
-        for group in groups:
-            ready, ahead = ahead, _read_ahead(pool, pipeline, group)
-            if ready:
-                yield ready
-        yield ahead
-
     try:
-        yield reads()
+        for key in keys:
+            waiting.append((key, pool.submit(_begun, read, key)))
+            if len(waiting) == AHEAD:
+                yield waiting.popleft()
+        while waiting:
+            yield waiting.popleft()
     finally:
         # After an error nobody wants what has not been read yet.
         pool.shutdown(cancel_futures=True)
+        for _, future in waiting:
+            if not future.cancelled() and future.exception() is None:
+                future.result().close()
 
 
-def _read_ahead(pool: ThreadPoolExecutor, pipeline: Pipeline, group: Sequence[str]) -> Reads:
-    def read(partition: str) -> Sources:
-        return {name: extract(pipeline, name, partition) for name in pipeline.spec.sources}
-
-    return {partition: pool.submit(read, partition) for partition in group}
+def _begun(read: Read, partition: str) -> Rows:
+    return begun(read(partition), HEAD)
 
 
-def _validate_group(
-    pipeline: Pipeline, suite: Suite, reads: Reads, progress: Callable[[str], None]
-) -> tuple[dict[str, Validated], dict[str, EvergreenError]]:
-    good: dict[str, Validated] = {}
-    bad: dict[str, EvergreenError] = {}
-    schema = published_schema(pipeline.lake)
-    for partition, reading in reads.items():
-        try:
-            good[partition] = _validated(pipeline, suite, partition, reading.result(), schema)
-            schema = schema or good[partition].valid.schema
-        except (RefusedError, SourceError) as error:
-            bad[partition] = error
-        progress(partition)
-    return good, bad
+def _source(partition: str, source_name: str) -> str:
+    return f"{partition}/source_{source_name}"
 
 
-def _validated(
-    pipeline: Pipeline, suite: Suite, partition: str, sources: Sources, schema: pa.Schema | None
-) -> Validated:
-    try:
-        rows = join_sources(pipeline.spec, sources)
-        if rows.num_rows:
-            rows = conform(rows, schema)
-    except (RefusedError, SourceError) as error:
-        raise type(error)(f"{pipeline.name} {partition}: {error}") from None
-    return validate(pipeline.spec, suite, partition, rows)
+def _outcome(partition: str) -> str:
+    """The one object that says what came of a partition; written last, and read first."""
+    return f"{partition}/outcome.json"
 
 
-def _publish(pipeline: Pipeline, validated: dict[str, Validated]) -> list[Published]:
-    # The quarantine first: a crash in between leaves the old partition, never rows that are in neither.
-    changed = set(pipeline.lake.replace(Table.QUARANTINE, {k: v.quarantined for k, v in validated.items()}))
-    changed |= set(pipeline.lake.replace(Table.PARTITIONS, {k: v.valid for k, v in validated.items()}))
-    return [
-        Published(key, v.valid.num_rows, v.quarantined.num_rows, key in changed, v.report)
-        for key, v in validated.items()
-    ]
+def _stage_outcome(staging: Staging, partition: str, outcome: Validated) -> None:
+    file = staging.write_file(f"{partition}/valid", outcome.file)
+    outcome.file.close()
+    if outcome.quarantined.num_rows:
+        staging.write_table(f"{partition}/quarantined", outcome.quarantined)
+    schema = base64.b64encode(outcome.schema.serialize()).decode()
+    told = {"file": file.to_dict(), "schema": schema, "report": outcome.report.to_dict()}
+    staging.write_json(_outcome(partition), told)
+
+
+def _staged_outcome(staging: Staging, partition: str, told: Mapping[str, Any]) -> Validated:
+    file = PartitionFile.from_dict(told["file"], staging.key(f"{partition}/valid"))
+    schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(told["schema"])))
+    report = ValidationReport.from_dict(told["report"])
+    quarantined = QUARANTINE.empty_table()
+    if report.quarantined:
+        quarantined = staging.read_table(f"{partition}/quarantined")
+    return Validated(file, schema, quarantined, report, Profile(0, {}))
 
 
 def _already_published(pipeline: Pipeline, partition: str) -> Published | None:
@@ -185,6 +289,11 @@ def _count(pipeline: Pipeline, table: Table, partition: str) -> int:
         return int(pipeline.lake.read(table, partition, partition).num_rows)
     except NotFoundError:
         return 0
+
+
+def _groups(partitions: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(partitions), TOGETHER):
+        yield partitions[at : at + TOGETHER]
 
 
 def _not_published(pipeline: Pipeline, refused: Mapping[str, EvergreenError], asked: int) -> EvergreenError:

@@ -11,7 +11,7 @@ from typing import Any
 class ExpectationResult:
     """One expectation's outcome: `unexpected` counts the rows that break it (0 for one on the whole table).
 
-    `detail` says in a few words what was found.
+    `detail` says in a few words what was found; `arguments` are those the expectation was judged with.
     """
 
     expectation: str
@@ -19,16 +19,23 @@ class ExpectationResult:
     success: bool
     unexpected: int
     detail: str
+    name: str = ""
+    arguments: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class ValidationReport:
-    """How many rows a partition had, how many of them went to quarantine, and each expectation's outcome."""
+    """How many rows a partition had, how many of them went to quarantine, and each expectation's outcome.
+
+    `refused` says why the partition was refused; None if it was not.
+    """
 
     partition: str
     rows: int
     quarantined: int
     results: tuple[ExpectationResult, ...]
+    schema_changes: tuple[str, ...] = ()
+    refused: str | None = None
 
     @property
     def failed(self) -> tuple[ExpectationResult, ...]:
@@ -43,4 +50,5 @@ class ValidationReport:
     def from_dict(cls, values: Mapping[str, Any]) -> ValidationReport:
         """The report that `to_dict` made."""
         results = tuple(ExpectationResult(**result) for result in values["results"])
-        return cls(values["partition"], values["rows"], values["quarantined"], results)
+        changes = tuple(values.get("schema_changes", ()))
+        return cls(**{**values, "results": results, "schema_changes": changes})

@@ -1,70 +1,282 @@
-"""A partition's rows against its suite: valid, quarantined, or refused as a whole."""
+"""A partition's rows against its suite: valid, quarantined, or refused as a whole.
+
+The rows come in blocks. What can be said of each row by itself is said at once, of the blocks of many
+partitions in one call; what needs the whole partition is said at its end.
+"""
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.errors import RefusedError
+from evergreen.ingestion.keys import KeySet
+from evergreen.ingestion.rows import Rejected
+from evergreen.partition_file import PartitionFile, PartitionWriter
 from evergreen.spec import Spec
+from evergreen.validation.history import NotEnough
+from evergreen.validation.judge import SAMPLES, Judges, Outcome, text
+from evergreen.validation.profile import Profile, Profiler
+from evergreen.validation.quarantine import QUARANTINE, UNREADABLE, to_text
 from evergreen.validation.report import ExpectationResult, ValidationReport
-from evergreen.validation.suite import Entry, Suite, great_expectations
+from evergreen.validation.suite import Entry, holds
 
-QUARANTINE = pa.schema([("row", pa.string()), ("expectation", pa.string()), ("reason", pa.string())])
+
+class RefusedPartitionError(RefusedError):
+    """A partition refused by validation; it carries the report."""
+
+    def __init__(self, message: str, report: ValidationReport) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 @dataclass(frozen=True)
 class Validated:
-    """The rows that may be published, those that may not (columns of `QUARANTINE`), and the report."""
+    """A partition that may be published: its rows as a file, those in quarantine, report and profile."""
 
-    valid: pa.Table
+    file: PartitionFile
+    schema: pa.Schema
     quarantined: pa.Table
     report: ValidationReport
+    profile: Profile
 
 
-@dataclass(frozen=True)
-class _Finding:
-    entry: Entry
-    result: ExpectationResult
-    rows: tuple[int, ...]
+@dataclass
+class _Tally:
+    """What blocks have shown of one entry so far."""
+
+    rows: int = 0
+    nulls: int = 0
+    unexpected: int = 0
+    samples: list[str] = field(default_factory=list)
+    problem: str | None = None
 
 
-def validate(spec: Spec, suite: Suite, partition: str, rows: pa.Table) -> Validated:
-    """Split a partition's rows by its suite; every row comes out once, valid or quarantined.
+@dataclass
+class _Offence:
+    """A row that breaks a `warning`: its text, and all it breaks."""
 
-    A quarantined row has one entry, with all its values as JSON text and all the `warning` expectations it
-    breaks. Raises `RefusedError` for no rows, rows outside the partition's time, a failing `critical`
-    expectation, and a share of quarantined rows above `validation.max_quarantined`.
-    """
-    where = f"{spec.name} {partition}"
-    if not rows.num_rows:
-        raise RefusedError(
-            f"{where}: refused: no rows: check that the sources hold this partition, ingest again"
+    text: str
+    expectations: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+
+    def add(self, entry: Entry, row: Mapping[str, Any]) -> None:
+        self.expectations.append(entry.label)
+        self.reasons.append(_reason(entry, row))
+
+
+class Check:
+    """One partition on its way through validation: blocks in, `Validated` or `RefusedPartitionError` out."""
+
+    def __init__(
+        self,
+        spec: Spec,
+        judges: Judges,
+        partition: str,
+        schema: pa.Schema,
+        *,
+        changes: Sequence[str] = (),
+        rejected: Sequence[Rejected] = (),
+    ) -> None:
+        self._spec, self._judges, self.partition = spec, judges, partition
+        self._schema, self._changes, self._rejected = schema, tuple(changes), rejected
+        self._rows = 0
+        self._keys = KeySet(spec.keys)
+        self._tallies = {entry.number: _Tally() for entry in judges.by_row}
+        self._offences: dict[int, _Offence] = {}
+        self._kept_columns = judges.whole_columns(schema)
+        self._kept: list[pa.Table] = []
+        self._writer = PartitionWriter(schema)
+        self._profiler = Profiler(schema)
+
+    def add(self, block: pa.Table, outcomes: Mapping[int, Outcome]) -> None:
+        """Take in a block, with what was said of its rows; raises `RefusedError` for rows out of time."""
+        _check_time(self._spec, self.partition, block)
+        broken = self._count(block, outcomes)
+        for batch in block.to_batches():
+            self._keys.add(batch)
+        if self._kept_columns:
+            self._kept.append(block.select(self._kept_columns))
+        self._write(block, broken)
+        self._rows += block.num_rows
+
+    def finish(self, history: Sequence[Profile]) -> Validated:
+        """The verdict, once all blocks are in; `history` holds the profiles of the partitions before it.
+
+        Raises `RefusedPartitionError` for no rows, a failing `critical` expectation, one that cannot be
+        computed, and a share of quarantined rows above `validation.max_quarantined`.
+        """
+        whole, late = self._judge_whole(history)
+        results = [*self._key_results(), *self._row_results(), *whole]
+        quarantined = len(set(self._offences) | set(late)) + len(self._rejected)
+        report = ValidationReport(self.partition, self._all_rows, quarantined, tuple(results), self._changes)
+        if why := self._why_refused(report):
+            self.discard()
+            raise RefusedPartitionError(
+                f"{self._spec.name} {self.partition}: refused: {why}", replace(report, refused=why)
+            )
+        if late:
+            self._take_out(late)
+        profile = self._profiler.profile()
+        record = {
+            "rows": self._all_rows - quarantined,
+            "quarantined": quarantined,
+            "schema_changes": list(self._changes),
+            "profile": profile.to_dict(),
+        }
+        return Validated(self._writer.finish(record), self._schema, self._quarantined(), report, profile)
+
+    def discard(self) -> None:
+        """Give the partition up."""
+        self._writer.discard()
+
+    # -- rows
+
+    def _count(self, block: pa.Table, outcomes: Mapping[int, Outcome]) -> dict[int, _Offence]:
+        broken: dict[int, _Offence] = {}
+        for entry in self._judges.by_row:
+            tally, outcome = self._tallies[entry.number], outcomes[entry.number]
+            tally.rows += block.num_rows
+            tally.problem = tally.problem or outcome.problem
+            if entry.mostly < 1 and entry.columns and entry.columns[0] in block.column_names:
+                tally.nulls += _nulls(block.column(entry.columns[0]))
+            tally.unexpected += len(outcome.rows)
+            for row in outcome.rows[: SAMPLES - len(tally.samples)]:
+                tally.samples.append(_values(entry, block, int(row)))
+            if entry.severity == "warning":
+                self._offend(entry, block, outcome, broken)
+        return broken
+
+    def _offend(self, entry: Entry, block: pa.Table, outcome: Outcome, broken: dict[int, _Offence]) -> None:
+        if not len(outcome.rows):
+            return
+        for row, original in zip(
+            outcome.rows.tolist(), block.take(pa.array(outcome.rows)).to_pylist(), strict=True
+        ):
+            offence = broken.get(row) or broken.setdefault(row, _Offence(to_text(original)))
+            offence.add(entry, original)
+
+    def _write(self, block: pa.Table, broken: dict[int, _Offence]) -> None:
+        for row, offence in broken.items():
+            self._offences[self._rows + row] = offence
+        if broken:
+            keep = np.ones(block.num_rows, bool)
+            keep[list(broken)] = False
+            block = block.filter(pa.array(keep))
+        for batch in block.to_batches():
+            self._writer.write(batch)
+            self._profiler.add(batch)
+
+    def _take_out(self, late: Mapping[int, Sequence[Entry]]) -> None:
+        """Quarantine rows that only the whole partition has shown to be wrong: write the others again."""
+        written = self._writer.finish()
+        self._writer, self._profiler = PartitionWriter(self._schema), Profiler(self._schema)
+        numbers = np.delete(np.arange(self._rows), list(self._offences))
+        for row in set(late) & set(self._offences):
+            for entry in late[row]:
+                self._offences[row].add(entry, {})
+        at = 0
+        for batch in written.batches():
+            here = numbers[at : at + batch.num_rows]
+            at += batch.num_rows
+            out = np.isin(here, list(late))
+            for row, original in zip(
+                here[out].tolist(), batch.filter(pa.array(out)).to_pylist(), strict=True
+            ):
+                offence = self._offences.setdefault(row, _Offence(to_text(original)))
+                for entry in late[row]:
+                    offence.add(entry, original)
+            kept = batch.filter(pa.array(~out))
+            self._writer.write(kept)
+            self._profiler.add(kept)
+        assert written.body is not None
+        written.body.close()
+
+    # -- verdicts
+
+    @property
+    def _all_rows(self) -> int:
+        return self._rows + len(self._rejected)
+
+    def _key_results(self) -> list[ExpectationResult]:
+        found = self._keys.check()
+        *present, unique = self._judges.keys
+        results = []
+        for entry, name in zip(present, self._spec.keys, strict=True):
+            nulls = found.nulls[name]
+            detail = f"{nulls} of {self._rows} rows have none" if nulls else "holds"
+            results.append(_result(entry, not nulls, nulls, detail))
+        detail = f"{found.repeated} of {self._rows} rows, such as {'; '.join(found.examples)}"
+        repeated = found.repeated
+        results.append(_result(unique, not repeated, repeated, detail if repeated else "holds"))
+        return results
+
+    def _row_results(self) -> list[ExpectationResult]:
+        return [_told(entry, self._tallies[entry.number]) for entry in self._judges.by_row]
+
+    def _judge_whole(
+        self, history: Sequence[Profile]
+    ) -> tuple[list[ExpectationResult], dict[int, list[Entry]]]:
+        """Outcomes of the entries on the whole partition, and the rows that break a warning among them."""
+        if not self._rows or not self._judges.whole:
+            return [], {}
+        resolved = {entry.number: entry.resolved(history) for entry in self._judges.whole}
+        entries = [entry for entry in resolved.values() if isinstance(entry, Entry)]
+        outcomes = self._judges.of_whole(entries, pa.concat_tables(self._kept))
+        results, late = [], dict[int, list[Entry]]()
+        for entry in self._judges.whole:
+            judged = resolved[entry.number]
+            if isinstance(judged, NotEnough):
+                results.append(_result(entry, True, 0, str(judged)))
+                continue
+            outcome = outcomes[entry.number]
+            results.append(_whole_result(judged, outcome, self._rows))
+            if judged.severity == "warning" and not outcome.success:
+                for row in outcome.rows.tolist():
+                    late.setdefault(row, []).append(judged)
+        return results, late
+
+    def _why_refused(self, report: ValidationReport) -> str | None:
+        if not self._rows:
+            unreadable = f"{len(self._rejected)} records that cannot be read and " if self._rejected else ""
+            return f"{unreadable}no rows: check that the sources hold this partition, ingest again"
+        critical = [r for r in report.failed if r.severity == "critical"]
+        if critical:
+            problems = "; ".join(f"{result.expectation}: {result.detail}" for result in critical)
+            return f"{problems}: mend the source, then ingest again"
+        share, most = report.quarantined / report.rows, self._spec.validation.max_quarantined
+        if share <= most:
+            return None
+        labels = [r.expectation for r in report.failed if r.severity == "warning" and r.unexpected]
+        if self._rejected:
+            first = self._rejected[0]
+            labels.append(f"{UNREADABLE} ({first.place}: {first.reason})")
+        return (
+            f"{report.quarantined} of {report.rows} rows ({share:.1%}) would be quarantined, more than "
+            f"max_quarantined {most:.1%}, by {', '.join(labels)}: mend the source, or the expectations, then "
+            "ingest again"
         )
-    _check_time(spec, partition, rows)
-    findings = _findings(suite, rows)
-    critical = [f.result for f in findings if f.entry.severity == "critical" and not f.result.success]
-    if critical:
-        problems = "; ".join(f"{result.expectation}: {result.detail}" for result in critical)
-        raise RefusedError(f"{where}: refused: {problems}: mend the source, then ingest again")
-    offences = _offences(findings)
-    share = len(offences) / rows.num_rows
-    if share > spec.validation.max_quarantined:
-        labels = ", ".join(dict.fromkeys(f.result.expectation for found in offences.values() for f in found))
-        raise RefusedError(
-            f"{where}: refused: {len(offences)} of {rows.num_rows} rows ({share:.1%}) would be quarantined, "
-            f"more than max_quarantined {spec.validation.max_quarantined:.1%}, by {labels}: mend the source, "
-            "or the expectations, then ingest again"
-        )
-    keep = pa.array([number not in offences for number in range(rows.num_rows)])
-    report = ValidationReport(partition, rows.num_rows, len(offences), tuple(f.result for f in findings))
-    return Validated(rows.filter(keep), _quarantine(rows, offences), report)
+
+    def _quarantined(self) -> pa.Table:
+        rows = [
+            {
+                "row": offence.text,
+                "expectation": "; ".join(offence.expectations),
+                "reason": "; ".join(offence.reasons),
+                "place": "",
+            }
+            for _, offence in sorted(self._offences.items())
+        ]
+        rows += [
+            {"row": one.text, "expectation": UNREADABLE, "reason": one.reason, "place": one.place}
+            for one in self._rejected
+        ]
+        return pa.Table.from_pylist(rows, schema=QUARANTINE)
 
 
 def _check_time(spec: Spec, partition: str, rows: pa.Table) -> None:
@@ -72,6 +284,10 @@ def _check_time(spec: Spec, partition: str, rows: pa.Table) -> None:
     if name is None or name not in rows.column_names or not spec.calendar.has_time:
         return
     times = rows.column(name)
+    if not pa.types.is_timestamp(times.type):
+        raise RefusedError(
+            f"{spec.name} {partition}: refused: '{name}' is {times.type} and no time: mend the source"
+        )
     start, end = spec.calendar.start(partition), spec.calendar.end(partition)
     outside = pc.or_(
         pc.less(times, pa.scalar(start, times.type)), pc.greater_equal(times, pa.scalar(end, times.type))
@@ -84,101 +300,47 @@ def _check_time(spec: Spec, partition: str, rows: pa.Table) -> None:
         )
 
 
-@cache
-def _batches() -> Any:
-    """Where frames become Great Expectations batches: one context in memory for the whole process."""
-    gx = great_expectations()
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
-    asset = context.data_sources.add_pandas("evergreen").add_dataframe_asset("rows")
-    return asset.add_batch_definition_whole_dataframe("partition")
+def _nulls(column: pa.ChunkedArray) -> int:
+    if pa.types.is_floating(column.type):
+        return int(pc.sum(pc.is_null(column, nan_is_null=True)).as_py() or 0)
+    return int(column.null_count)
 
 
-def _findings(suite: Suite, rows: pa.Table) -> list[_Finding]:
-    frame = rows.to_pandas()
-    batch = _batches().get_batch(batch_parameters={"dataframe": frame})
-    # Yes or no takes half as long as which rows, and most expectations hold.
-    outcome = batch.validate(suite.expectations, result_format="BOOLEAN_ONLY")
-    failed = {result.expectation_config.meta["number"] for result in outcome.results if not result.success}
-    findings = []
-    for number, entry in enumerate(suite.entries):
-        if number in failed:
-            result = batch.validate(suite.expectations.expectations[number], result_format="COMPLETE")
-            findings.append(_broken(entry, result))
-        else:
-            findings.append(
-                _Finding(entry, ExpectationResult(entry.label, entry.severity, True, 0, "holds"), ())
-            )
-    return findings
+def _result(entry: Entry, success: bool, unexpected: int, detail: str) -> ExpectationResult:
+    return ExpectationResult(
+        entry.label, entry.severity, success, unexpected, detail, entry.name, entry.arguments
+    )
 
 
-def _broken(entry: Entry, result: Any) -> _Finding:
-    found = result.result
-    if problem := _exception(result.exception_info):
-        # An expectation that cannot be computed was not held: nothing may pass for want of a column.
-        entry = Entry(entry.name, entry.arguments, "critical")
-        return _Finding(entry, ExpectationResult(entry.label, "critical", False, 0, problem), ())
-    rows = tuple(found.get("unexpected_index_list") or ())
-    outcome = ExpectationResult(entry.label, entry.severity, False, len(rows), _detail(found, rows))
-    return _Finding(entry, outcome, rows)
+def _told(entry: Entry, tally: _Tally) -> ExpectationResult:
+    if tally.problem:
+        return _result(replace(entry, severity="critical"), False, 0, tally.problem)
+    success = holds(entry, tally.rows, tally.nulls, tally.unexpected)
+    if not tally.unexpected:
+        return _result(entry, success, 0, "holds")
+    detail = f"{tally.unexpected} of {tally.rows} rows, such as {', '.join(tally.samples)}"
+    return _result(entry, success, tally.unexpected, detail)
 
 
-def _exception(info: dict[str, Any]) -> str | None:
-    """What went wrong while computing, in one line; None if nothing did."""
-    raised = [info] if "raised_exception" in info else list(info.values())
-    for one in raised:
-        if one.get("raised_exception"):
-            return "cannot be computed: " + " ".join(str(one.get("exception_message")).split())[:200]
-    return None
-
-
-def _detail(found: dict[str, Any], broken: tuple[int, ...]) -> str:
+def _whole_result(entry: Entry, outcome: Outcome, rows: int) -> ExpectationResult:
+    if outcome.problem:
+        return _result(replace(entry, severity="critical"), False, 0, outcome.problem)
+    broken = len(outcome.rows)
     if broken:
-        shown = [_text(value) for value in list(found.get("partial_unexpected_list") or [])[:3]]
-        return f"{len(broken)} of {found.get('element_count')} rows, such as {', '.join(shown)}"
-    return f"found {_text(found.get('observed_value'))}"
+        detail = f"{broken} of {rows} rows, such as {', '.join(outcome.samples)}"
+    else:
+        detail = f"found {outcome.observed}" if outcome.observed else "holds"
+    return _result(entry, outcome.success, broken, detail)
 
 
-def _text(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "nothing"
-    return str(value)
+def _values(entry: Entry, block: pa.Table, row: int) -> str:
+    values = [text(block.column(name)[row].as_py()) for name in entry.columns or ()]
+    return values[0] if len(values) == 1 else f"({', '.join(values)})"
 
 
-def _offences(findings: list[_Finding]) -> dict[int, list[_Finding]]:
-    offences: dict[int, list[_Finding]] = {}
-    for finding in findings:
-        if finding.entry.severity == "warning":
-            for number in finding.rows:
-                offences.setdefault(number, []).append(finding)
-    return dict(sorted(offences.items()))
-
-
-def _quarantine(rows: pa.Table, offences: dict[int, list[_Finding]]) -> pa.Table:
-    originals = rows.take(pa.array(list(offences), pa.int64())).to_pylist()
-    entries = [
-        {
-            "row": json.dumps({k: _json(v) for k, v in original.items()}, ensure_ascii=False),
-            "expectation": "; ".join(f.result.expectation for f in found),
-            "reason": "; ".join(_reason(f.entry, original) for f in found),
-        }
-        for original, found in zip(originals, offences.values(), strict=True)
-    ]
-    return pa.Table.from_pylist(entries, schema=QUARANTINE)
-
-
-def _reason(entry: Entry, row: dict[str, Any]) -> str:
-    columns = [entry.arguments.get(key) for key in ("column", "column_A", "column_B")]
-    named = [c for c in (*columns, *entry.arguments.get("column_list", [])) if c in row]
+def _reason(entry: Entry, row: Mapping[str, Any]) -> str:
+    named = [name for name in entry.columns or () if name in row]
     bounds = {k: v for k, v in entry.arguments.items() if not k.startswith("column")}
-    values = ", ".join(f"{name} is {_text(row[name])}" for name in named)
+    values = ", ".join(f"{name} is {text(row[name])}" for name in named)
     asked = ", ".join(f"{key} {value}" for key, value in bounds.items())
     return f"{values} (asked: {asked})" if asked else values
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no word for it
-    return value.isoformat() if hasattr(value, "isoformat") else value

@@ -151,9 +151,9 @@ class World:
         """One night as Airflow runs it: a function a task."""
         pipeline = pipeline or self.pipeline
         for name in pipeline.spec.sources:
-            stage_source(pipeline, partition, "night-1", name)
-        stage_validated(pipeline, partition, "night-1")
-        return publish_staged(pipeline, partition, "night-1")
+            stage_source(pipeline, [partition], "night-1", name)
+        stage_validated(pipeline, [partition], "night-1")
+        return publish_staged(pipeline, [partition], "night-1")[0]
 
     def rows_of(self, day: str) -> list[dict[str, Any]]:
         """What the lake must hold of a day of `DAYS`."""

@@ -10,8 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import RefusedError
+from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.validation import group
+from evergreen.validation.judge import Judges
+from evergreen.validation.quarantine import QUARANTINE
 from evergreen.validation.suite import load_suite
-from evergreen.validation.validate import QUARANTINE, validate
+from evergreen.validation.validate import RefusedPartitionError, Validated
 
 DAY = "2011-01-01"
 BETWEEN = "- expect_column_values_to_be_between: {column: x, min_value: 0, max_value: 10}\n"
@@ -24,11 +28,26 @@ def rows(*x, **more):
     return pa.table({"at": at, "x": pa.array(x, pa.float64()), **more})
 
 
-@pytest.fixture
-def check(spec):
-    def check(expectations, table, **changes):
-        described = spec(expectations, **changes)
-        return validate(described, load_suite(described), DAY, table)
+def validated(described, table, rejected=()) -> Validated:
+    together = group.Group(described, Judges(described, load_suite(described)))
+    together.add(DAY, Rows.of(table, rejected))
+    ((partition, outcome),) = together.finish(lambda partition: [])
+    assert partition == DAY
+    if not isinstance(outcome, Validated):
+        raise outcome
+    return outcome
+
+
+def valid(found: Validated) -> pa.Table:
+    return pa.Table.from_batches(found.file.batches(), found.schema)
+
+
+@pytest.fixture(params=[2, 262_144], ids=["blocks of 2 rows", "one block"])
+def check(spec, request, monkeypatch):
+    monkeypatch.setattr(group, "BLOCK", request.param)
+
+    def check(expectations, table, rejected=(), **changes):
+        return validated(spec(expectations, **changes), table, rejected)
 
     return check
 
@@ -36,7 +55,7 @@ def check(spec):
 def test_good_rows_are_valid_and_reported(check):
     table = rows(1, 2)
     found = check(BETWEEN, table)
-    assert found.valid.equals(table)
+    assert valid(found).equals(table)
     assert found.quarantined.num_rows == 0
     assert found.quarantined.schema == QUARANTINE
     assert (found.report.partition, found.report.rows, found.report.quarantined) == (DAY, 2, 0)
@@ -100,7 +119,7 @@ class TestRefused:
 class TestQuarantine:
     def test_a_bad_row_goes_there_whole_and_the_others_stay(self, check):
         found = check(BETWEEN + WARNING, rows(1, 900, 3, condition=["clear", "mist", None]))
-        assert found.valid.column("x").to_pylist() == [1, 3]
+        assert valid(found).column("x").to_pylist() == [1, 3]
         (bad,) = found.quarantined.to_pylist()
         assert json.loads(bad["row"]) == {
             "at": "2011-01-01T00:01:00+00:00",
@@ -127,7 +146,7 @@ class TestQuarantine:
             "{column_A: x, column_B: y, or_equal: true, ignore_row_if: either_value_is_missing}\n" + WARNING
         )
         found = check(text, rows(5, 5, 5, 5, y=[4.0, 5.0, 6.0, None]))
-        assert found.valid.column("y").to_pylist() == [4, 5, None]
+        assert valid(found).column("y").to_pylist() == [4, 5, None]
         assert found.quarantined.column("reason").to_pylist()[0].startswith("x is 5.0, y is 6.0")
 
     def test_within_mostly_nothing_is_quarantined(self, check):
@@ -139,29 +158,84 @@ class TestQuarantine:
         text = BETWEEN + INFO + "- expect_column_mean_to_be_between: {column: x, max_value: 10}\n" + WARNING
         found = check(text, rows(1, 900))
         assert found.quarantined.num_rows == 0
-        assert found.valid.num_rows == 2
+        assert found.file.rows == 2
         assert [(r.severity, r.unexpected) for r in found.report.failed] == [("info", 1), ("warning", 0)]
         assert found.report.failed[1].detail == "found 450.5"
 
     def test_each_call_sees_its_own_rows(self, check):
         assert check(BETWEEN + WARNING, rows(1, 900)).quarantined.num_rows == 1
         assert check(BETWEEN + WARNING, rows(1, 2)).quarantined.num_rows == 0
-        assert check(BETWEEN + WARNING, rows(900, 1)).valid.column("x").to_pylist() == [1]
+        assert valid(check(BETWEEN + WARNING, rows(900, 1))).column("x").to_pylist() == [1]
 
     def test_what_json_has_no_word_for_is_kept_as_text(self, check):
         (bad,) = check(BETWEEN + WARNING, rows(math.inf, 1)).quarantined.to_pylist()
         assert json.loads(bad["row"], parse_constant=pytest.fail)["x"] == "inf"
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.none() | st.integers(-5, 15), min_size=1, max_size=12))
-def test_every_row_comes_out_once(spec, x):
-    described = spec(BETWEEN + WARNING, validation={"max_quarantined": "100%"})
+class TestRejected:
+    LINES = (Rejected("2011,x", "a.csv:7", "wrong number of fields"),)
+
+    def test_a_record_that_could_not_be_read_is_in_quarantine_with_its_place(self, check):
+        found = check("[]", rows(1, 2), self.LINES)
+        assert found.quarantined.to_pylist() == [
+            {
+                "row": "2011,x",
+                "expectation": "readable",
+                "reason": "wrong number of fields",
+                "place": "a.csv:7",
+            }
+        ]
+        assert (found.report.rows, found.report.quarantined) == (3, 1)
+
+    def test_it_counts_toward_the_share(self, check):
+        with pytest.raises(RefusedError, match=r"1 of 2 rows .* by readable \(a\.csv:7: wrong number"):
+            check("[]", rows(1), self.LINES, validation={"max_quarantined": "40%"})
+
+    def test_nothing_else_is_no_partition(self, check):
+        with pytest.raises(RefusedError, match="1 records that cannot be read and no rows"):
+            check("[]", rows(), self.LINES)
+
+
+class TestWholePartition:
+    UNIQUE = "- expect_column_values_to_be_unique: {column: x}\n" + WARNING
+
+    def test_rows_that_repeat_one_another_are_found_across_blocks(self, check):
+        found = check(self.UNIQUE, rows(7, 1, 2, 3, 7, 4))
+        assert valid(found).column("x").to_pylist() == [1, 2, 3, 4]
+        assert [json.loads(row)["x"] for row in found.quarantined.column("row").to_pylist()] == [7, 7]
+        assert found.profile.rows == 4
+
+    def test_a_row_that_is_wrong_by_itself_and_by_others_is_there_once(self, check):
+        found = check(BETWEEN + WARNING + self.UNIQUE, rows(11, 1, 2, 11))
+        assert valid(found).column("x").to_pylist() == [1, 2]
+        assert (
+            found.quarantined.column("expectation").to_pylist()
+            == ["expect_column_values_to_be_between(x); expect_column_values_to_be_unique(x)"] * 2
+        )
+
+    def test_a_refusal_carries_the_report(self, check):
+        with pytest.raises(RefusedPartitionError) as told:
+            check(BETWEEN, rows(1, 20))
+        report = told.value.report
+        assert [result.success for result in report.results] == [True, True, False]
+        assert str(report.refused) in str(told.value)
+
+
+BOTH = BETWEEN + WARNING + "- expect_column_values_to_be_unique: {column: x}\n" + WARNING
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.none() | st.integers(-5, 15), min_size=1, max_size=12), st.integers(1, 13))
+def test_every_row_comes_out_once_whatever_the_blocks(spec, x, block):
+    described = spec(BOTH, validation={"max_quarantined": "100%"})
     table = rows(*x)
-    found = validate(described, load_suite(described), DAY, table)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(group, "BLOCK", block)
+        found = validated(described, table)
     quarantined = [json.loads(row) for row in found.quarantined.column("row").to_pylist()]
-    valid = [{**row, "at": row["at"].isoformat()} for row in found.valid.to_pylist()]
-    assert sorted(valid + quarantined, key=lambda row: row["at"]) == [
-        {**row, "at": row["at"].isoformat()} for row in table.to_pylist()
+    kept = [row["at"].isoformat() for row in valid(found).to_pylist()]
+    assert sorted([*kept, *(row["at"] for row in quarantined)]) == [
+        at.isoformat() for at in table.column("at").to_pylist()
     ]
-    assert [row["x"] for row in quarantined] == [v for v in x if v is not None and not 0 <= v <= 10]
+    bad = [v for v in x if v is not None and (not 0 <= v <= 10 or x.count(v) > 1)]
+    assert [row["x"] for row in quarantined] == bad

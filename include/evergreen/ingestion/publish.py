@@ -1,0 +1,41 @@
+"""Publishing what was validated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from evergreen.lake import Lake, Table
+from evergreen.validation.report import ValidationReport
+from evergreen.validation.validate import Validated
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published partition; `changed` is False if the lake already held just these rows."""
+
+    partition: str
+    rows: int
+    quarantined: int
+    changed: bool
+    report: ValidationReport
+
+
+def publish(lake: Lake, validated: Mapping[str, Validated]) -> list[Published]:
+    """Make each outcome the whole content of the partition that is its key: quarantine, then partitions.
+
+    Each table in one atomic commit. The last outcome's schema is the table's from now on. The outcomes' local
+    files are given up.
+    """
+    if not validated:
+        return []
+    # The quarantine first: a crash in between leaves the old partition, never rows that are in neither.
+    changed = set(lake.replace(Table.QUARANTINE, {k: v.quarantined for k, v in validated.items()}))
+    schema = list(validated.values())[-1].schema
+    changed |= set(lake.commit(Table.PARTITIONS, {k: v.file for k, v in validated.items()}, schema))
+    for outcome in validated.values():
+        outcome.file.close()
+    return [
+        Published(key, v.file.rows, v.quarantined.num_rows, key in changed, v.report)
+        for key, v in validated.items()
+    ]

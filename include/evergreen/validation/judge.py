@@ -1,0 +1,148 @@
+"""Great Expectations at work: which rows of a table break which expectations, and what it saw."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evergreen.frame import to_frame
+from evergreen.spec import Spec
+from evergreen.validation.suite import Entry, Suite, build, great_expectations
+
+SAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What Great Expectations says of one expectation: whether it holds, and which rows break it.
+
+    Rows are numbered from 0. `samples` are values that break it, `observed` is what one on the whole table
+    saw, and `problem` says why it could not be computed.
+    """
+
+    success: bool
+    rows: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    samples: tuple[str, ...] = ()
+    observed: str = ""
+    problem: str | None = None
+
+
+class Judges:
+    """The suite divided by what each entry needs to see, and made into Great Expectations' own, once."""
+
+    def __init__(self, spec: Spec, suite: Suite) -> None:
+        keys = len(spec.keys) + 1
+        self.keys, entries = suite.entries[:keys], suite.entries[keys:]
+        self.by_row = tuple(entry for entry in entries if _by_row(entry))
+        self.whole = tuple(e for e in entries if e not in self.by_row)
+        self.history_needed = suite.history_needed
+        self._built = {entry.number: build(entry) for entry in entries if not entry.needs_history}
+
+    def of_rows(self, blocks: Sequence[pa.Table]) -> list[dict[int, Outcome]]:
+        """Outcomes of the entries that judge a row by itself, for each block; blocks have one schema."""
+        if not self.by_row:
+            return [{} for _ in blocks]
+        names = sorted({name for entry in self.by_row for name in entry.columns or blocks[0].column_names})
+        there = [name for name in names if name in blocks[0].column_names]
+        rows = pa.concat_tables([block.select(there) for block in blocks])
+        found = judge({entry.number: self._built[entry.number] for entry in self.by_row}, rows)
+        ends = np.cumsum([block.num_rows for block in blocks])
+        parts = []
+        for block, end in zip(blocks, ends, strict=True):
+            start = end - block.num_rows
+            parts.append({number: _part(outcome, start, end) for number, outcome in found.items()})
+        return parts
+
+    def of_whole(self, entries: Sequence[Entry], rows: pa.Table) -> dict[int, Outcome]:
+        """Outcomes of (resolved) entries that need the whole partition."""
+        built = self._built
+        return judge({e.number: built.get(e.number) or build(e) for e in entries}, rows)
+
+    def whole_columns(self, schema: pa.Schema) -> list[str]:
+        """The columns that are kept until the end of a partition."""
+        kept: set[str] = set()
+        for entry in self.whole:
+            kept.update(schema.names if entry.columns is None else entry.columns)
+        if self.whole and not kept:
+            return list(schema.names[:1])  # a frame without columns has no rows
+        return [name for name in schema.names if name in kept]
+
+
+def judge(expectations: Mapping[int, Any], rows: pa.Table) -> dict[int, Outcome]:
+    """Each Great Expectations expectation's outcome on the rows, by its number. No rows hold everything."""
+    if not expectations:
+        return {}
+    results = _validator(rows).graph_validate(
+        configurations=[expectation.configuration for expectation in expectations.values()],
+        runtime_configuration={"result_format": "COMPLETE"},
+    )
+    # Those that cannot be computed come first: each is told by the number it carries.
+    found = {result.expectation_config.meta["number"]: _outcome(result) for result in results}
+    return {number: found[number] for number in expectations}
+
+
+def text(value: Any) -> str:
+    """A value as a report shows it."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "nothing"
+    return str(value)
+
+
+def _by_row(entry: Entry) -> bool:
+    # Whether a warning with `mostly` takes its rows out at all is known at the end of the partition.
+    if entry.needs_history or not entry.row_level:
+        return False
+    return entry.severity != "warning" or entry.mostly == 1
+
+
+def _part(outcome: Outcome, start: int, end: int) -> Outcome:
+    first, last = np.searchsorted(outcome.rows, (start, end))
+    return replace(outcome, rows=outcome.rows[first:last] - start)
+
+
+def _validator(rows: pa.Table) -> Any:
+    # Not `batch.validate`, which takes twice as long: it first digests the whole frame, for a name of it.
+    great_expectations()
+    from great_expectations.execution_engine import PandasExecutionEngine
+    from great_expectations.validator.validator import Validator
+
+    engine = PandasExecutionEngine(batch_data_dict={"rows": _frame(rows)})
+    validator = Validator(execution_engine=engine, interactive_evaluation=False)
+    validator.metrics_calculator.show_progress_bars = False
+    return validator
+
+
+def _frame(rows: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = to_frame(rows)
+    # Whole numbers stay whole beside nulls: a row must not look other for its neighbour.
+    for name in rows.column_names:
+        if pa.types.is_integer(rows.schema.field(name).type) and rows.column(name).null_count:
+            frame[name] = pd.array(rows.column(name).to_pandas(integer_object_nulls=True), dtype="Int64")
+    return frame
+
+
+def _outcome(result: Any) -> Outcome:
+    if problem := _exception(result.exception_info):
+        # An expectation that cannot be computed was not held: nothing may pass for want of a column.
+        return Outcome(False, problem=problem)
+    found = result.result
+    rows = np.asarray(found.get("unexpected_index_list") or (), np.int64)
+    samples = tuple(text(value) for value in list(found.get("partial_unexpected_list") or ())[:SAMPLES])
+    observed = found.get("observed_value")
+    return Outcome(bool(result.success), rows, samples, "" if observed is None else text(observed))
+
+
+def _exception(info: dict[str, Any]) -> str | None:
+    """What went wrong while computing, in one line; None if nothing did."""
+    raised = [info] if "raised_exception" in info else list(info.values())
+    for one in raised:
+        if one.get("raised_exception"):
+            return "cannot be computed: " + " ".join(str(one.get("exception_message")).split())[:200]
+    return None
