@@ -3,7 +3,7 @@
 
 | | |
 |---|---|
-| **What** | extracts each source, joins and validates the rows, publishes the partition |
+| **What** | waits for and extracts each source, joins and validates the rows, publishes the partition |
 | **Schedule** | `$schedule` (UTC), one run for each $partition partition: the one that has just ended |
 | **In** | $sources |
 | **Out** | the lake's `partitions` and `quarantine` tables; asset `${pipeline}_partitions` |
@@ -14,40 +14,58 @@
 (a day `B` written like 2024-01-31T23:59, so that its night is included),
 or trigger it with a partition key (Advanced Options) or the param *Partition*.
 
+**A long history at once**: the params *Partition* and *Last partition of a range* load the whole range in one
+run. A refused partition leaves the others alone: they are published, and *publish* ends red and names it.
+Only the newest partition of a range without refusals is announced, so that one score run follows; *Announce*
+`all` starts one for each, and `evergreen score $pipeline --partition A --to B` scores a range without Airflow.
+
 **When it fails**
+- *wait* red: the source was not complete in time. Its log says what was asked, since when, and what was
+  missing; clear the run when the source has caught up (its time to wait begins anew).
 - *extract* red: its log names the source and the remedy (connection, table, key, answer of the API). An
   unreachable source was tried four times; clear the task when it is back.
 - *validate* red: the partition was **refused**; nothing was published, the last good state stays. The log
   names the expectations that failed. Mend the source and clear the run from its first task.
-- *publish* red: the storage could not be written; clear the task.
+- *publish* red: the storage could not be written: clear the task. Or partitions of a range were refused (its log
+  names them; all others are published): mend the source and clear the run from its first task.
 """
 
 from airflow.sdk import DAG
 
 from evergreen_airflow.assets import partitions_asset
-from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, nightly, partition_params
+from evergreen_airflow.lifecycle import alert, dag_arguments, described_pipelines, nightly, range_params
 from evergreen_airflow.operators.file_to_lake import FileToLakeOperator
 from evergreen_airflow.operators.http_to_lake import HttpToLakeOperator
 from evergreen_airflow.operators.postgres_to_lake import PostgresToLakeOperator
 from evergreen_airflow.operators.publish import PublishPartitionOperator
 from evergreen_airflow.operators.validate import ValidateOperator
+from evergreen_airflow.operators.wait import WaitForSourceOperator
 
 EXTRACT = {"postgres": PostgresToLakeOperator, "http": HttpToLakeOperator, "file": FileToLakeOperator}
 
 for spec in described_pipelines("ingest"):
     with DAG(
         schedule=nightly(spec),
-        params=partition_params(spec),
+        params=range_params(spec),
         max_active_runs=4,
         **dag_arguments(spec, "ingest", __doc__),
     ):
-        extract = [
-            EXTRACT[source.kind](task_id=f"extract_{name}", pipeline=spec.name, source=name)
+        extract = {
+            name: EXTRACT[source.kind](task_id=f"extract_{name}", pipeline=spec.name, source=name)
             for name, source in spec.sources.items()
-        ]
+        }
+        wait = {
+            name: WaitForSourceOperator(
+                task_id=f"wait_{name}", pipeline=spec.name, source=name, on_failure_callback=alert
+            )
+            for name, source in spec.sources.items()
+            if source.complete
+        }
         validate = ValidateOperator(task_id="validate", pipeline=spec.name)
         publish = PublishPartitionOperator(
             task_id="publish", pipeline=spec.name, outlets=[partitions_asset(spec.name)]
         )
 
-        extract >> validate >> publish
+        for name, complete in wait.items():
+            complete >> extract[name]
+        list(extract.values()) >> validate >> publish

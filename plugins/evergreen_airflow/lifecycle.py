@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from string import Template
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import (
     Asset,
@@ -19,6 +20,9 @@ from airflow.sdk import (
 
 from evergreen.errors import SpecError
 from evergreen.spec import Spec, load_spec, pipeline_names
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
 
 STAGES = ("ingest", "score", "monitor", "train")
 """The DAGs of a pipeline, in the order of a night."""
@@ -60,7 +64,7 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
         if spec.start
         else datetime(2024, 1, 1, tzinfo=UTC),
         "catchup": False,
-        "dagrun_timeout": timedelta(hours=6),
+        "dagrun_timeout": timedelta(hours=6) + (longest_wait(spec) if stage == "ingest" else timedelta(0)),
         "default_args": {
             "owner": spec.owner,
             "retries": 3,
@@ -71,6 +75,21 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
         },
         "render_template_as_native_obj": False,
     }
+
+
+def longest_wait(spec: Spec) -> timedelta:
+    """How long a run may wait for its sources to be complete."""
+    waits = (source.complete.within for source in spec.sources.values() if source.complete)
+    return max(waits, default=timedelta(0))
+
+
+def alert(context: Context) -> None:
+    """Say once and for all that a task failed and somebody must know: the `on_failure_callback` of a wait.
+
+    One ERROR line in the log of the task, or in the DAG processor's where the task was killed from outside.
+    """
+    ti, reason = context["ti"], context.get("exception") or "it was ended from outside"
+    logging.getLogger(__name__).error("ALERT %s %s: %s", ti.dag_id, ti.task_id, reason)
 
 
 def doc_page(spec: Spec, page: str) -> str:
@@ -113,6 +132,28 @@ def partition_params(spec: Spec) -> dict[str, Param]:
             description=f"A {spec.partition} partition key like {spec.first_partition}. "
             "Empty: the run's own partition key.",
         )
+    }
+
+
+def range_params(spec: Spec) -> dict[str, Param]:
+    """The form of a DAG that works on one partition or on a range of them."""
+    if not spec.calendar.has_time:
+        return {}
+    return {
+        **partition_params(spec),
+        "to": Param(
+            None,
+            type=["null", "string"],
+            title="Last partition of a range",
+            description=f"Work on all partitions from 'Partition' to this one in one run, like "
+            f"{spec.calendar.shift(spec.first_partition, 30)}. Empty: only the one.",
+        ),
+        "announce": Param(
+            "newest",
+            enum=["newest", "all"],
+            title="Announce",
+            description=f"Which partitions of a range {spec.name}_score is started for, once for each.",
+        ),
     }
 
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -135,13 +136,53 @@ def test_every_dag_has_page_tags_owner_limits_and_retries(dags: dict) -> None:
 
 
 def test_params_are_a_form(dags: dict) -> None:
-    assert set(dags["bike_demand_ingest"].params) == {"partition"}
+    assert set(dags["bike_demand_ingest"].params) == {"partition", "to", "announce"}
+    assert set(dags["bike_demand_score"].params) == {"partition"}
     assert set(dags["bike_demand_train"].params) == {"as_of", "reason"}
     assert set(dags["iris_ingest"].params) == set()
     assert set(dags["iris_train"].params) == {"reason"}
     form = dags["bike_demand_train"].params.get_param("as_of")
     assert form.schema["title"] == "As of"
     assert form.description
+    announce = dags["bike_demand_ingest"].params.get_param("announce")
+    assert announce.value == "newest"
+    assert announce.schema["enum"] == ["newest", "all"]
+    assert "2011-01-31" in dags["bike_demand_ingest"].params.get_param("to").description
+
+
+@pytest.fixture(scope="module")
+def bakery() -> dict:
+    """The DAGs of a pipeline whose sources say when they are complete."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVERGREEN_PIPELINES", str(REPOSITORY / "tests" / "pipelines"))
+        bag = DagBag(str(REPOSITORY / "dags"))
+    assert bag.import_errors == {}
+    return {dag_id: dag for dag_id, dag in bag.dags.items() if dag_id.startswith("bakery_")}
+
+
+def test_a_source_that_says_when_it_is_complete_is_waited_for(bakery: dict) -> None:
+    dag = bakery["bakery_ingest"]
+    assert {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks} == {
+        "wait_sales": ["extract_sales"],
+        "wait_weather": ["extract_weather"],
+        "wait_prices": ["extract_prices"],
+        "extract_sales": ["validate"],
+        "extract_weather": ["validate"],
+        "extract_prices": ["validate"],
+        "extract_shops": ["validate"],
+        "validate": ["publish"],
+        "publish": [],
+    }
+
+
+def test_a_wait_that_fails_alerts(bakery: dict) -> None:
+    alerting = [task.task_id for task in bakery["bakery_ingest"].tasks if task.on_failure_callback]
+    assert alerting == ["wait_sales", "wait_weather", "wait_prices"]
+
+
+def test_a_run_may_last_as_long_as_its_longest_wait_and_its_work(bakery: dict) -> None:
+    assert bakery["bakery_ingest"].dagrun_timeout == timedelta(hours=12 + 6)
+    assert bakery["bakery_score"].dagrun_timeout == timedelta(hours=6)
 
 
 def _parse(code: str, **environment: str) -> str:

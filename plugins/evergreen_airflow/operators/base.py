@@ -1,4 +1,4 @@
-"""What all operators share: the pipeline, the partition of the run, and how errors end a task."""
+"""What all operators share: the pipeline, the partitions of the run, and how errors end a task."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ class PipelineOperator(BaseOperator):
         """The stage itself."""
         raise NotImplementedError
 
-    def emit(self, context: Context, asset: Asset, partition: str, **facts: Any) -> None:
-        """Attach the partition to the asset's event, so that the next DAG runs for it.
+    def emit(self, context: Context, asset: Asset, *partitions: str, **facts: Any) -> None:
+        """Attach the partitions to the asset's event, so that the next DAG runs once for each.
 
-        A run that was given its partition as a param has no partition key of its own to pass on.
+        `facts` are of the last one. A run that was given its partitions as params has no partition key of its
+        own to pass on.
         """
         event = context["outlet_events"][asset]
-        event.extra = {"partition": partition, **facts}
-        if partition != "snapshot" and context["dag_run"].partition_key != partition:
-            event.add_partitions(partition)
+        event.extra = {"partition": partitions[-1], **facts}
+        if partitions != ("snapshot",) and partitions != (context["dag_run"].partition_key,):
+            event.add_partitions(list(partitions))
 
 
 @contextmanager
@@ -83,6 +84,31 @@ def partition_of(context: Context, spec: Spec) -> str:
         f"{spec.name}: the run names no partition: trigger it again with a partition key "
         "(Advanced Options) or with the param 'partition'"
     )
+
+
+def partitions_of(context: Context, spec: Spec) -> list[str]:
+    """The partitions a run is for, in order: those up to its param `to`, or only the one of `partition_of`.
+
+    Raises `PartitionError` where `to` lies before the first.
+    """
+    first, last = partition_of(context, spec), context["params"].get("to")
+    if not last:
+        return [first]
+    from evergreen.partition import PartitionError
+
+    if not (partitions := list(spec.calendar.between(first, last))):
+        raise PartitionError(
+            f"{spec.name}: the range ends with '{last}', before its first partition '{first}': trigger the "
+            "run again with the params in order"
+        )
+    return partitions
+
+
+def in_words(partitions: Sequence[str]) -> str:
+    """The partition's key, or the first and last key of a range and how many it has."""
+    if len(partitions) == 1:
+        return partitions[0]
+    return f"{partitions[0]} to {partitions[-1]} ({len(partitions)} partitions)"
 
 
 def run_token(context: Context) -> str:

@@ -1,11 +1,11 @@
-"""Publish a partition: replace it as a whole in the lake, in one atomic commit."""
+"""Publish partitions: each is replaced as a whole in the lake, in an atomic commit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from evergreen_airflow.assets import partitions_asset
-from evergreen_airflow.operators.base import PipelineOperator, partition_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -14,20 +14,26 @@ if TYPE_CHECKING:
 
 
 class PublishPartitionOperator(PipelineOperator):
-    """Publish the validated rows and the quarantined ones, and announce the partition."""
+    """Publish the validated rows and the quarantined ones, and announce the partitions."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Replace the partition; publishing the same rows again makes no new version of the table."""
+        """Replace the partitions; publishing the same rows again makes no new version of the table.
+
+        Of a range only the newest partition is announced, unless the param `announce` is `all`. If some of
+        it were refused, the others are published, and the task fails and announces nothing.
+        """
         from evergreen.ingestion.stage import publish_staged
 
-        partition = partition_of(context, pipeline.spec)
-        published = publish_staged(pipeline, partition, run_token(context))
-        self.log.info(
-            "%s %s: %d rows published, %d quarantined%s",
-            pipeline.name,
-            partition,
-            published.rows,
-            published.quarantined,
-            "" if published.changed else " (unchanged)",
-        )
-        self.emit(context, partitions_asset(pipeline.name), partition, rows=published.rows)
+        published = publish_staged(pipeline, partitions_of(context, pipeline.spec), run_token(context))
+        for each in published:
+            self.log.info(
+                "%s %s: %d rows published, %d quarantined%s",
+                pipeline.name,
+                each.partition,
+                each.rows,
+                each.quarantined,
+                "" if each.changed else " (unchanged)",
+            )
+        keys = [each.partition for each in published]
+        announced = keys if context["params"].get("announce") == "all" else keys[-1:]
+        self.emit(context, partitions_asset(pipeline.name), *announced, rows=published[-1].rows)

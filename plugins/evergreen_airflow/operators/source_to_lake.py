@@ -1,10 +1,10 @@
-"""What the three source operators share: stage one source's rows of a partition."""
+"""What the three source operators share: stage one source's rows of a run's partitions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen_airflow.operators.base import PipelineOperator, partition_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, in_words, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SourceToLakeOperator(PipelineOperator):
-    """Stage one source's rows of the run's partition.
+    """Stage one source's rows of the run's partitions.
 
     :param source: the source's name in `pipeline.yaml`.
     """
@@ -28,6 +28,6 @@ class SourceToLakeOperator(PipelineOperator):
         """Read the source and stage its rows."""
         from evergreen.ingestion.stage import stage_source
 
-        partition = partition_of(context, pipeline.spec)
-        rows = stage_source(pipeline, partition, run_token(context), self.source)
-        self.log.info("%s %s: %d rows of '%s' staged", pipeline.name, partition, rows, self.source)
+        partitions = partitions_of(context, pipeline.spec)
+        rows = stage_source(pipeline, partitions, run_token(context), self.source)
+        self.log.info("%s %s: %d rows of '%s' staged", pipeline.name, in_words(partitions), rows, self.source)

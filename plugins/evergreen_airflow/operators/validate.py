@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen_airflow.operators.base import PipelineOperator, partition_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -16,11 +16,21 @@ class ValidateOperator(PipelineOperator):
     """Join the staged sources and hold them against the pipeline's suite of expectations."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Validate the partition; a refusal fails the task without a retry and publishes nothing."""
+        """Validate the partitions.
+
+        A refusal fails the task without a retry and publishes nothing. In a range it leaves the other
+        partitions alone, and ends the run after they are published.
+        """
         from evergreen.ingestion.stage import stage_validated
 
-        partition = partition_of(context, pipeline.spec)
-        report = stage_validated(pipeline, partition, run_token(context))
-        self.log.info(
-            "%s %s: %d rows, %d quarantined", pipeline.name, partition, report.rows, report.quarantined
-        )
+        for report in stage_validated(pipeline, partitions_of(context, pipeline.spec), run_token(context)):
+            if report.refused:
+                self.log.error("%s %s: refused: %s", pipeline.name, report.partition, report.refused)
+                continue
+            self.log.info(
+                "%s %s: %d rows, %d quarantined",
+                pipeline.name,
+                report.partition,
+                report.rows,
+                report.quarantined,
+            )

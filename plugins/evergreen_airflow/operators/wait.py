@@ -1,0 +1,83 @@
+"""Wait for a source: its partition is read only once it is complete, and no worker is held until then."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from evergreen_airflow.operators.base import PipelineOperator, in_words, partitions_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.ingestion.completeness import Missing
+    from evergreen.pipeline import Pipeline
+    from evergreen.sources import Complete
+    from evergreen_airflow.triggers import SourceCompleteTrigger
+
+_SILENT = timedelta(minutes=15)
+"""How long after the deadline a trigger may be silent before the scheduler ends its wait."""
+
+
+class WaitForSourceOperator(PipelineOperator):
+    """Wait until a source is complete for the run's partitions, as its `complete` in `pipeline.yaml` says.
+
+    The task asks once and then hands over to a trigger, which ends when there is something new to see: the
+    task is run again and asks for itself. The wait is over `complete.within` after the run's start, which
+    Airflow keeps: no retry, and no restart of any of its programs, starts the clock anew.
+
+    :param source: the source's name in `pipeline.yaml`.
+    """
+
+    template_fields = (*PipelineOperator.template_fields, "source")
+
+    def __init__(self, *, source: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.source = source
+
+    def execute(self, context: Context, event: Any = None) -> None:
+        """Ask, and defer while the source is not complete; `event`, what woke the task, decides nothing."""
+        super().execute(context)
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Ask once; defers, or fails after the deadline with what is missing."""
+        from evergreen.errors import SourceError
+        from evergreen.ingestion.completeness import missing
+
+        complete = pipeline.spec.sources[self.source].complete
+        if complete is None:
+            return
+        partitions = partitions_of(context, pipeline.spec)
+        still = missing(pipeline, self.source, partitions)
+        if still is None:
+            self.log.info("%s %s: '%s' is complete", pipeline.name, in_words(partitions), self.source)
+            return
+        began = context["dag_run"].start_date or context["dag_run"].run_after
+        until = began + complete.within
+        left = until - datetime.now(UTC)
+        if left <= timedelta(0):
+            raise SourceError(
+                f"{still.reason}; asked since {began:%Y-%m-%d %H:%M:%S} UTC, for longer than the "
+                f"{_words(complete.within)} of complete.within: see why '{self.source}' is late, then clear "
+                "this task, or allow more time in pipeline.yaml"
+            )
+        self.log.info("%s; asking again every %s, for %s", still.reason, _words(complete.every), _words(left))
+        # Where no triggerer runs, the scheduler wakes the task, and a retry says what was missing.
+        self.defer(
+            trigger=self._trigger(still, complete, until), method_name="execute", timeout=left + _SILENT
+        )
+
+    def _trigger(self, still: Missing, complete: Complete, until: datetime) -> SourceCompleteTrigger:
+        from evergreen_airflow.triggers import SourceCompleteTrigger
+
+        return SourceCompleteTrigger(
+            pipeline=self.pipeline,
+            source=self.source,
+            partitions=still.partitions,
+            every=complete.every.total_seconds(),
+            until=until.isoformat(),
+        )
+
+
+def _words(length: timedelta) -> str:
+    return str(timedelta(seconds=round(length.total_seconds())))

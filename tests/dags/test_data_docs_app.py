@@ -1,0 +1,214 @@
+"""The site of Data Docs: who may read what, from where, and under which policy. With a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from airflow import settings
+from airflow.api_fastapi import app as airflow_app
+from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from airflow.models import import_all_models
+from airflow.models.base import Base
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from evergreen.pipeline import Pipeline
+from evergreen.reports.data_docs import write_data_docs
+from evergreen.storage import Storage
+from evergreen.validation.report import ValidationReport
+from evergreen_airflow import data_docs_app
+from evergreen_airflow.links import MOUNT
+
+RUN = "0123456789abcdef"
+BROWSER = {"Accept": "text/html,application/xhtml+xml"}
+INDEX, PAGE = f"{MOUNT}/bike_demand/index.html", f"{MOUNT}/bike_demand/2011-06-01/{RUN}.html"
+
+
+class OnlyBikes(SimpleAuthManager):
+    """Everybody but `admin` may see the DAGs of bike_demand alone."""
+
+    asked: list[object]
+
+    def is_authorized_dag(self, *, method, user, access_entity=None, details=None):
+        self.asked.append((method, access_entity))
+        return user.role == "ADMIN" or details.id.startswith("bike_demand_")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def database() -> None:
+    """The metadata database, in which Airflow looks up whose team a DAG is."""
+    import_all_models()
+    Base.metadata.create_all(settings.engine)
+
+
+@pytest.fixture
+def auth(monkeypatch: pytest.MonkeyPatch) -> OnlyBikes:
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only for these tests, and longer than 64 bytes " * 2)
+    manager = OnlyBikes()
+    manager.asked = []
+    monkeypatch.setattr(airflow_app._AuthManagerState, "instance", manager)
+    return manager
+
+
+@pytest.fixture
+def visitor(auth: OnlyBikes, configured: Storage) -> Iterator[TestClient]:
+    """Somebody who has not logged in."""
+    data_docs_app._storage.cache_clear()
+    outer = FastAPI()
+    outer.mount(MOUNT, data_docs_app.make_app())
+    with TestClient(outer, follow_redirects=False) as client:
+        yield client
+    data_docs_app._storage.cache_clear()
+
+
+@pytest.fixture
+def reader(visitor: TestClient, auth: OnlyBikes) -> TestClient:
+    """Somebody who may see bike_demand, by the cookie of the UI."""
+    visitor.cookies.set("_token", auth.generate_jwt(SimpleAuthManagerUser(username="ann", role="VIEWER")))
+    return visitor
+
+
+@pytest.fixture
+def written(configured: Storage) -> Pipeline:
+    """Two days of bike_demand in the store, one of them validated twice."""
+    pipeline = Pipeline.open("bike_demand")
+    for run, day, partition in ((RUN, 2, "2011-06-01"), ("aa", 1, "2011-06-01"), (RUN, 3, "2011-06-02")):
+        report = ValidationReport(partition, 24, 0, ())
+        write_data_docs(pipeline, run, datetime(2011, 6, day, tzinfo=UTC), [report])
+    return pipeline
+
+
+def test_a_page_and_the_index_are_served_as_they_were_stored(reader: TestClient, written: Pipeline):
+    for path, key in ((PAGE, f"2011-06-01/{RUN}.html"), (INDEX, "index.html")):
+        answer = reader.get(path)
+        assert answer.status_code == 200
+        assert answer.content == written.storage.read(f"bike_demand/data_docs/{key}").body
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "path", [PAGE, INDEX, f"{MOUNT}/", f"{MOUNT}/iris/index.html", f"{MOUNT}/bike_demand/x"]
+)
+def test_no_answer_lets_a_browser_run_or_load_anything(reader: TestClient, written: Pipeline, path: str):
+    headers = reader.get(path).headers
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert "script-src" not in policy
+    assert policy["frame-ancestors"] == "'self'"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "private, no-store"
+
+
+@pytest.mark.parametrize("path", [PAGE, INDEX, f"{MOUNT}/", f"{MOUNT}/bike_demand", f"{MOUNT}/no/such/place"])
+def test_who_has_not_logged_in_is_led_to_do_so_or_refused(visitor: TestClient, written: Pipeline, path: str):
+    browser, program = visitor.get(path, headers=BROWSER), visitor.get(path)
+    assert browser.status_code == 307
+    assert browser.headers["location"] == f"/api/v2/auth/login?next={path.replace('/', '%2F')}"
+    assert program.status_code == 401
+    for answer in (browser, program):
+        assert "2011-06-01" not in answer.text
+
+
+def test_a_forged_token_opens_nothing(visitor: TestClient, written: Pipeline):
+    visitor.cookies.set("_token", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhZG1pbiIsInJvbGUiOiJBRE1JTiJ9.")
+    assert visitor.get(PAGE).status_code in (401, 403)
+
+
+def test_who_may_not_see_the_dag_sees_neither_page_nor_name(reader: TestClient, written: Pipeline):
+    write_data_docs(
+        Pipeline.open("iris"), RUN, datetime(2011, 6, 1, tzinfo=UTC), [ValidationReport("snapshot", 9, 0, ())]
+    )
+    for path in ("index.html", f"snapshot/{RUN}.html", ""):
+        answer = reader.get(f"{MOUNT}/iris/{path}")
+        assert answer.status_code == 403
+        assert "Ask for the right" in answer.text
+    home = reader.get(f"{MOUNT}/").text
+    assert "bike_demand/index.html" in home
+    assert "iris" not in home
+
+
+def test_an_admin_sees_all(visitor: TestClient, auth: OnlyBikes):
+    token = auth.generate_jwt(SimpleAuthManagerUser(username="root", role="ADMIN"))
+    home = visitor.get(f"{MOUNT}/", headers={"Authorization": f"Bearer {token}"}).text
+    assert all(f"{name}/index.html" in home for name in ("bike_demand", "iris", "wine_segments"))
+
+
+def test_who_may_read_the_logs_of_the_ingest_is_what_is_asked(
+    reader: TestClient, auth: OnlyBikes, written: Pipeline
+):
+    reader.get(PAGE)
+    assert [(method, entity.value) for method, entity in auth.asked] == [("GET", "TASK_LOGS")]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_it_is_only_for_reading(reader: TestClient, written: Pipeline, method: str):
+    before = written.storage.list("")
+    assert reader.request(method, PAGE).status_code == 405
+    assert written.storage.list("") == before
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "..%2f..%2fchampion.json",
+        "2011-06-01/..%2f..%2f..%2fchampion",
+        "%2e%2e/champion.html",
+        "../../bike_demand/champion.json",
+        "2011-06-01/%00.html",
+        "2011-06-01/.html",
+        ".hidden/aa.html",
+        "2011-06-01/aa.html.html",
+        "2011-06-01/AA.html",
+        "2011-06-01%0d%0aset-cookie:x/aa.html",
+    ],
+)
+def test_no_address_leads_out_of_the_pages(reader: TestClient, written: Pipeline, place: str):
+    for key in (
+        "champion.json",
+        "champion.html",
+        "data_docs/.hidden/aa.html",
+        "data_docs/2011-06-01/AA.html",
+    ):
+        written.storage.stage(f"bike_demand/{key}", b"secret")
+    answer = reader.get(f"{MOUNT}/bike_demand/{place}")
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+    assert "set-cookie" not in answer.headers
+
+
+def test_what_is_not_there_is_said_in_plain_words(reader: TestClient):
+    assert "Nothing of bike_demand has been validated yet" in reader.get(INDEX).text
+    assert "This run has left no page" in reader.get(PAGE).text
+    unknown = reader.get(f"{MOUNT}/bike_demand_2/index.html")
+    assert (unknown.status_code, "No pipeline has this name" in unknown.text) == (404, True)
+    for path in (INDEX, PAGE):
+        assert reader.get(path).status_code == 404
+
+
+def test_a_partition_leads_to_its_newest_page_and_an_unknown_one_to_the_index(
+    reader: TestClient, written: Pipeline
+):
+    found = reader.get(INDEX, params={"partition": "2011-06-01"})
+    assert (found.status_code, found.headers["location"]) == (307, PAGE)
+    beyond = reader.get(INDEX, params={"partition": "https://example.org/"})
+    assert (beyond.status_code, beyond.content) == (200, reader.get(INDEX).content)
+
+
+def test_a_spoilt_index_is_still_shown(reader: TestClient, written: Pipeline):
+    written.storage.stage("bike_demand/data_docs/index.html", b"<p>spoilt")
+    assert reader.get(INDEX, params={"partition": "2011-06-01"}).text == "<p>spoilt"
+
+
+def test_the_name_of_a_pipeline_alone_leads_to_its_index(reader: TestClient):
+    for path in (f"{MOUNT}/bike_demand", f"{MOUNT}/bike_demand/"):
+        assert reader.get(path).headers["location"] == INDEX
+
+
+def test_a_store_that_fails_is_told_in_one_line(reader: TestClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EVERGREEN_STORAGE", "s3://there-is-no-such-bucket")
+    answer = reader.get(INDEX)
+    assert answer.status_code == 503
+    assert "bucket &#39;there-is-no-such-bucket&#39; does not exist" in answer.text

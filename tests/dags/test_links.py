@@ -1,0 +1,91 @@
+"""The plugin and the button on a task, as Airflow itself loads and keeps them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from airflow import plugins_manager
+from airflow.sdk import DAG, BaseOperator
+from airflow.serialization.serialized_objects import DagSerialization
+
+from evergreen_airflow.links import DataDocsLink, index_path, page_path, site_path
+
+HEAVY = {"fastapi", "boto3", "great_expectations", "numpy", "pandas", "pyarrow"}
+
+
+class Validate(BaseOperator):
+    operator_extra_links = (DataDocsLink(),)
+
+
+@pytest.fixture
+def task() -> BaseOperator:
+    with DAG("bike_demand_ingest", schedule=None):
+        return Validate(task_id="validate")
+
+
+def test_the_plugin_loads_and_brings_the_site_and_its_place_in_the_navigation():
+    plugins_manager._get_plugins.cache_clear()
+    plugins, errors = plugins_manager._get_plugins()
+    assert errors == {}
+    (plugin,) = [each for each in plugins if each.name == "evergreen"]
+    (app,) = plugin.fastapi_apps
+    (view,) = plugin.external_views
+    assert app["url_prefix"] == "/evergreen/data-docs"
+    assert (view["name"], view["href"], view["destination"]) == (
+        "Data Docs",
+        "/evergreen/data-docs/",
+        "nav",
+    )
+    assert callable(app["app"])
+
+
+def test_a_process_that_serves_no_ui_loads_the_plugin_without_what_the_site_needs():
+    program = """
+import json, sys
+import airflow.plugins_manager as manager
+before = set(sys.modules)
+plugins, errors = manager._get_plugins()
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(json.dumps([[each.name for each in plugins], errors, sorted(loaded)]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    names, errors, loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "evergreen" in names
+    assert errors == {}
+    assert not HEAVY & set(loaded)
+
+
+def test_the_button_leads_where_the_operator_noted(task: BaseOperator):
+    link = DataDocsLink()
+    assert link.get_link(task, ti_key=None) == ""
+    task.data_docs = page_path("bike_demand", "2011-06-01", "0123456789abcdef")
+    assert link.get_link(task, ti_key=None) == (
+        "/evergreen/data-docs/bike_demand/2011-06-01/0123456789abcdef.html"
+    )
+
+
+def test_the_api_server_knows_the_button_from_the_serialized_dag(task: BaseOperator):
+    known = DagSerialization.from_dict(DagSerialization.to_dict(task.dag)).get_task("validate")
+    assert known.extra_links == ["Data Docs"]
+    assert known.operator_extra_link_dict["Data Docs"].xcom_key == DataDocsLink().xcom_key
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [
+        ("", "/evergreen/data-docs"),
+        ("http://airflow.example", "/evergreen/data-docs"),
+        ("https://example.org/team/airflow/", "/team/airflow/evergreen/data-docs"),
+    ],
+)
+def test_addresses_lie_below_the_base_of_the_api_server(
+    monkeypatch: pytest.MonkeyPatch, base: str, path: str
+):
+    monkeypatch.setitem(os.environ, "AIRFLOW__API__BASE_URL", base)
+    assert site_path() == path
+    assert index_path("iris") == f"{path}/iris/index.html"
+    assert page_path("iris", "snapshot", "x?y") == f"{path}/iris/snapshot/x%3Fy.html"

@@ -1,0 +1,1 @@
+SELECT finished IS NOT NULL FROM loads WHERE day = $1
