@@ -77,6 +77,7 @@ class PartitionWriter:
             compression="zstd",
             compression_level=1,
             use_dictionary=False,
+            column_encoding={f.name: "DELTA_BINARY_PACKED" for f in schema if _in_steps(f.type)},
         )
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
@@ -128,6 +129,11 @@ def read_record(tail: bytes) -> dict[str, Any]:
     """The record in a partition's file, of which `tail` is the end with the whole footer; empty if none."""
     found = (pq.read_metadata(pa.BufferReader(tail)).metadata or {}).get(RECORD)
     return dict(json.loads(found)) if found else {}
+
+
+def _in_steps(kind: pa.DataType) -> bool:
+    """Whether values are whole numbers or times, of which neighbours differ little."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 
 def _statistics(metadata: pq.FileMetaData, schema: pa.Schema) -> dict[str, Any]:

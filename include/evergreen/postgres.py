@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from adbc_driver_manager import dbapi as adbc
 from adbc_driver_manager._reader import AdbcRecordBatchReader
-from adbc_driver_postgresql import dbapi
+from adbc_driver_postgresql import StatementOptions, dbapi
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
@@ -35,6 +35,8 @@ _SETTINGS = {
 }
 # A scan starts at the table's first page and is the only one: unchanged rows come in the same order.
 _IN_ORDER = {"synchronize_seqscans": "off", "max_parallel_workers_per_gather": "0"}
+# Small enough that a reader and what comes after it work at the same time.
+_BATCH_BYTES, _BATCH = StatementOptions.BATCH_SIZE_HINT_BYTES.value, str(4 * 2**20)
 # The longest that PostgreSQL takes, in milliseconds, and the shortest: to it, 0 is no limit at all.
 _LONGEST, _SHORTEST = 2**31 - 1, 1
 
@@ -62,7 +64,7 @@ def transaction(
     with (
         _errors(connection),
         _database(conninfo(connection)).adbc_clone() as session,
-        session.cursor() as cursor,
+        session.cursor(adbc_stmt_kwargs={_BATCH_BYTES: _BATCH}) as cursor,
     ):
         if read_only:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -74,7 +76,7 @@ def transaction(
 
 
 def stream(cursor: Any) -> AdbcRecordBatchReader:
-    """What the cursor ran last, as batches (some 16 MB each) that are fetched as they are read; close it.
+    """What the cursor ran last, as batches (some 4 MB each) that are fetched as they are read; close it.
 
     Unlike the cursor's own `fetch_record_batch` it keeps the SQLSTATE of an error on the way.
     """

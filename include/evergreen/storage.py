@@ -11,7 +11,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -148,10 +148,12 @@ class Storage:
             return False
         return True
 
-    def stage(self, key: str, body: bytes) -> None:
-        """Write unconditionally: only for staging, and for a version's files before its manifest."""
+    def stage(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        """Write unconditionally: only for staging, for a version's files before its manifest, for pages."""
         with self._errors(key):
-            self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body)
+            self._client.put_object(
+                Bucket=self.bucket, Key=self._full(key), Body=body, ContentType=content_type
+            )
 
     def upload(self, key: str, body: IO[bytes]) -> None:
         """Write a file's whole content unconditionally, in parts if it is large; the file stays open."""
@@ -162,7 +164,23 @@ class Storage:
             if os.fstat(shared.fileno()).st_size < _TRANSFER.multipart_threshold:
                 self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=shared)
             else:
-                self._client.upload_fileobj(shared, self.bucket, self._full(key), Config=_TRANSFER)
+                self._upload_parts(self._full(key), shared)
+
+    def _upload_parts(self, key: str, body: IO[bytes]) -> None:
+        # One part at a time: the SDK's own transfer holds ten of them in memory.
+        where = {"Bucket": self.bucket, "Key": key}
+        upload = where | {"UploadId": self._client.create_multipart_upload(**where)["UploadId"]}
+        try:
+            parts = []
+            for number, part in enumerate(iter(lambda: body.read(_PART), b""), start=1):
+                answer = self._client.upload_part(**upload, PartNumber=number, Body=part)
+                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
+        except BaseException:
+            # What cannot be given up now is for the bucket's rule on unfinished uploads.
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(**upload)
+            raise
 
     def download(self, key: str, body: IO[bytes]) -> None:
         """Write the object at `key` into a file; raises `NotFoundError` if there is none."""
@@ -205,7 +223,7 @@ class Storage:
             return sorted(entry["Key"][skip:] for page in pages for entry in page.get("Contents", []))
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects at the keys, those that there are. Only for staging."""
+        """Delete the objects at the keys, those that there are. Only for what nobody publishes."""
         remaining = iter(keys)
         while batch := [{"Key": self._full(key)} for key in islice(remaining, _DELETED_TOGETHER)]:
             with self._errors(""):

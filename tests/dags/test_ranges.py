@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -67,7 +68,11 @@ class Run:
     def __init__(self, partition_key: str | None = None, **params: Any) -> None:
         self.dag = DagBag(str(DAGS)).dags["shop_ingest"]
         self.pipeline = open_pipeline("shop")
-        dag_run = SimpleNamespace(partition_key=partition_key, run_id=f"run {partition_key} {params}")
+        dag_run = SimpleNamespace(
+            partition_key=partition_key,
+            run_id=f"run {partition_key} {params}",
+            start_date=datetime(2024, 2, 1, tzinfo=UTC),
+        )
         self.context: dict[str, Any] = {"params": params, "dag_run": dag_run}
 
     def task(self, task_id: str) -> None:

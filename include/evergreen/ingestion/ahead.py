@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from evergreen.ingestion.rows import Rows
 
-DEPTH = 2  # batches that wait at most
+DEPTH = 4  # batches that wait at most
 _PATIENCE = 0.1  # seconds between looks at whether anybody still reads
 
 

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from pyarrow.csv import ConvertOptions
 
 from evergreen.errors import SourceError
 from evergreen.ingestion.http_client import Answer
@@ -22,7 +21,6 @@ from evergreen.ingestion.stumble import StumbleError
 from evergreen.sources import HttpSource
 
 _DIGITS = 4000  # of a whole number; Python reads no more than 4300
-_NULLS = frozenset(ConvertOptions().null_values)
 _BOM = b"\xef\xbb\xbf"
 _FLOATS, _DECIMALS = msgspec.json.Decoder(), msgspec.json.Decoder(float_hook=Decimal)
 
@@ -189,7 +187,7 @@ def _csv_content(body: bytes) -> Content:
     whole = text.endswith(("\n", "\r"))
     for values, raw, why in records:
         if len(values) == len(names) and not why:
-            content.good({n: None if v in _NULLS else v for n, v in zip(names, values, strict=True)})
+            content.good({n: v or None for n, v in zip(names, values, strict=True)})
             continue
         if not raw.endswith(("\n", "\r")) and not whole:
             raise StumbleError("the last record of the CSV answer is not whole")

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from evergreen.ingestion.rows import Rows
 
-BLOCK = 262_144  # rows
+BLOCK = 131_072  # rows
 
 
 def blocks(rows: Rows, keys: Sequence[str], size: int = BLOCK) -> Iterator[pa.Table]:

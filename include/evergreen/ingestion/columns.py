@@ -13,11 +13,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.errors import SourceError
+from evergreen.ingestion.shown import shown
 
 TIME = pa.timestamp("us", tz="UTC")
 
@@ -29,7 +32,11 @@ _DECLARED = {
     "date": pa.date32(),
     "time": TIME,
 }
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""A finite decimal number as text."""
+
 _DECIMAL = re.compile(r"decimal\(([0-9]+), ?([0-9]+)\)")
+_DIGITS_128, _DIGITS_256 = 38, 76
 # A time of day with an offset at its end; the day's own hyphens are no sign of one.
 _WITH_ZONE = r":[0-9.]+ ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 # What Python, pandas and most readers of the lake can name. PostgreSQL's infinity lies outside.
@@ -112,27 +119,42 @@ def check_names(names: list[str]) -> None:
         raise SourceError("column 'partition' has the name of the lake's own column: rename it")
 
 
-def normalise(table: pa.Table, whole_numbers: bool = True) -> pa.Table:
-    """The table with each column in the lake's default type for it: see `LakeTypes`."""
-    return LakeTypes(whole_numbers=whole_numbers).table(table)
+def decimals(texts: pa.Array, kind: pa.Decimal128Type) -> tuple[pa.Array, list[int]]:
+    """The numbers that texts are, to the last digit, and by index those that are none of the type.
 
-
-def whole(table: pa.Table, names: set[str]) -> pa.Table:
-    """The table with those of the named float64 columns that hold only whole numbers as int64.
-
-    For keys: a row's number is 7, not 7.0, and is equal to the 7 of another source.
+    These are null in the array: text that is no finite number, such as `NaN`, and numbers with more digits
+    than the type has, before the point or behind it. A number may have an exponent; a null stays null.
     """
-    for index, column in enumerate(table.schema):
-        if column.name not in names or not (
-            pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        ):
-            continue
-        try:
-            values = table.column(index).cast(pa.int64())
-        except pa.ArrowInvalid:
-            continue
-        table = table.set_column(index, column.name, values)
-    return table
+    texts = texts.cast(pa.string())
+    found = _decimals_at_once(texts, kind)
+    if found is not None:
+        return found, []
+    values = texts.to_pylist()
+    numbers = [None if value is None else exact(value, kind) for value in values]
+    none = [at for at, number in enumerate(numbers) if number is None and values[at] is not None]
+    return pa.array(numbers, kind), none
+
+
+def exact(number: str | int | Decimal, kind: pa.Decimal128Type) -> Decimal | None:
+    """The number with the type's scale; None if a digit would be lost, or text is no finite number."""
+    if isinstance(number, str) and not NUMBER.fullmatch(number):
+        return None
+    try:
+        found = _context(kind.precision).quantize(Decimal(number), _last_digit(kind.scale))
+    except (Inexact, InvalidOperation):
+        return None
+    return found if found.is_finite() else None
+
+
+@cache
+def _context(digits: int) -> Context:
+    """Arithmetic that raises where a digit would be lost, or there are too many."""
+    return Context(prec=digits, traps=[Inexact, InvalidOperation])
+
+
+@cache
+def _last_digit(scale: int) -> Decimal:
+    return Decimal((0, (1,), -scale))
 
 
 def _default(kind: pa.DataType, whole_numbers: bool) -> pa.DataType | None:
@@ -174,6 +196,11 @@ def _is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def _is_bytes(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+
+
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
@@ -211,10 +238,38 @@ def _converted(values: pa.Array, target: pa.DataType) -> pa.Array:
         return values.cast(TIME).cast(target)
     if types.is_boolean(target) and _is_number(kind):
         return _truths(values)
-    if types.is_decimal(target) and types.is_integer(kind):
-        # Arrow wants room for the largest integer there could be.
-        return values.cast(pa.decimal256(76, target.scale)).cast(target)
+    if types.is_decimal(target):
+        return _decimal(values, target)
     return values.cast(target)
+
+
+def _decimal(values: pa.Array, target: pa.Decimal128Type) -> pa.Array:
+    types, kind = pa.types, values.type
+    if types.is_integer(kind) or types.is_decimal128(kind):
+        # Arrow wants room for the largest integer there could be, and overflows from decimal128 silently.
+        return values.cast(pa.decimal256(_DIGITS_256, target.scale)).cast(target)
+    if not (_is_text(kind) or types.is_decimal256(kind) or _is_bytes(kind)):
+        return values.cast(target)
+    texts = values.cast(pa.string())
+    found, none = decimals(texts, target)
+    if none:
+        raise pa.ArrowInvalid(f"'{shown(texts[none[0]].as_py())}' is not exactly one")
+    return found
+
+
+def _decimals_at_once(texts: pa.Array, kind: pa.Decimal128Type) -> pa.Array | None:
+    """The texts as Arrow reads them; None where it would, or might, make other numbers of them.
+
+    Those are numbers whose digits overflow on the way, and some with an exponent.
+    """
+    most = (pc.max(pc.binary_length(texts)).as_py() or 0) + kind.scale
+    if most > _DIGITS_256 or pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():
+        return None
+    room = kind if most <= _DIGITS_128 else pa.decimal256(_DIGITS_256, kind.scale)
+    try:
+        return texts.cast(room).cast(kind)
+    except pa.ArrowInvalid:
+        return None
 
 
 def _moments(texts: pa.Array) -> pa.Array:

@@ -29,7 +29,7 @@ _EMPTY_IS_NULL = {"null_values": [""], "strings_can_be_null": True, "quoted_stri
 def read_csv_files(files: Sequence[LocatedFile], delimiter: str, types: Mapping[str, str]) -> Rows:
     """The rows of CSV files with one header; columns in the order of the first file.
 
-    A column's type is the declared one, else it is found in all its values: see `csv_types.read`. A record
+    A column's type is the declared one, else it is found in all its values: see `text_types.read`. A record
     that cannot be read, or holds a value that does not fit a declared type, is rejected. Raises `SourceError`
     for a file without a header, a header that names a column twice or not at all, and headers that differ.
     """

@@ -6,18 +6,18 @@ import json
 import math
 import re
 from collections.abc import Callable, Sequence
-from datetime import date
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from evergreen.ingestion.columns import declared
+from evergreen.ingestion.columns import NUMBER, declared, exact
 from evergreen.ingestion.shown import shown
-from evergreen.ingestion.text_types import time_of
 
 _EXACT = 2**53  # above it not every whole number has a float64 of its own
-_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_INT64_DIGITS = pa.decimal128(19, 0)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 # Python types of values that Arrow itself converts exactly, or refuses.
 _PLAIN: dict[str, set[type]] = {"text": {str}, "float": {float}, "int": {int}, "boolean": {bool}}
@@ -27,21 +27,25 @@ def declared_array(values: Sequence[Any], name: str) -> tuple[pa.Array | None, d
     """The values as an array of the declared type; or None, and why for each value that does not fit.
 
     Text fits numbers, truth values, dates and times if it is one (a time without an offset is UTC), and
-    every value fits `text`: numbers, truth values and objects as JSON. NaN is no value.
+    every value fits `text`: numbers, truth values and objects as JSON. A decimal takes a number all of whose
+    digits it has, a float any that is finite (1e999 is not). NaN is no value.
     """
     kind = declared(name)
     if set(map(type, values)) - {type(None)} <= _PLAIN.get(name, set()):
         try:
-            return pa.array(values, kind, from_pandas=True), {}
+            found = pa.array(values, kind, from_pandas=True)
         except (pa.ArrowInvalid, OverflowError):
             pass  # an integer too large: found below
+        else:
+            if name != "float" or not pc.any(pc.is_inf(found)).as_py():
+                return found, {}
     fit = _fit(name, kind)
     fitting: list[Any] = []
     reasons: dict[int, str] = {}
     for at, value in enumerate(values):
         try:
             fitting.append(None if value is None or value != value else fit(value))  # noqa: PLR0124 - NaN
-        except (ValueError, OverflowError, InvalidOperation, RecursionError):
+        except (ValueError, OverflowError, RecursionError):
             reasons[at] = f"'{shown(value)}' is no {name}"
     return (None, reasons) if reasons else (pa.array(fitting, kind), {})
 
@@ -54,12 +58,20 @@ def json_text(value: Any) -> str:
         return json.dumps(_finite(value), sort_keys=True, default=float)
 
 
+def time_of(text: str, needs_offset: bool = False) -> datetime:
+    """The time that an ISO 8601 text says, in UTC; raises `ValueError` for other text."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None and needs_offset:
+        raise ValueError("no offset")
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_finite(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return None if isinstance(value, float | Decimal) and not math.isfinite(float(value)) else value
 
 
 def _fit(name: str, kind: pa.DataType) -> Callable[[Any], Any]:
@@ -73,9 +85,10 @@ def _text(value: Any) -> str:
 
 
 def _float(value: Any) -> float:
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
         raise ValueError
-    return float(_no_truth(value))
+    number = float(_no_truth(value))
+    return number if math.isfinite(number) else _no()
 
 
 def _int(value: Any) -> int:
@@ -90,10 +103,10 @@ def _int(value: Any) -> int:
     return whole
 
 
-def _is_whole(value: float | Decimal) -> bool:
+def _is_whole(value: int | float | Decimal) -> bool:
     if isinstance(value, float):
         return value.is_integer() and abs(value) <= _EXACT
-    return value == int(value)
+    return isinstance(value, int) or exact(value, _INT64_DIGITS) is not None
 
 
 def _boolean(value: Any) -> bool:
@@ -111,11 +124,8 @@ def _time(value: Any) -> Any:
 
 
 def _decimal(value: Any, kind: pa.DataType) -> Decimal:
-    if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ValueError
-    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(_no_truth(value))
-    pa.scalar(number, kind)  # refuses what would lose a digit
-    return number
+    number = exact(repr(value) if isinstance(value, float) else _no_truth(value), kind)
+    return _no() if number is None else number
 
 
 def _no_truth(value: Any) -> Any:

@@ -6,6 +6,7 @@ import json
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +17,7 @@ from evergreen.ingestion.spill import Spill
 
 SHOWN = 3  # keys that are told by name
 _IN_MEMORY = 16 * 2**20  # bytes of keys that are not written to a temporary file
+_SHORT = 2**32 - 1  # the longest step that is kept in 4 bytes
 _TOGETHER = 1_000_000  # rows of equal hashes that are looked at again at a time
 _ROWS, _COUNT = "rows", "count_all"
 
@@ -47,17 +49,17 @@ class KeysFound:
 class KeySet:
     """The keys of rows that come batch by batch, all of one schema.
 
-    A key is one column or several; null and NaN are no value, -0.0 is 0.0. Memory is 8 bytes a row, twice
-    that while `check` runs: a number, time, date or truth value that is a key alone is kept as it is, any
-    other key as a 64-bit hash. Keys with equal hashes are then compared themselves; if they are many, they
-    lie in a temporary file.
+    A key is one column or several; null and NaN are no value, -0.0 is 0.0. A number, time, date or truth
+    value that is a key alone is kept as it is, any other key as a 64-bit hash. Memory is 4 bytes a row while
+    keys ascend; else 8, and twice that while `check` runs. Keys with equal hashes are then compared themselves; if
+    they are many, they lie in a temporary file.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
         self._rows = self._null_rows = 0
         self._nulls = dict.fromkeys(self._names, 0)
-        self._codes: list[Codes] = []
+        self._codes: list[_Packed] = []
         self._schema: pa.Schema | None = None
         self._kept = _Kept()
 
@@ -68,7 +70,7 @@ class KeySet:
         if not keys.num_rows:
             return
         self._schema = keys.schema
-        self._codes.append(_codes(keys))
+        self._codes.append(_Packed.of(_codes(keys)))
         if not _by_value(keys.schema):
             self._kept.add(keys)
 
@@ -103,10 +105,11 @@ class KeySet:
         """Keys that come more than once, and in how many rows, in parts."""
         if not self._codes or self._schema is None:
             return
-        codes = self._codes[0] if len(self._codes) == 1 else np.concatenate(self._codes)
-        self._codes = [codes]
-        if np.all(codes[1:] > codes[:-1]):  # as most times come
+        if all(part.ascends for part in self._codes) and all(
+            after.first > before.last for before, after in pairwise(self._codes)
+        ):  # as most times come
             return
+        codes = np.concatenate([part.codes for part in self._codes])
         codes.sort()
         again = codes[1:][codes[1:] == codes[:-1]]
         if not len(again):
@@ -135,6 +138,33 @@ class KeySet:
             found = found.filter(pc.greater(found.column(_ROWS), 1))
             if found.num_rows:
                 yield found
+
+
+@dataclass(frozen=True)
+class _Packed:
+    """Codes of a batch; of ascending ones the steps between them, if they are short."""
+
+    first: np.uint64
+    last: np.uint64
+    ascends: bool
+    steps: NDArray[np.uint32] | None
+    plain: Codes | None
+
+    @classmethod
+    def of(cls, codes: Codes) -> _Packed:
+        ascends = bool(np.all(codes[1:] > codes[:-1]))
+        steps = np.diff(codes) if ascends else None
+        if steps is not None and (not len(steps) or steps.max() <= _SHORT):
+            return cls(codes[0], codes[-1], True, steps.astype(np.uint32), None)
+        return cls(codes[0], codes[-1], ascends, None, codes)
+
+    @property
+    def codes(self) -> Codes:
+        if self.plain is not None:
+            return self.plain
+        assert self.steps is not None
+        first = np.array([self.first], np.uint64)
+        return np.cumsum(np.concatenate([first, self.steps]), dtype=np.uint64)
 
 
 class _Kept:

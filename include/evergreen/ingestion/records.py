@@ -18,7 +18,7 @@ from evergreen.ingestion.declared import declared_array, json_text
 from evergreen.ingestion.rows import Rejected, Rows
 from evergreen.ingestion.shown import shown
 from evergreen.ingestion.spill import Spill
-from evergreen.ingestion.text_types import IN_CSV, IN_JSON, arrow_type, read_text
+from evergreen.ingestion.text_types import IN_CSV, IN_JSON, READINGS, fit, read
 
 MOST_COLUMNS = 2_000
 MOST_REJECTED = 100_000  # they are kept in memory
@@ -66,13 +66,13 @@ class RecordSpool:
     One column a field, in order of first appearance; an absent field is null. Numbers are float64, booleans
     stay; text is text, unless every value is an ISO 8601 time with an offset: then `timestamp[us, UTC]`.
     Objects and lists are kept as JSON text, NaN is no value. `types` declares what a column is instead. With
-    `csv` every value is text, which is read as numbers, truth values, dates or times if all of a column is.
+    `csv` every value is text, which is read as `text_types.read` says, or `fit` for a declared column.
     """
 
     def __init__(self, types: Mapping[str, str] = {}, csv: bool = False) -> None:
         self.rejected: list[Rejected] = []
         self._types = dict(types)
-        self._readings = IN_CSV if csv else IN_JSON
+        self._is_csv = csv
         self._known: dict[str, _Known] = {}
         self._spill = Spill()
 
@@ -162,7 +162,10 @@ class RecordSpool:
         columns: dict[str, pa.Array] = {}
         reasons: dict[int, str] = {}
         for name, those in values.items():
-            columns[name], misfits = declared_array(those, self._types[name])
+            if self._is_csv:
+                columns[name], misfits = fit(pa.array(those, pa.string()), self._types[name])
+            else:
+                columns[name], misfits = declared_array(those, self._types[name])
             reasons |= {at: f"field '{shown(name)}': {why}" for at, why in misfits.items()}
         if reasons:
             raise _MisfitsError(dict(sorted(reasons.items())))
@@ -198,15 +201,15 @@ class RecordSpool:
         return self._text(pa.array(values, pa.string()), known)
 
     def _text(self, texts: pa.Array, known: _Known) -> tuple[pa.Array, _Known]:
-        left = known.readings if known.kind else self._readings
-        return texts, _Known("text", tuple(read for read in left if read_text(texts, read) is not None))
+        left = known.readings if known.kind else IN_CSV if self._is_csv else IN_JSON
+        return texts, _Known("text", tuple(one for one in left if read(texts, one) is not None))
 
     def _type(self, name: str) -> pa.DataType:
         if name in self._types:
             return declared(self._types[name])
         known = self._known[name]
         if known.readings:
-            return arrow_type(known.readings[0])
+            return READINGS[known.readings[0]]
         return _ARROW.get(known.kind, pa.string())
 
 
@@ -249,7 +252,7 @@ class _Settled:
         if at < 0 or pa.types.is_null(batch.schema.field(at).type):
             return pa.nulls(batch.num_rows, field.type)
         column = batch.column(at)
-        return column if column.type == field.type else read_text(column, self.readings[field.name])
+        return column if column.type == field.type else read(column, self.readings[field.name])
 
 
 def records_to_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:

@@ -8,8 +8,9 @@ from pathlib import Path
 from evergreen.errors import SourceError
 
 # COPY, the only way to stream a result, takes no parameters: they are bound as settings of the transaction.
-START = "pg_catalog.current_setting('evergreen.start')::timestamptz"
-END = "pg_catalog.current_setting('evergreen.end')::timestamptz"
+# Each stands in a query of its own, which is run once and not for every row.
+START = "(SELECT pg_catalog.current_setting('evergreen.start')::timestamptz)"
+END = "(SELECT pg_catalog.current_setting('evergreen.end')::timestamptz)"
 BIND = (
     "SELECT pg_catalog.set_config('evergreen.start', $1, true), "
     "pg_catalog.set_config('evergreen.end', $2, true)"
@@ -100,4 +101,4 @@ def _bound(parameter: str, name: str, bounded: bool) -> str:
         raise SourceError(
             f"sql file '{name}' asks for ${parameter}, and there are only $1 and $2: mend the file"
         )
-    return f"({START if parameter == '1' else END})"
+    return START if parameter == "1" else END

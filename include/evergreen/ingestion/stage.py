@@ -8,11 +8,13 @@ with the same rows.
 from __future__ import annotations
 
 import base64
+import secrets
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -26,10 +28,11 @@ from evergreen.ingestion.extract import extract
 from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
+from evergreen.ingestion.receipts import Receipts
 from evergreen.ingestion.rows import Rows
-from evergreen.lake import Table
 from evergreen.partition_file import PartitionFile
 from evergreen.pipeline import Pipeline
+from evergreen.reports.data_docs import write_data_docs
 from evergreen.spec import Spec
 from evergreen.staging import Staging
 from evergreen.validation.corrections import Corrections, corrected, originals
@@ -64,11 +67,14 @@ def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source
         return sum(pool.map(stage, keys))
 
 
-def stage_validated(pipeline: Pipeline, partitions: Sequence[str], run: str) -> list[ValidationReport]:
-    """Join and validate the staged sources, and stage what is valid and what is quarantined.
+def stage_validated(
+    pipeline: Pipeline, partitions: Sequence[str], run: str, began: datetime
+) -> list[ValidationReport]:
+    """Join and validate the staged sources, stage what is valid and what is quarantined, write Data Docs.
 
-    Returns a report for each partition. Of several, those that are refused leave the others alone, and
-    `publish_staged` names them; a single one raises `RefusedError`. Nothing published changes.
+    `began` is when the run began, which its pages show. Returns a report for each partition. Of several,
+    those that are refused leave the others alone, and `publish_staged` names them; a single one raises
+    `RefusedError`. Nothing published changes.
     """
     staging = pipeline.staging(run)
 
@@ -76,18 +82,17 @@ def stage_validated(pipeline: Pipeline, partitions: Sequence[str], run: str) -> 
         return _joined(pipeline, {n: staging.read_rows(_source(partition, n)) for n in pipeline.spec.sources})
 
     reports = []
+    refusal: EvergreenError | None = None
     for partition, outcome in _validated(pipeline, partitions, read):
+        reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
             _stage_outcome(staging, partition, outcome)
-            reports.append(outcome.report)
-            continue
-        if len(partitions) == 1:
-            raise outcome
-        staging.write_json(_outcome(partition), {"refused": str(outcome)})
-        if isinstance(outcome, RefusedPartitionError):
-            reports.append(outcome.report)
         else:
-            reports.append(ValidationReport(partition, 0, 0, (), refused=str(outcome)))
+            refusal = outcome
+            staging.write_json(_outcome(partition), {"refused": str(outcome)})
+    write_data_docs(pipeline, run, began, reports)
+    if refusal and len(partitions) == 1:
+        raise refusal
     return reports
 
 
@@ -95,10 +100,11 @@ def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
     """Publish what the run staged, the quarantine first, each in one atomic commit; then clear the staging.
 
     Killed in between, it leaves every partition as it was or as it shall be; run again, it finishes. Run
-    after it has cleared the staging, it finds the partitions published and changes nothing (the reports are
-    then without results). Raises one `RefusedError` at the end that names those that were refused.
+    after it has cleared the staging, it finds its receipts and changes nothing (the reports are then without
+    results). Raises one `RefusedError` at the end that names those that were refused, and `NotFoundError`
+    if another run has published a partition since, and cleared what this one had staged.
     """
-    staging = pipeline.staging(run)
+    staging, receipts = pipeline.staging(run), Receipts(pipeline.storage, pipeline.name)
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
     for group in _groups(partitions):
@@ -107,7 +113,7 @@ def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
             try:
                 told = staging.read_json(_outcome(partition))
             except NotFoundError:
-                if not (done := _already_published(pipeline, partition)):
+                if not (done := receipts.of(partition, run)):
                     raise
                 published.append(done)
                 continue
@@ -115,7 +121,9 @@ def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
                 refused[partition] = RefusedError(told["refused"])
             else:
                 good[partition] = _staged_outcome(staging, partition, told)
-        published += publish(pipeline.lake, good)
+        done_now = publish(pipeline.lake, good)
+        receipts.write(run, done_now)
+        published += done_now
     # What says that the rest is whole goes first: killed in between, a retry must not take a part for it.
     staging.delete(_outcome(partition) for partition in partitions)
     staging.clear()
@@ -150,10 +158,13 @@ def publish_rows(
     progress: Callable[[str], None] = lambda partition: None,
 ) -> list[Published]:
     """Validate and publish what `read` gives for each partition; otherwise as `ingest`."""
+    began = datetime.now(UTC)
+    reports: list[ValidationReport] = []
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
     good: dict[str, Validated] = {}
     for partition, outcome in _validated(pipeline, partitions, read):
+        reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
             good[partition] = outcome
         else:
@@ -163,9 +174,16 @@ def publish_rows(
             published += publish(pipeline.lake, good)
             good = {}
     published += publish(pipeline.lake, good)
+    write_data_docs(pipeline, secrets.token_hex(8), began, reports)
     if refused:
         raise _not_published(pipeline, refused, len(partitions))
     return published
+
+
+def _report(partition: str, outcome: Validated | EvergreenError) -> ValidationReport:
+    if isinstance(outcome, Validated | RefusedPartitionError):
+        return outcome.report
+    return ValidationReport(partition, 0, 0, (), refused=str(outcome))
 
 
 def _joined(pipeline: Pipeline, sources: Mapping[str, Rows]) -> Rows:
@@ -274,21 +292,6 @@ def _staged_outcome(staging: Staging, partition: str, told: Mapping[str, Any]) -
     if report.quarantined:
         quarantined = staging.read_table(f"{partition}/quarantined")
     return Validated(file, schema, quarantined, report, Profile(0, {}))
-
-
-def _already_published(pipeline: Pipeline, partition: str) -> Published | None:
-    rows, quarantined = (_count(pipeline, table, partition) for table in (Table.PARTITIONS, Table.QUARANTINE))
-    if not rows:
-        return None
-    report = ValidationReport(partition, rows + quarantined, quarantined, ())
-    return Published(partition, rows, quarantined, False, report)
-
-
-def _count(pipeline: Pipeline, table: Table, partition: str) -> int:
-    try:
-        return int(pipeline.lake.read(table, partition, partition).num_rows)
-    except NotFoundError:
-        return 0
 
 
 def _groups(partitions: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, RefusedError, SourceError
 from evergreen.ingestion.ahead import ahead
-from evergreen.ingestion.blocks import BLOCK, begun, blocks
+from evergreen.ingestion.blocks import BLOCK, blocks
 from evergreen.ingestion.rows import Rows
 from evergreen.spec import Spec
 from evergreen.validation.judge import Judges
@@ -38,8 +38,7 @@ class Group:
         )
         self._checks[partition] = check
         try:
-            # A partition of a few rows is read before a thread for it would have started.
-            rows = begun(rows, BLOCK)
+            # A partition of a few rows is in memory before a thread for it would have started.
             if not isinstance(rows.batches, list):
                 rows = ahead(rows)
             self._take(check, rows)

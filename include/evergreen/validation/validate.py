@@ -112,7 +112,7 @@ class Check:
         computed, and a share of quarantined rows above `validation.max_quarantined`.
         """
         whole, late = self._judge_whole(history)
-        results = [*self._key_results(), *self._row_results(), *whole]
+        results = [*self._key_results(), *self._unreadable(), *self._row_results(), *whole]
         quarantined = len(set(self._offences) | set(late)) + len(self._rejected)
         report = ValidationReport(self.partition, self._all_rows, quarantined, tuple(results), self._changes)
         if why := self._why_refused(report):
@@ -216,6 +216,15 @@ class Check:
         results.append(_result(unique, not repeated, repeated, detail if repeated else "holds"))
         return results
 
+    def _unreadable(self) -> list[ExpectationResult]:
+        if not self._rejected:
+            return []
+        count, first = len(self._rejected), self._rejected[0]
+        detail = (
+            f"{count} of {self._all_rows} records cannot be read, the first: {first.place}: {first.reason}"
+        )
+        return [ExpectationResult(UNREADABLE, "warning", False, count, detail)]
+
     def _row_results(self) -> list[ExpectationResult]:
         return [_told(entry, self._tallies[entry.number]) for entry in self._judges.by_row]
 
@@ -255,7 +264,7 @@ class Check:
         labels = [r.expectation for r in report.failed if r.severity == "warning" and r.unexpected]
         if self._rejected:
             first = self._rejected[0]
-            labels.append(f"{UNREADABLE} ({first.place}: {first.reason})")
+            labels[labels.index(UNREADABLE)] += f" ({first.place}: {first.reason})"
         return (
             f"{report.quarantined} of {report.rows} rows ({share:.1%}) would be quarantined, more than "
             f"max_quarantined {most:.1%}, by {', '.join(labels)}: mend the source, or the expectations, then "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen_airflow.links import DataDocsLink, index_path, page_path
 from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 class ValidateOperator(PipelineOperator):
     """Join the staged sources and hold them against the pipeline's suite of expectations."""
 
+    operator_extra_links = (DataDocsLink(),)
+
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Validate the partitions.
 
@@ -23,7 +26,12 @@ class ValidateOperator(PipelineOperator):
         """
         from evergreen.ingestion.stage import stage_validated
 
-        for report in stage_validated(pipeline, partitions_of(context, pipeline.spec), run_token(context)):
+        partitions, run = partitions_of(context, pipeline.spec), run_token(context)
+        # Noted before anything is validated, so that a refusal has the button too.
+        alone = len(partitions) == 1
+        self.data_docs = page_path(pipeline.name, partitions[0], run) if alone else index_path(pipeline.name)
+        began = context["dag_run"].start_date or context["dag_run"].run_after
+        for report in stage_validated(pipeline, partitions, run, began):
             if report.refused:
                 self.log.error("%s %s: refused: %s", pipeline.name, report.partition, report.refused)
                 continue

@@ -20,7 +20,8 @@ from tenacity import wait_none
 
 from evergreen.connections import Connection
 from evergreen.ingestion import http
-from evergreen.ingestion.stage import Published, publish_staged, stage_source, stage_validated
+from evergreen.ingestion.publish import Published
+from evergreen.ingestion.stage import publish_staged, stage_source, stage_validated
 from evergreen.pipeline import Pipeline
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
@@ -152,7 +153,7 @@ class World:
         pipeline = pipeline or self.pipeline
         for name in pipeline.spec.sources:
             stage_source(pipeline, [partition], "night-1", name)
-        stage_validated(pipeline, [partition], "night-1")
+        stage_validated(pipeline, [partition], "night-1", datetime(2011, 1, 4, 2, tzinfo=UTC))
         return publish_staged(pipeline, [partition], "night-1")[0]
 
     def rows_of(self, day: str) -> list[dict[str, Any]]:

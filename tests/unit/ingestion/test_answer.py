@@ -27,6 +27,12 @@ charsets = st.sampled_from(
 )
 
 
+def test_an_empty_field_of_csv_is_null_and_nothing_else_is():
+    answer = Answer(200, httpx.Headers({}), b'a,b,c,d\nNA,,null,""\n', "http://api/v1")
+    content = read_content(HttpSource(conn_id="api", path="/v1", format="csv"), answer)
+    assert content.records == [{"a": "NA", "b": None, "c": "null", "d": None}]
+
+
 @given(
     st.binary(max_size=40) | st.lists(pieces, max_size=12).map(b"".join),
     st.sampled_from(["json", "json_lines", "csv"]),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, date, datetime, time, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.errors import SourceError
-from evergreen.ingestion.columns import LakeTypes, declared, normalise, whole
+from evergreen.ingestion.columns import LakeTypes, decimals, declared
 
 TIME = pa.timestamp("us", tz="UTC")
 MOMENT = datetime(2011, 1, 1, 5, tzinfo=UTC)
@@ -44,7 +44,7 @@ MOMENT = datetime(2011, 1, 1, 5, tzinfo=UTC)
     ],
 )
 def test_each_type_has_its_place(array, kind, value):
-    table = normalise(pa.table({"x": array}))
+    table = LakeTypes().table(pa.table({"x": array}))
     assert table.schema.field("x").type == kind
     assert table.column("x").to_pylist() == [value]
 
@@ -55,7 +55,7 @@ def numeric(*values):
 
 
 def test_numeric_that_arrives_as_text_is_a_number():
-    table = normalise(pa.table({"x": numeric("1.50", None, "-12345678901234.5", "NaN")}))
+    table = LakeTypes().table(pa.table({"x": numeric("1.50", None, "-12345678901234.5", "NaN")}))
     assert table.schema.field("x").type == pa.float64()
     values = table.column("x").to_pylist()
     assert values[:3] == [1.5, None, -12345678901234.5]
@@ -63,9 +63,9 @@ def test_numeric_that_arrives_as_text_is_a_number():
 
 
 def test_without_whole_numbers_integers_are_float64():
-    assert normalise(pa.table({"x": [1, 2]}), whole_numbers=False).column("x").to_pylist() == [1.0, 2.0]
+    assert LakeTypes(whole_numbers=False).table(pa.table({"x": [1, 2]})).column("x").to_pylist() == [1.0, 2.0]
     with pytest.raises(SourceError, match="column 'x' cannot be read as double"):
-        normalise(pa.table({"x": [2**53 + 1]}), whole_numbers=False)
+        LakeTypes(whole_numbers=False).table(pa.table({"x": [2**53 + 1]}))
 
 
 @pytest.mark.parametrize(
@@ -73,28 +73,22 @@ def test_without_whole_numbers_integers_are_float64():
 )
 def test_a_type_without_a_place_is_refused_by_name(array):
     with pytest.raises(SourceError, match=r"column 'x' is of type .*leave it out or turn it into"):
-        normalise(pa.table({"x": array}))
+        LakeTypes().table(pa.table({"x": array}))
 
 
 def test_names_that_the_lake_cannot_have():
     with pytest.raises(SourceError, match="column 'a' comes more than once"):
-        normalise(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]))
+        LakeTypes().table(pa.table([pa.array([1]), pa.array([2])], names=["a", "a"]))
     with pytest.raises(SourceError, match="column 'partition' has the name of the lake's own"):
-        normalise(pa.table({"partition": [1]}))
+        LakeTypes().table(pa.table({"partition": [1]}))
 
 
 def test_a_table_without_columns_stays_one():
-    assert normalise(pa.table({})).num_columns == 0
+    assert LakeTypes().table(pa.table({})).num_columns == 0
 
 
-def test_whole_touches_only_named_columns_that_hold_whole_numbers():
-    table = whole(
-        pa.table({"a": [1.0, None], "b": [1.5, 2.0], "c": [1.0, 2.0], "d": ["1", "2"]}), {"a", "b", "d"}
-    )
-    assert table.schema.types == [pa.int64(), pa.float64(), pa.float64(), pa.string()]
-    assert table.column("a").to_pylist() == [1, None]
-
-
+# Arrow's own cast to decimal128(38, 10) makes another number of it.
+HUGE = "4729589211505320046687400801577379"
 TEXTS = ["2011-01-01T05:00:00Z", "2011-01-01 07:00:00+02:00", "2011-01-01T05:00:00", "2011-01-01", None]
 
 
@@ -123,6 +117,11 @@ TEXTS = ["2011-01-01T05:00:00Z", "2011-01-01 07:00:00+02:00", "2011-01-01T05:00:
         ("decimal(38, 37)", [7], [Decimal(7)]),
         ("decimal(5, 1)", [0.1], [Decimal("0.1")]),
         ("decimal(5, 2)", [None], [None]),
+        ("decimal(5, 2)", ["15e-1", "1E2", None], [Decimal("1.50"), Decimal("100.00"), None]),
+        ("decimal(38, 10)", [f"-{'9' * 28}.{'9' * 10}"], [Decimal(f"-{'9' * 28}.{'9' * 10}")]),
+        ("decimal(38, 10)", ["0" * 60 + "1.50" + "0" * 60], [Decimal("1.50")]),
+        ("decimal(38, 10)", [Decimal("1.5"), None], [Decimal("1.5"), None]),
+        ("decimal(5, 2)", [b"1.5"], [Decimal("1.50")]),
     ],
 )
 def test_a_declared_type_wins(wanted, values, expected):
@@ -152,6 +151,15 @@ def test_a_declared_type_wins(wanted, values, expected):
         ("decimal(4, 2)", 100),
         ("decimal(4, 2)", "1.505"),
         ("decimal(4, 2)", "NaN"),
+        ("decimal(4, 2)", "Infinity"),
+        ("decimal(4, 2)", "-inf"),
+        ("decimal(4, 2)", "5.25e-59"),
+        ("decimal(4, 2)", " 1"),
+        ("decimal(4, 2)", ""),
+        ("decimal(38, 10)", HUGE),
+        ("decimal(38, 10)", HUGE.encode()),
+        ("decimal(38, 10)", Decimal(HUGE)),
+        ("decimal(38, 10)", "4460e+31"),
         ("text", [1]),
         ("text", b"\xff"),
     ],
@@ -170,7 +178,7 @@ def test_a_time_that_no_calendar_has_is_refused(kind, edge):
     array = pa.array([[number]] if pa.types.is_list(kind) else [number])
     inner = pa.int32() if bits == 32 else array.type
     with pytest.raises(SourceError, match=r"column 'x' .*outside the years 1 to 9999"):
-        normalise(pa.table({"x": array.cast(inner).cast(kind)}))
+        LakeTypes().table(pa.table({"x": array.cast(inner).cast(kind)}))
 
 
 @pytest.mark.parametrize("name", ["decimal(39, 2)", "decimal(2, 3)", "decimal(0, 0)", "number", "", "int[]"])
@@ -184,6 +192,71 @@ def test_a_schema_tells_the_types_before_a_row_is_read():
     schema = lake.schema(pa.schema({"a": pa.int32(), "b": pa.float64()}))
     assert schema == pa.schema({"a": pa.float64(), "b": pa.int64()})
     assert lake.batch(pa.record_batch({"a": pa.array([1], pa.int32()), "b": [2.0]})).schema == schema
+
+
+DIGITS = st.text("0123456789", max_size=45)
+NUMBERS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "-", "+"]),
+    DIGITS,
+    st.just("") | DIGITS.map(lambda digits: "." + digits),
+    st.just("") | st.integers(-60, 60).map("e{}".format) | st.sampled_from(["E+5", "e0007", "e-99999999999"]),
+)
+NO_NUMBERS = st.sampled_from(
+    ["NaN", "sNaN", "Infinity", "-inf", "", " 1", "1_0", "0x1F", "1e", "\u0663", "1,5"]
+)
+
+
+def read_independently(text, precision, scale):
+    """The number as Python reads it, if its digits are no more than the type's."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    if not number.is_finite() or text != text.strip() or "_" in text or not text.isascii():
+        return None
+    if number == 0:
+        return Decimal(0)
+    digits = "".join(map(str, number.as_tuple().digits))
+    last = number.as_tuple().exponent + len(digits) - len(digits.rstrip("0"))  # the last digit's power of ten
+    return number if last >= -scale and number.adjusted() < precision - scale else None
+
+
+@given(
+    values=st.lists(st.none() | NUMBERS | NO_NUMBERS, max_size=5),
+    kind=st.sampled_from([(38, 10), (38, 0), (38, 38), (12, 2), (1, 1), (19, 0)]),
+)
+def test_text_is_an_exact_decimal_or_none(values, kind):
+    expected = [None if text is None else read_independently(text, *kind) for text in values]
+    misfits = [
+        at for at, (text, number) in enumerate(zip(values, expected, strict=True)) if text and number is None
+    ]
+    misfits += [at for at, text in enumerate(values) if text == ""]
+    array = pa.array(values, pa.string())
+    found, none = decimals(array, pa.decimal128(*kind))
+    assert (found.to_pylist(), none) == (expected, sorted(misfits))
+    lake, table = LakeTypes({"x": "decimal({}, {})".format(*kind)}), pa.table({"x": array})
+    if misfits:
+        with pytest.raises(SourceError, match=r"^column 'x' cannot be read as .*: mend the source$"):
+            lake.table(table)
+    else:
+        assert lake.table(table).column("x").to_pylist() == expected
+
+
+@given(
+    st.lists(st.decimals(allow_nan=False, allow_infinity=False).filter(lambda d: abs(d.adjusted()) < 99)),
+    st.sampled_from([(38, 10), (38, 0), (12, 2)]),
+)
+def test_numeric_is_exact_or_refused(numbers, kind):
+    texts = [f"{number:f}" for number in numbers]
+    expected = [read_independently(text, *kind) for text in texts]
+    table = pa.table({"x": numeric(*texts)})
+    lake = LakeTypes({"x": "decimal({}, {})".format(*kind)})
+    if None in expected:
+        with pytest.raises(SourceError, match="column 'x' cannot be read as decimal128"):
+            lake.table(table)
+    else:
+        assert lake.table(table).column("x").to_pylist() == expected
 
 
 @given(

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.ingestion.records import RecordSpool, records_to_table
+from evergreen.ingestion.text_spool import TextSpool
+from evergreen.ingestion.text_types import fit
 
 TIME = pa.timestamp("us", tz="UTC")
 T0 = datetime(2011, 1, 1, tzinfo=UTC)
@@ -139,7 +141,11 @@ class TestSpool:
         ("kind", "fits", "misfits"),
         [
             ("text", {"01": "01", 7: "7", True: "true", 1.5: "1.5"}, []),
-            ("float", {7: 7.0, "1.5e2": 150.0, 2**60: float(2**60)}, ["x", "nan", "1_0", True, {}, 10**400]),
+            (
+                "float",
+                {7: 7.0, "1.5e2": 150.0, 2**60: float(2**60)},
+                ["x", "nan", "1_0", "1e999", "inf", True, {}, 10**400],
+            ),
             (
                 "int",
                 {7: 7, -3.0: -3, "-07": -7, 2**63 - 1: 2**63 - 1},
@@ -155,7 +161,7 @@ class TestSpool:
             (
                 "decimal(5, 2)",
                 {"1.50": Decimal("1.50"), 7: Decimal(7), 0.1: Decimal("0.10")},
-                ["1.234", 1000, "x", True, 1e300, "nan"],
+                ["1.234", 1000, "x", True, 1e300, "5.25e-59", 5.25e-59, "nan"],
             ),
         ],
     )
@@ -176,7 +182,12 @@ class TestSpool:
             (["2011-01-01"], pa.date32()),
             (["2011-01-01", "2011-01-01T05:00:00"], TIME),
             (["2011-01-01T05:00:00Z", "2011-01-01 05:00"], TIME),
-            (["1", "true"], pa.bool_()),
+            (["1", "true"], pa.string()),
+            (["1", "0"], pa.float64()),
+            (["01234", "5"], pa.string()),
+            (["9007199254740993"], pa.string()),
+            (["inf", "1"], pa.string()),
+            ([" 1 ", "NaN"], pa.float64()),
             (["1", "x"], pa.string()),
             ([None], pa.null()),
         ],
@@ -186,6 +197,15 @@ class TestSpool:
         apart = self.spooled(*[[{"x": text}] for text in texts], csv=True).table()
         assert whole.schema.field("x").type == kind
         assert apart.equals(whole)
+
+    def test_declared_text_of_csv_is_read_as_that_of_a_file(self):
+        texts = [" 7", "x", None, "NaN", "1e999", "1.50"]
+        for kind in ("float", "int", "decimal(5, 2)", "text"):
+            expected, reasons = fit(pa.array(texts), kind)
+            rows = self.spooled([{"x": text} for text in texts], types={"x": kind}, csv=True)
+            kept = [value for at, value in enumerate(expected.to_pylist()) if at not in reasons]
+            assert rows.table().column("x").to_pylist() == kept
+            assert [r.reason for r in rows.rejected] == [f"field 'x': {why}" for why in reasons.values()]
 
     def test_what_was_saved_comes_back(self):
         first, second = RecordSpool({"n": "int"}), RecordSpool({"n": "int"})
@@ -216,6 +236,50 @@ class TestSpool:
 
 def _full(_):
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+LIKELY = st.sampled_from(
+    [
+        "1",
+        "0",
+        "01234",
+        " 7",
+        "-0.5",
+        "NaN",
+        "inf",
+        "1e999",
+        "9007199254740993",
+        "true",
+        "False",
+        "NA",
+        "x",
+        "2011-01-01",
+        "2011-01-01T05:00:00",
+        "2011-01-01 05:00Z",
+        "1.50",
+        "2011-02-30",
+    ]
+)
+
+
+@given(
+    st.lists(st.lists(st.none() | LIKELY, min_size=1, max_size=3), min_size=1, max_size=3),
+    st.sampled_from(
+        [{}, {"x": "int"}, {"x": "float"}, {"x": "decimal(5, 2)"}, {"x": "time"}, {"x": "boolean"}]
+    ),
+)
+def test_csv_of_an_api_and_csv_of_a_file_become_the_same(parts, types):
+    answers, files = RecordSpool(types, csv=True), TextSpool(["x"], types)
+    misfits = []
+    for part in parts:
+        answers.add([{"x": text} for text in part], str)
+        misfits += files.add(pa.record_batch({"x": pa.array(part, pa.string())})).values()
+    rows, expected = answers.rows(), files.rows([]).table()
+    found = rows.table()
+    # A file has its header's columns, an API those of the records that are kept.
+    assert found == expected.select(found.schema.names)
+    assert found.num_rows == expected.num_rows
+    assert [one.reason.replace("field", "column") for one in rows.rejected] == misfits
 
 
 records_of_anything = st.lists(

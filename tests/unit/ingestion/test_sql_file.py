@@ -24,7 +24,7 @@ COMMENTS = st.one_of(
 PIECES = st.one_of(
     KEPT.map(lambda text: (text, text)),
     COMMENTS.map(lambda text: (text, None)),
-    st.sampled_from([("$1", f"({START})"), ("$2", f"({END})")]),
+    st.sampled_from([("$1", START), ("$2", END)]),
 )
 
 

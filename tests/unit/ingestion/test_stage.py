@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.spec import parse_spec
 
 PIPELINES = Path(__file__).resolve().parents[3] / "include" / "pipelines"
+NIGHT = datetime(2011, 1, 4, 2, tzinfo=UTC)
 DAYS = ["2011-01-01", "2011-01-02", "2011-01-03"]
 
 DAILY = """
@@ -61,7 +63,7 @@ def daily(tmp_path, storage):
 def staged(pipeline, partition, run="run-1"):
     for name in pipeline.spec.sources:
         stage_source(pipeline, [partition], run, name)
-    stage_validated(pipeline, [partition], run)
+    stage_validated(pipeline, [partition], run, NIGHT)
     return publish_staged(pipeline, [partition], run)[0]
 
 
@@ -167,7 +169,7 @@ def test_killed_between_any_two_commits_it_leaves_the_old_partition_or_the_new(d
     write_day(daily.spec.folder, DAYS[0], -5, 21, 31)
     for name in daily.spec.sources:
         stage_source(daily, DAYS[:1], "run", name)
-    stage_validated(daily, DAYS[:1], "run")
+    stage_validated(daily, DAYS[:1], "run", NIGHT)
 
     calls, commit = [], Lake.commit
 

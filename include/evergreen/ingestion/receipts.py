@@ -1,0 +1,45 @@
+"""Which run published a partition last: how a task that is tried again knows that it was done already."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from evergreen.errors import NotFoundError
+from evergreen.ingestion.publish import Published
+from evergreen.storage import Storage
+from evergreen.validation.report import ValidationReport
+
+_WRITERS = 8  # receipts written at the same time
+
+
+class Receipts:
+    """The receipts at `<pipeline>/receipts/<partition>.json`: one a partition, of its last run."""
+
+    def __init__(self, storage: Storage, pipeline: str) -> None:
+        self._storage, self._pipeline = storage, pipeline
+
+    def write(self, run: str, published: Sequence[Published]) -> None:
+        """Say that the run has published the partitions."""
+
+        def write(one: Published) -> None:
+            told = {"run": run, "rows": one.rows, "quarantined": one.quarantined}
+            self._storage.stage(self._key(one.partition), json.dumps(told).encode(), "application/json")
+
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            list(pool.map(write, published))
+
+    def of(self, partition: str, run: str) -> Published | None:
+        """What the run published of the partition; None if it did not, or another one has since."""
+        try:
+            told = json.loads(self._storage.read(self._key(partition)).body)
+        except NotFoundError:
+            return None
+        if told["run"] != run:
+            return None
+        report = ValidationReport(partition, told["rows"] + told["quarantined"], told["quarantined"], ())
+        return Published(partition, told["rows"], told["quarantined"], False, report)
+
+    def _key(self, partition: str) -> str:
+        return f"{self._pipeline}/receipts/{partition}.json"

@@ -1,0 +1,185 @@
+"""The site of Data Docs on Airflow's API server: the stored pages, for those who may see them. Read-only.
+
+Who may read the logs of a pipeline's ingest may read its pages, for both show values of the data. A page is
+served as it was stored, under a policy that lets a browser run and load nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.dag import DagModel
+from fastapi import Depends, FastAPI, HTTPException, Request, status
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException as AnyHTTPException
+
+from evergreen.errors import EvergreenError, NotFoundError, SpecError
+from evergreen_airflow.links import MOUNT, index_path, page_path, site_path
+
+if TYPE_CHECKING:
+    from evergreen.reports.data_docs_index import Run
+    from evergreen.storage import Storage
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "private, no-store",
+}
+
+# What keys and tokens are made of: letters that mean nothing in a path, and never a dot first.
+_PARTITION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_RUN = re.compile(r"[0-9a-z_-]{1,64}")
+_TITLES = {401: "Log in first", 403: "Not for you", 404: "There is no such page", 405: "Only for reading"}
+
+log = logging.getLogger(__name__)
+
+
+def make_app() -> FastAPI:
+    """The application that the plugin mounts."""
+    app = FastAPI(title="Evergreen Data Docs", docs_url=None, redoc_url=None, openapi_url=None)
+    app.get("/")(home)
+    app.get("/{pipeline}")(to_index)
+    app.get("/{pipeline}/")(to_index)
+    app.get("/{pipeline}/index.html")(index)
+    app.get("/{pipeline}/{partition}/{run}.html")(page)
+    app.get("/{path:path}")(nothing)
+    app.exception_handler(AnyHTTPException)(_refusal)
+    app.exception_handler(EvergreenError)(_failure)
+    return app
+
+
+def home(user: GetUserDep) -> Response:
+    """The pipelines whose pages the user may see."""
+    from evergreen.reports.data_docs_index import render_home
+    from evergreen.spec import pipeline_names
+
+    return _html(render_home({name: _description(name) for name in pipeline_names() if _may_see(name, user)}))
+
+
+def visible_pipeline(pipeline: str, user: GetUserDep) -> str:
+    """The pipeline, if it exists and the user may see it; otherwise 403, or 404 for one who may."""
+    from evergreen.spec import pipeline_names
+
+    if not _may_see(pipeline, user):
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "Ask for the right to read the logs of its ingest.")
+    if pipeline not in pipeline_names():
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "No pipeline has this name.")
+    return pipeline
+
+
+VisiblePipeline = Annotated[str, Depends(visible_pipeline)]
+
+
+def to_index(pipeline: VisiblePipeline) -> Response:
+    """Lead to the index of the pipeline."""
+    return RedirectResponse(index_path(pipeline))
+
+
+def index(pipeline: VisiblePipeline, partition: str | None = None) -> Response:
+    """The index, or with `partition` the newest page of that partition if there is one."""
+    from evergreen.reports.data_docs import index_key
+
+    try:
+        body = _storage(pipeline).read(index_key(pipeline)).body
+    except NotFoundError:
+        raise HTTPException(
+            status.HTTP_404_NOT_FOUND,
+            f"Nothing of {pipeline} has been validated yet: its first page comes with the first run of "
+            f"{pipeline}_ingest.",
+        ) from None
+    run = _newest(body, partition) if partition else None
+    return RedirectResponse(page_path(pipeline, run.partition, run.run)) if run else _html(body)
+
+
+def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
+    """The page of one run."""
+    from evergreen.reports.data_docs import page_key
+
+    absent = HTTPException(
+        status.HTTP_404_NOT_FOUND,
+        "This run has left no page: its validation did not get as far, or the page was deleted. The log of "
+        "its task 'validate' says more.",
+    )
+    if not _PARTITION.fullmatch(partition) or not _RUN.fullmatch(run):
+        raise absent
+    try:
+        return _html(_storage(pipeline).read(page_key(pipeline, partition, run)).body)
+    except NotFoundError:
+        raise absent from None
+
+
+def nothing(user: GetUserDep) -> Response:
+    """Every other address."""
+    raise HTTPException(status.HTTP_404_NOT_FOUND, "Data Docs have an index and a page for each run.")
+
+
+def _newest(body: bytes, partition: str) -> Run | None:
+    """The partition's last run in an index; None also where somebody has spoilt the index."""
+    from evergreen.reports.data_docs_index import newest, read_index
+
+    try:
+        return newest(read_index(body)).get(partition)
+    except ValueError:
+        return None
+
+
+@cache
+def _storage(pipeline: str) -> Storage:
+    """The storage on Airflow's connections; to make a client takes longer than to read a page with it."""
+    from evergreen_airflow.connections import open_pipeline
+
+    return open_pipeline(pipeline).storage
+
+
+def _may_see(pipeline: str, user: GetUserDep) -> bool:
+    dag_id = f"{pipeline}_ingest"
+    return get_auth_manager().is_authorized_dag(
+        method="GET",
+        access_entity=DagAccessEntity.TASK_LOGS,
+        details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
+        user=user,
+    )
+
+
+def _description(pipeline: str) -> str:
+    from evergreen.spec import load_spec
+
+    try:
+        return load_spec(pipeline).description
+    except SpecError:
+        return "Its description is broken: see the import errors."
+
+
+def _html(body: str | bytes, code: int = status.HTTP_200_OK) -> HTMLResponse:
+    return HTMLResponse(body, code, HEADERS)
+
+
+def _notice(title: str, text: str, code: int) -> HTMLResponse:
+    from evergreen.reports.data_docs_index import render_notice
+
+    return _html(render_notice(title, text, f"{site_path()}/"), code)
+
+
+def _refusal(request: Request, error: AnyHTTPException) -> Response:
+    """In plain words; a browser that has not logged in is led to do so, and back."""
+    if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
+        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        return RedirectResponse(
+            f"{site_path().removesuffix(MOUNT)}/api/v2/auth/login?next={quote(back, safe='')}",
+            headers={"Cache-Control": "no-store"},
+        )
+    return _notice(_TITLES.get(error.status_code, "This did not work"), str(error.detail), error.status_code)
+
+
+def _failure(request: Request, error: EvergreenError) -> Response:
+    log.error("%s: %s", request.url.path, error)
+    return _notice("The page cannot be read just now", str(error), status.HTTP_503_SERVICE_UNAVAILABLE)

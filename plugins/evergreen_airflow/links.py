@@ -1,0 +1,45 @@
+"""Where Data Docs stand in Airflow's UI, and the button on a task that leads there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+MOUNT = "/evergreen/data-docs"
+"""Where the API server mounts the site, below the path of its `[api] base_url`."""
+
+
+def site_path() -> str:
+    """The path of the site: without a host, so that it leads there through whatever proxy one came."""
+    from airflow.sdk.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + MOUNT
+
+
+def page_path(pipeline: str, partition: str, run: str) -> str:
+    """The path of the page of a run's partition."""
+    return f"{site_path()}/{quote(pipeline)}/{quote(partition)}/{quote(run)}.html"
+
+
+def index_path(pipeline: str) -> str:
+    """The path of a pipeline's index."""
+    return f"{site_path()}/{quote(pipeline)}/index.html"
+
+
+class DataDocsLink(BaseOperatorLink):
+    """The button "Data Docs" of a task that validates.
+
+    Airflow asks for the address in the task's own process when the try has ended, well or not, and keeps it
+    as an XCom. The operator has noted it as `data_docs` by then; without a note there is no button.
+    """
+
+    name = "Data Docs"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The address that the operator noted; empty if it ended before it knew its partition."""
+        return getattr(operator, "data_docs", None) or ""

@@ -1,0 +1,46 @@
+"""An ingest run as the tasks of a DAG or as one shell command, cut into the steps that can be tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+
+from evergreen.ingestion.stage import ingest, publish_staged, stage_source, stage_validated
+from evergreen.pipeline import Pipeline
+
+NIGHT = datetime(2024, 1, 1, 2, tzinfo=UTC)
+Path = Literal["task", "shell"]
+Step = tuple[str, Callable[[], object]]
+
+
+def steps(pipeline: Pipeline, partitions: Sequence[str], run: str, path: Path) -> list[Step]:
+    """The steps of a run, by name: a task each, or the one command."""
+    if path == "shell":
+        return [("ingest", lambda: ingest(pipeline, partitions))]
+    return [
+        *(_stage(pipeline, partitions, run, name) for name in pipeline.spec.sources),
+        ("validate", lambda: stage_validated(pipeline, partitions, run, NIGHT)),
+        ("publish", lambda: publish_staged(pipeline, partitions, run)),
+    ]
+
+
+def _stage(pipeline: Pipeline, partitions: Sequence[str], run: str, source: str) -> Step:
+    return f"stage {source}", lambda: stage_source(pipeline, partitions, run, source)
+
+
+def run_ingest(
+    pipeline: Pipeline,
+    partitions: Sequence[str],
+    run: str,
+    path: Path = "task",
+    done: int = 0,
+    finished: Callable[[str], None] = lambda step: None,
+) -> None:
+    """Ingest the partitions. `done` steps were done by an earlier attempt of the same run and are left out.
+
+    `finished` is called with the name of each step that ends well.
+    """
+    for name, step in steps(pipeline, partitions, run, path)[done:]:
+        step()
+        finished(name)
