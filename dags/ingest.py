@@ -16,8 +16,9 @@ or trigger it with a partition key (Advanced Options) or the param *Partition*.
 
 **A long history at once**: the params *Partition* and *Last partition of a range* load the whole range in one
 run. A refused partition leaves the others alone: they are published, and *publish* ends red and names it.
-Only the newest partition of a range without refusals is announced, so that one score run follows; *Announce*
-`all` starts one for each, and `evergreen score $pipeline --partition A --to B` scores a range without Airflow.
+Only the newest partition of a range without refusals is announced, so that one score run follows;
+*Announce* `all` starts one for each, and `evergreen score $pipeline --partition A --to B` scores a range
+without Airflow.
 
 **When it fails**
 - *wait* red: the source was not complete in time. Its log says what was asked, since when, and what was
@@ -26,8 +27,8 @@ Only the newest partition of a range without refusals is announced, so that one 
   unreachable source was tried four times; clear the task when it is back.
 - *validate* red: the partition was **refused**; nothing was published, the last good state stays. The log
   names the expectations that failed. Mend the source and clear the run from its first task.
-- *publish* red: the storage could not be written: clear the task. Or partitions of a range were refused (its log
-  names them; all others are published): mend the source and clear the run from its first task.
+- *publish* red: the storage could not be written: clear the task. Or partitions of a range were refused (its
+  log names them; all others are published): mend the source and clear the run from its first task.
 """
 
 from airflow.sdk import DAG

@@ -109,7 +109,11 @@ BROKEN = [
         "partition: must be 'hourly', 'daily', 'weekly', 'monthly' or 'snap",
     ),
     ("partition: daily", "partition: snapshot", "training.holdout: a snapshot has no time, write a share"),
-    ("{postgres:", "{mysql:", "sources.rentals.mysql: no such key; allowed here: complete, file, http, postgres"),
+    (
+        "{postgres:",
+        "{mysql:",
+        "sources.rentals.mysql: no such key; allowed here: complete, file, http, postgres",
+    ),
     (
         "table: rentals",
         "tabel: rentals",

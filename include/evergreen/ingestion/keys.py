@@ -51,8 +51,8 @@ class KeySet:
 
     A key is one column or several; null and NaN are no value, -0.0 is 0.0. A number, time, date or truth
     value that is a key alone is kept as it is, any other key as a 64-bit hash. Memory is 4 bytes a row while
-    keys ascend; else 8, and twice that while `check` runs. Keys with equal hashes are then compared themselves; if
-    they are many, they lie in a temporary file.
+    keys ascend; else 8, and twice that while `check` runs. Keys with equal hashes are then compared
+    themselves; if they are many, they lie in a temporary file.
     """
 
     def __init__(self, names: Sequence[str]) -> None:

@@ -131,7 +131,11 @@ def test_features_whose_columns_depend_on_the_rows_are_refused(make_spec, daily_
 
 def test_lineage_says_what_it_was_made_of(make_spec, daily_rows):
     lineage = assemble(make_spec(), daily_rows, AS_OF, 7, REASON).lineage
-    assert (lineage["as_of"], lineage["table_versions"], lineage["reason"]) == (AS_OF, {"partitions": 7}, REASON)
+    assert (lineage["as_of"], lineage["table_versions"], lineage["reason"]) == (
+        AS_OF,
+        {"partitions": 7},
+        REASON,
+    )
     assert set(lineage["digests"]) == {"data", "spec", "code"}
     assert lineage["packages"]["python"].startswith("3.")
     assert lineage["packages"]["scikit-learn"] != "absent"

@@ -34,7 +34,7 @@ VALUES = {
     pa.date32(): st.dates(),
     TIME: st.datetimes(timezones=st.just(UTC)),
     pa.decimal128(9, 2): st.decimals("-9999999.99", "9999999.99", places=2),
-    pa.decimal128(38, 10): st.integers(-(10**38) + 1, 10**38 - 1).map(lambda n: Decimal(n).scaleb(-10)),
+    pa.decimal128(38, 10): st.integers(-(10**38) + 1, 10**38 - 1).map(lambda n: Decimal(f"{n}E-10")),
 }
 LISTS = {pa.list_(kind): st.lists(st.none() | values, max_size=3) for kind, values in VALUES.items()}
 
