@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 from evergreen.connections import Connection
-from evergreen.ingestion.http import read_http
+from evergreen.ingestion.http.read import read_http
 from evergreen.sources import HttpSource
 
 PAGES = int(os.environ.get("BENCH_HTTP_PAGES", "1000"))

@@ -21,7 +21,7 @@ from deltalake.transaction import AddAction, RemoveAction
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
-from evergreen.partition_file import PartitionFile, PartitionWriter, footer_size, read_record
+from evergreen.rows.partition_file import PartitionFile, PartitionWriter, footer_size, read_record
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen.errors import IntegrityError, NotFoundError
-from evergreen.ingestion.rows import Rejected, Rows
-from evergreen.partition_file import RECORD, PartitionFile, PartitionWriter
+from evergreen.rows.batches import Rejected, Rows
+from evergreen.rows.partition_file import RECORD, PartitionFile, PartitionWriter
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage

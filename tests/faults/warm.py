@@ -25,8 +25,8 @@ from botocore.config import Config
 import evergreen.storage
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError
-from evergreen.ingestion.rows import Rows
 from evergreen.pipeline import Pipeline
+from evergreen.rows.batches import Rows
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Credentials, Storage
 from evergreen.validation.group import Group

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from evergreen.errors import IntegrityError, NotFoundError, UnavailableError
-from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.rows.batches import Rejected, Rows
 from evergreen.staging import Staging
 from evergreen.storage import Storage
 

@@ -20,9 +20,9 @@ from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy, parse_policy
 from evergreen.backtest.replay import PolicyResult, Progress, replay
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, SourceError
-from evergreen.frame import to_frame
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
+from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
 
 POLICIES = ("configured", "never", "every 7")

@@ -17,13 +17,13 @@ import pyarrow as pa
 from tenacity import wait_random_exponential
 
 from evergreen.errors import SourceError, StorageError, UnavailableError
-from evergreen.ingestion.columns import TIME
-from evergreen.ingestion.http_client import Answer, Session, api_of
-from evergreen.ingestion.paging import at, first_page
-from evergreen.ingestion.shown import shown
-from evergreen.ingestion.stumble import StumbleError
+from evergreen.ingestion.http.client import Answer, Session, api_of
+from evergreen.ingestion.http.paging import at, first_page
+from evergreen.ingestion.http.stumble import StumbleError
+from evergreen.ingestion.text.shown import shown
 from evergreen.pipeline import Pipeline
 from evergreen.postgres import transaction
+from evergreen.rows.columns import TIME
 from evergreen.sources import Complete, Paging, Source
 from evergreen.storage import Storage
 

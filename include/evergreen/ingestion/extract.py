@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion.file import read_file
-from evergreen.ingestion.http import read_http
-from evergreen.ingestion.postgres import read_postgres
-from evergreen.ingestion.rows import Rows
+from evergreen.ingestion.files.read import read_file
+from evergreen.ingestion.http.read import read_http
+from evergreen.ingestion.postgres.read import read_postgres
 from evergreen.pipeline import Pipeline
+from evergreen.rows.batches import Rows
 
 if TYPE_CHECKING:
-    from evergreen.ingestion.checkpoint import Checkpoint
+    from evergreen.ingestion.http.checkpoint import Checkpoint
 
 
 def extract(

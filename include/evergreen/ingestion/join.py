@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.errors import RefusedError, SourceError, SpecError
-from evergreen.ingestion.blocks import blocks
-from evergreen.ingestion.keys import SHOWN, KeySet
-from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.rows.batches import Rejected, Rows
+from evergreen.rows.blocks import blocks
+from evergreen.rows.keys import SHOWN, KeySet
 from evergreen.sources import Join
 from evergreen.spec import Spec
 

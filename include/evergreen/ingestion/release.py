@@ -11,9 +11,9 @@ import pyarrow as pa
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, SourceError
 from evergreen.ingestion.publish import publish
 from evergreen.ingestion.published import PublishedPartitions
-from evergreen.ingestion.rows import Rows
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
+from evergreen.rows.batches import Rows
 from evergreen.validation.corrections import Correction, Corrections, corrected, originals
 from evergreen.validation.group import Group
 from evergreen.validation.judge import Judges

@@ -21,18 +21,18 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError
 from evergreen.ingestion import completeness
-from evergreen.ingestion.blocks import begun
-from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.conform import Conformer
 from evergreen.ingestion.extract import extract
+from evergreen.ingestion.http.checkpoint import StagedCheckpoint
 from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
 from evergreen.ingestion.receipts import Receipts
-from evergreen.ingestion.rows import Rows
-from evergreen.partition_file import PartitionFile
 from evergreen.pipeline import Pipeline
 from evergreen.reports.data_docs import write_data_docs
+from evergreen.rows.batches import Rows
+from evergreen.rows.blocks import begun
+from evergreen.rows.partition_file import PartitionFile
 from evergreen.spec import Spec
 from evergreen.staging import Staging
 from evergreen.validation.corrections import Corrections, corrected, originals

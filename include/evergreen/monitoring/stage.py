@@ -9,7 +9,6 @@ from typing import Any
 import pyarrow as pa
 
 from evergreen.errors import NotFoundError, NothingToDoError
-from evergreen.frame import to_frame
 from evergreen.lake import Table
 from evergreen.monitoring.measure import measure, needs_model
 from evergreen.monitoring.policy import Decision, blocked, decide
@@ -17,6 +16,7 @@ from evergreen.monitoring.record import Record, decisions_in, records_in, to_tab
 from evergreen.pipeline import Pipeline
 from evergreen.registry.history import Kind
 from evergreen.registry.registry import as_of_version
+from evergreen.rows.frame import to_frame
 from evergreen.scoring.score import VERSION, partition_features, rows_with_look_back
 
 REFERENCE = "reference.json"

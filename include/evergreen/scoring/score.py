@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
 from evergreen.features.build import build_features, in_order, rows_to_score
-from evergreen.frame import to_frame
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
+from evergreen.rows.frame import to_frame
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
 

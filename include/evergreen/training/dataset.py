@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.features.build import build_features, in_order, rows_to_score
-from evergreen.frame import to_frame
 from evergreen.lake import PARTITION, Table
 from evergreen.partition import SNAPSHOT
+from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
 from evergreen.training.digest import digests, git_commit, packages, version_id
 from evergreen.training.holdout import holdout_mask

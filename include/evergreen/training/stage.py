@@ -15,11 +15,11 @@ import pyarrow as pa
 from evergreen.errors import IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import Verdict, judge
-from evergreen.frame import to_frame
 from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
+from evergreen.rows.frame import to_frame
 from evergreen.training.dataset import TrainingSet, assemble, read_window
 from evergreen.training.fit import Challenger, fit_challenger
 from evergreen.training.version_files import GATE, LINEAGE, METRICS, check_golden, finite, version_files

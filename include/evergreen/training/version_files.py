@@ -15,12 +15,12 @@ from evergreen.errors import IntegrityError
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import Verdict
 from evergreen.features.build import rows_to_score
-from evergreen.frame import to_frame
 from evergreen.lake import PARTITION
 from evergreen.monitoring.reference import build_reference
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import MODEL, Registry
 from evergreen.reports.card import render_card
+from evergreen.rows.frame import to_frame
 from evergreen.scoring.score import PREDICTION, predict
 from evergreen.spec import Spec
 from evergreen.training.dataset import TrainingSet

@@ -22,7 +22,7 @@ from evergreen.errors import (
     IntegrityError,
     RefusedError,
 )
-from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.rows.batches import Rejected, Rows
 from evergreen.validation.quarantine import (
     QUARANTINE,
     fit,

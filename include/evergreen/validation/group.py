@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from evergreen.errors import EvergreenError, RefusedError, SourceError
-from evergreen.ingestion.ahead import ahead
-from evergreen.ingestion.blocks import BLOCK, blocks
-from evergreen.ingestion.rows import Rows
+from evergreen.rows.ahead import ahead
+from evergreen.rows.batches import Rows
+from evergreen.rows.blocks import BLOCK, blocks
 from evergreen.spec import Spec
 from evergreen.validation.judge import Judges
 from evergreen.validation.profile import Profile

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evergreen.frame import to_frame
+from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
 from evergreen.validation.suite import Entry, Suite, build, great_expectations
 

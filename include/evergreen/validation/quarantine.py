@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from evergreen.errors import NotFoundError, RefusedError
-from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.rows.batches import Rejected, Rows
 
 if TYPE_CHECKING:
     from evergreen.lake import Lake

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.errors import RefusedError
-from evergreen.ingestion.keys import KeySet
-from evergreen.ingestion.rows import Rejected
-from evergreen.partition_file import PartitionFile, PartitionWriter
+from evergreen.rows.batches import Rejected
+from evergreen.rows.keys import KeySet
+from evergreen.rows.partition_file import PartitionFile, PartitionWriter
 from evergreen.spec import Spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.judge import SAMPLES, Judges, Outcome, text

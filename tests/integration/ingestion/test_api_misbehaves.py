@@ -24,9 +24,10 @@ from tenacity import wait_none
 
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError, UnavailableError
-from evergreen.ingestion import http, http_client
-from evergreen.ingestion.checkpoint import StagedCheckpoint
-from evergreen.ingestion.http import read_http
+from evergreen.ingestion.http import client as http_client
+from evergreen.ingestion.http import read as http
+from evergreen.ingestion.http.checkpoint import StagedCheckpoint
+from evergreen.ingestion.http.read import read_http
 from evergreen.ingestion.stage import ingest
 from evergreen.sources import HttpSource
 from evergreen.staging import Staging

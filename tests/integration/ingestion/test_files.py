@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion.file import read_file
+from evergreen.ingestion.files.read import read_file
 from evergreen.sources import FileSource
 from evergreen.storage import Credentials, Storage
 

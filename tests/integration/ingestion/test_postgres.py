@@ -17,9 +17,9 @@ from deltalake.schema import ArrayType, Schema
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.frame import to_frame
-from evergreen.ingestion.postgres import read_postgres
-from evergreen.ingestion.rows import Rows
+from evergreen.ingestion.postgres.read import read_postgres
+from evergreen.rows.batches import Rows
+from evergreen.rows.frame import to_frame
 from evergreen.sources import PostgresSource
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -15,7 +15,7 @@ import pytest
 from tenacity import wait_none
 
 from evergreen.connections import Connection
-from evergreen.ingestion import http
+from evergreen.ingestion.http import read as http
 
 
 @dataclass(frozen=True)

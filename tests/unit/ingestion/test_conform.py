@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from evergreen.errors import RefusedError
 from evergreen.ingestion.conform import Conformer
 from evergreen.lake import Lake, Table
-from evergreen.partition_file import PartitionWriter
+from evergreen.rows.partition_file import PartitionWriter
 
 TIME = pa.timestamp("us", tz="UTC")
 PUBLISHED = pa.schema([("a", pa.float64()), ("b", pa.string()), ("n", pa.int32())])

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from evergreen.errors import RefusedError, SourceError, SpecError
 from evergreen.ingestion import join as joining
-from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.rows.batches import Rejected, Rows
+from evergreen.rows.blocks import BLOCK
 from evergreen.spec import Spec
 
 
@@ -126,7 +127,7 @@ def test_the_left_streams_and_all_sources_are_closed():
     left = Rows(pa.schema([("id", pa.int64())]), batches())
     rows = joining.join_sources(spec(join()), {"a": left, "b": Rows.of(b(1))})
     assert read == []
-    assert next(iter(rows)).num_rows == 262_144
+    assert next(iter(rows)).num_rows == BLOCK
     assert len(read) == 2
     rows.close()
     assert closed == [True]

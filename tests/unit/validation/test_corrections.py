@@ -19,10 +19,10 @@ from evergreen.errors import (
 )
 from evergreen.ingestion.extract import extract
 from evergreen.ingestion.release import release
-from evergreen.ingestion.rows import Rejected, Rows
 from evergreen.ingestion.stage import ingest, publish_rows
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
+from evergreen.rows.batches import Rejected, Rows
 from evergreen.validation.corrections import Correction, Corrections, corrected, originals
 from evergreen.validation.quarantine import QUARANTINE, read_quarantine, row_id, to_text
 

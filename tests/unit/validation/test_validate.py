@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import RefusedError
-from evergreen.ingestion.rows import Rejected, Rows
+from evergreen.rows.batches import Rejected, Rows
 from evergreen.validation import group
 from evergreen.validation.judge import Judges
 from evergreen.validation.quarantine import QUARANTINE

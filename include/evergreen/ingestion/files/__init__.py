@@ -1,0 +1,1 @@
+"""Files and object storage as a source: CSV, JSON lines and Parquet."""

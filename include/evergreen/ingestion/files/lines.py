@@ -1,0 +1,109 @@
+"""Text in chunks to blocks of whole lines with their numbers, in bounded memory whatever a line's length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from evergreen.errors import SourceError
+from evergreen.rows.batches import Rejected
+
+LONGEST = 16 * 2**20
+"""Bytes of the longest line that is read."""
+
+TOO_LONG = "longer than 16 MB: only its beginning is kept here"
+NOT_UTF8 = "holds bytes that are not UTF-8"
+BOM = b"\xef\xbb\xbf"
+_KEPT = 2**16
+# Rejected records are held in memory until they are quarantined.
+_MOST_REJECTED = 128 * 2**20
+_RECORD_COST = 400
+
+
+@dataclass(frozen=True)
+class LineBlock:
+    """Whole lines, the first of which has the number `first`; only the file's last line may have no end.
+
+    `is_cut`: the beginning of a single line that is longer than 16 MB.
+    """
+
+    first: int
+    text: bytes
+    is_cut: bool = False
+
+
+def line_blocks(chunks: Iterable[bytes]) -> Iterator[LineBlock]:
+    """The lines of a text that comes in chunks of less than 16 MB, without the byte order mark at its start.
+
+    A line ends in LF; one that ends in CR LF keeps its CR.
+    """
+    rest, number, skipping = b"", 1, False
+    for chunk in _without_mark(chunks):
+        begin = 0
+        if skipping:
+            begin = chunk.find(b"\n") + 1
+            if not begin:
+                continue
+            skipping, number = False, number + 1
+        end = chunk.rfind(b"\n") + 1
+        if end > begin:
+            block, rest = rest + chunk[begin:end], chunk[end:]
+            first_line = block.find(b"\n")
+            if first_line > LONGEST:
+                yield LineBlock(number, block[:_KEPT], is_cut=True)
+                number, block = number + 1, block[first_line + 1 :]
+            if block:
+                yield LineBlock(number, block)
+                number += block.count(b"\n")
+        else:
+            rest += chunk[begin:]
+        if len(rest) > LONGEST:
+            yield LineBlock(number, rest[:_KEPT], is_cut=True)
+            rest, skipping = b"", True
+    if rest:
+        yield LineBlock(number, rest)
+
+
+def shown_bytes(text: bytes) -> str:
+    """The text without its line's end; bytes that are not UTF-8 stand as `\\xff`."""
+    return text.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "backslashreplace")
+
+
+class Rejections:
+    """The records of a source's files that cannot be read, as many as memory is there for."""
+
+    def __init__(self) -> None:
+        self.found: list[Rejected] = []
+        self._cost = 0
+
+    def add(self, text: bytes, place: str, reason: str) -> Rejected:
+        """Note a record; raises `SourceError` when their texts come to more than 128 MB."""
+        self._cost += len(text) + _RECORD_COST
+        if self._cost > _MOST_REJECTED:
+            raise SourceError(
+                f"{place}: {reason}, and so are {len(self.found):,} lines before it: mend the file or the "
+                "source's format, delimiter and types"
+            )
+        rejected = Rejected(shown_bytes(text), place, reason)
+        self.found.append(rejected)
+        return rejected
+
+    def sort(self, begin: int) -> None:
+        """Put those from the index `begin` on, which are of one file, into the order of their lines."""
+        self.found[begin:] = sorted(
+            self.found[begin:], key=lambda rejected: int(rejected.place.rpartition(":")[2])
+        )
+
+
+def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    head: bytes | None = b""
+    for chunk in chunks:
+        if head is None:
+            yield chunk
+            continue
+        head += chunk
+        if len(head) >= len(BOM):
+            yield head.removeprefix(BOM)
+            head = None
+    if head:
+        yield head

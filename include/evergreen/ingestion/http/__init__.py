@@ -1,0 +1,1 @@
+"""Paged HTTP APIs as a source."""

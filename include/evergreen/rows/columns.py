@@ -1,0 +1,309 @@
+"""The column types that the lake keeps, whatever the source calls them.
+
+A column's type must not depend on the values of one day: backfilling in another order would otherwise make
+another table. Numbers from text formats (JSON, CSV) are therefore always float64, even where one day's
+happen to be whole, and every time is `timestamp[us, UTC]`. A pipeline may declare another type for a column.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from functools import cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.errors import SourceError
+from evergreen.ingestion.text.shown import shown
+
+TIME = pa.timestamp("us", tz="UTC")
+
+_DECLARED = {
+    "text": pa.string(),
+    "float": pa.float64(),
+    "int": pa.int64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "time": TIME,
+}
+NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""A finite decimal number as text."""
+
+_DECIMAL = re.compile(r"decimal\(([0-9]+), ?([0-9]+)\)")
+_DIGITS_128, _DIGITS_256 = 38, 76
+# A time of day with an offset at its end; the day's own hyphens are no sign of one.
+_WITH_ZONE = r":[0-9.]+ ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
+# What Python, pandas and most readers of the lake can name. PostgreSQL's infinity lies outside.
+_YEARS = {
+    "timestamp": (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+    "date": (date.min, date.max),
+}
+
+
+@dataclass(frozen=True)
+class LakeTypes:
+    """The lake's types for a source's columns: those of `types` (column to type name), else the default.
+
+    By default a number is float64, but an integer stays one if `whole_numbers`; a time is
+    `timestamp[us, UTC]`, where one without a zone is taken as UTC; a time of day is text; a list keeps its
+    elements in these types. A declared column is cast where nothing of a value is lost.
+    """
+
+    types: Mapping[str, str] = field(default_factory=dict)
+    whole_numbers: bool = True
+
+    def schema(self, source: pa.Schema) -> pa.Schema:
+        """The lake's schema for a source's.
+
+        Raises `SourceError` naming a column that comes twice, one called `partition` (the lake has its own),
+        and one whose type (bytes, a structure, a list of lists) the lake cannot keep.
+        """
+        check_names(source.names)
+        return pa.schema([(column.name, self._type(column)) for column in source])
+
+    def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch cast to `schema`; raises `SourceError` naming the column that cannot be."""
+        schema = self.schema(batch.schema)
+        if not schema.names:
+            return batch
+        columns = [
+            _cast(target.name, values, target.type)
+            for target, values in zip(schema, batch.columns, strict=True)
+        ]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def table(self, table: pa.Table) -> pa.Table:
+        """The table cast to `schema`; raises `SourceError` naming the column that cannot be."""
+        if not table.num_columns:
+            return table
+        schema = self.schema(table.schema)
+        return pa.Table.from_batches([self.batch(batch) for batch in table.to_batches()], schema)
+
+    def _type(self, column: pa.Field) -> pa.DataType:
+        if column.name in self.types:
+            return declared(self.types[column.name])
+        target = _default(column.type, self.whole_numbers)
+        if target is None:
+            raise SourceError(
+                f"column '{column.name}' is of type {column.type}, which the lake has no column for: leave "
+                "it out or turn it into text, a number or a time"
+            )
+        return target
+
+
+def declared(name: str) -> pa.DataType:
+    """The Arrow type for a type's name in a description; raises `SourceError` for one that there is not."""
+    if name in _DECLARED:
+        return _DECLARED[name]
+    if match := _DECIMAL.fullmatch(name):
+        precision, scale = int(match[1]), int(match[2])
+        if 1 <= precision <= 38 and scale <= precision:
+            return pa.decimal128(precision, scale)
+    raise SourceError(
+        f"type '{name}' is none the lake has: write one of {', '.join(_DECLARED)}, or decimal(p, s) with p "
+        "at most 38 and s at most p"
+    )
+
+
+def check_names(names: list[str]) -> None:
+    """Raise `SourceError` for a name that comes twice, and for the lake's own column `partition`."""
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise SourceError(f"column '{twice[0]}' comes more than once: rename one")
+    if "partition" in names:
+        raise SourceError("column 'partition' has the name of the lake's own column: rename it")
+
+
+def decimals(texts: pa.Array, kind: pa.Decimal128Type) -> tuple[pa.Array, list[int]]:
+    """The numbers that texts are, to the last digit, and by index those that are none of the type.
+
+    These are null in the array: text that is no finite number, such as `NaN`, and numbers with more digits
+    than the type has, before the point or behind it. A number may have an exponent; a null stays null.
+    """
+    texts = texts.cast(pa.string())
+    found = _decimals_at_once(texts, kind)
+    if found is not None:
+        return found, []
+    values = texts.to_pylist()
+    numbers = [None if value is None else exact(value, kind) for value in values]
+    none = [at for at, number in enumerate(numbers) if number is None and values[at] is not None]
+    return pa.array(numbers, kind), none
+
+
+def exact(number: str | int | Decimal, kind: pa.Decimal128Type) -> Decimal | None:
+    """The number with the type's scale; None if a digit would be lost, or text is no finite number."""
+    if isinstance(number, str) and not NUMBER.fullmatch(number):
+        return None
+    try:
+        found = _context(kind.precision).quantize(Decimal(number), _last_digit(kind.scale))
+    except (Inexact, InvalidOperation):
+        return None
+    return found if found.is_finite() else None
+
+
+@cache
+def _context(digits: int) -> Context:
+    """Arithmetic that raises where a digit would be lost, or there are too many."""
+    return Context(prec=digits, traps=[Inexact, InvalidOperation])
+
+
+@cache
+def _last_digit(scale: int) -> Decimal:
+    return Decimal((0, (1,), -scale))
+
+
+def _default(kind: pa.DataType, whole_numbers: bool) -> pa.DataType | None:
+    types = pa.types
+    if isinstance(kind, pa.UuidType):
+        return pa.string()
+    if isinstance(kind, pa.BaseExtensionType):
+        is_number = getattr(kind, "type_name", "") == "numeric"
+        return pa.float64() if is_number else _default(kind.storage_type, whole_numbers)
+    if types.is_dictionary(kind):
+        return _default(kind.value_type, whole_numbers)
+    if _is_list(kind):
+        inner = None if _is_list(kind.value_type) else _default(kind.value_type, whole_numbers)
+        return inner and pa.list_(inner)
+    return _default_scalar(kind, whole_numbers)
+
+
+def _default_scalar(kind: pa.DataType, whole_numbers: bool) -> pa.DataType | None:
+    types = pa.types
+    if types.is_timestamp(kind):
+        return TIME
+    if types.is_decimal(kind) or types.is_floating(kind) or types.is_unsigned_integer(kind):
+        return pa.float64()
+    if types.is_integer(kind):
+        return kind if whole_numbers else pa.float64()
+    if _is_text(kind) or types.is_time(kind):
+        return pa.string()
+    if types.is_date(kind):
+        return pa.date32()
+    return kind if types.is_boolean(kind) or types.is_null(kind) else None
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _is_bytes(kind: pa.DataType) -> bool:
+    types = pa.types
+    return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def _cast(name: str, values: pa.Array, target: pa.DataType) -> pa.Array:
+    try:
+        values = _plain(values)
+        result = values if values.type == target else _converted(values, target)
+        _check_years(result)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SourceError(f"column '{name}' cannot be read as {target}: {reason}: mend the source") from None
+    return result
+
+
+def _plain(values: pa.Array) -> pa.Array:
+    """The values of an extension or dictionary column as what they stand for."""
+    if isinstance(values.type, pa.UuidType):
+        texts = [value and str(uuid.UUID(bytes=value)) for value in values.storage.to_pylist()]
+        return pa.array(texts, pa.string())
+    if isinstance(values, pa.ExtensionArray):
+        return _plain(values.storage)
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def _converted(values: pa.Array, target: pa.DataType) -> pa.Array:
+    """The values in the type; raises `pa.ArrowInvalid` where something of one would be lost."""
+    types, kind = pa.types, values.type
+    is_time = types.is_temporal(target)
+    if (is_time and _is_number(kind)) or (_is_number(target) and types.is_temporal(kind)):
+        raise pa.ArrowInvalid(f"{kind} is another kind of thing")
+    if is_time and _is_text(kind):
+        return _moments(values).cast(target)
+    if types.is_date(target) and types.is_timestamp(kind):
+        return values.cast(TIME).cast(target)
+    if types.is_boolean(target) and _is_number(kind):
+        return _truths(values)
+    if types.is_decimal(target):
+        return _decimal(values, target)
+    return values.cast(target)
+
+
+def _decimal(values: pa.Array, target: pa.Decimal128Type) -> pa.Array:
+    types, kind = pa.types, values.type
+    if types.is_integer(kind) or types.is_decimal128(kind):
+        # Arrow wants room for the largest integer there could be, and overflows from decimal128 silently.
+        return values.cast(pa.decimal256(_DIGITS_256, target.scale)).cast(target)
+    if not (_is_text(kind) or types.is_decimal256(kind) or _is_bytes(kind)):
+        return values.cast(target)
+    texts = values.cast(pa.string())
+    found, none = decimals(texts, target)
+    if none:
+        raise pa.ArrowInvalid(f"'{shown(texts[none[0]].as_py())}' is not exactly one")
+    return found
+
+
+def _decimals_at_once(texts: pa.Array, kind: pa.Decimal128Type) -> pa.Array | None:
+    """The texts as Arrow reads them; None where it would, or might, make other numbers of them.
+
+    Those are numbers whose digits overflow on the way, and some with an exponent.
+    """
+    most = (pc.max(pc.binary_length(texts)).as_py() or 0) + kind.scale
+    if most > _DIGITS_256 or pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():
+        return None
+    room = kind if most <= _DIGITS_128 else pa.decimal256(_DIGITS_256, kind.scale)
+    try:
+        return texts.cast(room).cast(kind)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _moments(texts: pa.Array) -> pa.Array:
+    """Times from their ISO texts; one without an offset is taken as UTC."""
+    texts = texts.cast(pa.string())
+    zoned = pc.match_substring_regex(texts, _WITH_ZONE)
+    nothing = pa.scalar(None, pa.string())
+    local = pc.if_else(zoned, nothing, texts).cast(pa.timestamp("us"))
+    return pc.coalesce(pc.if_else(zoned, texts, nothing).cast(TIME), local.cast(TIME))
+
+
+def _truths(numbers: pa.Array) -> pa.Array:
+    whole_numbers = numbers.cast(pa.int64())
+    if pc.any(pc.and_(pc.not_equal(whole_numbers, 0), pc.not_equal(whole_numbers, 1))).as_py():
+        raise pa.ArrowInvalid("a number other than 0 and 1 is neither true nor false")
+    return whole_numbers.cast(pa.bool_())
+
+
+def _check_years(values: pa.Array) -> None:
+    while _is_list(values.type):
+        values = values.flatten()
+    if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
+        return
+    first, last = _YEARS["timestamp" if pa.types.is_timestamp(values.type) else "date"]
+    span = pc.min_max(values)
+    for end in (span["min"], span["max"]):
+        if end.is_valid and not _scalar(first, values.type) <= _count(end) <= _scalar(last, values.type):
+            raise pa.ArrowInvalid("a time outside the years 1 to 9999 (infinity is one)")
+
+
+def _count(moment: pa.Scalar) -> int:
+    """Days or microseconds since 1970: Python has no time outside the years 1 to 9999."""
+    return int(moment.value)
+
+
+def _scalar(moment: date | datetime, kind: pa.DataType) -> int:
+    return _count(pa.scalar(moment, kind))

@@ -1,0 +1,156 @@
+"""A partition as a file: rows written to a local temporary Parquet file that is named by their digest.
+
+The file has no name on disk, so that a writer that is killed leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evergreen.rows.digest import RowsDigest
+
+ROW_GROUP = 131_072
+RECORD = b"evergreen"
+
+
+@dataclass(frozen=True)
+class PartitionFile:
+    """A whole partition: how many rows, the digest of them, the file's size, nulls and bounds by column.
+
+    `body` is the local file; one that is in the storage already stands at the key `staged`.
+    """
+
+    rows: int
+    digest: str
+    size: int
+    statistics: Mapping[str, Any]
+    body: IO[bytes] | None = field(default=None, repr=False, compare=False)
+    staged: str | None = field(default=None, compare=False)
+
+    def path(self, partition: str) -> str:
+        """Where the file stands below its table's folder."""
+        return f"partition={partition}/{self.digest}.parquet"
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the body, as JSON values."""
+        return {
+            "rows": self.rows,
+            "digest": self.digest,
+            "size": self.size,
+            "statistics": dict(self.statistics),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], staged: str) -> PartitionFile:
+        """The file that `to_dict` described, now at a key of the storage."""
+        return cls(values["rows"], values["digest"], values["size"], values["statistics"], staged=staged)
+
+    def close(self) -> None:
+        """Give up the local file."""
+        if self.body is not None:
+            self.body.close()
+
+    def batches(self, size: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
+        """The rows of the local file, in batches of at most `size`."""
+        assert self.body is not None
+        self.body.seek(0)
+        yield from pq.ParquetFile(self.body).iter_batches(batch_size=size)
+
+
+class PartitionWriter:
+    """Writes one partition's rows. Memory is bounded by a row group of 131,072 rows."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+        self._digest = RowsDigest(schema)
+        self._file: IO[bytes] = tempfile.TemporaryFile(prefix="evergreen-")  # noqa: SIM115 - lives on
+        self._parquet = pq.ParquetWriter(
+            self._file,
+            schema,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=False,
+            column_encoding={f.name: "DELTA_BINARY_PACKED" for f in schema if _in_steps(f.type)},
+        )
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_rows = 0
+        self._rows = 0
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Add rows of the writer's schema."""
+        if not batch.num_rows:
+            return
+        self._waiting.append(batch)
+        self._waiting_rows += batch.num_rows
+        while self._waiting_rows >= ROW_GROUP:
+            self._write_group(ROW_GROUP)
+
+    def finish(self, record: Mapping[str, Any] | None = None) -> PartitionFile:
+        """Close the file, with a record (JSON values) in its footer, and return it."""
+        if self._waiting_rows:
+            self._write_group(self._waiting_rows)
+        if record is not None:
+            self._parquet.add_key_value_metadata({RECORD: json.dumps(record, allow_nan=False).encode()})
+        self._parquet.close()
+        self._file.flush()
+        size = self._file.seek(0, 2)
+        statistics = _statistics(pq.read_metadata(self._file), self.schema)
+        return PartitionFile(self._rows, self._digest.hexdigest(), size, statistics, self._file)
+
+    def discard(self) -> None:
+        """Give the file up."""
+        self._parquet.close()
+        self._file.close()
+
+    def _write_group(self, rows: int) -> None:
+        table = pa.Table.from_batches(self._waiting, self.schema)
+        group = table.slice(0, rows).combine_chunks()
+        rest = table.slice(rows)
+        for batch in group.to_batches():
+            self._digest.add(batch)
+        self._parquet.write_table(group, row_group_size=ROW_GROUP)
+        self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
+        self._rows += rows
+
+
+def footer_size(tail: bytes) -> int:
+    """How many bytes at the end of a Parquet file are its footer, told by its last 8 bytes."""
+    return int.from_bytes(tail[-8:-4], "little") + 8
+
+
+def read_record(tail: bytes) -> dict[str, Any]:
+    """The record in a partition's file, of which `tail` is the end with the whole footer; empty if none."""
+    found = (pq.read_metadata(pa.BufferReader(tail)).metadata or {}).get(RECORD)
+    return dict(json.loads(found)) if found else {}
+
+
+def _in_steps(kind: pa.DataType) -> bool:
+    """Whether values are whole numbers or times, of which neighbours differ little."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind))
+
+
+def _statistics(metadata: pq.FileMetaData, schema: pa.Schema) -> dict[str, Any]:
+    """Delta's statistics of a file: nulls of each plain column, bounds of the whole numbers."""
+    nulls: dict[str, int] = {}
+    low: dict[str, int] = {}
+    high: dict[str, int] = {}
+    plain = {f.name for f in schema if not pa.types.is_nested(f.type)}
+    whole = {f.name for f in schema if pa.types.is_integer(f.type)}
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            name, found = column.path_in_schema, column.statistics
+            if name not in plain or found is None or not found.has_null_count:
+                continue
+            nulls[name] = nulls.get(name, 0) + found.null_count
+            if name in whole and found.has_min_max:
+                low[name] = min(found.min, low.get(name, found.min))
+                high[name] = max(found.max, high.get(name, found.max))
+    return {"numRecords": metadata.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}

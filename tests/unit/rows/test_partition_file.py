@@ -1,0 +1,91 @@
+"""A partition as a file: named by its rows, whatever batches they came in, and whole or not at all."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from evergreen.rows.partition_file import (
+    ROW_GROUP,
+    PartitionFile,
+    PartitionWriter,
+    footer_size,
+    read_record,
+)
+
+
+def written(rows: pa.Table, cuts: list[int] | None = None, record: dict | None = None) -> PartitionFile:
+    writer = PartitionWriter(rows.schema)
+    places = [0, *sorted(cuts or []), rows.num_rows]
+    for start, end in pairwise(places):
+        for batch in rows.slice(start, end - start).to_batches():
+            writer.write(batch)
+    return writer.finish(record)
+
+
+def table(count: int) -> pa.Table:
+    numbers = np.arange(count)
+    return pa.table({"n": numbers, "x": numbers / 7, "t": [f"row {n}" for n in numbers]})
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[pa.Table, str]:
+    rows = table(2 * ROW_GROUP + 10)
+    return rows, written(rows).digest
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(0, 2 * ROW_GROUP + 10), max_size=5))
+def test_the_name_does_not_depend_on_the_batches(large: tuple[pa.Table, str], cuts: list[int]):
+    rows, digest = large
+    file = written(rows, cuts)
+    assert file.digest == digest
+    assert pa.Table.from_batches(file.batches()).equals(rows)
+    assert file.rows == rows.num_rows
+
+
+def test_no_rows_are_a_file_too():
+    file = written(table(3).slice(0, 0))
+    assert file.rows == 0
+    assert list(file.batches()) == []
+
+
+def test_it_is_known_by_its_rows():
+    rows = table(100)
+    assert written(rows).path("2024-01-01") == f"partition=2024-01-01/{written(rows).digest}.parquet"
+    assert written(rows).digest != written(rows.slice(1)).digest
+    assert written(rows, record={"quarantined": 3}).digest == written(rows).digest
+
+
+def test_statistics_are_what_delta_reads():
+    rows = pa.table({"n": [3, None, -1], "t": ["b", None, None], "x": [0.5, float("nan"), None]})
+    assert written(rows).statistics == {
+        "numRecords": 3,
+        "minValues": {"n": -1},
+        "maxValues": {"n": 3},
+        "nullCount": {"n": 1, "t": 2, "x": 1},
+    }
+
+
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_the_record_is_read_from_the_files_end(size: int):
+    record = {"rows": 5, "words": "x" * size}
+    file = written(table(5), record=record)
+    assert file.body is not None
+    file.body.seek(0)
+    body = file.body.read()
+    assert len(body) == file.size
+    assert footer_size(body[-8:]) > size
+    assert read_record(body[-footer_size(body) :]) == record
+
+
+def test_a_file_without_a_record_has_an_empty_one():
+    file = written(table(5))
+    assert file.body is not None
+    file.body.seek(0)
+    assert read_record(file.body.read()) == {}
