@@ -9,13 +9,14 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, data_docs, history, http, parse, postgres_to_lake
+from benchmarks import backfill, data_docs, history, http, parse, postgres_to_lake, validation
 from benchmarks.figure import Figure
 from deploy.embedded.home import Home
 
 BENCHMARKS = {
     "postgres": postgres_to_lake.measure,
     "http": http.measure,
+    "validation": validation.measure,
     "data_docs": data_docs.measure,
     "history": history.measure,
     "backfill": backfill.measure,

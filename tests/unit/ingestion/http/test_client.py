@@ -99,7 +99,7 @@ class TestCredentials:
         monkeypatch.setattr(logging.getLogger("httpx"), "disabled", False)
         monkeypatch.setattr(logging.getLogger("httpx"), "propagate", True)
         api.will({})
-        with caplog.at_level(logging.DEBUG):
+        with caplog.at_level(logging.DEBUG), caplog.at_level(logging.DEBUG, logger="httpx"):
             got(api.connection(extra={"api_key_param": "key"}))
         assert "HTTP Request" in caplog.text
         assert KEY not in caplog.text
