@@ -38,10 +38,10 @@ def measure() -> list[Figure]:
         for number in range(1, ROUNDS + 1):
             _empty()
             shell.append(_shell(first, last))
-            by_shell = _rows()
+            by_shell = _rows(first, last)
             _empty()
             dag.append(_dag(api, first, last))
-            assert _rows() == by_shell, "the run of the DAG published other rows"
+            assert _rows(first, last) == by_shell, "the run of the DAG published other rows"
             print(f"  round {number}: shell {shell[-1]:.1f} s, DAG {dag[-1]:.1f} s", flush=True)
     return [
         Figure(f"{PARTITIONS} partitions by evergreen ingest", statistics.median(shell), "s", LIMIT),
@@ -74,9 +74,10 @@ def _empty() -> None:
     Storage.open().delete_all(f"{NAME}/lake/")
 
 
-def _rows() -> dict[str, str]:
+def _rows(first: str, last: str) -> dict[str, str]:
     """The digest of each published partition's rows: its file's name."""
-    lake = Pipeline.open(NAME).lake
-    files = lake.files(Table.PARTITIONS)
+    there = Pipeline.open(NAME).lake.files(Table.PARTITIONS)
+    # Airflow may have run last night's too, which the DAG was unpaused for.
+    files = {key: name for key, name in there.items() if first <= key <= last}
     assert len(files) == PARTITIONS, len(files)
     return files
