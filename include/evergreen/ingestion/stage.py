@@ -233,6 +233,9 @@ def _conformed(spec: Spec, rows: Rows, published: PublishedPartitions) -> tuple[
         return Rows(published.schema or rows.schema, rows.batches, rows.rejected), ()
     conformer = Conformer(published.schema, rows.schema, spec.validation.schema_change)
     published.check_exact(conformer.widened)
+    if isinstance(rows.batches, list):
+        conformed = [conformer.batch(batch) for batch in rows.batches]
+        return Rows(conformer.schema, conformed, rows.rejected), conformer.changes
 
     def batches() -> Iterator[pa.RecordBatch]:
         with closing(rows):
