@@ -58,15 +58,18 @@ class Lake:
         self._storage = storage
         self._pipeline = pipeline
 
-    def replace(self, table: Table, contents: Mapping[str, pa.Table]) -> list[str]:
+    def replace(
+        self, table: Table, contents: Mapping[str, pa.Table], schema: pa.Schema | None = None
+    ) -> list[str]:
         """Make each table of `contents` the whole content of the partition that is its key.
 
-        As `commit` does; no rows empty a partition. The rows have any columns but `partition`. Raises
-        `RefusedError`, and changes nothing, if columns or types differ from the table's.
+        As `commit` does; no rows empty a partition. The rows have any columns but `partition`. `schema` is
+        what the table has afterwards, by default what it has. Raises `RefusedError`, and changes nothing, if
+        columns or types of the rows differ from that.
         """
         if not contents:
             return []
-        schema = self.schema(table) or next(iter(contents.values())).schema
+        schema = schema or self.schema(table) or next(iter(contents.values())).schema
         files: dict[str, PartitionFile | None] = {}
         for key, rows in contents.items():
             self._check_schema(table, schema, rows.schema)

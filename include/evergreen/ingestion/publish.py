@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evergreen.lake import Lake, Table
+from evergreen.validation.quarantine import QUARANTINE
 from evergreen.validation.report import ValidationReport
 from evergreen.validation.validate import Validated
 
@@ -30,7 +31,8 @@ def publish(lake: Lake, validated: Mapping[str, Validated]) -> list[Published]:
     if not validated:
         return []
     # The quarantine first: a crash in between leaves the old partition, never rows that are in neither.
-    changed = set(lake.replace(Table.QUARANTINE, {k: v.quarantined for k, v in validated.items()}))
+    quarantined = {key: outcome.quarantined for key, outcome in validated.items()}
+    changed = set(lake.replace(Table.QUARANTINE, quarantined, QUARANTINE))
     schema = list(validated.values())[-1].schema
     changed |= set(lake.commit(Table.PARTITIONS, {k: v.file for k, v in validated.items()}, schema))
     for outcome in validated.values():

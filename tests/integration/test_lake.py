@@ -1,0 +1,62 @@
+"""The lake on a real S3 server: writers who meet, and tables of an earlier shape."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from evergreen.lake import Lake, Table
+from evergreen.storage import Storage
+from evergreen.validation.quarantine import QUARANTINE
+
+WRITERS, ROUNDS = 6, 8
+
+
+@pytest.fixture
+def lake(s3_store: Storage) -> Lake:
+    return Lake(s3_store, "bikes")
+
+
+def test_of_first_writers_of_a_partition_one_content_stays(lake: Lake):
+    """Delta itself would keep the rows of all of them."""
+    barrier = Barrier(WRITERS)
+
+    def write(writer: int) -> None:
+        for number in range(ROUNDS):
+            barrier.wait(60)
+            lake.replace(Table.PARTITIONS, {f"2024-01-{number + 1:02}": pa.table({"writer": [writer] * 3})})
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    rows = lake.read(Table.PARTITIONS)
+    by_partition = rows.group_by("partition").aggregate([("writer", "count"), ("writer", "count_distinct")])
+    assert by_partition.num_rows == ROUNDS
+    assert set(by_partition.column("writer_count").to_pylist()) == {3}
+    assert set(by_partition.column("writer_count_distinct").to_pylist()) == {1}
+
+
+def test_writers_of_different_partitions_lose_nothing(lake: Lake):
+    def write(writer: int) -> None:
+        for number in range(ROUNDS):
+            lake.replace(Table.PARTITIONS, {f"{writer}-{number}": pa.table({"writer": [writer] * 3})})
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, range(WRITERS)))
+    assert lake.read(Table.PARTITIONS).num_rows == 3 * WRITERS * ROUNDS
+
+
+def test_a_quarantine_of_an_earlier_shape_gets_the_new_column(lake: Lake, s3_store: Storage):
+    old = pa.table({"row": ["{}"], "expectation": ["e"], "reason": ["r"], "partition": ["2024-01-01"]})
+    address = s3_store.uri("bikes/lake/quarantine")
+    write_deltalake(address, old, partition_by=["partition"], storage_options=s3_store.delta_options)
+    new = pa.Table.from_pylist(
+        [{"row": "a", "expectation": "e", "reason": "r", "place": "f:1"}], schema=QUARANTINE
+    )
+    lake.replace(Table.QUARANTINE, {"2024-01-02": new}, QUARANTINE)
+    assert lake.read(Table.QUARANTINE).column("place").to_pylist() == [None, "f:1"]
+    lake.replace(Table.QUARANTINE, {"2024-01-01": new}, QUARANTINE)
+    assert lake.read(Table.QUARANTINE).column("row").to_pylist() == ["a", "a"]
