@@ -120,7 +120,7 @@ def test_the_left_streams_and_all_sources_are_closed():
         try:
             for number in range(9):
                 read.append(number)
-                yield from a(*range(number * 200_000, (number + 1) * 200_000)).select(["id"]).to_batches()
+                yield from a(*range(number * 100_000, (number + 1) * 100_000)).select(["id"]).to_batches()
         finally:
             closed.append(True)
 
