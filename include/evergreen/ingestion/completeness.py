@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import json
-import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 from tenacity import wait_random_exponential
 
 from evergreen.errors import SourceError, StorageError, UnavailableError
+from evergreen.ingestion.files.locate import fill, locate
 from evergreen.ingestion.http.client import Answer, Session, api_of
 from evergreen.ingestion.http.paging import at, first_page
 from evergreen.ingestion.http.stumble import StumbleError
@@ -25,13 +23,11 @@ from evergreen.pipeline import Pipeline
 from evergreen.postgres import transaction
 from evergreen.rows.columns import TIME
 from evergreen.sources import Complete, Paging, Source
-from evergreen.storage import Storage
 
 TIMEOUT = timedelta(minutes=1)  # of one question
 ATTEMPTS = 3  # at an API that stumbles
 ANSWER_BYTES = 2**20
 _BACKOFF = wait_random_exponential(multiplier=0.25, max=5)
-_PLACE = re.compile(r"\{partition(?::([^{}]*))?\}")
 _SHOWN = 3  # partitions that a line names
 
 
@@ -108,7 +104,7 @@ def _ask(pipeline: Pipeline, source: Source, complete: Complete, partition: str)
     if complete.field is not None:
         return _ask_api(pipeline, source, complete, partition, bounds)
     assert complete.file is not None
-    return _ask_file(pipeline, _filled(complete.file, partition, bounds))
+    return _ask_file(pipeline, complete.file, partition, bounds[0] if bounds else None)
 
 
 def _ask_sql(pipeline: Pipeline, source: Source, name: str, bounds: list[datetime]) -> str | None:
@@ -149,13 +145,15 @@ def _ask_api(
     assert complete.path is not None
     assert complete.field is not None
 
+    start = bounds[0] if bounds else None
+
     def filled(texts: dict[str, str]) -> dict[str, str]:
-        return {name: _filled(text, partition, bounds) for name, text in texts.items()}
+        return {name: fill(text, partition, start) for name, text in texts.items()}
 
     api = api_of(
         pipeline.connect(source.http.conn_id), {"Accept": "application/json", **filled(source.http.headers)}
     )
-    path = _filled(complete.path, partition, bounds)
+    path = fill(complete.path, partition, start)
     address = first_page(Paging(), api.address(path), filled(complete.params))
     deadline = time.monotonic() + TIMEOUT.total_seconds()
     with Session(api, path, deadline, ATTEMPTS, _BACKOFF) as session:
@@ -181,29 +179,8 @@ def _in_json(value: Any) -> str:
     return shown(json.dumps(value))
 
 
-def _ask_file(pipeline: Pipeline, path: str) -> str | None:
-    if not path.startswith("s3://"):
-        return None if (pipeline.spec.folder / path).exists() else f"{path} does not exist"
-    address = urlsplit(path)
-    store = _bucket(pipeline.storage, address.netloc)
-    return None if store.exists(address.path.lstrip("/")) else f"{path} does not exist"
-
-
-def _bucket(storage: Storage, name: str) -> Storage:
-    """Another bucket of the same store, from its top."""
-    there = copy.copy(storage)
-    there.bucket, there.prefix = name, ""
-    return there
-
-
-def _filled(text: str, partition: str, bounds: list[datetime]) -> str:
-    """The text with `{partition}` and `{partition:%Y/%m/%d}` filled in."""
-
-    def value(place: re.Match[str]) -> str:
-        if place[1] is None:
-            return partition
-        if not bounds:
-            raise SourceError(f"'{place[0]}': a snapshot has no time: write '{{partition}}'")
-        return bounds[0].strftime(place[1])
-
-    return _PLACE.sub(value, text)
+def _ask_file(pipeline: Pipeline, path: str, partition: str, start: datetime | None) -> str | None:
+    files = locate(path, pipeline.spec.folder, pipeline.storage, partition, start)
+    if any(file.exists() for file in files):
+        return None
+    return f"{files[0].name if files else fill(path, partition, start)} does not exist"

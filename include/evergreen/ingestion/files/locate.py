@@ -34,6 +34,13 @@ class LocatedFile:
     storage: Storage | None = None
     key: str = ""
 
+    def exists(self) -> bool:
+        """Whether the file is there now."""
+        if self.path is not None:
+            return self.path.exists()
+        assert self.storage is not None
+        return self.storage.exists(self.key)
+
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
         """The file's bytes, seekable; an object of S3 is copied to a temporary file without a name.
