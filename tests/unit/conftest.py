@@ -17,9 +17,9 @@ class NoAirflow(MetaPathFinder):
             raise ImportError(f"{fullname}: the library must not import airflow")
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def no_airflow() -> Iterator[None]:
-    """Block Airflow for this folder's tests; those of other folders get back what they had imported."""
+    """Block Airflow for a file of this folder; what runs after it gets back what was imported."""
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "airflow"}
     finder = NoAirflow()
     sys.meta_path.insert(0, finder)
