@@ -174,19 +174,22 @@ class Lake:
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         return DeltaTable(self._uri(table), version=version, storage_options=self._storage.delta_options)
 
-    def _open_or_create(self, table: Table, schema: pa.Schema) -> DeltaTable:
+    def _opened(self, table: Table) -> DeltaTable | None:
         try:
             return self._open(table)
         except TableNotFoundError:
-            # Created empty first: two first writers must find the same table.
-            return DeltaTable.create(
-                self._uri(table),
-                schema,
-                mode="ignore",
-                partition_by=[PARTITION],
-                configuration=_KEPT,
-                storage_options=self._storage.delta_options,
-            )
+            return None
+
+    def _created(self, table: Table, schema: pa.Schema) -> DeltaTable:
+        # Created empty first: two first writers must find the same table.
+        return DeltaTable.create(
+            self._uri(table),
+            schema,
+            mode="ignore",
+            partition_by=[PARTITION],
+            configuration=_KEPT,
+            storage_options=self._storage.delta_options,
+        )
 
     def _uri(self, table: Table) -> str:
         return self._storage.uri(f"{self._pipeline}/lake/{table}")
@@ -216,7 +219,10 @@ class Lake:
         self, table: Table, files: Mapping[str, PartitionFile | None], schema: pa.Schema, changed: set[str]
     ) -> None:
         with self._errors(table):
-            target = self._open_or_create(table, schema)
+            found = self._opened(table)
+            if found is None and not any(files.values()):
+                return  # nobody needs a table to hold nothing
+            target = found or self._created(table, schema)
             present = _present(target)
         differing = [key for key, file in files.items() if not _holds(present.get(key, []), key, file)]
         if not differing:

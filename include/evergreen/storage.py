@@ -9,9 +9,10 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import IO, Any
@@ -73,6 +74,7 @@ class Storage:
         self.bucket = bucket
         self.prefix = prefix.strip("/")
         self.credentials = credentials
+        self._large = threading.Lock()  # held while a large body is sent
         self._client = boto3.client(
             "s3",
             endpoint_url=credentials.endpoint_url,
@@ -158,13 +160,14 @@ class Storage:
     def upload(self, key: str, body: IO[bytes]) -> None:
         """Write a file's whole content unconditionally, in parts if it is large; the file stays open."""
         body.flush()
-        # The transfer closes the file that it is given.
-        with self._errors(key), os.fdopen(os.dup(body.fileno()), "rb") as shared:
-            shared.seek(0)
-            if os.fstat(shared.fileno()).st_size < _TRANSFER.multipart_threshold:
-                self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=shared)
+        size = body.seek(0, os.SEEK_END)
+        body.seek(0)
+        # Bytes go out in one piece, a file in slices of 16 kB; but only one large one is held in memory.
+        with self._errors(key), self._large if size > _PART else nullcontext():
+            if size < _TRANSFER.multipart_threshold:
+                self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body.read())
             else:
-                self._upload_parts(self._full(key), shared)
+                self._upload_parts(self._full(key), body)
 
     def _upload_parts(self, key: str, body: IO[bytes]) -> None:
         # One part at a time: the SDK's own transfer holds ten of them in memory.

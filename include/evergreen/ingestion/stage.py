@@ -173,8 +173,10 @@ def publish_rows(
         if len(good) == TOGETHER:
             published += publish(pipeline.lake, good)
             good = {}
-    published += publish(pipeline.lake, good)
-    write_data_docs(pipeline, secrets.token_hex(8), began, reports)
+    with ThreadPoolExecutor(1) as pool:  # neither waits for the other
+        pages = pool.submit(write_data_docs, pipeline, secrets.token_hex(8), began, reports)
+        published += publish(pipeline.lake, good)
+        pages.result()
     if refused:
         raise _not_published(pipeline, refused, len(partitions))
     return published
