@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import math
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -115,7 +113,7 @@ class Session:
     """Asks one API for pages, each as often as it takes within reason, until the read's deadline.
 
     `deadline` is a moment of `time.monotonic`; then a read that is under way is cut off. `where` begins every
-    message. One request is under way at a time, in a thread of its own.
+    message. One request is under way at a time.
     """
 
     def __init__(self, api: Api, where: str, deadline: float, attempts: int, backoff: wait_base) -> None:
@@ -128,25 +126,13 @@ class Session:
         self._alarm = threading.Timer(max(0.0, self._left()), self._hang_up)
         self._alarm.daemon = True
         self._alarm.start()
-        self._ended = threading.Event()
-        self._thread = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._alarm.cancel()
-        self._deadline = -math.inf
-        self._ended.set()
-        self._hang_up()
-        self._thread.shutdown(cancel_futures=True)
         self._client.close()
-
-    def ask(
-        self, address: str, limit: int, read: Callable[[Answer], T], probe: bool = False
-    ) -> Future[T | None]:
-        """What `get` gives, asked for now and to be waited for when it is needed."""
-        return self._thread.submit(self.get, address, limit, read, probe)
 
     def get(self, address: str, limit: int, read: Callable[[Answer], T], probe: bool = False) -> T | None:
         """What `read` makes of the answer; it may raise `StumbleError` to have it asked for again.
@@ -159,7 +145,6 @@ class Session:
             retry=retry_if_exception_type(StumbleError),
             wait=self._pause,
             stop=self._give_up,
-            sleep=self._sleep,
             reraise=True,
         )
         try:
@@ -263,9 +248,6 @@ class Session:
         if tried < self._attempts:
             return f"{times}, and the source's timeout leaves no time for more: raise it, or run again"
         return f"{times}: check the API, then run again"
-
-    def _sleep(self, seconds: float) -> None:
-        self._ended.wait(seconds)
 
     def _time_left(self) -> float:
         if (left := self._left()) <= 0:

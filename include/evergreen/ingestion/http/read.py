@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -81,7 +80,6 @@ class _Reading:
         self._first, self._keeper = first, keeper
         self._whole = True  # the spool holds just the pages that the progress counts
         self._last: Sequence[Mapping[str, Any]] | str  # the last page's records, or their digest
-        self._asked: Future[tuple[Content, Answer] | None] | None  # the next page, on its way
         self._begin()
 
     def all_pages(self) -> None:
@@ -125,16 +123,13 @@ class _Reading:
 
     def _page(self, progress: Progress, address: str) -> None:
         progress.seen[address] = None
-        asked, self._asked = self._asked or self._ask(progress), None
-        answered = asked.result()
+        answered = self._ask(progress, address)
         if answered is None:
             self._progress = replace(progress, address=None)
             return
         content, answer = answered
         self._check_repeated(content, progress)
         after = self._after(progress, content, answer)
-        if after.address is not None and (after.pages < self._source.max_pages or after.probe):
-            self._asked = self._ask(after)  # the API works on the next page while this one is kept
         prepared = self.spool.prepare(content.records, lambda at: content.place(after.pages, at))
         self._whole = False
         self.spool.keep(prepared)
@@ -142,10 +137,9 @@ class _Reading:
         self._progress, self._last = after, content.records
         self._whole = True
 
-    def _ask(self, progress: Progress) -> Future[tuple[Content, Answer] | None]:
-        assert progress.address is not None
+    def _ask(self, progress: Progress, address: str) -> tuple[Content, Answer] | None:
         limit = min(PAGE_BYTES, self._source.max_bytes - progress.bytes)
-        return self._session.ask(progress.address, limit, self._read, progress.probe)
+        return self._session.get(address, limit, self._read, progress.probe)
 
     def _read(self, answer: Answer) -> tuple[Content, Answer]:
         return read_content(self._source, answer), answer
@@ -212,7 +206,7 @@ class _Reading:
     def _begin(self) -> None:
         self.spool = RecordSpool(self._source.types, csv=self._source.format == "csv")
         self._progress = Progress(self._first)
-        self._last, self._asked = (), None
+        self._last = ()
 
     def _snapshot(self) -> tuple[bytes, dict[str, Any]]:
         last = self._last if isinstance(self._last, str) else _digest(self._last)

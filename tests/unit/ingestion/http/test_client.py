@@ -195,20 +195,6 @@ class TestTheDeadline:
         with pytest.raises(UnavailableError, match="asks to wait 86400 seconds"):
             got(api.connection(), seconds=10**6)
 
-    def test_the_end_of_a_session_ends_what_is_under_way(self, raw_server):
-        asked = threading.Event()
-
-        def behave(connection):
-            asked.set()
-            connection.recv(1)
-
-        api = api_of(raw_server(behave), {})
-        with Session(api, "/v1", time.monotonic() + 1000, 3, wait_none()) as session:
-            answer = session.ask("/v1", 10, lambda answer: answer)
-            assert asked.wait(20)
-        with pytest.raises(UnavailableError):
-            answer.result(20)
-
 
 class TestRetryAfter:
     def test_seconds_are_waited(self, api, answer):
