@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evergreen.errors import NotFoundError, SpecError
-from evergreen.spec import Spec, Task, load_spec, parse_spec, pipeline_names
+from evergreen.spec import SliceRule, Spec, Step, Task, load_spec, parse_spec, pipeline_names
 
 BIKES = """\
 name: bikes
@@ -56,6 +56,17 @@ def test_a_short_description_is_enough(folder: Path):
     assert spec.join[0].on == {"at": "hour"}
     assert spec.first_partition == "2011-01-01"
     assert not spec.higher_is_better
+
+
+def test_what_is_often_one_word_may_be_written_so(folder: Path):
+    more = "gate: {slices: [day]}\ntask: regression"
+    candidate = "{estimator: sklearn.linear_model.Ridge, preprocess: [sklearn.preprocessing.StandardScaler]}"
+    text = BIKES.replace("task: regression", more).replace(
+        "{estimator: sklearn.linear_model.Ridge}", candidate
+    )
+    spec = parse(folder, text)
+    assert spec.gate.slices == (SliceRule(column="day"),)
+    assert spec.training.candidates[0].preprocess == (Step(step="sklearn.preprocessing.StandardScaler"),)
 
 
 def test_on_is_a_key_and_no_boolean(folder: Path):
@@ -182,6 +193,47 @@ BROKEN = [
         "target: cnt\nfeatures: {function: build}",
         "features.function: write a file and a function",
     ),
+    *[
+        ("target: cnt", f"target: cnt\n{given}", message)
+        for given, message in [
+            (
+                "gate: {champion: {test: better}}",
+                "gate.champion.test: must be 'non_inferiority' or 'superiority'",
+            ),
+            ("gate: {champion: {confidence: 30%}}", "gate.champion.confidence: "),
+            ("gate: {slices: [day, {column: day}]}", "gate.slices: a column is named twice"),
+            (
+                "gate: {fairness: [{column: sex, metric: recall, max_difference: 0.1}]}",
+                "gate.fairness.0.metric",
+            ),
+            ("gate: {calibration: 0.1}", "gate.calibration: regression predicts no probabilities"),
+            ("gate: {resources: {size: big}}", "gate.resources.size: write a size like '500 MB'"),
+            ("gate: {approval: {when: never}}", "gate.approval.when: must be 'always' or 'inconclusive'"),
+            ("models: {require_signature: true}", "models.require_signature: name the connection that holds"),
+            ("models: {retention: forever}", "models.retention: write a duration like '28 days'"),
+            ("features: {lookups: {home: {pipeline: homes, on: {}}}}", "features.lookups.home"),
+        ]
+    ],
+    *[
+        ("metric: mae", f"metric: mae\n  {given}", message)
+        for given, message in [
+            ("tuning: {group: shop}", "training.tuning.group: folds of a pipeline with time are in time"),
+            ("balance: true", "training.balance: regression has no classes to balance"),
+            ("tuning: {within: soon}", "training.tuning.within: write a duration"),
+        ]
+    ],
+    *[
+        ("{estimator: sklearn.linear_model.Ridge}", given, f"training.candidates.0{message}")
+        for given, message in [
+            ("{params: {alpha: 1}}", ": give an 'estimator' to train or a 'pretrained' model, one of them"),
+            ("{pretrained: {key: m.pkl, sha256: aa}}", ".pretrained.key: "),
+            ("{pretrained: {key: m.onnx, sha256: aa}}", ".pretrained.sha256: write the file's SHA-256"),
+            (
+                f"{{pretrained: {{key: m.onnx, sha256: {64 * 'a'}}}, params: {{a: 1}}}}",
+                ": a 'pretrained' model is measured as it is",
+            ),
+        ]
+    ],
 ]
 
 

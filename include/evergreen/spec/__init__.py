@@ -1,0 +1,53 @@
+"""A pipeline's description: frozen models, read from `pipeline.yaml`."""
+
+from evergreen.spec.features import Features, FeatureSet, Lookup
+from evergreen.spec.gate import (
+    Approval,
+    ChampionRule,
+    FairnessRule,
+    Gate,
+    Latency,
+    Limit,
+    Resources,
+    SliceRule,
+)
+from evergreen.spec.models import Models
+from evergreen.spec.monitoring import Drift, Monitoring, Performance, Retrain, Staleness
+from evergreen.spec.spec import Scoring, Spec, Validation, load_spec, parse_spec, pipeline_names
+from evergreen.spec.task import LOWER_IS_BETTER, METRICS, OF_PROBABILITIES, Task
+from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
+
+__all__ = [
+    "LOWER_IS_BETTER",
+    "METRICS",
+    "OF_PROBABILITIES",
+    "Approval",
+    "Candidate",
+    "ChampionRule",
+    "Drift",
+    "FairnessRule",
+    "FeatureSet",
+    "Features",
+    "Gate",
+    "Latency",
+    "Limit",
+    "Lookup",
+    "Models",
+    "Monitoring",
+    "Performance",
+    "Pretrained",
+    "Resources",
+    "Retrain",
+    "Scoring",
+    "SliceRule",
+    "Spec",
+    "Staleness",
+    "Step",
+    "Task",
+    "Training",
+    "Tuning",
+    "Validation",
+    "load_spec",
+    "parse_spec",
+    "pipeline_names",
+]

@@ -1,0 +1,108 @@
+"""How features come about: the pipeline's own function, shared feature sets, lookups in other pipelines."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+
+from evergreen.description import Described, explain, read_mapping
+from evergreen.errors import SpecError
+from evergreen.units import Column, Duration, FunctionName, Identifier
+
+FEATURE_SETS = "feature_sets"
+"""The folder, beside the pipelines, of the feature sets that they share."""
+
+
+class Lookup(Described):
+    """Columns of another pipeline's rows, as they were known at the time of each row.
+
+    `pipeline` names where they are published, `on` maps this pipeline's columns to those that name the entity
+    there. Of the entity's rows that were known by then (`known_at`, by default the other pipeline's event
+    time, is not after the row's own time) the newest by event time counts, unless it is older than `max_age`.
+    A column `c` comes as `<lookup>_c`, null where nothing was known.
+    """
+
+    pipeline: Identifier
+    on: dict[Column, Column] = Field(min_length=1)
+    columns: tuple[Column, ...] = Field(min_length=1)
+    known_at: Column | None = None
+    max_age: Duration
+
+
+class FeatureSet(Described):
+    """Features that pipelines share by name, as described in `feature_sets/<name>/feature_set.yaml`.
+
+    `function` is a function like a pipeline's own, in a file of the set's folder, and looks back at most
+    `look_back`.
+    """
+
+    description: str
+    owner: str
+    function: FunctionName
+    look_back: Duration = timedelta(0)
+    folder: Path = Field(exclude=True)
+
+    @property
+    def name(self) -> str:
+        """What pipelines call it: its folder's name."""
+        return self.folder.name
+
+
+class Features(Described):
+    """`function` is `file.py:name`, a pure function from frame to frame, aligned to the rows given.
+
+    It sees the rows of the partition together with those of `look_back` before it. `sets` are feature sets
+    that pipelines share, each a folder below `feature_sets/` with a function and a look-back of its own:
+    their columns come first. With neither, the features are all columns but key, time, target and weight.
+    `lookups` add columns to the rows before any function sees them.
+    """
+
+    function: FunctionName | None = None
+    look_back: Duration = timedelta(0)
+    sets: tuple[Identifier, ...] = ()
+    lookups: dict[Identifier, Lookup] = Field(default_factory=dict)
+
+    @field_validator("sets")
+    @classmethod
+    def _each_once(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for number, name in enumerate(sets) if name in sets[:number]]:
+            raise ValueError(f"'{twice[0]}' is named twice")
+        return sets
+
+    @field_validator("lookups")
+    @classmethod
+    def _columns_apart(cls, lookups: dict[str, Lookup]) -> dict[str, Lookup]:
+        if "partitions" in lookups:
+            raise ValueError("'partitions' is the name of the pipeline's own rows: name the lookup otherwise")
+        names = [f"{name}_{column}" for name, lookup in lookups.items() for column in lookup.columns]
+        if twice := [name for number, name in enumerate(names) if name in names[:number]]:
+            raise ValueError(f"the column '{twice[0]}' comes twice: name each once, or a lookup otherwise")
+        return lookups
+
+
+def load_sets(pipeline_file: Path, names: tuple[str, ...]) -> tuple[FeatureSet, ...]:
+    """The feature sets of these names, from the folder of pipelines that a `pipeline.yaml` belongs to.
+
+    Reads their YAML only. Raises `SpecError` naming file and key path for one that is not there or is wrong.
+    """
+    folder = pipeline_file.parent.parent / FEATURE_SETS
+    return tuple(_load_set(pipeline_file, number, folder / name) for number, name in enumerate(names))
+
+
+def _load_set(pipeline_file: Path, number: int, folder: Path) -> FeatureSet:
+    file = folder / "feature_set.yaml"
+    if not file.is_file():
+        there = ", ".join(sorted(path.parent.name for path in folder.parent.glob("*/feature_set.yaml")))
+        raise SpecError(
+            f"{pipeline_file}: features.sets.{number}: no feature set '{folder.name}' in {folder.parent} "
+            f"(there: {there or 'none'})"
+        )
+    content = read_mapping(file)
+    if "folder" in content:
+        raise SpecError(f"{file}: folder: no such key: it is the folder that the file lies in")
+    try:
+        return FeatureSet.model_validate({**content, "folder": folder})
+    except ValidationError as error:
+        raise SpecError(f"{file}: {explain(FeatureSet, error)}") from None

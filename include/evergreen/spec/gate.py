@@ -1,0 +1,114 @@
+"""The rules of the gate: what a challenger must hold before it is promoted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from evergreen.description import Described
+from evergreen.units import Column, Duration, Partitions, Share, Size, Tolerance
+
+
+class Limit(Described):
+    """An absolute limit on a metric of the hold-out; bounds are included."""
+
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _a_bound(self) -> Limit:
+        if self.min is None and self.max is None:
+            raise ValueError("give 'min', 'max' or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("'min' must not be above 'max'")
+        return self
+
+
+class ChampionRule(Described):
+    """How a challenger is held against the champion, on the same hold-out rows.
+
+    The difference of `training.metric` gets an interval of this `confidence` by a paired bootstrap of
+    `rounds` resamples, in moving blocks of `block` partitions where there is time. With `non_inferiority` no
+    part of the interval may be worse than a loss of `margin` (relative to the champion's metric); with
+    `superiority` all of it must be better than a gain of `margin`.
+    """
+
+    test: Literal["non_inferiority", "superiority"] = "non_inferiority"
+    margin: Tolerance = 0.0
+    confidence: Share = Field(default=0.95, ge=0.5, lt=1)
+    rounds: int = Field(default=1_000, ge=100, le=100_000)
+    block: Partitions = Field(default=1, ge=1)
+
+
+class SliceRule(Described):
+    """No value of `column` may lose more than `margin` of the champion's metric on its rows, but by chance.
+
+    A value with fewer rows than `minimum` is reported and not judged, unless it is `required`: then it is
+    refused. `true` requires all values.
+    """
+
+    column: Column
+    margin: Tolerance = 0.1
+    minimum: int = Field(default=30, ge=2)
+    required: bool | tuple[bool | str | int | float, ...] = False
+
+
+class FairnessRule(Described):
+    """The metric may differ by at most `max_difference` between any two values of `column`.
+
+    A value with fewer rows than `minimum` is reported and not judged.
+    """
+
+    column: Column
+    metric: str
+    max_difference: float = Field(gt=0)
+    minimum: int = Field(default=30, ge=2)
+
+
+class Latency(Described):
+    """The 95th percentile of the time a prediction takes, in milliseconds: of one row, and of 1,000 rows."""
+
+    row: float | None = Field(default=None, gt=0)
+    thousand_rows: float | None = Field(default=None, gt=0)
+
+
+class Resources(Described):
+    """What the model may need: time to predict, size of its file, memory that holds it once loaded."""
+
+    latency: Latency = Latency()
+    size: Size | None = None
+    memory: Size | None = None
+
+
+class Approval(Described):
+    """A person is asked before a promotion: always, or only where the comparison is inconclusive.
+
+    Without an answer within this time nothing is promoted. `by` are the users who may answer; empty: anyone
+    who may edit the DAG's runs.
+    """
+
+    when: Literal["always", "inconclusive"] = "always"
+    within: Duration = timedelta(days=1)
+    by: tuple[str, ...] = ()
+
+
+def _slice(value: Any) -> Any:
+    return {"column": value} if isinstance(value, str) else value
+
+
+class Gate(Described):
+    """What a challenger must hold before it is promoted. Beating the dummy baseline is always asked.
+
+    `calibration` is the most that predicted probabilities may differ from what happened (expected calibration
+    error). Without `approval` an inconclusive comparison keeps the champion.
+    """
+
+    limits: dict[str, Limit] = {}
+    champion: ChampionRule = ChampionRule()
+    slices: tuple[Annotated[SliceRule, BeforeValidator(_slice)], ...] = ()
+    fairness: tuple[FairnessRule, ...] = ()
+    calibration: float | None = Field(default=None, gt=0, le=1)
+    resources: Resources = Resources()
+    approval: Approval | None = None

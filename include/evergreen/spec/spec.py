@@ -1,0 +1,223 @@
+"""A pipeline's description: frozen models, read from `pipeline.yaml`.
+
+A pipeline is one folder. Everything in its description that has a good default is optional.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from evergreen.description import Described, explain, pipelines_folder, read_mapping
+from evergreen.errors import NotFoundError, SpecError
+from evergreen.partition import Calendar, Grain
+from evergreen.sources import Join, Source
+from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
+from evergreen.spec.gate import Gate
+from evergreen.spec.models import Models
+from evergreen.spec.monitoring import Monitoring
+from evergreen.spec.task import LOWER_IS_BETTER, METRICS, Task
+from evergreen.spec.training import Training
+from evergreen.units import Column, ConnectionId, Cron, Identifier, Share
+
+
+class Validation(Described):
+    """The suite of expectations, and what else is asked of a partition.
+
+    More than the share `max_quarantined` of quarantined rows refuses it. When a source's columns change,
+    `schema_change` says what to do: `refuse` the partition, `evolve` the table (a new column is added, a
+    missing one left empty, a number's type widened), or `ignore_new` columns.
+    """
+
+    suite: str = "expectations.yaml"
+    max_quarantined: Share = 0.05
+    schema_change: Literal["refuse", "evolve", "ignore_new"] = "refuse"
+
+
+class Scoring(Described):
+    """A PostgreSQL table that predictions are also written to; created if it is absent."""
+
+    conn_id: ConnectionId
+    table: Identifier
+
+
+class Spec(Described):
+    """A whole pipeline, as described in its `pipeline.yaml`."""
+
+    name: Identifier
+    description: str
+    owner: str
+    schedule: Cron
+    start: date | None = None
+    partition: Grain
+    sources: dict[Identifier, Source] = Field(min_length=1)
+    join: tuple[Join, ...] = ()
+    key: tuple[Column, ...] = ()
+    validation: Validation = Validation()
+    features: Features = Features()
+    task: Task
+    target: Column | None = None
+    training: Training
+    gate: Gate = Gate()
+    monitoring: Monitoring = Monitoring()
+    scoring: Scoring | None = None
+    models: Models = Models()
+    folder: Path = Field(exclude=True)
+    feature_sets: tuple[FeatureSet, ...] = Field(default=(), exclude=True)
+
+    @property
+    def calendar(self) -> Calendar:
+        """The pipeline's partitions."""
+        return Calendar(self.partition)
+
+    @cached_property
+    def time_column(self) -> str | None:
+        """The column of event time in the joined rows; None for a snapshot."""
+        return next((s.time_column for s in self.sources.values() if s.time_column), None)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The columns that name a row: `key`, or the event time."""
+        return self.key or ((self.time_column,) if self.time_column else ())
+
+    @property
+    def first_partition(self) -> str:
+        """Key of the partition that holds `start`; `snapshot` where there is no time."""
+        start = self.start or date(1970, 1, 1)
+        return self.calendar.key_of(datetime(start.year, start.month, start.day, tzinfo=UTC))
+
+    @property
+    def look_back(self) -> timedelta:
+        """How far the features of a partition look back: as far as the own function or a set does."""
+        return max([self.features.look_back, *(shared.look_back for shared in self.feature_sets)])
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value of the training metric is better."""
+        return self.training.metric not in LOWER_IS_BETTER
+
+    @model_validator(mode="after")
+    def _whole(self) -> Spec:
+        self._check_sources()
+        self._check_model()
+        return self
+
+    def _check_sources(self) -> None:
+        named = set(self.sources)
+        for number, join in enumerate(self.join):
+            for side in (join.left, join.right):
+                if side not in named:
+                    raise ValueError(f"join.{number}: no source '{side}', only {', '.join(sorted(named))}")
+            if join.left == join.right:
+                raise ValueError(f"join.{number}: '{join.left}' cannot be joined to itself")
+        if len(self.join) != len(self.sources) - 1:
+            raise ValueError(f"join: {len(self.sources)} sources need {len(self.sources) - 1} joins")
+        if self.calendar.has_time:
+            if self.time_column is None:
+                raise ValueError("sources: a partitioned pipeline needs a 'time_column' in a source")
+            if self.start is None:
+                raise ValueError("start: a partitioned pipeline needs the day its history starts")
+        if not self.keys:
+            raise ValueError("key: a snapshot pipeline needs the columns that name a row")
+
+    def _check_model(self) -> None:
+        for where, metric in [
+            ("training.metric", self.training.metric),
+            *((f"gate.limits.{name}", name) for name in self.gate.limits),
+            *((f"gate.fairness.{n}.metric", rule.metric) for n, rule in enumerate(self.gate.fairness)),
+        ]:
+            if metric not in METRICS[self.task]:
+                allowed = ", ".join(METRICS[self.task])
+                raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {allowed}")
+        if self.task is Task.CLUSTERING and self.target is not None:
+            raise ValueError("target: clustering has none, leave it out")
+        if self.task is not Task.CLUSTERING and self.target is None:
+            raise ValueError(f"target: {self.task} needs the column to predict")
+        if self.target is not None and self.target in self.keys:
+            raise ValueError(f"target: '{self.target}' is among the keys of a row and cannot be predicted")
+        self._check_features()
+        if self.models.require_signature and self.models.signing is None:
+            raise ValueError("models.require_signature: name the connection that holds the keys as 'signing'")
+        self._check_training()
+        self._check_gate()
+
+    def _check_features(self) -> None:
+        for name, lookup in self.features.lookups.items():
+            where = f"features.lookups.{name}"
+            if not self.calendar.has_time:
+                raise ValueError(f"{where}: a snapshot has no time to look anything up at, leave it out")
+            if lookup.pipeline == self.name:
+                raise ValueError(f"{where}.pipeline: '{self.name}' itself: look back with features.look_back")
+            if not (self.folder.parent / lookup.pipeline / "pipeline.yaml").is_file():
+                raise ValueError(f"{where}.pipeline: no pipeline '{lookup.pipeline}' in {self.folder.parent}")
+
+    def _check_training(self) -> None:
+        training, tuning = self.training, self.training.tuning
+        if not self.calendar.has_time and isinstance(training.holdout, timedelta):
+            raise ValueError("training.holdout: a snapshot has no time, write a share like '20%'")
+        if isinstance(training.holdout, timedelta) and training.holdout >= training.window:
+            raise ValueError("training.holdout: must be shorter than training.window")
+        if tuning.gap and not self.calendar.has_time:
+            raise ValueError("training.tuning.gap: a snapshot has no time, leave it out")
+        if tuning.group is not None and self.calendar.has_time:
+            raise ValueError("training.tuning.group: folds of a pipeline with time are in time, leave it out")
+        if tuning.group is not None and self.task is Task.CLUSTERING:
+            raise ValueError("training.tuning.group: clustering is scored on all rows, leave it out")
+        if training.balance and self.task is not Task.CLASSIFICATION:
+            raise ValueError(f"training.balance: {self.task} has no classes to balance, leave it out")
+        if training.weight is not None and self.task is Task.CLUSTERING:
+            raise ValueError("training.weight: clustering takes no weights, leave it out")
+        if training.weight is not None and training.weight == self.target:
+            raise ValueError(f"training.weight: '{self.target}' is the target, name another column")
+
+    def _check_gate(self) -> None:
+        gate = self.gate
+        if gate.calibration is not None and self.task is not Task.CLASSIFICATION:
+            raise ValueError(f"gate.calibration: {self.task} predicts no probabilities, leave it out")
+        if self.task is Task.CLUSTERING and (gate.slices or gate.fairness):
+            raise ValueError("gate: clusters are not measured by slices or groups, leave both out")
+        columns = [rule.column for rule in gate.slices]
+        if len(set(columns)) < len(columns):
+            raise ValueError("gate.slices: a column is named twice")
+
+
+def pipeline_names() -> list[str]:
+    """Names of the pipelines there are (folders that hold a `pipeline.yaml`), sorted. Nothing is parsed."""
+    folder = pipelines_folder()
+    if not folder.is_dir():
+        raise SpecError(f"{folder}: no such folder of pipelines; set EVERGREEN_PIPELINES to one")
+    return sorted(path.parent.name for path in folder.glob("*/pipeline.yaml"))
+
+
+def load_spec(name: str) -> Spec:
+    """The description of the pipeline called `name`.
+
+    Raises `NotFoundError` for an unknown pipeline and `SpecError` for a wrong description.
+    """
+    file = pipelines_folder() / name / "pipeline.yaml"
+    if not file.is_file():
+        known = ", ".join(pipeline_names()) or "none"
+        raise NotFoundError(f"no pipeline '{name}' in {pipelines_folder()} (there: {known})")
+    return parse_spec(file)
+
+
+def parse_spec(file: Path) -> Spec:
+    """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and what is allowed."""
+    content = read_mapping(file)
+    if "folder" in content:
+        raise SpecError(f"{file}: folder: no such key: it is the folder that the file lies in")
+    if FEATURE_SETS in content:
+        raise SpecError(f"{file}: {FEATURE_SETS}: no such key: name shared sets in features.sets")
+    try:
+        spec = Spec.model_validate({**content, "folder": file.parent})
+    except ValidationError as error:
+        raise SpecError(f"{file}: {explain(Spec, error)}") from None
+    if spec.name != file.parent.name:
+        raise SpecError(f"{file}: name: '{spec.name}' must be the folder's name, '{file.parent.name}'")
+    if spec.name == FEATURE_SETS:
+        raise SpecError(f"{file}: name: '{FEATURE_SETS}' is the folder of shared feature sets: take another")
+    return spec.model_copy(update={"feature_sets": load_sets(file, spec.features.sets)})

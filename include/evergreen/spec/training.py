@@ -1,0 +1,110 @@
+"""What a challenger is trained on, what may become it, and how it is chosen."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from evergreen.description import Described
+from evergreen.units import Column, Cron, Duration, HoldOut, ImportPath, Partitions
+
+
+def _sha256(value: str) -> str:
+    if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
+        raise ValueError("write the file's SHA-256 as 64 hexadecimal digits")
+    return value
+
+
+def _step(value: Any) -> Any:
+    return {"step": value} if isinstance(value, str) else value
+
+
+class Step(Described):
+    """A transformer before the estimator: an import path alone, or with parameters and columns.
+
+    `columns` are the names of those it works on, or `numbers` or `texts` for all that are of that kind where
+    the step stands; the others pass it by. Without, it works on all.
+    """
+
+    step: ImportPath
+    params: dict[str, Any] = {}
+    columns: tuple[Column, ...] | Literal["numbers", "texts"] | None = None
+
+
+class Pretrained(Described):
+    """A fitted model that is a candidate as it is: its key below `EVERGREEN_STORAGE`, and its digest.
+
+    A `.skops` file holds a scikit-learn estimator, an `.onnx` file a graph with one output of predictions, of
+    probabilities, or one of each.
+    """
+
+    key: str = Field(pattern=r".+\.(skops|onnx)$")
+    sha256: Annotated[str, AfterValidator(_sha256)]
+
+
+class Candidate(Described):
+    """An estimator that may become the model: scikit-learn import paths, fixed and searched parameters.
+
+    `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
+    (`{choices: [...]}`); a parameter of a step is written `<class in lower case>__<parameter>`, the class
+    numbered from 1 (`simpleimputer-2`) where it comes more than once. A `pretrained` model is measured as it
+    is, and takes nothing else.
+    """
+
+    estimator: ImportPath | None = None
+    params: dict[str, Any] = {}
+    preprocess: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
+    target_transform: Literal["log1p"] | None = None
+    search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] = {}
+    pretrained: Pretrained | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Candidate:
+        if (self.estimator is None) == (self.pretrained is None):
+            raise ValueError("give an 'estimator' to train or a 'pretrained' model, one of them")
+        if self.pretrained and (self.params or self.preprocess or self.target_transform or self.search):
+            raise ValueError("a 'pretrained' model is measured as it is: leave the other keys out")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What a person calls it: the estimator's import path, or the key of the pretrained model."""
+        return self.estimator or (self.pretrained.key if self.pretrained else "")
+
+
+class Tuning(Described):
+    """How the search goes: trials for each candidate that has one, folds, and what keeps folds apart.
+
+    `within` ends the search of all candidates after that time, whatever is left of the trials: what is found
+    then depends on the machine. `gap` is event time left out between the rows a fold is fit on and those it
+    is scored on (pipelines with time); rows of one value of the column `group` never stand on both sides, of
+    a fold or of the hold-out (snapshots).
+    """
+
+    trials: int = Field(default=10, ge=1, le=10_000)
+    within: Duration | None = None
+    folds: int = Field(default=3, ge=2, le=50)
+    gap: Duration = timedelta(0)
+    group: Column | None = None
+
+
+class Training(Described):
+    """What a challenger is trained on and how it is chosen.
+
+    `window` is how far back training reads; `minimum` the least number of published partitions in it;
+    `holdout` a duration at the window's end, or a share drawn at random (stratified) for a snapshot. `weight`
+    is a column of row weights; `balance` weighs the classes of a classification equally.
+    """
+
+    window: Duration = timedelta(days=365)
+    minimum: Partitions = 1
+    holdout: HoldOut = 0.2
+    metric: str
+    candidates: tuple[Candidate, ...] = Field(min_length=1)
+    tuning: Tuning = Tuning()
+    weight: Column | None = None
+    balance: bool = False
+    seed: int = 0
+    schedule: Cron | None = None
