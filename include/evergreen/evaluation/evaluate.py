@@ -1,18 +1,27 @@
-"""The evaluation: challenger, dummy baseline and champion on rows that were held out. Pure."""
+"""The evaluation: challenger, dummy baseline and champion on rows that were held out."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evergreen.evaluation.baseline import classification_baseline, clustering_baseline, regression_baseline
-from evergreen.evaluation.metrics import compute
+from evergreen.evaluation import compare as comparing
+from evergreen.evaluation.bootstrap import Interval
+from evergreen.evaluation.calibration import calibration_error
+from evergreen.evaluation.compare import Comparison
+from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
+from evergreen.evaluation.fairness import FairnessResult, measure_fairness
+from evergreen.evaluation.metrics import Measured, measured
+from evergreen.evaluation.predictions import Predictions
+from evergreen.evaluation.resources import ResourceUse, measure_resources
+from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.evaluation.space import distance_space
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
@@ -24,20 +33,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Champion:
-    """The model in force: its version, what it was trained as of, and the estimator itself."""
+    """The model in force: its version, what it was trained as of, and the estimator itself.
+
+    A model that cannot be used has a `problem`, in words that end in a remedy, and is not asked to predict.
+    """
 
     version: str
     as_of: str
     model: Any
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Metrics by name. `metric` is the one that decides.
+    """What was measured, metrics by name. `metric` is the one that decides.
 
-    `challenger` and `baseline` are measured on all `rows` of the hold-out; `champion` (`version`, `as_of`,
-    `metrics`, and in words the `problem` where it has none) and `challenger_on_champion_rows` on the
-    `compared_rows`.
+    `challenger` (with `intervals`) and `baseline` are measured on all `rows` of the hold-out, as are
+    `fairness` and `calibration` (expected calibration error, None without probabilities); `champion`
+    (`version`, `as_of`, `metrics`, in words the `problem` where it has none, and whether it may have `seen`
+    the rows), `challenger_on_champion_rows`, `comparison` and `slices` on the `compared_rows`. `resources` is
+    None where the description sets no limit on them.
     """
 
     metric: str
@@ -47,6 +62,12 @@ class Evaluation:
     challenger_on_champion_rows: dict[str, float] | None
     rows: int
     compared_rows: int
+    intervals: dict[str, Interval] = field(default_factory=dict)
+    comparison: Comparison | None = None
+    slices: tuple[SliceResult, ...] = ()
+    fairness: tuple[FairnessResult, ...] = ()
+    calibration: float | None = None
+    resources: ResourceUse | None = None
 
     @property
     def sentence(self) -> str:
@@ -66,13 +87,21 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: a number that is not finite becomes null."""
-        content: dict[str, Any] = _without_nan(asdict(self))
+        measured = {
+            "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
+            "comparison": self.comparison and self.comparison.to_dict(),
+            "slices": [result.to_dict() for result in self.slices],
+            "fairness": [result.to_dict() for result in self.fairness],
+            "resources": self.resources and self.resources.to_dict(),
+        }
+        content: dict[str, Any] = _without_nan({**vars(self), **measured})
         return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Evaluation:
-        """The evaluation that `to_dict` wrote."""
+        """The evaluation that `to_dict` wrote, or an earlier one that had no more than metrics."""
         champion = content["champion"]
+        comparison, resources = content.get("comparison"), content.get("resources")
         return cls(
             metric=content["metric"],
             challenger=_with_nan(content["challenger"]) or {},
@@ -81,99 +110,204 @@ class Evaluation:
             challenger_on_champion_rows=_with_nan(content["challenger_on_champion_rows"]),
             rows=int(content["rows"]),
             compared_rows=int(content["compared_rows"]),
+            intervals={name: Interval.from_dict(i) for name, i in content.get("intervals", {}).items()},
+            comparison=comparison and Comparison.from_dict(comparison),
+            slices=tuple(SliceResult.from_dict(result) for result in content.get("slices", ())),
+            fairness=tuple(FairnessResult.from_dict(result) for result in content.get("fairness", ())),
+            calibration=content.get("calibration"),
+            resources=None if resources is None else ResourceUse.from_dict(resources),
         )
 
 
 def evaluate(
     spec: Spec, training_set: TrainingSet, challenger: Challenger, champion: Champion | None
 ) -> Evaluation:
-    """Measure the challenger (fit without the hold-out), the baseline and the champion.
+    """Measure the challenger (fit without the hold-out), the baseline and the champion, each predicting once.
 
     The champion is compared on the hold-out rows of partitions from its own `as_of` on, which neither model
     was trained on; where there are none (it was trained as of the same partition), on all hold-out rows,
     which it then has the advantage of having seen. For clustering the metrics are those of the labels that
-    the models give the hold-out rows, in the space of `evergreen.evaluation.space`.
+    the models give the hold-out rows, in the space of `evergreen.evaluation.space`. Weights of rows count in
+    all metrics, intervals and comparisons. Resources are measured
+    of the final model, where `gate.resources` sets limits. Raises `SpecError` for a slice or group whose
+    column is nowhere.
     """
     held = training_set.holdout
-    measured = _Measure(spec, training_set, held)
-    own = measured.metrics(challenger.evaluated)
-    baseline = measured.baseline(challenger.evaluated)
-    if champion is None:
-        return Evaluation(spec.training.metric, own, baseline, None, None, int(held.sum()), 0)
-    newer = held & (training_set.rows[PARTITION] >= champion.as_of).to_numpy()
-    shared = newer if newer.any() else held
-    compared = _Measure(spec, training_set, shared)
-    metrics = problem = None
-    try:
-        metrics = compared.metrics(champion.model)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        # Trained on other features: the gate then refuses, and says why.
-        problem = f"it does not fit today's features: {_line(error)}"
+    features = training_set.features[held]
+    rows = _Rows.held_out(spec, training_set)
+    own = Predictions.of(challenger.evaluated, features)
+    calibration = calibration_error(rows.actual, own, rows.weights) if rows.actual is not None else math.nan
+    metrics = rows.metrics(own)
     return Evaluation(
         metric=spec.training.metric,
-        challenger=own,
-        baseline=baseline,
-        champion={
-            "version": champion.version,
-            "as_of": champion.as_of,
-            "metrics": metrics,
-            "problem": problem,
-        },
-        challenger_on_champion_rows=compared.metrics(challenger.evaluated),
-        rows=int(held.sum()),
-        compared_rows=int(shared.sum()),
+        challenger=metrics,
+        baseline=rows.metrics(_dummy(spec, training_set, own)),
+        **_against_champion(spec, training_set, rows, own, champion, metrics=metrics),
+        rows=len(features),
+        intervals=rows.intervals(own),
+        fairness=measure_fairness(
+            spec, training_set, lambda places, name: rows.taken(places).metric(name, own.taken(places))
+        ),
+        calibration=calibration if math.isfinite(calibration) else None,
+        resources=measure_resources(spec.gate.resources, challenger.final, features),
     )
 
 
-def model_metrics(
-    spec: Spec,
-    model: Any,
-    features: pd.DataFrame,
-    target: pd.Series | None,
-    space: NDArray[np.float64] | None,
-) -> dict[str, float]:
-    """The task's metrics of a fitted model on these rows; `space` is needed for clustering alone."""
-    probabilities = classes = None
-    if spec.task is Task.CLASSIFICATION and hasattr(model, "predict_proba"):
-        probabilities, classes = model.predict_proba(features), list(model.classes_)
-    return compute(
-        spec.task,
-        target,
-        model.predict(features),
-        probabilities=probabilities,
-        classes=classes,
-        space=space,
-        seed=spec.training.seed,
-    )
+@dataclass(frozen=True)
+class _Rows:
+    """What n rows are measured by: the truth, weights, positions of their partitions in time, and space."""
 
+    spec: Spec
+    actual: NDArray[Any] | None
+    weights: NDArray[np.float64] | None
+    units: NDArray[np.intp] | None
+    space: NDArray[np.float64] | None
 
-class _Measure:
-    """Metrics on some rows of a training set."""
-
-    def __init__(self, spec: Spec, training_set: TrainingSet, rows: NDArray[np.bool_]) -> None:
-        self._spec = spec
-        self._features = training_set.features[rows]
-        self._target = training_set.target[rows] if training_set.target is not None else None
-        fit_rows = ~training_set.holdout
-        self._known = training_set.target[fit_rows] if training_set.target is not None else None
-        self._space = (
-            distance_space(training_set.features[fit_rows]).transform(self._features)
-            if spec.task is Task.CLUSTERING
-            else None
+    @classmethod
+    def held_out(cls, spec: Spec, training_set: TrainingSet) -> _Rows:
+        """The hold-out of a training set."""
+        held, target, weights = training_set.holdout, training_set.target, training_set.weights
+        space = None
+        if spec.task is Task.CLUSTERING:
+            known = distance_space(training_set.features[~held])
+            space = np.asarray(known.transform(training_set.features[held]))
+        return cls(
+            spec,
+            actual=None if target is None else target[held].to_numpy(),
+            weights=None if weights is None else weights[held],
+            units=_positions(spec, training_set.rows[PARTITION][held]),
+            space=space,
         )
 
-    def metrics(self, model: Any) -> dict[str, float]:
-        return model_metrics(self._spec, model, self._features, self._target, self._space)
+    def taken(self, rows: NDArray[Any]) -> _Rows:
+        """Some of the rows: a mask (n,) or positions (m,)."""
+        parts = (self.actual, self.weights, self.units, self.space)
+        return _Rows(self.spec, *(None if part is None else part[rows] for part in parts))
 
-    def baseline(self, model: Any) -> dict[str, float]:
-        if self._space is not None:
-            labels = np.asarray(model.predict(self._features))
-            return clustering_baseline(self._space, labels, self._spec.training.seed)
-        assert self._known is not None
-        assert self._target is not None
-        if self._spec.task is Task.REGRESSION:
-            return regression_baseline(self._spec.training.metric, self._known, self._target)
-        return classification_baseline(self._known, self._target)
+    def metrics(self, predictions: Predictions) -> dict[str, float]:
+        found = self._measured(predictions)
+        return {name: found.value(name) for name in found.metrics}
+
+    def metric(self, name: str, predictions: Predictions) -> float:
+        return self._measured(predictions).value(name)
+
+    def _measured(self, predictions: Predictions) -> Measured:
+        return measured(
+            self.spec.task,
+            self.actual,
+            predictions.labels,
+            probabilities=predictions.probabilities,
+            classes=predictions.classes,
+            space=self.space,
+            seed=self.spec.training.seed,
+            weights=self.weights,
+        )
+
+    def intervals(self, predictions: Predictions) -> dict[str, Interval]:
+        spec = self.spec
+        return comparing.intervals(
+            spec.task,
+            self.actual,
+            predictions,
+            units=self.units,
+            rule=spec.gate.champion,
+            seed=spec.training.seed,
+            space=self.space,
+            weights=self.weights,
+        )
+
+    def compare(self, challenger: Predictions, champion: Predictions) -> Comparison:
+        spec = self.spec
+        return comparing.compare(
+            spec.task,
+            spec.training.metric,
+            self.actual,
+            challenger,
+            champion,
+            units=self.units,
+            rule=spec.gate.champion,
+            seed=spec.training.seed,
+            space=self.space,
+            weights=self.weights,
+        )
+
+
+def _against_champion(
+    spec: Spec,
+    training_set: TrainingSet,
+    rows: _Rows,
+    own: Predictions,
+    champion: Champion | None,
+    *,
+    metrics: dict[str, float],
+) -> dict[str, Any]:
+    """The fields of an evaluation that depend on the champion; `metrics` are the challenger's on all rows."""
+    held = training_set.holdout
+    if champion is None:
+        return {
+            "champion": None,
+            "challenger_on_champion_rows": None,
+            "compared_rows": 0,
+            "slices": measure_slices(spec, training_set, held, None),
+        }
+    newer = held & (training_set.rows[PARTITION] >= champion.as_of).to_numpy()
+    shared = newer if newer.any() else held
+    if not shared[held].all():
+        rows, own = rows.taken(shared[held]), own.taken(shared[held])
+        metrics = rows.metrics(own)
+    theirs, their_metrics, problem = _of_champion(champion, training_set.features[shared], rows)
+    comparison = compare = None
+    if theirs is not None:
+        comparison, compare = rows.compare(own, theirs), partial(_compared, rows, own, theirs)
+    return {
+        "champion": {
+            "version": champion.version,
+            "as_of": champion.as_of,
+            "metrics": their_metrics,
+            "problem": problem,
+            "seen": not spec.calendar.has_time or not newer.any(),
+        },
+        "challenger_on_champion_rows": metrics,
+        "compared_rows": int(shared.sum()),
+        "comparison": comparison,
+        "slices": measure_slices(spec, training_set, shared, compare),
+    }
+
+
+def _of_champion(
+    champion: Champion, features: pd.DataFrame, rows: _Rows
+) -> tuple[Predictions | None, dict[str, float] | None, str | None]:
+    """Predictions and metrics of the champion, or in words why there are none."""
+    if champion.problem is not None:
+        return None, None, champion.problem
+    try:
+        predictions = Predictions.of(champion.model, features)
+        return predictions, rows.metrics(predictions), None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        # Trained on other features: the gate then does not accept, and says why.
+        return None, None, f"it does not fit today's features: {' '.join(str(error).split())[:300]}"
+
+
+def _compared(rows: _Rows, own: Predictions, theirs: Predictions, places: NDArray[np.intp]) -> Comparison:
+    return rows.taken(places).compare(own.taken(places), theirs.taken(places))
+
+
+def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictions:
+    if training_set.target is None:
+        return dealt_at_random(own.labels, spec.training.seed)
+    known, weights = ~training_set.holdout, training_set.weights
+    return dummy_predictions(
+        spec, training_set.target[known], None if weights is None else weights[known], len(own)
+    )
+
+
+def _positions(spec: Spec, partitions: pd.Series) -> NDArray[np.intp] | None:
+    """The place in time of each row's partition (n,); None where there is no time."""
+    if not spec.calendar.has_time:
+        return None
+    codes, keys = pd.factorize(partitions, sort=True)
+    place = {key: number for number, key in enumerate(spec.calendar.between(keys[0], keys[-1]))}
+    return np.asarray([place[key] for key in keys], dtype=np.intp)[codes]
 
 
 def _number(metrics: Mapping[str, float] | None, name: str) -> str:
@@ -191,7 +325,3 @@ def _with_nan(metrics: Mapping[str, float | None] | None) -> dict[str, float] | 
     if metrics is None:
         return None
     return {name: math.nan if value is None else float(value) for name, value in metrics.items()}
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -1,78 +1,74 @@
 """The gate: whether a challenger may become the champion. Pure, and closed when in doubt.
 
-A metric that is missing or not finite is a refusal, never a pass.
+A value that is missing or not finite is a refusal, never a pass.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+from evergreen.evaluation.compare import Comparison, allowed_loss, clearly_worse, clears
 from evergreen.evaluation.evaluate import Evaluation
+from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.metrics import is_usable
-from evergreen.spec import Limit, Spec
+from evergreen.evaluation.resources import ResourceUse
+from evergreen.evaluation.slices import SliceResult
+from evergreen.evaluation.verdict import Check, Outcome, Verdict, in_words
+from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
 
+__all__ = ["Check", "Outcome", "Verdict", "in_words", "judge"]
 
-@dataclass(frozen=True)
-class Check:
-    """One condition, whether it holds, and why in a plain sentence with the numbers."""
+_NAMED = 10  # values that a sentence names before it only counts them
+_LONGEST = 60  # characters of a value from the data
 
-    name: str
-    passed: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """All checks of a challenger; it is promoted if each of them passed."""
-
-    promote: bool
-    checks: tuple[Check, ...]
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in plain words."""
-        if self.promote:
-            return f"accepted: all {len(self.checks)} checks passed"
-        return "refused: " + "; ".join(check.detail for check in self.checks if not check.passed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON values."""
-        checks = [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks]
-        return {"promote": self.promote, "sentence": self.sentence, "checks": checks}
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> Verdict:
-        """The verdict that `to_dict` wrote."""
-        return cls(bool(content["promote"]), tuple(Check(**check) for check in content["checks"]))
+Asked = tuple[Check, bool]
+"""A check, and whether a person may decide it where it did not pass: the question is open, not answered."""
 
 
 def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
-    """Hold the evaluation against the description's rules.
+    """Hold the evaluation against the description's rules; all are asked, whatever the others say.
 
-    Asked of every challenger: all its metrics are finite; it keeps the absolute limits of `gate.limits`; it
-    is strictly better than the dummy baseline in `training.metric`; and on the rows that neither was trained
-    on it is not worse than the champion by more than `gate.champion.margin` of the champion's own metric.
+    Asked of every challenger: its metrics are finite, all that the rows have a value of; it keeps
+    `gate.limits`; it is strictly better than the dummy baseline in `training.metric`; and the interval of its
+    loss against the champion clears the margin of `gate.champion`. Then `gate.slices`, `fairness`,
+    `calibration` and `resources` where they are described. What fails or cannot be told refuses. Only where
+    the comparison with the champion is undecided or impossible, all else passes, and `gate.approval` is
+    given, a person decides.
     """
-    checks = (
-        _finite(evaluation),
-        *(_limit(name, limit, evaluation) for name, limit in spec.gate.limits.items()),
-        _baseline(spec, evaluation),
+    asked: list[Asked] = [
+        (_finite(evaluation), False),
+        *((_limit(name, limit, evaluation), False) for name, limit in spec.gate.limits.items()),
+        (_baseline(spec, evaluation), False),
         _champion(spec, evaluation),
-    )
-    return Verdict(all(check.passed for check in checks), checks)
+        *(check for rule in spec.gate.slices for check in _slices(rule, evaluation)),
+        *((_fairness(rule, evaluation), False) for rule in spec.gate.fairness),
+        *((check, False) for check in (*_calibration(spec, evaluation), *_resources(spec, evaluation))),
+    ]
+    return Verdict(_outcome(spec, asked), tuple(check for check, _ in asked))
+
+
+def _outcome(spec: Spec, asked: Sequence[Asked]) -> Outcome:
+    approval = spec.gate.approval
+    if all(check.passed for check, _ in asked):
+        return Outcome.APPROVAL if approval and approval.when == "always" else Outcome.ACCEPTED
+    undecided = all(check.passed or is_open for check, is_open in asked)
+    return Outcome.INCONCLUSIVE if approval and undecided else Outcome.REFUSED
 
 
 def _finite(evaluation: Evaluation) -> Check:
-    wanted = {evaluation.metric, *evaluation.challenger}
-    bad = sorted(name for name in wanted if not is_usable(evaluation.challenger, name))
-    if bad:
+    own, baseline, metric = evaluation.challenger, evaluation.baseline, evaluation.metric
+    missing = sorted(name for name in {metric, *own} if not is_usable(own, name))
+    # Where the dummy has no value either, the rows have none: one class alone, a target of 0 in mape.
+    undefined = [name for name in missing if name != metric and math.isnan(baseline.get(name, 0.0))]
+    if bad := [name for name in missing if name not in undefined]:
         return Check(
             "finite", False, f"the challenger has no finite value of {', '.join(bad)} on the hold-out"
         )
-    return Check("finite", True, f"all {len(wanted)} metrics of the challenger are finite numbers")
+    found = ", ".join(name for name in own if name not in undefined)
+    but = f"; {', '.join(undefined)} cannot be computed on these rows, of the baseline neither"
+    detail = f"the challenger's metrics are finite numbers: {found}{but if undefined else ''}"
+    return Check("finite", True, detail)
 
 
 def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
@@ -101,32 +97,194 @@ def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
     return Check("baseline", better, f"{name} {_number(own)} {words} the dummy baseline's {_number(other)}")
 
 
-def _champion(spec: Spec, evaluation: Evaluation) -> Check:
+def _champion(spec: Spec, evaluation: Evaluation) -> Asked:
     if evaluation.champion is None:
-        return Check("champion", True, "there is no champion yet to be held against")
-    name, version = evaluation.metric, evaluation.champion["version"]
-    theirs = evaluation.champion.get("metrics")
-    own_metrics = evaluation.challenger_on_champion_rows
-    if not is_usable(theirs, name) or own_metrics is None or not is_usable(own_metrics, name):
-        why = evaluation.champion.get("problem") or f"{name} is missing"
-        return Check(
-            "champion",
-            False,
-            f"the challenger cannot be held against champion {version} ({why}); "
-            "if it is the better one, promote it by hand",
-        )
-    assert theirs is not None
-    own, other, margin = own_metrics[name], theirs[name], spec.gate.champion.margin
-    slack = margin * abs(other)
-    passed = own >= other - slack if spec.higher_is_better else own <= other + slack
-    words = "is not worse than" if passed else "is worse than"
-    allowed = f" (margin {margin:.3g} of it)" if margin else ""
+        return Check("champion", True, "there is no champion yet to be held against"), False
+    version, found, rule = evaluation.champion["version"], evaluation.comparison, spec.gate.champion
+    if found is None:
+        why = evaluation.champion.get("problem") or f"{evaluation.metric} was not compared"
+        return _not_comparable(version, why), True
+    if not math.isfinite(found.loss):
+        why = f"{found.metric} cannot be computed of both on the {found.rows:,} rows they share"
+        # Where the champion has no value either, the rows answer nothing; else the challenger is at fault.
+        return _not_comparable(version, why), not math.isfinite(found.champion)
+    if clears(found, rule) is None:
+        values = f"{found.metric} {_number(found.challenger)} against {_number(found.champion)}"
+        why = f"{values}, but {_evidence(found)} are too little for an interval: lengthen training.holdout"
+        return _not_comparable(version, why), True
+    passed, is_open, words = _compared(found, rule)
+    seen = ", which the champion was perhaps trained on" if evaluation.champion.get("seen") else ""
+    detail = (
+        f"{found.metric} {_number(found.challenger)} {words} champion {version}'s {_number(found.champion)}: "
+        f"its loss is {_loss(found)}, {_asked_loss(found, rule)} "
+        f"({found.rounds:,} rounds, {_evidence(found)}{seen})"
+    )
+    return Check("champion", passed, f"inconclusive: {detail}" if is_open else detail), is_open
+
+
+def _not_comparable(version: str, why: str) -> Check:
     return Check(
         "champion",
-        passed,
-        f"{name} {_number(own)} {words} champion {version}'s {_number(other)}{allowed} "
-        f"on the same {evaluation.compared_rows} rows",
+        False,
+        f"the challenger cannot be compared with champion {version} ({why}); "
+        "if it is the better one, promote it by hand",
     )
+
+
+def _compared(found: Comparison, rule: ChampionRule) -> tuple[bool, bool, str]:
+    """Whether the check passes, whether the question stays open, and the word between the two values."""
+    if clears(found, rule):
+        return True, False, "is better than" if found.high < 0 else "is not worse than"
+    if clearly_worse(found, rule):
+        return False, False, "is worse than" if found.low > 0 else "does not gain enough on"
+    return False, True, "against"
+
+
+def _loss(found: Comparison) -> str:
+    if not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return f"{_number(found.loss)} (too few blocks for an interval)"
+    low, high = _number(found.low), _number(found.high)
+    return f"{_number(found.loss)} ({low} to {high} at {_percent(found.confidence)} confidence)"
+
+
+def _asked_loss(found: Comparison, rule: ChampionRule) -> str:
+    words = "all of it to be below" if rule.test == "superiority" else "all of it to be at most"
+    share = f" ({_percent(rule.margin)} of the champion's)" if rule.margin else ""
+    return f"{words} {_number(allowed_loss(found, rule) + 0.0)}{share}"
+
+
+def _evidence(found: Comparison) -> str:
+    return f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
+
+
+def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Asked]:
+    results = [result for result in evaluation.slices if result.column == rule.column]
+    if not results:
+        yield Check(f"slice {rule.column}", False, f"{rule.column} was not measured on any rows"), False
+    few = [result for result in results if result.rows < rule.minimum]
+    for result in few:
+        if result.required:
+            detail = f"{_shown(result)} is required, and {_count(result.rows, 'row')} are too few to judge"
+            yield Check(f"slice {_shown(result)}", False, f"{detail} ({rule.minimum} are asked for)"), False
+    if spared := [_cut(result.value) for result in few if not result.required]:
+        detail = f"fewer than {rule.minimum} rows to judge by: {_named(spared)}"
+        yield Check(f"slice {rule.column}, few rows", True, detail), False
+    for result in results:
+        if result.rows >= rule.minimum:
+            yield _slice(rule, result, evaluation)
+
+
+def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Asked:
+    name, where = f"slice {_shown(result)}", f"on {_shown(result)} ({_count(result.rows, 'row')})"
+    found = result.comparison
+    if evaluation.champion is None:
+        return Check(name, True, f"there is no champion yet to be held against {where}"), False
+    if found is None:
+        # Open only where the champion itself cannot be compared: then a person is asked about all of it.
+        return Check(name, False, f"nothing could be compared {where}"), evaluation.comparison is None
+    if not math.isfinite(found.loss):
+        return Check(name, False, f"{found.metric} cannot be computed of both {where}"), False
+    allowed = rule.margin * abs(found.champion)
+    values = f"{_number(found.challenger)} against the champion's {_number(found.champion)}"
+    said = f"{found.metric} {values} {where}: its loss is {_loss(found)}"
+    at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of the champion's)"
+    if found.loss <= allowed:
+        return Check(name, True, f"{said}, and {at_most}"), False
+    # Beyond the margin, yet perhaps by chance: one small slice must not keep every challenger out.
+    if found.low <= 0:
+        return Check(name, True, f"{said}, perhaps by chance, and {at_most}"), False
+    return Check(name, False, f"{said}, hardly by chance, and {at_most}"), False
+
+
+def _fairness(rule: FairnessRule, evaluation: Evaluation) -> Check:
+    name = f"fairness {rule.metric} by {rule.column}"
+    wanted = (rule.column, rule.metric)
+    found = next((one for one in evaluation.fairness if (one.column, one.metric) == wanted), None)
+    if found is None or len(found.judged) < 2:
+        detail = f"{rule.metric} cannot be compared between groups of {rule.column}: fewer than two of them"
+        return Check(name, False, f"{detail} have {rule.minimum} rows")
+    if missing := [_cut(group.value) for group in found.judged if not math.isfinite(group.metric)]:
+        return Check(name, False, f"{rule.metric} cannot be computed of {rule.column} {_named(missing)}")
+    passed = found.difference <= rule.max_difference
+    words = "differs by no more than allowed" if passed else "differs by more than allowed"
+    spared = [_cut(group.value) for group in found.groups if not group.judged]
+    but = f"; fewer than {rule.minimum} rows to judge by: {_named(spared)}" if spared else ""
+    return Check(
+        name,
+        passed,
+        f"{rule.metric} {words}: {_extremes(found)}, a difference of {_number(found.difference)}, "
+        f"at most {_number(rule.max_difference)}{but}",
+    )
+
+
+def _extremes(found: FairnessResult) -> str:
+    ordered = sorted(found.judged, key=lambda group: group.metric)
+    ends = (ordered[0], ordered[-1])
+    return " and ".join(
+        f"{_number(group.metric)} of {found.column}={_cut(group.value)} ({_count(group.rows, 'row')})"
+        for group in ends
+    )
+
+
+def _calibration(spec: Spec, evaluation: Evaluation) -> Iterator[Check]:
+    limit, value = spec.gate.calibration, evaluation.calibration
+    if limit is None:
+        return
+    if value is None or not math.isfinite(value):
+        yield Check(
+            "calibration", False, "the challenger gives no probabilities whose calibration can be measured"
+        )
+        return
+    words = "is within its limit of" if value <= limit else "is above its limit of"
+    detail = f"expected calibration error {_number(value)} {words} {_number(limit)}"
+    yield Check("calibration", value <= limit, detail)
+
+
+def _resources(spec: Spec, evaluation: Evaluation) -> Iterator[Check]:
+    limits, use = spec.gate.resources, evaluation.resources or ResourceUse()
+    for name, limit, value, words in (
+        ("latency of a row", limits.latency.row, use.row, _milliseconds),
+        ("latency of 1,000 rows", limits.latency.thousand_rows, use.thousand_rows, _milliseconds),
+        ("size", limits.size, use.size, _bytes),
+        ("memory", limits.memory, use.memory, _bytes),
+    ):
+        if limit is None:
+            continue
+        if value is None or not math.isfinite(value):
+            yield Check(name, False, f"{name} could not be measured, so its limit cannot be held")
+        else:
+            relation = "is within its limit of" if value <= limit else "is above its limit of"
+            yield Check(name, value <= limit, f"{name}: {words(value)} {relation} {words(limit)}")
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.4g} ms"
+
+
+def _bytes(value: float) -> str:
+    return f"{value / 2**20:.4g} MB" if value >= 2**20 else f"{value / 2**10:.4g} kB"
+
+
+def _shown(result: SliceResult) -> str:
+    return f"{result.column}={_cut(result.value)}"
+
+
+def _cut(value: str) -> str:
+    value = " ".join(value.split())
+    return value if len(value) <= _LONGEST else f"{value[:_LONGEST]}…"
+
+
+def _named(values: Sequence[str]) -> str:
+    rest = len(values) - _NAMED
+    return ", ".join(values[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"
 
 
 def _number(value: float) -> str:

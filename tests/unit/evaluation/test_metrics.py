@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
+from sklearn import metrics as sk
 
 from evergreen.evaluation.metrics import compute, is_usable
 from evergreen.spec import METRICS, Task
@@ -137,3 +138,122 @@ def test_usable_is_there_and_finite():
     assert not is_usable({"mae": math.inf}, "mae")
     assert not is_usable({}, "mae")
     assert not is_usable(None, "mae")
+
+
+def test_brier_by_hand():
+    # Binary: the mean squared distance of the second class's probability; three classes: half of all three.
+    two = compute(
+        Task.CLASSIFICATION,
+        ["a", "b"],
+        ["a", "b"],
+        probabilities=np.array([[0.8, 0.2], [0.4, 0.6]]),
+        classes=["a", "b"],
+    )
+    assert two["brier"] == pytest.approx((0.2**2 + 0.4**2) / 2)
+    three = compute(
+        Task.CLASSIFICATION,
+        ["a"],
+        ["a"],
+        probabilities=np.array([[0.5, 0.3, 0.2]]),
+        classes=["a", "b", "c"],
+    )
+    assert three["brier"] == pytest.approx((0.5**2 + 0.3**2 + 0.2**2) / 2)
+
+
+def test_the_area_under_the_curve_by_hand():
+    # Of the 2 x 2 pairs of b and a, three are in order: 0.9 and 0.4 above 0.1, 0.9 above 0.6.
+    scores = np.array([0.1, 0.6, 0.4, 0.9])
+    found = compute(
+        Task.CLASSIFICATION,
+        ["a", "a", "b", "b"],
+        ["a", "b", "a", "b"],
+        probabilities=np.column_stack([1 - scores, scores]),
+        classes=["a", "b"],
+    )
+    assert found["roc_auc"] == pytest.approx(3 / 4)
+    # Half of b is found with precision 1, the other half with 2 of 3.
+    assert found["pr_auc"] == pytest.approx((1 + 2 / 3) / 2)
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_classification_is_as_scikit_learn_computes_it(number):
+    random = np.random.default_rng(number)
+    actual = random.integers(0, number, 500)
+    probabilities = random.dirichlet(np.ones(number), 500)
+    predicted, weights = probabilities.argmax(axis=1), random.uniform(0.1, 3, 500)
+    for counted in (None, weights):
+        found = compute(
+            Task.CLASSIFICATION,
+            actual,
+            predicted,
+            probabilities=probabilities,
+            classes=list(range(number)),
+            weights=counted,
+        )
+        scores = probabilities if number > 2 else probabilities[:, 1]
+        truth = np.eye(number)[actual] if number > 2 else actual
+        expected = {
+            "accuracy": sk.accuracy_score(actual, predicted, sample_weight=counted),
+            "precision": sk.precision_score(actual, predicted, average="macro", sample_weight=counted),
+            "recall": sk.recall_score(actual, predicted, average="macro", sample_weight=counted),
+            "f1": sk.f1_score(actual, predicted, average="macro", sample_weight=counted),
+            "roc_auc": sk.roc_auc_score(actual, scores, multi_class="ovr", sample_weight=counted),
+            "pr_auc": sk.average_precision_score(truth, scores, sample_weight=counted),
+            "log_loss": sk.log_loss(actual, probabilities, sample_weight=counted),
+            "brier": sk.brier_score_loss(actual, probabilities, scale_by_half=True, sample_weight=counted),
+        }
+        assert found == pytest.approx(expected)
+
+
+def test_weights_count_as_if_rows_were_there_so_often():
+    random = np.random.default_rng(0)
+    actual, predicted = random.normal(50, 5, 40), random.normal(50, 5, 40)
+    often = random.integers(1, 5, 40)
+    repeated = compute(Task.REGRESSION, np.repeat(actual, often), np.repeat(predicted, often))
+    assert compute(Task.REGRESSION, actual, predicted, weights=often) == pytest.approx(repeated)
+    actual, scores = random.integers(0, 2, 40), random.random(40)
+    once = compute(
+        Task.CLASSIFICATION,
+        actual,
+        scores > 0.5,
+        probabilities=np.column_stack([1 - scores, scores]),
+        classes=[0, 1],
+        weights=often,
+    )
+    scores = np.repeat(scores, often)
+    several = compute(
+        Task.CLASSIFICATION,
+        np.repeat(actual, often),
+        scores > 0.5,
+        probabilities=np.column_stack([1 - scores, scores]),
+        classes=[0, 1],
+    )
+    assert once == pytest.approx(several)
+
+
+def test_rows_of_one_class_have_no_curve():
+    found = compute(Task.CLASSIFICATION, ["a", "a"], ["a", "b"], probabilities=np.eye(2), classes=["a", "b"])
+    assert math.isnan(found["roc_auc"])
+    assert math.isnan(found["pr_auc"])
+    assert math.isfinite(found["log_loss"])
+
+
+def test_classes_that_are_not_in_the_rows_have_no_part_in_the_mean_of_curves():
+    random = np.random.default_rng(0)
+    probabilities = random.dirichlet(np.ones(3), 60)
+    actual = random.integers(0, 2, 60)
+    found = compute(Task.CLASSIFICATION, actual, actual, probabilities=probabilities, classes=[0, 1, 2])
+    areas = [sk.roc_auc_score(actual == label, probabilities[:, label]) for label in (0, 1)]
+    assert found["roc_auc"] == pytest.approx(np.mean(areas))
+
+
+def test_probabilities_that_are_not_numbers_have_no_metric():
+    found = compute(
+        Task.CLASSIFICATION,
+        ["a", "b"],
+        ["a", "b"],
+        probabilities=np.array([[math.nan, 0.2], [0.4, 0.6]]),
+        classes=["a", "b"],
+    )
+    assert all(math.isnan(found[name]) for name in ("roc_auc", "pr_auc", "log_loss", "brier"))
+    assert found["accuracy"] == 1

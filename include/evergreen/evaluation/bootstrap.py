@@ -1,0 +1,181 @@
+"""Intervals of a metric by resampling units of rows: partitions where there is time, else groups of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from evergreen.evaluation.sums import Sums
+from evergreen.spec import ChampionRule
+
+Floats = NDArray[np.float64]
+
+# More units than this are put together with their neighbours, more independent rows dealt to so many groups.
+_MOST_UNITS = 1_000
+# How many numbers a block of rounds may hold at a time.
+_CHUNK = 2**21
+# The share of rounds that must have a metric, and the highest correlation of neighbours that is believed.
+_FINITE = 0.9
+_MOST_CORRELATION = 0.9
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An interval of a metric, in the metric's own unit; NaN where there is none."""
+
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float | None]:
+        """The interval as JSON values: a number that is not finite becomes null."""
+        return {"low": finite_or_none(self.low), "high": finite_or_none(self.high)}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Interval:
+        """The interval that `to_dict` wrote."""
+        return cls(number_or_nan(content["low"]), number_or_nan(content["high"]))
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """What each of `rounds` draws, with replacement: `blocks` times `block` neighbours out of `units`.
+
+    `unit` (n,) is the number of each row's unit. `ordered` units follow one another in time. Every use draws
+    the same, whatever is measured: that is what makes a comparison paired.
+    """
+
+    unit: NDArray[np.intp] = field(repr=False)
+    units: int
+    block: int
+    ordered: bool
+    rounds: int
+    seed: int
+
+    @classmethod
+    def of(cls, units: NDArray[Any] | None, rows: int, rule: ChampionRule, seed: int) -> Resampling:
+        """The resampling a rule asks for: of `units` (rows,), positions in time, or of independent rows.
+
+        Only units that have rows count, and neighbours are those that follow one another among them.
+        """
+        if units is None:
+            groups = min(rows, _MOST_UNITS)
+            order = np.arange(rows)
+            if rows > groups:
+                order = np.random.default_rng([seed, 0]).permutation(rows) % groups
+            return cls(order, groups, 1, False, rule.rounds, seed)
+        known, unit = np.unique(units, return_inverse=True)
+        merged = max(1, -(-len(known) // _MOST_UNITS))
+        block = -(-rule.block // merged)
+        return cls(unit // merged, -(-len(known) // merged), block, True, rule.rounds, seed)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks a round draws."""
+        return self.units // self.block
+
+    def counts(self) -> Iterator[Floats]:
+        """How often each unit is in each round, some rounds at a time: (some, units).
+
+        Moving blocks (Künsch 1989): each of the units - block + 1 stretches is as likely.
+        """
+        random = np.random.default_rng([self.seed, 1])
+        starts = self.units - self.block + 1
+        step = max(1, _CHUNK // self.units)
+        for first in range(0, self.rounds, step):
+            some = min(step, self.rounds - first)
+            drawn = random.integers(0, starts, (some, self.blocks)) + np.arange(some)[:, None] * starts
+            begun = np.bincount(drawn.ravel(), minlength=some * starts).reshape(some, starts)
+            counts = np.zeros((some, self.units))
+            for offset in range(self.block):
+                counts[:, offset : offset + starts] += begun
+            yield counts
+
+
+@dataclass(frozen=True)
+class Replicates:
+    """A metric in each round (rounds,), and with each unit left out (units,) where the units are ordered."""
+
+    drawn: Floats = field(repr=False)
+    left_out: Floats = field(repr=False)
+
+    def __sub__(self, other: Replicates) -> Replicates:
+        return Replicates(self.drawn - other.drawn, self.left_out - other.left_out)
+
+
+def replicates(resampling: Resampling, parts: Iterable[Sums]) -> Replicates:
+    """The mean of the parts' metrics in every round; NaN where no part has one."""
+    drawn: list[Floats] = []
+    left_out: list[Floats] = []
+    for part in parts:
+        drawn.append(np.concatenate([part.metric(counts @ part.values) for counts in resampling.counts()]))
+        if resampling.ordered:
+            left_out.append(part.metric(part.values.sum(axis=0) - part.values))
+    return Replicates(
+        _mean(drawn, resampling.rounds), _mean(left_out, resampling.units if resampling.ordered else 0)
+    )
+
+
+def interval(estimate: float, found: Replicates, resampling: Resampling, confidence: float) -> Interval:
+    """The two-sided interval around an estimate: Student's t times the bootstrap's standard error.
+
+    Percentiles of the rounds are too narrow for few units: they lack the factor sqrt(n / (n - 1)) and the
+    wider quantiles of t (Hesterberg 2015, "What teachers should know about the bootstrap", The American
+    Statistician 69). Both are here, with the number of blocks for n. Neighbouring units that are alike
+    widen the interval, as far as the blocks do not do so by themselves (`_serial_variance`).
+
+    NaN for fewer than two blocks, or if more than a tenth of the rounds have no metric.
+    """
+    blocks = resampling.blocks
+    finite = found.drawn[np.isfinite(found.drawn)]
+    if blocks < 2 or not math.isfinite(estimate) or len(finite) < max(2, _FINITE * len(found.drawn)):
+        return Interval(math.nan, math.nan)
+    drawn_units = blocks * resampling.block / resampling.units
+    variance = float(np.var(finite, ddof=1)) * drawn_units * blocks / (blocks - 1)
+    if resampling.ordered:
+        variance = max(variance, _serial_variance(found.left_out))
+    reach = float(stats.t.ppf((1 + confidence) / 2, blocks - 1)) * math.sqrt(variance)
+    return Interval(estimate - reach, estimate + reach)
+
+
+def _serial_variance(left_out: Floats) -> float:
+    """The jackknife's variance of the metric, times (1 + r) / (1 - r) for units of a correlation r in time.
+
+    r is the correlation of neighbouring units' influences, plus 1 / n since it is taken around their own mean
+    (Zwiers and von Storch 1995, "Taking serial correlation into account in tests of the mean", Journal of
+    Climate 8). A negative one counts as none.
+    """
+    units = len(left_out)
+    influence = (units - 1) * (left_out.mean() - left_out)
+    squares = float(influence @ influence)
+    if not math.isfinite(squares) or squares == 0:
+        return 0.0
+    lagged = float(influence[1:] @ influence[:-1]) / squares + 1 / units
+    correlation = min(max(lagged, 0.0), _MOST_CORRELATION)
+    return squares / (units * (units - 1)) * (1 + correlation) / (1 - correlation)
+
+
+def _mean(parts: list[Floats], size: int) -> Floats:
+    if not parts:
+        return np.full(size, np.nan)
+    values = np.stack(parts)
+    known = np.isfinite(values)
+    number = known.sum(axis=0)
+    total, blank = np.where(known, values, 0).sum(axis=0), np.full(size, np.nan)
+    found: Floats = np.divide(total, number, out=blank, where=number > 0)
+    return found
+
+
+def finite_or_none(value: float) -> float | None:
+    """The number as a JSON value: null where it is not finite."""
+    return float(value) if math.isfinite(value) else None
+
+
+def number_or_nan(value: float | None) -> float:
+    """The number that `finite_or_none` wrote: null is NaN."""
+    return math.nan if value is None else float(value)

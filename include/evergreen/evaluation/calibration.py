@@ -1,0 +1,76 @@
+"""Whether predicted probabilities are what happens: expected calibration error in bins of equal mass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evergreen.evaluation.predictions import Predictions
+
+_BINS = 15
+_ROWS_A_BIN = 50
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Rows of like probability: the mean that was `predicted`, the share `observed`, and their `weight`."""
+
+    predicted: float
+    observed: float
+    rows: int
+    weight: float
+
+
+def calibration_error(
+    actual: ArrayLike, predictions: Predictions, weights: NDArray[np.float64] | None = None
+) -> float:
+    """The expected calibration error, from 0 to 1: the mean distance of predicted from observed shares.
+
+    Naeini, Cooper and Hauskrecht 2015, in bins of equal mass (Nguyen and O'Connor 2015), with the rows'
+    weights (n,). NaN without probabilities, without rows, or with one that is not finite.
+    """
+    bins = reliability(actual, predictions, weights)
+    total = sum(group.weight for group in bins)
+    if not total > 0:
+        return math.nan
+    return sum(group.weight * abs(group.predicted - group.observed) for group in bins) / total
+
+
+def reliability(
+    actual: ArrayLike, predictions: Predictions, weights: NDArray[np.float64] | None = None
+) -> tuple[Bin, ...]:
+    """Predicted against observed shares, from the lowest probability to the highest; none if there are none.
+
+    Of two classes the probability of the second counts; of more that of the class thought likeliest (Guo et
+    al. 2017). Up to 15 bins hold about the same number of rows, 50 or more each: with fewer, a perfect model
+    would seem badly calibrated by chance. Rows of equal probability stay in one bin.
+    """
+    probabilities = predictions.probabilities
+    if probabilities is None or not len(probabilities) or not np.isfinite(probabilities).all():
+        return ()
+    chance, happened = _chances(np.asarray(actual), probabilities, predictions.classes)
+    weights = np.ones(len(chance)) if weights is None else np.asarray(weights, dtype=float)
+    wanted = min(_BINS, max(1, len(chance) // _ROWS_A_BIN))
+    edges = np.unique(np.quantile(chance, np.linspace(0, 1, wanted + 1)[1:-1]))
+    place = np.searchsorted(edges, chance, side="left")
+    sums = [np.bincount(place, by, wanted) for by in (weights * chance, weights * happened, weights)]
+    rows = np.bincount(place, minlength=wanted)
+    return tuple(
+        Bin(float(predicted / weight), float(observed / weight), int(count), float(weight))
+        for predicted, observed, weight, count in zip(*sums, rows, strict=True)
+        if weight > 0
+    )
+
+
+def _chances(
+    actual: NDArray[Any], probabilities: NDArray[np.float64], classes: tuple[Any, ...]
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    named = np.asarray(classes)
+    if len(named) == 2:
+        return probabilities[:, 1], np.asarray(actual == named[1])
+    likeliest = probabilities.argmax(axis=1)
+    return probabilities.max(axis=1), np.asarray(actual == named[likeliest])

@@ -1,0 +1,193 @@
+"""Challenger against champion on the same rows: how much worse it is, and how sure one can be of that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from evergreen.evaluation.bootstrap import (
+    Interval,
+    Replicates,
+    Resampling,
+    finite_or_none,
+    interval,
+    number_or_nan,
+    replicates,
+)
+from evergreen.evaluation.metrics import Measured, measured
+from evergreen.evaluation.predictions import Predictions
+from evergreen.evaluation.sums import sums_of
+from evergreen.spec import LOWER_IS_BETTER, ChampionRule, Task
+
+_NUMBERS = ("challenger", "champion", "loss", "low", "high")
+# What values a metric can have; the others are shares, from 0 to 1.
+_UNBOUNDED = (0.0, math.inf)
+_RANGE = {
+    **dict.fromkeys(("mae", "rmse", "mape", "log_loss", "calinski_harabasz"), _UNBOUNDED),
+    "r2": (-math.inf, 1.0),
+    "silhouette": (-1.0, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Challenger and champion in one metric, on the same `rows`, of which `blocks` were resampled.
+
+    `loss` is how much worse the challenger is, in the metric's own unit: above 0 is worse whichever way the
+    metric counts. `low` to `high` is its interval of this `confidence` from so many `rounds`. Numbers that
+    could not be computed are NaN.
+    """
+
+    metric: str
+    rows: int
+    blocks: int
+    challenger: float
+    champion: float
+    loss: float
+    low: float
+    high: float
+    confidence: float
+    rounds: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as JSON values: a number that is not finite becomes null."""
+        numbers = {name: finite_or_none(getattr(self, name)) for name in _NUMBERS}
+        return {**vars(self), **numbers}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Comparison:
+        """The comparison that `to_dict` wrote."""
+        return cls(**{**content, **{name: number_or_nan(content[name]) for name in _NUMBERS}})
+
+
+def allowed_loss(comparison: Comparison, rule: ChampionRule) -> float:
+    """The loss that the whole interval must stay under, in the metric's own unit; below 0 is a gain."""
+    margin = rule.margin * abs(comparison.champion)
+    return margin if rule.test == "non_inferiority" else -margin
+
+
+def clears(comparison: Comparison, rule: ChampionRule) -> bool | None:
+    """Whether the interval clears the rule's margin; None where there is no interval.
+
+    A loss of just the margin is not inferior, and a gain of just the margin is not superior.
+    """
+    bound, high = allowed_loss(comparison, rule), comparison.high
+    if not (math.isfinite(bound) and math.isfinite(high) and math.isfinite(comparison.low)):
+        return None
+    return high <= bound if rule.test == "non_inferiority" else high < bound
+
+
+def clearly_worse(comparison: Comparison, rule: ChampionRule) -> bool:
+    """Whether the whole interval lies beyond the margin: what is neither this nor clears is inconclusive."""
+    return comparison.low > allowed_loss(comparison, rule)
+
+
+def compare(
+    task: Task,
+    metric: str,
+    actual: ArrayLike | None,
+    challenger: Predictions,
+    champion: Predictions,
+    *,
+    units: NDArray[Any] | None,
+    rule: ChampionRule,
+    seed: int,
+    space: NDArray[np.float64] | None = None,
+    weights: NDArray[np.float64] | None = None,
+) -> Comparison:
+    """Hold the challenger against the champion in one metric on the same rows, by a paired bootstrap.
+
+    `actual` (n,) is the truth, None for clustering, which needs `space` (n, dimensions) instead. `units` (n,)
+    are the positions of the rows' partitions in time, of which blocks of `rule.block` neighbours are drawn;
+    None for rows that are independent. `weights` (n,) is how much each row counts. Both models are measured
+    on the same rows of every round, so what is hard for both cancels out. The interval is that of
+    `evergreen.evaluation.bootstrap.interval`. What cannot be computed is NaN.
+    """
+    resampling = Resampling.of(units, len(challenger), rule, seed)
+    sides = [
+        _measured(task, actual, side, space=space, weights=weights, seed=seed)
+        for side in (challenger, champion)
+    ]
+    own, theirs = (side.value(metric) for side in sides)
+    loss = own - theirs if metric in LOWER_IS_BETTER else theirs - own
+    found = Interval(math.nan, math.nan)
+    if math.isfinite(loss):
+        ours, others = (_replicates(side, metric, resampling) for side in sides)
+        # The loss's sign does not matter: the interval reaches as far to both sides.
+        found = interval(loss, ours - others, resampling, rule.confidence)
+    return Comparison(
+        metric,
+        len(challenger),
+        resampling.blocks,
+        own,
+        theirs,
+        loss,
+        found.low,
+        found.high,
+        rule.confidence,
+        rule.rounds,
+    )
+
+
+def intervals(
+    task: Task,
+    actual: ArrayLike | None,
+    predictions: Predictions,
+    *,
+    units: NDArray[Any] | None,
+    rule: ChampionRule,
+    seed: int,
+    space: NDArray[np.float64] | None = None,
+    weights: NDArray[np.float64] | None = None,
+) -> dict[str, Interval]:
+    """The interval of every metric of the task that has one, within the range the metric can have.
+
+    Arguments as of `compare`.
+    """
+    resampling = Resampling.of(units, len(predictions), rule, seed)
+    rows = _measured(task, actual, predictions, space=space, weights=weights, seed=seed)
+    found: dict[str, Interval] = {}
+    for metric in rows.metrics:
+        value = rows.value(metric)
+        if not math.isfinite(value):
+            continue
+        reach = interval(value, _replicates(rows, metric, resampling), resampling, rule.confidence)
+        if math.isfinite(reach.low) and math.isfinite(reach.high):
+            found[metric] = _within(reach, *_RANGE.get(metric, (0.0, 1.0)))
+    return found
+
+
+def _measured(
+    task: Task,
+    actual: ArrayLike | None,
+    predictions: Predictions,
+    *,
+    space: NDArray[np.float64] | None,
+    weights: NDArray[np.float64] | None,
+    seed: int,
+) -> Measured:
+    return measured(
+        task,
+        actual,
+        predictions.labels,
+        probabilities=predictions.probabilities,
+        classes=predictions.classes,
+        space=space,
+        weights=weights,
+        seed=seed,
+    )
+
+
+def _replicates(rows: Measured, metric: str, resampling: Resampling) -> Replicates:
+    if resampling.blocks < 2:
+        return Replicates(np.empty(0), np.empty(0))
+    return replicates(resampling, sums_of(rows, metric, resampling.unit, resampling.units))
+
+
+def _within(found: Interval, least: float, most: float) -> Interval:
+    return Interval(max(found.low, least), min(found.high, most))

@@ -1,0 +1,154 @@
+"""What a card shows beside metrics: how the challenger errs, what it leans on, what it has seen.
+
+Computed once, when the version is committed, and stored with it: figures are drawn from these values alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from evergreen.evaluation.data_window import window_quality
+from evergreen.evaluation.diagnosis import cluster_shape, confusion, reliability_curve, residuals
+from evergreen.evaluation.held_rows import HeldRows
+from evergreen.evaluation.predictions import Predictions
+from evergreen.spec import LOWER_IS_BETTER, Spec, Task
+
+if TYPE_CHECKING:
+    from evergreen.evaluation.evaluate import Evaluation
+    from evergreen.training.dataset import TrainingSet
+    from evergreen.training.fit import Challenger
+
+_DIGITS = 6  # of a number that a figure is drawn from
+_REPEATS = 5
+_DEALS = 100  # features by repeats: fewer repeats where there are many features
+_CELLS = 40_000  # rows by deals: what it takes does not grow with the hold-out
+_FEWEST_ROWS, _MOST_ROWS = 200, 2_000
+_SPACE_ROWS = 400  # a silhouette needs the distance of every pair of rows
+
+
+def explain(
+    spec: Spec, training_set: TrainingSet, challenger: Challenger, evaluation: Evaluation
+) -> dict[str, Any]:
+    """The explanation of a challenger as JSON values: equal for equal arguments, made on a single thread.
+
+    `window` is the data window and its quality, `search` the scores of the tuning trials as they were tried.
+    The rest is of `rows` rows of the hold-out, at most 5,000 drawn at random: `importance` by permutation,
+    and by the task `residuals`; `confusion` and, where there are probabilities, `reliability`; or `clusters`.
+    What cannot be told is None.
+    """
+    with threadpool_limits(limits=1):
+        held = HeldRows.of(spec, training_set, challenger.evaluated)
+        content = {
+            "metric": evaluation.metric,
+            "rows": len(held),
+            "window": window_quality(spec, training_set),
+            "search": trial_scores(evaluation.metric, challenger.trials),
+            "importance": importance(spec, challenger.evaluated, held, evaluation.metric),
+            **_by_task(spec, held),
+        }
+    plain: dict[str, Any] = _json(content)
+    return plain
+
+
+def trial_scores(metric: str, trials: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """The scores of the trials in the order tried, each with the best so far; None where none was scored.
+
+    `candidate` is the number of a trial's estimator among `candidates`, which are in order of appearance; a
+    trial that was not scored has None.
+    """
+    scores = [_finite(trial.get("score")) for trial in trials]
+    if all(score is None for score in scores):
+        return None
+    better = min if metric in LOWER_IS_BETTER else max
+    labels = [str(trial.get("estimator") or "pretrained") for trial in trials]
+    candidates = list(dict.fromkeys(labels))
+    points: list[dict[str, Any]] = []
+    best: float | None = None
+    for label, score in zip(labels, scores, strict=True):
+        if score is not None:
+            best = score if best is None else better(best, score)
+        points.append({"candidate": candidates.index(label), "score": score, "best": best})
+    return {"candidates": candidates, "trials": points}
+
+
+def importance(spec: Spec, model: Any, held: HeldRows, metric: str) -> dict[str, Any] | None:
+    """How much worse the metric gets when a feature's values are dealt to the rows anew (Breiman 2001).
+
+    `loss` is in the metric's own unit, > 0 is worse whichever way it counts, `spread` its standard deviation
+    over the repeats; the largest comes first. Features of a single value are left out. None where the metric
+    is not finite, or no feature varies.
+    """
+    names = list(map(str, held.features))
+    varying = [name for name in names if held.features[name].nunique(dropna=False) > 1]
+    if not varying:
+        return None
+    repeats = max(1, min(_REPEATS, _DEALS // len(varying)))
+    rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _CELLS // (len(varying) * repeats)))
+    some = held.some(min(rows, _SPACE_ROWS) if spec.task is Task.CLUSTERING else rows, spec.training.seed)
+    sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
+    own = some.value(spec, metric, some.predictions)
+    if not math.isfinite(own):
+        return None
+    random = np.random.default_rng(spec.training.seed)
+    features: list[dict[str, Any]] = []
+    for name in varying:
+        dealt = [random.permutation(len(some)) for _ in range(repeats)]
+        losses = [
+            sign * (some.value(spec, metric, said) - own)
+            for said in _dealt_anew(model, some.features, name, dealt)
+        ]
+        features.append({"name": name, "loss": float(np.mean(losses)), "spread": float(np.std(losses))})
+    features.sort(key=lambda feature: -feature["loss"] if math.isfinite(feature["loss"]) else math.inf)
+    return {"rows": len(some), "repeats": repeats, "features": features}
+
+
+def _dealt_anew(
+    model: Any, features: pd.DataFrame, name: str, dealt: list[NDArray[np.intp]]
+) -> list[Predictions]:
+    """What the model says with one feature's values in each of the orders, asked in one call."""
+    rows = len(features)
+    frame = features.iloc[np.tile(np.arange(rows), len(dealt))].reset_index(drop=True)
+    frame[name] = features[name].iloc[np.concatenate(dealt)].reset_index(drop=True)
+    said = Predictions.of(model, frame)
+    return [said.taken(np.arange(rows) + rows * number) for number in range(len(dealt))]
+
+
+def _by_task(spec: Spec, held: HeldRows) -> dict[str, Any]:
+    predictions = held.predictions
+    if spec.task is Task.CLUSTERING:
+        assert held.space is not None
+        return {"clusters": cluster_shape(held.space, predictions.labels, list(map(str, held.features)))}
+    assert held.actual is not None
+    if spec.task is Task.REGRESSION:
+        partitions = held.partitions if spec.calendar.has_time else None
+        return {"residuals": residuals(held.actual, predictions.labels, partitions, spec.training.seed)}
+    return {
+        "confusion": confusion(held.actual, predictions.labels),
+        "reliability": reliability_curve(held.actual, predictions, held.weights),
+    }
+
+
+def _finite(value: Any) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _json(content: Any) -> Any:
+    """The content as JSON values: numbers to six digits, null for those that are not finite."""
+    if isinstance(content, dict):
+        return {str(key): _json(value) for key, value in content.items()}
+    if isinstance(content, list | tuple | np.ndarray):
+        return [_json(value) for value in content]
+    if isinstance(content, bool | np.bool_):
+        return bool(content)
+    if isinstance(content, int | np.integer):
+        return int(content)
+    if isinstance(content, float | np.floating):
+        return float(f"{content:.{_DIGITS}g}") if math.isfinite(content) else None
+    return content if content is None else str(content)

@@ -1,0 +1,39 @@
+"""What a model says of some rows: labels, and probabilities where it gives them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions of n rows: `labels` (n,), and `probabilities` (n, k) of the k `classes` in their order.
+
+    `labels` are numbers for regression, classes for classification and clusters for clustering.
+    """
+
+    labels: NDArray[Any] = field(repr=False)
+    probabilities: NDArray[np.float64] | None = field(default=None, repr=False)
+    classes: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, model: Any, features: pd.DataFrame) -> Predictions:
+        """What a fitted model predicts from features (n, d); probabilities where it names its classes."""
+        labels = np.asarray(model.predict(features))
+        if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
+            return cls(labels)
+        probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
+        return cls(labels, probabilities, tuple(np.asarray(model.classes_).tolist()))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def taken(self, rows: NDArray[Any]) -> Predictions:
+        """The predictions of some of the rows: a mask (n,) or positions (m,)."""
+        probabilities = None if self.probabilities is None else self.probabilities[rows]
+        return Predictions(self.labels[rows], probabilities, self.classes)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
+from evergreen.evaluation.metrics import compute
+from evergreen.spec import Task
+
+KNOWN = pd.Series([1.0, 1.0, 1.0, 9.0])  # median 1, mean 3
+NINE_COUNTS = np.array([1.0, 1.0, 1.0, 5.0])  # weighted median 9, mean 6
+
+
+def spec_of(task: Task, metric: str) -> SimpleNamespace:
+    return SimpleNamespace(task=task, training=SimpleNamespace(metric=metric))
+
+
+@pytest.mark.parametrize(
+    ("metric", "weights", "constant"),
+    [
+        ("mae", None, 1.0),
+        ("mape", None, 1.0),
+        ("rmse", None, 3.0),
+        ("r2", None, 3.0),
+        ("mae", NINE_COUNTS, 9.0),
+        ("rmse", NINE_COUNTS, 6.0),
+    ],
+)
+def test_absolute_errors_are_held_against_the_median_and_squared_ones_against_the_mean(
+    metric, weights, constant
+):
+    found = dummy_predictions(spec_of(Task.REGRESSION, metric), KNOWN, weights, 3)
+    assert found.labels.tolist() == [constant] * 3
+    assert found.probabilities is None
+
+
+def test_classes_are_held_against_the_commonest():
+    known = pd.Series(["a", "a", "a", "b"])
+    spec = spec_of(Task.CLASSIFICATION, "log_loss")
+    found = dummy_predictions(spec, known, None, 2)
+    assert found.labels.tolist() == ["a", "a"]
+    assert found.probabilities.tolist() == [[0.75, 0.25]] * 2
+    assert found.classes == ("a", "b")
+    weighted = dummy_predictions(spec, known, NINE_COUNTS, 1)
+    assert weighted.labels.tolist() == ["b"]
+    assert weighted.probabilities.tolist() == [[3 / 8, 5 / 8]]
+
+
+def test_clusters_are_held_against_the_same_ones_dealt_at_random():
+    centres = np.repeat([[0.0, 0.0], [9.0, 9.0]], 50, axis=0)
+    space = centres + np.random.default_rng(0).normal(size=(100, 2))
+    labels = np.repeat([0, 1], 50)
+    found = dealt_at_random(labels, seed=0).labels
+    assert found.tolist() == dealt_at_random(labels, seed=0).labels.tolist()
+    assert np.bincount(found).tolist() == [50, 50]
+    assert abs(compute(Task.CLUSTERING, None, found, space=space)["silhouette"]) < 0.1
