@@ -8,6 +8,7 @@ from functools import cached_property
 from evergreen.connections import Connect, from_environment
 from evergreen.lake import Lake
 from evergreen.registry.registry import Registry
+from evergreen.registry.signature import Signatures
 from evergreen.spec import Spec, load_spec
 from evergreen.staging import Staging
 from evergreen.storage import Storage
@@ -41,8 +42,12 @@ class Pipeline:
 
     @cached_property
     def registry(self) -> Registry:
-        """The pipeline's models: versions, champion and history."""
-        return Registry(self.storage.child(self.name), self.name)
+        """The pipeline's models: versions, champion and history.
+
+        Raises `SpecError` where signatures are required and no connection has a key for them.
+        """
+        signatures = Signatures.of(self.spec.models, self.connect)
+        return Registry(self.storage.child(self.name), self.name, signatures)
 
     def staging(self, run: str) -> Staging:
         """Where one run keeps what its tasks hand to one another."""

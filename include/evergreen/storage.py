@@ -11,9 +11,10 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from evergreen.errors import ConflictError, NotFoundError, StorageError, Unavail
 _PART = 16 * 2**20
 _TRANSFER = TransferConfig(multipart_threshold=4 * _PART, multipart_chunksize=_PART, max_concurrency=2)
 _DELETED_TOGETHER = 1000  # the most that S3 takes
+_NOTE = "evergreen-note"
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
 _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"})
@@ -61,10 +63,20 @@ class Credentials:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's bytes and the tag that a conditional write names."""
+    """An object's bytes, the tag that a conditional write names, and the note it was created with."""
 
     body: bytes
     etag: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object of a listing: its key, size in bytes, and when the store took it in (the store's clock)."""
+
+    key: str
+    size: int
+    modified: datetime
 
 
 class Storage:
@@ -133,7 +145,8 @@ class Storage:
         """The object at `key`; raises `NotFoundError` if there is none."""
         with self._errors(key):
             answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
-            return StoredObject(answer["Body"].read(), answer["ETag"])
+            note = answer.get("Metadata", {}).get(_NOTE, "")
+            return StoredObject(answer["Body"].read(), answer["ETag"], note)
 
     def tail(self, key: str, size: int) -> bytes:
         """The last `size` bytes of the object at `key`; raises `NotFoundError` if there is none."""
@@ -201,11 +214,15 @@ class Storage:
             else:
                 self._client.copy(source, self.bucket, self._full(there), Config=_TRANSFER)
 
-    def create(self, key: str, body: bytes) -> str:
-        """Write a new object and return its tag; raises `ConflictError` if one is there already."""
+    def create(self, key: str, body: bytes, note: str = "") -> str:
+        """Write a new object and return its tag; raises `ConflictError` if one is there already.
+
+        `note`, a short text in ASCII, is stored with the object and comes back with `read`.
+        """
+        noted = {"Metadata": {_NOTE: note}} if note else {}
         with self._errors(key):
             answer = self._client.put_object(
-                Bucket=self.bucket, Key=self._full(key), Body=body, IfNoneMatch="*"
+                Bucket=self.bucket, Key=self._full(key), Body=body, IfNoneMatch="*", **noted
             )
             return str(answer["ETag"])
 
@@ -217,13 +234,22 @@ class Storage:
 
     def list(self, prefix: str, after: str | None = None) -> list[str]:
         """Keys below `prefix`, sorted; only those that sort after the key `after` if it is given."""
+        return [entry.key for entry in self.look(prefix, after)]
+
+    def look(self, prefix: str, after: str | None = None) -> Sequence[Listed]:
+        """What is below `prefix`, in the order of the keys; `after` as in `list`."""
         start = {"StartAfter": self._full(after)} if after else {}
         skip = len(self._full(""))
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._full(prefix), **start
             )
-            return sorted(entry["Key"][skip:] for page in pages for entry in page.get("Contents", []))
+            entries = [
+                Listed(entry["Key"][skip:], entry["Size"], entry["LastModified"])
+                for page in pages
+                for entry in page.get("Contents", [])
+            ]
+        return sorted(entries, key=lambda entry: entry.key)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete the objects at the keys, those that there are. Only for what nobody publishes."""

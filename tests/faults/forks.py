@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from evergreen.connections import Connection
 from tests.faults.ingest import Path as IngestPath
@@ -72,6 +72,8 @@ class Forks:
     `folder` gets the temporary files and the log of the processes.
     """
 
+    program: ClassVar[str] = "tests.faults.warm"
+
     def __init__(
         self, endpoint: str, bucket: str, postgres: Connection, folder: Path, impatient: bool = False
     ) -> None:
@@ -89,7 +91,7 @@ class Forks:
         self.temporary.mkdir(parents=True)
         paths = [str(ROOT), *sys.path]
         self._program = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.warm"],
+            [sys.executable, "-m", self.program],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "TMPDIR": str(self.temporary)},
             stdin=subprocess.PIPE,
@@ -119,12 +121,13 @@ class Forks:
 
     def run(
         self,
-        job: Job,
+        job: Any,
         kill_after: float | None = None,
         opened: Callable[[Callable[[], None]], None] | None = None,
     ) -> Ended:
         """Run a job to its end; `kill_after` kills it so many seconds after the pipeline was opened.
 
+        A job is a data class that the program understands: a `Job`, unless a subclass has another program.
         `opened` is called then, with a function that kills the attempt. Raises `AssertionError` for an
         attempt that hangs.
         """

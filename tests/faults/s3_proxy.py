@@ -100,6 +100,7 @@ class _Message:
 class S3Proxy(Background):
     """Passes calls on to the S3 server at `upstream`. `plan` may be changed at any time; None breaks nothing.
 
+    Headers whose names are in `forgets` (small letters) are left out, as by a server that does not know them.
     `calls` are all the requests that came; `watch`, if set, is called with each before it is passed on.
     """
 
@@ -108,6 +109,7 @@ class S3Proxy(Background):
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 80)
         self.plan = plan
+        self.forgets: frozenset[str] = frozenset()
         self.calls: list[Call] = []
         self.watch: Callable[[Call], None] | None = None
         self._lock = threading.Lock()
@@ -131,7 +133,7 @@ class S3Proxy(Background):
                 if await self._broken_before(call, reader, writer):
                     return
                 server = server or await asyncio.open_connection(*self._upstream)
-                server[1].write(request.head + request.body)
+                server[1].write(_without(request.head, self.forgets) + request.body)
                 answer = await _answer(server[0], call.method)
                 if await self._broken_after(call, answer, reader, writer):
                     return
@@ -191,6 +193,13 @@ class S3Proxy(Background):
             await _send(writer, whole)
             return False
         return True
+
+
+def _without(head: bytes, names: frozenset[str]) -> bytes:
+    lines = head.split(b"\r\n")
+    return b"\r\n".join(
+        line for line in lines if line.partition(b":")[0].decode("latin-1").lower() not in names
+    )
 
 
 async def _send(writer: asyncio.StreamWriter, data: bytes) -> None:

@@ -20,6 +20,8 @@ Back = Annotated[
     str | None,
     typer.Option("--to", metavar="VERSION", help="the version to go back to; default: the one before"),
 ]
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="kept with the event, for people")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
         ("promote", promote),
         ("rollback", rollback),
         ("verify", verify),
+        ("clean", clean),
     ):
         register(models, name)(command)
     app.add_typer(models, name="models")
@@ -72,15 +75,17 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
     return Answer(document, json.dumps(plain(document), indent=2))
 
 
-def promote(pipeline: PipelineName, version: Version) -> Answer:
+def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer:
     """Put a version in force by hand, from its own as-of on, whatever the gate said."""
     from evergreen.registry.registry import as_of_version
+    from evergreen.scoring.champion import load_champion
 
-    registry = _open(pipeline).registry
+    opened = _open(pipeline)
+    registry = opened.registry
     for name in registry.files(version):
         registry.read(version, name)
-    registry.load(version)
-    event = registry.promote(version, as_of_version(version), {"trigger": "by hand"})
+    load_champion(opened, version)
+    event = registry.promote(version, as_of_version(version), _by_hand(why))
     champion = registry.champion()
     line = f"{version} is in force from {event.as_of} on"
     if champion != version:
@@ -90,10 +95,10 @@ def promote(pipeline: PipelineName, version: Version) -> Answer:
     return _happened(pipeline, event, champion, line)
 
 
-def rollback(pipeline: PipelineName, to: Back = None) -> Answer:
+def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer:
     """Withdraw the champion; without --to, each call goes one version further back."""
     registry = _open(pipeline).registry
-    event = registry.rollback(to)
+    event = registry.rollback(to, _by_hand(why))
     line = f"the champion is {event.version}"
     if event.replaces:
         line += f", {event.replaces} is withdrawn"
@@ -101,12 +106,44 @@ def rollback(pipeline: PipelineName, to: Back = None) -> Answer:
 
 
 def verify(pipeline: PipelineName) -> Answer:
-    """Check every stored file against its digest, and the champion against the history."""
+    """Check every stored file against digest and signature, and the champion against the history.
+
+    What a dead or running commit left is told and is no error; `models clean` removes it in time.
+    """
     registry = _open(pipeline).registry
-    problems = registry.verify()
-    document = {"pipeline": pipeline, "ok": not problems, "problems": problems}
+    problems, leftovers = registry.verify(), registry.leftovers()
+    document: dict[str, Any] = {"pipeline": pipeline, "ok": not problems, "problems": problems}
+    told = [f"models/{name}/ has no manifest: a commit left it, or has not ended" for name in leftovers]
+    if leftovers:
+        document["leftovers"] = leftovers
     fine = f"{pipeline}: {len(registry.versions())} versions and {len(registry.history())} events are sound"
-    return Answer(document, "\n".join(problems) or fine, EvergreenError.exit_code if problems else 0)
+    shown = "\n".join([*(problems or [fine]), *told])
+    return Answer(document, shown, EvergreenError.exit_code if problems else 0)
+
+
+def clean(pipeline: PipelineName, dry_run: DryRun = False) -> Answer:
+    """Remove versions out of force for longer than models.retention, and what dead commits left.
+
+    Ages count back from the newest event of the history. What is in force for any partition stays.
+    """
+    opened = _open(pipeline)
+    retention = opened.spec.models.retention
+    cleaned = opened.registry.clean(retention, dry_run=dry_run)
+    document = {
+        "pipeline": pipeline,
+        "dry_run": dry_run,
+        "before": (cleaned.moment - retention).isoformat() if cleaned.moment else None,
+        "versions": cleaned.versions,
+        "leftovers": cleaned.leftovers,
+    }
+    verb = "would be removed" if dry_run else "removed"
+    lines = [f"{pipeline}: {version} {verb}" for version in cleaned.versions]
+    lines += [f"{pipeline}: models/{name}/, which has no manifest, {verb}" for name in cleaned.leftovers]
+    return Answer(document, "\n".join(lines) or f"{pipeline}: nothing to remove")
+
+
+def _by_hand(why: str | None) -> dict[str, Any]:
+    return {"trigger": "by hand"} | ({"why": why} if why else {})
 
 
 def _open(name: str) -> Pipeline:

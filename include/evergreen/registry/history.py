@@ -19,6 +19,7 @@ class Kind(StrEnum):
     PROMOTED = "promoted"
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
+    REMOVED = "removed"
 
 
 class State(StrEnum):
@@ -38,7 +39,9 @@ class Event:
 
     promoted: `version` is in force from partition `as_of` on, where `replaces` was until then. refused:
     `version`, trained as of `as_of`, is not. rolled_back: `replaces` is withdrawn from all partitions, and
-    `version` is in force from `as_of` on. `at` (ISO 8601) and `by` are for people, nothing follows from them.
+    `version` is in force from `as_of` on. removed: the files of `version`, in force nowhere, are deleted, and
+    it is never promoted again. `at` (ISO 8601, with an offset) is what retention counts from; `by` and
+    `reason` are for people, nothing follows from them.
     """
 
     seq: int
@@ -61,8 +64,13 @@ class Event:
         return cls(**{**content, "seq": int(content["seq"]), "kind": Kind(content["kind"])})
 
     def concerns(self, version: str) -> bool:
-        """Whether the event changes what that version is."""
+        """Whether the event happened to that version."""
         return version == self.version or (self.kind is Kind.ROLLED_BACK and version == self.replaces)
+
+    @property
+    def puts_in_force(self) -> bool:
+        """Whether `version` is in force because of it."""
+        return self.kind in (Kind.PROMOTED, Kind.ROLLED_BACK)
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Force:
         stack = self.stack
         if event.kind is Kind.ROLLED_BACK:
             stack = tuple(entry for entry in stack if entry[1] != event.replaces)
-        if event.kind is not Kind.REFUSED:
+        if event.puts_in_force:
             place = sum(start <= event.as_of for start, _ in stack)
             stack = (*stack[:place], (event.as_of, event.version), *stack[place:])
         return Force(event.seq, stack)
@@ -126,8 +134,18 @@ def fold(events: Iterable[Event], force: Force | None = None) -> Force:
 
 
 def last_word(events: Sequence[Event], version: str) -> Event | None:
-    """The latest event that concerns the version."""
-    return next((event for event in reversed(events) if event.concerns(version)), None)
+    """The latest event that says what the version is; that its files were removed says nothing of that."""
+    return next((e for e in reversed(events) if e.concerns(version) and e.kind is not Kind.REMOVED), None)
+
+
+def removal(events: Sequence[Event], version: str) -> Event | None:
+    """The event that the version's files were removed by; None if they were not."""
+    return next((e for e in reversed(events) if e.kind is Kind.REMOVED and e.version == version), None)
+
+
+def promotion(events: Sequence[Event], version: str | None) -> Event | None:
+    """The latest event that put the version in force."""
+    return next((e for e in reversed(events) if e.puts_in_force and e.version == version), None)
 
 
 def state_of(version: str, events: Sequence[Event]) -> State:

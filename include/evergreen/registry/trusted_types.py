@@ -4,9 +4,17 @@ skops builds nothing but the types it is allowed to, and trusts scikit-learn's p
 arrays and ufuncs (so `log1p` and `expm1` need no entry), and plain containers. What is here are the internals
 of estimators that it does not know, each looked at: none runs code from the file when it is built. To use an
 estimator with other internals, read how the type builds itself and add its full name with the reason.
+
+A team's own classes stand in `allowed_estimators.txt` in the folder of pipelines, one full name a line: both
+what a candidate may name as its estimator or step and what a model file may hold.
 """
 
 from __future__ import annotations
+
+import re
+
+from evergreen.description import pipelines_folder
+from evergreen.errors import SpecError
 
 TRUSTED_TYPES: frozenset[str] = frozenset(
     {
@@ -17,5 +25,56 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         "sklearn.tree._tree.Tree",
         # SimpleImputer keeps the type of the numbers it was fit on: a name such as `float64`.
         "numpy.dtype",
+        # Which columns a step works on, by their type: three plain attributes (a pattern and two lists of
+        # names), set without calling anything. It is called in fitting alone, and only selects.
+        "sklearn.compose._column_transformer.make_column_selector",
+        # How the weights of MLP* moved last: lists of arrays and numbers, set as plain attributes. Only
+        # fitting calls it.
+        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+        # What SelectKBest and its like score features by: functions of scikit-learn, found by name and not
+        # called when the file is read. Fitting calls them with features and target, nothing from the file.
+        "sklearn.feature_selection._univariate_selection.f_regression",
+        "sklearn.feature_selection._univariate_selection.r_regression",
+        # How TargetEncoder splits rows while it is fit: a number, a yes or no and a seed, set as plain
+        # attributes.
+        "sklearn.model_selection._split.KFold",
+        "sklearn.model_selection._split.StratifiedKFold",
+        # A pretrained graph: bytes in an array and a tuple of classes, set as plain attributes. The graph is
+        # interpreted by onnxruntime, which has no operators but its own, when the model first predicts.
+        "evergreen.training.pretrained.OnnxModel",
     }
 )
+
+_FILE = "allowed_estimators.txt"
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+
+
+def allowed_estimators() -> frozenset[str]:
+    """The full names of classes in the pipelines' `allowed_estimators.txt`; none where there is no file.
+
+    A line is a class's name with the module that defines it, as in `lightgbm.sklearn.LGBMRegressor`; `#`
+    starts a comment. Raises `SpecError` naming file and line for anything else.
+    """
+    file = pipelines_folder() / _FILE
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return frozenset()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{file}: cannot be read ({type(error).__name__}): write it in UTF-8") from None
+    names = set()
+    for number, line in enumerate(lines, start=1):
+        name = line.partition("#")[0].strip()
+        if name and not _NAME.fullmatch(name):
+            raise SpecError(
+                f"{file}: line {number}: '{name}' is no full name of a class: write it like "
+                "'my_models.Seasonal'"
+            )
+        names |= {name} - {""}
+    return frozenset(names)
+
+
+def trusted_types() -> frozenset[str]:
+    """All types that a model file may hold beside those that skops itself trusts."""
+    return TRUSTED_TYPES | allowed_estimators()

@@ -23,7 +23,6 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from evergreen.errors import IntegrityError
 from evergreen.registry.model_file import dump_model, load_model
-from evergreen.registry.trusted_types import TRUSTED_TYPES
 
 RANDOM = np.random.default_rng(0)
 X = pd.DataFrame(RANDOM.normal(size=(120, 3)), columns=["a", "b", "c"])
@@ -52,13 +51,6 @@ def test_a_model_predicts_the_same_after_storage(name: str):
     estimator, target = MODELS[name]
     estimator.fit(X, target)
     np.testing.assert_array_equal(load_model(dump_model(estimator)).predict(X), estimator.predict(X))
-
-
-def test_every_trusted_type_is_needed():
-    found: set[str] = set()
-    for estimator, target in MODELS.values():
-        found |= set(skops.io.get_untrusted_types(data=skops.io.dumps(estimator.fit(X, target))))
-    assert found == TRUSTED_TYPES
 
 
 def test_a_type_that_is_not_reviewed_is_refused_when_it_is_stored():

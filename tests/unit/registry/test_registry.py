@@ -6,7 +6,7 @@ import pytest
 import skops.io
 from sklearn.linear_model import LinearRegression
 
-from evergreen.errors import IntegrityError, NotFoundError
+from evergreen.errors import ConflictError, IntegrityError, NotFoundError
 from evergreen.registry.history import Kind
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import Registry
@@ -273,3 +273,71 @@ def test_nothing_is_written_onto_a_history_that_lost_its_end(registry: Registry,
     storage.delete_all("bikes/history/00000002.json")
     with pytest.raises(IntegrityError, match=r"history ends at event 1, champion.json knows event 2"):
         registry.promote(C, "2011-06-01", {})
+
+
+def test_orphans_are_reported(registry: Registry, storage: Storage):
+    promote(registry, A)
+    for name in (f"{A}/more.txt", f"{A}/deep/more.txt", "loose.txt"):
+        storage.stage(f"bikes/models/{name}", b"")
+    problems = registry.verify()
+    assert [problem.partition(" ")[0] for problem in problems] == [
+        f"models/{A}/deep/more.txt",
+        f"models/{A}/more.txt",
+        "models/loose.txt",
+    ]
+    assert all("belongs to no manifest: delete it in s3://" in problem for problem in problems)
+
+
+def test_an_event_that_cannot_be_read_is_reported(registry: Registry, storage: Storage):
+    promote(registry, A)
+    storage.stage("bikes/history/00000001.json", b"{")
+    assert "history/00000001.json in s3://" in registry.verify()[0]
+
+
+def test_a_promotion_over_a_champion_that_is_gone_is_told_who_won(registry: Registry):
+    promote(registry, A)
+    commit(registry, B, C)
+    assert registry.promote(B, "2011-06-01", {}, over=A).replaces == A
+    with pytest.raises(ConflictError) as told:
+        registry.promote(C, "2011-06-01", {}, over=A)
+    text = str(told.value)
+    assert text.startswith(
+        f"bikes: {C} is not promoted: it was compared with {A}, and since then {B} was promoted by "
+    )
+    assert "(event 2): train again" in text
+    assert registry.promote(B, "2011-06-01", {}, over=A).seq == 2  # once it is in force, it is
+    assert registry.champion() == B
+    assert registry.promote(C, "2011-06-01", {}, over=B).seq == 3
+
+
+def test_the_first_promotion_can_be_on_condition_that_it_is(registry: Registry):
+    commit(registry, A, B)
+    registry.promote(A, "2011-04-01", {}, over=None)
+    with pytest.raises(ConflictError, match=f"compared with no champion, and since then {A} was"):
+        registry.promote(B, "2011-05-01", {}, over=None)
+
+
+@pytest.mark.parametrize("damage", ["gone", "shorter"])
+def test_a_version_that_is_not_whole_is_neither_promoted_nor_rolled_back_to(
+    registry: Registry, storage: Storage, damage: str
+):
+    promote(registry, A, B)
+    commit(registry, C)
+    for version in (A, C):
+        key = f"bikes/models/{version}/metrics.json"
+        storage.delete_all(key)
+        if damage == "shorter":
+            storage.stage(key, b"")
+    with pytest.raises(
+        IntegrityError, match=f"version {C}: 'metrics.json' (is gone|has 0 bytes instead of 2)"
+    ):
+        registry.promote(C, "2011-06-01", {})
+    with pytest.raises(IntegrityError, match=f"version {A}: 'metrics.json'"):
+        registry.rollback()
+    assert registry.champion() == B
+
+
+def test_a_rollback_keeps_its_reason(registry: Registry):
+    promote(registry, A, B)
+    assert registry.rollback(None, {"why": "it overshoots"}).reason == {"why": "it overshoots"}
+    assert registry.history()[-1].by

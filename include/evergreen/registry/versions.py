@@ -1,0 +1,262 @@
+"""The versions of a pipeline's model in the storage: folders that never change once they have a manifest.
+
+The order of a commit is files, signature, manifest. The manifest, created last and once, is the commit; it
+says what the files are. The signature is over the manifest's bytes-to-be and all other files, so it has to be
+there first: a version is never seen committed and still to be signed. Without the signature a version is
+unsigned for good, since to sign later would vouch for bytes that somebody else may have put there.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from evergreen.errors import ConflictError, IntegrityError, NotFoundError
+from evergreen.registry.manifest import FileDigest, Manifest
+from evergreen.registry.readable import readable
+from evergreen.registry.signature import SIGNATURE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from evergreen.registry.signature import Signatures
+    from evergreen.storage import Listed, Storage
+
+MODEL = "model.skops"
+MANIFEST = "manifest.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_HASHED_ASIDE = 2**20  # bytes from which on a file is hashed while it is sent
+
+
+@dataclass(frozen=True)
+class _Committed:
+    """A manifest and the SHA-256 of its own bytes."""
+
+    manifest: Manifest
+    sha256: str
+
+    @classmethod
+    def of(cls, manifest: Manifest, body: bytes) -> _Committed:
+        return cls(manifest, FileDigest.of(body).sha256)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """What a signature covers: the SHA-256 of every file by name, the manifest's too."""
+        files = {name: digest.sha256 for name, digest in self.manifest.files.items()}
+        return {**files, MANIFEST: self.sha256}
+
+
+class Versions:
+    """The versions of `pipeline`; `storage` is already at the pipeline's folder."""
+
+    def __init__(self, storage: Storage, pipeline: str, signatures: Signatures | None = None) -> None:
+        self._storage = storage
+        self._pipeline = pipeline
+        self._signatures = signatures
+        self._known: dict[str, _Committed] = {}
+        self._rightly_signed: set[str] = set()
+
+    @property
+    def signed(self) -> bool:
+        """Whether there are keys to check signatures with."""
+        return self._signatures is not None
+
+    @property
+    def must_be_signed(self) -> bool:
+        """Whether a version without a right signature is neither loaded nor promoted."""
+        return self._signatures is not None and self._signatures.required
+
+    def has(self, version: str) -> bool:
+        """Whether the version is committed."""
+        return version in self._known or self._storage.exists(file_key(version, MANIFEST))
+
+    def manifest(self, version: str) -> Manifest:
+        """The version's manifest; raises `NotFoundError` if it is not committed, or `IntegrityError`."""
+        return self._committed(version).manifest
+
+    def folders(self) -> dict[str, Sequence[Listed]]:
+        """All that is stored below `models/`, by the name of its folder, committed or not."""
+        listed = self._storage.look("models/")
+        return {name: list(files) for name, files in groupby(listed, lambda file: file.key.split("/")[1])}
+
+    def commit(self, version: str, files: Mapping[str, bytes]) -> bool:
+        """Store a version; False if it was there already, and then nothing is written.
+
+        No file is ever written over, since another run may be committing the same version at this moment: one
+        that is there already, which is this version's too, is taken into the manifest as it is. So the
+        manifest always tells the truth about what is stored, whoever wins and wherever a run dies. A version
+        that is to be signed takes in only what a holder of the same private key stored.
+
+        Raises `ValueError` for names that are none, `IntegrityError` for a file of somebody else's.
+        """
+        for name in (version, *files):
+            if not _NAME.fullmatch(name) or name in (MANIFEST, SIGNATURE):
+                raise ValueError(f"{self._pipeline}: '{name}' cannot name a version or a file of one")
+        signs = self._signatures is not None and self._signatures.signs
+        if self.has(version):
+            return False
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            digests = pool.map(lambda name: self._store(version, name, files[name]), files)
+            stored = dict(zip(files, digests, strict=True))
+        manifest = Manifest(version, stored)
+        body = manifest.to_json()
+        if signs:
+            self._sign(version, _Committed.of(manifest, body))
+        try:
+            self._storage.create(file_key(version, MANIFEST), body)
+        except ConflictError:
+            return False
+        return True
+
+    def read(self, version: str, name: str) -> bytes:
+        """A file of a version, checked against the manifest; the model's also by the signature if it must.
+
+        Raises `NotFoundError` if there is no such version or file, `IntegrityError` if one bit differs.
+        """
+        manifest = self.manifest(version)
+        if name not in manifest.files:
+            raise NotFoundError(
+                f"{self._pipeline}: version {version} has no file '{name}', only {', '.join(manifest.files)}"
+            )
+        if name == MODEL and self.must_be_signed:
+            self.check_signature(version)
+        try:
+            return manifest.check(name, self._storage.read(file_key(version, name)).body)
+        except NotFoundError:
+            problem = f"'{name}' is gone"
+        except IntegrityError as error:
+            problem = str(error)
+        raise self._not_loaded(version, problem)
+
+    def check_signature(self, version: str) -> None:
+        """Raise `IntegrityError` unless the version's manifest, and with it every file, is rightly signed.
+
+        Of the files only the digests in the manifest are looked at; `read` holds the bytes to those.
+        """
+        if self._signatures is None or version in self._rightly_signed:
+            return
+        digests = self._committed(version).digests
+        try:
+            signature = self._storage.read(file_key(version, SIGNATURE)).body
+            self._signatures.check(version, digests, signature)
+        except NotFoundError:
+            problem = "it is not signed"
+        except IntegrityError as error:
+            problem = str(error)
+        else:
+            self._rightly_signed.add(version)
+            return
+        raise self._not_loaded(version, problem, "train it again with the key")
+
+    def check_whole(self, version: str) -> None:
+        """Raise `IntegrityError` unless all files are there in their sizes, and signed if they must be.
+
+        `NotFoundError` if the version is not committed, which is asked of the storage anew.
+        """
+        self.forget(version)
+        manifest = self.manifest(version)
+        found = {file.key: file.size for file in self._storage.look(file_key(version, ""))}
+        for name, digest in manifest.files.items():
+            size = found.get(file_key(version, name))
+            if size != digest.size:
+                problem = "is gone" if size is None else f"has {size} bytes instead of {digest.size}"
+                raise self._not_loaded(version, f"'{name}' {problem}")
+        if self.must_be_signed:
+            self.check_signature(version)
+
+    def remove(self, version: str) -> None:
+        """Delete a version's folder, its manifest first, so that what is left of it is not committed."""
+        keys = self._storage.list(file_key(version, ""))
+        manifest = file_key(version, MANIFEST)
+        if manifest in keys:
+            self._storage.delete([manifest])
+        self._storage.delete(key for key in keys if key != manifest)
+        self.forget(version)
+
+    def forget(self, version: str | None = None) -> None:
+        """Read the version's manifest and signature again from here on; without one, those of all."""
+        for name in [version] if version else list(self._known):
+            self._known.pop(name, None)
+            self._rightly_signed.discard(name)
+
+    def _committed(self, version: str) -> _Committed:
+        if version not in self._known:
+            try:
+                body = self._storage.read(file_key(version, MANIFEST)).body
+            except NotFoundError:
+                raise NotFoundError(
+                    f"{self._pipeline}: no version {version}: see evergreen models list {self._pipeline}"
+                ) from None
+            with readable(self._pipeline, f"the manifest of version {version}", self._storage):
+                committed = _Committed.of(Manifest.from_json(body), body)
+            if committed.manifest.version != version:
+                # A whole folder, rightly signed, in the place of another.
+                raise self._not_loaded(version, f"its manifest is that of {committed.manifest.version}")
+            self._known[version] = committed
+        return self._known[version]
+
+    def _store(self, version: str, name: str, body: bytes) -> FileDigest:
+        """Create a file, or take in the one that is there; returns the digest of what is stored."""
+        if self._signatures is not None and self._signatures.signs:
+            return self._store_with_proof(self._signatures, version, name, body)
+        key = file_key(version, name)
+        if len(body) < _HASHED_ASIDE:
+            digest = FileDigest.of(body)
+            with suppress(ConflictError):
+                self._storage.create(key, body)
+                return digest
+        else:
+            with ThreadPoolExecutor(max_workers=1) as aside:
+                hashing = aside.submit(FileDigest.of, body)
+                with suppress(ConflictError):
+                    self._storage.create(key, body)
+                    return hashing.result()
+        return FileDigest.of(self._storage.read(key).body)
+
+    def _store_with_proof(self, signatures: Signatures, version: str, name: str, body: bytes) -> FileDigest:
+        key, digest = file_key(version, name), FileDigest.of(body)
+        with suppress(ConflictError):
+            self._storage.create(key, body, note=signatures.proof(version, name, digest.sha256))
+            return digest
+        there = self._storage.read(key)
+        found = FileDigest.of(there.body)
+        if found == digest or hmac.compare_digest(there.note, signatures.proof(version, name, found.sha256)):
+            return found
+        raise IntegrityError(
+            f"{self._pipeline}: version {version}: '{name}' is there already, and nobody with this private "
+            f"key stored it, so it is not signed: delete {self._storage.uri(key)} and run the stage again"
+        )
+
+    def _sign(self, version: str, committed: _Committed) -> None:
+        """Store a right signature over this manifest-to-be.
+
+        One that is there already is another run's of the same files, and is left if it is right; else it is
+        of a commit that died with other files, and is replaced.
+        """
+        assert self._signatures is not None
+        key, signature = file_key(version, SIGNATURE), self._signatures.sign(version, committed.digests)
+        try:
+            self._storage.create(key, signature)
+        except ConflictError:
+            there = self._storage.read(key)
+            try:
+                self._signatures.check(version, committed.digests, there.body)
+            except IntegrityError:
+                self._storage.replace(key, signature, there.etag)
+
+    def _not_loaded(self, version: str, problem: str, remedy: str = "restore the file") -> IntegrityError:
+        return IntegrityError(
+            f"{self._pipeline}: version {version}: {problem}: it is not loaded; {remedy}, or "
+            f"withdraw the version: evergreen models rollback {self._pipeline}"
+        )
+
+
+def file_key(version: str, name: str) -> str:
+    """Where a file of a version is; without a name, the version's folder."""
+    return f"models/{version}/{name}"

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from typer.testing import CliRunner
+
+from evergreen.cli import app
+from evergreen.registry import registry as module
+from evergreen.registry.registry import Registry
+from evergreen.storage import Storage
+
+A, B, C = "2011-04-01-aaaa", "2011-05-01-bbbb", "2011-06-01-cccc"
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def registry(configured: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    """The models of the pipeline `bikes`, of which the first was refused two years ago."""
+    folder = tmp_path / "bikes"
+    folder.mkdir()
+    (folder / "pipeline.yaml").write_text(
+        "name: bikes\ndescription: Bikes\nowner: team\nschedule: '0 2 * * *'\n"
+        "start: 2011-01-01\npartition: daily\n"
+        "sources: {rentals: {file: {path: rentals.csv, time_column: at}}}\n"
+        "task: regression\ntarget: cnt\n"
+        "training: {window: 30 days, holdout: 7 days, metric: mae, "
+        "candidates: [{estimator: sklearn.linear_model.Ridge}]}\n"
+    )
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path))
+    registry = Registry(configured.child("bikes"), "bikes")
+    for version in (A, B, C):
+        registry.commit(version, {"metrics.json": b'{"mae": 1.0}'})
+    clock = mock.Mock(wraps=datetime)
+    clock.now.return_value = datetime.now(UTC) - timedelta(days=730)
+    with mock.patch.object(module, "datetime", clock):
+        registry.refuse(A, A[:10], {})
+    registry.promote(B, B[:10], {})
+    return registry
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs `evergreen models ... --json` and returns its document; another exit code is a failure."""
+
+    def call(*arguments: str, exit_code: int = 0) -> dict[str, Any]:
+        result = CliRunner().invoke(app, ["models", *arguments, "--json"])
+        assert result.exit_code == exit_code, result.output
+        return dict(json.loads(result.stdout))
+
+    return call
+
+
+def test_clean_removes_what_a_dry_run_tells(registry: Registry, run: Run):
+    told = run("clean", "bikes", "--dry-run")
+    assert (told["dry_run"], told["versions"], told["leftovers"]) == (True, [A], [])
+    assert registry.versions() == [C, B, A]
+    done = run("clean", "bikes")
+    assert {**told, "dry_run": False} == done
+    assert Registry(registry._versions._storage, "bikes").versions() == [C, B]
+    assert run("clean", "bikes")["versions"] == []
+    assert CliRunner().invoke(app, ["models", "clean", "bikes"]).stdout == "bikes: nothing to remove\n"
+
+
+def test_verify_tells_leftovers_and_is_content(registry: Registry, run: Run, configured: Storage):
+    configured.stage("bikes/models/2011-07-01-dddd/metrics.json", b"{}")
+    assert run("verify", "bikes") == {
+        "pipeline": "bikes",
+        "ok": True,
+        "problems": [],
+        "leftovers": ["2011-07-01-dddd"],
+    }
+
+
+def test_a_rollback_by_hand_says_why(registry: Registry, run: Run):
+    registry.promote(C, C[:10], {})
+    event = run("rollback", "bikes", "--to", B, "--why", "it overshoots on holidays")["event"]
+    assert (event["kind"], event["version"], event["replaces"]) == ("rolled_back", B, C)
+    assert event["reason"] == {"trigger": "by hand", "why": "it overshoots on holidays"}
+    assert event["by"]
+    assert event["at"]
