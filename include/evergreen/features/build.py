@@ -1,48 +1,54 @@
-"""Features: the pipeline's own function, loaded from its folder, and what it must keep to.
+"""Features: what the pipeline's function and its feature sets make of rows, and what they must keep to.
 
-The function gets the rows of one or more partitions together with those of `look_back` before them, in the
+A function gets the rows of one or more partitions together with those of `look_back` before them, in the
 order of time, and gives one row of features for each, under the same index.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.abc
-import importlib.util
-import sys
-from collections.abc import Callable
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Iterator
+from datetime import timedelta
 
 import pandas as pd
 
 from evergreen.errors import EvergreenError, SpecError
+from evergreen.features.functions import Build, line, load_functions
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
 
-Build = Callable[[pd.DataFrame], pd.DataFrame]
-"""A pipeline's feature function: rows to features, pure, with the index of the rows."""
-
 
 def build_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
-    """The features of the rows, one row each, with the index of `rows`.
+    """The features of the rows, one row each, with the index of `rows`: the sets' columns, then the others.
 
-    `rows` hold the partitions wanted and their look-back, in any order: the function sees them in the order
-    of `in_order`. Raises `SpecError` if the function fails, or if what it returns has other rows, a column
-    twice, none at all, or the target itself.
+    `rows` hold the partitions wanted and their look-back, in any order: each function sees them in the order
+    of `in_order`. Raises `SpecError` if a function fails, or if what it returns has other rows, a column
+    twice or that another function gives too, none at all, or the target itself.
     """
     ordered = in_order(spec, rows)
-    build = load_function(spec)
-    try:
-        features = build(ordered)
-    except EvergreenError:
-        raise
-    except Exception as error:
-        raise SpecError(
-            f"{_origin(spec)} failed with {type(error).__name__}: {_line(error)}: mend the function"
-        ) from error
-    _check(spec, ordered, features)
+    parts = {origin: _built(spec, origin, build, ordered) for origin, build in load_functions(spec).items()}
+    _check_apart(spec, parts)
+    first, *others = parts.values()
+    features = pd.concat([first, *others], axis=1) if others else first
     return features.loc[rows.index] if not features.index.equals(rows.index) else features
+
+
+def each_function(spec: Spec) -> Iterator[Spec]:
+    """The description cut down to each of its feature functions, with the look-back that one declares.
+
+    Their features side by side are those of the whole description.
+    """
+    if not spec.feature_sets:
+        yield spec
+        return
+    for shared in spec.feature_sets:
+        alone: dict[str, object] = {"function": None, "sets": (shared.name,), "look_back": timedelta(0)}
+        yield _with(spec, alone, feature_sets=(shared,))
+    if spec.features.function:
+        yield _with(spec, {"sets": ()}, feature_sets=())
+
+
+def _with(spec: Spec, features: dict[str, object], **others: object) -> Spec:
+    return spec.model_copy(update={"features": spec.features.model_copy(update=features), **others})
 
 
 def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
@@ -65,86 +71,28 @@ def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
     """The rows that scoring a partition sees: it and its look-back, its own target unknown."""
     key = rows[PARTITION]
-    first = spec.calendar.back(partition, spec.features.look_back)
+    first = spec.calendar.back(partition, spec.look_back)
     seen = rows[(key >= first) & (key <= partition)].copy()
     if spec.target and spec.target in seen.columns:
         seen[spec.target] = seen[spec.target].where(seen[PARTITION] != partition)
     return seen
 
 
-def load_function(spec: Spec) -> Build:
-    """The pipeline's feature function; without one, all columns but key, time, target and partition.
-
-    Raises `SpecError` if the file or the function is missing, or the file cannot be executed.
-    """
-    if spec.features.function is None:
-        left_out = {*spec.keys, PARTITION} | {name for name in (spec.target, spec.time_column) if name}
-        return lambda rows: rows[[column for column in rows.columns if column not in left_out]]
-    file, name = _located(spec)
-    return _function(spec.name, file, name, _source(spec))
-
-
-def features_digest(spec: Spec) -> str:
-    """SHA-256 (hexadecimal) of the source of the feature function's file; of nothing where there is none."""
-    return hashlib.sha256(_source(spec) if spec.features.function else b"").hexdigest()
-
-
-class _SourceLoader(importlib.abc.SourceLoader):
-    """Loads exactly the bytes that were digested: no bytecode cache, no second look at the file."""
-
-    def __init__(self, file: Path, source: bytes) -> None:
-        self._file = file
-        self._source = source
-
-    def get_filename(self, fullname: str) -> str:
-        return str(self._file)
-
-    def get_data(self, path: str | bytes) -> bytes:
-        if str(path) != str(self._file):
-            raise FileNotFoundError(str(path))
-        return self._source
-
-
-@lru_cache(maxsize=64)
-def _function(pipeline: str, file: Path, name: str, source: bytes) -> Build:
-    where = f"{pipeline}: features.function: {file}"
-    module_name = f"evergreen_features_{pipeline}_{hashlib.sha256(source).hexdigest()[:12]}"
-    module_spec = importlib.util.spec_from_loader(module_name, _SourceLoader(file, source), origin=str(file))
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_name] = module
+def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.DataFrame:
+    where = f"{spec.name}: features ({origin})"
     try:
-        module_spec.loader.exec_module(module)
+        features = build(rows)
+    except EvergreenError:
+        raise
     except Exception as error:
-        del sys.modules[module_name]
         raise SpecError(
-            f"{where} cannot be loaded: {type(error).__name__}: {_line(error)}: mend the file"
+            f"{where} failed with {type(error).__name__}: {line(error)}: mend the function"
         ) from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise SpecError(f"{where} has no function '{name}': define it, or name another after the colon")
-    return function  # type: ignore[no-any-return]
+    _check(spec, where, rows, features)
+    return features
 
 
-def _located(spec: Spec) -> tuple[Path, str]:
-    assert spec.features.function is not None
-    path, _, name = spec.features.function.partition(":")
-    return spec.folder / path, name
-
-
-def _source(spec: Spec) -> bytes:
-    file, _ = _located(spec)
-    try:
-        return file.read_bytes()
-    except OSError:
-        raise SpecError(
-            f"{spec.name}: features.function: no file {file}: write it or mend the path"
-        ) from None
-
-
-def _check(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> None:
-    where = _origin(spec)
+def _check(spec: Spec, where: str, rows: pd.DataFrame, features: pd.DataFrame) -> None:
     if not isinstance(features, pd.DataFrame):
         raise SpecError(f"{where} returned {type(features).__name__}: return a DataFrame")
     if not features.index.equals(rows.index):
@@ -163,9 +111,13 @@ def _check(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> None:
         raise SpecError(f"{where} returned the target '{spec.target}' as a feature: leave it out")
 
 
-def _origin(spec: Spec) -> str:
-    return f"{spec.name}: features ({spec.features.function or 'all columns'})"
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+def _check_apart(spec: Spec, parts: dict[str, pd.DataFrame]) -> None:
+    given: dict[str, str] = {}
+    for origin, features in parts.items():
+        for name in features.columns:
+            if name in given:
+                raise SpecError(
+                    f"{spec.name}: features: the column '{name}' comes from {given[name]} and from {origin}: "
+                    "rename one of them"
+                )
+            given[name] = origin

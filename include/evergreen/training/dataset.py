@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evergreen.errors import NothingToDoError, SpecError
-from evergreen.features.build import build_features, in_order, rows_to_score
+from evergreen.features.build import build_features, each_function, in_order, rows_to_score
+from evergreen.features.lookups import lookup_versions, with_lookups
 from evergreen.lake import PARTITION, Table
 from evergreen.partition import SNAPSHOT
 from evergreen.rows.frame import to_frame
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
 
+TableVersions = dict[str, int]
+"""The version of each table that was read: `partitions` are the pipeline's own, the others its lookups'."""
+
+
 @dataclass(frozen=True)
 class TrainingSet:
     """Rows, features and target of the window, aligned by position; `holdout` marks the rows held out.
 
     `rows` are the raw rows of the window (with `partition`) whose target is known, `target` is None for
-    clustering, and `lineage` says what all of it comes from.
+    clustering, and `lineage` says what all of it comes from. `weights` (n,) are finite and above 0, None
+    where all rows count the same.
     """
 
     as_of: str
@@ -37,6 +43,7 @@ class TrainingSet:
     target: pd.Series | None = field(repr=False)
     holdout: NDArray[np.bool_] = field(repr=False)
     lineage: dict[str, Any] = field(repr=False)
+    weights: NDArray[np.float64] | None = field(default=None, repr=False)
 
 
 def window_start(spec: Spec, as_of: str) -> str:
@@ -46,27 +53,31 @@ def window_start(spec: Spec, as_of: str) -> str:
 
 def read_start(spec: Spec, as_of: str) -> str:
     """Key of the first partition that training reads: the window's look-back starts there."""
-    return spec.calendar.back(window_start(spec, as_of), spec.features.look_back)
+    return spec.calendar.back(window_start(spec, as_of), spec.look_back)
 
 
-def read_window(pipeline: Pipeline, as_of: str, version: int | None = None) -> tuple[pd.DataFrame, int]:
-    """The published rows that training as of a partition may see, and the table version they were read at.
+def read_window(
+    pipeline: Pipeline, as_of: str, versions: TableVersions | None = None
+) -> tuple[pd.DataFrame, TableVersions]:
+    """The published rows that training as of a partition may see, and the table versions they were read at.
 
-    `version` reads an earlier one, such as a model's lineage names. Raises `PartitionError` for a wrong key
-    and `NotFoundError` if nothing was ever published.
+    Lookups are joined. `versions` reads earlier ones, such as a model's lineage names. Raises
+    `PartitionError` for a wrong key and `NotFoundError` if nothing was ever published.
     """
     spec = pipeline.spec
     calendar = spec.calendar
     calendar.check(as_of)
-    if version is None:
-        version = pipeline.lake.version(Table.PARTITIONS)
+    if versions is None:
+        own = pipeline.lake.version(Table.PARTITIONS)
+        versions = {Table.PARTITIONS.value: own} | lookup_versions(pipeline)
     last = calendar.shift(as_of, -1) if calendar.has_time else SNAPSHOT
+    version = versions[Table.PARTITIONS.value]
     rows = pipeline.lake.read(Table.PARTITIONS, read_start(spec, as_of), last, version=version)
-    return to_frame(rows), version
+    return to_frame(with_lookups(pipeline, rows, versions)), versions
 
 
 def assemble(
-    spec: Spec, rows: pd.DataFrame, as_of: str, lake_version: int | None, reason: dict[str, Any]
+    spec: Spec, rows: pd.DataFrame, as_of: str, versions: TableVersions | None, reason: dict[str, Any]
 ) -> TrainingSet:
     """The training set as of a partition. Pure: the same rows before `as_of` give the same set and version.
 
@@ -91,13 +102,13 @@ def assemble(
         "version": version,
         "reason": reason,
         "window": _extent(window),
-        "table_versions": {Table.PARTITIONS.value: lake_version},
+        "table_versions": versions,
         "digests": parts,
         "git_commit": git_commit(spec.folder),
         "packages": packages(),
     }
     holdout = holdout_mask(spec, window, target, as_of)
-    return TrainingSet(as_of, version, window, features, target, holdout, lineage)
+    return TrainingSet(as_of, version, window, features, target, holdout, lineage, _weights(spec, window))
 
 
 def _visible(spec: Spec, rows: pd.DataFrame, as_of: str) -> pd.DataFrame:
@@ -130,12 +141,34 @@ def _known(spec: Spec, rows: pd.DataFrame) -> NDArray[np.bool_]:
     return known
 
 
+def _weights(spec: Spec, rows: pd.DataFrame) -> NDArray[np.float64] | None:
+    column = spec.training.weight
+    if column is None:
+        return None
+    where = f"{spec.name}: training.weight: column '{column}'"
+    if column not in rows.columns:
+        raise SpecError(f"{where} is not in the rows: name one that is, or mend the sources")
+    if not pd.api.types.is_numeric_dtype(rows[column]) or pd.api.types.is_bool_dtype(rows[column]):
+        raise SpecError(f"{where} holds {rows[column].dtype}, no numbers: cast it in the source")
+    weights = rows[column].to_numpy(float, na_value=np.nan)
+    wrong = int((~(np.isfinite(weights) & (weights > 0))).sum())
+    if wrong:
+        raise SpecError(
+            f"{where} has {wrong} values that are missing, not finite or not above 0: expect it above 0 in "
+            f"{spec.validation.suite}, or mend the source"
+        )
+    return weights
+
+
 def _check_as_scored(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> None:
-    """Build the newest partition as scoring will, alone and without its target: nothing may differ."""
+    """Build the newest partition as scoring will, alone and without its target: nothing may differ.
+
+    Each function gets no more than the look-back that it declares.
+    """
     newest = str(rows[PARTITION].iloc[-1])
-    alone = rows_to_score(spec, rows, newest)
-    last = (alone[PARTITION] == newest).to_numpy()
-    scored, trained = build_features(spec, alone)[last], features.loc[alone.index][last]
+    trained = features[(rows[PARTITION] == newest).to_numpy()]
+    parts = [build_features(part, rows_to_score(part, rows, newest)) for part in each_function(spec)]
+    scored = pd.concat([part.loc[trained.index] for part in parts], axis=1)
     if list(scored.columns) != list(trained.columns):
         raise SpecError(
             f"{spec.name}: features.function gives other columns for partition {newest} alone than in the "
@@ -146,7 +179,7 @@ def _check_as_scored(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> 
         raise SpecError(
             f"{spec.name}: features {', '.join(unequal[:5])} of partition {newest} differ between training "
             "and scoring: mend the function, it sees the partition's own target, later rows, or further back "
-            "than features.look_back"
+            "than its look_back"
         )
 
 

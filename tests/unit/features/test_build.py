@@ -6,13 +6,7 @@ import pandas as pd
 import pytest
 
 from evergreen.errors import SpecError
-from evergreen.features.build import (
-    build_features,
-    features_digest,
-    in_order,
-    load_function,
-    rows_to_score,
-)
+from evergreen.features.build import build_features, in_order, rows_to_score
 from evergreen.spec import Spec, parse_spec
 
 DAILY = """
@@ -97,22 +91,6 @@ def test_a_wrong_function_is_refused_in_one_line(tmp_path, source, message):
         build_features(spec_with(tmp_path, source), rows_of())
     assert "\n" not in str(caught.value)
     assert "sales" in str(caught.value)
-
-
-def test_an_edited_file_is_loaded_anew_and_has_another_digest(tmp_path):
-    spec = spec_with(tmp_path, GOOD)
-    before = load_function(spec)(rows_of())["price"].tolist(), features_digest(spec)
-    spec_with(tmp_path, GOOD.replace("2", "3"))
-    after = load_function(spec)(rows_of())["price"].tolist(), features_digest(spec)
-    assert before[0] == [0.0, 2.0, 4.0]
-    assert after[0] == [0.0, 3.0, 6.0]
-    assert before[1] != after[1]
-    assert not (tmp_path / "sales" / "__pycache__").exists()
-
-
-def test_an_unchanged_file_is_loaded_once(tmp_path):
-    spec = spec_with(tmp_path, GOOD)
-    assert load_function(spec) is load_function(spec)
 
 
 def test_rows_to_score_are_the_partition_and_its_look_back_with_its_target_hidden(tmp_path):

@@ -1,0 +1,245 @@
+"""Lookups: columns of another pipeline's rows, joined to a pipeline's own as they were known at the time.
+
+A value that became known after a row's own time is never joined to it, not even one of the same partition. So
+a row has the same values whenever it is read, however many rows are read with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from evergreen.errors import EvergreenError, SpecError
+from evergreen.lake import Lake, Table
+from evergreen.spec import Lookup, Spec, parse_spec
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+
+Integers = NDArray[np.int64]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 24 * 3600 * 1_000_000
+BEFORE_ALL = np.iinfo(np.int64).min
+"""The time of what has none."""
+
+
+def lookup_versions(pipeline: Pipeline) -> dict[str, int]:
+    """The present version of the table that each of the pipeline's lookups reads, by the lookup's name.
+
+    Raises `NotFoundError` if one of those pipelines has published nothing yet.
+    """
+    versions = {}
+    for name, lookup in pipeline.spec.features.lookups.items():
+        with _named(_where(pipeline.spec, name)):
+            versions[name] = Lake(pipeline.storage, lookup.pipeline).version(Table.PARTITIONS)
+    return versions
+
+
+def with_lookups(pipeline: Pipeline, rows: pa.Table, versions: Mapping[str, int] | None = None) -> pa.Table:
+    """The rows with the columns of the pipeline's lookups, null where nothing was known. The order is kept.
+
+    `versions` reads other pipelines' tables as they were then, by lookup; by default as they are. Whole
+    numbers and booleans come as float64, for they may be missing. Raises `SpecError`, naming the lookup, for
+    a column that is not there, types that do not meet, or a pipeline that cannot be looked up, and
+    `NotFoundError` if that has published nothing yet.
+    """
+    if not len(rows):
+        return rows
+    found = {}
+    for name, lookup in pipeline.spec.features.lookups.items():
+        if versions is not None and name not in versions:
+            raise SpecError(
+                f"{_where(pipeline.spec, name)}: no version of its table is named: the rows were then read "
+                "without it"
+            )
+        version = None if versions is None else versions[name]
+        found.update(_looked_up(pipeline, name, lookup, rows, version))
+    for column, values in found.items():
+        if column in rows.column_names:
+            raise SpecError(
+                f"{pipeline.name}: features.lookups: the rows have a column '{column}' already: name the "
+                "lookup otherwise"
+            )
+        rows = rows.append_column(column, values)
+    return rows
+
+
+def looked_up_spec(spec: Spec, name: str) -> Spec:
+    """The description of the pipeline that a lookup reads.
+
+    Raises `SpecError` if that is wrong itself, or has no time and the lookup no `known_at`.
+    """
+    lookup = spec.features.lookups[name]
+    other = parse_spec(spec.folder.parent / lookup.pipeline / "pipeline.yaml")
+    if lookup.known_at is None and not other.calendar.has_time:
+        raise SpecError(
+            f"{_where(spec, name)}: '{other.name}' has no time: give 'known_at', the column that says since "
+            "when a row is known"
+        )
+    return other
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Rows that look up: number of the entity, -1 if it is missing, and time, both (n,)."""
+
+    entity: Integers
+    time: Integers
+
+
+@dataclass(frozen=True)
+class Told:
+    """Rows that are looked up: entity, when each happened, and since when it is known, all (m,)."""
+
+    entity: Integers
+    happened: Integers
+    known: Integers
+
+
+def newest_known(asked: Asked, told: Told, max_age: int) -> Integers:
+    """For each row asked the position of the newest row told of its entity, (n,); -1 where none was known.
+
+    Known is what became known at the row's time or before. The newest happened last; of those that happened
+    at one moment it is the one known last, then the last one told. One that happened more than `max_age`
+    before the row is too old.
+    """
+    usable = np.flatnonzero((told.entity >= 0) & (np.minimum(told.known, told.happened) > BEFORE_ALL))
+    happened, known = told.happened[usable], told.known[usable]
+    newer = np.lexsort((known, happened))
+    rank = np.empty(len(newer), np.int64)
+    rank[newer] = np.arange(len(newer))
+    # All in the order of entity and time, what becomes known at a moment before who asks at that moment.
+    entity = np.concatenate([told.entity[usable], asked.entity])
+    order = np.lexsort((np.concatenate([known, asked.time]), entity))
+    block = np.cumsum(np.diff(entity[order], prepend=entity[order][:1]) != 0) * (len(newer) + 1)
+    ranks = np.concatenate([rank, np.full(len(asked.entity), -1)])[order]
+    newest = np.empty(len(order), np.int64)
+    newest[order] = np.maximum.accumulate(ranks + block) - block
+    newest = newest[len(newer) :]
+    found = np.full(len(newest), -1)
+    some = np.flatnonzero(newest >= 0)
+    best = newer[newest[some]]
+    young = asked.time[some] - happened[best] <= max_age
+    found[some[young]] = usable[best[young]]
+    return found
+
+
+def _looked_up(
+    pipeline: Pipeline, name: str, lookup: Lookup, rows: pa.Table, version: int | None
+) -> dict[str, pa.ChunkedArray]:
+    spec = pipeline.spec
+    where = _where(spec, name)
+    other = looked_up_spec(spec, name)
+    time = _moments(rows, spec.time_column or "", where)
+    with _named(where):
+        theirs = _read(pipeline, lookup, other, time, version)
+    _check_columns(where, lookup, rows, theirs)
+    known = _moments(theirs, lookup.known_at or other.time_column or "", where, day_ends=True)
+    happened = _moments(theirs, other.time_column, where) if other.time_column else known
+    entity, others = _entities(where, lookup, rows, theirs)
+    max_age = lookup.max_age // timedelta(microseconds=1)
+    found = newest_known(Asked(entity, time), Told(others, happened, known), max_age)
+    take = pa.array(found, mask=found < 0)
+    return {f"{name}_{column}": _nullable(theirs.column(column).take(take)) for column in lookup.columns}
+
+
+def _read(pipeline: Pipeline, lookup: Lookup, other: Spec, time: Integers, version: int | None) -> pa.Table:
+    """The partitions that may hold what the rows look up: none that is too old, none that is too new."""
+    lake = Lake(pipeline.storage, other.name)
+    asked = time[time > BEFORE_ALL]
+    if not other.calendar.has_time or not len(asked):
+        return lake.read(Table.PARTITIONS, version=version)
+    first, last = (_EPOCH + timedelta(microseconds=int(moment)) for moment in (asked.min(), asked.max()))
+    oldest = None if first - _EPOCH <= lookup.max_age else other.calendar.key_of(first - lookup.max_age)
+    # What is known before it happens, such as a forecast, may lie in any later partition.
+    newest = other.calendar.key_of(last) if lookup.known_at is None else None
+    return lake.read(Table.PARTITIONS, oldest, newest, version=version)
+
+
+@contextmanager
+def _named(where: str) -> Iterator[None]:
+    """Errors of another pipeline's table say which lookup asked for it."""
+    try:
+        yield
+    except EvergreenError as error:
+        raise type(error)(f"{where}: {error}") from None
+
+
+def _check_columns(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table) -> None:
+    if missing := [column for column in lookup.on if column not in rows.column_names]:
+        raise SpecError(f"{where}.on: the rows have no column '{missing[0]}': mend the lookup")
+    needed = [*lookup.on.values(), *lookup.columns, *([lookup.known_at] if lookup.known_at else [])]
+    if missing := [column for column in needed if column not in theirs.column_names]:
+        there = ", ".join(theirs.column_names)
+        raise SpecError(
+            f"{where}: '{lookup.pipeline}' has no column '{missing[0]}' (there: {there}): mend the lookup"
+        )
+
+
+def _entities(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table) -> tuple[Integers, Integers]:
+    """A number for each row's entity, the same on both sides; -1 where a part of its name is missing."""
+    numbers = np.zeros(len(rows) + len(theirs), np.int64)
+    named = np.ones(len(numbers), bool)
+    for mine, their in lookup.on.items():
+        kinds = [_kind(table.schema.field(name).type) for table, name in ((rows, mine), (theirs, their))]
+        if kinds[0] != kinds[1]:
+            raise SpecError(
+                f"{where}.on: '{mine}' holds {kinds[0]} and '{their}' of '{lookup.pipeline}' {kinds[1]}, so "
+                "they never meet: cast one in its source"
+            )
+        if pa.types.is_nested(kinds[0]):
+            raise SpecError(f"{where}.on: '{mine}' holds {kinds[0]}, which names nothing: take another")
+        sides = [rows.column(mine).cast(kinds[0]), theirs.column(their).cast(kinds[0])]
+        both = pa.chunked_array([chunk for side in sides for chunk in side.chunks])
+        codes = both.combine_chunks().dictionary_encode().indices
+        named &= codes.is_valid().to_numpy(zero_copy_only=False)
+        values = codes.fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+        _, numbers = np.unique(numbers * (int(values.max(initial=0)) + 1) + values, return_inverse=True)
+    numbers = np.where(named, numbers, -1)
+    return numbers[: len(rows)], numbers[len(rows) :]
+
+
+def _kind(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    return pa.large_string() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
+
+
+def _moments(table: pa.Table, column: str, where: str, *, day_ends: bool = False) -> Integers:
+    """A column of times in microseconds since 1970, UTC; one that is missing lies before all others.
+
+    Of a date it is the day's first moment or, with `day_ends`, the first after it: till then it is not known.
+    """
+    if column not in table.column_names:
+        there = ", ".join(table.column_names)
+        raise SpecError(f"{where}: no column '{column}' (there: {there}): mend the lookup")
+    values = table.column(column)
+    is_date = pa.types.is_date(values.type)
+    if not is_date and not pa.types.is_timestamp(values.type):
+        raise SpecError(f"{where}: '{column}' holds {values.type}, no time: cast it in its source")
+    zone = None if is_date else values.type.tz
+    moments = pc.cast(pc.cast(values, pa.timestamp("us", zone)), pa.int64())
+    if is_date and day_ends:
+        moments = pc.add(moments, _DAY)
+    known: Integers = moments.fill_null(BEFORE_ALL).to_numpy().astype(np.int64)
+    return known
+
+
+def _nullable(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    # In pandas a column of them would change its type with the first value that is missing.
+    if pa.types.is_boolean(values.type):
+        values = values.cast(pa.int8())
+    return values.cast(pa.float64(), safe=False) if pa.types.is_integer(values.type) else values
+
+
+def _where(spec: Spec, name: str) -> str:
+    return f"{spec.name}: features.lookups.{name}"
