@@ -88,6 +88,8 @@ def _pipeline(name: str) -> Iterator[Checked]:
         yield _checked(name, "expectations", partial(_expectations, spec))
         yield _checked(name, "features", partial(_features, spec))
         yield _checked(name, "estimators", partial(_estimators, spec))
+        if any(candidate.pretrained for candidate in spec.training.candidates):
+            yield _checked(name, "pretrained", partial(_pretrained, spec))
         for conn_id in _connection_ids(spec):
             yield _checked(name, f"connection {conn_id}", partial(_connection, conn_id))
 
@@ -115,24 +117,35 @@ def _expectations(spec: Spec) -> None:
 
 
 def _features(spec: Spec) -> str:
-    if spec.features.function is None:
-        return "no function: all columns but key, time and target"
-    from evergreen.features.build import load_function
+    from evergreen.features.functions import load_functions
+    from evergreen.features.lookups import looked_up_spec
 
-    load_function(spec)
-    return spec.features.function
+    for lookup in spec.features.lookups:
+        looked_up_spec(spec, lookup)
+    return ", ".join(load_functions(spec))
 
 
 def _estimators(spec: Spec) -> str:
     from evergreen.training.estimators import check_candidates
 
     check_candidates(spec)
-    return ", ".join(candidate.estimator for candidate in spec.training.candidates)
+    return ", ".join(candidate.label for candidate in spec.training.candidates)
+
+
+def _pretrained(spec: Spec) -> str:
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
+    from evergreen.training.pretrained import load_pretrained
+
+    models = load_pretrained(Pipeline(spec, Storage.open()))
+    return ", ".join(f"{spec.training.candidates[n].label} ({type(m).__name__})" for n, m in models.items())
 
 
 def _connection_ids(spec: Spec) -> list[str]:
     sources = [source.postgres or source.http for source in spec.sources.values()]
-    ids = [source.conn_id for source in sources if source] + ([spec.scoring.conn_id] if spec.scoring else [])
+    ids = [source.conn_id for source in sources if source]
+    ids += [spec.scoring.conn_id] if spec.scoring else []
+    ids += [spec.models.signing] if spec.models.signing else []
     return list(dict.fromkeys(ids))
 
 

@@ -7,16 +7,18 @@ import json
 import platform
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from evergreen.features.build import features_digest
+from evergreen.features.functions import features_digest
+from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Spec
 
-_PACKAGES = ("numpy", "optuna", "pandas", "scikit-learn", "scipy", "skops")
-_CODE = ("features", "training", "evaluation")
+_PACKAGES = ("numpy", "onnxruntime", "optuna", "pandas", "scikit-learn", "scipy", "skops")
+_CODE = ("evaluation", "features", "spec", "training")
 
 
 def digests(spec: Spec, rows: pd.DataFrame) -> dict[str, str]:
@@ -60,11 +62,12 @@ def spec_digest(spec: Spec) -> str:
 
 
 def code_digest(spec: Spec) -> str:
-    """Digest of the feature function's file, Evergreen's own training code, and scikit-learn's version."""
+    """Digest of all code that bears on a model: features, own estimators, Evergreen's own, and packages."""
     parts = {
         "features": features_digest(spec),
+        "estimators": _estimators(spec),
         "evergreen": _own_code(),
-        "scikit-learn": _version("scikit-learn"),
+        "packages": {name: _version(name) for name in _PACKAGES},
     }
     return _sha256(json.dumps(parts, sort_keys=True).encode())
 
@@ -93,10 +96,26 @@ def git_commit(folder: Path) -> str | None:
     return next((line.split()[0] for line in packed if line.endswith(f" {reference}")), None)
 
 
+def _estimators(spec: Spec) -> dict[str, str]:
+    """Digests of the modules of a team's own estimators that the candidates name, whichever way they do."""
+    named = json.dumps(spec.training.model_dump(mode="json", include={"candidates"}))
+    modules = {name.rpartition(".")[0] for name in allowed_estimators() if f'"{name}"' in named}
+    return {module: _sha256(_source(module)) for module in sorted(modules)}
+
+
+def _source(module: str) -> bytes:
+    try:
+        found = find_spec(module)
+    except ImportError:
+        found = None
+    # What is not there cannot be trained with: the candidate's own check says so.
+    return Path(found.origin).read_bytes() if found and found.has_location and found.origin else b""
+
+
 @lru_cache(maxsize=1)
 def _own_code() -> str:
     root = Path(__file__).resolve().parent.parent
-    files = sorted(file for part in _CODE for file in (root / part).glob("*.py"))
+    files = sorted([root / "partition.py", *(file for part in _CODE for file in (root / part).rglob("*.py"))])
     return _sha256(b"".join(file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files))
 
 

@@ -1,18 +1,27 @@
-"""Candidates as scikit-learn estimators, by import path and from an allow-list of modules only."""
+"""Candidates as scikit-learn estimators, by import path and from an allow-list only.
+
+Beside the modules here, a class may be used that the pipelines' own `allowed_estimators.txt` names: see
+`evergreen.registry.trusted_types`.
+"""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier, is_clusterer, is_regressor
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.pipeline import make_pipeline
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import TargetEncoder
+from sklearn.utils.validation import has_fit_parameter
 
 from evergreen.errors import SpecError
-from evergreen.spec import Candidate, Spec, Task
+from evergreen.registry.trusted_types import allowed_estimators
+from evergreen.spec import Candidate, Spec, Step, Task
 from evergreen.training.search import parse_search
 
 ESTIMATOR_MODULES = frozenset(
@@ -47,13 +56,32 @@ PREPROCESS_MODULES = frozenset(
 )
 """Where the steps before the estimator may come from."""
 
+SCORE_FUNCTIONS = frozenset({"chi2", "f_classif", "f_regression", "r_regression"})
+"""What `score_func` of a selection may name. Mutual information adds noise that no seed of ours reaches."""
+
+_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    # A category that training has not seen must not end a night's scoring, and few estimators take sparse
+    # features.
+    "OneHotEncoder": {"handle_unknown": "infrequent_if_exist", "sparse_output": False},
+    "OrdinalEncoder": {"handle_unknown": "use_encoded_value", "unknown_value": -1},
+    "KBinsDiscretizer": {"encode": "onehot-dense"},
+}
+_COLUMNS: Mapping[str, Callable[[], Any]] = {
+    "numbers": lambda: make_column_selector(dtype_include=["number"]),
+    "texts": lambda: make_column_selector(dtype_include=["object", "string", "category"]),
+}
+_KIND = {TransformerMixin: "transformer", BaseEstimator: "estimator"}
+
 
 def check_candidates(spec: Spec) -> None:
-    """Raise `SpecError`, naming the key path, if a candidate of the description cannot be built."""
+    """Raise `SpecError`, naming the key path, if a candidate of the description cannot be built.
+
+    A pretrained one is not looked at: that takes the storage, see `evergreen.training.pretrained`.
+    """
     for number, candidate in enumerate(spec.training.candidates):
-        where = candidate_path(spec, number)
-        parse_search(f"{where}.search", candidate.search)
-        build_estimator(spec, number, candidate.params)
+        if candidate.pretrained is None:
+            parse_search(f"{candidate_path(spec, number)}.search", candidate.search)
+            build_estimator(spec, number, candidate.params)
 
 
 def candidate_path(spec: Spec, number: int) -> str:
@@ -61,45 +89,124 @@ def candidate_path(spec: Spec, number: int) -> str:
     return f"{spec.folder / 'pipeline.yaml'}: training.candidates.{number}"
 
 
-def build_estimator(spec: Spec, number: int, params: dict[str, Any]) -> Any:
-    """Candidate `number` with these parameters, not fit yet: preprocessing, estimator, target transform.
+def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
+    """Candidate `number` with these parameters, not fit yet: steps, estimator, target transform.
 
-    Whatever has a `random_state` gets the description's seed. Raises `SpecError` for anything that is not on
-    the allow-list, does not suit the task, or has no such parameter.
+    A parameter `<step>__<name>` goes to a step: its class in lower case, numbered (`simpleimputer-1`) where
+    there are several of a class. A parameter's value `{estimator: <path>, params: {...}}` is an estimator of
+    its own, and a list of such are several. Whatever has a `random_state` gets the description's seed. Raises
+    `SpecError` for anything that is not on the allow-list, does not suit the task, or has no such parameter.
     """
     candidate = spec.training.candidates[number]
     where = candidate_path(spec, number)
-    steps = [
-        _instance(spec, _class(f"{where}.preprocess", path, PREPROCESS_MODULES), {})
-        for path in candidate.preprocess
-    ]
-    kind = _class(f"{where}.estimator", candidate.estimator, ESTIMATOR_MODULES)
-    _check_params(where, kind, [*params, *candidate.search])
-    estimator = _instance(spec, kind, params)
+    kinds = [_class(f"{where}.preprocess", step.step, PREPROCESS_MODULES) for step in candidate.preprocess]
+    names = _names(kinds)
+    own, of_steps = _dealt(where, names, params)
+    searched, searched_of_steps = _dealt(where, names, candidate.search)
+    steps = []
+    for name, kind, step in zip(names, kinds, candidate.preprocess, strict=True):
+        given = {**step.params, **of_steps[name]}
+        _check_params(f"{where}.preprocess", kind, [*given, *searched_of_steps[name]])
+        steps.append((name, _step(spec, f"{where}.preprocess", kind, step, given)))
+    kind = _class(f"{where}.estimator", candidate.label, ESTIMATOR_MODULES)
+    _check_params(where, kind, [*own, *searched])
+    estimator = _instance(spec, where, kind, own)
     _check_task(spec, where, candidate, estimator)
-    model = make_pipeline(*steps, estimator) if steps else estimator
+    _check_weights(spec, where, candidate, estimator)
+    model = _chained(candidate, steps, estimator)
     if candidate.target_transform == "log1p":
         return TransformedTargetRegressor(model, func=np.log1p, inverse_func=np.expm1)
     return model
 
 
+def weight_argument(model: Any) -> str:
+    """What `fit` of a model that `build_estimator` made calls the rows' weights."""
+    inner = model.regressor if isinstance(model, TransformedTargetRegressor) else model
+    return f"{inner.steps[-1][0]}__sample_weight" if isinstance(inner, Pipeline) else "sample_weight"
+
+
+def _names(kinds: list[type[Any]]) -> list[str]:
+    plain = [kind.__name__.lower() for kind in kinds]
+    return [
+        name if plain.count(name) == 1 else f"{name}-{plain[: number + 1].count(name)}"
+        for number, name in enumerate(plain)
+    ]
+
+
+def _dealt(
+    where: str, names: list[str], params: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """The parameters of the estimator itself, and those of each step by its name."""
+    own: dict[str, Any] = {}
+    of_steps: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for written, value in params.items():
+        step, separator, name = written.partition("__")
+        if not separator:
+            own[written] = value
+        elif step in of_steps:
+            of_steps[step][name] = value
+        else:
+            raise SpecError(
+                f"{where}: '{written}' names no step of preprocess; there: {', '.join(names) or 'none'}"
+            )
+    return own, of_steps
+
+
+def _step(spec: Spec, where: str, kind: type[Any], step: Step, params: Mapping[str, Any]) -> Any:
+    transformer = _instance(spec, where, kind, {**_defaults(spec, kind, params), **params})
+    if step.columns is None:
+        return transformer
+    columns = _COLUMNS[step.columns]() if isinstance(step.columns, str) else list(step.columns)
+    return ColumnTransformer(
+        [(kind.__name__.lower(), transformer, columns)],
+        remainder="passthrough",
+        verbose_feature_names_out=False,
+    )
+
+
+def _defaults(spec: Spec, kind: type[Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    if "handle_unknown" in params and kind.__name__ == "OrdinalEncoder":
+        return {}
+    found = dict(_DEFAULTS.get(kind.__name__, {}))
+    if kind is TargetEncoder:
+        # Rows are encoded by the targets of others, seeded here: the encoder's own seed is on its way out.
+        split = StratifiedKFold if spec.task is Task.CLASSIFICATION else KFold
+        found["cv"] = split(5, shuffle=True, random_state=spec.training.seed)
+    if spec.task is Task.REGRESSION and "score_func" in inspect.signature(kind).parameters:
+        found["score_func"] = "f_regression"  # scikit-learn's own default is one for classes
+    return found
+
+
+def _chained(candidate: Candidate, steps: list[tuple[str, Any]], estimator: Any) -> Any:
+    if not steps:
+        return estimator
+    if any(step.columns is not None for step in candidate.preprocess):
+        # Columns are found by name, so every step has to hand names on.
+        for _, step in steps:
+            step.set_output(transform="pandas")
+    # A step may have the estimator's class too: an isotonic regression does.
+    name = type(estimator).__name__.lower()
+    return Pipeline([*steps, (f"{name}-last" if name in dict(steps) else name, estimator)])
+
+
 def _class(where: str, path: str, modules: frozenset[str]) -> type[Any]:
     module, _, name = path.rpartition(".")
-    if module not in modules:
+    if module not in modules and path not in allowed_estimators():
         raise SpecError(
-            f"{where}: '{path}' is not allowed; allowed are classes of {', '.join(sorted(modules))}"
+            f"{where}: '{path}' is not allowed; allowed are classes of {', '.join(sorted(modules))}, and "
+            "those that allowed_estimators.txt in the folder of pipelines names"
         )
-    found = getattr(import_module(module), name, None)
+    try:
+        found = getattr(import_module(module), name, None)
+    except ImportError as error:
+        raise SpecError(f"{where}: '{path}' cannot be imported: {error}: put it on PYTHONPATH") from None
     wanted = TransformerMixin if modules is PREPROCESS_MODULES else BaseEstimator
     if not (inspect.isclass(found) and issubclass(found, wanted)):
         raise SpecError(f"{where}: '{path}' is no scikit-learn {_KIND[wanted]}: check the name")
     return found
 
 
-_KIND = {TransformerMixin: "transformer", BaseEstimator: "estimator"}
-
-
-def _check_params(where: str, kind: type[Any], names: list[str]) -> None:
+def _check_params(where: str, kind: type[Any], names: Iterable[str]) -> None:
     allowed = set(inspect.signature(kind).parameters)
     if unknown := sorted(set(names) - allowed):
         raise SpecError(
@@ -108,24 +215,45 @@ def _check_params(where: str, kind: type[Any], names: list[str]) -> None:
         )
 
 
-def _instance(spec: Spec, kind: type[Any], params: dict[str, Any]) -> Any:
-    if "random_state" in inspect.signature(kind).parameters:
+def _instance(spec: Spec, where: str, kind: type[Any], params: Mapping[str, Any]) -> Any:
+    params = {name: _value(spec, f"{where}.{name}", name, value) for name, value in params.items()}
+    seed = inspect.signature(kind).parameters.get("random_state")
+    if seed is not None and seed.default != "deprecated":
         params = {"random_state": spec.training.seed, **params}
     try:
         return kind(**params)
     except TypeError as error:
-        raise SpecError(f"{spec.name}: {kind.__name__} cannot be made from {params}: {error}") from None
+        raise SpecError(f"{where}: {kind.__name__} cannot be made from {params}: {error}") from None
+
+
+def _value(spec: Spec, where: str, name: str, value: Any) -> Any:
+    if name == "score_func":
+        return _score_function(where, value)
+    if isinstance(value, dict) and "estimator" in value:
+        return _nested(spec, where, value)
+    if isinstance(value, list) and value and all(isinstance(v, dict) and "estimator" in v for v in value):
+        return [(f"model{number}", _nested(spec, where, entry)) for number, entry in enumerate(value)]
+    return value
+
+
+def _score_function(where: str, name: Any) -> Any:
+    short = str(name).removeprefix("sklearn.feature_selection.")
+    if short not in SCORE_FUNCTIONS:
+        raise SpecError(f"{where}: '{name}' is not allowed; allowed: {', '.join(sorted(SCORE_FUNCTIONS))}")
+    return getattr(import_module("sklearn.feature_selection"), short)
+
+
+def _nested(spec: Spec, where: str, value: Mapping[str, Any]) -> Any:
+    params = value.get("params", {})
+    if not set(value) <= {"estimator", "params"} or not isinstance(params, dict):
+        raise SpecError(f"{where}: write an estimator as {{estimator: <import path>, params: {{...}}}}")
+    kind = _class(where, str(value["estimator"]), ESTIMATOR_MODULES)
+    _check_params(where, kind, params)
+    return _instance(spec, where, kind, params)
 
 
 def _check_task(spec: Spec, where: str, candidate: Candidate, estimator: Any) -> None:
-    suits = {
-        Task.REGRESSION: is_regressor,
-        Task.CLASSIFICATION: is_classifier,
-        Task.CLUSTERING: lambda model: (
-            is_clusterer(model) or type(model).__module__.startswith("sklearn.mixture")
-        ),
-    }[spec.task]
-    if not suits(estimator):
+    if not suits(spec, estimator):
         raise SpecError(
             f"{where}.estimator: {candidate.estimator} does not do {spec.task}: choose one that does"
         )
@@ -135,3 +263,21 @@ def _check_task(spec: Spec, where: str, candidate: Candidate, estimator: Any) ->
         )
     if candidate.target_transform and spec.task is not Task.REGRESSION:
         raise SpecError(f"{where}.target_transform: only regression has a target to transform: leave it out")
+
+
+def suits(spec: Spec, estimator: Any) -> bool:
+    """Whether the estimator is one for the pipeline's task."""
+    if spec.task is Task.REGRESSION:
+        return bool(is_regressor(estimator))
+    if spec.task is Task.CLASSIFICATION:
+        return bool(is_classifier(estimator))
+    return bool(is_clusterer(estimator)) or type(estimator).__module__.startswith("sklearn.mixture")
+
+
+def _check_weights(spec: Spec, where: str, candidate: Candidate, estimator: Any) -> None:
+    asked = [key for key in ("weight", "balance") if getattr(spec.training, key)]
+    if asked and not has_fit_parameter(estimator, "sample_weight"):
+        raise SpecError(
+            f"{where}.estimator: {candidate.estimator} takes no weights of rows: choose another, or leave "
+            f"training.{asked[0]} out"
+        )

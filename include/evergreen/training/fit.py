@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evergreen.errors import SpecError
-from evergreen.spec import Spec
+from evergreen.spec import Candidate, Spec
 from evergreen.training.dataset import TrainingSet
-from evergreen.training.estimators import build_estimator, candidate_path
+from evergreen.training.estimators import build_estimator, candidate_path, weight_argument
+from evergreen.training.sample import Sample, balanced
 from evergreen.training.tuning import Trial, tune
+
+NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Challenger:
     """`evaluated` was fit without the hold-out and is measured on it; `final` was fit on all rows and serves.
 
-    `candidate` says what was chosen (estimator, preprocess, target_transform, params); `trials` all that was
-    tried, with its score in cross-validation.
+    A pretrained model is both. `candidate` says what was chosen (estimator, preprocess, target_transform,
+    params, and of a pretrained model its key and digest); `trials` all that was tried, with its score in
+    cross-validation, the scores of the folds and the seconds they took.
     """
 
     evaluated: Any = field(repr=False)
@@ -32,46 +37,93 @@ class Challenger:
     trials: list[dict[str, Any]] = field(repr=False)
 
 
-def fit_challenger(spec: Spec, training_set: TrainingSet) -> Challenger:
+def fit_challenger(
+    spec: Spec, training_set: TrainingSet, pretrained: Mapping[int, Any] = NONE_PRETRAINED
+) -> Challenger:
     """Tune the candidates on the rows that are not held out, and fit the best.
 
-    Pure and deterministic: seeded, and on a single thread, since sums in another order round otherwise. A
-    lone candidate without a search needs no tuning. Raises `SpecError` naming a candidate that cannot be fit.
+    `pretrained` are the models of the candidates that are so, by number, as
+    `evergreen.training.pretrained.load_pretrained` gives them: they are scored in the same folds as they are,
+    and never fit. Pure and, without `tuning.within`, deterministic: seeded, and on a single thread, since
+    sums in another order round otherwise. A lone candidate without a search needs no tuning. Raises
+    `SpecError` naming a candidate that cannot be fit, or a pretrained model that cannot predict from the
+    features.
     """
+    fit = partial(_fit, pretrained)
     known = ~training_set.holdout
     with _one_thread():
-        best, trials = tune(spec, training_set, _fit)
-        evaluated = _fit(spec, best, *_selected(training_set, known))
-        final = _fit(spec, best, *_selected(training_set, np.ones(len(known), dtype=bool)))
-    candidate = spec.training.candidates[best.candidate]
-    chosen = {
-        "estimator": candidate.estimator,
-        "preprocess": list(candidate.preprocess),
-        "target_transform": candidate.target_transform,
-        "params": best.params,
-    }
+        best, trials = tune(spec, training_set, fit)
+        evaluated = fit(spec, best, Sample.of(training_set, known))
+        final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set))
+    chosen = _described(spec.training.candidates[best.candidate], best)
     return Challenger(evaluated, final, chosen, [trial.to_dict(spec) for trial in trials])
 
 
-def _fit(spec: Spec, trial: Trial, features: pd.DataFrame, target: pd.Series | None) -> Any:
+def _described(candidate: Candidate, best: Trial) -> dict[str, Any]:
+    steps = [
+        step.model_dump(mode="json") if step.params or step.columns else step.step
+        for step in candidate.preprocess
+    ]
+    chosen = {
+        "estimator": candidate.label,
+        "preprocess": steps,
+        "target_transform": candidate.target_transform,
+        "params": best.params,
+    }
+    return chosen | ({"pretrained": candidate.pretrained.model_dump()} if candidate.pretrained else {})
+
+
+def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample) -> Any:
+    candidate = spec.training.candidates[trial.candidate]
+    if candidate.pretrained is not None:
+        return _as_it_is(spec, trial.candidate, pretrained, sample)
     estimator = build_estimator(spec, trial.candidate, trial.params)
-    # Where history is shorter than a look-back, a feature has no value yet: as a constant, nothing is learnt
-    # from it, while some estimators cannot be fit on a column without any value.
-    if empty := [name for name in features if features[name].isna().all()]:
-        features = features.fillna(dict.fromkeys(empty, 0.0))
+    weights = sample.weights
+    if spec.training.balance:
+        assert sample.target is not None
+        weights = balanced(sample.target, weights)
+    given = {} if weights is None else {weight_argument(estimator): weights}
     try:
-        return estimator.fit(features, target)
+        return estimator.fit(_without_empty(sample.features), sample.target, **given)
     except Exception as error:
-        name = spec.training.candidates[trial.candidate].estimator
         raise SpecError(
-            f"{candidate_path(spec, trial.candidate)}: {name} cannot be fit with {trial.params}: "
-            f"{' '.join(str(error).split())[:300]}: mend its params or the features"
+            f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
+            f"{_line(error)}: mend its params or the features"
         ) from error
 
 
-def _selected(training_set: TrainingSet, mask: Any) -> tuple[pd.DataFrame, pd.Series | None]:
-    target = training_set.target
-    return training_set.features[mask], None if target is None else target[mask]
+def _as_it_is(spec: Spec, number: int, pretrained: Mapping[int, Any], sample: Sample) -> Any:
+    where, key = candidate_path(spec, number), spec.training.candidates[number].label
+    if number not in pretrained:
+        raise SpecError(f"{where}: the pretrained model {key} was not loaded: load it before training")
+    model = pretrained[number]
+    try:
+        model.predict(sample.features.head(1))
+    except Exception as error:
+        raise SpecError(
+            f"{where}: the pretrained model {key} cannot predict from the features "
+            f"{_names(sample.features)}: {_line(error)}: build the features that it was trained on"
+        ) from error
+    return model
+
+
+def _without_empty(features: pd.DataFrame) -> pd.DataFrame:
+    # Where history is shorter than a look-back, a feature has no value yet: as a constant, nothing is learnt
+    # from it, while some estimators cannot be fit on a column without any value.
+    blank: dict[str, Any] = {}
+    for name in features:
+        if features[name].isna().all() and not isinstance(features[name].dtype, pd.CategoricalDtype):
+            blank[str(name)] = "" if isinstance(features[name].dtype, pd.StringDtype) else 0.0
+    return features.fillna(blank) if blank else features
+
+
+def _names(features: pd.DataFrame) -> str:
+    names = [str(name) for name in features]
+    return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 @contextmanager

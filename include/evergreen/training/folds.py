@@ -2,55 +2,101 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 
-from evergreen.errors import NothingToDoError
+from evergreen.errors import NothingToDoError, SpecError
 from evergreen.spec import Spec, Task
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 """Positions of the rows to fit on, and of those to score on."""
 
 
-def folds_of(spec: Spec, partitions: pd.Series, target: pd.Series | None) -> list[Fold]:
-    """The folds of rows with these partitions (n,) and this target (n,).
+def folds_of(
+    spec: Spec, partitions: pd.Series, target: pd.Series | None, groups: NDArray[np.intp] | None = None
+) -> list[Fold]:
+    """The folds of rows with these partitions (n,), this target (n,) and, where asked for, groups (n,).
 
-    With time: whole partitions, each fold fit on what came before the partitions it is scored on. Snapshot:
-    stratified by class for classification, plain K-fold for regression, both shuffled with the seed.
-    Clustering has no target to overfit to: a single fold of all rows, fit and scored. Fewer folds than
-    described are made where there are too few partitions, rows, or rows of a class for them; raises
-    `NothingToDoError` if there are not even two.
+    With time: whole partitions, each fold fit on what came before the partitions it is scored on, without
+    those that reach into the `tuning.gap` before them. Snapshot: stratified by class for classification,
+    plain K-fold for regression, both shuffled with the seed; rows of a group stay on one side. Clustering has
+    no target to overfit to: a single fold of all rows, fit and scored. Fewer folds than described are made
+    where there are too few partitions, groups, rows, or rows of a class for them; raises `NothingToDoError`
+    if there are not even two.
     """
     rows = np.arange(len(partitions))
     if spec.task is Task.CLUSTERING:
         return [(rows, rows)]
     if spec.calendar.has_time:
         return _in_time(spec, partitions)
-    if spec.task is Task.CLASSIFICATION:
-        assert target is not None
-        smallest = int(target.value_counts().min())
-        stratified = StratifiedKFold(_count(spec, smallest), shuffle=True, random_state=spec.training.seed)
-        return list(stratified.split(rows, target))
-    plain = KFold(_count(spec, len(rows)), shuffle=True, random_state=spec.training.seed)
-    return list(plain.split(rows))
+    most = len(rows) if groups is None else len(np.unique(groups))
+    classes = target if spec.task is Task.CLASSIFICATION else None
+    if classes is not None:
+        most = min(most, int(classes.value_counts().min()))
+    split = _split(_count(spec, most), spec.training.seed, classes is not None, groups is not None)
+    return list(split.split(rows, classes, groups))
+
+
+def groups_of(spec: Spec, rows: pd.DataFrame) -> NDArray[np.intp] | None:
+    """A number (n,) for each row's value of `tuning.group`; None where it is not asked for.
+
+    Rows without a value are one group. Raises `SpecError` if the rows have no such column.
+    """
+    column = spec.training.tuning.group
+    if column is None:
+        return None
+    if column not in rows.columns:
+        raise SpecError(
+            f"{spec.name}: training.tuning.group: the rows have no column '{column}'; "
+            f"there: {', '.join(map(str, rows.columns))}"
+        )
+    codes, _ = pd.factorize(rows[column], sort=True)
+    return np.asarray(codes, dtype=np.intp)
+
+
+def _split(
+    count: int, seed: int, stratified: bool, grouped: bool
+) -> KFold | StratifiedKFold | GroupKFold | StratifiedGroupKFold:
+    kinds = {
+        (False, False): KFold,
+        (True, False): StratifiedKFold,
+        (False, True): GroupKFold,
+        (True, True): StratifiedGroupKFold,
+    }
+    return kinds[stratified, grouped](count, shuffle=True, random_state=seed)
 
 
 def _in_time(spec: Spec, partitions: pd.Series) -> list[Fold]:
     codes, keys = pd.factorize(partitions, sort=True)
+    gap = spec.training.tuning.gap
     split = TimeSeriesSplit(_count(spec, len(keys) - 1))
-    return [
-        (np.flatnonzero(np.isin(codes, known)), np.flatnonzero(np.isin(codes, unseen)))
-        for known, unseen in split.split(np.arange(len(keys)))
-    ]
+    folds = []
+    for known, unseen in split.split(np.arange(len(keys))):
+        if gap:
+            # A partition that the gap begins in has rows within it, and is left out as a whole.
+            end = spec.calendar.back(str(keys[unseen[0]]), gap)
+            known = known[np.asarray(keys[known] < end, dtype=bool)]  # noqa: PLW2901 - what the gap leaves
+        if len(known):
+            folds.append((np.flatnonzero(np.isin(codes, known)), np.flatnonzero(np.isin(codes, unseen))))
+    if len(folds) < 2:
+        raise _too_little(spec, gap)
+    return folds
 
 
 def _count(spec: Spec, most: int) -> int:
     count = min(spec.training.tuning.folds, most)
     if count < 2:
-        raise NothingToDoError(
-            f"{spec.name}: too little history to compare candidates, cross-validation needs two folds at "
-            "least: ingest more, or describe a single candidate without a search"
-        )
+        raise _too_little(spec, timedelta(0))
     return count
+
+
+def _too_little(spec: Spec, gap: timedelta) -> NothingToDoError:
+    shorter = ", shorten training.tuning.gap," if gap else ""
+    return NothingToDoError(
+        f"{spec.name}: too little history to compare candidates, cross-validation needs two folds at "
+        f"least: ingest more{shorter} or describe a single candidate without a search"
+    )

@@ -8,11 +8,12 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
+from evergreen.training.folds import groups_of
 
 
 def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of: str) -> NDArray[np.bool_]:
@@ -20,8 +21,9 @@ def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of
 
     With time: the partitions of the last `training.holdout` before `as_of` (a share counts partitions,
     rounded up). Snapshot: a share of the rows drawn at random, seeded, stratified by class where there are
-    classes.
-    Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out.
+    classes; with `tuning.group` a share of the groups, whole.
+    Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out, or if a
+    class would be left with no row to learn from.
     """
     if spec.calendar.has_time:
         return _newest(spec, rows, as_of)
@@ -57,9 +59,10 @@ def _drawn(spec: Spec, rows: pd.DataFrame, target: pd.Series | None) -> NDArray[
             f"{spec.name}: training.holdout: {share:g} must be above 0 and at most 0.5 for a snapshot"
         )
     classes = target if spec.task is Task.CLASSIFICATION else None
+    groups = groups_of(spec, rows)
     try:
-        _, held = train_test_split(
-            np.arange(len(rows)), test_size=share, random_state=spec.training.seed, stratify=classes
+        held = (
+            _drawn_rows(spec, share, classes, len(rows)) if groups is None else _groups(spec, share, groups)
         )
     except ValueError as error:
         raise NothingToDoError(
@@ -68,4 +71,21 @@ def _drawn(spec: Spec, rows: pd.DataFrame, target: pd.Series | None) -> NDArray[
         ) from None
     mask = np.zeros(len(rows), dtype=bool)
     mask[held] = True
+    if classes is not None and (unknown := set(classes[mask]) - set(classes[~mask])):
+        raise NothingToDoError(
+            f"{spec.name}: all rows of class {', '.join(map(str, sorted(unknown, key=str)))} are held out "
+            "with their groups: give more rows, or another training.holdout or training.seed"
+        )
     return mask
+
+
+def _drawn_rows(spec: Spec, share: float, classes: pd.Series | None, count: int) -> NDArray[np.intp]:
+    _, held = train_test_split(
+        np.arange(count), test_size=share, random_state=spec.training.seed, stratify=classes
+    )
+    return np.asarray(held, dtype=np.intp)
+
+
+def _groups(spec: Spec, share: float, groups: NDArray[np.intp]) -> NDArray[np.intp]:
+    split = GroupShuffleSplit(1, test_size=share, random_state=spec.training.seed)
+    return np.asarray(next(split.split(groups, groups=groups))[1], dtype=np.intp)

@@ -6,23 +6,27 @@ to a version which is there already recognises its own (or an earlier run's) wor
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from evergreen.errors import IntegrityError, NothingToDoError
+from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
-from evergreen.evaluation.gate import Verdict, judge
+from evergreen.evaluation.gate import judge
+from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
+from evergreen.scoring.champion import load_champion
+from evergreen.scoring.golden import check_afresh
+from evergreen.training.approval import Approval, Question, ask
 from evergreen.training.dataset import TrainingSet, assemble, read_window
 from evergreen.training.fit import Challenger, fit_challenger
-from evergreen.training.version_files import GATE, LINEAGE, METRICS, check_golden, finite, version_files
+from evergreen.training.pretrained import load_pretrained
+from evergreen.training.version_files import GATE, LINEAGE, METRICS, finite, stored, version_files
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -34,7 +38,10 @@ _EVALUATION = "evaluation.json"
 
 @dataclass(frozen=True)
 class Trained:
-    """What came of a training; `existed` if the version was there before, `metrics` are the challenger's."""
+    """What came of a training; `existed` if the version was there before, `metrics` are the challenger's.
+
+    Where the verdict leaves it to a person, `promoted` says whether one has promoted it already.
+    """
 
     version: str
     as_of: str
@@ -43,11 +50,18 @@ class Trained:
     metrics: dict[str, float]
     verdict: Verdict
 
+    @property
+    def waits(self) -> bool:
+        """Whether a person is still to decide."""
+        return self.verdict.needs_approval and not self.promoted
+
 
 def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trained:
     """Train as of a partition (None: on all that is published), judge, commit, and promote what passes.
 
-    Raises `NothingToDoError` where there is too little history, or where the version was rolled back.
+    What needs a person's approval is left for `evergreen models promote`. Raises `NothingToDoError` where
+    there is too little history, where the version was rolled back, or where another one took the place of the
+    champion that it was compared with.
     """
     as_of = as_of or next_as_of(pipeline)
     rows, lake_version = read_window(pipeline, as_of)
@@ -55,13 +69,16 @@ def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trai
     version = training_set.version
     existed = pipeline.registry.has(version)
     if not existed:
-        challenger = fit_challenger(pipeline.spec, training_set)
+        challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
         evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, as_of))
         _commit(pipeline, training_set, challenger, evaluation)
     verdict = _settle(pipeline, version, training_set.lineage["reason"])
-    event = _promote(pipeline, version, training_set.lineage["reason"]) if verdict.promote else None
+    promoted = verdict.needs_approval and pipeline.registry.force().holds(version)
+    if verdict.promote:
+        _promote(pipeline, version, training_set.lineage["reason"])
+        promoted = True
     metrics = _stored_evaluation(pipeline, version).challenger
-    return Trained(version, as_of, event is not None, existed, metrics, verdict)
+    return Trained(version, as_of, promoted, existed, metrics, verdict)
 
 
 def next_as_of(pipeline: Pipeline) -> str:
@@ -98,8 +115,8 @@ def stage_challenger(pipeline: Pipeline, run: str) -> dict[str, Any]:
     staging = pipeline.staging(run)
     version = staging.read_json(_NOTE)["version"]
     if pipeline.registry.has(version):
-        return dict(_stored(pipeline, version, LINEAGE)["candidate"])
-    challenger = fit_challenger(pipeline.spec, _staged_set(pipeline, run))
+        return dict(stored(pipeline.registry, version, LINEAGE)["candidate"])
+    challenger = fit_challenger(pipeline.spec, _staged_set(pipeline, run), load_pretrained(pipeline))
     staging.write_bytes(_EVALUATED, dump_model(challenger.evaluated))
     staging.write_bytes(_FINAL, dump_model(challenger.final))
     staging.write_json(_CHOSEN, {"candidate": challenger.candidate, "trials": challenger.trials})
@@ -121,10 +138,10 @@ def stage_evaluation(pipeline: Pipeline, run: str) -> Evaluation:
 
 
 def commit_version(pipeline: Pipeline, run: str) -> Verdict:
-    """Put the challenger through the gate and commit its version, accepted or refused.
+    """Put the challenger through the gate and commit its version, whatever the verdict.
 
-    A refusal is recorded in the history. Raises `IntegrityError` if the model read back from the storage does
-    not give its golden sample's predictions.
+    A refusal is recorded in the history. Raises `IntegrityError` if the model, loaded by another process from
+    the storage, does not give its golden sample's predictions.
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
@@ -134,19 +151,70 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
     return _settle(pipeline, version, note["reason"])
 
 
-def promote_staged(pipeline: Pipeline, run: str) -> Event | None:
-    """Promote the run's version if the gate accepted it, and clear the staging; None if it was refused.
+def open_question(pipeline: Pipeline, run: str) -> Question | None:
+    """What a person must answer before the run's version is promoted; None if nothing is left to answer.
 
-    Raises `NothingToDoError` if the version was rolled back since: only a person promotes it again.
+    That is so where the gate accepted it without a person, and where it is in force already. Raises
+    `NothingToDoError` if the gate refused it, or if it was rolled back since: then nobody is asked.
     """
+    note = pipeline.staging(run).read_json(_NOTE)
+    version = note["version"]
+    verdict = _stored_verdict(pipeline, version)
+    if verdict.outcome is Outcome.REFUSED:
+        _clear(pipeline, run, note)
+        raise NothingToDoError(f"{pipeline.name}: {version} {verdict.sentence}: the champion stays")
+    _check_not_withdrawn(pipeline, version)
+    if verdict.promote or pipeline.registry.force().holds(version):
+        return None
+    return ask(pipeline, version, verdict)
+
+
+def decline_staged(pipeline: Pipeline, run: str, version: str, answer: str) -> Event | None:
+    """Record that the version a person was asked about is not promoted, and clear the staging.
+
+    `answer` says who said no, or that nobody answered; it is the event's `reason.approval`. None, and no
+    event, if the version was promoted by other means while the question was open.
+    """
+    note = pipeline.staging(run).read_json(_NOTE)
+    event = None
+    if not pipeline.registry.force().holds(version):
+        gate = _stored_verdict(pipeline, version).sentence
+        reason = {**note["reason"], "gate": gate, "approval": answer}
+        event = pipeline.registry.refuse(version, as_of_version(version), reason)
+    _clear(pipeline, run, note)
+    return event
+
+
+def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = None) -> Event | None:
+    """Promote the run's version if its verdict allows it, and clear the staging; None if the gate refused it.
+
+    Where the verdict leaves it to a person, that takes the approval of just this version. Raises
+    `NothingToDoError` without one, and if the version was rolled back since: only a person promotes it again.
+    """
+    note = pipeline.staging(run).read_json(_NOTE)
+    version, reason = note["version"], note["reason"]
+    verdict = _stored_verdict(pipeline, version)
+    event = None
+    if verdict.promote:
+        event = _promote(pipeline, version, reason)
+    elif verdict.needs_approval and approval is not None and approval.version == version:
+        event = _promote(pipeline, version, {**reason, "approved_by": approval.by})
+    elif verdict.needs_approval and pipeline.registry.force().holds(version):
+        event = _promote(pipeline, version, reason)
+    _clear(pipeline, run, note)
+    if verdict.needs_approval and event is None:
+        raise NothingToDoError(
+            f"{pipeline.name}: {version} needs a person's approval and has none, the champion stays: clear "
+            f"the task 'approve' to be asked again, or evergreen models promote {pipeline.name} {version}"
+        )
+    return event
+
+
+def _clear(pipeline: Pipeline, run: str, note: dict[str, Any]) -> None:
     staging = pipeline.staging(run)
-    note = staging.read_json(_NOTE)
-    verdict = Verdict.from_dict(_stored(pipeline, note["version"], GATE))
-    event = _promote(pipeline, note["version"], note["reason"]) if verdict.promote else None
     staging.clear()
     # With this note any task of the run may be run again: it finds the version and reports what is stored.
     staging.write_json(_NOTE, note)
-    return event
 
 
 def _commit(
@@ -160,30 +228,45 @@ def _commit(
 def _settle(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Verdict:
     """The stored verdict, once the stored model has kept its golden promise; a refusal goes on record."""
     # What is stored counts, not what this run found: another run may have committed the version first.
-    verdict = Verdict.from_dict(_stored(pipeline, version, GATE))
+    verdict = _stored_verdict(pipeline, version)
     if last_word(pipeline.registry.history(), version) is None:
-        check_golden(pipeline.spec, pipeline.registry, version)
-        if not verdict.promote:
+        check_afresh(pipeline, version)
+        if verdict.outcome is Outcome.REFUSED:
             as_of = as_of_version(version)
             pipeline.registry.refuse(version, as_of, {**reason, "gate": verdict.sentence})
     return verdict
 
 
 def _promote(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Event:
+    _check_not_withdrawn(pipeline, version)
+    compared = _stored_evaluation(pipeline, version).champion
+    over = compared["version"] if compared else None
+    try:
+        return pipeline.registry.promote(version, as_of_version(version), reason, over)
+    except ConflictError as conflict:
+        # The gate said nothing about the champion that is there by now; another training will.
+        raise NothingToDoError(str(conflict)) from None
+
+
+def _check_not_withdrawn(pipeline: Pipeline, version: str) -> None:
     last = last_word(pipeline.registry.history(), version)
     if last and last.kind is Kind.ROLLED_BACK and last.replaces == version:
         raise NothingToDoError(
             f"{pipeline.name}: version {version} was rolled back and stays so: if it is wanted after all, "
             f"evergreen models promote {pipeline.name} {version}"
         )
-    return pipeline.registry.promote(version, as_of_version(version), reason)
 
 
 def _champion(pipeline: Pipeline, as_of: str) -> Champion | None:
     version = pipeline.registry.champion(as_of)
     if version is None:
         return None
-    return Champion(version, as_of_version(version), pipeline.registry.load(version))
+    try:
+        model, problem = load_champion(pipeline, version), None
+    except IntegrityError as error:
+        # It cannot be compared. The gate says so, and scoring with it fails until there is another.
+        model, problem = None, str(error)
+    return Champion(version, as_of_version(version), model, problem)
 
 
 def _staged_set(pipeline: Pipeline, run: str) -> TrainingSet:
@@ -207,8 +290,8 @@ def _staged_challenger(pipeline: Pipeline, run: str) -> Challenger:
 
 
 def _stored_evaluation(pipeline: Pipeline, version: str) -> Evaluation:
-    return Evaluation.from_dict(_stored(pipeline, version, METRICS)["evaluation"])
+    return Evaluation.from_dict(stored(pipeline.registry, version, METRICS)["evaluation"])
 
 
-def _stored(pipeline: Pipeline, version: str, name: str) -> dict[str, Any]:
-    return dict(json.loads(pipeline.registry.read(version, name)))
+def _stored_verdict(pipeline: Pipeline, version: str) -> Verdict:
+    return Verdict.from_dict(stored(pipeline.registry, version, GATE))

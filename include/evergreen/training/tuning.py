@@ -2,141 +2,185 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from evergreen.errors import SpecError
-from evergreen.evaluation.evaluate import model_metrics
+from evergreen.evaluation.metrics import measured
+from evergreen.evaluation.predictions import Predictions
 from evergreen.evaluation.space import distance_space
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 from evergreen.training.dataset import TrainingSet
 from evergreen.training.estimators import candidate_path
-from evergreen.training.folds import Fold, folds_of
-from evergreen.training.search import Dimension, every_setting, parse_search, space_size
+from evergreen.training.folds import Fold, folds_of, groups_of
+from evergreen.training.proposals import Proposals, proposals_of
+from evergreen.training.sample import Sample
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A candidate (its number in the description) with its parameters, and its score where it was tried."""
+    """A candidate (its number in the description) with its parameters, and its score where it was tried.
+
+    `folds` are the scores whose mean `score` is, `seconds` how long they took (of no bearing on whether two
+    trials are equal), `problem` why a setting of a search could not be fit; its score is NaN then.
+    """
 
     candidate: int
     params: dict[str, Any]
     score: float | None = None
+    folds: tuple[float, ...] = ()
+    seconds: float | None = field(default=None, compare=False)
+    problem: str | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether it has a score that can be compared."""
+        return self.score is not None and math.isfinite(self.score)
 
     def to_dict(self, spec: Spec) -> dict[str, Any]:
-        """The trial as JSON values."""
-        score = self.score if self.score is not None and math.isfinite(self.score) else None
-        estimator = spec.training.candidates[self.candidate].estimator
-        return {"estimator": estimator, "params": self.params, "score": score}
+        """The trial as JSON values; a score that is not finite is null."""
+        content = {
+            "estimator": spec.training.candidates[self.candidate].label,
+            "params": self.params,
+            "score": self.score if self.finite else None,
+            "folds": [score if math.isfinite(score) else None for score in self.folds],
+            "seconds": self.seconds,
+        }
+        return content | ({"problem": self.problem} if self.problem else {})
 
 
-Fit = Callable[[Spec, Trial, pd.DataFrame, "pd.Series | None"], Any]
-"""Fits a trial's estimator to features and target."""
+Fit = Callable[[Spec, Trial, Sample], Any]
+"""Fits a trial's estimator to the rows of a sample; raises `SpecError` where it cannot be fit."""
 
 
 def tune(spec: Spec, training_set: TrainingSet, fit: Fit) -> tuple[Trial, list[Trial]]:
     """The best trial by `training.metric`, and all of them in the order tried.
 
-    A candidate with a `search` gets `tuning.trials` of Optuna's TPE (Bergstra et al. 2011), seeded; where its
-    whole search space is no larger than that, every setting is tried once. One without is a single trial. A
-    single trial in all is not scored. Raises `SpecError` if no trial has a finite score.
+    The candidates take turns, a trial each. One with a `search` gets `tuning.trials` settings, none of them
+    twice, of Optuna's TPE (Bergstra et al. 2011), seeded; where its whole search space is no larger than
+    that, every setting. One without is a single trial. Once `tuning.within` is over no trial is begun, but
+    every candidate is tried once: what is found then depends on the machine's speed. A single trial in all is
+    not scored. A setting of a search that cannot be fit is recorded, and passed over; raises `SpecError` if
+    no trial has a finite score, or a candidate without a search cannot be fit.
     """
     candidates = spec.training.candidates
     if len(candidates) == 1 and not candidates[0].search:
         only = Trial(0, dict(candidates[0].params))
         return only, [only]
-    score = _Scoring(spec, training_set, fit)
-    trials = [
-        trial
-        for number, candidate in enumerate(candidates)
-        for trial in (
-            _searched(spec, number, score) if candidate.search else [score(number, candidate.params)]
-        )
-    ]
-    finite = [trial for trial in trials if trial.score is not None and math.isfinite(trial.score)]
+    trials = list(_tried(spec, _Scoring(spec, training_set, fit)))
+    finite = [trial for trial in trials if trial.finite]
     if not finite:
+        problem = next((f" ({trial.problem})" for trial in trials if trial.problem), "")
         raise SpecError(
             f"{candidate_path(spec, 0)}: no candidate reached a finite {spec.training.metric} in "
-            "cross-validation: check that the estimators can give it, and the features"
+            f"cross-validation{problem}: check that the estimators can give it, and the features"
         )
-    return _best(spec, finite), trials
+    return best_of(spec, finite), trials
+
+
+def best_of(spec: Spec, trials: Iterable[Trial]) -> Trial:
+    """The best of trials with finite scores; of equals the first candidate's first one.
+
+    The description's order is an order of preference.
+    """
+    sign = -1.0 if spec.higher_is_better else 1.0
+    return min(trials, key=lambda trial: (sign * (trial.score or 0.0), trial.candidate))
 
 
 class _Scoring:
-    """Scores a candidate's settings in the same folds; a setting asked for again is not fit again."""
+    """Scores a candidate's settings in the same folds of the rows that are not held out."""
 
     def __init__(self, spec: Spec, training_set: TrainingSet, fit: Fit) -> None:
         self._spec = spec
         self._fit = fit
         known = ~training_set.holdout
-        self._features = training_set.features[known]
-        self._target = None if training_set.target is None else training_set.target[known]
-        self._folds: list[Fold] = folds_of(spec, training_set.rows[PARTITION][known], self._target)
-        self._space = (
-            distance_space(self._features).transform(self._features) if spec.task is Task.CLUSTERING else None
-        )
-        self._known: dict[str, Trial] = {}
+        rows = training_set.rows[known]
+        self._sample = Sample.of(training_set, known)
+        self._folds = folds_of(spec, rows[PARTITION], self._sample.target, groups_of(spec, rows))
+        features = self._sample.features
+        self._space = distance_space(features).transform(features) if spec.task is Task.CLUSTERING else None
 
     def __call__(self, number: int, params: Mapping[str, Any]) -> Trial:
-        key = json.dumps([number, params], sort_keys=True, default=str)
-        if key not in self._known:
-            trial = Trial(number, dict(params))
-            scores = [self._score(trial, fold) for fold in self._folds]
-            self._known[key] = Trial(number, dict(params), float(np.mean(scores)))
-        return self._known[key]
+        began = time.perf_counter()
+        trial = Trial(number, dict(params))
+        try:
+            folds = tuple(self._score(trial, fold) for fold in self._folds)
+        except SpecError as error:
+            if not self._spec.training.candidates[number].search:
+                raise
+            return Trial(number, trial.params, math.nan, (), time.perf_counter() - began, str(error))
+        return Trial(number, trial.params, float(np.mean(folds)), folds, time.perf_counter() - began)
 
     def _score(self, trial: Trial, fold: Fold) -> float:
         known, unseen = fold
-        target = self._target
-        model = self._fit(
-            self._spec, trial, self._features.iloc[known], None if target is None else target.iloc[known]
-        )
-        found = model_metrics(
-            self._spec,
-            model,
-            self._features.iloc[unseen],
-            None if target is None else target.iloc[unseen],
-            None if self._space is None else self._space[unseen],
-        )
-        return found.get(self._spec.training.metric, math.nan)
+        scored = self._sample.taken(unseen)
+        found = Predictions.of(self._fit(self._spec, trial, self._sample.taken(known)), scored.features)
+        return measured(
+            self._spec.task,
+            scored.target,
+            found.labels,
+            probabilities=found.probabilities,
+            classes=found.classes,
+            space=None if self._space is None else self._space[unseen],
+            weights=scored.weights,
+            seed=self._spec.training.seed,
+        ).value(self._spec.training.metric)
 
 
-def _searched(spec: Spec, number: int, score: _Scoring) -> list[Trial]:
-    candidate = spec.training.candidates[number]
-    dimensions = parse_search(f"{candidate_path(spec, number)}.search", candidate.search)
-    if space_size(dimensions) <= spec.training.tuning.trials:
-        return [score(number, {**candidate.params, **setting}) for setting in every_setting(dimensions)]
-    return _sampled(spec, number, dimensions, score)
+def _tried(spec: Spec, score: _Scoring) -> Iterator[Trial]:
+    """The trials of all candidates as they are made, with a line in the log for each."""
+    proposals = [proposals_of(spec, number) for number in range(len(spec.training.candidates))]
+    total = sum(proposal.size for proposal in proposals)
+    done: list[Trial] = []
+    for number, proposal in _in_turn(proposals, _deadline(spec)):
+        setting = proposal.next()
+        if setting is None:
+            continue
+        trial = score(number, {**spec.training.candidates[number].params, **setting})
+        proposal.learn(trial.score)
+        done.append(trial)
+        _report(spec, done, total)
+        yield trial
+    if len(done) < total:
+        _log.info("%d of %d trials were made: the time or the settings were used up", len(done), total)
 
 
-def _sampled(spec: Spec, number: int, dimensions: Mapping[str, Dimension], score: _Scoring) -> list[Trial]:
-    import optuna
+def _in_turn(proposals: list[Proposals], over: Callable[[], bool]) -> Iterator[tuple[int, Proposals]]:
+    yield from enumerate(proposals)
+    while open_ := [entry for entry in enumerate(proposals) if not entry[1].exhausted]:
+        for entry in open_:
+            if over():
+                return
+            yield entry
 
-    tried: list[Trial] = []
 
-    def objective(trial: optuna.Trial) -> float:
-        setting = {name: dimension.suggest(trial, name) for name, dimension in dimensions.items()}
-        found = score(number, {**spec.training.candidates[number].params, **setting})
-        tried.append(found)
-        return math.nan if found.score is None else found.score
+def _deadline(spec: Spec) -> Callable[[], bool]:
+    within = spec.training.tuning.within
+    if within is None:
+        return lambda: False
+    end = time.monotonic() + within.total_seconds()
+    return lambda: time.monotonic() >= end
 
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    study = optuna.create_study(
-        direction="maximize" if spec.higher_is_better else "minimize",
-        sampler=optuna.samplers.TPESampler(seed=spec.training.seed),
+
+def _report(spec: Spec, done: list[Trial], total: int) -> None:
+    trial, finite = done[-1], [one for one in done if one.finite]
+    best = f"{best_of(spec, finite).score:.6g}" if finite else "none"
+    _log.info(
+        "trial %d of %d: %s %s: %s %s, best so far %s",
+        len(done),
+        total,
+        spec.training.candidates[trial.candidate].label,
+        trial.params,
+        spec.training.metric,
+        f"{trial.score:.6g}" if trial.finite else trial.problem or "not finite",
+        best,
     )
-    study.optimize(objective, n_trials=spec.training.tuning.trials)
-    return tried
-
-
-def _best(spec: Spec, trials: Iterable[Trial]) -> Trial:
-    # The first of equals wins: the description's order is an order of preference.
-    sign = -1.0 if spec.higher_is_better else 1.0
-    return min(trials, key=lambda trial: sign * (trial.score if trial.score is not None else math.inf))

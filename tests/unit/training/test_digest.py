@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.training.digest import data_digest, git_commit, spec_digest, version_id
+from evergreen.training.digest import code_digest, data_digest, git_commit, packages, spec_digest, version_id
 
 VALUES = st.lists(st.floats(allow_nan=False), min_size=1, max_size=8)
 
@@ -50,6 +50,8 @@ def test_a_known_version_id():
         ("look_back: 3 days", "look_back: 4 days", True),
         ("task: regression", "task: regression\ngate: {limits: {mae: {max: 9}}}", True),
         ("task: regression", "task: regression\nkey: [price]", True),
+        ("metric: mae", "metric: mae\n  weight: price", True),
+        ("folds: 3", "folds: 3, gap: 1 days", True),
     ],
 )
 def test_only_what_bears_on_the_model_is_in_the_digest_of_the_description(make_spec, old, new, matters):
@@ -73,3 +75,58 @@ def test_the_commit_is_what_git_says(tmp_path):
     assert git_commit(folder) == git("rev-parse", "HEAD")
     git("checkout", "-q", "--detach")
     assert git_commit(folder) == git("rev-parse", "HEAD")
+
+
+def test_the_code_of_a_teams_own_estimators_is_part_of_the_digest(make_spec, tmp_path, monkeypatch):
+    (tmp_path / "lib").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "lib"))
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path))
+    (tmp_path / "allowed_estimators.txt").write_text("own_models.Mine\nown_others.Theirs\nnowhere.Model\n")
+    mine, others = (tmp_path / "lib" / f"own_{name}.py" for name in ("models", "others"))
+    mine.write_text("a = 1")
+    others.write_text("a = 1")
+    candidates = {"estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}": "estimator: own_models.Mine"}
+    spec, plain = make_spec(changes=candidates), make_spec()
+    before = code_digest(spec), code_digest(plain)
+    others.write_text("a = 2")
+    assert (code_digest(spec), code_digest(plain)) == before
+    mine.write_text("a = 2")
+    assert code_digest(spec) != before[0]
+    assert code_digest(plain) == before[1]
+    mine.unlink()
+    assert code_digest(spec) not in {before[0], code_digest(plain)}
+
+
+def test_evergreens_own_code_is_all_that_bears_on_a_model(tmp_path, monkeypatch):
+    from evergreen.training import digest
+
+    def own(*changed: str) -> str:
+        for name in (
+            "partition.py",
+            *(f"{part}/a.py" for part in ("evaluation", "features", "training", "cli")),
+        ):
+            file = tmp_path / name
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("a = 2" if name in changed else "a = 1")
+        digest._own_code.cache_clear()
+        return digest._own_code()
+
+    monkeypatch.setattr(digest, "__file__", str(tmp_path / "training" / "digest.py"))
+    before = own()
+    assert own("cli/a.py") == before
+    for part in ("partition.py", "evaluation/a.py", "features/a.py", "training/a.py"):
+        assert own(part) != before
+    digest._own_code.cache_clear()
+
+
+def test_the_versions_of_packages_are_part_of_the_digest(make_spec, monkeypatch):
+    from evergreen.training import digest
+
+    spec, known = make_spec(), packages()
+    before = code_digest(spec)
+    assert set(known) >= {"python", "scikit-learn", "optuna", "onnxruntime", "numpy", "pandas", "skops"}
+    assert "absent" not in known.values()
+    for package in set(known) - {"python"}:
+        other = known | {package: "0.0.1"}
+        monkeypatch.setattr(digest, "_version", other.__getitem__)
+        assert code_digest(spec) != before

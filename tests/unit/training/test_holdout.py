@@ -70,3 +70,21 @@ def test_without_classes_the_share_is_drawn_plainly(make_spec, clusters, blobs):
     assert held.sum() == 18
     assert isinstance(held, np.ndarray)
     assert pd.Series(held).dtype == bool
+
+
+def test_groups_are_held_out_as_a_whole(make_spec, snapshot, people):
+    rows = people.assign(home=np.arange(120) // 4)
+    spec = make_spec(snapshot, {"folds: 3": "folds: 3, group: home"})
+    held = holdout_mask(spec, rows, rows["loyal"], "snapshot")
+    assert not set(rows["home"][held]) & set(rows["home"][~held])
+    assert held.sum() == 24  # six of thirty homes
+    assert np.array_equal(held, holdout_mask(spec, rows, rows["loyal"], "snapshot"))
+
+
+def test_a_class_that_is_held_out_whole_is_named(make_spec, snapshot, people):
+    rows = people.assign(home=np.arange(120) // 12)
+    spec = make_spec(snapshot, {"folds: 3": "folds: 3, group: home"})
+    held = rows["home"][holdout_mask(spec, rows, rows["loyal"], "snapshot")].iloc[0]
+    rare = rows["loyal"].where(rows["home"] != held, "rare")
+    with pytest.raises(NothingToDoError, match="all rows of class rare are held out with their groups"):
+        holdout_mask(spec, rows, rare, "snapshot")

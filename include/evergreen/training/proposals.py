@@ -1,0 +1,114 @@
+"""The settings of a candidate, proposed one after another and none of them twice."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from evergreen.spec import Spec
+from evergreen.training.estimators import candidate_path
+from evergreen.training.search import Dimension, every_setting, parse_search, space_size
+
+if TYPE_CHECKING:
+    import optuna
+
+_REPEATS = 20
+_DRAWS = 1_000
+
+
+class Proposals(Protocol):
+    """Settings to be tried: `size` of them at most."""
+
+    size: int
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there are no more."""
+
+    def next(self) -> dict[str, Any] | None:
+        """The next setting; None if there is none."""
+
+    def learn(self, score: float | None) -> None:
+        """Take in the score of the setting proposed last; NaN where it could not be had."""
+
+
+def proposals_of(spec: Spec, number: int) -> Proposals:
+    """What is tried of a candidate: all its settings if they are no more than `tuning.trials`, or TPE's."""
+    search = spec.training.candidates[number].search
+    dimensions = parse_search(f"{candidate_path(spec, number)}.search", search)
+    size, trials = space_size(dimensions), spec.training.tuning.trials
+    if size <= trials:
+        return _Listed(every_setting(dimensions), int(size))
+    return _Sampled(dimensions, trials, spec.training.seed, maximize=spec.higher_is_better)
+
+
+class _Listed:
+    """Each setting of a finite space once; without a search, the one empty setting."""
+
+    def __init__(self, settings: Iterator[dict[str, Any]], size: int) -> None:
+        self.size = size
+        self._settings = settings
+        self._left = size
+
+    @property
+    def exhausted(self) -> bool:
+        return not self._left
+
+    def next(self) -> dict[str, Any] | None:
+        self._left = max(0, self._left - 1)
+        return next(self._settings, None)
+
+    def learn(self, score: float | None) -> None:
+        """Nothing is learnt: all are tried."""
+
+
+class _Sampled:
+    """Settings that Optuna's sampler suggests, seeded.
+
+    A sampler may suggest a setting again. Such a suggestion is withdrawn and the sampler asked anew; after
+    20 in a row settings are drawn at random, and after 1,000 there are taken to be no others.
+    """
+
+    def __init__(self, dimensions: Mapping[str, Dimension], size: int, seed: int, *, maximize: bool) -> None:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.size = size
+        self._ended = False
+        self._dimensions = dimensions
+        self._tpe = optuna.samplers.TPESampler(seed=seed)
+        self._random = optuna.samplers.RandomSampler(seed=seed)
+        self._study = optuna.create_study(direction="maximize" if maximize else "minimize", sampler=self._tpe)
+        self._proposed: set[str] = set()
+        self._asked: optuna.trial.Trial | None = None
+
+    @property
+    def exhausted(self) -> bool:
+        return self._ended or len(self._proposed) >= self.size
+
+    def next(self) -> dict[str, Any] | None:
+        import optuna
+
+        for draw in range(_DRAWS):
+            self._study.sampler = self._tpe if draw < _REPEATS else self._random
+            asked = self._study.ask()
+            setting = {name: dimension.suggest(asked, name) for name, dimension in self._dimensions.items()}
+            key = json.dumps(setting, sort_keys=True, default=str)
+            if key not in self._proposed:
+                self._proposed.add(key)
+                self._asked = asked
+                return setting
+            self._study.tell(asked, state=optuna.trial.TrialState.FAIL)
+        self._ended = True
+        return None
+
+    def learn(self, score: float | None) -> None:
+        import optuna
+
+        assert self._asked is not None
+        if score is None or not math.isfinite(score):
+            self._study.tell(self._asked, state=optuna.trial.TrialState.FAIL)
+        else:
+            self._study.tell(self._asked, score)

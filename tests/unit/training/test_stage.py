@@ -1,0 +1,184 @@
+"""Training's stages around the gate: what each outcome leads to, and what a person's answer does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from evergreen.errors import NothingToDoError
+from evergreen.evaluation.verdict import Outcome
+from evergreen.lake import Table
+from evergreen.pipeline import Pipeline
+from evergreen.registry.history import Kind
+from evergreen.spec import Spec
+from evergreen.storage import Storage
+from evergreen.training import stage
+from evergreen.training.approval import Approval
+
+REASON = {"sentence": "a test asked for it"}
+ASK = "gate: {approval: {when: always, within: 2 hours}}"
+ASK_IN_DOUBT = "gate: {approval: {when: inconclusive}}"
+REFUSE = "gate: {limits: {mae: {max: 0.001}}, approval: {when: always}}"
+SLOW = "    - {estimator: sklearn.ensemble.HistGradientBoostingRegressor, params: {max_iter: 10}}\n"
+AS_OF, RUN = "2024-02-01", "run-1"
+
+
+@pytest.fixture
+def opened(
+    make_spec: Callable[..., Spec], daily_rows: pd.DataFrame, storage: Storage
+) -> Callable[..., Pipeline]:
+    """The pipeline `sales` with its forty days published, and these rules of the gate."""
+
+    def open_with(gate: str = "") -> Pipeline:
+        spec = make_spec(changes={"training:\n": f"{gate}\ntraining:\n", SLOW: ""})
+        pipeline = Pipeline(spec, storage)
+        days = {
+            str(key): pa.Table.from_pandas(day.drop(columns="partition"), preserve_index=False)
+            for key, day in daily_rows.groupby("partition")
+        }
+        pipeline.lake.replace(Table.PARTITIONS, days)
+        return pipeline
+
+    return open_with
+
+
+def run_to_the_gate(pipeline: Pipeline, as_of: str = AS_OF, run: str = RUN) -> str:
+    version = stage.stage_training_set(pipeline, as_of, REASON, run)
+    stage.stage_challenger(pipeline, run)
+    stage.stage_evaluation(pipeline, run)
+    stage.commit_version(pipeline, run)
+    return version
+
+
+def left_in_staging(pipeline: Pipeline) -> list[str]:
+    return [key.rpartition("/")[2] for key in pipeline.storage.list(f"{pipeline.name}/staging/")]
+
+
+def test_what_the_gate_accepts_is_promoted_and_nobody_is_asked(opened: Callable[..., Pipeline]) -> None:
+    pipeline = opened(ASK_IN_DOUBT)
+    version = run_to_the_gate(pipeline)
+    assert stage.open_question(pipeline, RUN) is None
+    event = stage.promote_staged(pipeline, RUN)
+    assert event is not None
+    assert (event.version, event.reason) == (version, REASON)
+    trained = stage.train(pipeline, AS_OF, REASON)
+    assert (trained.promoted, trained.waits, trained.verdict.outcome) == (True, False, Outcome.ACCEPTED)
+    explained = json.loads(pipeline.registry.read(version, "explanation.json"))
+    assert explained["importance"]
+
+
+def test_a_champion_that_was_not_compared_with_stays(opened: Callable[..., Pipeline]) -> None:
+    pipeline = opened()
+    version = run_to_the_gate(pipeline)
+    other = run_to_the_gate(pipeline, "2024-01-28", "run-2")
+    pipeline.registry.promote(other, "2024-01-28", {"trigger": "by hand"})
+    with pytest.raises(NothingToDoError, match=f"compared with no champion, and since then {other} was prom"):
+        stage.promote_staged(pipeline, RUN)
+    assert pipeline.registry.champion() == other
+    assert version != other
+
+
+def test_what_the_gate_refuses_is_asked_of_nobody(opened: Callable[..., Pipeline]) -> None:
+    pipeline = opened(REFUSE)
+    version = run_to_the_gate(pipeline)
+    with pytest.raises(NothingToDoError, match=f"sales: {version} refused: .*limit of 0.001.*champion stays"):
+        stage.open_question(pipeline, RUN)
+    assert left_in_staging(pipeline) == ["training.json"]
+    assert stage.promote_staged(pipeline, RUN, Approval(version, "ann")) is None
+    assert [event.kind for event in pipeline.registry.history()] == [Kind.REFUSED]
+    trained = stage.train(pipeline, AS_OF, REASON)
+    assert (trained.promoted, trained.waits) == (False, False)
+
+
+def test_a_person_s_approval_promotes_the_version_it_names_and_no_other(
+    opened: Callable[..., Pipeline],
+) -> None:
+    pipeline = opened(ASK)
+    version = run_to_the_gate(pipeline)
+    assert pipeline.registry.history() == []
+    question = stage.open_question(pipeline, RUN)
+    assert question is not None
+    assert question.version == version
+    assert question.subject == f"sales: promote {version} to champion?"
+    for shown in (
+        "a test asked for it",
+        f"models/{version}/card.html",
+        "| check | result |",
+        "would be the first",
+    ):
+        assert shown in question.text
+    for answer in (None, Approval("2024-01-31-000000000000", "ann")):
+        with pytest.raises(NothingToDoError, match=f"{version} needs a person's approval and has none"):
+            stage.promote_staged(pipeline, RUN, answer)
+        assert pipeline.registry.champion() is None
+    event = stage.promote_staged(pipeline, RUN, Approval(version, "ann"))
+    assert event is not None
+    assert event.reason == {**REASON, "approved_by": "ann"}
+    assert pipeline.registry.champion() == version
+    assert left_in_staging(pipeline) == ["training.json"]
+    assert stage.open_question(pipeline, RUN) is None
+    assert stage.promote_staged(pipeline, RUN) == event
+
+
+def test_a_no_is_on_record_and_may_be_thought_over(opened: Callable[..., Pipeline]) -> None:
+    pipeline = opened(ASK)
+    version = run_to_the_gate(pipeline)
+    event = stage.decline_staged(pipeline, RUN, version, "rejected by ann")
+    assert event is not None
+    assert (event.kind, event.version, event.as_of) == (Kind.REFUSED, version, AS_OF)
+    assert event.reason["sentence"] == REASON["sentence"]
+    assert event.reason["approval"] == "rejected by ann"
+    assert event.reason["gate"].startswith("a person is asked")
+    assert left_in_staging(pipeline) == ["training.json"]
+    assert stage.decline_staged(pipeline, RUN, version, "rejected by ann") == event
+    assert stage.open_question(pipeline, RUN) is not None
+    assert stage.promote_staged(pipeline, RUN, Approval(version, "bob")) is not None
+    assert [e.kind for e in pipeline.registry.history()] == [Kind.REFUSED, Kind.PROMOTED]
+
+
+def test_the_shell_leaves_it_to_a_person_and_knows_what_that_person_did(
+    opened: Callable[..., Pipeline],
+) -> None:
+    pipeline = opened(ASK)
+    trained = stage.train(pipeline, AS_OF, REASON)
+    assert (trained.promoted, trained.waits, trained.verdict.outcome) == (False, True, Outcome.APPROVAL)
+    assert pipeline.registry.history() == []
+    pipeline.registry.promote(trained.version, AS_OF, {})
+    again = stage.train(pipeline, AS_OF, REASON)
+    assert (again.promoted, again.waits, again.existed) == (True, False, True)
+    assert stage.stage_training_set(pipeline, AS_OF, REASON, RUN) == trained.version
+    assert stage.decline_staged(pipeline, RUN, trained.version, "nobody answered") is None
+    assert [e.kind for e in pipeline.registry.history()] == [Kind.PROMOTED]
+
+
+def test_nobody_is_asked_about_a_version_that_was_rolled_back(opened: Callable[..., Pipeline]) -> None:
+    pipeline = opened(ASK)
+    for as_of in ("2024-01-30", AS_OF):
+        version = run_to_the_gate(pipeline, as_of)
+        stage.promote_staged(pipeline, RUN, Approval(version, "ann"))
+    pipeline.registry.rollback()
+    with pytest.raises(NothingToDoError, match=f"{version} was rolled back"):
+        stage.open_question(pipeline, RUN)
+    with pytest.raises(NothingToDoError, match=f"{version} was rolled back"):
+        stage.promote_staged(pipeline, RUN, Approval(version, "ann"))
+
+
+@pytest.mark.parametrize(("gate", "outcome"), [("", Outcome.REFUSED), (ASK_IN_DOUBT, Outcome.INCONCLUSIVE)])
+def test_a_champion_that_breaks_its_golden_promise_cannot_be_compared(
+    opened: Callable[..., Pipeline], gate: str, outcome: Outcome
+) -> None:
+    pipeline = opened(gate)
+    champion = stage.train(pipeline, "2024-01-30", REASON)
+    assert champion.promoted
+    file = pipeline.spec.folder / "features.py"
+    file.write_text(file.read_text().replace('rows[["price"]]', '(rows[["price"]] * 100)'))
+    trained = stage.train(pipeline, AS_OF, REASON)
+    assert trained.verdict.outcome is outcome
+    assert trained.waits is (outcome is Outcome.INCONCLUSIVE)
+    stored = json.loads(pipeline.registry.read(trained.version, "metrics.json"))["evaluation"]["champion"]
+    assert f"version {champion.version} does not predict its golden rows" in stored["problem"]
+    assert pipeline.registry.champion() == champion.version
