@@ -1,38 +1,96 @@
-"""A version's card: one page for the person who decides on it. Self-contained HTML."""
+"""A version's card: one page for the person who decides on it. Self-contained HTML, without a script."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from evergreen.evaluation.evaluate import Evaluation
-from evergreen.evaluation.gate import Verdict
-from evergreen.spec import LOWER_IS_BETTER, Spec
+from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.reports import card_comparison as comparison
+from evergreen.reports import plots
+from evergreen.reports.card_limits import feature_rows, limits
+from evergreen.reports.numbers import number, percent
+from evergreen.spec import Spec
 
-_ABSENT = "-"
+_BEST_TRIALS = 5
+_REASONS = 6  # at the top, for a refusal
+_MARKS = {
+    Outcome.ACCEPTED: "accepted",
+    Outcome.REFUSED: "refused",
+    Outcome.INCONCLUSIVE: "a person decides",
+    Outcome.APPROVAL: "a person decides",
+}
 
 
-def render_card(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, verdict: Verdict) -> str:
+def render_card(
+    spec: Spec,
+    lineage: Mapping[str, Any],
+    evaluation: Evaluation,
+    verdict: Verdict,
+    explanation: Mapping[str, Any] | None = None,
+) -> str:
     """The card of a version: what it is, why it was trained, how it did, and what the gate said.
 
-    `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`. All text is
-    escaped.
+    `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`, and `explanation`
+    that of its `explanation.json`; without it, and without what an older evaluation lacks, those parts are
+    left out. All text is escaped.
     """
+    explanation = explanation or {}
+    losses = comparison.champion_losses(spec, evaluation)
     return _template().render(
         spec=spec,
         lineage=lineage,
         evaluation=evaluation,
         verdict=verdict,
+        mark=_MARKS[verdict.outcome],
+        decision=decision(spec, lineage, evaluation, verdict),
+        answer=_answer(spec, evaluation, verdict),
+        reasons=_reasons(verdict),
+        checks=sorted(verdict.checks, key=lambda check: check.passed),
         reason=reason_sentence(lineage["reason"]),
-        metrics=_metric_rows(spec, evaluation),
+        metrics=comparison.metric_rows(evaluation),
+        confidence=percent(spec.gate.champion.confidence),
+        against=comparison.against_champion(spec, evaluation.comparison) if evaluation.comparison else [],
+        losses=plots.loss_intervals("losses", evaluation.metric, losses) if losses else None,
+        slices=comparison.slice_lines(spec, evaluation),
+        fairness=comparison.fairness_lines(spec, evaluation),
+        resources=comparison.resource_lines(spec, evaluation),
+        errors=list(_errors(spec, explanation)),
+        choice=list(_choice(explanation)),
+        data=list(_data(explanation)),
+        window=explanation.get("window"),
+        features=feature_rows(explanation["window"]) if "window" in explanation else [],
+        clusters=(explanation.get("clusters") or {}).get("clusters", []),
+        sampled=explanation.get("rows"),
         trials=_best_trials(spec, lineage["trials"]),
-        number=_number,
+        limits=limits(spec, lineage, evaluation, explanation),
+        number=number,
+        percent=percent,
+        text=_text,
     )
+
+
+def decision(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, verdict: Verdict) -> str:
+    """What follows from the verdict, in one sentence."""
+    champion = (evaluation.champion or {}).get("version")
+    since = f" from {lineage['as_of']} on" if spec.calendar.has_time else ""
+    match verdict.outcome:
+        case Outcome.ACCEPTED:
+            does = f"it replaces champion {champion}" if champion else "it is the first champion"
+            return f"The gate accepts this version: {does}{since}."
+        case Outcome.REFUSED:
+            stays = f"champion {champion} stays in force" if champion else "there is still no champion"
+            return f"The gate refuses this version: {stays}."
+        case Outcome.INCONCLUSIVE:
+            return "The comparison with the champion is open, and everything else holds: you decide."
+    return "All checks of the gate hold, and this pipeline asks a person before a promotion: you decide."
 
 
 def reason_sentence(reason: Mapping[str, Any]) -> str:
@@ -43,33 +101,127 @@ def reason_sentence(reason: Mapping[str, Any]) -> str:
     return said or "no reason was given"
 
 
-def _metric_rows(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
-    champion = (evaluation.champion or {}).get("metrics") or {}
-    compared = evaluation.challenger_on_champion_rows or {}
-    names = [evaluation.metric, *(name for name in evaluation.challenger if name != evaluation.metric)]
-    return [
-        {
-            "name": name,
-            "decides": name == evaluation.metric,
-            "better": "lower" if name in LOWER_IS_BETTER else "higher",
-            "challenger": _number(evaluation.challenger.get(name)),
-            "baseline": _number(evaluation.baseline.get(name)),
-            "compared": _number(compared.get(name)),
-            "champion": _number(champion.get(name)),
-        }
-        for name in names
-    ]
+def load_snippet(spec: Spec, lineage: Mapping[str, Any]) -> str:
+    """Python that loads the version and predicts the newest partition of its window."""
+    newest = lineage["window"]["last"]
+    return "\n".join(
+        (
+            "from evergreen.pipeline import Pipeline",
+            "from evergreen.rows.frame import to_frame",
+            "from evergreen.scoring.champion import load_champion",
+            "from evergreen.scoring.predict import predict",
+            "from evergreen.scoring.score import rows_with_look_back",
+            "",
+            f'pipeline = Pipeline.open("{spec.name}")',
+            f'model = load_champion(pipeline, "{lineage["version"]}")',
+            f'rows = to_frame(rows_with_look_back(pipeline, "{newest}"))',
+            f'predictions = predict(pipeline.spec, model, rows, "{newest}")',
+        )
+    )
+
+
+def _reasons(verdict: Verdict) -> list[str]:
+    """Why it was not simply accepted, in the gate's words: the first few."""
+    failed = [check.detail for check in verdict.checks if not check.passed]
+    if not failed:
+        return [f"All {len(verdict.checks)} checks passed."]
+    more = [f"and {len(failed) - _REASONS} more: see below"] if len(failed) > _REASONS else []
+    return [*failed[:_REASONS], *more]
+
+
+def _answer(spec: Spec, evaluation: Evaluation, verdict: Verdict) -> dict[str, str] | None:
+    """What each answer of a person means; None where nobody is asked."""
+    if not verdict.needs_approval:
+        return None
+    champion = (evaluation.champion or {}).get("version")
+    stays = f"champion {champion} stays in force" if champion else "there is still no champion"
+    approval = spec.gate.approval
+    return {
+        "approve": f"it replaces champion {champion}" if champion else "it is the first champion",
+        "reject": f"{stays}; so it does without an answer in time" if approval else stays,
+        "by": ", ".join(approval.by) if approval else "",
+    }
+
+
+def _errors(spec: Spec, explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
+    """Figures of how the challenger errs, each with what to look for."""
+    residuals, unit = explanation.get("residuals"), spec.target or ""
+    if residuals and residuals["points"]:
+        yield (
+            "A cloud around zero is right. A slope or a fan is something it has not learnt.",
+            plots.residuals_over_predictions(residuals, unit),
+        )
+        if residuals["over_time"]:
+            yield (
+                "Bars on one side, or growing, tell of a level that has moved since it was trained.",
+                plots.residuals_over_time(residuals["over_time"], unit),
+            )
+        if residuals["histogram"]:
+            yield (
+                "The middle 98% of the residuals; right of zero it predicted too little.",
+                plots.residual_histogram(residuals["histogram"], unit),
+            )
+    if confusion := explanation.get("confusion"):
+        yield "Off the diagonal: which classes it takes for which.", plots.confusion_matrix(confusion)
+    reliability = explanation.get("reliability")
+    if reliability and len(reliability["bins"]) > 1:
+        yield (
+            "On the diagonal probabilities mean what they say; bars are 95% intervals.",
+            plots.reliability_curve(reliability),
+        )
+    if clusters := explanation.get("clusters"):
+        yield "A cluster of a few rows may be no more than outliers.", plots.cluster_sizes(clusters)
+        if clusters["points"]:
+            yield (
+                "Clusters that lie apart here are apart; others may still be.",
+                plots.cluster_plane(clusters),
+            )
+
+
+def _choice(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
+    """Figures of what the model leans on and how it was found."""
+    importance = explanation.get("importance")
+    if importance and importance["features"]:
+        yield (
+            "Its values are dealt to the rows anew. Features that tell the same share what they are worth.",
+            plots.importance_bars(importance, explanation["metric"]),
+        )
+    search = explanation.get("search")
+    if search and len(search["trials"]) > 1:
+        yield (
+            "Each dot is a trial, the line the best so far. Still moving at its end: more trials may help.",
+            plots.trial_scores(search, explanation["metric"]),
+        )
+
+
+def _data(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
+    """Figures of the data window."""
+    window = explanation.get("window")
+    if not window:
+        return
+    target = window["target"]
+    if window["over_time"] and len(window["over_time"]) > 1:
+        yield (
+            "What it was measured on should look like what it will meet.",
+            plots.target_over_time(window["over_time"], target and target["name"]),
+        )
+    if target:
+        yield (
+            "Held-out rows that look otherwise than those trained on make every metric here less sure.",
+            plots.target_distribution(target),
+        )
 
 
 def _best_trials(spec: Spec, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     scored = [trial for trial in trials if trial["score"] is not None]
-    return sorted(scored, key=lambda trial: trial["score"], reverse=spec.higher_is_better)[:5]
+    return sorted(scored, key=lambda trial: trial["score"], reverse=spec.higher_is_better)[:_BEST_TRIALS]
 
 
-def _number(value: float | None) -> str:
-    if value is None or not math.isfinite(value):
-        return _ABSENT
-    return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+def _text(value: Any) -> str:
+    """A parameter or a step as a person would write it."""
+    if isinstance(value, float):
+        return number(value)
+    return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
 
 
 @lru_cache(maxsize=1)
@@ -78,4 +230,5 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.globals["load_snippet"] = load_snippet
     return environment.get_template("card.html.jinja")

@@ -1,14 +1,24 @@
+"""The card a person decides by: what it says in every case, whole in itself and safe to open."""
+
 from __future__ import annotations
 
+import math
 import re
 from html.parser import HTMLParser
 
 import pytest
 
+from evergreen.evaluation.bootstrap import Interval
+from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.evaluate import Evaluation
+from evergreen.evaluation.fairness import FairnessResult, GroupResult
 from evergreen.evaluation.gate import judge
+from evergreen.evaluation.resources import ResourceUse
+from evergreen.evaluation.slices import SliceResult
+from evergreen.evaluation.verdict import Check, Outcome, Verdict
 from evergreen.reports.card import reason_sentence, render_card
-from evergreen.spec import Gate, Limit, load_spec
+from evergreen.reports.card_comparison import slice_lines
+from evergreen.spec import Gate, load_spec
 
 VERSION = "2011-06-01-0123456789ab"
 LINEAGE = {
@@ -22,7 +32,10 @@ LINEAGE = {
     "packages": {"python": "3.11.7", "scikit-learn": "1.9.1"},
     "candidate": {
         "estimator": "sklearn.linear_model.Ridge",
-        "preprocess": ["sklearn.preprocessing.StandardScaler"],
+        "preprocess": [
+            "sklearn.preprocessing.StandardScaler",
+            {"step": "a.B", "params": {"n": 2}, "columns": None},
+        ],
         "target_transform": "log1p",
         "params": {"alpha": 0.5},
     },
@@ -32,9 +45,15 @@ LINEAGE = {
         {"estimator": "sklearn.dummy.DummyRegressor", "params": {}, "score": None},
     ],
 }
+OLD = {"version": "old-1", "as_of": "x", "metrics": {"mae": 45.0, "rmse": 59.0}, "problem": None}
+RULES = {"limits": {"mae": {"max": 120}}, "champion": {"margin": 0.1}}
 
 
-def evaluation_of(champion=None) -> Evaluation:
+def compared(loss=-1.5, low=-3.0, high=-0.25, champion=45.0, rows=96) -> Comparison:
+    return Comparison("mae", rows, 7, champion + loss, champion, loss, low, high, 0.95, 1_000)
+
+
+def evaluation_of(champion=None, comparison=None, **more) -> Evaluation:
     return Evaluation(
         metric="mae",
         challenger={"rmse": 61.25, "mae": 41.5},
@@ -43,27 +62,37 @@ def evaluation_of(champion=None) -> Evaluation:
         challenger_on_champion_rows={"mae": 43.5, "rmse": 60.0} if champion else None,
         rows=168,
         compared_rows=96 if champion else 0,
+        comparison=comparison,
+        **more,
     )
 
 
-def card(lineage=LINEAGE, champion=None) -> str:
-    described = load_spec("bike_demand")
-    spec = described.model_copy(update={"gate": Gate(limits={"mae": Limit(max=120)})})
-    evaluation = evaluation_of(champion)
-    return render_card(spec, lineage, evaluation, judge(spec, evaluation))
+def spec_of(gate=RULES, name="bike_demand"):
+    return load_spec(name).model_copy(update={"gate": Gate.model_validate(gate)})
+
+
+def card(evaluation=None, gate=RULES, lineage=LINEAGE, explanation=None, verdict=None) -> str:
+    spec, evaluation = spec_of(gate), evaluation or evaluation_of()
+    return render_card(spec, lineage, evaluation, verdict or judge(spec, evaluation), explanation)
 
 
 class Text(HTMLParser):
-    """Collects the words of a page, and checks that what is opened is closed."""
+    """Collects the words of a page, and checks that what is opened is closed and ids are unique."""
 
     def __init__(self) -> None:
         super().__init__()
         self.open: list[str] = []
         self.words: list[str] = []
+        self.ids: list[str] = []
 
     def handle_starttag(self, tag, attrs):
-        if tag not in ("meta",):
+        self.ids += [value for name, value in attrs if name == "id"]
+        assert not [name for name, _ in attrs if name.startswith("on")], "no script"
+        if tag not in ("meta", "br"):
             self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -76,7 +105,9 @@ class Text(HTMLParser):
 def text_of(html: str) -> str:
     page = Text()
     page.feed(html)
+    page.close()
     assert page.open == []
+    assert len(set(page.ids)) == len(page.ids)
     return " ".join(" ".join(page.words).split())
 
 
@@ -85,35 +116,170 @@ def test_it_says_what_why_how_and_what_the_gate_found():
     for said in (
         VERSION,
         "trained as of 2011-06-01",
-        "accepted: all 4 checks passed",
+        "accepted The gate accepts this version: it is the first champion from 2011-06-01 on.",
+        "All 4 checks passed.",
         "mae 70 over the last 5 partitions against 50 promised",
-        "mae (decides) 41.5 130 lower",
+        "mae (decides) lower 41.5 130",
         "mae 41.5 is better than the dummy baseline's 130",
         "There is no champion yet.",
-        "3600 rows in 151 partitions, 2011-01-01 to 2011-05-31",
+        "3,600 rows in 151 partitions, 2011-01-01 to 2011-05-31",
         "alpha = 0.5",
+        "StandardScaler",
+        '{"step": "a.B", "params": {"n": 2}, "columns": null}',
         "d" * 64,
         "scikit-learn 1.9.1",
+        f"evergreen models show bike_demand {VERSION}",
     ):
         assert said in text
 
 
 def test_the_metric_that_decides_comes_first():
     text = text_of(card())
-    assert text.index("mae (decides)") < text.index("rmse 61.25")
+    assert text.index("mae (decides)") < text.index("rmse lower 61.25")
+
+
+def test_intervals_stand_beside_the_metrics_they_are_of():
+    intervals = {"mae": Interval(40.25, 42.75), "rmse": Interval(math.nan, math.nan)}
+    text = text_of(card(evaluation_of(intervals=intervals)))
+    assert "mae (decides) lower 41.5 40.25 to 42.75 130" in text
+    assert "rmse lower 61.25 170" in text
+    assert "nan" not in text
 
 
 def test_the_champion_stands_beside_on_the_shared_rows():
-    champion = {"version": "old-1", "as_of": "x", "metrics": {"mae": 40.0, "rmse": 59.0}, "problem": None}
-    text = text_of(card(champion=champion))
-    assert "mae (decides) 41.5 130 43.5 40" in text
-    assert "the shared rows are the 96 of them" in text
-    assert "refused: mae 43.5 is worse than champion old-1's 40 on the same 96 rows" in text
+    text = text_of(card(evaluation_of(OLD, compared())))
+    assert "mae (decides) lower 41.5 130 43.5 45 -1.5 (-3.33%)" in text
+    assert "Shared are the 96 of them that the champion has not seen either." in text
+    assert "it replaces champion old-1 from 2011-06-01 on" in text
+    assert "In mae the challenger is 1.5 (3.33%) better than the champion: 43.5 against 45." in text
+    assert "With 95% confidence its true loss lies between -3 and -0.25 (below 0 is better)" in text
+    assert "stays at a loss of 4.5 (10% of the champion's) or less" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"test": "superiority", "margin": 0.1}, "shows a gain of more than 4.5 (10% of the champion's)"),
+        ({"test": "superiority", "margin": 0}, "the whole interval shows a gain."),
+        ({"margin": 0}, "the whole interval shows no loss"),
+    ],
+)
+def test_what_is_asked_of_the_interval_in_words(rule, said):
+    assert said in text_of(card(evaluation_of(OLD, compared()), {"champion": rule}))
+
+
+def test_the_figure_of_the_loss_names_interval_and_margin():
+    html = card(evaluation_of(OLD, compared()))
+    assert "all rows: -1.5, -3 to -0.25, allowed +4.5" in html
+
+
+def test_a_refusal_says_what_stays_and_why_first():
+    text = text_of(card(evaluation_of(OLD, compared(20.0, 18.0, 22.0)), {"limits": {"mae": {"max": 20}}}))
+    top = text[: text.index("Why it was trained")]
+    assert "refused The gate refuses this version: champion old-1 stays in force." in top
+    assert "mae 41.5 is above its limit of 20" in top
+    assert "is worse than champion old-1" in top
+
+
+def test_many_reasons_are_cut_at_the_top_alone():
+    checks = tuple(Check(f"check {number}", False, f"reason {number}") for number in range(9))
+    text = text_of(card(verdict=Verdict(Outcome.REFUSED, checks)))
+    top, _, below = text.partition("Why it was trained")
+    assert "reason 5 and 3 more: see below" in top
+    assert "reason 6" not in top
+    assert "reason 8" in below
+
+
+@pytest.mark.parametrize("when", ["always", "inconclusive"])
+def test_a_person_is_told_what_is_open_and_what_an_answer_means(when):
+    gate = {**RULES, "champion": {"margin": 0}, "approval": {"when": when, "by": ["ann", "bob"]}}
+    text = text_of(card(evaluation_of(OLD, compared(-1.0, -3.0, 2.0)), gate))
+    top = text[: text.index("Why it was trained")]
+    assert "a person decides The comparison with the champion is open" in top
+    assert "Approve it replaces champion old-1" in top
+    assert "Reject champion old-1 stays in force; so it does without an answer in time" in top
+    assert "Who may answer ann, bob" in top
+    assert "undecided champion inconclusive" in text
+
+
+def test_an_approval_that_is_always_asked_for_says_that_all_checks_hold():
+    text = text_of(card(gate={**RULES, "approval": {"when": "always"}}))
+    top = text[: text.index("Why it was trained")]
+    assert "All checks of the gate hold, and this pipeline asks a person before a promotion" in top
+    assert "Reject there is still no champion" in top
+    assert "Who may answer" not in top
 
 
 def test_a_champion_that_could_not_be_measured_is_said_so():
-    champion = {"version": "old-1", "as_of": "x", "metrics": None, "problem": "it does not fit"}
-    assert "it does not fit" in text_of(card(champion=champion))
+    champion = {**OLD, "metrics": None, "problem": "it does not fit"}
+    text = text_of(card(evaluation_of(champion)))
+    assert "It cannot be compared: it does not fit." in text
+    assert "mae (decides) lower 41.5 130 43.5 - -" in text
+
+
+def test_a_comparison_without_an_interval_says_that_there_is_too_little_data():
+    text = text_of(card(evaluation_of(OLD, compared(-1.0, math.nan, math.nan))))
+    assert "chance cannot be told from difference" in text
+    text = text_of(card(evaluation_of(OLD, compared(math.nan, math.nan, math.nan))))
+    assert "nan" not in text
+
+
+def test_slices_that_did_worse_come_first_and_small_ones_are_called_so():
+    gate = {**RULES, "slices": [{"column": "holiday", "margin": 0.1, "minimum": 30, "required": ["gone"]}]}
+    slices = (
+        SliceResult("holiday", "no", 80, False, compared(1.0, -2.0, 4.0)),
+        SliceResult("holiday", "yes", 40, False, compared(9.0, 5.0, 13.0)),
+        SliceResult("holiday", "maybe", 40, False, compared(9.0, -5.0, 23.0)),
+        SliceResult("holiday", "odd", 35, True, compared(math.nan, math.nan, math.nan)),
+        SliceResult("holiday", "vague", 40, False, compared(9.0, math.nan, math.nan)),
+        SliceResult("holiday", "rare", 3, False, None),
+        SliceResult("holiday", "gone", 0, True, None),
+    )
+    text = text_of(card(evaluation_of(OLD, compared(), slices=slices), gate))
+    names = ("yes", "vague", "odd", "rare", "gone", "no", "maybe")
+    table = text[text.index("Slices slice") : text.index("What the gate asked")]
+    places = [table.index(f"holiday = {name} ") for name in names]
+    assert places == sorted(places)
+    assert "holiday = yes worse than its margin allows 40 54 45 +9 +5 to +13 +4.5" in table
+    assert "holiday = no within its margin 80" in table
+    assert "holiday = maybe above its margin, perhaps by chance" in table
+    assert "holiday = odd mae cannot be computed, and it is required" in table
+    assert "holiday = gone too few rows to judge, and it is required" in table
+    assert "Too few rows to judge these slices: holiday = rare (3), holiday = gone (0)." in text
+    assert "nan" not in text
+
+
+def test_slices_without_a_champion_say_so():
+    gate = {**RULES, "slices": ["holiday"]}
+    text = text_of(card(evaluation_of(slices=(SliceResult("holiday", "no", 80, False, None),)), gate))
+    assert "holiday = no nothing to compare it with 80" in text
+
+
+def test_groups_stand_with_their_difference_and_what_is_allowed():
+    gate = {**RULES, "fairness": [{"column": "sex", "metric": "mae", "max_difference": 5}]}
+    groups = (
+        GroupResult("f", 70, True, 40.0),
+        GroupResult("m", 60, True, 46.0),
+        GroupResult("x", 4, False, math.nan),
+    )
+    text = text_of(card(evaluation_of(fairness=(FairnessResult("sex", "mae", groups),)), gate))
+    assert "f: 40 (70 rows) , m: 46 (60 rows) , x: too few rows (4 rows) 6 5 too unequal" in text
+    assert "Too few rows to judge these groups: sex = x (4)." in text
+
+
+def test_what_the_model_needs_stands_beside_its_limits():
+    gate = {**RULES, "resources": {"latency": {"row": 5, "thousand_rows": 50}, "size": "1 MB"}}
+    used = ResourceUse(row=7.25, thousand_rows=math.nan, size=512 * 1024.0)
+    text = text_of(card(evaluation_of(resources=used), gate))
+    assert "one row, 95th percentile 7.25 ms at most 5 ms above it" in text
+    assert "1,000 rows, 95th percentile - ms at most 50 ms above it" in text
+    assert "size of the model's file 512 kB at most 1 MB held" in text
+    assert "memory once loaded" not in text
+
+
+def test_a_champion_that_has_seen_the_rows_is_among_the_limits():
+    text = text_of(card(evaluation_of({**OLD, "seen": True}, compared())))
+    assert "The champion may have been trained on rows it is compared on, which flatters it." in text
 
 
 def test_the_best_settings_come_first_and_those_without_a_score_not_at_all():
@@ -123,15 +289,59 @@ def test_the_best_settings_come_first_and_those_without_a_score_not_at_all():
     assert "DummyRegressor" not in text
 
 
+HOSTILE = "</style><script>alert('x')</script>\"><img src=x onerror=y> {{ 7 * 7 }}"
+
+
+def hostile(value):
+    """The value with every text in it replaced, keys of free choice included."""
+    if isinstance(value, dict):
+        return {key: hostile(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [hostile(entry) for entry in value]
+    return f"{HOSTILE}{value}" if isinstance(value, str) else value
+
+
 def test_everything_is_escaped():
-    html = card({**LINEAGE, "reason": {"sentence": "<script>alert(1)</script>"}})
+    lineage = hostile(LINEAGE) | {"packages": {HOSTILE: "1"}, "digests": {HOSTILE: "1"}}
+    lineage["candidate"]["params"] = {HOSTILE: HOSTILE}
+    champion = {**OLD, "version": HOSTILE, "problem": HOSTILE}
+    evaluation = evaluation_of(
+        champion,
+        compared(),
+        slices=(SliceResult(HOSTILE, HOSTILE, 50, True, compared()),),
+        fairness=(FairnessResult(HOSTILE, "mae", (GroupResult(HOSTILE, 50, True, 1.0),)),),
+    )
+    verdict = Verdict(Outcome.REFUSED, (Check(HOSTILE, False, HOSTILE),))
+    spec = spec_of().model_copy(update={"description": HOSTILE, "owner": HOSTILE})
+    html = render_card(spec, lineage, evaluation, verdict)
     assert "<script" not in html
+    assert "<img" not in html
+    assert html.count("</style>") == 1
     assert "&lt;script&gt;" in html
+    assert "{{ 7 * 7 }}" in text_of(html)
 
 
 def test_the_page_is_whole_in_itself():
-    html = card()
-    assert not re.search(r"(src|href)\s*=|@import|url\(|https?://", html)
+    html = card(evaluation_of(OLD, compared()))
+    assert not re.search(r"(src|href)\s*=|@import|url\(|https?://|<script|<link|<iframe", html)
+
+
+def test_an_evaluation_of_before_comparisons_still_makes_a_card():
+    old = evaluation_of(OLD).to_dict()
+    kept = (
+        "metric",
+        "challenger",
+        "baseline",
+        "champion",
+        "challenger_on_champion_rows",
+        "rows",
+        "compared_rows",
+    )
+    evaluation = Evaluation.from_dict({name: old[name] for name in kept})
+    verdict = Verdict.from_dict({"promote": True, "checks": [{"name": "a", "passed": True, "detail": "b"}]})
+    text = text_of(card(evaluation, verdict=verdict))
+    assert "it replaces champion old-1" in text
+    assert "mae (decides) lower 41.5 130 43.5 45" in text
 
 
 @pytest.mark.parametrize(
@@ -144,3 +354,22 @@ def test_the_page_is_whole_in_itself():
 )
 def test_a_reason_in_words(reason, words):
     assert reason_sentence(reason) == words
+
+
+@pytest.mark.parametrize("champion", [OLD, None])
+@pytest.mark.parametrize("rows", [3, 40])
+@pytest.mark.parametrize("required", [True, False])
+@pytest.mark.parametrize("loss", [-1.0, 4.0, 9.0, math.nan])
+@pytest.mark.parametrize("low", [-5.0, 0.5, math.nan])
+def test_a_slice_is_told_as_the_gate_judges_it(champion, rows, required, loss, low):
+    found = compared(loss, low, 20.0) if champion and rows >= 30 else None
+    part = SliceResult("holiday", "yes", rows, required, found)
+    evaluation = evaluation_of(champion, compared() if champion else None, slices=(part,))
+    spec = spec_of({**RULES, "slices": [{"column": "holiday", "margin": 0.1, "required": required}]})
+    passed = all(check.passed for check in judge(spec, evaluation).checks if "holiday" in check.name)
+    (line,) = slice_lines(spec, evaluation)
+    told = line.outcome not in ("worse", "unknown") and "required" not in line.said
+    if champion:
+        assert told is passed
+    else:
+        assert line.said == "nothing to compare it with"

@@ -1,0 +1,238 @@
+"""The tables of a card that compare: metrics, the champion's margin, slices, groups, resources. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from evergreen.evaluation.compare import Comparison, allowed_loss
+from evergreen.evaluation.evaluate import Evaluation
+from evergreen.evaluation.fairness import FairnessResult
+from evergreen.evaluation.slices import SliceResult
+from evergreen.reports.numbers import number, percent, signed
+from evergreen.reports.plots.choice import Loss
+from evergreen.spec import LOWER_IS_BETTER, FairnessRule, Spec
+
+_MOST_SLICES = 60
+_MOST_LOSSES = 16
+
+
+@dataclass(frozen=True)
+class SliceLine:
+    """A slice as the card tells it; `outcome` is held, worse, small or unknown, `said` why."""
+
+    name: str
+    rows: int
+    challenger: str
+    champion: str
+    loss: str
+    interval: str
+    allowed: str
+    outcome: str
+    said: str
+
+
+def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """The metrics, the one that decides first: challenger with its interval, baseline, and the champion."""
+    champion = (evaluation.champion or {}).get("metrics") or {}
+    compared = evaluation.challenger_on_champion_rows or {}
+    names = [evaluation.metric, *(name for name in evaluation.challenger if name != evaluation.metric)]
+    return [
+        {
+            "name": name,
+            "decides": name == evaluation.metric,
+            "better": "lower" if name in LOWER_IS_BETTER else "higher",
+            "challenger": number(evaluation.challenger.get(name)),
+            "interval": interval_text(evaluation, name),
+            "baseline": number(evaluation.baseline.get(name)),
+            "compared": number(compared.get(name)),
+            "champion": number(champion.get(name)),
+            "difference": _difference(name, compared.get(name), champion.get(name)),
+        }
+        for name in names
+    ]
+
+
+def interval_text(evaluation: Evaluation, name: str) -> str:
+    """The interval of the challenger's metric; empty where there is none."""
+    found = evaluation.intervals.get(name)
+    if found is None or not (math.isfinite(found.low) and math.isfinite(found.high)):
+        return ""
+    return f"{number(found.low)} to {number(found.high)}"
+
+
+def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
+    """The comparison in sentences: how much better or worse, how sure, and what is asked."""
+    if not math.isfinite(comparison.loss):
+        return [f"{comparison.metric} could not be compared on the {comparison.rows:,} shared rows."]
+    name, loss = comparison.metric, comparison.loss
+    share = f" ({percent(abs(loss / comparison.champion))})" if comparison.champion else ""
+    direction = "better" if loss < 0 else "worse"
+    verdict = f"{number(abs(loss))}{share} {direction} than" if loss else "as good as"
+    said = [
+        f"In {name} the challenger is {verdict} the champion: "
+        f"{number(comparison.challenger)} against {number(comparison.champion)}."
+    ]
+    if math.isfinite(comparison.low) and math.isfinite(comparison.high):
+        said.append(
+            f"With {percent(comparison.confidence)} confidence its true loss lies between "
+            f"{signed(comparison.low)} and {signed(comparison.high)} (below 0 is better), from "
+            f"{comparison.rounds:,} resamples of {_units(spec, comparison)}."
+        )
+    else:
+        said.append("There is too little data for an interval: chance cannot be told from difference.")
+    return [*said, _asked(spec, comparison)]
+
+
+def champion_losses(spec: Spec, evaluation: Evaluation) -> list[Loss]:
+    """What the figure of intervals shows: all rows first, then the slices that were compared."""
+    comparison = evaluation.comparison
+    if comparison is None or not math.isfinite(comparison.loss):
+        return []
+    whole = _loss("all rows", comparison, allowed_loss(comparison, spec.gate.champion))
+    margins = {rule.column: rule.margin for rule in spec.gate.slices}
+    slices = [
+        _loss(f"{part.column} = {part.value}", part.comparison, _slice_margin(part.comparison, margins, part))
+        for part in evaluation.slices
+        if part.comparison is not None and math.isfinite(part.comparison.loss)
+    ]
+    return [whole, *slices][:_MOST_LOSSES]
+
+
+def slice_lines(spec: Spec, evaluation: Evaluation) -> list[SliceLine]:
+    """A line for each slice, those that did worse first."""
+    margins = {rule.column: rule.margin for rule in spec.gate.slices}
+    lines = [_slice_line(part, margins, evaluation) for part in evaluation.slices]
+    order = ("worse", "unknown", "small", "held")
+    return sorted(lines, key=lambda line: order.index(line.outcome))[:_MOST_SLICES]
+
+
+def fairness_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """A line for each rule: its groups, their largest difference, and whether that is allowed."""
+    return [_fairness_line(_rule(spec, result), result) for result in evaluation.fairness]
+
+
+def resource_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """What was measured of the model's needs beside the limits of the description."""
+    return list(_resources(spec, evaluation))
+
+
+def _difference(name: str, own: float | None, other: float | None) -> dict[str, str] | None:
+    if own is None or other is None or not math.isfinite(own - other):
+        return None
+    loss = own - other if name in LOWER_IS_BETTER else other - own
+    share = f" ({100 * (own - other) / abs(other):+.3g}%)" if other else ""
+    kind = "better" if loss < 0 else "worse" if loss > 0 else "same"
+    return {"text": f"{signed(own - other)}{share}", "kind": kind}
+
+
+def _units(spec: Spec, comparison: Comparison) -> str:
+    if spec.calendar.has_time:
+        return f"{comparison.blocks:,} blocks of partitions"
+    return f"{comparison.blocks:,} groups of rows"
+
+
+def _asked(spec: Spec, comparison: Comparison) -> str:
+    rule = spec.gate.champion
+    bound = abs(allowed_loss(comparison, rule))
+    share = f" ({percent(rule.margin)} of the champion's)" if rule.margin else ""
+    if rule.test == "superiority" and not bound:
+        return "The gate asks that the whole interval shows a gain."
+    if rule.test == "superiority":
+        return f"The gate asks that the whole interval shows a gain of more than {number(bound)}{share}."
+    if not bound:
+        return "The gate asks that the whole interval shows no loss."
+    return f"The gate asks that the whole interval stays at a loss of {number(bound)}{share} or less."
+
+
+def _loss(label: str, comparison: Comparison, allowed: float) -> Loss:
+    ends = (value if math.isfinite(value) else None for value in (comparison.low, comparison.high))
+    low, high = ends
+    return Loss(label, comparison.loss, low, high, allowed if math.isfinite(allowed) else None)
+
+
+def _slice_margin(comparison: Comparison, margins: Mapping[str, float], part: SliceResult) -> float:
+    return margins.get(part.column, math.nan) * abs(comparison.champion)
+
+
+def _slice_line(part: SliceResult, margins: Mapping[str, float], evaluation: Evaluation) -> SliceLine:
+    found, name = part.comparison, f"{part.column} = {part.value}"
+    must = ", and it is required" if part.required else ""
+    if found is None:
+        compared = evaluation.comparison is not None
+        said = f"too few rows to judge{must}" if compared else "nothing to compare it with"
+        outcome = "small" if compared else "unknown"
+        return SliceLine(name, part.rows, "-", "-", "-", "-", "-", outcome, said)
+    allowed = _slice_margin(found, margins, part)
+    numbers = (number(found.challenger), number(found.champion), signed(found.loss))
+    known = math.isfinite(found.low) and math.isfinite(found.high)
+    between = f"{signed(found.low)} to {signed(found.high)}" if known else "-"
+    outcome, said = _slice_outcome(found, allowed)
+    said += must if outcome == "unknown" else ""
+    return SliceLine(name, part.rows, *numbers, between, signed(allowed), outcome, said)
+
+
+def _slice_outcome(found: Comparison, allowed: float) -> tuple[str, str]:
+    if not math.isfinite(found.loss):
+        return "unknown", f"{found.metric} cannot be computed"
+    if found.loss <= allowed:
+        return "held", "better" if found.loss < 0 else "within its margin"
+    if found.low <= 0:
+        return "held", "above its margin, perhaps by chance"
+    return "worse", "worse than its margin allows"
+
+
+def _rule(spec: Spec, result: FairnessResult) -> FairnessRule | None:
+    named = (rule for rule in spec.gate.fairness if rule.column == result.column)
+    return next((rule for rule in named if rule.metric == result.metric), None)
+
+
+def _fairness_line(rule: FairnessRule | None, result: FairnessResult) -> dict[str, Any]:
+    most = rule.max_difference if rule else math.nan
+    difference = result.difference
+    held = difference <= most
+    return {
+        "column": result.column,
+        "metric": result.metric,
+        "groups": [
+            {
+                "value": group.value,
+                "rows": group.rows,
+                "metric": number(group.metric) if group.judged else "too few rows",
+            }
+            for group in result.groups
+        ],
+        "difference": number(difference),
+        "most": number(most),
+        "outcome": "held" if held else "worse" if math.isfinite(difference) else "unknown",
+    }
+
+
+def _resources(spec: Spec, evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    used, limits = evaluation.resources, spec.gate.resources
+    if used is None:
+        return
+    for name, value, limit, words in (
+        ("one row, 95th percentile", used.row, limits.latency.row, _milliseconds),
+        ("1,000 rows, 95th percentile", used.thousand_rows, limits.latency.thousand_rows, _milliseconds),
+        ("size of the model's file", used.size, limits.size, _bytes),
+        ("memory once loaded", used.memory, limits.memory, _bytes),
+    ):
+        if value is not None:
+            held = limit is None or value <= limit
+            asked = "" if limit is None else f"at most {words(float(limit))}"
+            yield {"name": name, "value": words(value), "limit": asked, "held": held}
+
+
+def _milliseconds(value: float) -> str:
+    return f"{number(value)} ms"
+
+
+def _bytes(value: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if not abs(value) >= 1_024:
+            return f"{value:.4g} {unit}" if math.isfinite(value) else number(value)
+        value /= 1_024
+    return f"{value:.4g} GB"

@@ -1,0 +1,135 @@
+"""Figures of a choice: challenger against champion, what the model leans on, the trials of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from evergreen.reports.numbers import number, signed
+from evergreen.reports.plots.svg import WIDTH, Figure, Plot, Scale, legend, spanned, width
+
+_MOST_FEATURES = 14
+_SERIES = 6  # colours that are told apart
+_ROW = 24.0
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How much worse the challenger is somewhere, with its interval and the most it may be, in one unit."""
+
+    label: str
+    loss: float
+    low: float | None
+    high: float | None
+    allowed: float | None
+
+
+def loss_intervals(name: str, metric: str, losses: Sequence[Loss]) -> Markup:
+    """A line for each loss: its interval, and a mark at the most that is allowed. Left is better."""
+    height = 62 + _ROW * 1.3 * len(losses)
+    described = "; ".join(
+        f"{loss.label}: {signed(loss.loss)}, {signed(loss.low)} to {signed(loss.high)}, "
+        f"allowed {signed(loss.allowed)}"
+        for loss in losses
+    )
+    figure = Figure(name, f"Challenger's loss in {metric} against the champion", described, height)
+    ends = [end for loss in losses for end in (loss.loss, loss.low, loss.high, loss.allowed)]
+    left = 10 + min(165.0, max(width(loss.label) for loss in losses))
+    x = Scale(*spanned(ends, 0.0), left, WIDTH - 10)
+    top, bottom = 22.0, height - 38
+    for tick in x.ticks():
+        figure.line(x(tick), top, x(tick), bottom, "zero" if tick == 0 else "grid")
+        figure.text(x(tick), bottom + 15, signed(tick), anchor="middle")
+    figure.text(max(left, x(0) - 8), 13, "← challenger better", "name", "end" if x(0) > 150 else "start")
+    if x(0) < WIDTH - 68:
+        figure.text(x(0) + 8, 13, "worse →", "name")
+    for place, loss in enumerate(losses):
+        y = top + _ROW * 1.3 * (place + 0.55)
+        figure.label(left - 8, y + 4, loss.label, left - 10)
+        _interval(figure, x, y, loss)
+    figure.text((left + WIDTH) / 2, height - 5, f"loss in {metric}", "name", "middle")
+    return figure.svg()
+
+
+def importance_bars(importance: Mapping[str, Any], metric: str) -> Markup:
+    """How much worse the metric gets without each feature: the most important ones as bars."""
+    shown = [entry for entry in importance["features"] if entry["loss"] is not None][:_MOST_FEATURES]
+    told = [f"{entry['name']} {number(entry['loss'])} ± {number(entry['spread'])}" for entry in shown]
+    figure = Figure(
+        "importance", "Importance of the features by permutation", "; ".join(told), 40 + _ROW * len(shown)
+    )
+    left = 10 + min(175.0, max(width(entry["name"]) for entry in shown))
+    ends = [end for entry in shown for end in (entry["loss"] + entry["spread"], entry["loss"])]
+    low = min(0.0, *(entry["loss"] for entry in shown))
+    x = Scale(low, max(*ends, low + 1e-9), left, WIDTH - 76)
+    for place, entry in enumerate(shown):
+        y = 8 + _ROW * place
+        figure.label(left - 8, y + 14, entry["name"], left - 10)
+        start, end = sorted((x(0), x(entry["loss"])))
+        figure.bar(start, y + 3, max(1.0, end - start), _ROW - 9, "fill", told=told[place])
+        spread = (x(entry["loss"] - entry["spread"]), x(entry["loss"] + entry["spread"]))
+        figure.line(max(left, spread[0]), y + 10.5, spread[1], y + 10.5, "whisker")
+        figure.text(max(end, spread[1]) + 6, y + 14, signed(entry["loss"]))
+    figure.line(x(0), 6, x(0), 10 + _ROW * len(shown), "axis")
+    figure.text(
+        WIDTH / 2, 30 + _ROW * len(shown), f"how much worse {metric} gets without it", "name", "middle"
+    )
+    return figure.svg()
+
+
+def trial_scores(search: Mapping[str, Any], metric: str) -> Markup:
+    """The score of every trial in the order tried, a colour for each candidate, and the best so far."""
+    trials, candidates = search["trials"], [name.rpartition(".")[2] for name in search["candidates"]]
+    scored = [(place, trial) for place, trial in enumerate(trials) if trial["score"] is not None]
+    # A trial that went astray must not press the others into a line.
+    scores = sorted(trial["score"] for _, trial in scored)
+    middle = scores[len(scores) // 2]
+    near = 6 * (scores[(3 * len(scores)) // 4] - scores[len(scores) // 4]) or abs(middle) or 1.0
+    close = [score for score in scores if abs(score - middle) <= near]
+    best = scored[-1][1]["best"]
+    y = spanned([*close, best])
+    plot = Plot(
+        "trials",
+        f"Scores of {len(trials)} trials",
+        f"{len(scored)} trials were scored; the best {metric} in cross-validation is {number(best)}",
+        x=(0.5, max(len(trials), 2) + 0.5),
+        y=y,
+        labels=("trial", f"{metric} in cross-validation"),
+        height=290,
+        below=22,
+    )
+    ticks = sorted({round(tick) for tick in plot.x.ticks() if 1 <= round(tick) <= len(trials)} | {1})
+    plot.axes([(float(tick), str(tick)) for tick in ticks])
+    edge = [(plot.x(place + 1), plot.y(min(max(trial["best"], y[0]), y[1]))) for place, trial in scored]
+    plot.curve(edge, "best")
+    for place, trial in scored:
+        inside = y[0] <= trial["score"] <= y[1]
+        height = plot.y(min(max(trial["score"], y[0]), y[1]))
+        told = f"trial {place + 1}: {candidates[trial['candidate']]} {number(trial['score'])}"
+        css = f"s{trial['candidate'] % _SERIES}"
+        plot.dot(plot.x(place + 1), height, css if inside else f"{css} far", 4, told)
+    named = [(f"s{number % _SERIES}", name) for number, name in enumerate(candidates)]
+    legend(plot, named[:_SERIES], plot.bottom + 58, plot.left)
+    return plot.svg()
+
+
+def _sure(loss: Loss) -> str:
+    """Whether the interval is on the right side of what is allowed, on the wrong one, or on both."""
+    if loss.allowed is None or loss.low is None or loss.high is None:
+        return "unsure"
+    return "better" if loss.high <= loss.allowed else "worse" if loss.low > loss.allowed else "unsure"
+
+
+def _interval(figure: Figure, x: Scale, y: float, loss: Loss) -> None:
+    css = _sure(loss)
+    told = f"{loss.label}: {signed(loss.loss)} ({signed(loss.low)} to {signed(loss.high)})"
+    if loss.low is not None and loss.high is not None:
+        figure.line(x(loss.low), y, x(loss.high), y, f"interval {css}")
+        for end in (loss.low, loss.high):
+            figure.line(x(end), y - 5, x(end), y + 5, f"interval {css}")
+    figure.dot(x(loss.loss), y, css, 5, told)
+    if loss.allowed is not None:
+        figure.line(x(loss.allowed), y - 12, x(loss.allowed), y + 12, "margin")
