@@ -14,6 +14,8 @@
 as there is the least history that the description asks for.
 
 **When it fails**
+- `features.py` or a package changed so that the champion would predict otherwise than when it was trained:
+  the log says what differs; train a new one (`evergreen train $pipeline`), or go back.
 - the model does not match its digest: it is never loaded. See `evergreen models verify $pipeline`, then
   `evergreen models rollback $pipeline`.
 - PostgreSQL or the storage was unreachable: clear the task when it is back.

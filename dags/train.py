@@ -4,6 +4,7 @@
 | | |
 |---|---|
 | **What** | trains a challenger as of a partition, holds it against the gate, promotes it to champion |
+| **Approval** | $approval |
 | **Schedule** | triggered by `${pipeline}_monitor` with the reason, or by hand; cron: $train_schedule |
 | **In** | the partitions before `as_of`, never a later one |
 | **Out** | a version below `models/`, `champion.json`, the history; asset `${pipeline}_champion` |
@@ -11,11 +12,14 @@
 | **Owner** | $owner |
 
 A challenger that the gate refuses is an outcome, not a failure: *gate* is green and says why, *promote* is
-skipped, and the champion stays.
+skipped, and the champion stays. Where a person is asked, *approve* waits for the answer in the UI (*Required
+Actions*), with the gate's report; no, or no answer in time, is an outcome too. See docs/how-to/approval.md.
 
 **When it fails**
 - *build_training_set* skipped: there is too little history before `as_of`; backfill `${pipeline}_ingest`.
 - *train* red: a candidate cannot be fit; the log's last line names it. Mend `pipeline.yaml` or `features.py`.
+- *gate* red: the stored model does not predict what it did when it was trained; the log says what differs.
+- *approve* was answered wrongly: clear it to be asked again, or `evergreen models promote $pipeline VERSION`.
 - *promote* red: somebody else promoted at the same moment, or the storage was unreachable; clear the task.
 - a bad model was promoted: `evergreen models rollback $pipeline`.
 """
@@ -24,6 +28,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from evergreen_airflow.assets import champion_asset
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, training_params
+from evergreen_airflow.operators.approve import ApproveOperator
 from evergreen_airflow.operators.build_training_set import BuildTrainingSetOperator
 from evergreen_airflow.operators.evaluate import EvaluateOperator
 from evergreen_airflow.operators.gate import GateOperator
@@ -44,4 +49,11 @@ for spec in described_pipelines("train"):
         gate = GateOperator(task_id="gate", pipeline=spec.name)
         promote = PromoteOperator(task_id="promote", pipeline=spec.name, outlets=[champion_asset(spec.name)])
 
-        build_training_set >> train >> evaluate >> gate >> promote
+        build_training_set >> train >> evaluate >> gate
+        if approval := spec.gate.approval:
+            approve = ApproveOperator(
+                task_id="approve", pipeline=spec.name, within=approval.within, by=approval.by
+            )
+            gate >> approve >> promote
+        else:
+            gate >> promote

@@ -1,7 +1,8 @@
 """The site of Data Docs on Airflow's API server: the stored pages, for those who may see them. Read-only.
 
-Who may read the logs of a pipeline's ingest may read its pages, for both show values of the data. A page is
-served as it was stored, under a policy that lets a browser run and load nothing.
+Model cards are among them. Who may read the logs of a pipeline's ingest may read its pages, for both show
+values of the data. A page is served as it was stored, under a policy that lets a browser run and load
+nothing.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ HEADERS = {
 # What keys and tokens are made of: letters that mean nothing in a path, and never a dot first.
 _PARTITION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _RUN = re.compile(r"[0-9a-z_-]{1,64}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
 _TITLES = {401: "Log in first", 403: "Not for you", 404: "There is no such page", 405: "Only for reading"}
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}")(to_index)
     app.get("/{pipeline}/")(to_index)
     app.get("/{pipeline}/index.html")(index)
+    app.get("/{pipeline}/models/{version}.html")(card)
     app.get("/{pipeline}/{partition}/{run}.html")(page)
     app.get("/{path:path}")(nothing)
     app.exception_handler(AnyHTTPException)(_refusal)
@@ -113,6 +116,21 @@ def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
         raise absent
     try:
         return _html(_storage(pipeline).read(page_key(pipeline, partition, run)).body)
+    except NotFoundError:
+        raise absent from None
+
+
+def card(pipeline: VisiblePipeline, version: str) -> Response:
+    """The model card of a version, if it matches its digest."""
+    from evergreen.registry.registry import Registry
+
+    absent = HTTPException(
+        status.HTTP_404_NOT_FOUND, f"There is no such version: see evergreen models list {pipeline}."
+    )
+    if not _VERSION.fullmatch(version):
+        raise absent
+    try:
+        return _html(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, "card.html"))
     except NotFoundError:
         raise absent from None
 

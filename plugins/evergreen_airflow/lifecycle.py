@@ -64,7 +64,7 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
         if spec.start
         else datetime(2024, 1, 1, tzinfo=UTC),
         "catchup": False,
-        "dagrun_timeout": timedelta(hours=6) + (longest_wait(spec) if stage == "ingest" else timedelta(0)),
+        "dagrun_timeout": timedelta(hours=6) + longest_wait(spec, stage),
         "default_args": {
             "owner": spec.owner,
             "retries": 3,
@@ -77,10 +77,13 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
     }
 
 
-def longest_wait(spec: Spec) -> timedelta:
-    """How long a run may wait for its sources to be complete."""
-    waits = (source.complete.within for source in spec.sources.values() if source.complete)
-    return max(waits, default=timedelta(0))
+def longest_wait(spec: Spec, stage: str) -> timedelta:
+    """How long a run of a stage may wait: ingest for its sources to be complete, train for an approval."""
+    waits = {
+        "ingest": [source.complete.within for source in spec.sources.values() if source.complete],
+        "train": [spec.gate.approval.within] if spec.gate.approval else [],
+    }
+    return max(waits.get(stage, []), default=timedelta(0))
 
 
 def alert(context: Context) -> None:
@@ -102,8 +105,18 @@ def doc_page(spec: Spec, page: str) -> str:
         train_schedule=spec.training.schedule or "none of its own",
         partition=spec.partition.value,
         sources=", ".join(f"{name} ({source.kind})" for name, source in spec.sources.items()),
+        approval=_approval(spec),
         sink=f"PostgreSQL table `{spec.scoring.table}`" if spec.scoring else "no table outside the lake",
     )
+
+
+def _approval(spec: Spec) -> str:
+    approval = spec.gate.approval
+    if approval is None:
+        return "none: the gate alone decides"
+    when = "is always asked" if approval.when == "always" else "is asked where the comparison is inconclusive"
+    who = f"one of {', '.join(approval.by)}" if approval.by else "a person"
+    return f"{who} {when}, and has {approval.within} to answer"
 
 
 def nightly(spec: Spec) -> CronPartitionTimetable | CronTriggerTimetable:

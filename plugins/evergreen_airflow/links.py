@@ -31,6 +31,11 @@ def index_path(pipeline: str) -> str:
     return f"{site_path()}/{quote(pipeline)}/index.html"
 
 
+def card_path(pipeline: str, version: str) -> str:
+    """The path of the model card of a version."""
+    return f"{site_path()}/{quote(pipeline)}/models/{quote(version)}.html"
+
+
 class DataDocsLink(BaseOperatorLink):
     """The button "Data Docs" of a task that validates.
 

@@ -20,7 +20,7 @@ from evergreen.reports.data_docs import write_data_docs
 from evergreen.storage import Storage
 from evergreen.validation.report import ValidationReport
 from evergreen_airflow import data_docs_app
-from evergreen_airflow.links import MOUNT
+from evergreen_airflow.links import MOUNT, card_path
 
 RUN = "0123456789abcdef"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
@@ -195,6 +195,22 @@ def test_a_partition_leads_to_its_newest_page_and_an_unknown_one_to_the_index(
     assert (found.status_code, found.headers["location"]) == (307, PAGE)
     beyond = reader.get(INDEX, params={"partition": "https://example.org/"})
     assert (beyond.status_code, beyond.content) == (200, reader.get(INDEX).content)
+
+
+def test_a_model_card_is_served_as_it_was_stored_or_not_at_all(reader: TestClient, configured: Storage):
+    version = "2011-06-01-0123456789ab"
+    pipeline = Pipeline.open("bike_demand")
+    pipeline.registry.commit(version, {"card.html": b"<p>a card</p>"})
+    path = card_path("bike_demand", version)
+    answer = reader.get(path)
+    assert (answer.status_code, answer.content) == (200, b"<p>a card</p>")
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for absent in ("2011-06-01-ffffffffffff", "champion", "..%2f..%2fchampion", "%2e%2e", version + ".html"):
+        assert reader.get(f"{MOUNT}/bike_demand/models/{absent}.html").status_code == 404
+    assert reader.get(card_path("iris", version)).status_code == 403
+    pipeline.storage.stage(f"bike_demand/models/{version}/card.html", b"<p>a bard</p>")
+    answer = reader.get(path)
+    assert (answer.status_code, "a bard" in answer.text) == (503, False)
 
 
 def test_a_spoilt_index_is_still_shown(reader: TestClient, written: Pipeline):

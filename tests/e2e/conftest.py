@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from deploy.embedded import environment
+from deploy.embedded.airflow import ADMIN
 from deploy.embedded.airflow_api import AirflowApi
 from deploy.embedded.home import Home
 from deploy.embedded.stack import Stack, down, up
@@ -62,7 +63,10 @@ def airflow(stack: Stack) -> AirflowApi:
 
 
 def _pipelines(folder: Path) -> Path:
-    """The repository's pipelines; `bike_demand` learns from five days and retrains at the first excuse."""
+    """The repository's pipelines; `bike_demand` learns from five days and retrains at the first excuse.
+
+    `iris` asks a person before it promotes.
+    """
     shutil.copytree(REPOSITORY / "include" / "pipelines", folder)
     file = folder / "bike_demand" / "pipeline.yaml"
     description = read_mapping(file)
@@ -72,5 +76,9 @@ def _pipelines(folder: Path) -> Path:
         "performance": {"tolerance": "0%", "over": "1 partitions"},
         "retrain": {"on": ["performance"], "cooldown": "1 partitions", "budget": "30 per 30 partitions"},
     }
+    file.write_text(yaml.safe_dump(description, sort_keys=False))
+    file = folder / "iris" / "pipeline.yaml"
+    description = read_mapping(file)
+    description["gate"]["approval"] = {"when": "always", "within": "1 hours", "by": [ADMIN]}
     file.write_text(yaml.safe_dump(description, sort_keys=False))
     return folder

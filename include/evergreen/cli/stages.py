@@ -10,7 +10,10 @@ from evergreen.cli.command import Answer, PipelineName, each, progress, register
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from evergreen.pipeline import Pipeline
+    from evergreen.training.stage import Trained
 
 Partition = Annotated[
     str | None, typer.Option("--partition", metavar="KEY", help="a partition; default: the newest published")
@@ -68,7 +71,10 @@ def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Ans
 
 
 def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
-    """Train a challenger, put it through the gate, and promote it if it passes."""
+    """Train a challenger, put it through the gate, and promote it if it passes.
+
+    Where the gate leaves it to a person, it is for `evergreen models promote` to do so.
+    """
     from evergreen.pipeline import Pipeline
     from evergreen.training import stage
 
@@ -81,17 +87,13 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
         "as_of": trained.as_of,
         "promoted": trained.promoted,
         "existed": trained.existed,
+        "outcome": trained.verdict.outcome,
+        "waits_for_approval": trained.waits,
         "metrics": trained.metrics,
         "verdict": trained.verdict.to_dict(),
     }
-    checks = [
-        (check.name, "ok" if check.passed else "FAILED", check.detail) for check in trained.verdict.checks
-    ]
-    shown = table(
-        [f"{trained.version}: {'promoted' if trained.promoted else 'refused'}", "", "detail"], checks
-    )
-    exit_code = 0 if trained.promoted else RefusedError.exit_code
-    return Answer({"pipeline": pipeline, **found}, shown, exit_code)
+    exit_code = 0 if trained.promoted or trained.waits else RefusedError.exit_code
+    return Answer({"pipeline": pipeline, **found}, _verdict(pipeline, trained), exit_code)
 
 
 def score(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
@@ -160,6 +162,20 @@ def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
     if not keys:
         raise typer.BadParameter(f"--to {last} lies before {first}")
     return keys
+
+
+def _verdict(pipeline: str, trained: Trained) -> RenderableType:
+    from rich.console import Group
+
+    came_of_it = "promoted" if trained.promoted else "a person decides" if trained.waits else "refused"
+    undecided = "undecided" if trained.verdict.needs_approval else "FAILED"
+    checks = [
+        (check.name, "ok" if check.passed else undecided, check.detail) for check in trained.verdict.checks
+    ]
+    shown = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
+    if not trained.waits:
+        return shown
+    return Group(shown, f"to promote it: evergreen models promote {pipeline} {trained.version}")
 
 
 def _newest(pipeline: Pipeline) -> str:

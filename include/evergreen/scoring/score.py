@@ -6,20 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
-from evergreen.features.build import build_features, in_order, rows_to_score
+from evergreen.features.lookups import with_lookups
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
+from evergreen.scoring.champion import load_champion
+from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
 
-PREDICTION = "prediction"
-ACTUAL = "actual"
 VERSION = "version"
 
 
@@ -33,49 +32,13 @@ class Scored:
     changed: bool
 
 
-def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
-    """The predictions of a partition, one row a row of it, in the order of partition, time and key. Pure.
-
-    `rows` are raw rows that hold the partition and its `features.look_back`. The partition's own target is
-    unknown while features are built, and rows of later partitions are dropped before, so no feature can see
-    them. Columns: the keys, `prediction`, and the target, where the rows have one, as `actual`.
-    """
-    features = partition_features(spec, rows, partition)
-    return prediction_frame(spec, model, rows.loc[features.index], features)
-
-
-def prediction_frame(spec: Spec, model: Any, own: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """What `predict` gives, of a partition's own rows and their features, both in the same order."""
-    columns = {key: own[key] for key in spec.keys} | {PREDICTION: apply_model(spec, model, features)}
-    if spec.target and spec.target in own.columns:
-        columns[ACTUAL] = own[spec.target]
-    return pd.DataFrame(columns).reset_index(drop=True)
-
-
-def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
-    """The features of one partition, with the index of its rows in `rows`, in the order of `predict`."""
-    seen = in_order(spec, rows_to_score(spec, rows, partition))
-    return build_features(spec, seen)[(seen[PARTITION] == partition).to_numpy()]
-
-
-def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """The model's predictions (n,) for features (n, d); `RefusedError` if it learnt from other features."""
-    trained_on = getattr(model, "feature_names_in_", None)
-    if trained_on is not None and list(trained_on) != list(features.columns):
-        differing = sorted(set(trained_on) ^ set(features.columns))
-        raise RefusedError(
-            f"{spec.name}: the champion was trained on other features than features.py gives now "
-            f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
-        )
-    return np.asarray(model.predict(features))
-
-
 def score(pipeline: Pipeline, partition: str) -> Scored:
     """Score a published partition and publish its predictions, in the lake and in PostgreSQL where asked.
 
     The same partition and champion give the same predictions, however often. Raises `NotFoundError` for a
     partition that is not published, `NothingToDoError` where no champion was in force as of it,
-    `RefusedError` for a champion or keys that do not fit, `UnavailableError` where a server is out of reach.
+    `IntegrityError` for a champion that is damaged or no longer predicts as it did when it was trained,
+    `RefusedError` for keys that do not fit, `UnavailableError` where a server is out of reach.
     """
     spec = pipeline.spec
     spec.calendar.check(partition)
@@ -86,7 +49,7 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
             f"{spec.name} {partition}: no champion was in force as of this partition: train one as of it or "
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
-    predictions = predict(spec, pipeline.registry.load(version), to_frame(rows), partition)
+    predictions = predict(spec, load_champion(pipeline, version), to_frame(rows), partition)
     _check_keys(spec, predictions, partition)
     table = _as_table(spec, predictions, rows.schema, version)
     changed = bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}))
@@ -100,8 +63,11 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
 
 
 def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:
-    """The published rows of the partition and its look-back; `NotFoundError` if it is not published."""
-    first = pipeline.spec.calendar.back(partition, pipeline.spec.features.look_back)
+    """The published rows of the partition and its look-back, with lookups joined.
+
+    Raises `NotFoundError` if the partition is not published.
+    """
+    first = pipeline.spec.calendar.back(partition, pipeline.spec.look_back)
     try:
         rows = pipeline.lake.read(Table.PARTITIONS, first, partition)
     except NotFoundError:
@@ -111,7 +77,7 @@ def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:
             f"{pipeline.name} {partition}: this partition is not published: run evergreen ingest "
             f"{pipeline.name} --partition {partition}"
         )
-    return rows
+    return with_lookups(pipeline, rows)
 
 
 def _check_keys(spec: Spec, predictions: pd.DataFrame, partition: str) -> None:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 class GateOperator(PipelineOperator):
-    """Judge the challenger and commit its version, promoted or refused."""
+    """Judge the challenger, commit its version, and see that the stored model predicts as it should."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """A refusal is an outcome, not a failure: the task is green and the log says why."""
         from evergreen.training.stage import commit_version
 
         verdict = commit_version(pipeline, run_token(context))
+        failed = "undecided" if verdict.needs_approval else "FAIL"
         for check in verdict.checks:
-            self.log.info("%s %s: %s", "pass" if check.passed else "FAIL", check.name, check.detail)
+            self.log.info("%s %s: %s", "pass" if check.passed else failed, check.name, check.detail)
         self.log.info("%s: %s", pipeline.name, verdict.sentence)

@@ -11,18 +11,31 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from evergreen.pipeline import Pipeline
+    from evergreen.training.approval import Approval
 
 
 class PromoteOperator(PipelineOperator):
-    """Promote the run's version if its gate passed; skipped, with the reason, if it was refused."""
+    """Promote the run's version if its gate passed; skipped, with the reason, if it was refused.
+
+    Whether a person is needed is read from the version, and the person's yes from what *approve* returned,
+    never from the mere state of that task.
+    """
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Record the promotion and move the champion's pointer."""
         from evergreen.errors import NothingToDoError
         from evergreen.training.stage import promote_staged
 
-        event = promote_staged(pipeline, run_token(context))
+        event = promote_staged(pipeline, run_token(context), self._approval(context))
         if event is None:
             raise NothingToDoError(f"{pipeline.name}: the gate refused the challenger, the champion stays")
         self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
         context["outlet_events"][champion_asset(pipeline.name)].extra = {"version": event.version}
+
+    def _approval(self, context: Context) -> Approval | None:
+        from evergreen.training.approval import Approval
+
+        if "approve" not in self.upstream_task_ids:
+            return None
+        answer = context["ti"].xcom_pull(task_ids="approve")
+        return Approval(answer["version"], answer["by"]) if answer else None

@@ -17,29 +17,17 @@ from evergreen.lake import Table
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
-from evergreen.scoring.score import Scored, partition_features, predict, score
+from evergreen.scoring.golden import golden_sample
+from evergreen.scoring.predict import partition_features, predict
+from evergreen.scoring.score import Scored, score
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
+from tests.unit.scoring.conftest import sales, trained_on
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml").model_copy(update={"scoring": None})
 IRIS = parse_spec(TESTS.parent / "include" / "pipelines" / "iris" / "pipeline.yaml")
 DAY = "2024-01-20"
-
-
-def sales(days: int = 30) -> pd.DataFrame:
-    """Four rows a day from 2024-01-01 on; what is sold follows the temperature."""
-    draw = np.random.default_rng(1)
-    at = pd.DatetimeIndex([t for d in range(days) for t in _hours(d)]).as_unit("us")
-    temperature = 20 + draw.normal(size=len(at))
-    sold = np.round(3 * temperature + draw.normal(size=len(at))).astype("int64")
-    frame = pd.DataFrame({"at": at, "temperature": temperature, "sold": sold})
-    return frame.assign(partition=at.strftime("%Y-%m-%d"))
-
-
-def _hours(day: int) -> list[pd.Timestamp]:
-    start = pd.Timestamp("2024-01-01", tz="UTC") + pd.Timedelta(days=day)
-    return [start + pd.Timedelta(hours=hour) for hour in (6, 10, 14, 18)]
 
 
 @dataclass
@@ -130,10 +118,10 @@ def published(storage: Storage, days: int = 30) -> Pipeline:
 def champion(pipeline: Pipeline, as_of: str) -> str:
     """Commit and promote a model trained on the first days."""
     rows = sales()
-    features = pd.concat([partition_features(KIOSK, rows, f"2024-01-{day:02d}") for day in range(5, 12)])
-    model = LinearRegression().fit(features, rows.loc[features.index, "sold"])
+    model = trained_on(KIOSK, rows)
+    golden = golden_sample(KIOSK, model, rows[rows["partition"] < as_of])
     version = f"{as_of}-0123456789ab"
-    pipeline.registry.commit(version, {"model.skops": dump_model(model)})
+    pipeline.registry.commit(version, {"model.skops": dump_model(model), "golden.parquet": golden})
     pipeline.registry.promote(version, as_of, {})
     return version
 
@@ -224,7 +212,9 @@ def test_a_snapshot_with_classes(storage: Storage) -> None:
     model = LogisticRegression().fit(
         rows.select(["width"]).to_pandas(), ["setosa", "virginica", "setosa"] * 2
     )
-    pipeline.registry.commit("snapshot-0123456789ab", {"model.skops": dump_model(model)})
+    golden = golden_sample(IRIS, model, rows.to_pandas().assign(partition="snapshot"))
+    files = {"model.skops": dump_model(model), "golden.parquet": golden}
+    pipeline.registry.commit("snapshot-0123456789ab", files)
     pipeline.registry.promote("snapshot-0123456789ab", "snapshot", {})
     assert score(pipeline, "snapshot").rows == 6
     table = pipeline.lake.read(Table.PREDICTIONS)

@@ -1,0 +1,53 @@
+"""Predictions of one partition by a model: what training, scoring and the backtest have in common. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from evergreen.errors import RefusedError
+from evergreen.features.build import build_features, in_order, rows_to_score
+from evergreen.lake import PARTITION
+from evergreen.spec import Spec
+
+PREDICTION = "prediction"
+ACTUAL = "actual"
+
+
+def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
+    """The predictions of a partition, one row a row of it, in the order of partition, time and key. Pure.
+
+    `rows` are raw rows that hold the partition and its look-back. The partition's own target is
+    unknown while features are built, and rows of later partitions are dropped before, so no feature can see
+    them. Columns: the keys, `prediction`, and the target, where the rows have one, as `actual`.
+    """
+    features = partition_features(spec, rows, partition)
+    return prediction_frame(spec, model, rows.loc[features.index], features)
+
+
+def prediction_frame(spec: Spec, model: Any, own: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+    """What `predict` gives, of a partition's own rows and their features, both in the same order."""
+    columns = {key: own[key] for key in spec.keys} | {PREDICTION: apply_model(spec, model, features)}
+    if spec.target and spec.target in own.columns:
+        columns[ACTUAL] = own[spec.target]
+    return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
+    """The features of one partition, with the index of its rows in `rows`, in the order of `predict`."""
+    seen = in_order(spec, rows_to_score(spec, rows, partition))
+    return build_features(spec, seen)[(seen[PARTITION] == partition).to_numpy()]
+
+
+def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """The model's predictions (n,) for features (n, d); `RefusedError` if it learnt from other features."""
+    trained_on = getattr(model, "feature_names_in_", None)
+    if trained_on is not None and list(trained_on) != list(features.columns):
+        differing = sorted(set(trained_on) ^ set(features.columns))
+        raise RefusedError(
+            f"{spec.name}: the champion was trained on other features than features.py gives now "
+            f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
+        )
+    return np.asarray(model.predict(features))

@@ -1,0 +1,93 @@
+"""Approve: ask a person before a promotion, where the description says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk.exceptions import TaskAwaitingInput
+
+from evergreen_airflow.connections import open_pipeline
+from evergreen_airflow.links import card_path
+from evergreen_airflow.operators.base import run_token, task_outcome
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class ApproveOperator(ApprovalOperator):
+    """Ask whether the run's version may be promoted, with the gate's report in the form.
+
+    Nobody is asked where the gate accepted the challenger on its own (the task ends at once) or refused it
+    (the task is skipped). Otherwise the task waits, holding no worker. A yes is what the task returns: an
+    XCom, the one place where Airflow keeps a task's answer for the next and throws it away as soon as the
+    task runs again. It names the version that was asked about, which Airflow hands back to the task with the
+    answer, and *promote* takes it for that version alone. So a task that was cleared asks again, one that was
+    marked as success by hand has approved nothing, and an answer never serves for another model.
+
+    No, or no answer in time: *promote* is skipped, also if it is cleared, and the history says who refused.
+
+    :param pipeline: the pipeline's name (templated).
+    :param within: how long to wait for an answer, from when the task asks.
+    :param by: the ids, in Airflow's auth manager, of the users who may answer; empty: whoever may answer for
+        the DAG.
+    """
+
+    template_fields: Sequence[str] = ("pipeline",)
+    ui_color = "#e3f1e3"
+
+    def __init__(self, *, pipeline: str, within: timedelta, by: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(
+            subject=f"{pipeline}: promote the challenger to champion?",
+            response_timeout=within,
+            # Airflow gives this answer in nobody's name when the time is over.
+            defaults=self.REJECT,
+            assigned_users=[{"id": user, "name": user} for user in by],
+            **kwargs,
+        )
+        self.pipeline = pipeline
+
+    def execute(self, context: Context) -> None:
+        """Ask, and wait in the state `awaiting_input`; Airflow keeps the version with the waiting task."""
+        with task_outcome():
+            from evergreen.training.stage import open_question
+
+            question = open_question(open_pipeline(self.pipeline), run_token(context))
+        if question is None:
+            self.log.info("%s: nobody has to be asked", self.pipeline)
+            return
+        link = f"[The model card]({card_path(self.pipeline, question.version)})"
+        self.subject, self.body = question.subject, f"{link}\n\n{question.text}"
+        self.log.info("%s (waiting for %s at most)", question.subject, self.response_timeout)
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as wait:
+            raise TaskAwaitingInput(
+                method_name=wait.method_name, kwargs={"version": question.version}, timeout=wait.timeout
+            ) from None
+
+    def execute_complete(self, context: Context, event: dict[str, Any], version: str = "") -> Any:
+        """Return the approval of `version`, or put the refusal on record and skip *promote*."""
+        if "error" in event or event["chosen_options"] == [self.APPROVE]:
+            answer = super().execute_complete(context=context, event=event)
+            user = _name(answer["responded_by_user"])
+            self.log.info("%s: %s approved %s", self.pipeline, user, version)
+            return {"version": version, "by": user, "at": answer["responded_at"].isoformat()}
+        with task_outcome():
+            self._decline(context, event, version)
+        return super().execute_complete(context=context, event=event)
+
+    def _decline(self, context: Context, event: dict[str, Any], version: str) -> None:
+        from evergreen.training.stage import decline_staged
+
+        user = event["responded_by_user"]
+        said = f"rejected by {_name(user)}" if user else f"nobody answered within {self.response_timeout}"
+        recorded = decline_staged(open_pipeline(self.pipeline), run_token(context), version, said)
+        stays = "" if recorded else "; it was promoted by other means meanwhile, and stays"
+        self.log.info("%s: %s is not promoted: %s%s", self.pipeline, version, said, stays)
+
+
+def _name(user: Any) -> str:
+    return str(user["name"] or user["id"])

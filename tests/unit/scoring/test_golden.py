@@ -1,0 +1,201 @@
+"""The golden sample: what it holds, what breaks its promise, and the check by another process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from sklearn.linear_model import LinearRegression
+
+from evergreen.connections import Connection
+from evergreen.errors import IntegrityError, NotFoundError, UnavailableError
+from evergreen.pipeline import Pipeline
+from evergreen.registry.model_file import dump_model
+from evergreen.scoring.champion import load_champion
+from evergreen.scoring.golden import GOLDEN, _environment, check_afresh, check_golden, golden_sample, main
+from evergreen.scoring.predict import partition_features, predict
+from evergreen.spec import parse_spec
+from tests.unit.scoring.conftest import sales, trained_on
+
+Commit = Callable[..., str]
+
+
+def check(pipeline: Pipeline, version: str) -> None:
+    check_golden(pipeline.spec, pipeline.registry, version, pipeline.registry.load(version))
+
+
+def change_features(pipeline: Pipeline, old: str, new: str) -> None:
+    file = pipeline.spec.folder / "features.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+def test_the_sample_is_the_newest_partition_with_its_look_back(kiosk: Pipeline) -> None:
+    rows = sales(20)
+    model = trained_on(kiosk.spec, rows)
+    table = pq.read_table(pa.BufferReader(golden_sample(kiosk.spec, model, rows)))
+    promised = table.column("prediction").to_pylist()
+    assert table.column("partition").to_pylist() == [
+        day for day in ("2024-01-17", "2024-01-18", "2024-01-19", "2024-01-20") for _ in range(4)
+    ]
+    assert promised[:12] == [None] * 12
+    assert promised[12:] == predict(kiosk.spec, model, rows, "2024-01-20")["prediction"].tolist()
+
+
+def test_a_sound_version_keeps_its_promise_here_and_in_another_process(
+    kiosk: Pipeline, commit: Commit
+) -> None:
+    change_features(kiosk, "def build(rows", "print('printing hides no answer', end='')\ndef build(rows")
+    version = commit()
+    check(kiosk, version)
+    check_afresh(kiosk, version)
+
+
+def test_a_model_that_predicts_otherwise_breaks_it(kiosk: Pipeline, commit: Commit) -> None:
+    rows = sales()
+    features = partition_features(kiosk.spec, rows, "2024-01-11")
+    other = LinearRegression().fit(features, np.arange(4))
+    version = commit(model_skops=dump_model(other))
+    for checked in (check, check_afresh):
+        with pytest.raises(
+            IntegrityError,
+            match=r"^kiosk: version .*: 4 of 4 are predicted otherwise, the first .*: train a new",
+        ) as refusal:
+            checked(kiosk, version)
+        assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('rows["temperature"]', 'rows["temperature"] + 1e-6', "4 of 4 are predicted otherwise"),
+        ('"temperature": ', '"warmth": ', "other features"),
+        ("def build(rows", "def build(rows, more", "TypeError"),
+        ('rows["temperature"]', 'rows["no_such_column"]', "no_such_column"),
+    ],
+)
+def test_changed_features_break_it_in_one_line(
+    kiosk: Pipeline, commit: Commit, old: str, new: str, said: str
+) -> None:
+    version = commit()
+    change_features(kiosk, old, new)
+    with pytest.raises(IntegrityError, match=said) as refusal:
+        check(kiosk, version)
+    assert "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(f"kiosk: version {version} does not predict its golden rows")
+
+
+def test_features_that_come_to_the_same_keep_it(kiosk: Pipeline, commit: Commit) -> None:
+    version = commit()
+    change_features(kiosk, 'rows["temperature"]', 'rows["temperature"] * 1')
+    check(kiosk, version)
+
+
+def test_an_estimator_that_cannot_predict_any_more_breaks_it(kiosk: Pipeline, commit: Commit) -> None:
+    version = commit()
+
+    def trip(features: Any) -> None:
+        raise AttributeError("no attribute '_of_a_later_release'")
+
+    with pytest.raises(IntegrityError, match=r"cannot be predicted .AttributeError: no attribute '_of_a_"):
+        check_golden(kiosk.spec, kiosk.registry, version, SimpleNamespace(predict=trip))
+
+
+def test_packages_that_changed_since_are_named(kiosk: Pipeline, commit: Commit) -> None:
+    then = {"packages": {"scikit-learn": "1.0", "optuna": "2.0"}}
+    version = commit(lineage_json=json.dumps(then).encode())
+    check(kiosk, version)
+    change_features(kiosk, 'rows["temperature"]', 'rows["temperature"] + 1')
+    with pytest.raises(IntegrityError, match=r"\(scikit-learn 1.0 is now [\d.]+, optuna 2.0 is now [\d.]+\)"):
+        check(kiosk, version)
+
+
+def test_labels_must_be_the_very_same(kiosk: Pipeline) -> None:
+    labels = SimpleNamespace(predict=lambda features: np.array(["a"] * len(features)))
+    registry = {GOLDEN: golden_sample(kiosk.spec, labels, sales())}
+    stored = SimpleNamespace(files=lambda version: registry, read=lambda version, name: registry[name])
+    check_golden(kiosk.spec, stored, "v1", labels)  # type: ignore[arg-type]
+    for other in (np.array(["a", "a", "a", "b"]), np.array([1, 2, 3, 4]), np.array(["a"] * 4 + ["b"])[:3]):
+        model = SimpleNamespace(predict=lambda features, other=other: other)
+        with pytest.raises(IntegrityError, match="does not predict its golden rows"):
+            check_golden(kiosk.spec, stored, "v1", model)  # type: ignore[arg-type]
+
+
+def test_a_version_without_a_sample_is_not_used(kiosk: Pipeline) -> None:
+    kiosk.registry.commit(
+        "2024-01-12-0123456789ab", {"model.skops": dump_model(trained_on(kiosk.spec, sales()))}
+    )
+    with pytest.raises(IntegrityError, match=r"has no golden sample .* evergreen train kiosk"):
+        check(kiosk, "2024-01-12-0123456789ab")
+
+
+@pytest.mark.parametrize("name", ["model.skops", GOLDEN])
+def test_a_flipped_bit_is_found_before_anything_is_predicted(
+    kiosk: Pipeline, commit: Commit, name: str
+) -> None:
+    version = commit()
+    key = f"kiosk/models/{version}/{name}"
+    sound = kiosk.storage.read(key).body
+    kiosk.storage.stage(key, bytes([*sound[:100], sound[100] ^ 1, *sound[101:]]))
+    with pytest.raises(IntegrityError, match=f"kiosk: version {version}: .*{name}"):
+        load_champion(kiosk, version)
+
+
+def test_other_errors_come_back_as_what_they_are(kiosk: Pipeline) -> None:
+    with pytest.raises(NotFoundError, match="kiosk: no version 2024-01-12-aaaa"):
+        check_afresh(kiosk, "2024-01-12-aaaa")
+    gone = replace(kiosk.storage.credentials, endpoint_url="http://127.0.0.1:1")
+    storage = type(kiosk.storage)(kiosk.storage.bucket, "", gone)
+    with pytest.raises(UnavailableError):
+        check_afresh(replace(kiosk, storage=storage), "2024-01-12-aaaa")
+
+
+def test_the_other_process_checks_the_signature_and_never_sees_the_private_key(kiosk: Pipeline) -> None:
+    private = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
+    file = kiosk.spec.folder / "pipeline.yaml"
+    file.write_text(file.read_text() + "models: {signing: model_keys, require_signature: true}\n")
+    keys = Connection("model_keys", "generic", password=private.decode())
+    spec = parse_spec(file)
+    signing = Pipeline(spec, kiosk.storage, lambda conn_id: keys)
+    rows = sales(20)
+    model = trained_on(spec, rows)
+    files = {"model.skops": dump_model(model), GOLDEN: golden_sample(spec, model, rows)}
+    signing.registry.commit("2024-01-21-0123456789ab", files)
+    check_afresh(signing, "2024-01-21-0123456789ab")
+    handed_on = _environment(signing)
+    assert "PUBLIC KEY" in handed_on["AIRFLOW_CONN_MODEL_KEYS"]
+    assert not [name for name, value in handed_on.items() if "PRIVATE KEY" in value]
+
+
+def test_a_process_that_dies_has_not_said_yes(kiosk: Pipeline, commit: Commit) -> None:
+    version = commit()
+    change_features(kiosk, "def build(rows", "import os\nos._exit(0)\ndef build(rows")
+    with pytest.raises(
+        IntegrityError, match=r"which ended with code 0 \(it said nothing\): it is not promoted"
+    ):
+        check_afresh(kiosk, version)
+
+
+def test_the_program_uses_the_variables_alone(
+    kiosk: Pipeline, commit: Commit, configured: object, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(kiosk.spec.folder.parent))
+    assert "AWS_SECRET_ACCESS_KEY" in os.environ
+    version = commit()
+    assert main(["kiosk", version]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1]) == {"kept": version}
+    assert main(["kiosk", "2024-01-12-aaaa"]) == 1
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["error"] == "NotFoundError"
