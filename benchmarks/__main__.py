@@ -9,7 +9,19 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import backfill, data_docs, history, http, parse, postgres_to_lake, validation
+from benchmarks import (
+    backfill,
+    backtest,
+    data_docs,
+    gate,
+    history,
+    http,
+    parse,
+    postgres_to_lake,
+    registry,
+    training,
+    validation,
+)
 from benchmarks.figure import Figure
 from deploy.embedded.home import Home
 
@@ -18,6 +30,10 @@ BENCHMARKS = {
     "http": http.measure,
     "validation": validation.measure,
     "data_docs": data_docs.measure,
+    "training": training.measure,
+    "gate": gate.measure,
+    "registry": registry.measure,
+    "backtest": backtest.measure,
     "history": history.measure,
     "backfill": backfill.measure,
     "parse": parse.measure,

@@ -13,7 +13,8 @@ from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.monitoring.record import decisions_in, records_in
 from evergreen.registry.history import Event, Kind
-from evergreen.scoring.score import ACTUAL, PREDICTION, VERSION, predict, rows_with_look_back
+from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
+from evergreen.scoring.score import VERSION, rows_with_look_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -71,8 +71,8 @@ def up(home: Home, say: Say = print) -> Stack:
         _start_storage(stack, say)
         programs = environment.for_programs(found)
         airflow.prepare(home, stack.secrets, programs)
-        _start_missing(home, [*weather.services(home, stack.ports, stack.secrets)], say)
-        _start_missing(home, airflow.services(programs, stack.ports), say)
+        start_missing(home, [*weather.services(home, stack.ports, stack.secrets)], say)
+        start_missing(home, airflow.services(programs, stack.ports), say)
         airflow.wait_until_healthy(home, stack.ports, since=began)
         seconds = (datetime.now(tz=UTC) - began).total_seconds()
         say(f"The stack is up after {seconds:.0f} s. Its state is in {home.root}")
@@ -135,12 +135,13 @@ def _start_storage(stack: Stack, say: Say) -> None:
         # Airflow's programs do not all survive the loss of their database.
         _stop_airflow(home)
         postgres.prepare(home, stack.secrets)
-    _start_missing(home, [postgres.service(home, ports), s3.service(home, ports, stack.secrets)], say)
+    start_missing(home, [postgres.service(home, ports), s3.service(home, ports, stack.secrets)], say)
     _create_databases(stack, timeout=120)
     s3.create_bucket(ports, stack.secrets)
 
 
-def _start_missing(home: Home, services: list[Service], say: Say) -> None:
+def start_missing(home: Home, services: list[Service], say: Say) -> None:
+    """Start those of the services that do not run yet, and wait until each answers."""
     missing = [service for service in services if processes.find(home, service.name) is None]
     for service in missing:
         say(f"  starting {service.name}" + (f" on port {service.port}" if service.port else ""))

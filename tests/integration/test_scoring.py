@@ -21,6 +21,7 @@ from evergreen.errors import SourceError, UnavailableError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
+from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import parse_spec
@@ -152,15 +153,21 @@ def test_a_table_of_another_shape_is_left_alone(postgres_server: Connection, que
 def kiosk(s3_store: Storage, postgres_server: Connection) -> Pipeline:
     """Two published days and a champion that predicts the temperature."""
     pipeline = Pipeline(KIOSK, s3_store, lambda conn_id: replace(postgres_server, conn_id=conn_id))
+    days = []
     for key in ("2024-01-01", "2024-01-02"):
         at = pd.date_range(f"{key}T06", periods=4, freq="4h", tz="UTC").as_unit("us")
         frame = pd.DataFrame({"at": at, "temperature": [1.0, 2, 3, 4], "sold": [1.5, 2, 3, 4]})
         pipeline.lake.replace(Table.PARTITIONS, {key: pa.Table.from_pandas(frame, preserve_index=False)})
+        days.append(frame.assign(partition=key))
     features = pd.DataFrame(
         np.random.default_rng(0).normal(size=(30, 3)), columns=["hour", "temperature", "level"]
     )
     model = LinearRegression().fit(features, features["temperature"])
-    pipeline.registry.commit("2024-01-02-0123456789ab", {"model.skops": dump_model(model)})
+    files = {
+        "model.skops": dump_model(model),
+        "golden.parquet": golden_sample(KIOSK, model, pd.concat(days, ignore_index=True)),
+    }
+    pipeline.registry.commit("2024-01-02-0123456789ab", files)
     pipeline.registry.promote("2024-01-02-0123456789ab", "2024-01-02", {})
     return pipeline
 

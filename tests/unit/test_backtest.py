@@ -18,7 +18,7 @@ from evergreen.backtest.run import run_policies
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.scoring.score import partition_features
+from evergreen.scoring.predict import partition_features
 from evergreen.spec import Limit, Performance, Spec, parse_spec
 from evergreen.storage import Storage
 

@@ -19,6 +19,7 @@ HEAVY = {
     "deltalake",
     "great_expectations",
     "numpy",
+    "onnxruntime",
     "optuna",
     "pandas",
     "pyarrow",

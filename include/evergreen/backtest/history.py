@@ -10,7 +10,7 @@ import pandas as pd
 
 from evergreen.features.build import in_order
 from evergreen.lake import PARTITION
-from evergreen.scoring.score import partition_features
+from evergreen.scoring.predict import partition_features
 from evergreen.spec import Spec
 from evergreen.training.dataset import read_start
 
@@ -43,7 +43,7 @@ class History:
         """The features of one partition, as scoring builds them."""
         if partition not in self._features:
             calendar = self._spec.calendar
-            first = calendar.back(partition, self._spec.features.look_back)
+            first = calendar.back(partition, self._spec.look_back)
             seen = self.rows(first, calendar.shift(partition, 1))
             self._features[partition] = partition_features(self._spec, seen, partition)
         return self._features[partition]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -20,10 +20,12 @@ from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy, parse_policy
 from evergreen.backtest.replay import PolicyResult, Progress, replay
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, SourceError
+from evergreen.features.lookups import with_lookups
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
+from evergreen.training.pretrained import load_pretrained
 
 POLICIES = ("configured", "never", "every 7")
 WORKERS = 2
@@ -56,7 +58,10 @@ def backtest(
         raise NothingToDoError(f"{spec.name}: a snapshot has no time, so there is no history to replay")
     spec.calendar.check(first), spec.calendar.check(last)
     rows = _read(pipeline, first, last)
-    return run_policies(spec, rows, chosen, first, last, progress=progress, workers=workers)
+    pretrained = load_pretrained(pipeline)
+    return run_policies(
+        spec, rows, chosen, first, last, progress=progress, workers=workers, pretrained=pretrained
+    )
 
 
 def run_policies(
@@ -68,17 +73,21 @@ def run_policies(
     *,
     progress: Progress = _silent,
     workers: int = WORKERS,
+    pretrained: Mapping[int, Any] = {},
 ) -> list[PolicyResult]:
     """Replay each policy over the rows (with `partition`), in up to `workers` processes; results as asked."""
     workers = min(workers, len(policies), os.cpu_count() or 1)
     if workers <= 1:
         history = History(spec, rows)
         with _one_thread():
-            return [replay(spec, history, policy, first, last, progress=progress) for policy in policies]
+            return [
+                replay(spec, history, policy, first, last, progress=progress, pretrained=pretrained)
+                for policy in policies
+            ]
     # Spawned, not forked: a fork would inherit the threads of Arrow and OpenMP half-alive.
     context = get_context("spawn")
     steps: Queue[tuple[str, int]] = context.Queue()
-    with ProcessPoolExecutor(workers, context, _prepare, (spec, rows, steps)) as pool:
+    with ProcessPoolExecutor(workers, context, _prepare, (spec, rows, pretrained, steps)) as pool:
         running: dict[str, Future[PolicyResult]] = {
             policy.name: pool.submit(_replay, policy, first, last)
             for policy in sorted(policies, key=_most_work_first)
@@ -113,7 +122,7 @@ def ensure_published(
 
 
 def _read(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
-    rows: pd.DataFrame = to_frame(pipeline.lake.read(Table.PARTITIONS, None, last))
+    rows: pd.DataFrame = to_frame(with_lookups(pipeline, pipeline.lake.read(Table.PARTITIONS, None, last)))
     if not (rows[PARTITION] >= first).any():
         raise NotFoundError(
             f"{pipeline.name}: no partition is published from {first} to {last}: run evergreen ingest "
@@ -132,8 +141,11 @@ def _most_work_first(policy: Policy) -> tuple[int, int]:
 _worker: dict[str, Any] = {}
 
 
-def _prepare(spec: Spec, rows: pd.DataFrame, steps: Queue[tuple[str, int]]) -> None:
-    _worker.update(spec=spec, history=History(spec, rows), steps=steps, limits=_one_thread())
+def _prepare(
+    spec: Spec, rows: pd.DataFrame, pretrained: Mapping[int, Any], steps: Queue[tuple[str, int]]
+) -> None:
+    history = History(spec, rows)
+    _worker.update(spec=spec, history=history, pretrained=pretrained, steps=steps, limits=_one_thread())
 
 
 def _one_thread() -> threadpool_limits:
@@ -145,7 +157,8 @@ def _replay(policy: Policy, first: str, last: str) -> PolicyResult:
     def progress(name: str, partitions: int) -> None:
         _worker["steps"].put((name, partitions))
 
-    return replay(_worker["spec"], _worker["history"], policy, first, last, progress=progress)
+    spec, history, pretrained = (_worker[name] for name in ("spec", "history", "pretrained"))
+    return replay(spec, history, policy, first, last, progress=progress, pretrained=pretrained)
 
 
 def _report(steps: Queue[tuple[str, int]], running: Any, progress: Progress) -> None:

@@ -12,8 +12,8 @@ from evergreen.evaluation.metrics import compute
 from evergreen.monitoring.drift import FeatureDrift, feature_drift
 from evergreen.monitoring.record import Record
 from evergreen.monitoring.reference import as_series, finite, level
-from evergreen.scoring.score import ACTUAL, PREDICTION
-from evergreen.spec import Spec, Task
+from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.spec import OF_PROBABILITIES, Spec, Task
 
 PREDICTIONS = "predictions"
 
@@ -35,7 +35,8 @@ def measure(
     `features` (n, d) and `predictions` (n rows with `prediction` and, where there is a target, `actual`) are
     the partition's own rows in one order; `published` are the keys of all published partitions, sorted, and
     those after `partition` are ignored. `as_of` is what the champion `version` was trained as of. `model` is
-    needed only for a metric made of probabilities (log_loss). Clustering has no performance, only drift.
+    needed only for a metric made of probabilities (log_loss, brier, roc_auc, pr_auc). Clustering has no
+    performance, only drift.
     """
     drift = _feature_drift(spec, reference["features"], features)
     share = sum(found.drifted for found in drift.values()) / len(drift) if drift else 0.0
@@ -64,7 +65,7 @@ def measure(
 
 def needs_model(spec: Spec) -> bool:
     """Whether the training metric is made of probabilities, which published predictions do not hold."""
-    return spec.training.metric == "log_loss"
+    return spec.training.metric in OF_PROBABILITIES
 
 
 def _feature_drift(

@@ -17,7 +17,9 @@ from evergreen.pipeline import Pipeline
 from evergreen.registry.history import Kind
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.score import VERSION, partition_features, rows_with_look_back
+from evergreen.scoring.champion import load_champion
+from evergreen.scoring.predict import partition_features
+from evergreen.scoring.score import VERSION, rows_with_look_back
 
 REFERENCE = "reference.json"
 
@@ -118,7 +120,7 @@ def _measured(pipeline: Pipeline, partition: str) -> Record:
         version=version,
         as_of=as_of_version(version),
         published=pipeline.lake.partitions(),
-        model=registry.load(version) if needs_model(spec) else None,
+        model=load_champion(pipeline, version) if needs_model(spec) else None,
     )
 
 

@@ -18,6 +18,7 @@ from evergreen.monitoring.drift import histogram
 from evergreen.monitoring.stage import first_training_request, monitor, retraining_request
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
+from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
@@ -61,7 +62,10 @@ def promote(pipeline: Pipeline, number: int, refused: bool = False) -> str:
         "rows": 50,
     }
     version = f"{day(number)}-0123456789ab"
+    days = [rows_of(n).to_pandas().assign(partition=day(n)) for n in (number - 1, number)]
+    golden = golden_sample(KIOSK, model, pd.concat(days, ignore_index=True))
     files = {"model.skops": dump_model(model), "reference.json": json.dumps(reference).encode()}
+    files["golden.parquet"] = golden
     pipeline.registry.commit(version, files)
     (pipeline.registry.refuse if refused else pipeline.registry.promote)(version, day(number), {})
     return version
@@ -193,6 +197,7 @@ def test_a_snapshot_is_asked_for_once_for_each_state_of_its_data(storage: Storag
         "level": None,
     }
     files = {"model.skops": dump_model(model), "reference.json": json.dumps(reference).encode()}
+    files["golden.parquet"] = golden_sample(IRIS, model, pd.DataFrame(rows).assign(partition="snapshot"))
     pipeline.registry.commit("snapshot-0123456789ab", files)
     pipeline.registry.promote("snapshot-0123456789ab", "snapshot", {})
     score(pipeline, "snapshot")
