@@ -98,6 +98,7 @@ class Storage:
                 connect_timeout=5,
                 read_timeout=60,
                 retries={"mode": "standard", "max_attempts": 5},
+                request_checksum_calculation="when_required",  # bodies are signed by their SHA-256 already
                 s3={"addressing_style": "path"} if credentials.endpoint_url else {},
             ),
         )
