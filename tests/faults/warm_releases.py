@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -75,6 +76,8 @@ def _warm_up() -> None:
 
     assert signing
     assert verifying
+    # Python tries the folder out with a file that has a name, once a process.
+    tempfile.gettempdir()
 
 
 if __name__ == "__main__":
