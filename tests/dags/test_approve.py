@@ -18,6 +18,7 @@ from airflow.sdk.exceptions import AirflowSkipException, DownstreamTasksSkipped,
 from airflow.sdk.execution_time import task_runner
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.verdict import Check, Outcome, Verdict
 from evergreen.pipeline import Pipeline
 from evergreen.registry.history import Kind
@@ -96,7 +97,12 @@ def judged(dag: DAG, run: Any) -> Callable[[Outcome], Pipeline]:
         note = {"as_of": "2024-02-01", "version": VERSION, "reason": {"sentence": "drift"}}
         pipeline.staging(run_token({"dag_run": run})).write_json("training.json", note)
         lineage = {**note, "candidate": {"estimator": "sklearn.linear_model.Ridge"}}
-        files = {"gate.json": Verdict(outcome, CHECKS).to_dict(), "lineage.json": lineage}
+        evaluation = Evaluation("mae", {"mae": 3.0}, {"mae": 9.0}, None, None, 40, 0)
+        files = {
+            "gate.json": Verdict(outcome, CHECKS).to_dict(),
+            "lineage.json": lineage,
+            "metrics.json": {"evaluation": evaluation.to_dict()},
+        }
         for version in (VERSION, OTHER):
             content = {name: json.dumps(file).encode() for name, file in files.items()}
             pipeline.registry.commit(version, content)
