@@ -43,6 +43,9 @@ def asked(airflow: AirflowApi) -> tuple[Run, dict[str, Any]]:
 
 def answer(airflow: AirflowApi, run: Run, option: str) -> dict[str, str]:
     """The tasks' states once the run has ended after this answer."""
+    # No person answers within the second: Airflow then takes the task's pause for its end, and asks again.
+    # When its executor has told the scheduler of the pause cannot be seen from outside.
+    time.sleep(10)
     body = {"chosen_options": [option], "params_input": {}}
     airflow._call("PATCH", path(run, "taskInstances/approve/-1/hitlDetails"), json=body)
     return ended(airflow, run)
