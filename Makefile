@@ -86,7 +86,7 @@ check-python:
 		"name another one with 'make PYTHON=python3.12 ...'" >&2; exit 1; }
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --custom-compile-command "make lock"
+	--custom-compile-command "make lock"
 
 lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) requirements.in -o requirements.txt
