@@ -18,6 +18,7 @@ from evergreen.evaluation.data_window import window_quality
 from evergreen.evaluation.diagnosis import cluster_shape, confusion, reliability_curve, residuals
 from evergreen.evaluation.held_rows import HeldRows
 from evergreen.evaluation.predictions import Predictions
+from evergreen.json_values import finite_or_none
 from evergreen.spec import LOWER_IS_BETTER, Spec, Task
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def trial_scores(metric: str, trials: Sequence[Mapping[str, Any]]) -> dict[str, 
     `candidate` is the number of a trial's estimator among `candidates`, which are in order of appearance; a
     trial that was not scored has None.
     """
-    scores = [_finite(trial.get("score")) for trial in trials]
+    scores = [finite_or_none(trial.get("score")) for trial in trials]
     if all(score is None for score in scores):
         return None
     better = min if metric in LOWER_IS_BETTER else max
@@ -133,10 +134,6 @@ def _by_task(spec: Spec, held: HeldRows) -> dict[str, Any]:
         "confusion": confusion(held.actual, predictions.labels),
         "reliability": reliability_curve(held.actual, predictions, held.weights),
     }
-
-
-def _finite(value: Any) -> float | None:
-    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def _json(content: Any) -> Any:

@@ -15,6 +15,7 @@ from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.json_values import json_values
 from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
@@ -26,7 +27,7 @@ from evergreen.training.approval import Approval, Question, ask
 from evergreen.training.dataset import TrainingSet, assemble, read_window
 from evergreen.training.fit import Challenger, fit_challenger
 from evergreen.training.pretrained import load_pretrained
-from evergreen.training.version_files import GATE, LINEAGE, METRICS, finite, stored, version_files
+from evergreen.training.version_files import GATE, LINEAGE, METRICS, stored, version_files
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -65,7 +66,7 @@ def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trai
     """
     as_of = as_of or next_as_of(pipeline)
     rows, lake_version = read_window(pipeline, as_of)
-    training_set = assemble(pipeline.spec, rows, as_of, lake_version, finite(reason))
+    training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
     version = training_set.version
     existed = pipeline.registry.has(version)
     if not existed:
@@ -102,7 +103,7 @@ def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, 
     if champion and as_of_version(champion) < as_of:
         raise NothingToDoError(f"{pipeline.name}: a first champion is there by now: {champion}")
     rows, lake_version = read_window(pipeline, as_of)
-    training_set = assemble(pipeline.spec, rows, as_of, lake_version, finite(reason))
+    training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
     staging = pipeline.staging(run)
     staging.write_table(_ROWS, pa.Table.from_pandas(rows, preserve_index=False))
     note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason")}

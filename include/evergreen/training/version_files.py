@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
+from evergreen.json_values import json_values
 from evergreen.monitoring.reference import build_reference
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import MODEL, Registry
@@ -58,18 +58,7 @@ def stored(registry: Registry, version: str, name: str) -> dict[str, Any]:
 
 def to_json(content: Any) -> bytes:
     """The content as JSON text; numbers that are not finite become null."""
-    return json.dumps(finite(content), indent=1, allow_nan=False, default=_plain).encode()
-
-
-def finite(content: Any) -> Any:
-    """The content with null in place of each number that is not finite, which JSON cannot hold."""
-    if isinstance(content, dict):
-        return {str(key): finite(value) for key, value in content.items()}
-    if isinstance(content, list | tuple):
-        return [finite(value) for value in content]
-    if isinstance(content, float | np.floating):
-        return float(content) if math.isfinite(content) else None
-    return content
+    return json.dumps(json_values(content), indent=1, allow_nan=False, default=_plain).encode()
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from evergreen.json_values import finite_or_none
+
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 SAMPLED = 100_000
 """Up to so many rows quantiles are exact; beyond, so many rows at most stand for all."""
@@ -213,8 +215,8 @@ class _Numbers(_Column):
         std = math.sqrt(self._squares / (self._count - 1)) if self._count > 1 else None
         return ColumnProfile(
             self.nulls,
-            _finite(self._mean),
-            _finite(std),
+            finite_or_none(self._mean),
+            finite_or_none(std),
             self._min,
             self._max,
             self._quantiles(),
@@ -235,8 +237,3 @@ def _column(kind: pa.DataType) -> _Column:
         return _Numbers()
     is_time = pa.types.is_date(kind) or pa.types.is_timestamp(kind)
     return _Times(kind) if is_time else _Column()
-
-
-def _finite(value: float | None) -> float | None:
-    """The value if JSON has a word for it: sums of numbers near the largest there is overflow."""
-    return value if value is not None and math.isfinite(value) else None

@@ -11,13 +11,11 @@ import pytest
 from evergreen.errors import IntegrityError
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
-from evergreen.training.version_files import finite, stored, to_json
+from evergreen.training.version_files import stored, to_json
 
 
-def test_numbers_that_are_not_finite_become_null() -> None:
-    content = {"a": np.nan, "b": [1.5, -np.inf, (np.float64("inf"),)], 3: {"c": np.float32(0.5)}}
-    assert finite(content) == {"a": None, "b": [1.5, None, [None]], "3": {"c": 0.5}}
-    assert json.loads(to_json(content)) == finite(content)
+def test_numbers_that_are_not_finite_are_written_as_null() -> None:
+    assert json.loads(to_json({"a": np.nan, 3: [1.5, -np.inf]})) == {"a": None, "3": [1.5, None]}
 
 
 def test_numpy_s_scalars_and_dates_are_written() -> None:
