@@ -58,8 +58,9 @@ def _alone(world: Callable[[], tuple[Any, ...]]) -> tuple[float, float]:
 def _measured(world: Callable[[], tuple[Any, ...]], answer: Connection) -> None:
     task, metric, actual, challenger, champion, units = world()
     began = time.perf_counter()
-    found = compare(task, metric, actual, challenger, champion, units=units, rule=RULE, seed=0)
-    around = intervals(task, actual, challenger, units=units, rule=RULE, seed=0)
+    own, theirs = (side.beside(task, actual) for side in (challenger, champion))
+    found = compare(metric, own, theirs, units=units, rule=RULE, seed=0)
+    around = intervals(own, units=units, rule=RULE, seed=0)
     spent = time.perf_counter() - began
     assert found.low < found.loss < found.high, found
     assert metric in around, around

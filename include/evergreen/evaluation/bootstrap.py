@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from evergreen.evaluation.sums import Sums
+from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.spec import ChampionRule
 
 Floats = NDArray[np.float64]
@@ -169,13 +170,3 @@ def _mean(parts: list[Floats], size: int) -> Floats:
     total, blank = np.where(known, values, 0).sum(axis=0), np.full(size, np.nan)
     found: Floats = np.divide(total, number, out=blank, where=number > 0)
     return found
-
-
-def finite_or_none(value: float) -> float | None:
-    """The number as a JSON value: null where it is not finite."""
-    return float(value) if math.isfinite(value) else None
-
-
-def number_or_nan(value: float | None) -> float:
-    """The number that `finite_or_none` wrote: null is NaN."""
-    return math.nan if value is None else float(value)

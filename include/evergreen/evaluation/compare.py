@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from evergreen.evaluation.bootstrap import (
     Interval,
     Replicates,
     Resampling,
-    finite_or_none,
     interval,
-    number_or_nan,
     replicates,
 )
-from evergreen.evaluation.metrics import Measured, measured
-from evergreen.evaluation.predictions import Predictions
+from evergreen.evaluation.metrics import Measured
 from evergreen.evaluation.sums import sums_of
-from evergreen.spec import LOWER_IS_BETTER, ChampionRule, Task
+from evergreen.json_values import finite_or_none, number_or_nan
+from evergreen.spec import LOWER_IS_BETTER, ChampionRule
 
 _NUMBERS = ("challenger", "champion", "loss", "low", "high")
 # What values a metric can have; the others are shares, from 0 to 1.
@@ -88,36 +86,27 @@ def clearly_worse(comparison: Comparison, rule: ChampionRule) -> bool:
 
 
 def compare(
-    task: Task,
     metric: str,
-    actual: ArrayLike | None,
-    challenger: Predictions,
-    champion: Predictions,
+    challenger: Measured,
+    champion: Measured,
     *,
     units: NDArray[Any] | None,
     rule: ChampionRule,
     seed: int,
-    space: NDArray[np.float64] | None = None,
-    weights: NDArray[np.float64] | None = None,
 ) -> Comparison:
-    """Hold the challenger against the champion in one metric on the same rows, by a paired bootstrap.
+    """Hold the challenger against the champion in one metric on the same n rows, by a paired bootstrap.
 
-    `actual` (n,) is the truth, None for clustering, which needs `space` (n, dimensions) instead. `units` (n,)
-    are the positions of the rows' partitions in time, of which blocks of `rule.block` neighbours are drawn;
-    None for rows that are independent. `weights` (n,) is how much each row counts. Both models are measured
-    on the same rows of every round, so what is hard for both cancels out. The interval is that of
-    `evergreen.evaluation.bootstrap.interval`. What cannot be computed is NaN.
+    `units` (n,) are the positions of the rows' partitions in time, of which blocks of `rule.block` neighbours
+    are drawn; None for rows that are independent. Both models are measured on the same rows of every round,
+    so what is hard for both cancels out. The interval is that of `evergreen.evaluation.bootstrap.interval`.
+    What cannot be computed is NaN.
     """
     resampling = Resampling.of(units, len(challenger), rule, seed)
-    sides = [
-        _measured(task, actual, side, space=space, weights=weights, seed=seed)
-        for side in (challenger, champion)
-    ]
-    own, theirs = (side.value(metric) for side in sides)
+    own, theirs = (side.value(metric) for side in (challenger, champion))
     loss = own - theirs if metric in LOWER_IS_BETTER else theirs - own
     found = Interval(math.nan, math.nan)
     if math.isfinite(loss):
-        ours, others = (_replicates(side, metric, resampling) for side in sides)
+        ours, others = (_replicates(side, metric, resampling) for side in (challenger, champion))
         # The loss's sign does not matter: the interval reaches as far to both sides.
         found = interval(loss, ours - others, resampling, rule.confidence)
     return Comparison(
@@ -135,52 +124,21 @@ def compare(
 
 
 def intervals(
-    task: Task,
-    actual: ArrayLike | None,
-    predictions: Predictions,
-    *,
-    units: NDArray[Any] | None,
-    rule: ChampionRule,
-    seed: int,
-    space: NDArray[np.float64] | None = None,
-    weights: NDArray[np.float64] | None = None,
+    rows: Measured, *, units: NDArray[Any] | None, rule: ChampionRule, seed: int
 ) -> dict[str, Interval]:
     """The interval of every metric of the task that has one, within the range the metric can have.
 
     Arguments as of `compare`.
     """
-    resampling = Resampling.of(units, len(predictions), rule, seed)
-    rows = _measured(task, actual, predictions, space=space, weights=weights, seed=seed)
+    resampling = Resampling.of(units, len(rows), rule, seed)
     found: dict[str, Interval] = {}
-    for metric in rows.metrics:
-        value = rows.value(metric)
+    for metric, value in rows.values.items():
         if not math.isfinite(value):
             continue
         reach = interval(value, _replicates(rows, metric, resampling), resampling, rule.confidence)
         if math.isfinite(reach.low) and math.isfinite(reach.high):
             found[metric] = _within(reach, *_RANGE.get(metric, (0.0, 1.0)))
     return found
-
-
-def _measured(
-    task: Task,
-    actual: ArrayLike | None,
-    predictions: Predictions,
-    *,
-    space: NDArray[np.float64] | None,
-    weights: NDArray[np.float64] | None,
-    seed: int,
-) -> Measured:
-    return measured(
-        task,
-        actual,
-        predictions.labels,
-        probabilities=predictions.probabilities,
-        classes=predictions.classes,
-        space=space,
-        weights=weights,
-        seed=seed,
-    )
 
 
 def _replicates(rows: Measured, metric: str, resampling: Resampling) -> Replicates:

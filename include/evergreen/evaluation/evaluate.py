@@ -18,11 +18,12 @@ from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
-from evergreen.evaluation.metrics import Measured, measured
+from evergreen.evaluation.metrics import Measured
 from evergreen.evaluation.predictions import Predictions
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.evaluation.space import distance_space
+from evergreen.json_values import json_values, number_or_nan
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 
@@ -94,7 +95,7 @@ class Evaluation:
             "fairness": [result.to_dict() for result in self.fairness],
             "resources": self.resources and self.resources.to_dict(),
         }
-        content: dict[str, Any] = _without_nan({**vars(self), **measured})
+        content: dict[str, Any] = json_values({**vars(self), **measured})
         return content
 
     @classmethod
@@ -128,25 +129,26 @@ def evaluate(
     was trained on; where there are none (it was trained as of the same partition), on all hold-out rows,
     which it then has the advantage of having seen. For clustering the metrics are those of the labels that
     the models give the hold-out rows, in the space of `evergreen.evaluation.space`. Weights of rows count in
-    all metrics, intervals and comparisons. Resources are measured
-    of the final model, where `gate.resources` sets limits. Raises `SpecError` for a slice or group whose
-    column is nowhere.
+    all metrics, intervals and comparisons. Resources are measured of the final model, where `gate.resources`
+    sets limits. Raises `SpecError` for a slice or group whose column is nowhere.
     """
     held = training_set.holdout
     features = training_set.features[held]
     rows = _Rows.held_out(spec, training_set)
     own = Predictions.of(challenger.evaluated, features)
     calibration = calibration_error(rows.actual, own, rows.weights) if rows.actual is not None else math.nan
-    metrics = rows.metrics(own)
+    found = rows.measured(own)
     return Evaluation(
         metric=spec.training.metric,
-        challenger=metrics,
-        baseline=rows.metrics(_dummy(spec, training_set, own)),
-        **_against_champion(spec, training_set, rows, own, champion, metrics=metrics),
+        challenger=found.values,
+        baseline=rows.measured(_dummy(spec, training_set, own)).values,
+        **_against_champion(spec, training_set, rows, own, found, champion=champion),
         rows=len(features),
-        intervals=rows.intervals(own),
+        intervals=rows.intervals(found),
         fairness=measure_fairness(
-            spec, training_set, lambda places, name: rows.taken(places).metric(name, own.taken(places))
+            spec,
+            training_set,
+            lambda places, name: rows.taken(places).measured(own.taken(places)).value(name),
         ),
         calibration=calibration if math.isfinite(calibration) else None,
         resources=measure_resources(spec.gate.resources, challenger.final, features),
@@ -184,51 +186,24 @@ class _Rows:
         parts = (self.actual, self.weights, self.units, self.space)
         return _Rows(self.spec, *(None if part is None else part[rows] for part in parts))
 
-    def metrics(self, predictions: Predictions) -> dict[str, float]:
-        found = self._measured(predictions)
-        return {name: found.value(name) for name in found.metrics}
-
-    def metric(self, name: str, predictions: Predictions) -> float:
-        return self._measured(predictions).value(name)
-
-    def _measured(self, predictions: Predictions) -> Measured:
-        return measured(
+    def measured(self, predictions: Predictions) -> Measured:
+        """A model's predictions of these rows beside the truth."""
+        return predictions.beside(
             self.spec.task,
             self.actual,
-            predictions.labels,
-            probabilities=predictions.probabilities,
-            classes=predictions.classes,
             space=self.space,
+            weights=self.weights,
             seed=self.spec.training.seed,
-            weights=self.weights,
         )
 
-    def intervals(self, predictions: Predictions) -> dict[str, Interval]:
-        spec = self.spec
-        return comparing.intervals(
-            spec.task,
-            self.actual,
-            predictions,
-            units=self.units,
-            rule=spec.gate.champion,
-            seed=spec.training.seed,
-            space=self.space,
-            weights=self.weights,
-        )
+    def intervals(self, own: Measured) -> dict[str, Interval]:
+        rule, seed = self.spec.gate.champion, self.spec.training.seed
+        return comparing.intervals(own, units=self.units, rule=rule, seed=seed)
 
-    def compare(self, challenger: Predictions, champion: Predictions) -> Comparison:
-        spec = self.spec
+    def compare(self, own: Measured, theirs: Measured) -> Comparison:
+        rule, training = self.spec.gate.champion, self.spec.training
         return comparing.compare(
-            spec.task,
-            spec.training.metric,
-            self.actual,
-            challenger,
-            champion,
-            units=self.units,
-            rule=spec.gate.champion,
-            seed=spec.training.seed,
-            space=self.space,
-            weights=self.weights,
+            training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed
         )
 
 
@@ -237,11 +212,11 @@ def _against_champion(
     training_set: TrainingSet,
     rows: _Rows,
     own: Predictions,
-    champion: Champion | None,
+    found: Measured,
     *,
-    metrics: dict[str, float],
+    champion: Champion | None,
 ) -> dict[str, Any]:
-    """The fields of an evaluation that depend on the champion; `metrics` are the challenger's on all rows."""
+    """The fields of an evaluation that depend on the champion; `found` is the challenger on all rows."""
     held = training_set.holdout
     if champion is None:
         return {
@@ -254,20 +229,20 @@ def _against_champion(
     shared = newer if newer.any() else held
     if not shared[held].all():
         rows, own = rows.taken(shared[held]), own.taken(shared[held])
-        metrics = rows.metrics(own)
-    theirs, their_metrics, problem = _of_champion(champion, training_set.features[shared], rows)
+        found = rows.measured(own)
+    theirs, of_theirs, problem = _of_champion(champion, training_set.features[shared], rows)
     comparison = compare = None
-    if theirs is not None:
-        comparison, compare = rows.compare(own, theirs), partial(_compared, rows, own, theirs)
+    if theirs is not None and of_theirs is not None:
+        comparison, compare = rows.compare(found, of_theirs), partial(_compared, rows, own, theirs)
     return {
         "champion": {
             "version": champion.version,
             "as_of": champion.as_of,
-            "metrics": their_metrics,
+            "metrics": of_theirs and of_theirs.values,
             "problem": problem,
             "seen": not spec.calendar.has_time or not newer.any(),
         },
-        "challenger_on_champion_rows": metrics,
+        "challenger_on_champion_rows": found.values,
         "compared_rows": int(shared.sum()),
         "comparison": comparison,
         "slices": measure_slices(spec, training_set, shared, compare),
@@ -276,20 +251,21 @@ def _against_champion(
 
 def _of_champion(
     champion: Champion, features: pd.DataFrame, rows: _Rows
-) -> tuple[Predictions | None, dict[str, float] | None, str | None]:
-    """Predictions and metrics of the champion, or in words why there are none."""
+) -> tuple[Predictions | None, Measured | None, str | None]:
+    """The champion's predictions, alone and beside the truth, or in words why there are none."""
     if champion.problem is not None:
         return None, None, champion.problem
     try:
         predictions = Predictions.of(champion.model, features)
-        return predictions, rows.metrics(predictions), None
+        return predictions, rows.measured(predictions), None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # Trained on other features: the gate then does not accept, and says why.
         return None, None, f"it does not fit today's features: {' '.join(str(error).split())[:300]}"
 
 
 def _compared(rows: _Rows, own: Predictions, theirs: Predictions, places: NDArray[np.intp]) -> Comparison:
-    return rows.taken(places).compare(own.taken(places), theirs.taken(places))
+    some = rows.taken(places)
+    return some.compare(*(some.measured(side.taken(places)) for side in (own, theirs)))
 
 
 def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictions:
@@ -315,13 +291,7 @@ def _number(metrics: Mapping[str, float] | None, name: str) -> str:
     return f"{value:.4g}" if math.isfinite(value) else "unknown"
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _with_nan(metrics: Mapping[str, float | None] | None) -> dict[str, float] | None:
     if metrics is None:
         return None
-    return {name: math.nan if value is None else float(value) for name, value in metrics.items()}
+    return {name: number_or_nan(value) for name, value in metrics.items()}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evergreen.evaluation.bootstrap import finite_or_none, number_or_nan
 from evergreen.evaluation.groups import Groups
+from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.spec import FairnessRule, Spec
 
 if TYPE_CHECKING:

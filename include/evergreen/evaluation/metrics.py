@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ class Measured:
         if len(present) < 2:
             return []
         return [1] if self.classes == 2 else [int(label) for label in present]
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """Each of the metrics; NaN where it cannot be computed."""
+        return {name: self.value(name) for name in self.metrics}
 
     def value(self, name: str) -> float:
         """One metric; NaN where it cannot be computed."""
@@ -147,7 +153,7 @@ def compute(
         weights=weights,
         seed=seed,
     )
-    return {name: rows.value(name) for name in rows.metrics}
+    return rows.values
 
 
 def is_usable(metrics: Mapping[str, float] | None, name: str) -> bool:

@@ -7,7 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from evergreen.evaluation.metrics import Measured, measured
+from evergreen.spec import Task
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,28 @@ class Predictions:
         """The predictions of some of the rows: a mask (n,) or positions (m,)."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return Predictions(self.labels[rows], probabilities, self.classes)
+
+    def beside(
+        self,
+        task: Task,
+        actual: ArrayLike | None,
+        *,
+        space: NDArray[np.float64] | None = None,
+        weights: NDArray[np.float64] | None = None,
+        seed: int = 0,
+    ) -> Measured:
+        """The predictions beside the truth `actual` (n,), to measure; see `metrics.measured`.
+
+        Clustering has no truth but `space` (n, dimensions) instead. `weights` (n,) is how much each row
+        counts.
+        """
+        return measured(
+            task,
+            actual,
+            self.labels,
+            probabilities=self.probabilities,
+            classes=self.classes,
+            space=space,
+            weights=weights,
+            seed=seed,
+        )

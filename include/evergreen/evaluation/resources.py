@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from evergreen.evaluation.bootstrap import finite_or_none, number_or_nan
+from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.registry.model_file import dump_model
 from evergreen.spec import Resources
 

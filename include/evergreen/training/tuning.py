@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from evergreen.errors import SpecError
-from evergreen.evaluation.metrics import measured
 from evergreen.evaluation.predictions import Predictions
 from evergreen.evaluation.space import distance_space
 from evergreen.lake import PARTITION
@@ -124,16 +123,14 @@ class _Scoring:
         known, unseen = fold
         scored = self._sample.taken(unseen)
         found = Predictions.of(self._fit(self._spec, trial, self._sample.taken(known)), scored.features)
-        return measured(
+        beside = found.beside(
             self._spec.task,
             scored.target,
-            found.labels,
-            probabilities=found.probabilities,
-            classes=found.classes,
             space=None if self._space is None else self._space[unseen],
             weights=scored.weights,
             seed=self._spec.training.seed,
-        ).value(self._spec.training.metric)
+        )
+        return beside.value(self._spec.training.metric)
 
 
 def _tried(spec: Spec, score: _Scoring) -> Iterator[Trial]:

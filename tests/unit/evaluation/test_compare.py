@@ -49,9 +49,10 @@ def world(task, seed, rows=210):
 
 def compared(task, metric, seed=0, *, swap=False, timeless=False, rule=RULE):
     actual, one, other, days, space = world(task, seed)
-    challenger, champion = (other, one) if swap else (one, other)
+    sides = [side.beside(task, actual, space=space, seed=seed) for side in (one, other)]
+    challenger, champion = reversed(sides) if swap else sides
     units = None if timeless else days
-    return compare(task, metric, actual, challenger, champion, units=units, rule=rule, seed=seed, space=space)
+    return compare(metric, challenger, champion, units=units, rule=rule, seed=seed)
 
 
 def comparison(low, high, champion=10.0):
@@ -94,7 +95,8 @@ def test_swapping_the_sides_mirrors_the_interval(task, metric, seed):
 def test_a_model_against_itself_loses_nothing(task, metric, timeless):
     actual, one, _, days, space = world(task, 1)
     units = None if timeless else days
-    found = compare(task, metric, actual, one, one, units=units, rule=RULE, seed=1, space=space)
+    side = one.beside(task, actual, space=space, seed=1)
+    found = compare(metric, side, side, units=units, rule=RULE, seed=1)
     assert (found.loss, found.low, found.high) == (0, 0, 0)
     assert clears(found, ChampionRule()) is True
     assert clears(found, ChampionRule(test="superiority")) is False
@@ -107,11 +109,11 @@ def test_a_loss_is_in_the_unit_of_the_metric(seed, scale):
     for metric, by in (("mae", scale), ("rmse", scale), ("mape", 1.0), ("r2", 1.0)):
         small, large = (
             compare(
-                Task.REGRESSION,
                 metric,
-                actual * factor,
-                Predictions(one.labels * factor),
-                Predictions(other.labels * factor),
+                *(
+                    Predictions(side.labels * factor).beside(Task.REGRESSION, actual * factor)
+                    for side in (one, other)
+                ),
                 units=days,
                 rule=RULE,
                 seed=seed,
@@ -126,8 +128,9 @@ def test_a_comparison_in_pairs_is_narrower_than_its_sides():
     random = np.random.default_rng(0)
     actual, hard = random.normal(size=500), random.normal(0, 5, 500)
     one, other = (Predictions(actual + hard + random.normal(0, 0.1, 500)) for _ in range(2))
-    found = compare(Task.REGRESSION, "mae", actual, one, other, units=None, rule=RULE, seed=0)
-    alone = intervals(Task.REGRESSION, actual, one, units=None, rule=RULE, seed=0)["mae"]
+    sides = [side.beside(Task.REGRESSION, actual) for side in (one, other)]
+    found = compare("mae", *sides, units=None, rule=RULE, seed=0)
+    alone = intervals(sides[0], units=None, rule=RULE, seed=0)["mae"]
     assert found.high - found.low < (alone.high - alone.low) / 10
 
 
@@ -137,10 +140,8 @@ def test_days_and_their_models_are_the_unit_of_doubt_and_not_rows():
     unit = np.repeat(np.arange(10), 1000)
     actual = np.zeros(len(unit))
     one, other = (Predictions(random.normal(size=10)[unit]) for _ in range(2))
-    rows, days = (
-        compare(Task.REGRESSION, "mae", actual, one, other, units=units, rule=RULE, seed=0)
-        for units in (None, unit)
-    )
+    sides = [side.beside(Task.REGRESSION, actual) for side in (one, other)]
+    rows, days = (compare("mae", *sides, units=units, rule=RULE, seed=0) for units in (None, unit))
     assert days.high - days.low > 10 * (rows.high - rows.low)
 
 
@@ -151,7 +152,8 @@ def test_days_and_their_models_are_the_unit_of_doubt_and_not_rows():
 )
 def test_what_cannot_be_compared_is_nan(metric, units):
     actual, one, other, _, _ = world(Task.REGRESSION, 0)
-    found = compare(Task.REGRESSION, metric, actual, one, other, units=units, rule=RULE, seed=0)
+    sides = (side.beside(Task.REGRESSION, actual) for side in (one, other))
+    found = compare(metric, *sides, units=units, rule=RULE, seed=0)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
     assert clears(found, RULE) is None
@@ -159,13 +161,16 @@ def test_what_cannot_be_compared_is_nan(metric, units):
 
 
 def test_no_rows_and_predictions_that_are_not_numbers_are_nan():
-    none = Predictions(np.empty(0))
-    found = compare(Task.REGRESSION, "mae", [], none, none, units=None, rule=RULE, seed=0)
+    none = Predictions(np.empty(0)).beside(Task.REGRESSION, [])
+    found = compare("mae", none, none, units=None, rule=RULE, seed=0)
     assert (found.rows, found.blocks) == (0, 0)
     assert clears(found, RULE) is None
-    assert intervals(Task.REGRESSION, [], none, units=None, rule=RULE, seed=0) == {}
-    bad, good = Predictions(np.array([1.0, math.inf])), Predictions(np.array([1.0, 2.0]))
-    found = compare(Task.REGRESSION, "mae", [1.0, 2.0], bad, good, units=None, rule=RULE, seed=0)
+    assert intervals(none, units=None, rule=RULE, seed=0) == {}
+    bad, good = (
+        Predictions(np.array(labels)).beside(Task.REGRESSION, [1.0, 2.0])
+        for labels in ([1.0, math.inf], [1.0, 2.0])
+    )
+    found = compare("mae", bad, good, units=None, rule=RULE, seed=0)
     assert math.isnan(found.challenger)
     assert found.champion == 0
     assert clears(found, RULE) is None
@@ -173,8 +178,8 @@ def test_no_rows_and_predictions_that_are_not_numbers_are_nan():
 
 def test_a_champion_without_probabilities_cannot_be_compared_in_them():
     actual, one, other, days, _ = world(Task.CLASSIFICATION, 0)
-    silent = Predictions(other.labels)
-    found = compare(Task.CLASSIFICATION, "brier", actual, one, silent, units=days, rule=RULE, seed=0)
+    sides = (side.beside(Task.CLASSIFICATION, actual) for side in (one, Predictions(other.labels)))
+    found = compare("brier", *sides, units=days, rule=RULE, seed=0)
     assert math.isfinite(found.challenger)
     assert math.isnan(found.champion)
     assert clears(found, RULE) is None
@@ -183,7 +188,7 @@ def test_a_champion_without_probabilities_cannot_be_compared_in_them():
 @pytest.mark.parametrize("task", METRICS)
 def test_every_metric_has_an_interval_for_the_card_within_its_range(task):
     actual, one, _, days, space = world(task, 0)
-    found = intervals(task, actual, one, units=days, rule=RULE, seed=0, space=space)
+    found = intervals(one.beside(task, actual, space=space), units=days, rule=RULE, seed=0)
     assert set(found) == set(METRICS[task])
     assert all(interval.low < interval.high for interval in found.values())
     for name in set(found) & {"accuracy", "roc_auc", "f1", "pr_auc", "recall", "precision", "brier"}:

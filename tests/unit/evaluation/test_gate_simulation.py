@@ -146,9 +146,8 @@ def promotions(world, rule, level) -> int:
     for number in range(DRAWS):
         random = np.random.default_rng([number, 4])
         actual, challenger, champion, units = world.draw(random, level)
-        found = compare(
-            world.task, world.metric, actual, challenger, champion, units=units, rule=rule, seed=number
-        )
+        sides = (side.beside(world.task, actual) for side in (challenger, champion))
+        found = compare(world.metric, *sides, units=units, rule=rule, seed=number)
         verdict = clears(found, rule)
         assert verdict is not None
         promoted += verdict
