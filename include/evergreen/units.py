@@ -1,4 +1,5 @@
-"""The units people write in a description: `28 days`, `5 partitions`, `5%`, `6 per 30 partitions`."""
+"""The units people write in a description: `28 days`, `5 partitions`, `5%`, `6 per 30 partitions`,
+`2 of 3 partitions`."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ _BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30}
 _PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 _BUDGET = re.compile(r"([0-9]{1,6}) per ([0-9]{1,6}) partitions?")
+_TIMES = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6}) partitions?")
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
@@ -23,6 +25,13 @@ class Budget(NamedTuple):
 
     times: int
     per: int
+
+
+class Times(NamedTuple):
+    """`times` of the last `of` partitions."""
+
+    times: int
+    of: int
 
 
 def _duration(value: Any) -> Any:
@@ -71,6 +80,15 @@ def _budget(value: Any) -> Any:
     if not (match := _BUDGET.fullmatch(str(value))) or not int(match[2]):
         raise ValueError("write a budget like '6 per 30 partitions'")
     return Budget(int(match[1]), int(match[2]))
+
+
+def _times(value: Any) -> Any:
+    if isinstance(value, Times):
+        return value
+    match = _TIMES.fullmatch(str(value))
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise ValueError("write a frequency like '2 of 3 partitions'")
+    return Times(int(match[1]), int(match[2]))
 
 
 def _holdout(value: Any) -> Any:
@@ -127,6 +145,9 @@ Tolerance = Annotated[float, BeforeValidator(_tolerance)]
 
 RetrainBudget = Annotated[Budget, BeforeValidator(_budget)]
 """So many retrainings within so many partitions, written like `6 per 30 partitions`."""
+
+Frequency = Annotated[Times, BeforeValidator(_times)]
+"""So many of the last so many partitions, written like `2 of 3 partitions`."""
 
 HoldOut = Annotated[timedelta | float, BeforeValidator(_holdout), PlainSerializer(_written)]
 """What training holds back: a duration at the end, or a share drawn at random."""

@@ -1,5 +1,6 @@
 """A pipeline's description: frozen models, read from `pipeline.yaml`."""
 
+from evergreen.spec.alerts import Alerts, Receiver, Severity
 from evergreen.spec.features import Features, FeatureSet, Lookup
 from evergreen.spec.gate import (
     Approval,
@@ -11,8 +12,20 @@ from evergreen.spec.gate import (
     Resources,
     SliceRule,
 )
+from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
-from evergreen.spec.monitoring import Drift, Monitoring, Performance, Retrain, Staleness
+from evergreen.spec.monitoring import (
+    Bias,
+    Cusum,
+    Drift,
+    Health,
+    Monitoring,
+    Performance,
+    Reference,
+    Retrain,
+    Signal,
+    Staleness,
+)
 from evergreen.spec.spec import Scoring, Spec, Validation, load_spec, parse_spec, pipeline_names
 from evergreen.spec.task import LOWER_IS_BETTER, METRICS, OF_PROBABILITIES, Task
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
@@ -21,14 +34,19 @@ __all__ = [
     "LOWER_IS_BETTER",
     "METRICS",
     "OF_PROBABILITIES",
+    "Alerts",
     "Approval",
+    "Bias",
     "Candidate",
     "ChampionRule",
+    "Cusum",
     "Drift",
     "FairnessRule",
     "FeatureSet",
     "Features",
     "Gate",
+    "Health",
+    "Labels",
     "Latency",
     "Limit",
     "Lookup",
@@ -36,9 +54,13 @@ __all__ = [
     "Monitoring",
     "Performance",
     "Pretrained",
+    "Receiver",
+    "Reference",
     "Resources",
     "Retrain",
     "Scoring",
+    "Severity",
+    "Signal",
     "SliceRule",
     "Spec",
     "Staleness",

@@ -16,10 +16,12 @@ from evergreen.description import Described, explain, pipelines_folder, read_map
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.partition import Calendar, Grain
 from evergreen.sources import Join, Source
+from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
 from evergreen.spec.gate import Gate
+from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
-from evergreen.spec.monitoring import Monitoring
+from evergreen.spec.monitoring import Monitoring, Reference, Signal
 from evergreen.spec.task import LOWER_IS_BETTER, METRICS, Task
 from evergreen.spec.training import Training
 from evergreen.units import Column, ConnectionId, Cron, Identifier, Share
@@ -61,11 +63,13 @@ class Spec(Described):
     features: Features = Features()
     task: Task
     target: Column | None = None
+    labels: Labels | None = None
     training: Training
     gate: Gate = Gate()
     monitoring: Monitoring = Monitoring()
     scoring: Scoring | None = None
     models: Models = Models()
+    alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
     feature_sets: tuple[FeatureSet, ...] = Field(default=(), exclude=True)
 
@@ -100,6 +104,32 @@ class Spec(Described):
         """Whether a larger value of the training metric is better."""
         return self.training.metric not in LOWER_IS_BETTER
 
+    @property
+    def label_delay(self) -> int:
+        """How many partitions later the labels of a partition are known; 0 where they come with its rows."""
+        return self.labels.delay if self.labels else 0
+
+    @property
+    def drift_reference(self) -> Reference:
+        """What the features of a partition are held against: as described, or the season if there is time."""
+        return self.monitoring.drift.reference or ("season" if self.calendar.has_time else "window")
+
+    @property
+    def signals(self) -> tuple[Signal, ...]:
+        """The signals that may ask for a training: as described, or those that fit the pipeline.
+
+        Where labels are prompt, performance says all that matters; where they are late, its estimate and
+        drift speak before they come; clustering has drift alone.
+        """
+        if self.monitoring.retrain.on is not None:
+            return self.monitoring.retrain.on
+        if self.task is Task.CLUSTERING:
+            return ("drift", "prediction_drift")
+        if not self.label_delay:
+            return ("performance", "cusum")
+        estimate: tuple[Signal, ...] = ("estimate",) if self.task is Task.CLASSIFICATION else ()
+        return ("performance", "cusum", *estimate, "drift", "prediction_drift")
+
     @model_validator(mode="after")
     def _whole(self) -> Spec:
         self._check_sources()
@@ -123,6 +153,30 @@ class Spec(Described):
                 raise ValueError("start: a partitioned pipeline needs the day its history starts")
         if not self.keys:
             raise ValueError("key: a snapshot pipeline needs the columns that name a row")
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        if self.labels is None:
+            return
+        source = self.labels.source
+        if not self.calendar.has_time:
+            raise ValueError("labels: a snapshot's labels come with its rows, leave it out")
+        if self.task is Task.CLUSTERING:
+            raise ValueError("labels: clustering has none, leave it out")
+        if source.complete:
+            raise ValueError("labels.source.complete: labels are waited for by 'delay', leave it out")
+        if source.postgres and source.postgres.table and not source.time_column:
+            raise ValueError("labels.source.postgres.time_column: name the column of the rows' time")
+        if not source.postgres and not source.time_column and not _asks_for_a_partition(source):
+            raise ValueError(
+                f"labels.source.{source.kind}: write '{{partition}}' where it asks for a partition's labels, "
+                "or name the column of the rows' time as 'time_column'"
+            )
+        length = self.calendar.end(self.first_partition) - self.calendar.start(self.first_partition)
+        if self.labels.delay * length >= self.training.window:
+            raise ValueError("labels.delay: must be shorter than training.window, or no label in it is known")
+        if "labels" in self.features.lookups:
+            raise ValueError("features.lookups.labels: is the name of the labels: name the lookup otherwise")
 
     def _check_model(self) -> None:
         for where, metric in [
@@ -183,6 +237,14 @@ class Spec(Described):
         columns = [rule.column for rule in gate.slices]
         if len(set(columns)) < len(columns):
             raise ValueError("gate.slices: a column is named twice")
+
+
+def _asks_for_a_partition(source: Source) -> bool:
+    if source.http:
+        asked = [source.http.path, *source.http.params.values(), *source.http.headers.values()]
+    else:
+        asked = [source.file.path] if source.file else []
+    return any("{partition" in text for text in asked)
 
 
 def pipeline_names() -> list[str]:

@@ -108,7 +108,7 @@ BROKEN = [
     (
         "schedule:",
         "schedul:",
-        "schedul: no such key, did you mean 'schedule'?; allowed here: description, feat",
+        "schedul: no such key, did you mean 'schedule'?; allowed here: alerts, description",
     ),
     ("name: bikes", "name: trikes", "name: 'trikes' must be the folder's name, 'bikes'"),
     ("name: bikes", "name: Bikes!", "name: write a name of a-z, 0-9 and '_'"),

@@ -1,0 +1,17 @@
+"""Labels that come later than the rows they belong to."""
+
+from __future__ import annotations
+
+from evergreen.description import Described
+from evergreen.sources import Source
+from evergreen.units import Partitions
+
+
+class Labels(Described):
+    """A source of its own for the target, joined to the rows by their key.
+
+    The labels of a partition are read, and count as known, `delay` partitions later.
+    """
+
+    source: Source
+    delay: Partitions
