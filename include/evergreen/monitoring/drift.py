@@ -1,146 +1,213 @@
-"""Distributions kept as counts, and how far one lies from another (population stability index).
+"""How far each feature of a night lies from a reference, and whether that is drift.
 
-A numeric feature is counted in the deciles of its training rows, a category by its values; rows without a
-value are counted apart. A reference therefore stays small, and measuring a partition reads only that
-partition.
+Three aspects of a feature are looked at apart from one another: the distribution of the values that the
+training could have held, the share of rows without a value, and the share of values never seen. A feature has
+drifted only where an aspect is far enough off to matter and chance does not explain it: its effect is above
+the limit of the description, and its test holds at the false discovery rate over all features and aspects.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-Counts = npt.NDArray[np.float64]
-Histogram = dict[str, Any]
+from evergreen.monitoring import distances
+from evergreen.monitoring.binning import Binning, Counts
+from evergreen.spec.monitoring import Drift
 
-BINS = 10
-CONFIDENCE = 0.999
+Why = Literal["distribution", "missing", "unseen"]
+Floats = npt.NDArray[np.float64]
+
+ASPECTS: tuple[Why, ...] = ("distribution", "missing", "unseen")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Counts of one or several partitions, added up, by feature.
+
+    `effective` is the number of rows, with a value or without, that they are worth as independent ones: all
+    of them where they count alike, fewer where they are weighted.
+    """
+
+    counts: Mapping[str, Counts]
+    effective: float
+
+    @classmethod
+    def pooled(
+        cls, cells: Sequence[Mapping[str, npt.ArrayLike]], weights: Sequence[float] | None = None
+    ) -> Sample:
+        """The cells added up, each with its weight (1 where none are given).
+
+        Rows of unlike weights are worth (sum of weights) ** 2 / (sum of squared weights) of them: L. Kish,
+        *Survey Sampling* (1965).
+        """
+        counts: dict[str, Floats] = {}
+        weighted = squared = 0.0
+        for cell, weight in zip(cells, weights or [1.0] * len(cells), strict=True):
+            found = {name: np.asarray(part, dtype=float) for name, part in cell.items()}
+            for name, part in found.items():
+                counts[name] = weight * part + counts.get(name, 0.0)
+            rows = max((float(part.sum()) for part in found.values()), default=0.0)
+            weighted += weight * rows
+            squared += weight**2 * rows
+        return cls(counts, weighted**2 / squared if squared else 0.0)
 
 
 @dataclass(frozen=True)
 class FeatureDrift:
     """How far one feature's values lie from the reference.
 
-    `bound` is what chance alone stays under at this number of rows; `drifted` says that `psi` is above it
-    and above the limit of the description.
+    `psi` is the population stability index and `js` the Jensen-Shannon distance (0 to 1), both over about ten
+    bins; `wasserstein` is in standard deviations of the training values, where a value beyond them counts as
+    their smallest or largest, None for a category and where they are all alike. `test` is "ks" or "chi2",
+    `p` the probability of its `statistic` if nothing changed. These are of the values that the training could
+    have held, and 0 (`p`: 1) where either side has none.
+
+    `missing` is the share of rows without a value and `missing_before` that of the reference; `unseen` the
+    share of values never seen and `unseen_before` the one to be expected. `rows` and `reference_rows` are
+    numbers of independent rows. `why` names the aspects that drifted.
     """
 
     psi: float
-    bound: float
+    js: float
+    wasserstein: float | None
+    test: str
+    statistic: float
+    p: float
+    missing: float
+    missing_before: float
+    unseen: float
+    unseen_before: float
+    rows: float
+    reference_rows: float
     drifted: bool
+    why: list[Why]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """The fields by name, as plain JSON values."""
         return asdict(self)
 
 
-def histogram(values: pd.Series, bins: int = BINS) -> Histogram:
-    """The distribution of the values as plain data.
+@dataclass(frozen=True)
+class _Shape:
+    """Distances and test of the distributions of several features, each of shape (n,)."""
 
-    Numbers: `{"kind": "number", "edges": [...], "counts": [...], "missing": n}` with at most `bins` bins of
-    about equally many rows, closed on the right, the outer ones open-ended. Everything else, and booleans:
-    `{"kind": "category", "values": [...], "counts": [...], "missing": n}`.
+    psi: Floats
+    js: Floats
+    wasserstein: Floats  # NaN where there is none
+    statistic: Floats
+    p: Floats
+
+
+def drift_of(
+    binnings: Mapping[str, Binning], reference: Sample, night: Sample, limits: Drift
+) -> dict[str, FeatureDrift]:
+    """Drift by feature, of those that are in the binnings and in both samples.
+
+    Rows count as independent of one another, and each feature as often as it has rows in its sample.
     """
-    if is_numeric_dtype(values.dtype) and not is_bool_dtype(values.dtype):
-        known = _finite(values)
-        edges = _edges(known, bins)
-        return {
-            "kind": "number",
-            "edges": edges.tolist(),
-            "counts": _binned(known, edges).tolist(),
-            "missing": int(values.isna().sum()),
-        }
-    counts = values.dropna().astype(str).value_counts().sort_index()
+    names = [name for name in binnings if name in reference.counts and name in night.counts]
+    if not names:
+        return {}
+    made = [binnings[name] for name in names]
+    before, now = _Side.of(names, made, reference), _Side.of(names, made, night)
+    shape = _shape(made, before.values, now.values)
+    missing_before, missing = _share(before.missing, before.rows), _share(now.missing, now.rows)
+    # The reference itself has no value that it never saw, further rows like it would have some.
+    new = np.maximum(before.unseen, np.array([one.new for one in made]) * before.present)
+    unseen_before, unseen = _share(new, before.present), _share(now.unseen, now.present)
+    p = [
+        shape.p,
+        distances.two_proportions(before.missing, before.rows, now.missing, now.rows),
+        distances.two_proportions(new, before.present, now.unseen, now.present),
+    ]
+    far = [
+        shape.psi > limits.psi,
+        np.abs(missing - missing_before) > limits.missing,
+        unseen - unseen_before > limits.unseen,
+    ]
+    drifted = np.array(far) & (distances.benjamini_hochberg(np.array(p)) <= limits.false_discovery)
     return {
-        "kind": "category",
-        "values": list(counts.index),
-        "counts": [int(count) for count in counts],
-        "missing": int(values.isna().sum()),
+        name: FeatureDrift(
+            psi=float(shape.psi[n]),
+            js=float(shape.js[n]),
+            wasserstein=None if np.isnan(shape.wasserstein[n]) else float(shape.wasserstein[n]),
+            test="ks" if made[n].kind == "number" else "chi2",
+            statistic=float(shape.statistic[n]),
+            p=float(shape.p[n]),
+            missing=float(missing[n]),
+            missing_before=float(missing_before[n]),
+            unseen=float(unseen[n]),
+            unseen_before=float(unseen_before[n]),
+            rows=float(now.rows[n]),
+            reference_rows=float(before.rows[n]),
+            drifted=bool(drifted[:, n].any()),
+            why=[aspect for aspect, holds in zip(ASPECTS, drifted[:, n], strict=True) if holds],
+        )
+        for n, name in enumerate(names)
     }
 
 
-def counts_in(reference: Histogram, values: pd.Series) -> tuple[Counts, Counts]:
-    """The reference's counts and those of the values in the same bins, both of the same length.
+@dataclass(frozen=True)
+class _Side:
+    """A sample's counts in independent rows: (n, bins), where a feature has fewer bins empty, and (n,)."""
 
-    The last two bins are rows without a value, and values that are no number or a category the reference
-    does not have.
-    """
-    expected = np.array([*reference["counts"], reference["missing"], 0], dtype=float)
-    missing = int(values.isna().sum())
-    if reference["kind"] == "number":
-        known = _finite(values)
-        inside = _binned(known, np.array(reference["edges"], dtype=float))
-    else:
-        found = values.dropna().astype(str).value_counts()
-        inside = np.array([found.get(value, 0) for value in reference["values"]], dtype=float)
-    strange = len(values) - missing - inside.sum()
-    return expected, np.array([*inside, missing, strange], dtype=float)
+    values: Floats
+    missing: Floats
+    unseen: Floats
+    present: Floats  # rows with a value
+    rows: Floats
 
-
-def psi(expected: Counts, actual: Counts) -> float:
-    """Population stability index of two arrays of counts over the same bins, in natural units.
-
-    Sum over the bins of (a - e) ln(a / e), a and e the shares of rows: N. Siddiqi, *Credit Risk Scorecards*
-    (2006). A bin that is empty on one side is counted there as half a row, for the logarithm of zero has no
-    value; a bin empty on both sides is left out. NaN if either side has no rows.
-    """
-    used = (expected > 0) | (actual > 0)
-    if not expected.sum() or not actual.sum():
-        return float("nan")
-    e = np.maximum(expected[used], 0.5) / expected.sum()
-    a = np.maximum(actual[used], 0.5) / actual.sum()
-    return float(np.sum((a - e) * np.log(a / e)))
+    @classmethod
+    def of(cls, names: Sequence[str], made: Sequence[Binning], sample: Sample) -> _Side:
+        counts = np.zeros((len(names), max(map(len, made))))
+        for row, name in zip(counts, names, strict=True):
+            row[: len(sample.counts[name])] = sample.counts[name]
+        most = counts.sum(axis=1).max()
+        counts *= sample.effective / most if most else 0.0
+        every, ends = np.arange(len(names)), np.array([len(one) for one in made])
+        missing, unseen = counts[every, ends - 2], counts[every, ends - 1]
+        counts[every, ends - 2] = counts[every, ends - 1] = 0.0
+        present = counts.sum(axis=1) + unseen
+        return cls(counts[:, :-2], missing, unseen, present, present + missing)
 
 
-def psi_bound(expected: Counts, actual: Counts, confidence: float = CONFIDENCE) -> float:
-    """What the index stays under, with this confidence, if both sides come from one distribution.
-
-    (1/n + 1/m) times the quantile of chi-squared with one degree of freedom less than there are bins:
-    B. Yurdakul and J. Naranjo, "Statistical properties of the population stability index", *Journal of Risk
-    Model Validation* 14(4), 2020. Rows are taken as independent of one another.
-    """
-    bins = int(((expected > 0) | (actual > 0)).sum())
-    if bins < 2 or not expected.sum() or not actual.sum():
-        return 0.0
-    return float(_chi_squared(confidence, bins - 1) * (1 / expected.sum() + 1 / actual.sum()))
-
-
-def feature_drift(reference: Histogram, values: pd.Series, limit: float) -> FeatureDrift:
-    """Drift of one feature: above the limit on the index, and more than chance at this number of rows."""
-    expected, actual = counts_in(reference, values)
-    index, bound = psi(expected, actual), psi_bound(expected, actual)
-    return FeatureDrift(index, bound, bool(index > limit and index > bound))
+def _shape(made: Sequence[Binning], before: Floats, now: Floats) -> _Shape:
+    numbers = np.array([one.kind == "number" for one in made])
+    found = np.full((5, len(made)), np.nan)
+    if numbers.any():
+        centres = [one.centres for one in made if one.kind == "number"]
+        scales = [one.scale or np.nan for one in made if one.kind == "number"]
+        found[:, numbers] = _of_numbers(before[numbers], now[numbers], centres, np.array(scales))
+    if not numbers.all():
+        found[:, ~numbers] = _of_categories(before[~numbers], now[~numbers])
+    found[:2] = np.nan_to_num(found[:2])  # nothing to compare
+    return _Shape(*found)
 
 
-def _finite(values: pd.Series) -> Counts:
-    if not is_numeric_dtype(values.dtype):
-        values = pd.to_numeric(values, errors="coerce")
-    numbers = values.to_numpy(dtype=float, na_value=np.nan)
-    return np.asarray(numbers[np.isfinite(numbers)], dtype=float)
+def _of_numbers(
+    before: Floats, now: Floats, centres: Sequence[tuple[float, ...]], scales: Floats
+) -> tuple[Floats, ...]:
+    wide = max(map(len, centres))
+    # A bin that is not there lies where the last one does: no distance is added.
+    places = np.array([one + one[-1:] * (wide - len(one)) for one in centres])
+    before, now = before[:, :wide], now[:, :wide]
+    apart = distances.wasserstein(before, now, places) / scales
+    merged = distances.in_parts(before, now)
+    statistic, p = distances.kolmogorov_smirnov(before, now)
+    return distances.psi(*merged), distances.jensen_shannon(*merged), apart, statistic, p
 
 
-@lru_cache
-def _chi_squared(confidence: float, freedom: int) -> float:
-    from scipy.stats import chi2
-
-    return float(chi2.ppf(confidence, freedom))
-
-
-def _edges(known: Counts, bins: int) -> Counts:
-    if not len(known):
-        return np.array([], dtype=float)
-    # Edges are values that occur, so that no bin of the reference is empty.
-    inner = np.unique(np.quantile(known, np.arange(1, bins) / bins, method="inverted_cdf"))
-    # An edge at the largest value would leave a last bin that no row of the reference is in.
-    return np.asarray(inner[inner < known.max()], dtype=float)
+def _of_categories(before: Floats, now: Floats) -> tuple[Floats, ...]:
+    merged = distances.without_rare(before, now)
+    statistic, p = distances.chi_squared(*merged)
+    none = np.full(len(before), np.nan)
+    return distances.psi(*merged), distances.jensen_shannon(*merged), none, statistic, p
 
 
-def _binned(known: Counts, edges: Counts) -> Counts:
-    places = np.searchsorted(edges, known, side="left")
-    return np.bincount(places, minlength=len(edges) + 1).astype(float)
+def _share(part: Floats, of: Floats) -> Floats:
+    return np.divide(part, of, out=np.zeros_like(part), where=of > 0)

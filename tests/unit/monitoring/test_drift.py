@@ -1,134 +1,268 @@
-"""Histograms and the population stability index, against hand calculation and scipy."""
+"""Drift of features from counts: what is called, what is not, and on which grounds."""
 
 from __future__ import annotations
 
-import math
+import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import entropy
+from scipy import stats
+from scipy.spatial.distance import jensenshannon
 
-from evergreen.monitoring.drift import counts_in, feature_drift, histogram, psi, psi_bound
+from evergreen.monitoring.binning import binning, count_frame
+from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
+from evergreen.spec import Drift
 
-counts = st.lists(st.tuples(st.integers(1, 500), st.integers(1, 500)), min_size=2, max_size=12)
-
-
-def test_index_by_hand() -> None:
-    # (0.25 - 0.5) ln(0.25 / 0.5) + (0.75 - 0.5) ln(0.75 / 0.5) = 0.25 ln 3
-    found = psi(np.array([50.0, 50.0]), np.array([25.0, 75.0]))
-    assert found == pytest.approx(0.25 * math.log(3), abs=1e-12)
+LIMITS = Drift()
+DAYS, ROWS, FEATURES = 28, 1000, 20
+LONG = [f"v{n}" for n in range(150)]
+Change = Callable[[pd.DataFrame, np.random.Generator], None]
 
 
-def test_an_empty_bin_counts_as_half_a_row() -> None:
-    # shares 0.5 and 0.5 against 1 and 0.5 / 20
-    by_hand = 0.5 * math.log(2) + (0.025 - 0.5) * math.log(0.025 / 0.5)
-    assert psi(np.array([10.0, 10.0]), np.array([20.0, 0.0])) == pytest.approx(by_hand, abs=1e-12)
+def drift(before: pd.DataFrame, now: pd.DataFrame, limits: Drift = LIMITS) -> dict[str, FeatureDrift]:
+    made = {name: binning(values) for name, values in before.items()}
+    sides = (Sample.pooled([count_frame(made, rows)]) for rows in (before, now))
+    return drift_of(made, *sides, limits)
 
 
-def test_a_bin_empty_on_both_sides_is_left_out() -> None:
-    assert psi(np.array([50.0, 50.0, 0.0]), np.array([25.0, 75.0, 0.0])) == pytest.approx(0.25 * math.log(3))
+def column(before: Any, now: Any, limits: Drift = LIMITS) -> FeatureDrift:
+    return drift(pd.DataFrame({"x": before}), pd.DataFrame({"x": now}), limits)["x"]
 
 
-def test_no_rows_give_no_number() -> None:
-    assert math.isnan(psi(np.array([1.0, 2.0]), np.zeros(2)))
+def frame(draw: np.random.Generator, rows: int) -> pd.DataFrame:
+    """Twenty features: of these 14 normal or skewed, two counts, a truth value, three categories."""
+    numbers = draw.normal(size=(10, rows))
+    skewed = draw.exponential(size=(4, rows))
+    found = {f"normal{n}": values for n, values in enumerate(numbers)}
+    found |= {f"skewed{n}": values for n, values in enumerate(skewed)}
+    found |= {"few": draw.poisson(2, rows), "many": draw.poisson(40, rows), "flag": draw.random(rows) < 0.3}
+    found["sort"] = pd.Categorical.from_codes(draw.integers(0, 5, rows), [*"abcde", "new"])
+    found["long"] = pd.Categorical.from_codes(np.minimum(draw.zipf(1.5, rows), 150) - 1, LONG)
+    found["gaps"] = np.where(draw.random(rows) < 0.05, np.nan, draw.normal(size=rows))
+    return pd.DataFrame(found)
 
 
-@given(counts)
-def test_index_is_the_sum_of_both_divergences(pairs: list[tuple[int, int]]) -> None:
-    e, a = np.array(pairs, dtype=float).T
-    assert psi(e, a) == pytest.approx(entropy(a, e) + entropy(e, a), abs=1e-9)
+def shift(rows: pd.DataFrame, draw: np.random.Generator) -> None:
+    rows["normal0"] += 0.5
 
 
-@given(counts)
-def test_index_is_symmetric_and_not_negative(pairs: list[tuple[int, int]]) -> None:
-    e, a = np.array(pairs, dtype=float).T
-    assert psi(e, a) == pytest.approx(psi(a, e), abs=1e-12)
-    assert psi(e, a) >= 0
-    assert psi(e, 3 * e) == pytest.approx(0, abs=1e-12)
+def scale(rows: pd.DataFrame, draw: np.random.Generator) -> None:
+    rows["normal0"] *= 1.5
 
 
-def test_bound_from_the_table_of_chi_squared() -> None:
-    # 95 % quantile with 9 degrees of freedom: 16.919
-    bound = psi_bound(np.full(10, 100.0), np.full(10, 10.0), confidence=0.95)
-    assert bound == pytest.approx(16.919 * (1 / 1000 + 1 / 100), rel=1e-4)
+def nulls(rows: pd.DataFrame, draw: np.random.Generator) -> None:
+    rows.loc[draw.random(len(rows)) < 0.05, "gaps"] = np.nan
 
 
-def test_chance_stays_under_the_bound_as_often_as_promised() -> None:
-    draw = np.random.default_rng(3)
-    shares = np.full(10, 0.1)
-    pairs = [(draw.multinomial(2000, shares), draw.multinomial(300, shares)) for _ in range(1000)]
-    above = np.mean([psi(e.astype(float), a.astype(float)) > psi_bound(e, a, 0.95) for e, a in pairs])
-    # 5 % expected; 1000 draws have a standard deviation of 0.7 %
-    assert 0.03 < above < 0.08
+def new_category(rows: pd.DataFrame, draw: np.random.Generator) -> None:
+    rows.loc[draw.random(len(rows)) < 0.02, "sort"] = "new"
 
 
-def test_deciles_of_a_hundred_numbers() -> None:
-    found = histogram(pd.Series(np.arange(100, dtype=float)))
-    assert found["kind"] == "number"
-    assert found["edges"] == [9.0, 19.0, 29.0, 39.0, 49.0, 59.0, 69.0, 79.0, 89.0]  # closed on the right
-    assert found["counts"] == [10.0] * 10
-    assert found["missing"] == 0
+@pytest.mark.parametrize(
+    ("change", "feature", "within", "why"),
+    [
+        (shift, "normal0", 2, "distribution"),
+        (scale, "normal0", 3, "distribution"),
+        (nulls, "gaps", 3, "missing"),
+        (new_category, "sort", 3, "unseen"),
+    ],
+)
+def test_a_change_is_seen_within_few_nights(change: Change, feature: str, within: int, why: str) -> None:
+    seeds = 20
+    seen = first = others = 0
+    for seed in range(seeds):
+        draw = np.random.default_rng(seed)
+        before = frame(draw, DAYS * ROWS if seed % 4 == 0 else 3 * ROWS)  # a window, or a season of one
+        nights = []
+        for _ in range(within):
+            now = frame(draw, ROWS)
+            change(now, draw)
+            nights.append(drift(before, now))
+        called = [night[feature].drifted and why in night[feature].why for night in nights]
+        seen, first = seen + any(called), first + called[0]
+        others += sum(found.drifted for night in nights for name, found in night.items() if name != feature)
+    print(
+        f"{change.__name__}: {seen} of {seeds} within {within} nights, {first} in the first, {others} others"
+    )
+    assert seen >= 0.95 * seeds
+    assert others <= 0.01 * seeds * within * (FEATURES - 1)
 
 
-def test_few_values_make_few_bins_none_of_them_empty() -> None:
-    found = histogram(pd.Series([0] * 70 + [1] * 20 + [2] * 10))
-    assert found["counts"] == [70, 20, 10]
+def test_no_drift_is_seldom_called() -> None:
+    draw = np.random.default_rng(11)
+    pairs = called = 0
+    for days in (3, DAYS):
+        before = frame(draw, days * ROWS)
+        made = {name: binning(values) for name, values in before.items()}
+        reference = Sample.pooled([count_frame(made, before)])
+        for rows in (50, ROWS):
+            for _ in range(40):
+                night = Sample.pooled([count_frame(made, frame(draw, rows))])
+                found = drift_of(made, reference, night, LIMITS).values()
+                pairs, called = pairs + len(found), called + sum(one.drifted for one in found)
+    print(f"{called} of {pairs} pairs of feature and night without drift were called")
+    assert pairs == 2 * 2 * 40 * FEATURES
+    assert called < 0.01 * pairs
 
 
-def test_missing_and_infinite_numbers() -> None:
-    values = pd.Series([1.0, 2.0, np.nan, np.inf])
-    reference = histogram(values)
-    assert reference["missing"] == 1
-    assert sum(reference["counts"]) == 2
-    _, found = counts_in(reference, values)
-    assert found[-2:].tolist() == [1, 1]  # one missing, one that is no finite number
-    assert found.sum() == 4
+def test_the_figures_of_a_number_are_those_of_its_rows() -> None:
+    draw = np.random.default_rng(0)
+    before, now = draw.poisson(3, 4000), draw.poisson(3.4, 500)
+    found = column(before, now)
+    apart = stats.ks_2samp(before, now, method="asymp")
+    assert found.test == "ks"
+    assert found.statistic == pytest.approx(apart.statistic, abs=1e-9)
+    assert found.p == pytest.approx(
+        stats.kstwobign.sf(np.sqrt(4000 * 500 / 4500) * apart.statistic), abs=1e-9
+    )
+    # Exact up to the values above all of the training's, which count as its largest.
+    within = np.minimum(now, before.max())
+    assert found.wasserstein == pytest.approx(
+        stats.wasserstein_distance(before, within) / before.std(), abs=1e-9
+    )
+    assert (found.rows, found.reference_rows) == (500, 4000)
 
 
-def test_all_missing() -> None:
-    reference = histogram(pd.Series([np.nan, np.nan]))
-    assert psi(*counts_in(reference, pd.Series([np.nan]))) == 0
+def test_the_figures_of_a_category_are_those_of_its_rows() -> None:
+    draw = np.random.default_rng(0)
+    before, now = draw.choice(list("abcd"), 4000), draw.choice(list("abcd"), 500, p=[0.4, 0.2, 0.2, 0.2])
+    table = np.array([[np.sum(side == value) for value in "abcd"] for side in (before, now)])
+    expected, actual = table / table.sum(axis=1)[:, None]
+    found = column(before, now)
+    by_scipy = stats.chi2_contingency(table, correction=False)
+    assert (found.test, found.wasserstein) == ("chi2", None)
+    assert found.statistic == pytest.approx(by_scipy.statistic, abs=1e-9)
+    assert found.p == pytest.approx(by_scipy.pvalue, abs=1e-9)
+    assert found.psi == pytest.approx(
+        float(np.sum((actual - expected) * np.log(actual / expected))), abs=1e-9
+    )
+    assert found.js == pytest.approx(float(jensenshannon(expected, actual, base=2)), abs=1e-9)
 
 
-def test_categories_and_one_never_seen() -> None:
-    reference = histogram(pd.Series(["mist", "clear", "clear", None]))
-    assert (reference["values"], reference["counts"], reference["missing"]) == (["clear", "mist"], [2, 1], 1)
-    expected, found = counts_in(reference, pd.Series(["clear", "snow", "snow", None]))
-    assert expected.tolist() == [2, 1, 1, 0]
-    assert found.tolist() == [1, 0, 1, 2]
-
-
-def test_booleans_are_categories() -> None:
-    assert histogram(pd.Series([True, False, True]))["values"] == ["False", "True"]
-
-
-def test_a_number_that_became_text_is_strange() -> None:
-    _, found = counts_in(histogram(pd.Series([1.0, 2.0, 3.0])), pd.Series(["2.0", "many"]))
-    assert found[-1] == 1
-
-
-@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=60))
-def test_every_row_is_counted_once(values: list[float | None]) -> None:
-    reference = histogram(pd.Series([0.0, 1.0, 2.0, 3.0]))
-    _, found = counts_in(reference, pd.Series(values, dtype=float))
-    assert found.sum() == len(values)
-
-
-def test_a_shift_is_drift_and_a_small_sample_is_not() -> None:
-    draw = np.random.default_rng(5)
-    reference = histogram(pd.Series(draw.normal(size=5000)))
-    few = feature_drift(reference, pd.Series(draw.normal(size=24)), limit=0.25)
-    assert not few.drifted
-    assert few.psi < few.bound
-    assert feature_drift(reference, pd.Series(draw.normal(loc=2, size=200)), limit=0.25).drifted
-
-
-def test_significant_but_small_is_no_drift() -> None:
+def test_significant_but_small_is_no_drift_and_neither_is_large_by_chance() -> None:
     draw = np.random.default_rng(6)
-    reference = histogram(pd.Series(draw.normal(size=200_000)))
-    found = feature_drift(reference, pd.Series(draw.normal(loc=0.1, size=200_000)), limit=0.25)
-    assert found.psi > found.bound
+    small = column(draw.normal(size=200_000), draw.normal(loc=0.1, size=200_000))
+    assert small.p < 1e-9
+    assert not small.drifted
+    chance = column(draw.normal(size=5000), draw.normal(size=24))
+    assert chance.psi > LIMITS.psi
+    assert not chance.drifted
+
+
+def test_a_false_discovery_counts_all_features() -> None:
+    draw = np.random.default_rng(3)
+    before, now = draw.normal(size=(2000, 200)), draw.normal(size=(100, 200))
+    now[:, 0] += 0.55
+    names = [f"f{n}" for n in range(200)]
+    alone = column(before[:, 0], now[:, 0])
+    together = drift(pd.DataFrame(before, columns=names), pd.DataFrame(now, columns=names))["f0"]
+    assert alone.p == together.p
+    assert 0.01 / 600 < alone.p < 0.01 / 3
+    assert (alone.drifted, together.drifted) == (True, False)
+
+
+def test_a_unit_change_of_a_constant_and_of_a_count_is_seen() -> None:
+    draw = np.random.default_rng(0)
+    assert column(np.full(1000, 5.0), np.full(200, 500.0)).why == ["distribution"]
+    counts = draw.poisson(2, 3000)
+    assert column(counts, 100 * counts[:300]).why == ["distribution"]
+    assert not column(np.full(1000, 5.0), np.full(200, 5.0)).drifted
+
+
+def test_everything_missing_is_missing_and_nothing_else() -> None:
+    found = column([1.0, 2.0, 3.0] * 50, [np.nan] * 40)
+    assert found.why == ["missing"]
+    assert (found.missing, found.missing_before, found.psi, found.p) == (1, 0, 0, 1)
+
+
+def test_categories_all_new_are_unseen() -> None:
+    found = column(["a", "b"] * 200, ["c", "d"] * 50)
+    assert found.why == ["unseen"]
+    assert (found.unseen, found.unseen_before, found.psi, found.js) == (1, 0, 0, 0)
+
+
+def test_a_number_that_comes_as_words_is_unseen() -> None:
+    assert column(np.arange(500.0), ["many"] * 50 + ["3"] * 50).why[-1] == "unseen"
+
+
+def test_a_rare_category_that_becomes_frequent_is_drift() -> None:
+    usual = [*[f"v{n}" for n in range(10)] * 1000, *["rare"] * 10]
+    found = column(usual, [*usual[:900], *["rare"] * 100])
+    assert found.why == ["distribution"]
+
+
+def test_new_values_that_are_to_be_expected_are_no_drift() -> None:
+    draw = np.random.default_rng(1)
+    before, now = draw.zipf(1.6, 3000).astype(str), draw.zipf(1.6, 1000).astype(str)
+    found = column(before, now)
+    assert found.unseen > 3 * LIMITS.unseen
+    assert found.unseen_before == pytest.approx(found.unseen, abs=LIMITS.unseen)
     assert not found.drifted
+    changed = column(before, np.where(draw.random(1000) < 0.1, "new", now))
+    assert "unseen" in changed.why
+
+
+def test_one_odd_row_of_a_small_night_is_no_drift() -> None:
+    before = [None] * 28 + ["a", "b"] * 14_000
+    found = column(before, [None] * 2 + ["a", "b"] * 11)
+    assert found.missing > LIMITS.missing + found.missing_before
+    assert found.rows == 24
+    odd = column(["a", "b"] * 1000, ["new"] + ["a", "b"] * 10)
+    assert odd.unseen > LIMITS.unseen
+    assert not odd.drifted
+
+
+def test_no_rows_are_no_drift_and_json() -> None:
+    for before, now in (([], []), ([1.0, 2.0], []), ([np.nan], [1.0])):
+        found = column(pd.Series(before, dtype=float), pd.Series(now, dtype=float))
+        assert found.psi == 0
+        assert "distribution" not in found.why
+        json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_only_features_of_both_samples_are_measured() -> None:
+    made = {name: binning(pd.Series([1.0, 2.0])) for name in ("a", "b", "c")}
+    both = count_frame(made, pd.DataFrame({"a": [1.0], "b": [2.0]}))
+    one = count_frame(made, pd.DataFrame({"b": [2.0], "c": [2.0]}))
+    assert list(drift_of(made, Sample.pooled([both]), Sample.pooled([one]), LIMITS)) == ["b"]
+    assert drift_of({}, Sample.pooled([both]), Sample.pooled([one]), LIMITS) == {}
+
+
+def test_cells_add_up() -> None:
+    cells = [{"x": [1, 2, 0, 1]}, {"x": np.array([3, 0, 1, 0])}]
+    found = Sample.pooled(cells)
+    assert found.counts["x"].tolist() == [4, 2, 1, 1]
+    assert found.effective == 8
+    assert Sample.pooled([]).effective == 0
+
+
+def test_weighted_rows_are_worth_fewer() -> None:
+    cells = [{"x": [50, 50, 0, 0]}, {"x": [80, 20, 0, 0]}]
+    found = Sample.pooled(cells, [1.0, 0.5])
+    assert found.counts["x"].tolist() == [90, 60, 0, 0]
+    assert found.effective == pytest.approx(150**2 / 125)
+    # One weight for all is no weight.
+    assert Sample.pooled(cells, [0.2, 0.2]).effective == pytest.approx(200)
+
+
+def test_weights_change_the_sure_and_not_the_far() -> None:
+    made = {"x": binning(pd.Series(["a", "b"] * 500))}
+    night = Sample({"x": np.array([60, 40, 0, 0])}, 100)
+    whole = drift_of(made, Sample({"x": np.array([500, 500, 0, 0])}, 1000), night, LIMITS)["x"]
+    less = drift_of(made, Sample({"x": np.array([50.0, 50, 0, 0])}, 200), night, LIMITS)["x"]
+    assert whole.psi == pytest.approx(less.psi)
+    assert (whole.reference_rows, less.reference_rows) == (1000, pytest.approx(200))
+    assert whole.p < less.p
+    table = [[100, 100], [60, 40]]
+    assert less.p == pytest.approx(stats.chi2_contingency(table, correction=False).pvalue, abs=1e-9)
+
+
+@pytest.mark.parametrize("weight", [0.1, 1 / 3, 0.7])
+def test_rounded_weights_make_no_drift(weight: float) -> None:
+    made = {"x": binning(pd.Series(["a", "b"] * 50))}
+    cell = {"x": [0, 0, 37, 613]}
+    sides = Sample.pooled([cell, cell], [weight, 1.0]), Sample.pooled([cell] * 3, [weight, 0.9, weight])
+    assert not drift_of(made, *sides, LIMITS)["x"].drifted
