@@ -1,0 +1,328 @@
+"""The error of a partition, of its slices, and of the partitions of a hold-out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from evergreen.errors import SpecError
+from evergreen.evaluation.predictions import Predictions
+from evergreen.monitoring.performance import (
+    FEWEST_ROWS,
+    MOST_VALUES,
+    OTHER,
+    by_partition,
+    error_of,
+    promised_slices,
+    slice_errors,
+)
+from evergreen.spec import METRICS, Spec, Task, parse_spec
+
+TESTS = Path(__file__).parents[2]
+KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")
+IRIS = parse_spec(TESTS.parent / "include" / "pipelines" / "iris" / "pipeline.yaml")
+WINE = parse_spec(TESTS.parent / "include" / "pipelines" / "wine_segments" / "pipeline.yaml")
+
+
+def described(spec: Spec = KIOSK, metric: str | None = None, slices: tuple[str, ...] = ()) -> Spec:
+    performance = spec.monitoring.performance.model_copy(update={"slices": slices})
+    return spec.model_copy(
+        update={
+            "training": spec.training.model_copy(update={"metric": metric or spec.training.metric}),
+            "monitoring": spec.monitoring.model_copy(update={"performance": performance}),
+        }
+    )
+
+
+def table(prediction: Any, actual: Any) -> pd.DataFrame:
+    return pd.DataFrame({"prediction": prediction, "actual": actual})
+
+
+def error(spec: Spec, predictions: pd.DataFrame, **more: Any) -> float | None:
+    known = predictions["actual"].notna().to_numpy()
+    features = pd.DataFrame({"x": np.arange(len(predictions), dtype=float)})
+    return error_of(spec, features, predictions, known, more.get("model"))
+
+
+class Sure:
+    """A model of two classes whose probabilities of `b` are the feature."""
+
+    classes_ = np.array(["a", "b"])
+
+    def __init__(self) -> None:
+        self.rows = 0
+
+    def predict_proba(self, features: pd.DataFrame) -> Any:
+        self.rows += len(features)
+        chance = features["x"].to_numpy() / 10
+        return np.column_stack([1 - chance, chance])
+
+
+# --- the error of a partition ---
+
+
+def test_the_error_by_hand() -> None:
+    assert error(KIOSK, table([10.0, 20.0], [13.0, 15.0])) == 4.0
+
+
+def test_rows_without_a_label_do_not_count() -> None:
+    assert error(KIOSK, table([10.0, 20.0], [np.nan, 15.0])) == 5.0
+    assert error(KIOSK, table([10.0, 20.0], [np.nan, np.nan])) is None
+    assert error(KIOSK, table([], [])) is None
+
+
+def test_labels_of_any_type_of_a_column() -> None:
+    counts = table(pd.array([1, 2, 2], dtype="Int64"), pd.array([1, None, 3], dtype="Int64"))
+    assert error(KIOSK, counts) == 0.5
+    texts = table(pd.array(["a", "b", "b"], dtype="string"), pd.array(["a", None, "a"], dtype="string"))
+    assert error(described(IRIS, "accuracy"), texts) == 0.5
+
+
+@pytest.mark.parametrize("metric", METRICS[Task.REGRESSION])
+def test_regression_is_as_scikit_learn_has_it(metric: str) -> None:
+    draw = np.random.default_rng(0)
+    actual = draw.normal(100, 30, 24)
+    predicted = actual + draw.normal(0, 5, 24)
+    scorer = {
+        "mae": sk.mean_absolute_error,
+        "rmse": sk.root_mean_squared_error,
+        "mape": sk.mean_absolute_percentage_error,
+        "r2": sk.r2_score,
+    }[metric]
+    assert error(described(metric=metric), table(predicted, actual)) == pytest.approx(
+        scorer(actual, predicted)
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS[Task.CLASSIFICATION])
+def test_classification_is_as_scikit_learn_has_it(metric: str) -> None:
+    chance = np.arange(8) / 10
+    actual = np.array(list("aababbab"))
+    predicted = np.array(list("aaaaabbb"))
+    macro = {"average": "macro", "zero_division": 0}
+    expected = {
+        "accuracy": lambda: sk.accuracy_score(actual, predicted),
+        "precision": lambda: sk.precision_score(actual, predicted, **macro),
+        "recall": lambda: sk.recall_score(actual, predicted, **macro),
+        "f1": lambda: sk.f1_score(actual, predicted, **macro),
+        "roc_auc": lambda: sk.roc_auc_score(actual == "b", chance),
+        "pr_auc": lambda: sk.average_precision_score(actual == "b", chance),
+        "log_loss": lambda: sk.log_loss(actual == "b", np.clip(chance, 1e-15, 1)),
+        "brier": lambda: sk.brier_score_loss(actual == "b", chance),
+    }[metric]()
+    model = Sure()
+    found = error(described(IRIS, metric), table(predicted, actual), model=model)
+    assert found == pytest.approx(expected, rel=1e-9)
+    of_probabilities = metric in ("roc_auc", "pr_auc", "log_loss", "brier")
+    assert model.rows == (8 if of_probabilities else 0)  # the model is asked only where it is needed
+
+
+def test_the_model_is_asked_for_the_known_rows_alone() -> None:
+    model = Sure()
+    error(described(IRIS, "brier"), table(list("aab"), ["a", None, "b"]), model=model)
+    assert model.rows == 2
+
+
+@pytest.mark.parametrize("model", [None, SimpleNamespace(predict=len)])
+def test_a_metric_of_probabilities_needs_a_model_that_gives_them(model: Any) -> None:
+    assert error(described(IRIS, "log_loss"), table(list("ab"), list("ab")), model=model) is None
+
+
+def test_what_cannot_be_computed_is_none() -> None:
+    assert error(described(metric="r2"), table([1.0], [1.0])) is None
+    assert error(KIOSK, table([np.inf, 1.0], [1.0, 1.0])) is None
+    assert error(described(IRIS, "roc_auc"), table(list("ab"), list("aa")), model=Sure()) is None
+    wine = table([0, 1], [0, 1])
+    assert error_of(WINE, None, wine, np.array([True, True])) is None
+
+
+# --- slices ---
+
+
+def slices(
+    rows: dict[str, Any], predictions: pd.DataFrame, promised: Any = None, **more: Any
+) -> dict[str, dict[str, Any]]:
+    frame = pd.DataFrame(rows)
+    spec = more.pop("spec", None) or described(slices=tuple(frame.columns))
+    known = predictions["actual"].notna().to_numpy()
+    return slice_errors(spec, frame, predictions, known, promised or {}, **more)
+
+
+TEN = table([10.0] * 10, [11.0] * 5 + [13.0] * 5)
+
+
+def test_slices_by_hand() -> None:
+    promised = {"open=1": {"mae": 2.0}, "open=0": {"rmse": 4.0}, "open=2": {"mae": 3.0}}
+    assert slices({"open": [1] * 5 + [0] * 5}, TEN, promised) == {
+        "open=1": {"rows": 5, "error": 1.0, "promised": 2.0, "too_few": False},
+        "open=0": {"rows": 5, "error": 3.0, "promised": None, "too_few": False},
+    }
+
+
+def test_a_slice_of_too_few_rows_says_so() -> None:
+    found = slices({"open": [1] * 6 + [0] * 4}, TEN, {"open=0": {"mae": 2.0}})
+    assert found["open=0"] == {"rows": 4, "error": None, "promised": 2.0, "too_few": True}
+    assert found["open=1"]["error"] == pytest.approx((5 * 1 + 3) / 6)
+
+
+def test_only_known_rows_count_in_a_slice() -> None:
+    some = table([10.0] * 10, [11.0] * 5 + [np.nan] * 5)
+    assert slices({"open": [1] * 5 + [0] * 5}, some).keys() == {"open=1"}
+    assert slices({"open": [1] * 10}, table([1.0] * 10, [np.nan] * 10)) == {}
+
+
+def test_several_columns_and_missing_values() -> None:
+    found = slices({"open": [True] * 10, "sky": ["sun"] * 5 + [None] * 5}, TEN)
+    assert {name: content["error"] for name, content in found.items()} == {
+        "open=true": 2.0,
+        "sky=sun": 1.0,
+        "sky=missing": 3.0,
+    }
+
+
+def test_numbers_are_written_alike_in_columns_of_other_types() -> None:
+    whole = slices({"n": [1] * 10}, TEN)
+    real = slices({"n": np.array([1.0] * 9 + [np.nan])}, TEN)
+    assert list(whole) == ["n=1"]
+    assert set(real) == {"n=1", "n=missing"}
+    assert list(slices({"n": np.array([1, 1.0, "1", "1", 1, 1, 1, 1, 1, 1], dtype=object)}, TEN)) == ["n=1"]
+
+
+def many(values: int, each: int = FEWEST_ROWS) -> tuple[dict[str, Any], pd.DataFrame]:
+    """So many values of a column, one more row of each than of the one before."""
+    codes = np.concatenate([np.full(each + number, number) for number in range(values)])
+    return {"shop": codes}, table(np.zeros(len(codes)), codes.astype(float))
+
+
+def test_the_most_frequent_values_have_slices_and_the_rest_is_one() -> None:
+    found = slices(*many(25))
+    assert len(found) == MOST_VALUES + 1
+    assert {f"shop={number}" for number in range(5, 25)} | {f"shop={OTHER}"} == set(found)
+    rest = found[f"shop={OTHER}"]
+    rows = np.arange(FEWEST_ROWS, FEWEST_ROWS + 5)
+    assert rest["rows"] == rows.sum()
+    assert rest["error"] == pytest.approx((rows * np.arange(5)).sum() / rows.sum())
+
+
+def test_what_was_promised_comes_before_what_is_frequent() -> None:
+    promised = {"shop=0": {"mae": 7.0}, f"shop={OTHER}": {"mae": 9.0}, "shopping=3": {"mae": 1.0}}
+    found = slices(*many(25), promised)
+    assert found["shop=0"]["promised"] == 7.0
+    assert found[f"shop={OTHER}"]["promised"] == 9.0
+    assert "shop=5" not in found  # the least frequent of the 20 gave way
+    assert len(found) == MOST_VALUES + 1
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.sampled_from([*range(30), None]), min_size=1, max_size=200),
+    st.sets(st.integers(0, 29), max_size=30),
+)
+def test_every_known_row_is_in_one_slice_of_a_column(values: list[Any], named: set[int]) -> None:
+    predictions = table(np.zeros(len(values)), np.arange(len(values), dtype=float))
+    promised = {f"v={value}": {"mae": 1.0} for value in named}
+    found = slices({"v": pd.array(values, dtype="Int64")}, predictions, promised)
+    assert sum(content["rows"] for content in found.values()) == len(values)
+    assert len(found) <= MOST_VALUES + 1
+    for content in found.values():
+        assert content["too_few"] == (content["rows"] < FEWEST_ROWS) == (content["error"] is None)
+
+
+def test_slices_of_a_metric_of_probabilities() -> None:
+    spec = described(IRIS, "brier", ("side",))
+    features = pd.DataFrame({"x": np.arange(10.0)})
+    labels = table(list("aaaaabbbbb"), list("aabaaabbbb"))
+    found = slices({"side": ["l"] * 5 + ["r"] * 5}, labels, spec=spec, features=features, model=Sure())
+    chance = np.arange(10.0) / 10
+    true = labels["actual"] == "b"
+    assert found["side=l"]["error"] == pytest.approx(sk.brier_score_loss(true[:5], chance[:5]))
+    assert found["side=r"]["error"] == pytest.approx(sk.brier_score_loss(true[5:], chance[5:], pos_label=1))
+
+
+def test_no_slices_are_asked_for() -> None:
+    known = np.ones(10, dtype=bool)
+    assert slice_errors(KIOSK, pd.DataFrame({"a": range(10)}), TEN, known, {}) == {}
+
+
+def test_a_column_that_is_nowhere_is_refused_by_name() -> None:
+    spec = described(slices=("closed",))
+    with pytest.raises(
+        SpecError, match=r"monitoring\.performance\.slices: the rows have no column 'closed': .*open"
+    ):
+        slice_errors(spec, pd.DataFrame({"open": range(10)}), TEN, np.ones(10, dtype=bool), {})
+
+
+# --- what the hold-out promises ---
+
+
+def test_slices_of_the_hold_out_by_hand() -> None:
+    rows = pd.DataFrame({"open": [1] * 5 + [0] * 6 + [2]})
+    actual = pd.Series([11.0] * 5 + [13.0] * 6 + [50.0])
+    spec = described(slices=("open",))
+    promised = promised_slices(spec, rows, actual, Predictions(np.full(12, 10.0)))
+    assert promised == {"open=0": {"mae": 3.0}, "open=1": {"mae": 1.0}, "open=2": {"mae": None}}
+    night = slice_errors(spec, rows[:10], TEN, np.ones(10, dtype=bool), promised)
+    assert {name: content["promised"] for name, content in night.items()} == {"open=0": 3.0, "open=1": 1.0}
+    assert promised_slices(WINE, rows, None, Predictions(np.zeros(12))) == {}
+
+
+def test_the_promise_day_by_day() -> None:
+    days = pd.Series(["2024-01-02", "2024-01-01", "2024-01-02", "2024-01-01"])
+    found = by_partition(
+        KIOSK, days, [10.0, 20.0, 30.0, 40.0], Predictions(np.array([11.0, 22.0, 33.0, 44.0]))
+    )
+    assert found == {"2024-01-01": 3.0, "2024-01-02": 2.0}
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize("metric", METRICS[Task.CLASSIFICATION])
+def test_the_promise_day_by_day_is_what_the_error_of_the_day_would_be(metric: str) -> None:
+    draw = np.random.default_rng(3)
+    spec = described(IRIS.model_copy(update={"partition": KIOSK.partition}), metric)
+    days = np.repeat([f"2024-01-{day:02d}" for day in range(1, 8)], 20)
+    x = draw.integers(0, 10, 140).astype(float)
+    actual = np.where(draw.random(140) * 10 < x, "b", "a")
+    model, features = Sure(), pd.DataFrame({"x": x})
+    labels = np.where(x > 4, "b", "a")
+    predicted = Predictions(labels, model.predict_proba(features), ("a", "b"))
+    found = by_partition(spec, days, actual, predicted)
+    assert len(found) == 7
+    for day in np.unique(days):
+        same = days == day
+        night = table(labels[same], actual[same])
+        alone = error_of(spec, features[same], night, np.ones(20, dtype=bool), model)
+        assert found[day] == pytest.approx(alone, rel=1e-12)
+
+
+def test_a_partition_without_a_metric_is_left_out() -> None:
+    days = np.repeat(["2024-01-01", "2024-01-02", "2024-01-03"], [1, 3, 2])
+    found = by_partition(described(metric="r2"), days, np.arange(6.0), Predictions(np.arange(6.0)))
+    assert found == {"2024-01-02": 1.0, "2024-01-03": 1.0}
+
+
+def test_a_prediction_that_is_not_finite_costs_its_own_partition_alone() -> None:
+    days = np.repeat(["2024-01-01", "2024-01-02", "2024-01-03"], 2)
+    wild = Predictions(np.array([1.0, np.inf, 1.0, 2.0, np.nan, 1.0]))
+    for metric in METRICS[Task.REGRESSION]:
+        found = by_partition(described(metric=metric), days, np.arange(6.0) + 1, wild)
+        assert list(found) == ["2024-01-02"]
+    chances = np.array([[np.inf, 0.2], [0.5, 0.5], [0.9, 0.1], [0.2, 0.8], [np.nan, 1.0], [0.3, 0.7]])
+    sure = Predictions(np.array(list("ababab")), chances, ("a", "b"))
+    spec = IRIS.model_copy(update={"partition": KIOSK.partition})
+    for metric in ("log_loss", "brier", "roc_auc", "pr_auc"):
+        assert list(by_partition(described(spec, metric), days, np.array(list("ababab")), sure)) == [
+            "2024-01-02"
+        ]
+
+
+def test_there_are_no_partitions_of_a_snapshot_or_of_clusters() -> None:
+    assert by_partition(IRIS, ["snapshot"] * 2, ["a", "b"], Predictions(np.array(["a", "a"]))) == {}
+    assert by_partition(KIOSK, ["2024-01-01"], None, Predictions(np.zeros(1))) == {}
