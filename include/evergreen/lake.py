@@ -49,6 +49,7 @@ class Table(StrEnum):
     QUARANTINE = "quarantine"
     PREDICTIONS = "predictions"
     MONITORING = "monitoring"
+    LABELS = "labels"
 
 
 class Lake:
@@ -142,11 +143,17 @@ class Lake:
         return {key: record for key, record in sorted(found.items()) if record}
 
     def read(
-        self, table: Table, first: str | None = None, last: str | None = None, version: int | None = None
+        self,
+        table: Table,
+        first: str | None = None,
+        last: str | None = None,
+        version: int | None = None,
+        columns: Sequence[str] | None = None,
     ) -> pa.Table:
         """Rows of the partitions from `first` to `last` (both included; None: open), by partition.
 
-        `version` reads the table as it was then. A table that does not exist yet raises `NotFoundError`.
+        `version` reads the table as it was then, `columns` only these. A table that does not exist yet raises
+        `NotFoundError`.
         """
         condition = None
         for bound, compare in ((first, pc.greater_equal), (last, pc.less_equal)):
@@ -154,7 +161,8 @@ class Lake:
                 part = compare(ds.field(PARTITION), bound)
                 condition = part if condition is None else condition & part
         with self._errors(table):
-            rows = self._open(table, version).to_pyarrow_dataset().to_table(filter=condition)
+            dataset = self._open(table, version).to_pyarrow_dataset()
+            rows = dataset.to_table(columns=None if columns is None else [*columns], filter=condition)
         return rows.sort_by(PARTITION)
 
     def partitions(self, table: Table = Table.PARTITIONS) -> list[str]:

@@ -225,7 +225,9 @@ def _against_champion(
             "compared_rows": 0,
             "slices": measure_slices(spec, training_set, held, None),
         }
-    newer = held & (training_set.rows[PARTITION] >= champion.as_of).to_numpy()
+    # Where labels come later, its training knew none of the last partitions before its as-of.
+    unseen = spec.calendar.shift(champion.as_of, -spec.label_delay) if spec.labels else champion.as_of
+    newer = held & (training_set.rows[PARTITION] >= unseen).to_numpy()
     shared = newer if newer.any() else held
     if not shared[held].all():
         rows, own = rows.taken(shared[held]), own.taken(shared[held])

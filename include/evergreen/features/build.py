@@ -69,11 +69,16 @@ def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
-    """The rows that scoring a partition sees: it and its look-back, its own target unknown."""
+    """The rows that scoring a partition sees: it and its look-back, its own target unknown.
+
+    Where labels come later than the rows, no row has a target yet.
+    """
     key = rows[PARTITION]
     first = spec.calendar.back(partition, spec.look_back)
     seen = rows[(key >= first) & (key <= partition)].copy()
     if spec.target and spec.target in seen.columns:
+        if spec.labels:
+            return seen.drop(columns=[spec.target])
         seen[spec.target] = seen[spec.target].where(seen[PARTITION] != partition)
     return seen
 

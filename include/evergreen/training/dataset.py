@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from evergreen.errors import NothingToDoError, SpecError
+from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.features.build import build_features, each_function, in_order, rows_to_score
 from evergreen.features.lookups import lookup_versions, with_lookups
+from evergreen.labels.join import with_labels
+from evergreen.labels.known import mask_unknown
 from evergreen.lake import PARTITION, Table
 from evergreen.partition import SNAPSHOT
 from evergreen.rows.frame import to_frame
-from evergreen.spec import Spec
+from evergreen.spec import Spec, Task
 from evergreen.training.digest import digests, git_commit, packages, version_id
 from evergreen.training.holdout import holdout_mask
 
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
 
 
 TableVersions = dict[str, int]
-"""The version of each table that was read: `partitions` are the pipeline's own, the others its lookups'."""
+"""The version of each table that was read: `partitions` and `labels` are the own ones, others of lookups."""
 
 
 @dataclass(frozen=True)
@@ -61,19 +64,20 @@ def read_window(
 ) -> tuple[pd.DataFrame, TableVersions]:
     """The published rows that training as of a partition may see, and the table versions they were read at.
 
-    Lookups are joined. `versions` reads earlier ones, such as a model's lineage names. Raises
-    `PartitionError` for a wrong key and `NotFoundError` if nothing was ever published.
+    Lookups are joined, and labels that come later where they are known as of it. `versions` reads earlier
+    ones, such as a model's lineage names. Raises `PartitionError` for a wrong key, `NotFoundError` if nothing
+    was ever published and `NothingToDoError` if no labels were read yet.
     """
     spec = pipeline.spec
     calendar = spec.calendar
     calendar.check(as_of)
     if versions is None:
         own = pipeline.lake.version(Table.PARTITIONS)
-        versions = {Table.PARTITIONS.value: own} | lookup_versions(pipeline)
+        versions = {Table.PARTITIONS.value: own} | lookup_versions(pipeline) | _label_version(pipeline)
     last = calendar.shift(as_of, -1) if calendar.has_time else SNAPSHOT
     version = versions[Table.PARTITIONS.value]
     rows = pipeline.lake.read(Table.PARTITIONS, read_start(spec, as_of), last, version=version)
-    return to_frame(with_lookups(pipeline, rows, versions)), versions
+    return to_frame(_with_target(pipeline, with_lookups(pipeline, rows, versions), last, versions)), versions
 
 
 def assemble(
@@ -82,18 +86,20 @@ def assemble(
     """The training set as of a partition. Pure: the same rows before `as_of` give the same set and version.
 
     `rows` may hold more than is needed: rows of partitions from `as_of` on are dropped before anything looks
-    at them, as are those before the window's look-back. Raises `NothingToDoError` when fewer partitions than
-    `training.minimum` are in the window, and `SpecError` if the features of the newest partition are not
-    what scoring will build for it.
+    at them, as are those before the window's look-back; labels that come later are masked where they are not
+    known as of it, and no feature function sees the target then. Raises `NothingToDoError` when fewer
+    partitions than `training.minimum` are in the window (have known labels there, where these come later),
+    and `SpecError` if the features of the newest partition are not what scoring will build for it.
     """
     spec.calendar.check(as_of)
-    seen = _visible(spec, rows, as_of)
+    seen = mask_unknown(spec, _visible(spec, rows, as_of), as_of)
     in_window = (seen[PARTITION] >= window_start(spec, as_of)).to_numpy()
     _check_enough(spec, seen[in_window], as_of)
-    features = build_features(spec, seen)
-    _check_as_scored(spec, seen, features)
+    shown = _shown_to_features(spec, seen)
+    features = build_features(spec, shown)
+    _check_as_scored(spec, shown, features)
     usable = in_window & _known(spec, seen)
-    window, features = _taken(seen, usable), _taken(features, usable)
+    window, features = _plain_labels(spec, _taken(seen, usable)), _taken(features, usable)
     target = window[spec.target] if spec.target else None
     parts = digests(spec, seen)
     version = version_id(as_of, parts)
@@ -109,6 +115,43 @@ def assemble(
     }
     holdout = holdout_mask(spec, window, target, as_of)
     return TrainingSet(as_of, version, window, features, target, holdout, lineage, _weights(spec, window))
+
+
+def _label_version(pipeline: Pipeline) -> TableVersions:
+    if pipeline.spec.labels is None:
+        return {}
+    try:
+        return {Table.LABELS.value: pipeline.lake.version(Table.LABELS)}
+    except NotFoundError:
+        raise NothingToDoError(
+            f"{pipeline.name}: no labels were read yet: when they are due, run evergreen labels "
+            f"{pipeline.name}"
+        ) from None
+
+
+def _with_target(pipeline: Pipeline, rows: pa.Table, last: str, versions: TableVersions) -> pa.Table:
+    if pipeline.spec.labels is None:
+        return rows
+    if (version := versions.get(Table.LABELS.value)) is None:
+        raise SpecError(
+            f"{pipeline.name}: labels: no version of them is named: the rows had their own target"
+        )
+    return with_labels(pipeline, rows, last, version=version)
+
+
+def _shown_to_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows as feature functions see them: where labels come later, scoring has none of any partition."""
+    return rows.drop(columns=[spec.target]) if spec.labels and spec.target in rows.columns else rows
+
+
+def _plain_labels(spec: Spec, window: pd.DataFrame) -> pd.DataFrame:
+    """The rows, their target in the type that it has where none is missing: classes as they are named."""
+    if spec.labels is None or spec.target is None or not len(window):
+        return window
+    target = window[spec.target].infer_objects()
+    if spec.task is Task.CLASSIFICATION and pd.api.types.is_float_dtype(target) and (target % 1 == 0).all():
+        target = target.astype("int64")
+    return window.assign(**{spec.target: target})
 
 
 def _visible(spec: Spec, rows: pd.DataFrame, as_of: str) -> pd.DataFrame:
@@ -130,6 +173,15 @@ def _check_enough(spec: Spec, window: pd.DataFrame, as_of: str) -> None:
         )
     if spec.target and spec.target not in window.columns:
         raise SpecError(f"{spec.name}: target: the rows have no column '{spec.target}'")
+    if spec.labels:
+        labelled = window[PARTITION][window[spec.target].notna()].nunique()
+        if labelled < max(spec.training.minimum, 1):
+            raise NothingToDoError(
+                f"{spec.name}: as of {as_of} the labels of only {labelled} partitions in the training window "
+                f"are known, {spec.label_delay} partitions later, and training.minimum asks for "
+                f"{spec.training.minimum}: ingest more history, or read more labels: evergreen labels "
+                f"{spec.name}"
+            )
 
 
 def _known(spec: Spec, rows: pd.DataFrame) -> NDArray[np.bool_]:

@@ -43,7 +43,8 @@ def data_digest(rows: pd.DataFrame) -> str:
 def spec_digest(spec: Spec) -> str:
     """Digest of what in the description bears on a model and its verdict.
 
-    Owner, schedules, sources, monitoring and scoring do not: what the sources gave is in the data.
+    Owner, schedules, sources, monitoring and scoring do not: what the sources gave is in the data. Of labels
+    that come later their delay does.
     """
     content = spec.model_dump(
         mode="json",
@@ -54,6 +55,7 @@ def spec_digest(spec: Spec) -> str:
             "target": True,
             "training": True,
             "gate": True,
+            **({"labels": {"delay"}} if spec.labels else {}),
         },
         exclude={"training": {"schedule"}},
     )

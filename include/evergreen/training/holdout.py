@@ -19,9 +19,10 @@ from evergreen.training.folds import groups_of
 def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of: str) -> NDArray[np.bool_]:
     """A mask (n,) of the rows held out.
 
-    With time: the partitions of the last `training.holdout` before `as_of` (a share counts partitions,
-    rounded up). Snapshot: a share of the rows drawn at random, seeded, stratified by class where there are
-    classes; with `tuning.group` a share of the groups, whole.
+    With time: the partitions of the last `training.holdout` before `as_of` or, where labels come later, up to
+    the newest partition of the rows, whose labels are known (a share counts partitions, rounded up).
+    Snapshot: a share of the rows drawn at random, seeded, stratified by class where there are classes; with
+    `tuning.group` a share of the groups, whole.
     Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out, or if a
     class would be left with no row to learn from.
     """
@@ -34,7 +35,8 @@ def _newest(spec: Spec, rows: pd.DataFrame, as_of: str) -> NDArray[np.bool_]:
     keys = sorted(rows[PARTITION].unique())
     holdout = spec.training.holdout
     if isinstance(holdout, timedelta):
-        start = spec.calendar.back(as_of, holdout)
+        end = spec.calendar.shift(keys[-1], 1) if spec.labels and keys else as_of
+        start = spec.calendar.back(end, holdout)
         held = [key for key in keys if key >= start]
     else:
         held = keys[len(keys) - math.ceil(holdout * len(keys)) :]

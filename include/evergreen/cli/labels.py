@@ -1,0 +1,55 @@
+"""The command `labels`: read the labels that became due with partitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from evergreen.cli.command import Answer, PipelineName, progress, register, table
+from evergreen.cli.stages import Partition, To, partitions
+from evergreen.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from evergreen.labels.ingest import Labelled
+    from evergreen.pipeline import Pipeline
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    register(app, "labels")(labels)
+
+
+def labels(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
+    """Read the labels that became due with partitions: those of the partitions their delay before."""
+    from evergreen.labels.ingest import ingest_labels
+    from evergreen.pipeline import Pipeline
+
+    opened = Pipeline.open(pipeline)
+    keys = partitions(opened, partition or _newest(opened), to)
+    with progress(f"labels {pipeline}", len(keys)) as done:
+        found = ingest_labels(opened, keys, done)
+    rows = [_row(one) for one in found]
+    columns = list(rows[0])
+    return Answer({"pipeline": pipeline, "partitions": rows}, table(columns, (row.values() for row in rows)))
+
+
+def _newest(pipeline: Pipeline) -> str:
+    published = pipeline.lake.partitions()
+    if not published:
+        raise NotFoundError(
+            f"{pipeline.name}: no partition is published yet: run evergreen ingest {pipeline.name} first"
+        )
+    return published[-1]
+
+
+def _row(one: Labelled) -> dict[str, Any]:
+    return {
+        "partition": one.partition,
+        "labels": one.labels,
+        "rows": one.rows,
+        "labelled": one.labelled,
+        "without_row": one.without_row,
+        "left_out": one.absent + one.outside + one.rejected,
+        "changed": one.changed,
+    }

@@ -1,0 +1,241 @@
+"""Labels from their source to the lake: those that are due with a partition, kept by their rows' partition.
+
+Labels are read by the same code as rows. What is kept of a partition follows from the source alone, in
+whatever order nights run: a label whose row is not published (any more, or yet) waits for it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pyarrow as pa
+
+from evergreen.errors import EvergreenError, NothingToDoError, RefusedError, SourceError
+from evergreen.labels.join import join_labels
+from evergreen.labels.known import newest_known, newest_trained
+from evergreen.labels.read import Found, conformed, read_labels
+from evergreen.lake import PARTITION, Table
+from evergreen.pipeline import Pipeline
+from evergreen.spec import Spec
+
+TOGETHER = 32  # partitions whose labels are published in one commit
+READERS = 4  # partitions whose labels are read at the same time
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """The labels of one partition as they are now in the lake.
+
+    `labels` counts them, `rows` the partition's published rows, and `labelled` those of them that have a
+    label. `absent`, `outside` and `rejected` count what was left out, as `Found` says. `changed` is False if
+    the lake already held just these labels.
+    """
+
+    partition: str
+    labels: int
+    rows: int
+    labelled: int
+    absent: int
+    outside: int
+    rejected: int
+    changed: bool
+
+    @property
+    def without_row(self) -> int:
+        """How many labels belong to no row that is published by now: they reach no model and no measure."""
+        return max(0, self.labels - self.labelled)
+
+    @property
+    def sentence(self) -> str:
+        """What was read and what was left out, in words."""
+        counts = {
+            "labels without a row": self.without_row,
+            "records without a label or key left out": self.absent,
+            "records of other partitions left out": self.outside,
+            "records that cannot be read left out": self.rejected,
+        }
+        parts = [f"{self.labels} labels, {self.labelled} of {self.rows} rows have one"]
+        parts += [f"{count} {what}" for what, count in counts.items() if count]
+        return f"{self.partition}: {'; '.join(parts)}{'' if self.changed else ' (unchanged)'}"
+
+
+def ensure(pipeline: Pipeline, partition: str) -> str | None:
+    """Read the labels that are due with `partition`, unless they are there; returns whose labels are known.
+
+    The answer is the key of the partition whose labels the night of `partition` brings: `partition` less the
+    delay. None where nothing is due: the description has no `labels`, that partition lies before the
+    pipeline's start, its source had none, or they were refused (a warning says why; the ingest task `labels`
+    is red for the same reason, and a later call asks again).
+    Raises `UnavailableError` where source or storage cannot be reached: a retry may help.
+    """
+    spec = pipeline.spec
+    if spec.labels is None or (due := newest_known(spec, partition)) < spec.first_partition:
+        return None
+    if due not in pipeline.lake.partitions(Table.LABELS):
+        try:
+            (read,) = ingest_labels(pipeline, [partition])
+        except (RefusedError, SourceError) as error:
+            _log.warning("%s", error)
+            return None
+        return due if read.labels else None
+    return due
+
+
+def ingest_labels(
+    pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
+) -> list[Labelled]:
+    """Read the labels that became due with each of `partitions`, and publish them; returns what was read.
+
+    `partitions` are nights: that of K brings the labels of K - delay, and only those. Each of these becomes
+    as a whole what its source gives, many to a commit; read again, it makes no new version of the table.
+    `progress` is called with each night that is done. One that is refused (two labels for a key, values that
+    are no labels, too many records that cannot be read) leaves the others alone; at the end one error names
+    all that were. Raises `NothingToDoError` where nothing is due, `UnavailableError` where a server is out of
+    reach.
+    """
+    spec = pipeline.spec
+    due = {newest_known(spec, spec.calendar.check(night)): night for night in partitions}
+    due = {key: night for key, night in due.items() if key >= spec.first_partition}
+    if spec.labels is None or not due:
+        raise _nothing_due(spec, partitions)
+    done: list[Labelled] = []
+    refused: dict[str, EvergreenError] = {}
+    keys = list(due)
+    for at in range(0, len(keys), TOGETHER):
+        group = keys[at : at + TOGETHER]
+        found = _read_together(pipeline, group)
+        refused |= {key: one for key, one in found.items() if isinstance(one, EvergreenError)}
+        done += _publish(pipeline, {key: one for key, one in found.items() if isinstance(one, Found)})
+        for key in group:
+            progress(due[key])
+    if refused:
+        raise _refused(spec, refused, len(keys))
+    return done
+
+
+def ensure_labels(
+    pipeline: Pipeline, last: str, progress: Callable[[str], None] = lambda partition: None
+) -> list[str]:
+    """Read the labels of published partitions up to `last` that are due by now and not there; their keys.
+
+    What is due follows from the newest published partition. `progress` is called with each night whose labels
+    are done. Those that are refused are left out, with a warning.
+    """
+    spec = pipeline.spec
+    published = pipeline.lake.partitions()
+    if spec.labels is None or not published:
+        return []
+    there = set(pipeline.lake.partitions(Table.LABELS))
+    newest = min(last, newest_known(spec, published[-1]))
+    missing = [key for key in published if spec.first_partition <= key <= newest and key not in there]
+    if not missing:
+        return []
+    try:
+        ingest_labels(pipeline, [spec.calendar.shift(key, spec.label_delay) for key in missing], progress)
+    except (RefusedError, SourceError) as error:
+        _log.warning("%s", error)
+    there = set(pipeline.lake.partitions(Table.LABELS))
+    return [key for key in missing if key in there]
+
+
+def labelled_partitions(pipeline: Pipeline, as_of: str) -> list[str]:
+    """Keys, sorted, of the published partitions before `as_of` whose labels a training as of it knows.
+
+    Without `labels` in the description, all that are published before it.
+    """
+    spec = pipeline.spec
+    published = [key for key in pipeline.lake.partitions() if not spec.calendar.has_time or key < as_of]
+    if spec.labels is None:
+        return published
+    there, newest = set(pipeline.lake.partitions(Table.LABELS)), newest_trained(spec, as_of)
+    return [key for key in published if key <= newest and key in there]
+
+
+def _read_together(pipeline: Pipeline, keys: Sequence[str]) -> dict[str, Found | EvergreenError]:
+    """What the source gives for each partition, all in the types of the table."""
+    outcomes: dict[str, Found | EvergreenError] = {}
+    schema = pipeline.lake.schema(Table.LABELS)
+    with ThreadPoolExecutor(READERS) as pool:
+        for key, outcome in zip(keys, pool.map(partial(_read_or_error, pipeline), keys), strict=True):
+            outcomes[key] = outcome
+            if not isinstance(outcome, Found) or not len(outcome.labels):
+                continue
+            try:
+                labels = conformed(pipeline.spec, key, outcome.labels, schema)
+            except RefusedError as error:
+                outcomes[key] = error
+            else:
+                outcomes[key], schema = replace(outcome, labels=labels), labels.schema
+    return outcomes
+
+
+def _read_or_error(pipeline: Pipeline, key: str) -> Found | EvergreenError:
+    try:
+        return read_labels(pipeline, key)
+    except (RefusedError, SourceError) as error:
+        return error
+
+
+def _publish(pipeline: Pipeline, found: Mapping[str, Found]) -> list[Labelled]:
+    some = {key: one.labels for key, one in found.items() if len(one.labels)}
+    matched = _matched(pipeline, some)
+    schema = next((labels.schema for labels in some.values()), pipeline.lake.schema(Table.LABELS))
+    changed: list[str] = []
+    if schema is not None:  # else there is no table yet, and nothing to put into it
+        contents = {key: some.get(key, schema.empty_table()) for key in found}
+        changed = pipeline.lake.replace(Table.LABELS, contents)
+    return [
+        Labelled(
+            key,
+            len(one.labels),
+            *matched.get(key, (0, 0)),
+            absent=one.absent,
+            outside=one.outside,
+            rejected=one.rejected,
+            changed=key in changed,
+        )
+        for key, one in found.items()
+    ]
+
+
+def _matched(pipeline: Pipeline, labels: Mapping[str, pa.Table]) -> dict[str, tuple[int, int]]:
+    """By partition: its published rows, and those of them that have a label."""
+    spec, there = pipeline.spec, pipeline.lake.schema(Table.PARTITIONS)
+    if not labels or there is None:
+        return {}
+    columns = [*(key for key in spec.keys if key in there.names), PARTITION]
+    rows = pipeline.lake.read(Table.PARTITIONS, min(labels), max(labels), columns=columns)
+    parts = [
+        table.append_column(PARTITION, pa.array([key] * len(table), pa.string()))
+        for key, table in labels.items()
+    ]
+    joined = join_labels(spec, rows, pa.concat_tables(parts))
+    counts = joined.group_by(PARTITION).aggregate([(str(spec.target), "count"), ([], "count_all")])
+    return {one[PARTITION]: (one["count_all"], one[f"{spec.target}_count"]) for one in counts.to_pylist()}
+
+
+def _nothing_due(spec: Spec, partitions: Sequence[str]) -> NothingToDoError:
+    if spec.labels is None:
+        return NothingToDoError(f"{spec.name}: the description has no 'labels': they come with the rows")
+    due = newest_known(spec, partitions[-1])
+    return NothingToDoError(
+        f"{spec.name} {partitions[-1]}: no labels are due: those of {due} would be, and the history starts "
+        f"at {spec.first_partition}"
+    )
+
+
+def _refused(spec: Spec, refused: Mapping[str, EvergreenError], asked: int) -> EvergreenError:
+    if asked == 1:
+        return next(iter(refused.values()))
+    reasons = [str(error) for error in refused.values()]
+    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
+    return RefusedError(
+        f"{spec.name}: labels of {len(refused)} of {asked} partitions were not published "
+        f"({', '.join(refused)}): {'; '.join(reasons[:3])}{more}"
+    )

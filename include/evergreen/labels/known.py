@@ -1,0 +1,67 @@
+"""Which labels were known when. Pure.
+
+The labels of partition k are read in the night of partition k + delay. From that night on they are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from evergreen.lake import PARTITION
+from evergreen.monitoring.record import Record
+from evergreen.spec import Spec
+
+
+def newest_known(spec: Spec, partition: str) -> str:
+    """The newest partition whose labels are known after the night of `partition`: those that night reads.
+
+    It is `partition` itself where the labels come with the rows.
+    """
+    return spec.calendar.shift(partition, -spec.label_delay)
+
+
+def newest_trained(spec: Spec, as_of: str) -> str:
+    """The newest partition whose labels a training as of `as_of` knows: of k, if k + delay < `as_of`."""
+    return newest_known(spec, spec.calendar.shift(as_of, -1))
+
+
+def mask_unknown(spec: Spec, rows: pd.DataFrame, as_of: str) -> pd.DataFrame:
+    """The rows, with the target missing where a training as of `as_of` does not know it.
+
+    `rows` have `partition` and the target. Without `labels` in the description they come back as they are.
+    What is masked, and what never came, is missing in the same way, and the type of the target (numbers are
+    float64, truth values objects) does not follow from it: labels that come later leave the result as it is.
+    """
+    if spec.labels is None or spec.target is None or spec.target not in rows.columns:
+        return rows
+    target = _with_room(rows[spec.target])
+    known = (rows[PARTITION] <= newest_trained(spec, as_of)) & target.notna()
+    return rows.assign(**{spec.target: target.where(known)})
+
+
+def _with_room(values: pd.Series) -> pd.Series:
+    """The values in a type that can hold a missing one."""
+    if pd.api.types.is_bool_dtype(values):
+        return values.astype(object)
+    return values.astype("float64") if pd.api.types.is_numeric_dtype(values) else values
+
+
+def known_as_of(spec: Spec, records: Sequence[Record], partition: str) -> list[Record]:
+    """The records as they were after the night of `partition`: none of a later one, and late labels unknown.
+
+    A record whose labels were not known by then has no labelled rows, no error, no level and no slices. The
+    order is kept.
+    """
+    newest = newest_known(spec, partition)
+    return [
+        record if record.partition <= newest else _without_labels(record)
+        for record in records
+        if record.partition <= partition
+    ]
+
+
+def _without_labels(record: Record) -> Record:
+    return replace(record, labelled=0, error=None, level=None, slices={})

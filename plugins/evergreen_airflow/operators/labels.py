@@ -1,0 +1,26 @@
+"""Labels: read those that became due with the run's partitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.operators.base import PipelineOperator, partitions_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class LabelsOperator(PipelineOperator):
+    """Publish the labels of the partitions that lie the labels' delay before those of the run."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Read the labels; skipped where none are due yet.
+
+        Labels that are refused fail the task without a retry. In a range they leave the others alone.
+        """
+        from evergreen.labels.ingest import ingest_labels
+
+        for each in ingest_labels(pipeline, partitions_of(context, pipeline.spec)):
+            self.log.info("%s %s", pipeline.name, each.sentence)
