@@ -11,7 +11,8 @@
 | **Owner** | $owner |
 
 *score* is skipped while there is no champion; *train_first_champion* then starts `${pipeline}_train`, as soon
-as there is the least history that the description asks for.
+as there is the least history that the description asks for. Where the gate refuses that one, the next comes
+after the cooldown, and none after so many refused in a row (`retrain.refusals`) until a person promotes one.
 
 **When it fails**
 - `features.py` or a package changed so that the champion would predict otherwise than when it was trained:

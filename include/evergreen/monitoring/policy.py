@@ -6,133 +6,145 @@ that the same history gives the same decision in a task, in a shell and in a bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
+from evergreen.labels.known import known_as_of
 from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.signals import apart, length, signals
+from evergreen.registry.history import Event, Kind
+from evergreen.registry.registry import as_of_version
 from evergreen.spec import Spec
 
-__all__ = ["Decision", "Signal", "blocked", "decide"]
+__all__ = ["Decision", "Training", "blocked", "circuit_open", "decide", "trainings_of"]
 
 
 @dataclass(frozen=True)
-class Signal:
-    """One reason to retrain, whether it holds, and a clause that says so with its figures."""
+class Training:
+    """A training that took place, as of a partition, and what became of its challenger.
 
-    fires: bool
-    clause: str
-    evidence: dict[str, Any]
+    `undecided` is one that waits for a person, or lost its place to another. `reason` is the kind of reason
+    it was started for, empty where it is not known.
+    """
+
+    as_of: str
+    outcome: Literal["promoted", "refused", "undecided"]
+    reason: str = ""
 
 
-def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[str]) -> Decision:
+def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[Training]:
+    """The trainings of a pipeline, in the order of its history; undecided ones last.
+
+    `versions` are the committed ones. A version that was refused and then promoted by hand counts as both,
+    in that order; withdrawing one and removing its files is no training.
+    """
+    known, found = set[str](), list[Training]()
+    for event in events:
+        known.add(event.version)
+        reason = str(event.reason.get("kind", ""))
+        if event.kind is Kind.PROMOTED:
+            found.append(Training(event.as_of, "promoted", reason))
+        elif event.kind is Kind.REFUSED:
+            found.append(Training(event.as_of, "refused", reason))
+    waiting = sorted(as_of_version(version) for version in versions if version not in known)
+    return found + [Training(as_of, "undecided") for as_of in waiting]
+
+
+def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training]) -> Decision:
     """Whether to retrain after the newest of the records.
 
-    `records` are those of the partitions up to the one decided on, oldest first; `trainings` the as-of keys
-    of the trainings so far, promoted or refused, none later than that partition. What a training already
-    answered does not count again: only the partitions since the last one speak. The answer is no while no
-    signal named by `monitoring.retrain.on` holds, or while `blocked` says so.
+    `records` are those of the partitions up to the one decided on, oldest first; `trainings` are in the order
+    of the history, and those as of a later partition are left out. What a training already answered does not
+    count again: only the partitions since the last one speak, and of their labels only those that were known
+    on the night of the newest. The answer is no while no signal named by `Spec.signals` fires, or while
+    `blocked` says so.
+
+    The evidence has `signals` (what `Signal.to_dict` gives, by name), `firing` (the names of those that
+    fire), `blocked`, `circuit_open`, `last_training` (its as-of) and the `champion` (its version).
     """
     newest = records[-1]
-    as_of = spec.calendar.shift(newest.partition, 1)
-    since = max(trainings, default="")
-    fresh = [r for r in records if r.partition >= since and r.version == newest.version]
-    signals = {name: _SIGNALS[name](spec, fresh) for name in spec.monitoring.retrain.on}
-    firing = [signal for signal in signals.values() if signal.fires]
-    block = blocked(spec, as_of, trainings) if firing else None
-    clauses = "; ".join(signal.clause for signal in firing or signals.values())
+    earlier = [training for training in trainings if training.as_of <= newest.partition]
+    since = max((training.as_of for training in earlier), default=None)
+    found = signals(spec, _speaking(spec, records, since))
+    firing = [signal for signal in found if signal.fires]
+    as_of = spec.calendar.shift(newest.partition, 1) if firing else newest.partition
+    is_open = circuit_open(spec, earlier)
+    block = blocked(spec, as_of, earlier) if firing or is_open else None
     retrain = bool(firing) and block is None
-    reason = f"{'retrain' if retrain else 'no retraining'}: {clauses}"
+    said = [", ".join(signal.clause for signal in firing or found) or "no signal is asked for"]
     if block:
-        reason += f"; {block}"
-    if retrain and since and spec.calendar.has_time:
-        reason += f"; last trained as of {since}"
+        said.append(block)
+    elif retrain and since and spec.calendar.has_time:
+        said.append(f"last trained {length(spec, apart(spec.calendar, since, as_of))} ago")
     evidence = {
-        "signals": {name: {"fires": s.fires, **s.evidence} for name, s in signals.items()},
+        "signals": {signal.name: signal.to_dict() for signal in found},
+        "firing": [signal.name for signal in firing],
         "blocked": block,
-        "last_training": since or None,
+        "circuit_open": is_open,
+        "last_training": since,
         "champion": newest.version,
     }
+    reason = f"{'retrain' if retrain else 'no retraining'}: {'; '.join(said)}"
     return Decision(newest.partition, retrain, reason, evidence)
 
 
-def blocked(spec: Spec, as_of: str, trainings: Sequence[str]) -> str | None:
-    """Why no training may start as of a partition, or None if one may.
+def blocked(spec: Spec, as_of: str, trainings: Sequence[Training]) -> str | None:
+    """Why no training may start as of a partition, or None if one may. A person may always start one.
 
+    After `refusals` refused challengers in a row none starts until a version is promoted: see `circuit_open`.
     Two trainings lie at least `cooldown` partitions apart, and any `per` partitions in a row hold at most
     `times` trainings, whatever became of them. A snapshot has no time to count in: there, the same data and
     description make the same version, which is not trained twice.
     """
+    if circuit_open(spec, trainings):
+        return (
+            f"the last {len(_refused_in_a_row(trainings))} challengers were refused and none is trained "
+            "until one is promoted: train or promote one by hand"
+        )
     if not spec.calendar.has_time:
         return None
     retrain, calendar = spec.monitoring.retrain, spec.calendar
-    last = max(trainings, default=None)
-    if last is not None and (until := calendar.shift(last, retrain.cooldown)) > as_of:
+    last = max((training.as_of for training in trainings), default=None)
+    if last is not None and apart(calendar, last, as_of) < retrain.cooldown:
         return (
-            f"the last training was as of {last} and the cooldown of {retrain.cooldown} partitions ends "
-            f"with {until}"
+            f"the last training was as of {last} and the cooldown of {length(spec, retrain.cooldown)} ends "
+            f"with {calendar.shift(last, retrain.cooldown)}"
         )
     times, per = retrain.budget
-    recent = [key for key in set(trainings) if key > calendar.shift(as_of, -per)]
+    recent = {training.as_of for training in trainings if apart(calendar, training.as_of, as_of) < per}
     if len(recent) >= times:
         since = f", since {min(recent)}" if recent else ""
-        return f"the budget of {times} trainings per {per} partitions is spent ({len(recent)}{since})"
+        return f"the budget of {times} trainings per {length(spec, per)} is spent ({len(recent)}{since})"
     return None
 
 
-def _performance(spec: Spec, records: Sequence[Record]) -> Signal:
-    wanted = spec.monitoring.performance
-    over = wanted.over if spec.calendar.has_time else 1
-    known = [r for r in records if r.error is not None and r.promised is not None and r.labelled][-over:]
-    if len(known) < over:
-        clause = f"{len(known)} of the {over} partitions with labels that performance is judged by"
-        return Signal(False, clause, {"labelled_partitions": len(known)})
-    rows = sum(r.labelled for r in known)
-    error = sum((r.error or 0.0) * r.labelled for r in known) / rows
-    promised = sum((r.promised or 0.0) * r.labelled for r in known) / rows
-    allowed = wanted.tolerance * abs(promised)
-    worse = promised - error if spec.higher_is_better else error - promised
-    clause = (
-        f"{spec.training.metric} {error:.4g} over the last {over} partitions against {promised:.4g} promised "
-        f"(tolerance {wanted.tolerance:.0%})"
-    )
-    evidence = {"error": error, "promised": promised, "partitions": [r.partition for r in known]}
-    return Signal(worse > allowed, clause, evidence)
+def circuit_open(spec: Spec, trainings: Sequence[Training]) -> bool:
+    """Whether so many challengers in a row were refused that a person must look before the next training.
+
+    They are counted back from the newest in the history, whoever started and whoever refused them, to the
+    last that was promoted, by whomever. One that is undecided does not count.
+    """
+    return len(_refused_in_a_row(trainings)) >= spec.monitoring.retrain.refusals
 
 
-def _drift(spec: Spec, records: Sequence[Record]) -> Signal:
-    wanted = spec.monitoring.drift
-    over = wanted.over if spec.calendar.has_time else 1
-    known = records[-over:]
-    share = sum(r.drifted_share for r in known) / len(known) if known else 0.0
-    clause = (
-        f"{share:.0%} of the features drifted over the last {len(known)} partitions "
-        f"(limit {wanted.share:.0%})"
-    )
-    leading = sorted(_drifted(known[-1]), key=lambda item: -item[1])[:3] if known else []
-    if leading:
-        clause += ", most of all " + ", ".join(f"{name} (PSI {value:.2f})" for name, value in leading)
-    evidence = {"drifted_share": share, "leading": dict(leading)}
-    return Signal(len(known) == over and share >= wanted.share, clause, evidence)
+def _refused_in_a_row(trainings: Sequence[Training]) -> list[Training]:
+    refused: list[Training] = []
+    for training in reversed(trainings):
+        if training.outcome == "promoted":
+            break
+        if training.outcome == "refused":
+            refused.append(training)
+    return refused
 
 
-def _staleness(spec: Spec, records: Sequence[Record]) -> Signal:
-    wanted = spec.monitoring.staleness
-    history = records[-1].history if records else 0
-    unseen = len(records) / history if history else 0.0
-    clause = (
-        f"{unseen:.0%} of the {history} partitions in the training window came after the last training "
-        f"(limit {wanted.unseen:.0%})"
-    )
-    return Signal(unseen >= wanted.unseen, clause, {"unseen": unseen, "history": history})
-
-
-_SIGNALS: dict[str, Callable[[Spec, Sequence[Record]], Signal]] = {
-    "performance": _performance,
-    "drift": _drift,
-    "staleness": _staleness,
-}
-
-
-def _drifted(record: Record) -> list[tuple[str, float]]:
-    return [(name, float(found["psi"])) for name, found in record.drift.items() if found["drifted"]]
+def _speaking(spec: Spec, records: Sequence[Record], since: str | None) -> list[Record]:
+    """The records since the last training that are of the newest one's champion, as they were known then."""
+    newest, found = records[-1], list[Record]()
+    for record in reversed(records):
+        if since is not None and record.partition < since:
+            break
+        if record.version == newest.version:
+            found.append(record)
+    found.reverse()
+    return known_as_of(spec, found, newest.partition) if spec.label_delay else found

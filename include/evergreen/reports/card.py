@@ -15,6 +15,7 @@ from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.reports import card_comparison as comparison
 from evergreen.reports import plots
+from evergreen.reports.card_decision import decided, signal_rows
 from evergreen.reports.card_limits import feature_rows, limits
 from evergreen.reports.numbers import number, percent
 from evergreen.spec import Spec
@@ -55,6 +56,8 @@ def render_card(
         reasons=_reasons(verdict),
         checks=sorted(verdict.checks, key=lambda check: check.passed),
         reason=reason_sentence(lineage["reason"]),
+        signals=signal_rows(lineage["reason"]),
+        decided=decided(lineage["reason"]),
         metrics=comparison.metric_rows(evaluation),
         confidence=percent(spec.gate.champion.confidence),
         against=comparison.against_champion(spec, evaluation.comparison) if evaluation.comparison else [],

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk.exceptions import AirflowSkipException
 
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.operators.base import partition_of, task_outcome
@@ -13,12 +14,14 @@ from evergreen_airflow.operators.base import partition_of, task_outcome
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from evergreen.monitoring.stage import TrainingRequest
+    from evergreen.monitoring.requests import TrainingRequest
     from evergreen.pipeline import Pipeline
 
 
 class TriggerTrainingOperator(TriggerDagRunOperator):
     """Start one training for one request: its id names the run, so a retry or a clear starts no second one.
+
+    The decision travels in `conf.reason` to the training, and from there into the version's lineage and card.
 
     :param pipeline: the pipeline's name (templated).
     """
@@ -36,10 +39,22 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
         """Trigger the training that is wanted; skipped, with the reason, where none is."""
         with task_outcome():
             request = self.request(open_pipeline(self.pipeline), context)
+        self._check_none_is_under_way(request, context)
         self.trigger_run_id = request.run_id
         self.conf = {"as_of": request.as_of, "reason": request.reason}
         self.log.info("%s: %s", self.pipeline, request.reason["sentence"])
         super().execute(context)
+
+    def _check_none_is_under_way(self, request: TrainingRequest, context: Context) -> None:
+        """Skip while a training has not ended that an earlier decision started for the same reason."""
+        if not request.earlier:
+            return
+        run_ids = list(request.earlier)
+        if context["ti"].get_dr_count(self.trigger_dag_id, run_ids=run_ids, states=["queued", "running"]):
+            raise AirflowSkipException(
+                f"{self.pipeline}: {request.run_id} is not started: a training of the nights before, within "
+                f"the cooldown, has not ended yet and answers this decision too: see {self.trigger_dag_id}"
+            )
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
         """The training that is wanted; raises `NothingToDoError` with the reason where none is."""
@@ -51,7 +66,7 @@ class RetrainOperator(TriggerTrainingOperator):
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
         """The retraining that the monitor decided on."""
-        from evergreen.monitoring.stage import retraining_request
+        from evergreen.monitoring.requests import retraining_request
 
         return retraining_request(pipeline, partition_of(context, pipeline.spec))
 
@@ -61,6 +76,6 @@ class TrainFirstChampionOperator(TriggerTrainingOperator):
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
         """The first training."""
-        from evergreen.monitoring.stage import first_training_request
+        from evergreen.monitoring.requests import first_training_request
 
         return first_training_request(pipeline)

@@ -1,0 +1,366 @@
+"""The signals that speak for a training: what each looks at, whether it fires, and a clause with its figures.
+
+`performance`, `cusum` and `bias` look at several partitions with labels, so one bad partition does not make
+them fire, and nothing is smoothed a second time. `estimate`, `drift` and `prediction_drift` are of single
+partitions: they fire when they hold in `monitoring.retrain.when` of the last ones, the newest among them.
+`staleness` counts partitions. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import floor, log10
+from typing import Any
+
+import numpy as np
+
+from evergreen.monitoring.record import Record
+from evergreen.monitoring.sequential import cusum, page_sums
+from evergreen.partition import Calendar, Grain
+from evergreen.reports.numbers import percent
+from evergreen.spec import Spec
+
+SIGNALS = {
+    "performance": "performance",
+    "cusum": "CUSUM of the error",
+    "bias": "bias",
+    "estimate": "estimated performance",
+    "drift": "drift of the features",
+    "prediction_drift": "drift of the predictions",
+    "staleness": "staleness",
+}
+"""The names of the signals, in words."""
+
+METRICS = {
+    "mae": "mean absolute error",
+    "rmse": "root mean squared error",
+    "r2": "R2",
+    "mape": "mean absolute percentage error",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1 score",
+    "roc_auc": "area under the ROC curve",
+    "pr_auc": "area under the precision-recall curve",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "silhouette": "silhouette",
+    "calinski_harabasz": "Calinski-Harabasz index",
+}
+"""The names of the metrics, in words."""
+
+_LEADING = 2  # features named in a clause
+_LENGTH = {
+    Grain.HOURLY: timedelta(hours=1),
+    Grain.DAILY: timedelta(days=1),
+    Grain.WEEKLY: timedelta(weeks=1),
+}
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One reason to retrain, whether it holds, and a clause that says so with its figures."""
+
+    name: str
+    fires: bool
+    clause: str
+    figures: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The signal as evidence of a decision: `fires`, `clause`, and its figures by name."""
+        return {"fires": self.fires, "clause": self.clause, **self.figures}
+
+
+def signals(spec: Spec, records: Sequence[Record]) -> list[Signal]:
+    """The signals that the description names, after the newest of the records.
+
+    `records` are those that speak: of the newest champion, since the last training, oldest first, at least
+    one, with the labels known by then.
+    """
+    return [_SIGNALS[name](spec, records) for name in spec.signals]
+
+
+def length(spec: Spec, partitions: int) -> str:
+    """A number of partitions in words: days where a partition is one."""
+    word = "day" if spec.calendar.grain is Grain.DAILY else "partition"
+    return f"{partitions} {word}{'' if partitions == 1 else 's'}"
+
+
+def apart(calendar: Calendar, first: str, last: str) -> int:
+    """How many partitions `last` lies after `first`, which must be keys with time.
+
+    The same as `Calendar.distance`, in a microsecond: a backtest decides thousands of times.
+    """
+    if calendar.grain is Grain.MONTHLY:
+        years = int(last[:4]) - int(first[:4])
+        return 12 * years + int(last[5:]) - int(first[5:])
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)) // _LENGTH[calendar.grain]
+
+
+def _performance(spec: Spec, records: Sequence[Record]) -> Signal:
+    limits = spec.monitoring.performance
+    over = max(limits.over, 1) if spec.calendar.has_time else 1
+    known = _labelled(records, over)
+    if len(known) < over:
+        clause = f"labels of {len(known)} of the {length(spec, over)} that performance is judged by"
+        return Signal("performance", False, clause, {"partitions": len(known), "wanted": over})
+    rows = sum(record.labelled for record in known)
+    error = sum((record.error or 0.0) * record.labelled for record in known) / rows
+    promised = sum((record.promised or 0.0) * record.labelled for record in known) / rows
+    fires = _worse(spec, error, promised)
+    figures = {
+        "error": error,
+        "promised": promised,
+        "tolerance": limits.tolerance,
+        "partitions": len(known),
+        "first": known[0].partition,
+        "last": known[-1].partition,
+    }
+    over_them = f" over {_stretch(spec, known, records[-1])}" if spec.calendar.has_time else ""
+    clause = (
+        f"{METRICS[spec.training.metric]} {_against(error, promised, over_them)}"
+        f"{'' if fires else f' (tolerance {percent(limits.tolerance)})'}"
+    )
+    return Signal("performance", fires, clause, figures)
+
+
+def _cusum(spec: Spec, records: Sequence[Record]) -> Signal:
+    if not spec.calendar.has_time:
+        return Signal("cusum", False, "a snapshot has no CUSUM", {})
+    known = _labelled(records, len(records))
+    if not known:
+        return Signal("cusum", False, "no labels for a CUSUM", {"partitions": 0})
+    limits, newest = spec.monitoring.performance.cusum, known[-1]
+    if newest.usual is None or not newest.spread:
+        return Signal("cusum", False, "the hold-out has too few partitions for a CUSUM", {"spread": None})
+    found = cusum(
+        [record.error or 0.0 for record in known],
+        newest.usual,
+        newest.spread,
+        limits.k,
+        limits.h,
+        partitions=[record.partition for record in known],
+        higher_is_better=spec.higher_is_better,
+    )
+    on = "on" if spec.calendar.grain is Grain.DAILY else "with"
+    clause = f"CUSUM crossed {on} {found.at}" if found.crossed else f"CUSUM {found.sum:.1f} of {limits.h:g}"
+    figures = {
+        "sum": found.sum,
+        "limit": limits.h,
+        "since": found.since,
+        "at": found.at,
+        "usual": newest.usual,
+        "spread": newest.spread,
+        "partitions": len(known),
+    }
+    return Signal("cusum", found.crossed, clause, figures)
+
+
+def _bias(spec: Spec, records: Sequence[Record]) -> Signal:
+    known = [record for record in records if record.bias is not None and record.level]
+    if not known:
+        return Signal("bias", False, "no labels that show a bias", {"partitions": 0})
+    limits, unseen = spec.monitoring.bias, _unseen(records)
+    shares = np.array([(record.bias or 0.0) / (record.level or 1.0) for record in known])
+    sums = page_sums(np.stack([shares, -shares]), limits.k, limits.h)
+    # Once crossed it counts until a training answers it, for that may wait until enough is unseen.
+    crossed = sums.max(axis=0) > limits.h
+    at = known[int(crossed.argmax())].partition if crossed.any() else None
+    mean = float(shares.mean())
+    side = "more" if mean > 0 else "less"
+    clause = f"predicts {percent(abs(mean))} {side} than the actual level since the last training"
+    clause += (
+        f", sum crossed with {at}" if at else f" (sum {percent(float(sums.max()))} of {percent(limits.h)})"
+    )
+    if at and unseen < limits.unseen:
+        clause += f", {percent(unseen)} of the training window unseen ({percent(limits.unseen)} wanted)"
+    figures = {
+        "bias": mean,
+        "sum": float(sums[:, -1].max()),
+        "limit": limits.h,
+        "at": at,
+        "unseen": unseen,
+        "unseen_wanted": limits.unseen,
+        "partitions": len(known),
+    }
+    return Signal("bias", at is not None and unseen >= limits.unseen, clause, figures)
+
+
+def _estimate(spec: Spec, records: Sequence[Record]) -> Signal:
+    newest, metric = records[-1], METRICS[spec.training.metric]
+    if newest.estimated is None or newest.promised is None:
+        return Signal("estimate", False, f"no estimate of the {metric} without labels", {"estimated": None})
+    times = _times(spec, records, lambda record: _worse(spec, record.estimated, record.promised))
+    tolerance = spec.monitoring.performance.tolerance
+    clause = (
+        f"{metric} estimated without labels over {percent(tolerance)} worse than promised {times.words}"
+        f" ({times.wanted_words}{_against(newest.estimated, newest.promised)})"
+    )
+    figures = {"estimated": newest.estimated, "promised": newest.promised, "tolerance": tolerance}
+    return Signal("estimate", times.fires, clause, {**figures, **times.figures})
+
+
+def _drift(spec: Spec, records: Sequence[Record]) -> Signal:
+    limit, newest = spec.monitoring.drift.share, records[-1]
+    times = _times(spec, records, lambda record: _together(record) or _beyond(record.drifted_share, limit))
+    leading = _leading(newest)
+    together = f" or all of them together ({_joint(newest.joint)})" if newest.joint else ""
+    named = f": {' and '.join(leading.values())}" if leading else ""
+    clause = (
+        f"at least {percent(limit)} of the features{together} drifted {times.words}"
+        f" ({times.wanted_words}{percent(newest.drifted_share)} on the newest{named})"
+    )
+    figures = {"drifted_share": newest.drifted_share, "limit": limit, "leading": list(leading)}
+    if newest.joint:
+        figures |= {"joint": newest.joint["auc"]}
+    return Signal("drift", times.fires, clause, {**figures, **times.figures})
+
+
+def _prediction_drift(spec: Spec, records: Sequence[Record]) -> Signal:
+    found = records[-1].prediction_drift
+    if found is None:
+        return Signal("prediction_drift", False, "no reference for the predictions", {"psi": None})
+    times = _times(spec, records, lambda record: bool((record.prediction_drift or {}).get("drifted")))
+    psi = float(found["psi"])
+    clause = f"the predictions drifted {times.words} ({times.wanted_words}PSI {psi:.2f} on the newest)"
+    return Signal("prediction_drift", times.fires, clause, {"psi": psi, **times.figures})
+
+
+def _staleness(spec: Spec, records: Sequence[Record]) -> Signal:
+    limit, history, unseen = spec.monitoring.staleness.unseen, records[-1].history, _unseen(records)
+    clause = (
+        f"{percent(unseen)} of the {length(spec, history)} in the training window came after the last "
+        f"training (limit {percent(limit)})"
+    )
+    figures = {"unseen": unseen, "limit": limit, "history": history}
+    return Signal("staleness", unseen >= limit, clause, figures)
+
+
+def _unseen(records: Sequence[Record]) -> float:
+    """The share of the partitions now in the training window that came after the last training."""
+    history = records[-1].history
+    return len(records) / history if history else 0.0
+
+
+_SIGNALS: Mapping[str, Callable[[Spec, Sequence[Record]], Signal]] = {
+    "performance": _performance,
+    "cusum": _cusum,
+    "bias": _bias,
+    "estimate": _estimate,
+    "drift": _drift,
+    "prediction_drift": _prediction_drift,
+    "staleness": _staleness,
+}
+
+
+@dataclass(frozen=True)
+class _Times:
+    """In how many of the last partitions something held, and whether that is often enough."""
+
+    held: int
+    among: int
+    wanted: int
+    newest: bool
+    stretch: str
+
+    @property
+    def fires(self) -> bool:
+        return self.newest and self.held >= self.wanted
+
+    @property
+    def words(self) -> str:
+        share = {0: "none of ", self.among: "each of " if self.among > 1 else ""}
+        return f"on {share.get(self.held, f'{self.held} of ')}{self.stretch}"
+
+    @property
+    def wanted_words(self) -> str:
+        return f"{self.wanted} wanted; " if 0 < self.held < self.wanted else ""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {"held": self.held, "among": self.among, "wanted": self.wanted}
+
+
+def _times(spec: Spec, records: Sequence[Record], holds: Callable[[Record], bool]) -> _Times:
+    times, of = spec.monitoring.retrain.when if spec.calendar.has_time else (1, 1)
+    last = records[-of:]
+    held = [holds(record) for record in last]
+    return _Times(sum(held), len(last), times, held[-1], _stretch(spec, last, records[-1]))
+
+
+def _labelled(records: Sequence[Record], most: int) -> list[Record]:
+    """The newest records, at most so many, that have an error to hold against a promise; oldest first."""
+    known: list[Record] = []
+    for record in reversed(records):
+        if len(known) == most:
+            break
+        if record.labelled and record.error is not None and record.promised is not None:
+            known.append(record)
+    return known[::-1]
+
+
+def _worse(spec: Spec, error: float | None, promised: float | None) -> bool:
+    """Whether an error lies beyond the tolerance of what was promised; unknown ones do not."""
+    if error is None or promised is None:
+        return False
+    worse = promised - error if spec.higher_is_better else error - promised
+    return worse > spec.monitoring.performance.tolerance * abs(promised)
+
+
+def _beyond(share: float, limit: float) -> bool:
+    return share > 0 and share >= limit
+
+
+def _together(record: Record) -> bool:
+    return bool((record.joint or {}).get("drifted"))
+
+
+def _joint(found: Mapping[str, Any]) -> str:
+    by = " and ".join(found["leading"][:_LEADING])
+    return f"AUC {found['auc']:.2f}{' by ' if by else ''}{by}"
+
+
+def _leading(record: Record) -> dict[str, str]:
+    """The features that drifted most, in words: by what drifted of them first of all."""
+    drifted = [(name, found) for name, found in record.drift.items() if found["drifted"]]
+    drifted.sort(key=lambda item: -item[1]["psi"])
+    return {name: f"{name} {_how(found)}" for name, found in drifted[:_LEADING]}
+
+
+def _how(found: Mapping[str, Any]) -> str:
+    match found.get("why"):
+        case ["missing", *_]:
+            return f"missing {percent(found['missing'])} against {percent(found['missing_before'])}"
+        case ["unseen", *_]:
+            return f"never seen {percent(found['unseen'])}"
+    return f"PSI {found['psi']:.2f}"
+
+
+def _stretch(spec: Spec, records: Sequence[Record], newest: Record) -> str:
+    """Partitions in words: `the last 5 days` where they are just that, or else from which to which."""
+    calendar, count = spec.calendar, len(records)
+    if not calendar.has_time:
+        return "the snapshot"
+    first, last = records[0].partition, records[-1].partition
+    if last == newest.partition and apart(calendar, first, last) == count - 1:
+        return f"the last {length(spec, count)}" if count > 1 else f"the last {length(spec, 1)[2:]}"
+    return f"{length(spec, count)} from {first} to {last}" if count > 1 else first
+
+
+def _against(value: float, promised: float, between: str = "") -> str:
+    """Two figures side by side, with as many digits as tell them apart."""
+    for digits in (3, 4, 5, 6):
+        said, other = _figure(value, digits), _figure(promised, digits)
+        if said != other or value == promised:
+            break
+    return f"{said}{between} against {other} promised"
+
+
+def _figure(value: float, digits: int) -> str:
+    """A number with so many significant digits, and never fewer than it has before the point."""
+    if not value:
+        return "0"
+    places = digits - 1 - floor(log10(abs(value)))
+    return f"{value:,.{max(places, 0)}f}" if places <= 9 else f"{value:.{digits}g}"

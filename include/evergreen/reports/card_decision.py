@@ -1,0 +1,42 @@
+"""What a card says of the decision that led to the training. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from evergreen.monitoring.signals import SIGNALS
+
+
+def signal_rows(reason: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The signals for a table, those that fired first: its name, whether it fired, and what it found.
+
+    `reason` is that of the version's lineage. None for a training that no monitor asked for, and for what a
+    person wrote in place of evidence.
+    """
+    signals = _mapping(_mapping(reason.get("evidence")).get("signals"))
+    rows = [
+        {
+            "name": SIGNALS.get(name, name),
+            "fired": bool(found.get("fires")),
+            "found": str(found.get("clause", "")),
+        }
+        for name, found in signals.items()
+        if isinstance(found, Mapping)
+    ]
+    return sorted(rows, key=lambda row: not row["fired"])
+
+
+def decided(reason: Mapping[str, Any]) -> dict[str, str]:
+    """What else explains a table of signals: the partition, the champion and the last training, if known."""
+    evidence = _mapping(reason.get("evidence"))
+    known = {
+        "partition": reason.get("partition"),
+        "champion": evidence.get("champion"),
+        "last_training": evidence.get("last_training"),
+    }
+    return {name: str(value or "") for name, value in known.items()}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
