@@ -29,14 +29,18 @@ without Airflow.
   names the expectations that failed. Mend the source and clear the run from its first task.
 - *publish* red: the storage could not be written: clear the task. Or partitions of a range were refused (its
   log names them; all others are published): mend the source and clear the run from its first task.
+- *labels* (only where labels come later than their rows) red: the labels that are due were refused or could
+  not be read; its log says why. The partition itself is published and scored all the same. Mend their source
+  and clear the task, or `evergreen labels $pipeline --partition A --to B`. Skipped: none are due yet.
 """
 
 from airflow.sdk import DAG
 
 from evergreen_airflow.assets import partitions_asset
-from evergreen_airflow.lifecycle import alert, dag_arguments, described_pipelines, nightly, range_params
+from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, nightly, range_params
 from evergreen_airflow.operators.file_to_lake import FileToLakeOperator
 from evergreen_airflow.operators.http_to_lake import HttpToLakeOperator
+from evergreen_airflow.operators.labels import LabelsOperator
 from evergreen_airflow.operators.postgres_to_lake import PostgresToLakeOperator
 from evergreen_airflow.operators.publish import PublishPartitionOperator
 from evergreen_airflow.operators.validate import ValidateOperator
@@ -56,9 +60,7 @@ for spec in described_pipelines("ingest"):
             for name, source in spec.sources.items()
         }
         wait = {
-            name: WaitForSourceOperator(
-                task_id=f"wait_{name}", pipeline=spec.name, source=name, on_failure_callback=alert
-            )
+            name: WaitForSourceOperator(task_id=f"wait_{name}", pipeline=spec.name, source=name)
             for name, source in spec.sources.items()
             if source.complete
         }
@@ -70,3 +72,6 @@ for spec in described_pipelines("ingest"):
         for name, complete in wait.items():
             complete >> extract[name]
         list(extract.values()) >> validate >> publish
+        if spec.labels:
+            # Beside the chain: labels that are late, or wrong, keep no row from being scored.
+            LabelsOperator(task_id="labels", pipeline=spec.name)

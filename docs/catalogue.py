@@ -24,9 +24,10 @@ def catalogue() -> str:
 
 
 def _entry(dag: DAG) -> str:
-    chain = "\n".join(
+    arrows = [
         f"    {task.task_id} --> {below}" for task in dag.tasks for below in sorted(task.downstream_task_ids)
-    )
+    ]
+    chain = "\n".join(arrows or [f"    {task.task_id}" for task in dag.tasks])
     return f"## {dag.dag_id}\n\n{dag.doc_md}\n\n```mermaid\ngraph LR\n{chain}\n```\n"
 
 

@@ -1,37 +1,49 @@
-"""What the four DAG files share: which pipelines to build, and a DAG's schedule, page, params and limits."""
+"""What the DAG files share: the pipelines to build; a DAG's schedule, page, params, limits and alerts."""
 
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from string import Template
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow.sdk import (
     Asset,
+    AsyncCallback,
     CronPartitionTimetable,
     CronTriggerTimetable,
+    DeadlineAlert,
+    DeadlineReference,
     Param,
     PartitionedAssetTimetable,
     get_parsing_context,
 )
 
 from evergreen.errors import SpecError
+from evergreen.partition import Grain
 from evergreen.spec import Spec, load_spec, pipeline_names
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
+from evergreen_airflow.notifiers import AlertNotifier
 
 STAGES = ("ingest", "score", "monitor", "train")
 """The DAGs of a pipeline, in the order of a night."""
 
 TAGS = frozenset(
-    {"evergreen", *STAGES, "regression", "classification", "clustering"}
+    {"evergreen", *STAGES, "watch", "regression", "classification", "clustering"}
     | {"hourly", "daily", "weekly", "monthly", "snapshot"}
 )
 """All the tags there are."""
+
+_CRONS = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+}
+
+alert = AlertNotifier("failed")
+"""Says that a task failed for good and somebody must know: the `on_failure_callback` of every task."""
 
 
 def described_pipelines(stage: str) -> Iterator[Spec]:
@@ -65,6 +77,7 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
         else datetime(2024, 1, 1, tzinfo=UTC),
         "catchup": False,
         "dagrun_timeout": timedelta(hours=6) + longest_wait(spec, stage),
+        "deadline": deadline(spec, stage),
         "default_args": {
             "owner": spec.owner,
             "retries": 3,
@@ -72,6 +85,8 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
             "retry_exponential_backoff": 2,
             "max_retry_delay": timedelta(minutes=10),
             "execution_timeout": timedelta(hours=2),
+            "on_failure_callback": alert,
+            "on_success_callback": AlertNotifier("succeeded"),
         },
         "render_template_as_native_obj": False,
     }
@@ -86,13 +101,19 @@ def longest_wait(spec: Spec, stage: str) -> timedelta:
     return max(waits.get(stage, []), default=timedelta(0))
 
 
-def alert(context: Context) -> None:
-    """Say once and for all that a task failed and somebody must know: the `on_failure_callback` of a wait.
-
-    One ERROR line in the log of the task, or in the DAG processor's where the task was killed from outside.
-    """
-    ti, reason = context["ti"], context.get("exception") or "it was ended from outside"
-    logging.getLogger(__name__).error("ALERT %s %s: %s", ti.dag_id, ti.task_id, reason)
+def deadline(spec: Spec, stage: str) -> DeadlineAlert | None:
+    """What tells that a run of the stage goes on past its limit; None where it has none."""
+    limit = spec.alerts.limits.get(stage)
+    if limit is None:
+        return None
+    return DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        # In seconds: of a timedelta Airflow 3.3 stores a form that breaks the clearing of a run.
+        interval=limit.total_seconds(),
+        # In the triggerer: to a callback in the executor Airflow 3.3 refuses all connections.
+        callback=AsyncCallback(AlertNotifier, kwargs={"event": "late"}),
+        name=f"{stage} within {limit}",
+    )
 
 
 def doc_page(spec: Spec, page: str) -> str:
@@ -102,6 +123,7 @@ def doc_page(spec: Spec, page: str) -> str:
         description=spec.description,
         owner=spec.owner,
         schedule=spec.schedule,
+        watch=f"`{_watch_cron(spec)[0]}`",
         train_schedule=spec.training.schedule or "none of its own",
         partition=spec.partition.value,
         sources=", ".join(f"{name} ({source.kind})" for name, source in spec.sources.items()),
@@ -126,6 +148,28 @@ def nightly(spec: Spec) -> CronPartitionTimetable | CronTriggerTimetable:
     return CronPartitionTimetable(
         spec.schedule, timezone="UTC", run_offset=-1, key_format=spec.calendar.key_format
     )
+
+
+def watched(spec: Spec) -> CronPartitionTimetable | CronTriggerTimetable:
+    """`alerts.deadline` on the days of the pipeline's cron; each run's key is the last that is due by then.
+
+    An hourly pipeline is watched every hour, at the deadline's minute.
+    """
+    cron, due = _watch_cron(spec)
+    if not spec.calendar.has_time:
+        return CronTriggerTimetable(cron, timezone="UTC")
+    return CronPartitionTimetable(cron, timezone="UTC", run_offset=-due, key_format=spec.calendar.key_format)
+
+
+def _watch_cron(spec: Spec) -> tuple[str, int]:
+    """The cron of the watch, and how many of its ticks back the partition lies that is due."""
+    fields = _CRONS.get(spec.schedule, spec.schedule).split()
+    began = tuple(int(field) if field.isdigit() else 0 for field in (fields[1], fields[0]))
+    by = spec.alerts.deadline or time(0)
+    if spec.partition is Grain.HOURLY:
+        return f"{by.minute} * * * *", 1 if by.minute >= began[1] else 2
+    # By an hour before that of the schedule, only the night before it can be finished.
+    return f"{by.minute} {by.hour} {' '.join(fields[2:])}", 1 if (by.hour, by.minute) >= began else 2
 
 
 def follows(spec: Spec, asset: Asset) -> PartitionedAssetTimetable | list[Asset]:

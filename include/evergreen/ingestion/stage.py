@@ -28,6 +28,7 @@ from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
 from evergreen.ingestion.receipts import Receipts
+from evergreen.monitoring.timings import Timing, timed
 from evergreen.pipeline import Pipeline
 from evergreen.reports.data_docs import write_data_docs
 from evergreen.rows.batches import Rows
@@ -86,7 +87,7 @@ def stage_validated(
     for partition, outcome in _validated(pipeline, partitions, read):
         reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
-            _stage_outcome(staging, partition, outcome)
+            _stage_outcome(staging, partition, outcome, began)
         else:
             refusal = outcome
             staging.write_json(_outcome(partition), {"refused": str(outcome)})
@@ -104,6 +105,11 @@ def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
     results). Raises one `RefusedError` at the end that names those that were refused, and `NotFoundError`
     if another run has published a partition since, and cleared what this one had staged.
     """
+    with timed(pipeline, "ingest", partitions[-1]) as timing:
+        return _published(pipeline, partitions, run, timing)
+
+
+def _published(pipeline: Pipeline, partitions: Sequence[str], run: str, timing: Timing) -> list[Published]:
     staging, receipts = pipeline.staging(run), Receipts(pipeline.storage, pipeline.name)
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
@@ -121,6 +127,7 @@ def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
                 refused[partition] = RefusedError(told["refused"])
             else:
                 good[partition] = _staged_outcome(staging, partition, told)
+                timing.began = told["began"]
         done_now = publish(pipeline.lake, good)
         receipts.write(run, done_now)
         published += done_now
@@ -158,6 +165,15 @@ def publish_rows(
     progress: Callable[[str], None] = lambda partition: None,
 ) -> list[Published]:
     """Validate and publish what `read` gives for each partition; otherwise as `ingest`."""
+    if not partitions:
+        return []
+    with timed(pipeline, "ingest", partitions[-1]):
+        return _rows_published(pipeline, partitions, read, progress)
+
+
+def _rows_published(
+    pipeline: Pipeline, partitions: Sequence[str], read: Read, progress: Callable[[str], None]
+) -> list[Published]:
     began = datetime.now(UTC)
     reports: list[ValidationReport] = []
     published: list[Published] = []
@@ -279,13 +295,14 @@ def _outcome(partition: str) -> str:
     return f"{partition}/outcome.json"
 
 
-def _stage_outcome(staging: Staging, partition: str, outcome: Validated) -> None:
+def _stage_outcome(staging: Staging, partition: str, outcome: Validated, began: datetime) -> None:
     file = staging.write_file(f"{partition}/valid", outcome.file)
     outcome.file.close()
     if outcome.quarantined.num_rows:
         staging.write_table(f"{partition}/quarantined", outcome.quarantined)
     schema = base64.b64encode(outcome.schema.serialize()).decode()
     told = {"file": file.to_dict(), "schema": schema, "report": outcome.report.to_dict()}
+    told["began"] = began.isoformat()
     staging.write_json(_outcome(partition), told)
 
 

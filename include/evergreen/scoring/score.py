@@ -11,7 +11,9 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
 from evergreen.features.lookups import with_lookups
+from evergreen.labels.join import unlabelled
 from evergreen.lake import PARTITION, Table
+from evergreen.monitoring.timings import timed
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.champion import load_champion
@@ -40,8 +42,15 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
     `IntegrityError` for a champion that is damaged or no longer predicts as it did when it was trained,
     `RefusedError` for keys that do not fit, `UnavailableError` where a server is out of reach.
     """
+    pipeline.spec.calendar.check(partition)
+    with timed(pipeline, "score", partition) as timing:
+        scored = _scored(pipeline, partition)
+        timing.rows = scored.rows
+    return scored
+
+
+def _scored(pipeline: Pipeline, partition: str) -> Scored:
     spec = pipeline.spec
-    spec.calendar.check(partition)
     rows = rows_with_look_back(pipeline, partition)
     version = pipeline.registry.champion(partition)
     if version is None:
@@ -49,6 +58,7 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
             f"{spec.name} {partition}: no champion was in force as of this partition: train one as of it or "
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
+    rows = unlabelled(pipeline, rows)
     predictions = predict(spec, load_champion(pipeline, version), to_frame(rows), partition)
     _check_keys(spec, predictions, partition)
     table = _as_table(spec, predictions, rows.schema, version)

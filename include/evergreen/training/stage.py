@@ -16,6 +16,7 @@ from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.json_values import json_values
+from evergreen.monitoring.timings import now, timed
 from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
@@ -65,6 +66,11 @@ def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trai
     champion that it was compared with.
     """
     as_of = as_of or next_as_of(pipeline)
+    with timed(pipeline, "train", as_of):
+        return _trained(pipeline, as_of, reason)
+
+
+def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
     rows, lake_version = read_window(pipeline, as_of)
     training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
     version = training_set.version
@@ -98,7 +104,7 @@ def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, 
     Raises `NothingToDoError` where there is too little history, or where a first champion was asked for and
     there is an older one by now: in a backfill several partitions may ask before the first training ends.
     """
-    as_of = as_of or next_as_of(pipeline)
+    began, as_of = now(), as_of or next_as_of(pipeline)
     champion = pipeline.registry.champion() if reason.get("kind") == "first" else None
     if champion and as_of_version(champion) < as_of:
         raise NothingToDoError(f"{pipeline.name}: a first champion is there by now: {champion}")
@@ -107,7 +113,7 @@ def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, 
     staging = pipeline.staging(run)
     staging.write_table(_ROWS, pa.Table.from_pandas(rows, preserve_index=False))
     note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason")}
-    staging.write_json(_NOTE, {**note, "lake_version": lake_version})
+    staging.write_json(_NOTE, {**note, "lake_version": lake_version, "began": began})
     return training_set.version
 
 
@@ -146,10 +152,12 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
-    if not pipeline.registry.has(version):
-        evaluation = Evaluation.from_dict(pipeline.staging(run).read_json(_EVALUATION))
-        _commit(pipeline, _staged_set(pipeline, run), _staged_challenger(pipeline, run), evaluation)
-    return _settle(pipeline, version, note["reason"])
+    with timed(pipeline, "train", note["as_of"]) as timing:
+        if not pipeline.registry.has(version):
+            timing.began = note.get("began", "")
+            evaluation = Evaluation.from_dict(pipeline.staging(run).read_json(_EVALUATION))
+            _commit(pipeline, _staged_set(pipeline, run), _staged_challenger(pipeline, run), evaluation)
+        return _settle(pipeline, version, note["reason"])
 
 
 def open_question(pipeline: Pipeline, run: str) -> Question | None:

@@ -1,0 +1,18 @@
+"""Telling people: what is wrong now, who hears of it, once, and that it is over."""
+
+from evergreen.alerts.alert import Alert
+from evergreen.alerts.conditions import conditions, judged
+from evergreen.alerts.delivery import notify
+from evergreen.alerts.stage import alert_on, run_failed, run_late, run_succeeded, watch
+
+__all__ = [
+    "Alert",
+    "alert_on",
+    "conditions",
+    "judged",
+    "notify",
+    "run_failed",
+    "run_late",
+    "run_succeeded",
+    "watch",
+]

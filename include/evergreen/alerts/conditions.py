@@ -1,0 +1,196 @@
+"""Which alerts hold after a partition was monitored. Pure: they follow from its record and its decision."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from evergreen.alerts.alert import Alert
+
+if TYPE_CHECKING:
+    from evergreen.monitoring.record import Decision, Record
+    from evergreen.spec import Spec
+    from evergreen.spec.alerts import Severity
+
+PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
+VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
+
+_OF_PERFORMANCE = {"performance": "error", "cusum": "sum", "estimate": "estimated"}
+"""The policy's signals of performance, each with the figure that it has where it could be measured."""
+
+
+class _Check(NamedTuple):
+    """Whether a condition holds; what cannot be known of this partition is not checked at all."""
+
+    key: str
+    holds: bool
+    severity: Severity
+    title: str
+    text: str
+
+
+def conditions(spec: Spec, record: Record, decision: Decision) -> list[Alert]:
+    """The alerts that hold now, in a fixed order."""
+    return [
+        Alert(check.key, check.severity, check.title, check.text, spec.name, record.partition)
+        for check in _checks(spec, record, decision)
+        if check.holds
+    ]
+
+
+def judged(spec: Spec, record: Record, decision: Decision) -> frozenset[str]:
+    """Keys of the alerts of which the record can say whether they hold; only these can be over.
+
+    Without labels, for instance, nobody knows whether performance has recovered.
+    """
+    return frozenset(check.key for check in _checks(spec, record, decision))
+
+
+def slow(stage: str) -> str:
+    """Key of the alert that a run of the stage takes longer than its limit."""
+    return f"slow_{stage}"
+
+
+def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
+    yield from _performance(spec, record, decision)
+    yield from _limit(spec, record)
+    yield from _drift(spec, record, decision)
+    yield _circuit(spec, decision)
+    yield from _rows(spec, record)
+    yield from _continuity(spec, record)
+    yield _golden(spec, record)
+    yield from _slow(spec, record)
+
+
+def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
+    """The policy's own signals where it has them; else the partition alone against the tolerance."""
+    signals = {name: found for name, found in _signals(decision).items() if name in _OF_PERFORMANCE}
+    title = "performance is worse than promised"
+    if signals:
+        fires = bool(_firing(decision) & set(signals))
+        measured = any(signal.get(_OF_PERFORMANCE[name]) is not None for name, signal in signals.items())
+        if fires or measured:
+            yield _Check(PERFORMANCE, fires, "warning", title, decision.reason)
+        return
+    if record.error is None or record.promised is None:
+        return
+    worse = record.promised - record.error if spec.higher_is_better else record.error - record.promised
+    tolerance = spec.monitoring.performance.tolerance
+    text = (
+        f"{record.metric} is {record.error:.4g} over {record.labelled} rows against {record.promised:.4g} "
+        f"promised (tolerance {tolerance:.0%})"
+    )
+    yield _Check(PERFORMANCE, worse > tolerance * abs(record.promised), "warning", title, text)
+
+
+def _limit(spec: Spec, record: Record) -> Iterator[_Check]:
+    """The training metric against the hard limit that the gate holds it to."""
+    limit = spec.gate.limits.get(record.metric)
+    value = record.error if record.error is not None else record.estimated
+    if limit is None or value is None:
+        return
+    estimated = " (estimated, there are no labels yet)" if record.error is None else ""
+    below = limit.min is not None and value < limit.min
+    above = limit.max is not None and value > limit.max
+    bound = f"at least {limit.min:g}" if below else f"at most {limit.max:g}" if above else ""
+    title = f"{record.metric} is {value:.4g}{estimated}, beyond its limit"
+    text = (
+        f"{record.metric} of the champion {record.version} is {value:.4g}{estimated}; gate.limits asks for "
+        f"{bound}: look at the rows, and roll back or train again if it stays so"
+    )
+    yield _Check(LIMIT, below or above, "warning" if estimated else "critical", title, text)
+
+
+def _drift(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
+    fires: list[str] = [name for name in ("drift", "prediction_drift") if name in _firing(decision)]
+    if not set(_signals(decision)) & {"drift", "prediction_drift"}:
+        if record.drift and record.drifted_share >= spec.monitoring.drift.share:
+            fires.append("drift")
+        if record.prediction_drift and record.prediction_drift.get("drifted"):
+            fires.append("prediction_drift")
+    if record.joint and record.joint.get("drifted"):
+        fires.append("joint")
+    what = {
+        "drift": f"{record.drifted_share:.0%} of the features drifted{_leading(record)}",
+        "prediction_drift": "the predictions drifted",
+        "joint": "the features drifted together",
+    }
+    text = f"{'; '.join(what[name] for name in fires)}: see what changed in the sources"
+    yield _Check(DRIFT, bool(fires), "warning", "the data has drifted", text)
+
+
+def _leading(record: Record) -> str:
+    drifted = [(name, found) for name, found in record.drift.items() if found.get("drifted")]
+    drifted.sort(key=lambda item: -float(item[1].get("psi") or 0))
+    named = ", ".join(f"{name} (PSI {float(found.get('psi') or 0):.2f})" for name, found in drifted[:3])
+    return f", most of all {named}" if named else ""
+
+
+def _circuit(spec: Spec, decision: Decision) -> _Check:
+    text = (
+        f"{spec.monitoring.retrain.refusals} challengers in a row were refused and no further training is "
+        f"started: {decision.reason}: see why the gate refuses (evergreen models list {spec.name}), then "
+        "promote a version, or mend data or description and train by hand"
+    )
+    holds = bool(decision.evidence.get("circuit_open"))
+    return _Check(CIRCUIT, holds, "critical", "retraining has stopped: a person must look", text)
+
+
+def _rows(spec: Spec, record: Record) -> Iterator[_Check]:
+    limits = spec.monitoring.health
+    rows, usual = record.health.get("rows"), record.health.get("usual_rows")
+    if rows is not None and usual:
+        change = rows / usual - 1
+        word = "fewer" if change < 0 else "more"
+        text = f"{rows} rows where {usual:g} are usual ({change:+.0%}, limit {limits.volume:.0%})"
+        title = f"{word} rows than usual"
+        yield _Check(VOLUME, abs(change) > limits.volume, "warning", title, f"{text}: see the sources")
+    share = record.health.get("quarantined")
+    if share is not None:
+        text = (
+            f"{share:.1%} of the rows are in quarantine (limit {limits.quarantined:.1%}): see evergreen "
+            f"quarantine list {spec.name} --partition {record.partition}"
+        )
+        yield _Check(QUARANTINE, share > limits.quarantined, "warning", "many rows in quarantine", text)
+
+
+def _continuity(spec: Spec, record: Record) -> Iterator[_Check]:
+    limits = spec.monitoring.health
+    missing = record.health.get("missing")
+    if missing is not None:
+        text = (
+            f"{missing} partitions before this one are not published (limit {limits.missing}): ingest them, "
+            f"evergreen ingest {spec.name} --partition KEY"
+        )
+        yield _Check(MISSING, missing > limits.missing, "warning", "partitions are missing", text)
+    if limits.age is not None:
+        text = (
+            f"the champion {record.version} is {record.age} partitions old (limit {limits.age}): train a new "
+            f"one, evergreen train {spec.name}"
+        )
+        yield _Check(AGE, record.age > limits.age, "warning", "the champion is old", text)
+
+
+def _golden(spec: Spec, record: Record) -> _Check:
+    why = record.health.get("golden")
+    return _Check(GOLDEN, why is not None, "critical", "the champion cannot be used", str(why))
+
+
+def _slow(spec: Spec, record: Record) -> Iterator[_Check]:
+    for stage, seconds in record.health.get("seconds", {}).items():
+        limit = spec.alerts.limits.get(stage)
+        if limit is not None:
+            took = timedelta(seconds=round(seconds))
+            text = f"{stage} took {took} (alerts.limits.{stage} is {limit}): see the log of its tasks"
+            holds = seconds > limit.total_seconds()
+            yield _Check(slow(stage), holds, "warning", f"{stage} takes too long", text)
+
+
+def _signals(decision: Decision) -> dict[str, dict[str, Any]]:
+    """The signals that the policy looked at, with their figures, by name."""
+    return dict(decision.evidence.get("signals") or {})
+
+
+def _firing(decision: Decision) -> set[str]:
+    return set(decision.evidence.get("firing") or ())

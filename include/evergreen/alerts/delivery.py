@@ -1,0 +1,173 @@
+"""Telling the receivers of a pipeline what is new: once, whoever else is telling, and again after a crash.
+
+At least once: a message that was taken just before a crash is sent again, never forgotten.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evergreen.alerts.alert import Alert
+from evergreen.alerts.book import (
+    Book,
+    Claim,
+    Delivery,
+    known_to,
+    pending,
+    read_book,
+    told,
+    updated,
+    write_book,
+)
+from evergreen.alerts.receivers import send
+from evergreen.errors import ConflictError, EvergreenError
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+
+STILL = 90.0
+"""Seconds that a claimed book stands still before its sender is taken for dead; longer than one message."""
+
+_LOOK = 0.25  # seconds between two looks at a claimed book
+_log = logging.getLogger(__name__)
+
+
+def notify(
+    pipeline: Pipeline,
+    alerts: Sequence[Alert],
+    partition: str,
+    judged: Collection[str] = (),
+    still: float = STILL,
+) -> list[Delivery]:
+    """Tell the receivers of the alerts that hold at `partition`, and of those in `judged` that hold no more.
+
+    An open alert is not told of again unless it has become more severe. Of a partition older than the newest
+    published nothing is told: a backfill is quiet. A receiver that cannot be reached is logged and tried
+    again at the next call; the others get theirs. Returns what was sent. Raises `UnavailableError` or
+    `StorageError` if the storage does.
+    """
+    if _nothing_to_do(pipeline, alerts, judged) or _is_past(pipeline, partition):
+        return []
+    sender = _Sender(pipeline, still)
+    if not sender.claim(alerts, judged, partition):
+        return []
+    return sender.send_pending()
+
+
+def _nothing_to_do(pipeline: Pipeline, alerts: Sequence[Alert], judged: Collection[str]) -> bool:
+    """Whether one look at the book is enough, as after most tasks of most nights."""
+    if alerts:
+        return False
+    book, _ = read_book(pipeline.storage, pipeline.name)
+    known = known_to(book, pipeline.spec.alerts.to)
+    return not set(judged) & set(known.entries) and not pending(known, pipeline.spec.alerts.to)
+
+
+def _is_past(pipeline: Pipeline, partition: str) -> bool:
+    if not partition or not pipeline.spec.calendar.has_time:
+        return False
+    published = pipeline.lake.partitions()
+    return bool(published) and partition < published[-1]
+
+
+class _Sender:
+    """One sender's hold on a pipeline's book."""
+
+    def __init__(self, pipeline: Pipeline, still: float) -> None:
+        self._pipeline, self._still = pipeline, still
+        self._token = secrets.token_hex(8)
+        self._receivers = pipeline.spec.alerts.to
+        self._book, self._etag = Book(), ""
+
+    def claim(self, alerts: Sequence[Alert], judged: Collection[str], partition: str) -> bool:
+        """Write into the book what holds; True if there is something to send, and the book is then ours."""
+        storage, name = self._pipeline.storage, self._pipeline.name
+        while True:
+            before, etag = read_book(storage, name)
+            if before.claim and etag and self._moves(etag):
+                continue
+            after = known_to(updated(before, alerts, judged, partition), self._receivers)
+            wanted = bool(pending(after, self._receivers))
+            after = replace(after, claim=Claim(self._token) if wanted else None)
+            if after == before:
+                return False
+            try:
+                self._etag = write_book(storage, name, after, etag)
+            except ConflictError:
+                continue
+            self._book = after
+            _log_changes(before, after)
+            return wanted
+
+    def send_pending(self) -> list[Delivery]:
+        """Send what is pending, moving the book with each message, and give the book back."""
+        sent: list[Delivery] = []
+        try:
+            try:
+                for delivery in self._sent_one_by_one():
+                    self._move(told(self._book, delivery))
+                    sent.append(delivery)
+            finally:
+                self._move(self._book, last=True)
+        except ConflictError:
+            _log.warning("%s: another sender of alerts has taken over", self._pipeline.name)
+        return sent
+
+    def _sent_one_by_one(self) -> Iterator[Delivery]:
+        silent: set[str] = set()
+        for delivery in pending(self._book, self._receivers):
+            if delivery.conn_id in silent:
+                continue
+            if why := self._why_not(delivery):
+                silent.add(delivery.conn_id)
+                name = self._pipeline.name
+                _log.warning(
+                    "%s: '%s' was not told of %s, and will be at the next run: %s",
+                    name,
+                    delivery.conn_id,
+                    delivery.key,
+                    why,
+                )
+                self._move(self._book)
+            else:
+                yield delivery
+
+    def _why_not(self, delivery: Delivery) -> str | None:
+        try:
+            return send(self._pipeline.connect(delivery.conn_id), delivery.message)
+        except EvergreenError as error:
+            return str(error)
+
+    def _move(self, book: Book, last: bool = False) -> None:
+        claim = None
+        if not last:
+            claim = Claim(self._token, self._book.claim.moves + 1 if self._book.claim else 1)
+        self._book = replace(book, claim=claim)
+        self._etag = write_book(self._pipeline.storage, self._pipeline.name, self._book, self._etag)
+
+    def _moves(self, etag: str) -> bool:
+        """Watch a claimed book: True as soon as it moves, False if it stands still."""
+        start = time.monotonic()
+        while time.monotonic() - start < self._still:
+            time.sleep(_LOOK)
+            if read_book(self._pipeline.storage, self._pipeline.name)[1] != etag:
+                return True
+        return False
+
+
+def _log_changes(before: Book, after: Book) -> None:
+    for key, entry in after.entries.items():
+        old = before.entries.get(key)
+        if entry.over:
+            continue
+        if old is None or old.over or old.alert.severity != entry.alert.severity:
+            alert = entry.alert
+            _log.warning("ALERT [%s] %s: %s: %s", alert.severity, alert.pipeline, alert.title, alert.text)
+    for key, old in before.entries.items():
+        if not old.over and (key not in after.entries or after.entries[key].over):
+            _log.info("ALERT over: %s: %s", old.alert.pipeline, old.alert.title)

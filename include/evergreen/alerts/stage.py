@@ -1,0 +1,165 @@
+"""What is alerted on, and when: a monitored partition, a run that failed or is late, a night not finished."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from evergreen.alerts.alert import Alert
+from evergreen.alerts.conditions import GOLDEN, LIMIT, conditions, judged, slow
+from evergreen.alerts.delivery import notify
+from evergreen.errors import NotFoundError
+from evergreen.lake import Table
+from evergreen.monitoring.record import decisions_in, records_in
+from evergreen.monitoring.timings import timing_of
+
+if TYPE_CHECKING:
+    from evergreen.monitoring.record import Decision, Record
+    from evergreen.pipeline import Pipeline
+    from evergreen.spec.alerts import Severity
+
+NIGHT = "night"
+"""Key of the alert that a night is not finished by its hour."""
+
+_LABELS = "labels"
+_SERVING = ("ingest", "score")
+"""Where these fail (but for labels, which may be late) there are no predictions; the others can wait."""
+
+
+def alert_on(pipeline: Pipeline, partition: str) -> list[Alert]:
+    """Tell of what holds after the partition was monitored; returns all of it, told of before or not.
+
+    With its record the partition's night is finished, whatever went wrong before. Where labels come later,
+    the hard limit is held against the record that the partition's night has filled in. Raises `NotFoundError`
+    for a partition that is not monitored.
+    """
+    spec = pipeline.spec
+    spec.calendar.check(partition)
+    record, decision = _monitored(pipeline, partition)
+    found, known = conditions(spec, record, decision), {*judged(spec, record, decision), NIGHT}
+    if (late := _filled_in(pipeline, partition)) is not None:
+        beyond = [alert for alert in conditions(spec, *late) if alert.key == LIMIT]
+        found = [alert for alert in found if not beyond or alert.key != LIMIT]
+        found += [replace(a, partition=partition, text=f"{a.partition}: {a.text}") for a in beyond]
+        known.add(LIMIT)
+    notify(pipeline, found, partition, known)
+    return found
+
+
+def watch(pipeline: Pipeline, partition: str) -> Alert | None:
+    """Tell if the partition's night is not finished, and which stage is missing; None if it is.
+
+    A night is finished when the partition is published, scored (where a champion was in force as of it) and
+    monitored. A night that never began is seen like any other.
+    """
+    pipeline.spec.calendar.check(partition)
+    found = _unfinished(pipeline, partition)
+    notify(pipeline, [found] if found else [], partition, {NIGHT})
+    return found
+
+
+def run_failed(pipeline: Pipeline, stage: str, task: str, partition: str, why: str) -> None:
+    """Tell that a task has failed for good; `why` in one line. `partition` is empty where there is none."""
+    severity: Severity = "critical" if stage in _SERVING and task != _LABELS else "warning"
+    alerts = [Alert(_failed(stage, task), severity, f"{stage} failed", why, pipeline.name, partition)]
+    timing = timing_of(pipeline, "score", partition) if stage == "score" and partition else None
+    if timing and timing.failed.startswith("IntegrityError"):
+        alerts.append(Alert(GOLDEN, "critical", "the champion cannot be used", why, pipeline.name, partition))
+    notify(pipeline, alerts, partition)
+
+
+def run_succeeded(pipeline: Pipeline, stage: str, task: str, partition: str, in_time: bool = False) -> None:
+    """Tell that a task which had failed for this partition, or an earlier one, has succeeded.
+
+    `in_time` says that with it a run has ended within the limit of its stage, where an earlier one had not.
+    """
+    over = {_failed(stage, task)}
+    if stage == "score":
+        over.add(GOLDEN)
+    if in_time:
+        over.add(slow(stage))
+    notify(pipeline, [], partition, over)
+
+
+def run_late(pipeline: Pipeline, stage: str, partition: str) -> None:
+    """Tell that a run of the stage is still going on past its limit."""
+    within = next((f" {limit}" for name, limit in pipeline.spec.alerts.limits.items() if name == stage), "")
+    text = f"{stage} has not ended within{within} (alerts.limits.{stage}): see the log of its tasks"
+    found = Alert(slow(stage), "warning", f"{stage} takes too long", text, pipeline.name, partition)
+    notify(pipeline, [found], partition)
+
+
+def _unfinished(pipeline: Pipeline, partition: str) -> Alert | None:
+    spec, lake = pipeline.spec, pipeline.lake
+    if spec.calendar.has_time and partition < spec.first_partition:
+        return None
+    published = lake.partitions()
+    if partition not in published:
+        return _not_published(pipeline, partition, published)
+    if pipeline.registry.champion(partition) is None:
+        return None
+    for stage, table in (("score", Table.PREDICTIONS), ("monitor", Table.MONITORING)):
+        if partition not in lake.partitions(table):
+            text = (
+                f"{partition} is not finished by {_deadline(pipeline)}: {stage} is missing: see "
+                f"{spec.name}_{stage} in Airflow, or evergreen {stage} {spec.name} --partition {partition}"
+            )
+            return _night(pipeline, partition, "critical", f"{stage} of {partition} is missing", text)
+    return None
+
+
+def _not_published(pipeline: Pipeline, partition: str, published: list[str]) -> Alert:
+    spec = pipeline.spec
+    before = [key for key in published if key < partition]
+    since = f"; the newest published is {before[-1]}" if before else "; nothing is published"
+    days = spec.calendar.distance(before[-1], partition) if before else 0
+    if days > 1:
+        since += f", {days} partitions ago"
+    ran = timing_of(pipeline, "ingest", partition)
+    if ran is not None and not ran.failed:
+        text = f"{partition} was ingested and holds no rows{since}: see its sources"
+        return _night(pipeline, partition, "warning", f"no data for {partition}", text)
+    why = f" ({ran.failed})" if ran else ""
+    text = (
+        f"{partition} is not published by {_deadline(pipeline)}{why}{since}: see whether {spec.name}_ingest "
+        f"is paused or failed in Airflow, or evergreen ingest {spec.name} --partition {partition}"
+    )
+    return _night(pipeline, partition, "critical", f"ingest of {partition} is missing", text)
+
+
+def _night(pipeline: Pipeline, partition: str, severity: Severity, title: str, text: str) -> Alert:
+    return Alert(NIGHT, severity, title, text, pipeline.name, partition)
+
+
+def _deadline(pipeline: Pipeline) -> str:
+    deadline = pipeline.spec.alerts.deadline
+    return f"{deadline:%H:%M} UTC" if deadline else "now"
+
+
+def _failed(stage: str, task: str) -> str:
+    return f"failed_{stage}_{task}"
+
+
+def _monitored(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
+    try:
+        table = pipeline.lake.read(Table.MONITORING, partition, partition)
+    except NotFoundError:
+        table = None
+    if table is None or not len(table):
+        raise NotFoundError(
+            f"{pipeline.name} {partition}: this partition is not monitored: run evergreen monitor "
+            f"{pipeline.name} --partition {partition}"
+        )
+    return records_in(table)[0], decisions_in(table)[0]
+
+
+def _filled_in(pipeline: Pipeline, partition: str) -> tuple[Record, Decision] | None:
+    """The record whose labels came with the partition; None where labels come at once, or have not come."""
+    delay = pipeline.spec.label_delay
+    if not delay:
+        return None
+    try:
+        found = _monitored(pipeline, pipeline.spec.calendar.shift(partition, -delay))
+    except NotFoundError:
+        return None
+    return found if found[0].error is not None else None

@@ -1,0 +1,111 @@
+"""A pipeline's alerts within Airflow: tasks that fail for good, that succeed again, runs past a limit.
+
+Who is told is in the pipeline's description (`alerts.to`); Airflow itself is told nothing of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseNotifier
+from airflow.sdk.exceptions import AirflowException
+
+from evergreen_airflow.connections import open_pipeline
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
+
+LAST = {"ingest": "publish", "score": "score", "monitor": "monitor", "train": "gate"}
+"""The task of each stage after which its work is done."""
+
+
+class AlertNotifier(BaseNotifier):
+    """Tells the receivers of the pipeline whose DAG it is; a receiver or storage out of reach fails nothing.
+
+    A failure is in the task's log in any case, as one line that begins with ALERT (in the DAG processor's
+    where the task was killed from outside).
+
+    :param event: what happened. `failed`: a task, after its retries. `succeeded`: a task, which ends the
+        alert of an earlier failure. `late`: a run went on past the limit of its stage.
+    """
+
+    def __init__(self, event: Literal["failed", "succeeded", "late"], context: Context | None = None) -> None:
+        super().__init__(context)
+        self.event = event
+
+    async def async_notify(self, context: Context) -> None:
+        """Tell of the event from the triggerer; in a thread, for a slow receiver must not hold it up."""
+        await asyncio.to_thread(self.notify, context)
+
+    def notify(self, context: Context) -> None:
+        """Tell of the event."""
+        from evergreen.errors import EvergreenError
+        from evergreen.spec import load_spec
+
+        dag_run: Any = context["dag_run"] if self.event == "late" else context.get("dag_run")
+        dag_id = dag_run["dag_id"] if self.event == "late" else context["ti"].dag_id
+        if self.event == "failed":
+            reason = context.get("exception") or "it was ended from outside"
+            _log.error("ALERT %s %s: %s", dag_id, context["ti"].task_id, reason)
+        name, _, stage = dag_id.rpartition("_")
+        try:
+            if not load_spec(name).alerts.to:
+                return
+            pipeline = open_pipeline(name)
+            {"failed": _failed, "succeeded": _succeeded, "late": _late}[self.event](pipeline, stage, context)
+        except EvergreenError as error:
+            _log.warning("%s: nobody could be told: %s", dag_id, error)
+
+
+def _failed(pipeline: Pipeline, stage: str, context: Context) -> None:
+    from evergreen.alerts import run_failed
+
+    error = context.get("exception")
+    if isinstance(error, AirflowException):
+        why = " ".join(str(error).split())
+    else:
+        # What others raise may hold anything; it is in the log, where Airflow masks secrets.
+        why = f"{type(error).__name__}: see the task's log" if error else "it was ended from outside"
+    task, partition = context["ti"].task_id, _partition(pipeline, context)
+    run_failed(pipeline, stage, task, partition, f"{context['ti'].dag_id}, task {task}: {why}")
+
+
+def _succeeded(pipeline: Pipeline, stage: str, context: Context) -> None:
+    from evergreen.alerts import run_succeeded
+
+    task, run = context["ti"].task_id, context["dag_run"]
+    limit = pipeline.spec.alerts.limits.get(stage)
+    in_time = False
+    if limit is not None and task == LAST[stage]:
+        in_time = datetime.now(UTC) - (run.start_date or run.run_after) <= limit
+    run_succeeded(pipeline, stage, task, _partition(pipeline, context), in_time)
+
+
+def _late(pipeline: Pipeline, stage: str, context: Context) -> None:
+    from evergreen.alerts import run_late
+
+    run: Any = context["dag_run"]
+    # The deadline of a run that has failed passes too, and a backfill's runs wait in a queue.
+    if run["run_type"] != "backfill" and run["state"] in ("queued", "running"):
+        given = _named(run.get("conf") or {}) or run.get("partition_key")
+        run_late(pipeline, stage, given or _without(pipeline))
+
+
+def _partition(pipeline: Pipeline, context: Context) -> str:
+    run = context.get("dag_run")
+    return _named(context.get("params") or {}) or (run and run.partition_key) or _without(pipeline)
+
+
+def _named(params: Any) -> str | None:
+    return params.get("to") or params.get("partition") or params.get("as_of")
+
+
+def _without(pipeline: Pipeline) -> str:
+    return "" if pipeline.spec.calendar.has_time else "snapshot"

@@ -1,0 +1,26 @@
+"""Tell people what a monitored partition shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.operators.base import PipelineOperator, partition_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class AlertOperator(PipelineOperator):
+    """Tell the receivers of the pipeline what is wrong after the partition, and what is over."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Tell what is new; all that holds is in the log."""
+        from evergreen.alerts import alert_on
+
+        partition = partition_of(context, pipeline.spec)
+        found = alert_on(pipeline, partition)
+        for alert in found:
+            self.log.info("%s %s: [%s] %s", pipeline.name, partition, alert.severity, alert.title)
+        self.log.info("%s %s: %d alerts hold", pipeline.name, partition, len(found))

@@ -1,0 +1,27 @@
+"""See whether a night is finished by its hour, and tell people if it is not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen_airflow.operators.base import PipelineOperator, partition_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class WatchOperator(PipelineOperator):
+    """Tell the receivers of the pipeline if the partition is not published, scored and monitored."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Look and tell; the task succeeds either way, for it has done its work."""
+        from evergreen.alerts import watch
+
+        partition = partition_of(context, pipeline.spec)
+        late = watch(pipeline, partition)
+        if late is None:
+            self.log.info("%s %s: the night is finished", pipeline.name, partition)
+        else:
+            self.log.error("ALERT %s: %s", pipeline.name, late.text)

@@ -1,0 +1,243 @@
+"""What arrives at a mail server, at Slack and at a webhook, and what never shows in a log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from evergreen.alerts.alert import Alert, closed, opened
+from evergreen.alerts.receivers import send, service_of
+from evergreen.connections import Connection, from_environment
+from evergreen.errors import SourceError
+
+ALERT = Alert(
+    "limit", "critical", "mae is 91.2", "mae is 91.2; at most 80: look & <mend>", "bikes", "2024-01-05"
+)
+TEXT = "mae is 91.2; at most 80: look & <mend>\n\nPipeline bikes, partition 2024-01-05. Alert 'limit'."
+SECRET = "p@ss/w0rd %2F"
+
+
+def connection(conn_type: str, **values: Any) -> Connection:
+    return Connection(conn_id="ops", conn_type=conn_type, **values)
+
+
+def mail(port: int, **values: Any) -> Connection:
+    extra = {"from_email": "evergreen@example.org", "to": "ann@example.org, bob@example.org"}
+    extra |= {"disable_ssl": True, "disable_tls": True}
+    return connection("smtp", host="127.0.0.1", port=port, extra=extra, **values)
+
+
+def test_a_mail_has_subject_text_and_both_addressees(mailbox: Any) -> None:
+    assert send(mail(mailbox.port), opened(ALERT)) is None
+    assert len(mailbox.mails) == 2
+    found = mailbox.mails[0]
+    assert found["Subject"] == "[critical] bikes: mae is 91.2"
+    assert found["From"].addresses[0].addr_spec == "evergreen@example.org"
+    assert found.get_content_type() == "text/plain"
+    assert " ".join(found.get_content().split()) == " ".join(TEXT.split())
+    assert sorted(to for _, [to] in mailbox.envelopes) == ["ann@example.org", "bob@example.org"]
+
+
+def test_a_mail_server_gets_the_login_as_it_is(mailbox: Any) -> None:
+    assert send(mail(mailbox.port, login="ann%2F@example.org", password=SECRET), opened(ALERT)) is None
+    assert mailbox.logins == [("ann%2F@example.org", SECRET)]
+
+
+@pytest.mark.parametrize(
+    ("extra", "mode", "port"),
+    [
+        ({}, "ssl", 465),
+        ({"disable_ssl": True}, "starttls", 587),
+        ({"disable_ssl": "true", "disable_tls": True}, "insecure", 25),
+    ],
+)
+def test_a_mail_server_is_reached_as_airflow_reaches_it(extra: dict, mode: str, port: int) -> None:
+    whole = {"from_email": "evergreen@gmail.com", "to": ["ann@example.org"], **extra}
+    service: Any = service_of(connection("smtp", host="mail.example.org", extra=whole), opened(ALERT))
+    assert (service.smtp_host, service.secure_mode, service.port) == ("mail.example.org", mode, port)
+
+
+def test_a_webhook_gets_the_documented_json(webhook: Any) -> None:
+    there = connection("http", host=f"{webhook.address}/hooks/a%20b?team=data")
+    assert send(there, opened(ALERT)) is None
+    (request,) = webhook.requests
+    assert request.path == "/hooks/a%20b?team=data"
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.body == {
+        "title": "[critical] bikes: mae is 91.2",
+        "message": TEXT,
+        "severity": "critical",
+        "state": "open",
+        "pipeline": "bikes",
+        "partition": "2024-01-05",
+        "key": "limit",
+    }
+
+
+def test_a_webhook_hears_that_it_is_over(webhook: Any) -> None:
+    assert send(connection("http", host=webhook.address), closed(ALERT)) is None
+    body = webhook.requests[0].body
+    assert body["title"] == "[over] bikes: mae is 91.2"
+    assert (body["severity"], body["state"]) == ("info", "over")
+    assert body["message"].startswith("This is over. It was: mae is 91.2;")
+
+
+@pytest.mark.parametrize(
+    ("values", "header", "value"),
+    [
+        ({"password": "token"}, "Authorization", "Bearer token"),
+        ({"login": "ann", "password": "p:w"}, "Authorization", "Basic YW5uOnA6dw=="),
+        ({"password": "key", "extra": {"api_key_header": "X-Key"}}, "X-Key", "key"),
+        ({"extra": {"headers": {"X-Team": "data"}}}, "X-Team", "data"),
+    ],
+)
+def test_a_webhook_is_logged_in_to_like_any_api(webhook: Any, values: dict, header: str, value: str) -> None:
+    assert send(connection("http", host=webhook.address, **values), opened(ALERT)) is None
+    headers = {name.lower(): found for name, found in webhook.requests[0].headers.items()}
+    assert headers[header.lower()] == value
+    assert headers["host"] == f"127.0.0.1:{webhook.port}"
+
+
+def test_a_webhook_may_be_written_as_a_uri(webhook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_OPS", f"http://127.0.0.1:{webhook.port}/hooks/abc")
+    assert send(from_environment("ops"), opened(ALERT)) is None
+    assert webhook.requests[0].path == "/hooks/abc"
+
+
+def test_slack_gets_a_coloured_attachment(webhook: Any) -> None:
+    there = connection("slackwebhook", host=f"{webhook.address}/services", password="T1/B2/x3y4z5")
+    assert send(there, opened(ALERT)) is None
+    (request,) = webhook.requests
+    assert request.path == "/services/T1/B2/x3y4z5"
+    (attachment,) = request.body["attachments"]
+    assert attachment["title"] == "[critical] bikes: mae is 91.2"
+    assert attachment["text"].startswith("mae is 91.2; at most 80: look &amp; &lt;mend&gt;")
+    assert set(attachment) == {"title", "text", "color"}
+    assert "icon_url" not in request.body
+    send(there, closed(ALERT))
+    assert webhook.requests[1].body["attachments"][0]["color"] != attachment["color"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"password": "T1/B2/x3"},
+        {"host": "hooks.slack.com/services", "password": "/T1/B2/x3"},
+        {"password": "https://hooks.slack.com/services/T1/B2/x3"},
+    ],
+)
+def test_a_slack_webhook_is_known_by_its_token_or_its_address(values: dict) -> None:
+    service: Any = service_of(connection("slackwebhook", **values), opened(ALERT))
+    assert service.webhook_url == "https://hooks.slack.com/services"
+    assert (service.token_a, service.token_b, service.token_c) == ("T1", "B2", "x3")
+
+
+def test_slacks_api_gets_the_channel_and_the_token(webhook: Any) -> None:
+    webhook.body = b'{"ok": true}'
+    webhook.headers = {"Content-Type": "application/json"}
+    extra = {"channel": "#models", "base_url": f"{webhook.address}/api"}
+    assert send(connection("slack", password="xoxb-1234-1234-abcd", extra=extra), opened(ALERT)) is None
+    (request,) = webhook.requests
+    assert request.path == "/api/chat.postMessage"
+    assert request.headers["Authorization"] == "Bearer xoxb-1234-1234-abcd"
+    assert request.body["channel"] == "#models"
+
+
+def test_any_apprise_address_will_do(webhook: Any) -> None:
+    url = f"json://127.0.0.1:{webhook.port}/any?:team=data"
+    assert send(connection("generic", extra={"url": url}), opened(ALERT)) is None
+    assert webhook.requests[0].body["team"] == "data"
+    assert webhook.requests[0].body["type"] == "failure"
+
+
+def test_no_redirect_is_followed(new_receiver: Callable[[], Any]) -> None:
+    first, second = new_receiver(), new_receiver()
+    first.status, first.headers = 307, {"Location": f"{second.address}/elsewhere"}
+    for there in (
+        connection("http", host=first.address, password=SECRET),
+        connection("slackwebhook", host=f"{first.address}/services", password="T1/B2/x3"),
+        connection("generic", extra={"url": f"json://127.0.0.1:{first.port}/any"}),
+    ):
+        assert send(there, opened(ALERT)) == "it answered 307"
+    assert (len(first.requests), second.requests) == (3, [])
+
+
+def test_who_cannot_be_reached_says_so_and_raises_nothing(webhook: Any, unused_port: int) -> None:
+    for there in (
+        connection("http", host=f"http://127.0.0.1:{unused_port}"),
+        mail(unused_port),
+        connection("slackwebhook", host=f"http://127.0.0.1:{unused_port}/services", password="T1/B2/x3"),
+    ):
+        assert send(there, opened(ALERT)) == "it cannot be reached, or did not take the message"
+    webhook.status = 503
+    assert send(connection("http", host=webhook.address), opened(ALERT)) == "it answered 503"
+
+
+@pytest.mark.parametrize(
+    ("conn_type", "values", "why"),
+    [
+        ("postgres", {"host": "db"}, "its type 'postgres' is none of smtp, slackwebhook, slack, http, https"),
+        ("smtp", {"host": "mail"}, "it needs a host, and 'from_email' and 'to' in its extra"),
+        ("smtp", {"host": "mail", "extra": {"from_email": "nobody", "to": "x"}}, "apprise cannot make"),
+        ("smtp", {"host": "m", "extra": {"from_email": "a@b.org", "to": "none"}}, "apprise cannot make"),
+        ("slackwebhook", {"host": "x", "password": "T1"}, "its password is not the webhook's address"),
+        ("slackwebhook", {"password": f"T1/B2/{SECRET}"}, "its password is not|apprise cannot make"),
+        ("slack", {"password": SECRET}, "it needs a token as its password"),
+        ("slack", {"password": SECRET, "extra": {"channel": "#a"}}, "apprise cannot make an address of it"),
+        ("generic", {"extra": {"url": f"nothing://{SECRET}"}}, "apprise cannot make an address of it"),
+        ("http", {}, "has no host"),
+    ],
+)
+def test_an_unfit_connection_is_one_line_without_secrets(
+    conn_type: str, values: dict, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(SourceError, match=why) as failure:
+        service_of(connection(conn_type, **values), opened(ALERT))
+    assert "\n" not in str(failure.value)
+    assert "'ops'" in str(failure.value)
+    assert SECRET not in str(failure.value) + caplog.text
+
+
+def test_nothing_secret_is_logged_even_at_debug_level(
+    mailbox: Any, webhook: Any, unused_port: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("apprise", "urllib3", "requests"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    secrets = ["s3cretpass", "s3crettoken", "s3cretpath", "T9/B9/s3cretslack", "s3cretquery"]
+    for port in (webhook.port, unused_port):
+        base = f"http://127.0.0.1:{port}"
+        send(connection("http", host=f"{base}/s3cretpath", password="s3crettoken"), opened(ALERT))
+        send(connection("slackwebhook", host=f"{base}/services", password="T9/B9/s3cretslack"), opened(ALERT))
+        url = f"json://user:s3cretpass@127.0.0.1:{port}/s3cretpath?-q=s3cretquery"
+        send(connection("generic", extra={"url": url}), opened(ALERT))
+    for port in (mailbox.port, unused_port):
+        send(mail(port, login="ann@example.org", password="s3cretpass"), opened(ALERT))
+    assert len(webhook.requests) == 3
+    assert len(mailbox.mails) == 2
+    assert not [secret for secret in [*secrets, "T9"] if secret in caplog.text]
+    assert logging.getLogger("apprise").level == logging.DEBUG
+    assert json.dumps([r.path for r in webhook.requests]).count("s3cret") == 4
+
+
+def test_messages_sent_at_once_leave_the_logs_as_they_were(
+    webhook: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    loggers = [logging.getLogger(name) for name in ("apprise", "urllib3")]
+    before = [(logger.level, logger.propagate, logger.handlers) for logger in loggers]
+    there = connection("http", host=f"{webhook.address}/s3cretpath")
+    threads = [threading.Thread(target=send, args=(there, opened(ALERT))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(webhook.requests) == 8
+    assert "s3cretpath" not in caplog.text
+    assert [(logger.level, logger.propagate, logger.handlers) for logger in loggers] == before
