@@ -198,6 +198,13 @@ class Spec(Described):
             raise ValueError("models.require_signature: name the connection that holds the keys as 'signing'")
         self._check_training()
         self._check_gate()
+        self._check_monitoring()
+
+    def _check_monitoring(self) -> None:
+        on = self.monitoring.retrain.on or ()
+        for signal, task in (("bias", Task.REGRESSION), ("estimate", Task.CLASSIFICATION)):
+            if signal in on and self.task is not task:
+                raise ValueError(f"monitoring.retrain.on: '{signal}' is of {task} alone, leave it out")
 
     def _check_features(self) -> None:
         for name, lookup in self.features.lookups.items():

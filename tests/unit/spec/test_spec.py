@@ -212,6 +212,13 @@ BROKEN = [
             ("models: {require_signature: true}", "models.require_signature: name the connection that holds"),
             ("models: {retention: forever}", "models.retention: write a duration like '28 days'"),
             ("features: {lookups: {home: {pipeline: homes, on: {}}}}", "features.lookups.home"),
+            (
+                "monitoring: {retrain: {on: [estimate]}}",
+                "monitoring.retrain.on: 'estimate' is of classification alone",
+            ),
+            ("monitoring: {retrain: {when: often}}", "monitoring.retrain.when: write a frequency like"),
+            ("monitoring: {drift: {reference: winter}}", "monitoring.drift.reference: must be"),
+            ("alerts: {to: [{conn_id: desk, at_least: loud}]}", "alerts.to.0.at_least: must be"),
         ]
     ],
     *[
