@@ -280,7 +280,7 @@ def test_a_backtest_ingests_what_is_missing_and_compares_policies(
     document = evergreen.document("backtest", "daily", "--from", "2011-01-10", "--to", "2011-01-16")
     assert (document["pipeline"], document["from"], document["to"]) == ("daily", "2011-01-10", "2011-01-16")
     columns = {"policy", "metric", "value", "trainings", "promotions", "refusals", "seconds"}
-    assert all(set(result) == columns for result in document["policies"])
+    assert all(columns <= set(result) for result in document["policies"])
     (never,) = [result for result in document["policies"] if result["policy"] == "never"]
     assert (never["metric"], never["trainings"], never["promotions"]) == ("mae", 1, 1)
     assert never["value"] > 0

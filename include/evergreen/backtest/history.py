@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from bisect import bisect_left
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -32,7 +35,7 @@ class History:
 
     def rows(self, first: str, end: str) -> pd.DataFrame:
         """The rows from partition `first` up to, and without, `end`."""
-        low, high = bisect_left(self.partitions, first), bisect_left(self.partitions, end)
+        low, high = self._places(first, end)
         return self._rows.iloc[self._starts[low] : self._starts[high]]
 
     def own_rows(self, partition: str) -> pd.DataFrame:
@@ -45,6 +48,9 @@ class History:
             calendar = self._spec.calendar
             first = calendar.back(partition, self._spec.look_back)
             seen = self.rows(first, calendar.shift(partition, 1))
+            if self._spec.labels is not None:
+                # Where labels come later, scoring has none of any partition.
+                seen = seen.drop(columns=[self._spec.target])
             self._features[partition] = partition_features(self._spec, seen, partition)
         return self._features[partition]
 
@@ -54,4 +60,27 @@ class History:
 
     def published(self, first: str, end: str) -> Sequence[str]:
         """The keys of the partitions from `first` up to, and without, `end`."""
-        return self.partitions[bisect_left(self.partitions, first) : bisect_left(self.partitions, end)]
+        low, high = self._places(first, end)
+        return self.partitions[low:high]
+
+    def digest(self, first: str, end: str) -> str:
+        """What the rows from partition `first` up to, and without, `end` are known by: 16 hexadecimal digits.
+
+        Other values, columns, types or partitions give another one; rows outside do not bear on it.
+        """
+        low, high = self._places(first, end)
+        return hashlib.sha256(b"".join(self._digests[low:high])).hexdigest()[:16]
+
+    def _places(self, first: str, end: str) -> tuple[int, int]:
+        return bisect_left(self.partitions, first), bisect_left(self.partitions, end)
+
+    @cached_property
+    def _digests(self) -> list[bytes]:
+        """A digest of each partition's rows, its key among them."""
+        columns = sorted(self._rows.columns)
+        names = json.dumps([[name, str(self._rows[name].dtype)] for name in columns]).encode()
+        hashes = pd.util.hash_pandas_object(self._rows[columns], index=False).to_numpy()
+        return [
+            hashlib.sha256(names + hashes[start:end].tobytes()).digest()
+            for start, end in zip(self._starts, self._starts[1:], strict=False)
+        ]

@@ -1,46 +1,66 @@
-"""The policies a backtest can compare: `configured`, `never`, and `every N` partitions."""
+"""The policies a backtest can compare: `configured`, `never`, `every N` partitions, variants of a file."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
+from evergreen.description import Described, explain, read_mapping
 from evergreen.errors import SpecError
-from evergreen.monitoring.policy import Decision, decide
+from evergreen.monitoring.policy import Decision, Training, decide
 from evergreen.monitoring.record import Record
-from evergreen.spec import Spec
+from evergreen.spec import Monitoring, Spec
 
-_EVERY = re.compile(r"every (\d+)")
+CONFIGURED, NEVER = "configured", "never"
+
+Part = TypeVar("Part", bound=Described)
+
+_EVERY = re.compile(r"every (\d{1,6})")
 
 
 @dataclass(frozen=True)
 class Policy:
-    """When to retrain: by the description's own rules (`configured`), or on a fixed schedule.
+    """When to retrain: by a description's rules, or on a fixed schedule.
 
-    `every` is the number of partitions from one training to the next, None for never again after the first.
+    `every` is the number of partitions from one training to the next of a fixed schedule, None for never
+    again after the first. `monitoring` are the rules of a variant; `configured` has the description's own.
     """
 
     name: str
     every: int | None = None
+    monitoring: Monitoring | None = field(default=None, repr=False)
 
     @property
-    def configured(self) -> bool:
-        """Whether the description's own policy decides."""
-        return self.name == "configured"
+    def fixed(self) -> bool:
+        """Whether it trains by the calendar alone, whatever is measured."""
+        return self.monitoring is None and self.name != CONFIGURED
 
-    def decide(self, spec: Spec, records: Sequence[Record], trainings: Sequence[str]) -> Decision:
+    def of(self, spec: Spec) -> Spec:
+        """The description under which it is replayed."""
+        return spec if self.monitoring is None else spec.model_copy(update={"monitoring": self.monitoring})
+
+    def due(self, spec: Spec, last: str, as_of: str) -> bool:
+        """Whether a fixed schedule trains as of a partition when its last training was as of `last`."""
+        return self.every is not None and spec.calendar.shift(last, self.every) <= as_of
+
+    def decide(self, spec: Spec, records: Sequence[Record], trainings: Sequence[Training]) -> Decision:
         """The decision after the newest record; see `evergreen.monitoring.policy.decide`."""
-        if self.configured:
-            return decide(spec, records, trainings)
-        partition, last = records[-1].partition, max(trainings)
-        due = self.every is not None and spec.calendar.shift(last, self.every) <= _next(spec, partition)
-        return Decision(partition, due, f"{self.name}: last trained as of {last}", {})
+        if not self.fixed:
+            return decide(self.of(spec), records, trainings)
+        partition, last = records[-1].partition, max(training.as_of for training in trainings)
+        due = self.due(spec, last, spec.calendar.shift(partition, 1))
+        said = "retrain" if due else "no retraining"
+        return Decision(partition, due, f"{said}: {self.name}; last trained as of {last}", {})
 
 
 def parse_policy(name: str) -> Policy:
     """The policy of this name; `SpecError` if there is none."""
-    if name in ("configured", "never"):
+    if name in (CONFIGURED, NEVER):
         return Policy(name)
     match = _EVERY.fullmatch(name)
     if match and int(match[1]) > 0:
@@ -48,5 +68,34 @@ def parse_policy(name: str) -> Policy:
     raise SpecError(f"no policy '{name}': write 'configured', 'never', or 'every 7' for a fixed schedule")
 
 
-def _next(spec: Spec, partition: str) -> str:
-    return spec.calendar.shift(partition, 1)
+def read_variants(spec: Spec, file: Path) -> list[Policy]:
+    """The variants in a YAML file: names, and for each what it has otherwise in `monitoring`.
+
+    Raises `SpecError` naming file and key path for what a description could not hold either.
+    """
+    return [variant(spec, str(name), changes, f"{file}: ") for name, changes in read_mapping(file).items()]
+
+
+def variant(spec: Spec, name: str, changes: Any, where: str = "") -> Policy:
+    """The configured policy with changes to `monitoring`, which are checked as the description is."""
+    if name in (CONFIGURED, NEVER) or _EVERY.fullmatch(name):
+        raise SpecError(f"{where}{name}: this is a policy's own name: give the variant another")
+    try:
+        changed = overlaid(spec.monitoring, Monitoring.model_validate(changes))
+        # What the parts of a description ask of one another is asked again, of the whole.
+        parts = {key: getattr(spec, key) for key in Spec.model_fields}
+        checked = Spec.model_validate({**parts, "monitoring": changed})
+    except ValidationError as error:
+        said = explain(Monitoring, error).removeprefix("monitoring.")
+        raise SpecError(f"{where}{name}: {said}") from None
+    return Policy(name, monitoring=checked.monitoring)
+
+
+def overlaid(base: Part, changes: Part) -> Part:
+    """The part of a description with everything that the changes set, key by key, at any depth."""
+    update = {
+        key: overlaid(getattr(base, key), value) if isinstance(value, Described) else value
+        for key in changes.model_fields_set
+        for value in [getattr(changes, key)]
+    }
+    return base.model_copy(update=update)

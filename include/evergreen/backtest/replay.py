@@ -7,54 +7,56 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy
+from evergreen.backtest.result import Event, Night, PolicyResult, detections
+from evergreen.backtest.work import Trained, Work
 from evergreen.errors import NothingToDoError
-from evergreen.evaluation.evaluate import Champion, evaluate
-from evergreen.evaluation.gate import Outcome, judge
 from evergreen.evaluation.metrics import compute
-from evergreen.monitoring.measure import measure, needs_model
-from evergreen.monitoring.policy import blocked
+from evergreen.monitoring.measure import needs_model
+from evergreen.monitoring.policy import Training, blocked
 from evergreen.monitoring.record import Record
-from evergreen.monitoring.reference import build_reference
-from evergreen.scoring.predict import ACTUAL, PREDICTION, prediction_frame
-from evergreen.spec import Resources, Spec
-from evergreen.training.dataset import assemble, window_start
-from evergreen.training.fit import fit_challenger
+from evergreen.spec import Spec
+from evergreen.training.dataset import window_start
 
 Progress = Callable[[str, int], None]
 """Called with a policy's name and how many more partitions of it are done."""
 
 
-@dataclass(frozen=True)
-class PolicyResult:
-    """What a policy came to: `value` is `metric` over all scored rows of the stretch, None without any."""
+def silent(policy: str, partitions: int) -> None:
+    """Progress that nobody watches."""
 
-    policy: str
-    metric: str
-    value: float | None
-    trainings: int
-    promotions: int
-    refusals: int
-    seconds: float
+
+@dataclass
+class _Spent:
+    """Seconds, as long as each thing took when it was done."""
+
+    fit: float = 0.0
+    predict: float = 0.0
+    measure: float = 0.0
+    decide: float = 0.0
 
 
 @dataclass
 class _State:
-    """What has happened so far. `trainings` are the as-of keys, promoted or refused."""
+    """What has happened so far. `predictions` (n,) are by partition, in the order of its rows."""
 
-    champion: Champion | None = None
-    reference: dict[str, Any] = field(default_factory=dict)
+    champion: Trained | None = None
+    of_champion: list[Record] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    trainings: list[str] = field(default_factory=list)
-    promotions: int = 0
-    scored: list[pd.DataFrame] = field(default_factory=list)
+    predictions: dict[str, NDArray[Any]] = field(default_factory=dict)
+    trainings: list[Training] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    nights: list[Night] = field(default_factory=list)
+    spent: _Spent = field(default_factory=_Spent)
 
 
 def replay(
@@ -64,94 +66,130 @@ def replay(
     first: str,
     last: str,
     *,
-    progress: Progress,
+    progress: Progress = silent,
     pretrained: Mapping[int, Any] = {},
+    work: Work | None = None,
+    known: Sequence[str] | None = None,
 ) -> PolicyResult:
     """Replay the published partitions from `first` to `last`, both included, under one policy.
 
     The first model is trained as of the first partition of the stretch before which `training.minimum`
     partitions lie in the window; a training decided on after a partition is as of the one after it. Nothing
     that is done for a partition depends on a later one. `pretrained` holds loaded models by candidate number.
+    `work`, of the same description and history, shares what is made between replays. `known` are the days on
+    which the data is known to change, none of them for data that never does.
     """
-    began, state = time.perf_counter(), _State()
+    night = _Replay(policy, policy.of(spec), history, work or Work(spec, history, pretrained=pretrained))
     for partition in history.published(first, spec.calendar.shift(last, 1)):
-        if state.champion is None and _may_train_first(spec, history, state, partition):
-            _train(spec, history, state, partition, pretrained)
-        if state.champion is not None:
-            record = _score_and_measure(spec, history, state, partition)
-            state.records.append(record)
-            following = spec.calendar.shift(partition, 1)
-            if following <= last and policy.decide(spec, state.records, state.trainings).retrain:
-                _train(spec, history, state, following, pretrained)
+        night.play(partition, last)
         progress(policy.name, 1)
-    return PolicyResult(
-        policy=policy.name,
-        metric=spec.training.metric,
-        value=_value(spec, state),
-        trainings=len(state.trainings),
-        promotions=state.promotions,
-        refusals=len(state.trainings) - state.promotions,
-        seconds=round(time.perf_counter() - began, 1),
-    )
+    return night.result(known)
 
 
-def _may_train_first(spec: Spec, history: History, state: _State, as_of: str) -> bool:
-    enough = len(history.published(window_start(spec, as_of), as_of)) >= spec.training.minimum
-    return enough and (not state.trainings or blocked(spec, as_of, state.trainings) is None)
+def may_train_first(spec: Spec, history: History, as_of: str) -> bool:
+    """Whether enough partitions are published before one for a first training as of it."""
+    return len(history.published(window_start(spec, as_of), as_of)) >= spec.training.minimum
 
 
-def _train(spec: Spec, history: History, state: _State, as_of: str, pretrained: Mapping[int, Any]) -> None:
-    try:
-        training_set = assemble(spec, history.before(as_of), as_of, None, {})
-    except NothingToDoError:
-        # As in a night: the training is skipped, and whoever wants one may ask again.
-        return
-    challenger = fit_challenger(spec, training_set, pretrained)
-    evaluation = evaluate(_without_clock(spec), training_set, challenger, state.champion)
-    state.trainings.append(as_of)
-    # Where a person is always asked, they are taken to say yes to what holds everything.
-    if judge(_without_clock(spec), evaluation).outcome in (Outcome.ACCEPTED, Outcome.APPROVAL):
-        predictions = challenger.final.predict(training_set.features)
-        state.reference = build_reference(spec, training_set, evaluation, predictions)
-        state.champion = Champion(training_set.version, as_of, challenger.final)
-        state.promotions += 1
+@dataclass
+class _Replay:
+    """A policy's replay under way; `spec` is the description with the policy's own rules."""
 
+    policy: Policy
+    spec: Spec
+    history: History
+    work: Work
+    state: _State = field(default_factory=_State)
 
-def _without_clock(spec: Spec) -> Spec:
-    """The description without limits on time and memory, which replays side by side would measure wrong."""
-    return spec.model_copy(update={"gate": spec.gate.model_copy(update={"resources": Resources()})})
+    def play(self, partition: str, last: str) -> None:
+        """One night, and the training it asks for unless it is the last."""
+        state = self.state
+        if state.champion is None and self._may_train_first(partition):
+            self._train(partition, None, "first", "first training: there is no champion yet")
+        if state.champion is None:
+            return
+        record = self._score(state.champion, partition)
+        began = time.perf_counter()
+        decision = self.policy.decide(self.spec, state.records, state.trainings)
+        state.spent.decide += time.perf_counter() - began
+        # The counts are needed to pool nights, and by nobody afterwards.
+        state.nights.append(Night(replace(record, counts={}), decision))
+        following = self.spec.calendar.shift(partition, 1)
+        if decision.retrain and following <= last:
+            kind = "+".join(decision.evidence.get("firing", ())) or "schedule"
+            self._train(following, partition, kind, decision.reason)
 
+    def result(self, known: Sequence[str] | None) -> PolicyResult:
+        """What it came to."""
+        state, spent = self.state, self.state.spent
+        answers = known is not None and not self.policy.fixed
+        alarms, delays = detections(self.spec.calendar, state.events, known or ())
+        promotions = sum(event.promoted for event in state.events)
+        return PolicyResult(
+            policy=self.policy.name,
+            metric=self.spec.training.metric,
+            value=self._value(),
+            trainings=len(state.events),
+            promotions=promotions,
+            refusals=len(state.events) - promotions,
+            seconds=round(spent.fit + spent.predict + spent.measure + spent.decide, 2),
+            fit_seconds=round(spent.fit, 2),
+            predict_seconds=round(spent.predict, 2),
+            measure_seconds=round(spent.measure, 2),
+            false_alarms=alarms if answers else None,
+            delays=delays if answers else None,
+            events=tuple(state.events),
+            nights=tuple(state.nights),
+        )
 
-def _score_and_measure(spec: Spec, history: History, state: _State, partition: str) -> Record:
-    champion = state.champion
-    assert champion is not None
-    features = history.features(partition)
-    own = history.own_rows(partition).loc[features.index]
-    predictions = prediction_frame(spec, champion.model, own, features)
-    state.scored.append(predictions)
-    return measure(
-        spec,
-        state.reference,
-        features,
-        predictions,
-        partition=partition,
-        version=champion.version,
-        as_of=champion.as_of,
-        published=history.partitions,
-        model=champion.model,
-    )
+    def _may_train_first(self, as_of: str) -> bool:
+        trainings = self.state.trainings
+        enough = may_train_first(self.spec, self.history, as_of)
+        return enough and (not trainings or blocked(self.spec, as_of, trainings) is None)
 
+    def _train(self, as_of: str, partition: str | None, kind: str, reason: str) -> None:
+        state = self.state
+        try:
+            challenger = self.work.trained(as_of)
+        except NothingToDoError:
+            # As in a night: the training is skipped, and whoever wants one may ask again.
+            return
+        judged = self.work.judged(challenger, state.champion)
+        state.spent.fit += challenger.fit_seconds
+        state.spent.measure += challenger.other_seconds + judged.seconds
+        state.trainings.append(Training(as_of, "promoted" if judged.promoted else "refused", kind))
+        estimator = str(challenger.candidate["estimator"])
+        state.events.append(
+            Event(
+                as_of, partition, kind, reason, challenger.version, estimator, judged.promoted, judged.failed
+            )
+        )
+        if judged.promoted:
+            state.champion, state.of_champion = challenger, []
 
-def _value(spec: Spec, state: _State) -> float | None:
-    labelled = sum(record.labelled for record in state.records if record.error is not None)
-    if not labelled:
-        return None
-    if needs_model(spec):
-        # Published predictions hold no probabilities. The mean of the partitions' values, weighted by rows,
-        # is the value of all rows for a mean over rows, and the usual day's for an area under a curve.
-        total = sum(record.error * record.labelled for record in state.records if record.error is not None)
-        return total / labelled
-    rows = pd.concat(state.scored, ignore_index=True)
-    rows = rows[rows[ACTUAL].notna()]
-    value = compute(spec.task, rows[ACTUAL], rows[PREDICTION])[spec.training.metric]
-    return value if math.isfinite(value) else None
+    def _score(self, champion: Trained, partition: str) -> Record:
+        state = self.state
+        scored = self.work.scored(self.spec, champion, partition, state.of_champion)
+        state.spent.predict += scored.predict_seconds
+        state.spent.measure += scored.measure_seconds
+        state.of_champion.append(scored.record)
+        state.records.append(scored.record)
+        state.predictions[partition] = scored.predictions
+        return scored.record
+
+    def _value(self) -> float | None:
+        state, spec = self.state, self.spec
+        labelled = sum(record.labelled for record in state.records if record.error is not None)
+        if not labelled:
+            return None
+        if needs_model(spec):
+            # Published predictions hold no probabilities. The mean of the partitions' values, weighted by
+            # rows, is the value of all rows for a mean over rows, and the usual day's for an area under a
+            # curve.
+            return sum((record.error or 0.0) * record.labelled for record in state.records) / labelled
+        own = [self.history.own_rows(partition) for partition in state.predictions]
+        actual = pd.concat(own, ignore_index=True)[spec.target]
+        seen = actual.notna().to_numpy()
+        predicted = np.concatenate(list(state.predictions.values()))
+        value = compute(spec.task, actual[seen], predicted[seen])[spec.training.metric]
+        return value if math.isfinite(value) else None

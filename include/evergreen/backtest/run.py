@@ -1,67 +1,82 @@
-"""Running a backtest: read the rows once, replay each policy in a process of its own, gather the results."""
+"""Running a backtest: read the rows once, replay each policy, gather the results."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
-from multiprocessing.queues import Queue
-from queue import Empty
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from evergreen.backtest.history import History
+from evergreen.backtest.cache import cache_folder
 from evergreen.backtest.policies import Policy, parse_policy
-from evergreen.backtest.replay import PolicyResult, Progress, replay
-from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, SourceError
+from evergreen.backtest.replay import Progress, silent
+from evergreen.backtest.result import PolicyResult
+from evergreen.backtest.workers import WORKERS, Workers, cores
+from evergreen.environment import home
+from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, SourceError
 from evergreen.features.lookups import with_lookups
+from evergreen.labels.join import with_labels
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
+from evergreen.training.digest import code_digest, spec_digest
 from evergreen.training.pretrained import load_pretrained
 
 POLICIES = ("configured", "never", "every 7")
-WORKERS = 2
+
+# What of Evergreen's own bears on a replay, beside what `code_digest` holds.
+_CODE = ("backtest", "labels", "monitoring", "registry", "scoring")
 
 _log = logging.getLogger(__name__)
-
-
-def _silent(policy: str, partitions: int) -> None:
-    pass
 
 
 def backtest(
     pipeline: Pipeline,
     first: str,
     last: str,
-    policies: Sequence[str] = POLICIES,
+    policies: Sequence[Policy | str] = POLICIES,
     *,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     workers: int = WORKERS,
+    known: Sequence[str] | None = None,
+    fresh: bool = False,
 ) -> list[PolicyResult]:
     """Replay the published partitions from `first` to `last` under each policy, and return what each came to.
 
-    Reads the lake once and writes nothing. `progress` is called with a policy's name and how many more of its
-    partitions are done. Raises `NotFoundError` if nothing is published there, `NothingToDoError` for a
-    snapshot, `SpecError` for an unknown policy.
+    Reads the lake once and writes nothing to it. What is trained is kept below `EVERGREEN_HOME/backtest`, so
+    that a run that was ended goes on where it stood, with the same results; `fresh` begins anew. `progress`
+    is called with a policy's name and how many more of its partitions are done. `known` are the days on which
+    the data is known to change. Raises `NotFoundError` if nothing is published there, `NothingToDoError` for
+    a snapshot, `SpecError` for an unknown policy.
     """
+    chosen = [parse_policy(policy) if isinstance(policy, str) else policy for policy in policies]
+    with opened(pipeline, first, last, workers=workers, fresh=fresh) as started:
+        return started.replay(chosen, first, last, progress=progress, known=known)
+
+
+@contextmanager
+def opened(
+    pipeline: Pipeline, first: str, last: str, *, workers: int = WORKERS, fresh: bool = False
+) -> Iterator[Workers]:
+    """Workers with the pipeline's rows up to `last` and what earlier runs kept; raises as `backtest`."""
     spec = pipeline.spec
-    chosen = [parse_policy(name) for name in policies]
     if not spec.calendar.has_time:
         raise NothingToDoError(f"{spec.name}: a snapshot has no time, so there is no history to replay")
     spec.calendar.check(first), spec.calendar.check(last)
-    rows = _read(pipeline, first, last)
+    rows = read_rows(pipeline, first, last)
     pretrained = load_pretrained(pipeline)
-    return run_policies(
-        spec, rows, chosen, first, last, progress=progress, workers=workers, pretrained=pretrained
-    )
+    with (
+        cache_folder(home() / "backtest" / "kept", kept_as(spec), fresh=fresh) as folder,
+        Workers(spec, rows, pretrained=pretrained, folder=folder, count=min(workers, cores())) as started,
+    ):
+        yield started
 
 
 def run_policies(
@@ -71,30 +86,33 @@ def run_policies(
     first: str,
     last: str,
     *,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     workers: int = WORKERS,
     pretrained: Mapping[int, Any] = {},
+    known: Sequence[str] | None = None,
+    root: Path | None = None,
+    fresh: bool = False,
 ) -> list[PolicyResult]:
-    """Replay each policy over the rows (with `partition`), in up to `workers` processes; results as asked."""
-    workers = min(workers, len(policies), os.cpu_count() or 1)
-    if workers <= 1:
-        history = History(spec, rows)
-        with _one_thread():
-            return [
-                replay(spec, history, policy, first, last, progress=progress, pretrained=pretrained)
-                for policy in policies
-            ]
-    # Spawned, not forked: a fork would inherit the threads of Arrow and OpenMP half-alive.
-    context = get_context("spawn")
-    steps: Queue[tuple[str, int]] = context.Queue()
-    with ProcessPoolExecutor(workers, context, _prepare, (spec, rows, pretrained, steps)) as pool:
-        running: dict[str, Future[PolicyResult]] = {
-            policy.name: pool.submit(_replay, policy, first, last)
-            for policy in sorted(policies, key=_most_work_first)
-        }
-        with _explained(spec):
-            _report(steps, running.values(), progress)
-            return [running[policy.name].result() for policy in policies]
+    """Replay each policy over the rows (with `partition`), in up to `workers` processes; results as asked.
+
+    What is trained is shared between the policies; below the folder `root` it is kept for later runs too.
+    """
+    count = min(workers, cores())
+    with (
+        _kept(root, spec, count, fresh) as folder,
+        Workers(spec, rows, pretrained=pretrained, folder=folder, count=count) as started,
+    ):
+        return started.replay(policies, first, last, progress=progress, known=known)
+
+
+def kept_as(spec: Spec) -> str:
+    """The name of the folder for what follows from this description (its policy apart) and this code."""
+    parts = {
+        "spec": spec_digest(spec),
+        "code": code_digest(spec),
+        "backtest": _own_code(),
+    }
+    return f"{spec.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
 def ensure_published(
@@ -121,8 +139,13 @@ def ensure_published(
     return [key for key in missing if key in there]
 
 
-def _read(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
-    rows: pd.DataFrame = to_frame(with_lookups(pipeline, pipeline.lake.read(Table.PARTITIONS, None, last)))
+def read_rows(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
+    """The published rows up to `last` with `partition`, their lookups, and all labels that have come.
+
+    Raises `NotFoundError` if nothing is published from `first` on.
+    """
+    published = pipeline.lake.read(Table.PARTITIONS, None, last)
+    rows: pd.DataFrame = to_frame(with_labels(pipeline, with_lookups(pipeline, published), None))
     if not (rows[PARTITION] >= first).any():
         raise NotFoundError(
             f"{pipeline.name}: no partition is published from {first} to {last}: run evergreen ingest "
@@ -131,58 +154,20 @@ def _read(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
     return rows
 
 
-def _most_work_first(policy: Policy) -> tuple[int, int]:
-    # A short fixed schedule trains most, `never` once: begun in this order the workers end at about one time.
-    if policy.configured:
-        return (1, 0)
-    return (0, policy.every) if policy.every is not None else (2, 0)
-
-
-_worker: dict[str, Any] = {}
-
-
-def _prepare(
-    spec: Spec, rows: pd.DataFrame, pretrained: Mapping[int, Any], steps: Queue[tuple[str, int]]
-) -> None:
-    history = History(spec, rows)
-    _worker.update(spec=spec, history=history, pretrained=pretrained, steps=steps, limits=_one_thread())
-
-
-def _one_thread() -> threadpool_limits:
-    # A partition is small: threads of OpenMP would wait for one another longer than they work.
-    return threadpool_limits(1)
-
-
-def _replay(policy: Policy, first: str, last: str) -> PolicyResult:
-    def progress(name: str, partitions: int) -> None:
-        _worker["steps"].put((name, partitions))
-
-    spec, history, pretrained = (_worker[name] for name in ("spec", "history", "pretrained"))
-    return replay(spec, history, policy, first, last, progress=progress, pretrained=pretrained)
-
-
-def _report(steps: Queue[tuple[str, int]], running: Any, progress: Progress) -> None:
-    """Pass the workers' steps on until all are done or one has failed."""
-    while True:
-        finished = all(future.done() for future in running)
-        failed = any(future.done() and future.exception() for future in running)
-        try:
-            progress(*steps.get(timeout=0.2))
-        except Empty:
-            if finished:
-                return
-        if failed:
-            for future in running:
-                future.cancel()
-            return
-
-
 @contextmanager
-def _explained(spec: Spec) -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool:
-        raise EvergreenError(
-            f"{spec.name}: a process of the backtest was ended from outside (out of memory?): run it again, "
-            "with fewer policies at once"
-        ) from None
+def _kept(root: Path | None, spec: Spec, count: int, fresh: bool) -> Iterator[Path | None]:
+    if root is not None:
+        with cache_folder(root, kept_as(spec), fresh=fresh) as folder:
+            yield folder
+    elif count > 1:
+        with TemporaryDirectory(prefix="evergreen-backtest-") as folder_name:
+            yield Path(folder_name)
+    else:
+        yield None
+
+
+def _own_code() -> str:
+    root = Path(__file__).resolve().parent.parent
+    files = sorted(file for part in _CODE for file in (root / part).rglob("*.py"))
+    parts = [file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files]
+    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from evergreen.cli import check, expectations, models, quarantine, stages
+from evergreen.cli import backtest, check, drill, expectations, labels, models, quarantine, stages
 
 app = typer.Typer(
     name="evergreen",
@@ -20,6 +20,9 @@ app = typer.Typer(
 )
 check.add_to(app)
 stages.add_to(app)
+backtest.add_to(app)
+drill.add_to(app)
+labels.add_to(app)
 expectations.add_to(app)
 models.add_to(app)
 quarantine.add_to(app)

@@ -1,4 +1,4 @@
-"""The stages as commands: ingest, train, score, monitor, backtest."""
+"""The stages as commands: ingest, train, score, monitor."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ AsOf = Annotated[
         help="train on the partitions before this one; default: on all that are published",
     ),
 ]
-First = Annotated[str, typer.Option("--from", metavar="KEY", help="the first partition")]
-Last = Annotated[str, typer.Option("--to", metavar="KEY", help="the last partition")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +47,6 @@ def add_to(app: typer.Typer) -> None:
         ("train", train),
         ("score", score),
         ("monitor", monitor),
-        ("backtest", backtest),
     ):
         register(app, name)(command)
 
@@ -131,31 +128,6 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
     return Answer({"pipeline": pipeline, "partitions": rows}, _rows(shown))
 
 
-def backtest(pipeline: PipelineName, first: First, last: Last) -> Answer:
-    """Replay a stretch of history day by day under several policies of retraining, and compare them."""
-    from evergreen.pipeline import Pipeline
-
-    opened = Pipeline.open(pipeline)
-    keys = partitions(opened, first, last)
-
-    from evergreen.backtest import POLICIES, ensure_published
-    from evergreen.backtest import backtest as compare
-
-    if opened.spec.calendar.has_time:
-        with progress(f"ingest {pipeline}", None) as done:
-            ensure_published(opened, first, last, done)
-    with progress(f"backtest {pipeline}", len(keys) * len(POLICIES)) as done:
-        results = compare(opened, first, last, progress=done)
-    shown = table(
-        ["policy", "metric", "value", "trainings", "promotions", "refusals", "seconds"],
-        (
-            (r.policy, r.metric, _figure(r.value), r.trainings, r.promotions, r.refusals, f"{r.seconds:.1f}")
-            for r in results
-        ),
-    )
-    return Answer({"pipeline": pipeline, "from": first, "to": last, "policies": results}, shown)
-
-
 def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
     """The keys from `first` to `last` (default: only `first`), checked; an empty range is wrong usage."""
     keys = list(pipeline.spec.calendar.between(first, last or first))
@@ -190,10 +162,6 @@ def _newest(pipeline: Pipeline) -> str:
 def _following(pipeline: Pipeline) -> str:
     published = pipeline.lake.partitions()
     return pipeline.spec.calendar.shift(published[-1], 1) if published else pipeline.spec.first_partition
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
 
 
 def _rows(rows: list[dict[str, Any]]) -> Any:

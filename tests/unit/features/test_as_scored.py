@@ -119,9 +119,9 @@ def test_a_change_of_one_bit_is_seen(open_shops):
 
 def test_a_backtest_sees_the_rows_that_scoring_sees(open_shops):
     pipeline = open_shops.open()
-    from evergreen.backtest.run import _read
+    from evergreen.backtest.run import read_rows
 
-    history = History(pipeline.spec, _read(pipeline, "2024-01-01", "2024-03-10"))
+    history = History(pipeline.spec, read_rows(pipeline, "2024-01-01", "2024-03-10"))
     for day in ("2024-02-01", "2024-03-10"):
         alone = partition_features(pipeline.spec, to_frame(rows_with_look_back(pipeline, day)), day)
         assert same_bytes(history.features(day), alone)

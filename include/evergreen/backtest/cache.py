@@ -1,0 +1,125 @@
+"""What backtests keep between runs: trained challengers, verdicts and measured nights.
+
+There is a folder below the root for each state of description and code, and in it one SQLite file that the
+processes of a run share. What is kept goes by a name that holds the digest of the rows it follows from, so
+that another stretch, or rows that differ from some day on, share what they have in common. An entry is
+written in one transaction: a run that is killed leaves whole entries or none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from evergreen.errors import EvergreenError
+
+KEPT = 6  # folders, of all pipelines together
+LARGEST = 4 * 2**30  # bytes of one: it is then begun anew
+
+_FILE, _IN_USE, _CLAIMS = "kept.db", "in-use", "claims"
+
+
+class Cache:
+    """Entries by name in a folder, or without one in memory; one a process."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._claims: IO[bytes] | None = None if folder is None else (folder / _CLAIMS).open("a+b")
+        # Autocommit: a statement is a transaction. Another process may be writing megabytes: wait for it.
+        self._entries = sqlite3.connect(folder / _FILE if folder else ":memory:", 300, isolation_level=None)
+        self._entries.execute("PRAGMA journal_mode = WAL")
+        self._entries.execute("PRAGMA synchronous = NORMAL")
+        self._entries.execute("CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)")
+
+    def get(self, name: str) -> bytes | None:
+        """The body of an entry, or None."""
+        found = self._entries.execute("SELECT body FROM kept WHERE name = ?", (name,)).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def put(self, bodies: Mapping[str, bytes]) -> None:
+        """Keep entries, all or none of them; what is there already stays."""
+        self._entries.execute("BEGIN IMMEDIATE")
+        try:
+            self._entries.executemany("INSERT INTO kept VALUES (?, ?) ON CONFLICT DO NOTHING", bodies.items())
+        except BaseException:
+            self._entries.execute("ROLLBACK")
+            raise
+        self._entries.execute("COMMIT")
+
+    @contextmanager
+    def claim(self, name: str) -> Iterator[None]:
+        """Keep other processes from working on an entry meanwhile; they wait. A death gives it back."""
+        if self._claims is None:
+            yield
+            return
+        # A byte of the file stands for a name: nothing is left behind, and a collision only makes one wait.
+        place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
+        fcntl.lockf(self._claims, fcntl.LOCK_EX, 1, place)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, place)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._entries.close()
+        if self._claims is not None:
+            self._claims.close()
+
+
+@contextmanager
+def cache_folder(root: Path, name: str, *, fresh: bool = False) -> Iterator[Path]:
+    """The folder `name` below the root, kept from being removed by other runs while it is in use.
+
+    `fresh` empties it first. Older folders, beyond the `KEPT` used last, are removed. Raises
+    `EvergreenError` if it is to be emptied while another run uses it.
+    """
+    folder = root / name
+    if (fresh or _size(folder) > LARGEST) and not _removed(folder) and fresh:
+        raise EvergreenError(f"{folder}: another backtest is using what was kept: let it end, or stop it")
+    lock = _entered(folder)
+    try:
+        os.utime(folder)
+        others = [path for path in root.iterdir() if (path / _IN_USE).is_file() and path != folder]
+        for stale in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT - 1 :]:
+            _removed(stale)
+        yield folder
+    finally:
+        lock.close()
+
+
+def _entered(folder: Path) -> IO[bytes]:
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _IN_USE).open("ab")
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock.fileno()), (folder / _IN_USE).stat()):
+                return lock
+        # It was removed between the two: begin again in a new one.
+        lock.close()
+
+
+def _removed(folder: Path) -> bool:
+    """Remove a folder that nobody uses; whether it is gone."""
+    try:
+        lock = (folder / _IN_USE).open("ab")
+    except FileNotFoundError:
+        return True
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        shutil.rmtree(folder, ignore_errors=True)
+    return True
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob(f"{_FILE}*"))

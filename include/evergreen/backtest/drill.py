@@ -1,0 +1,355 @@
+"""A drill: a copy of the history drifts from a partition on, and the policy is watched while it is replayed.
+
+Beside it the untouched history is replayed under the same policy. What the two have in common would have
+happened anyhow; what only the shifted one has is the answer to the shift.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from evergreen.backtest.policies import CONFIGURED, parse_policy
+from evergreen.backtest.replay import Progress, silent
+from evergreen.backtest.result import Night, PolicyResult
+from evergreen.backtest.run import run_policies
+from evergreen.backtest.shifts import Shift, apply_shifts
+from evergreen.backtest.workers import WORKERS, cores
+from evergreen.environment import home
+from evergreen.errors import NotFoundError, NothingToDoError
+from evergreen.features.build import build_features
+from evergreen.features.lookups import with_lookups
+from evergreen.labels.join import with_labels
+from evergreen.lake import PARTITION, Table
+from evergreen.monitoring.record import Record
+from evergreen.partition import PartitionError
+from evergreen.pipeline import Pipeline
+from evergreen.rows.frame import to_frame
+from evergreen.spec import Spec
+from evergreen.training.dataset import window_start
+from evergreen.training.pretrained import load_pretrained
+
+PREDICTIONS = "(prediction)"
+
+# No shift makes it fire: it counts partitions.
+_OF_TIME = {"staleness"}
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A night on which `signals` fire, and the policy's sentence.
+
+    `delay` is the number of scored partitions from the first shifted one to it: 0 for that one's own night,
+    and negative before it.
+    """
+
+    partition: str
+    delay: int
+    signals: list[str]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class FeatureDrill:
+    """When a feature that the shift changes is called drifted, from the first shifted partition on.
+
+    `shifted` is the first partition in which it is so with the shift, `untouched` without it. `alone` is the
+    first in which it is so with the shift and not without it, `delay` scored partitions after the first
+    shifted one, and `why`. None where there is none.
+    """
+
+    shifted: str | None
+    untouched: str | None
+    alone: str | None
+    delay: int | None
+    why: list[str]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """The training metric over stretches, as the mean of the partitions' values by labelled rows.
+
+    `before` the shift; from it on up to and with the partition of the reaction (`unanswered`), and after that
+    (`answered`); all from it on (`after`). None where there are no labels, or no such partitions.
+    """
+
+    before: float | None
+    unanswered: float | None
+    answered: float | None
+    after: float | None
+
+
+@dataclass(frozen=True)
+class Side:
+    """What came of one replay; `retrainings` are those that the policy asked for, over the whole stretch."""
+
+    trainings: int
+    promotions: int
+    refusals: int
+    seconds: float
+    error: Errors
+    retrainings: list[Alarm]
+
+
+@dataclass(frozen=True)
+class Drill:
+    """What a drill found.
+
+    `noticed` is the first night on which a signal fires that does not fire that night on the untouched
+    history, `reaction` the first such night on which a training is asked for; both name those signals alone.
+    Staleness goes by the calendar and is none of them. `false_alarms` are the trainings that were asked for
+    before the shift by any signal but staleness. `series` are the scored partitions of the stretch, with the
+    error on either side.
+    """
+
+    pipeline: str
+    shifts: list[str]
+    at: str
+    first: str
+    last: str
+    metric: str
+    noticed: Alarm | None
+    reaction: Alarm | None
+    false_alarms: list[Alarm]
+    features: dict[str, FeatureDrill]
+    shifted: Side
+    untouched: Side
+    series: list[dict[str, Any]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of `evergreen drill --json`."""
+        found = asdict(self)
+        stretch = {"from": found.pop("first"), "to": found.pop("last")}
+        ends = {name: found.pop(name) for name in ("pipeline", "shifts", "at")}
+        return {**ends, **stretch, "reacted": self.reaction is not None, **found}
+
+
+def stretch(pipeline: Pipeline, at: str, first: str | None, last: str | None) -> tuple[str, str, int]:
+    """The first and the last partition of a drill, by default all that is published, and how many there are.
+
+    Raises `NothingToDoError` for a snapshot, `PartitionError` if `at` lies outside the stretch, and
+    `NotFoundError` where nothing is published from `at` on, or too little before it to train on.
+    """
+    spec, calendar = pipeline.spec, pipeline.spec.calendar
+    if not calendar.has_time:
+        raise NothingToDoError(f"{spec.name}: a snapshot has no time, so there is no history to replay")
+    published = pipeline.lake.partitions()
+    if not published:
+        raise NotFoundError(
+            f"{spec.name}: no partition is published yet: run evergreen ingest {spec.name} first"
+        )
+    first, last = calendar.check(first or published[0]), calendar.check(last or published[-1])
+    if not first <= calendar.check(at) <= last:
+        raise PartitionError(f"--at {at} lies outside the stretch from {first} to {last}: choose one inside")
+    if not any(at <= key <= last for key in published):
+        raise NotFoundError(
+            f"{spec.name}: no partition is published from {at} to {last}: choose another --at"
+        )
+    there = sum(window_start(spec, at) <= key < at for key in published)
+    if there < spec.training.minimum:
+        raise NotFoundError(
+            f"{spec.name}: {there} partitions are published in the training window before {at} and a first "
+            f"training needs {spec.training.minimum}: choose a later --at, or ingest more history"
+        )
+    return first, last, sum(first <= key <= last for key in published)
+
+
+def drill(
+    pipeline: Pipeline,
+    shifts: Sequence[Shift],
+    at: str,
+    first: str | None = None,
+    last: str | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> Drill:
+    """Replay the published history with the shifts made from partition `at` on, and as it is.
+
+    The stretch is that of `stretch`, which see for what it raises beside `SpecError` for a shift that does
+    not fit. Reads the lake once and writes nothing to it; what is trained is kept where backtests keep it, so
+    that the next drill over the same history is faster. `progress` is called with each partition that is done
+    in either replay.
+    """
+    first, last, _ = stretch(pipeline, at, first, last)
+    rows = _read(pipeline, last)
+    return run_drill(
+        pipeline.spec,
+        rows,
+        shifts,
+        at=at,
+        first=first,
+        last=last,
+        seed=seed,
+        progress=progress,
+        pretrained=load_pretrained(pipeline),
+        root=home() / "backtest" / "kept",
+    )
+
+
+def run_drill(
+    spec: Spec,
+    rows: pd.DataFrame,
+    shifts: Sequence[Shift],
+    *,
+    at: str,
+    first: str,
+    last: str,
+    seed: int = 0,
+    progress: Progress = silent,
+    pretrained: Mapping[int, Any] = {},
+    root: Path | None = None,
+    workers: int = WORKERS,
+) -> Drill:
+    """The drill over rows (with `partition`) that are read; `root` and `workers` as in `run_policies`."""
+    shifted = apply_shifts(spec, rows, shifts, at, seed)
+    features = changed_features(spec, rows, shifted, at)
+
+    def replayed(history: pd.DataFrame) -> PolicyResult:
+        (result,) = run_policies(
+            spec,
+            history,
+            [parse_policy(CONFIGURED)],
+            first,
+            last,
+            progress=progress,
+            workers=workers,
+            pretrained=pretrained,
+            root=root,
+        )
+        return result
+
+    # Where there are two cores each replay has a process of its own, and these threads only wait for them.
+    with ThreadPoolExecutor(min(workers, cores())) as both:
+        results = list(both.map(replayed, (shifted, rows)))
+    return compare(spec, shifts, features, *results, at=at, first=first, last=last)
+
+
+def changed_features(spec: Spec, rows: pd.DataFrame, shifted: pd.DataFrame, at: str) -> list[str]:
+    """The features that differ, in some row from partition `at` on, between the rows and the shifted ones."""
+    near = (rows[PARTITION] >= spec.calendar.back(at, spec.look_back)).to_numpy()
+    late = (rows[PARTITION][near] >= at).to_numpy()
+    unseen = [spec.target] if spec.labels and spec.target in rows else []
+    before, after = (
+        build_features(spec, frame[near].drop(columns=unseen).reset_index(drop=True))[late]
+        for frame in (rows, shifted)
+    )
+    return [str(name) for name in after if name not in before or _differ(before[name], after[name])]
+
+
+def compare(
+    spec: Spec,
+    shifts: Sequence[Shift],
+    features: Iterable[str],
+    shifted: PolicyResult,
+    untouched: PolicyResult,
+    *,
+    at: str,
+    first: str,
+    last: str,
+) -> Drill:
+    """What the shifted replay did that the untouched one did not. Pure."""
+    play = _Play(at, [night.partition for night in shifted.nights])
+    anyhow = {night.partition: night for night in untouched.nights}
+    before = [night for night in shifted.nights if night.partition < at]
+    after = [night for night in shifted.nights if night.partition >= at]
+    news = [(n, more) for n in after if (more := _firing(n) - _firing(anyhow.get(n.partition)) - _OF_TIME)]
+    noticed = next((play.alarm(*new) for new in news), None)
+    reaction = next((play.alarm(*new) for new in news if new[0].decision.retrain), None)
+    until = reaction.partition if reaction else last
+    errors = [result.by_partition for result in (shifted, untouched)]
+    return Drill(
+        pipeline=spec.name,
+        shifts=[str(shift) for shift in shifts],
+        at=at,
+        first=first,
+        last=last,
+        metric=shifted.metric,
+        noticed=noticed,
+        reaction=reaction,
+        false_alarms=[play.alarm(n) for n in before if n.decision.retrain and _firing(n) - _OF_TIME],
+        features={name: play.feature(name, after, anyhow) for name in [*features, PREDICTIONS]},
+        shifted=play.side(shifted, until),
+        untouched=play.side(untouched, until),
+        series=[
+            {"partition": key, "shifted": errors[0].get(key), "untouched": errors[1].get(key)}
+            for key in sorted({*errors[0], *errors[1]})
+        ],
+    )
+
+
+@dataclass(frozen=True)
+class _Play:
+    """What figures of a drill are counted from: the first shifted partition, and the `scored` keys."""
+
+    at: str
+    scored: Sequence[str]
+
+    def delay(self, partition: str) -> int:
+        return bisect_left(self.scored, partition) - bisect_left(self.scored, self.at)
+
+    def alarm(self, night: Night, signals: Iterable[str] = ()) -> Alarm:
+        named = sorted(signals or _firing(night))
+        return Alarm(night.partition, self.delay(night.partition), named, night.decision.reason)
+
+    def feature(self, name: str, nights: Sequence[Night], anyhow: Mapping[str, Night]) -> FeatureDrill:
+        shifted = {night.partition: why for night in nights if (why := _drift(night, name))}
+        untouched = [key for key, night in anyhow.items() if key >= self.at and _drift(night, name)]
+        alone = next((key for key in shifted if key not in untouched), None)
+        return FeatureDrill(
+            shifted=next(iter(shifted), None),
+            untouched=next(iter(untouched), None),
+            alone=alone,
+            delay=None if alone is None else self.delay(alone),
+            why=[] if alone is None else shifted[alone],
+        )
+
+    def side(self, result: PolicyResult, until: str) -> Side:
+        records = result.records
+        return Side(
+            trainings=result.trainings,
+            promotions=result.promotions,
+            refusals=result.refusals,
+            seconds=result.seconds,
+            error=Errors(
+                before=_mean(r for r in records if r.partition < self.at),
+                unanswered=_mean(r for r in records if self.at <= r.partition <= until),
+                answered=_mean(r for r in records if r.partition > until),
+                after=_mean(r for r in records if r.partition >= self.at),
+            ),
+            retrainings=[self.alarm(night) for night in result.nights if night.decision.retrain],
+        )
+
+
+def _read(pipeline: Pipeline, last: str) -> pd.DataFrame:
+    """The published rows up to a partition, with all that is looked up and all labels that are there."""
+    rows = with_lookups(pipeline, pipeline.lake.read(Table.PARTITIONS, None, last))
+    return to_frame(with_labels(pipeline, rows, None))
+
+
+def _differ(left: pd.Series, right: pd.Series) -> bool:
+    left, right = left.astype(object), right.astype(object)
+    return bool(((left != right) & ~(left.isna() & right.isna())).any())
+
+
+def _firing(night: Night | None) -> set[str]:
+    return night.firing if night else set()
+
+
+def _drift(night: Night, name: str) -> list[str]:
+    """What of a feature drifted, in a word each; nothing if it is not called drifted."""
+    record = night.record
+    found = record.prediction_drift if name == PREDICTIONS else record.drift.get(name)
+    return list(found["why"]) if found and found["drifted"] else []
+
+
+def _mean(records: Iterable[Record]) -> float | None:
+    known = [(r.error, r.labelled) for r in records if r.error is not None and r.labelled]
+    rows = sum(labelled for _, labelled in known)
+    return sum(error * labelled for error, labelled in known) / rows if rows else None

@@ -1,0 +1,167 @@
+"""What a policy came to: its error, its trainings and why they were, its nights, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from evergreen.monitoring.record import Decision, Record
+from evergreen.partition import Calendar
+
+_FIGURES = (
+    "policy",
+    "metric",
+    "value",
+    "trainings",
+    "promotions",
+    "refusals",
+    "seconds",
+    "fit_seconds",
+    "predict_seconds",
+    "measure_seconds",
+    "false_alarms",
+    "delays",
+)
+
+
+@dataclass(frozen=True)
+class Event:
+    """A training: what it was as of, and what became of its challenger.
+
+    `partition` is the one whose decision asked for it, None for a first one; `reason` says why in a sentence,
+    and `kind` by the names of the signals (`performance+cusum`), `first`, or `schedule`. `failed` are the
+    details of the checks that refused it.
+    """
+
+    as_of: str
+    partition: str | None
+    kind: str
+    reason: str
+    version: str
+    estimator: str
+    promoted: bool
+    failed: tuple[str, ...] = ()
+
+    @property
+    def triggered(self) -> bool:
+        """Whether what was measured asked for it, not the calendar or the age of the champion."""
+        return bool(set(self.kind.split("+")) - {"first", "schedule", "staleness"})
+
+
+@dataclass(frozen=True)
+class Night:
+    """A scored partition: its record (without the counts), and the decision after it."""
+
+    record: Record
+    decision: Decision
+
+    @property
+    def partition(self) -> str:
+        """The partition's key."""
+        return self.record.partition
+
+    @property
+    def error(self) -> float | None:
+        """The training metric over the `labelled` rows, None without any."""
+        return self.record.error
+
+    @property
+    def labelled(self) -> int:
+        """How many rows have a label."""
+        return self.record.labelled
+
+    @property
+    def drifted(self) -> dict[str, list[str]]:
+        """What of each drifted feature drifted."""
+        return {name: list(one["why"]) for name, one in self.record.drift.items() if one["drifted"]}
+
+    @property
+    def firing(self) -> set[str]:
+        """The signals that fire."""
+        return set(self.decision.evidence.get("firing", ()))
+
+    @property
+    def retrain(self) -> bool:
+        """Whether a training is asked for."""
+        return self.decision.retrain
+
+
+@dataclass(frozen=True)
+class PolicyResult:
+    """What a policy came to: `value` is `metric` over all scored rows of the stretch, None without any.
+
+    `seconds` is what it costs alone: fitting, predicting, measuring (all around the two: rows and features,
+    evaluating, drift) and deciding, each as long as it took when it was done, also where that was for another
+    policy or in an earlier run. `false_alarms` counts the trainings that were triggered before the first
+    known change, and `delays` has for each how many partitions after it the first decision came (0: in its
+    own night), None where none came before the next change; both are None where no days are known, or for a
+    fixed schedule, which answers nothing.
+    """
+
+    policy: str
+    metric: str
+    value: float | None
+    trainings: int
+    promotions: int
+    refusals: int
+    seconds: float
+    fit_seconds: float = 0.0
+    predict_seconds: float = 0.0
+    measure_seconds: float = 0.0
+    false_alarms: int | None = None
+    delays: dict[str, int | None] | None = None
+    events: tuple[Event, ...] = field(default=(), repr=False)
+    nights: tuple[Night, ...] = field(default=(), repr=False)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """The decision after every scored partition, oldest first."""
+        return [night.decision for night in self.nights]
+
+    @property
+    def records(self) -> list[Record]:
+        """The record of every scored partition, oldest first."""
+        return [night.record for night in self.nights]
+
+    @property
+    def by_partition(self) -> dict[str, float | None]:
+        """The error of every scored partition, None where it has no labels."""
+        return {night.partition: night.record.error for night in self.nights}
+
+    @property
+    def halted(self) -> str | None:
+        """The night from which to the end the circuit breaker let no training start; None if it did."""
+        found = None
+        for night in reversed(self.nights):
+            if not night.decision.evidence.get("circuit_open"):
+                break
+            found = night.partition
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result as JSON values: figures, trainings with their reasons, and the error by partition."""
+        figures = {name: getattr(self, name) for name in _FIGURES}
+        return {
+            **figures,
+            "halted": self.halted,
+            "decisions": [asdict(event) for event in self.events],
+            "by_partition": self.by_partition,
+        }
+
+
+def detections(
+    calendar: Calendar, events: Sequence[Event], known: Sequence[str]
+) -> tuple[int, dict[str, int | None]]:
+    """False alarms, and the delay of each known day of change; see `PolicyResult`.
+
+    A decision answers the newest change at or before its partition.
+    """
+    triggered = sorted(event.partition for event in events if event.partition and event.triggered)
+    days = sorted(set(known))
+    delays: dict[str, int | None] = {}
+    for day, following in zip_longest(days, days[1:]):
+        answer = next((key for key in triggered if key >= day and (not following or key < following)), None)
+        delays[day] = None if answer is None else calendar.distance(day, answer)
+    return sum(not days or key < days[0] for key in triggered), delays

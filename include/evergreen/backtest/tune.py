@@ -1,0 +1,210 @@
+"""Tuning of a policy's knobs: a search on the first part of the history, and what it comes to on the rest.
+
+Every trial is a whole replay, as-of exact: a training may be as of any partition, not of a coarser grid, for
+a policy that is answered late is another policy. Trials share what they train, so there are never more
+trainings than partitions, and later trials cost little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from evergreen.backtest.policies import CONFIGURED, Policy, parse_policy, variant
+from evergreen.backtest.result import PolicyResult
+from evergreen.backtest.workers import Workers
+from evergreen.errors import NothingToDoError
+from evergreen.partition import Grain
+from evergreen.spec import LOWER_IS_BETTER, Spec
+
+TRIALS = 40
+BATCH = 4  # trials that are proposed together, whatever the number of processes
+TUNED = "tuned"
+SCHEDULES = ("never", "every 7", "every 14", "every 30")
+
+Words = Callable[[int], str]
+Knob = tuple[tuple[str, ...], Sequence[Any], Words]
+
+_A_YEAR = {Grain.HOURLY: 8760, Grain.DAILY: 365, Grain.WEEKLY: 52, Grain.MONTHLY: 12}
+_WHEN = ((1, 1), (2, 2), (2, 3), (3, 3), (3, 5), (4, 5), (5, 7))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a setting of the knobs came to on the first part; `value` is None where nothing was scored."""
+
+    overrides: dict[str, Any]
+    value: float | None
+    trainings: int
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found: the best setting as `overrides` of `monitoring`, and how it does on the rest.
+
+    It was searched for on `first` to `until` with at most `allowed` trainings there, and is compared on
+    `start` to `last` in `results`. An empty setting says that nothing was better than the description's own.
+    """
+
+    overrides: dict[str, Any]
+    first: str
+    until: str
+    start: str
+    last: str
+    allowed: int
+    configured: Trial
+    best: Trial
+    trials: list[Trial] = field(repr=False)
+    results: list[PolicyResult] = field(repr=False)
+
+
+def tune(
+    workers: Workers,
+    spec: Spec,
+    nights: Sequence[str],
+    until: str,
+    *,
+    trials: int = TRIALS,
+    per_year: float | None = None,
+    schedules: Sequence[Policy] = tuple(map(parse_policy, SCHEDULES)),
+    progress: Callable[[str, int], None] = lambda name, steps: None,
+    known: Sequence[str] | None = None,
+) -> Tuned:
+    """Search the knobs of the signals that count, on the published partitions `nights` up to `until`.
+
+    The lowest error wins that takes no more trainings than `per_year` of them in a year allow (default: the
+    configured budget). Seeded: the same rows give the same answer, with any number of processes. Raises
+    `NothingToDoError` if either part has no partition.
+    """
+    early = [key for key in nights if key <= until]
+    late = [key for key in nights if key > until]
+    if not early or not late:
+        raise NothingToDoError(
+            f"{spec.name}: there must be partitions before and after {until}: choose another --tune-to"
+        )
+    allowed = _allowed(spec, len(early), per_year)
+    found = _search(workers, spec, early, trials, allowed, progress=progress)
+    best = min(found, key=lambda trial: (_loss(spec, trial, allowed), trial.trainings))
+    rest = [parse_policy(CONFIGURED), *schedules]
+    if best.overrides:
+        rest.insert(1, variant(spec, TUNED, best.overrides))
+    results = workers.replay(rest, late[0], late[-1], progress=progress, known=known)
+    return Tuned(
+        best.overrides,
+        early[0],
+        early[-1],
+        late[0],
+        late[-1],
+        allowed,
+        configured=found[0],
+        best=best,
+        trials=found,
+        results=results,
+    )
+
+
+def knobs(spec: Spec) -> dict[str, Knob]:
+    """What can be turned: of each knob its path below `monitoring`, the values tried, and how one is written.
+
+    Only what bears on a signal that counts.
+    """
+    signals, found = set(spec.signals), dict[str, Knob]()
+    if "performance" in signals:
+        found["over"] = (("performance", "over"), range(1, 15), _partitions)
+    if signals & {"performance", "estimate"}:
+        found["tolerance"] = (("performance", "tolerance"), range(5, 105, 5), _percent)
+    if "cusum" in signals:
+        found["k"] = (("performance", "cusum", "k"), range(1, 9), lambda step: f"{step / 4:g}")
+        found["h"] = (("performance", "cusum", "h"), range(2, 13), str)
+    if signals & {"estimate", "drift", "prediction_drift"}:
+        found["when"] = (("retrain", "when"), range(len(_WHEN)), _when)
+    if "staleness" in signals:
+        found["unseen"] = (("staleness", "unseen"), range(2, 52, 2), _percent)
+    found["cooldown"] = (("retrain", "cooldown"), range(1, 22), _partitions)
+    return found
+
+
+def _search(
+    workers: Workers,
+    spec: Spec,
+    early: Sequence[str],
+    trials: int,
+    allowed: int,
+    *,
+    progress: Callable[[str, int], None],
+) -> list[Trial]:
+    """The configured policy as a trial, and those of Optuna's TPE (Bergstra et al. 2011), seeded."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.TPESampler(seed=spec.training.seed, constant_liar=True)
+    study = optuna.create_study(sampler=sampler)
+    (own,) = workers.replay([parse_policy(CONFIGURED)], early[0], early[-1])
+    found = [Trial({}, own.value, own.trainings)]
+    progress("trials", 1)
+    while (left := trials - len(found) + 1) > 0:
+        asked = [study.ask() for _ in range(min(BATCH, left))]
+        settings = [_overrides(spec, trial) for trial in asked]
+        policies = [
+            variant(spec, f"trial {trial.number}", s) for trial, s in zip(asked, settings, strict=True)
+        ]
+        results = workers.replay(policies, early[0], early[-1])
+        for trial, setting, result in zip(asked, settings, results, strict=True):
+            found.append(Trial(setting, result.value, result.trainings))
+            study.tell(trial, _loss(spec, found[-1], allowed))
+        progress("trials", len(asked))
+    return found
+
+
+def _overrides(spec: Spec, trial: Any) -> dict[str, Any]:
+    overrides: dict[str, Any] = {}
+    for name, (path, steps, words) in knobs(spec).items():
+        place = overrides
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = _written(words(steps[trial.suggest_int(name, 0, len(steps) - 1)]))
+    return overrides
+
+
+def _loss(spec: Spec, trial: Trial, allowed: int) -> float:
+    """What is searched for the least of: the error, worse by the share of trainings that are too many."""
+    if trial.value is None:
+        return 1e300
+    loss = trial.value if spec.training.metric in LOWER_IS_BETTER else -trial.value
+    return loss + abs(loss) * max(0.0, trial.trainings / allowed - 1)
+
+
+def _allowed(spec: Spec, partitions: int, per_year: float | None) -> int:
+    a_year = _A_YEAR[spec.calendar.grain]
+    if per_year is None:
+        budget = spec.monitoring.retrain.budget
+        per_year = budget.times * a_year / budget.per
+    return max(1, int(per_year * partitions / a_year))
+
+
+def _written(text: str) -> Any:
+    """A number where it is one: it stands in YAML without quotes."""
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+
+
+def _partitions(count: int) -> str:
+    return f"{count} partition{'' if count == 1 else 's'}"
+
+
+def _percent(count: int) -> str:
+    return f"{count}%"
+
+
+def _when(place: int) -> str:
+    return f"{_WHEN[place][0]} of {_partitions(_WHEN[place][1])}"
+
+
+def as_yaml(overrides: Mapping[str, Any]) -> str:
+    """The setting as it stands in a description, to be pasted."""
+    import yaml
+
+    return yaml.safe_dump({"monitoring": dict(overrides)}, sort_keys=False, default_flow_style=False)

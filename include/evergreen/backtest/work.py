@@ -1,0 +1,315 @@
+"""What replays work on: challengers, verdicts and measured nights, each of them made once for all policies.
+
+A training as of a partition follows from the rows before it, the description and the code, and from no
+policy; so does the verdict on a challenger against one champion, and what a champion's night comes to. What
+depends on a policy is only which of them are asked for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evergreen.backtest.cache import Cache
+from evergreen.backtest.history import History
+from evergreen.evaluation.evaluate import Champion, evaluate
+from evergreen.evaluation.gate import Outcome, judge
+from evergreen.evaluation.predictions import Predictions
+from evergreen.monitoring.measure import estimates, measure
+from evergreen.monitoring.record import Record
+from evergreen.monitoring.reference import Reference, build_reference
+from evergreen.registry.model_file import dump_model, load_model
+from evergreen.scoring.predict import PREDICTION, prediction_frame
+from evergreen.spec import Resources, Spec
+from evergreen.training.dataset import TrainingSet, assemble, read_start
+from evergreen.training.fit import Challenger, fit_challenger
+
+_MODELS = 8  # in memory
+_SETS = 2
+# What in `monitoring` bears on no measurement, only on what is made of it.
+_OF_POLICIES = {"retrain": True, "staleness": True, "health": True}
+_OF_SIGNALS = {"tolerance": True, "over": True, "cusum": True}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A challenger: its `version` and candidate, and the `key` it goes by, which its rows bear on too.
+
+    `fit_seconds` is how long it took to fit, and `other_seconds` what lies around that: putting the rows
+    together, and keeping the models; whenever that was.
+    """
+
+    key: str
+    as_of: str
+    version: str
+    candidate: dict[str, Any] = field(repr=False)
+    fit_seconds: float = field(compare=False)
+    other_seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the gate said of a challenger, with the details of the checks that did not pass."""
+
+    promoted: bool
+    outcome: str
+    failed: tuple[str, ...]
+    seconds: float = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A partition scored and measured: `predictions` (n,) of its rows in their order, and the record."""
+
+    record: Record
+    predictions: NDArray[Any] = field(repr=False)
+    predict_seconds: float = field(compare=False)
+    measure_seconds: float = field(compare=False)
+
+
+class HeldOut:
+    """What a challenger that was fit without the hold-out said of it, in place of the model itself.
+
+    It answers for the features of the hold-out and for no others. To keep a model takes as long as a tenth of
+    a small training, and nothing but the hold-out is ever asked of this one.
+    """
+
+    def __init__(self, said: Predictions) -> None:
+        self._said = said
+        if said.probabilities is not None:
+            self.classes_ = np.asarray(said.classes)
+            self.predict_proba = partial(self._answer, said.probabilities)
+
+    def predict(self, features: pd.DataFrame) -> NDArray[Any]:
+        """The labels (n,) of the hold-out's features (n, d)."""
+        return self._answer(self._said.labels, features)
+
+    def _answer(self, values: NDArray[Any], features: pd.DataFrame) -> NDArray[Any]:
+        if len(features) != len(self._said):
+            raise ValueError(f"{len(features)} rows are not the {len(self._said)} of the hold-out")
+        return values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        labels, probabilities = self._said.labels, self._said.probabilities
+        return {
+            "labels": labels.tolist(),
+            "dtype": labels.dtype.str,
+            "probabilities": None if probabilities is None else probabilities.tolist(),
+            "classes": list(self._said.classes),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> HeldOut:
+        """What `to_dict` gave."""
+        labels = np.asarray(content["labels"], dtype=np.dtype(content["dtype"]))
+        found = content["probabilities"]
+        probabilities = None if found is None else np.asarray(found, dtype=np.float64)
+        return cls(Predictions(labels, probabilities, tuple(content["classes"])))
+
+
+class Work:
+    """Trains, judges and scores what it is asked for and has not kept.
+
+    `pretrained` holds loaded models by candidate number. What it gives is the same, bit for bit, whether it
+    was kept or made now. One process uses an object; several may share the folder of a cache.
+    """
+
+    def __init__(
+        self, spec: Spec, history: History, cache: Cache | None = None, pretrained: Mapping[int, Any] = {}
+    ) -> None:
+        # Limits on time and memory would be measured wrong by replays side by side.
+        gate = spec.gate.model_copy(update={"resources": Resources()})
+        self._spec = spec.model_copy(update={"gate": gate})
+        self._history = history
+        self._cache = cache or Cache(None)
+        self._pretrained = pretrained
+        self._models: OrderedDict[str, Any] = OrderedDict()
+        self._sets: OrderedDict[str, TrainingSet] = OrderedDict()
+        self._references: dict[str, Reference] = {}
+
+    def trained(self, as_of: str) -> Trained:
+        """The challenger as of a partition; raises `NothingToDoError` where there is too little to train on.
+
+        Of several processes that want the same one trains it, and the others wait.
+        """
+        key = f"{as_of}/{self._history.digest(read_start(self._spec, as_of), as_of)}"
+        if (found := self._kept_challenger(key)) is not None:
+            return found
+        with self._cache.claim(key):
+            return self._kept_challenger(key) or self._train(key, as_of)
+
+    def judged(self, challenger: Trained, champion: Trained | None) -> Judged:
+        """What the gate says of a challenger against a champion, or where there is none yet."""
+        name = f"verdict/{challenger.key}/{champion.key if champion else 'none'}"
+        if (body := self._cache.get(name)) is None:
+            began = time.perf_counter()
+            other = None
+            if champion is not None:
+                other = Champion(champion.version, champion.as_of, self._model(champion))
+            evaluation = evaluate(self._spec, self._set(challenger), self._challenger(challenger), other)
+            verdict = judge(self._spec, evaluation)
+            body = _packed(
+                {
+                    # Where a person is always asked, they are taken to say yes to what holds everything.
+                    "promoted": verdict.outcome in (Outcome.ACCEPTED, Outcome.APPROVAL),
+                    "outcome": str(verdict.outcome),
+                    "failed": [check.detail for check in verdict.checks if not check.passed],
+                    "seconds": time.perf_counter() - began,
+                }
+            )
+            self._cache.put({name: body})
+        content = _unpacked(body)
+        return Judged(**{**content, "failed": tuple(content["failed"])})
+
+    def scored(self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]) -> Scored:
+        """What the night of a partition comes to under a champion and a policy's description.
+
+        `earlier` are the records of the champion's nights before, oldest first.
+        """
+        end = self._spec.calendar.shift(partition, 1)
+        rows = self._history.digest(read_start(spec, champion.as_of), end)
+        name = f"night/{_measuring(spec)}/{champion.key}/{partition}/{rows}"
+        if (body := self._cache.get(name)) is None:
+            body = _packed(self._measured(spec, champion, partition, earlier))
+            self._cache.put({name: body})
+        content = _unpacked(body)
+        return Scored(
+            Record(**content["record"]),
+            np.asarray(content["predictions"], dtype=np.dtype(content["dtype"])),
+            *content["seconds"],
+        )
+
+    def _train(self, key: str, as_of: str) -> Trained:
+        began = time.perf_counter()
+        training_set = assemble(self._spec, self._history.before(as_of), as_of, None, {})
+        ready = time.perf_counter()
+        challenger = fit_challenger(self._spec, training_set, self._pretrained)
+        fit = time.perf_counter()
+        number = next((n for n, model in self._pretrained.items() if model is challenger.final), None)
+        held = HeldOut(Predictions.of(challenger.evaluated, training_set.features[training_set.holdout]))
+        bodies = {f"evaluated/{key}": _packed(held.to_dict())}
+        if number is None:
+            bodies[f"final/{key}"] = zlib.compress(dump_model(challenger.final), 1)
+        self._remember(f"final/{key}", challenger.final)
+        self._sets[key] = training_set
+        self._forget()
+        other = ready - began + time.perf_counter() - fit
+        found = Trained(key, as_of, training_set.version, challenger.candidate, fit - ready, other)
+        self._cache.put({**bodies, f"challenger/{key}": _packed({**vars(found), "pretrained": number})})
+        return found
+
+    def _kept_challenger(self, key: str) -> Trained | None:
+        body = self._cache.get(f"challenger/{key}")
+        if body is None:
+            return None
+        content = _unpacked(body)
+        if (number := content.pop("pretrained")) is not None:
+            self._remember(f"final/{key}", self._pretrained[number])
+        return Trained(**content)
+
+    def _measured(
+        self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]
+    ) -> dict[str, Any]:
+        began = time.perf_counter()
+        reference, model = self._reference(spec, champion), self._model(champion)
+        features = self._history.features(partition)
+        own = self._history.own_rows(partition).loc[features.index]
+        ready = time.perf_counter()
+        predictions = prediction_frame(spec, model, own, features)
+        predict = time.perf_counter() - ready
+        record = measure(
+            spec,
+            reference,
+            own,
+            features,
+            predictions,
+            partition=partition,
+            version=champion.version,
+            as_of=champion.as_of,
+            published=self._history.partitions,
+            earlier=earlier,
+            model=model,
+        )
+        values = predictions[PREDICTION].to_numpy()
+        return {
+            "record": vars(record),
+            "dtype": values.dtype.str,
+            "predictions": values.tolist(),
+            "seconds": [predict, time.perf_counter() - began - predict],
+        }
+
+    def _reference(self, spec: Spec, champion: Trained) -> Reference:
+        name = f"reference/{_measuring(spec)}/{champion.key}"
+        if name not in self._references:
+            sample = None
+            # The rows that a classifier of domains asks for are not kept: they are drawn again, the same.
+            body = self._cache.get(name) if spec.monitoring.drift.joint is None else None
+            if body is None:
+                training_set, challenger = self._set(champion), self._challenger(champion)
+                evaluation = evaluate(self._spec, training_set, challenger, None)
+                built = build_reference(spec, training_set, evaluation, challenger)
+                sample, body = built.sample, _packed(built.to_dict())
+                self._cache.put({name: body})
+            # Read back as nights do, so that it is the same whether it was kept or not.
+            self._references = {name: Reference.from_dict(_unpacked(body), sample)}
+        return self._references[name]
+
+    def _challenger(self, trained: Trained) -> Challenger:
+        body = self._cache.get(f"evaluated/{trained.key}")
+        assert body is not None
+        held = HeldOut.from_dict(_unpacked(body))
+        return Challenger(held, self._model(trained), trained.candidate, [])
+
+    def _model(self, trained: Trained) -> Any:
+        name = f"final/{trained.key}"
+        if name not in self._models:
+            body = self._cache.get(name)
+            assert body is not None
+            self._remember(name, load_model(zlib.decompress(body)))
+        self._models.move_to_end(name)
+        return self._models[name]
+
+    def _set(self, trained: Trained) -> TrainingSet:
+        if trained.key not in self._sets:
+            rows = self._history.before(trained.as_of)
+            self._sets[trained.key] = assemble(self._spec, rows, trained.as_of, None, {})
+            self._forget()
+        return self._sets[trained.key]
+
+    def _remember(self, name: str, model: Any) -> None:
+        self._models[name] = model
+        self._forget()
+
+    def _forget(self) -> None:
+        while len(self._models) > _MODELS:
+            self._models.popitem(last=False)
+        while len(self._sets) > _SETS:
+            self._sets.popitem(last=False)
+
+
+def _measuring(spec: Spec) -> str:
+    """Digest of what in `monitoring` bears on a measurement."""
+    limits = spec.monitoring.model_dump(mode="json", exclude={**_OF_POLICIES, "performance": _OF_SIGNALS})
+    limits["estimate"] = spec.monitoring.performance.tolerance if estimates(spec) else None
+    return hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _packed(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+def _unpacked(body: bytes) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(body)
+    return content

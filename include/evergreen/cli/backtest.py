@@ -1,0 +1,264 @@
+"""The backtest as a command: policies of retraining, compared on a stretch of history."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evergreen.cli.command import Answer, PipelineName, progress, register, table
+from evergreen.cli.stages import partitions
+from evergreen.environment import home
+from evergreen.reports.numbers import number, percent
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from evergreen.backtest import Policy, PolicyResult
+    from evergreen.backtest.tune import Tuned
+    from evergreen.pipeline import Pipeline
+
+First = Annotated[str, typer.Option("--from", metavar="KEY", help="the first partition")]
+Last = Annotated[str, typer.Option("--to", metavar="KEY", help="the last partition")]
+Named = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--policy",
+        metavar="NAME",
+        help="configured, never, or 'every N' partitions; may be repeated "
+        "[default: configured, never, 'every 7']",
+    ),
+]
+Variants = Annotated[
+    Path | None,
+    typer.Option("--variants", metavar="FILE", help="YAML: names, and what each has otherwise in monitoring"),
+]
+DriftAt = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--drift-at",
+        metavar="KEY",
+        help="a partition from which the data is known to be another; may be repeated: false alarms and "
+        "delays are counted then",
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        "--report", metavar="PATH", help="where the page goes; default: EVERGREEN_HOME/backtest/reports"
+    ),
+]
+Fresh = Annotated[bool, typer.Option("--fresh", help="train anew what earlier runs have kept")]
+Tune = Annotated[
+    bool, typer.Option("--tune", help="search the policy's knobs on a first part, and compare on the rest")
+]
+TuneTo = Annotated[
+    str | None,
+    typer.Option("--tune-to", metavar="KEY", help="the last partition of the first part; default: half"),
+]
+Trials = Annotated[int, typer.Option("--trials", min=1, help="how many settings are tried")]
+MostTrainings = Annotated[
+    float | None,
+    typer.Option(
+        "--max-trainings", min=0.1, help="trainings a year that a setting may take; default: the budget's"
+    ),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    register(app, "backtest")(backtest)
+
+
+def backtest(
+    pipeline: PipelineName,
+    first: First,
+    last: Last,
+    *,
+    policy: Named = None,
+    variants: Variants = None,
+    drift_at: DriftAt = None,
+    report: Report = None,
+    fresh: Fresh = False,
+    tune: Tune = False,
+    tune_to: TuneTo = None,
+    trials: Trials = 40,
+    max_trainings: MostTrainings = None,
+) -> Answer:
+    """Replay a stretch of history day by day under several policies of retraining, and compare them.
+
+    What is not published yet is ingested first. What is trained is kept, so that a run that was ended goes on
+    where it stood. A page with the figures is saved, and where it lies is said.
+
+    With --tune the knobs of the configured policy are searched on the first part of the stretch; on the rest
+    the best of them is compared with the configured policy and fixed schedules (or those of --policy).
+    """
+    from evergreen.pipeline import Pipeline
+
+    opened = Pipeline.open(pipeline)
+    keys = partitions(opened, first, last)
+    for key in [*(drift_at or ()), *([tune_to] if tune_to else ())]:
+        opened.spec.calendar.check(key)
+    chosen = _policies(opened, policy, variants, tune)
+    _ingest(opened, first, last)
+
+    from evergreen.backtest.run import opened as workers_of
+
+    with workers_of(opened, first, last, fresh=fresh) as workers:
+        nights = workers.nights(first, last)
+        if tune:
+            from evergreen.backtest import tune as search
+
+            schedules = [one for one in chosen if one.name != "configured"]
+            with bars({"trials": trials + 1}, len(nights)) as done:
+                tuned = search.tune(
+                    workers,
+                    opened.spec,
+                    nights,
+                    tune_to or nights[(len(nights) - 1) // 2],
+                    trials=trials,
+                    per_year=max_trainings,
+                    schedules=schedules,
+                    progress=done,
+                    known=drift_at,
+                )
+            results = tuned.results
+        else:
+            tuned = None
+            totals = {"trainings": len(workers.foreseen(chosen, first, last))}
+            with bars(totals, len(nights)) as done:
+                results = workers.replay(chosen, first, last, progress=done, known=drift_at)
+    page = _saved(opened, report, keys, results, tuned)
+    document = {
+        "pipeline": pipeline,
+        "from": first,
+        "to": last,
+        "policies": [result.to_dict() for result in results],
+        "report": str(page),
+        **({"tuned": _tuned_document(tuned)} if tuned else {}),
+    }
+    return Answer(document, _shown(results, tuned, page))
+
+
+@contextlib.contextmanager
+def bars(totals: Mapping[str, int], nights: int) -> Iterator[Callable[[str, int], None]]:
+    """A bar on a terminal's standard error for each name that makes progress, `nights` long or as told."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as shown:
+        tasks: dict[str, Any] = {}
+
+        def advance(name: str, steps: int) -> None:
+            if name not in tasks:
+                tasks[name] = shown.add_task(name, total=totals.get(name, nights))
+            shown.advance(tasks[name], steps)
+
+        yield advance
+
+
+def _policies(pipeline: Pipeline, names: list[str] | None, file: Path | None, tune: bool) -> list[Policy]:
+    """The policies asked for, each once."""
+    from evergreen.backtest import POLICIES, parse_policy, read_variants
+    from evergreen.backtest.tune import SCHEDULES
+
+    wanted = dict.fromkeys(names or (SCHEDULES if tune else POLICIES))
+    return [*map(parse_policy, wanted), *(read_variants(pipeline.spec, file) if file else ())]
+
+
+def _ingest(pipeline: Pipeline, first: str, last: str) -> None:
+    from evergreen.backtest import ensure_published
+
+    if pipeline.spec.calendar.has_time:
+        with progress(f"ingest {pipeline.name}", None) as done:
+            ensure_published(pipeline, first, last, done)
+
+
+def _saved(
+    pipeline: Pipeline,
+    path: Path | None,
+    keys: Sequence[str],
+    results: Sequence[PolicyResult],
+    tuned: Tuned | None,
+) -> Path:
+    from evergreen.reports.backtest import render_backtest
+
+    page = path or home() / "backtest" / "reports" / f"{pipeline.name}_{keys[0]}_{keys[-1]}.html"
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render_backtest(pipeline.spec, keys[0], keys[-1], results, tuned), encoding="utf-8")
+    return page.resolve()
+
+
+def _tuned_document(tuned: Tuned) -> dict[str, Any]:
+    stretch = {"from": tuned.first, "to": tuned.until}
+    return {
+        **stretch,
+        "allowed_trainings": tuned.allowed,
+        "overrides": tuned.overrides,
+        "best": tuned.best,
+        "configured": tuned.configured,
+        "trials": tuned.trials,
+    }
+
+
+def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> RenderableType:
+    from rich.console import Group
+
+    from evergreen.backtest.tradeoff import above_curve
+
+    known = any(result.delays is not None for result in results)
+    columns = ["policy", "metric", "value", "to the curve", "trainings", "promotions", "refusals"]
+    columns += ["false alarms", "delays"] if known else []
+    columns += ["seconds", "fit", "predict", "measure"]
+    rows = []
+    for result in results:
+        distance = above_curve(results, result.policy)
+        row = [
+            result.policy,
+            result.metric,
+            number(result.value),
+            "" if distance is None else _side(distance),
+        ]
+        row += [str(result.trainings), str(result.promotions), str(result.refusals)]
+        row += [_count(result.false_alarms), _delays(result)] if known else []
+        row += [f"{result.seconds:.1f}", f"{result.fit_seconds:.1f}"]
+        row += [f"{result.predict_seconds:.1f}", f"{result.measure_seconds:.1f}"]
+        rows.append(row)
+    parts: list[RenderableType] = [table(columns, rows)]
+    if tuned:
+        parts.append(_tuning(tuned))
+    return Group(*parts, f"report: {page}")
+
+
+def _tuning(tuned: Tuned) -> str:
+    from evergreen.backtest.tune import as_yaml
+
+    own, best = tuned.configured, tuned.best
+    searched = (
+        f"searched on {tuned.first} to {tuned.until} in {len(tuned.trials) - 1} trials, with at most "
+        f"{tuned.allowed} trainings there; compared above on {tuned.start} to {tuned.last}"
+    )
+    found = f"{number(best.value)} with {best.trainings} trainings"
+    was = f"{number(own.value)} with {own.trainings}"
+    if not tuned.overrides:
+        return f"{searched}\nnothing was better there than what is configured ({was})"
+    return f"{searched}\nbest there: {found}; what is configured: {was}\n\n{as_yaml(tuned.overrides)}"
+
+
+def _side(distance: float) -> str:
+    return f"{percent(abs(distance))} {'worse' if distance > 0 else 'better'}"
+
+
+def _count(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _delays(result: PolicyResult) -> str:
+    delays = (result.delays or {}).items()
+    return ", ".join(f"{day}: {'missed' if delay is None else delay}" for day, delay in delays)

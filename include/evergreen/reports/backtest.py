@@ -1,0 +1,137 @@
+"""The page of a backtest: what each policy came to, drawn and in words. Self-contained, without a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+
+from evergreen.backtest.policies import CONFIGURED
+from evergreen.backtest.result import PolicyResult
+from evergreen.backtest.tradeoff import above_curve, points
+from evergreen.reports import backtest_plots as plots
+from evergreen.reports.numbers import number, percent
+from evergreen.spec import Spec
+
+if TYPE_CHECKING:
+    from evergreen.backtest.tune import Tuned
+
+_TEMPLATE = "backtest.html.jinja"
+_STYLES = ("data_docs.css", "card.css", "backtest.css")
+
+
+def render_backtest(
+    spec: Spec, first: str, last: str, results: Sequence[PolicyResult], tuned: Tuned | None = None
+) -> str:
+    """The page of the policies' results on the partitions from `first` to `last`. All text is escaped."""
+    from evergreen.backtest.tune import as_yaml
+
+    watched = _watched(results)
+    leading = plots.leading_features(watched) if watched else []
+    scored = [result for result in results if result.value is not None]
+    known = sorted({day for result in results for day in result.delays or ()})
+    return _template().render(
+        spec=spec,
+        first=tuned.start if tuned else first,
+        last=tuned.last if tuned else last,
+        results=results,
+        says=_answer(results),
+        error=plots.error_over_time(results, known) if scored else None,
+        smoothed=plots.SMOOTHED,
+        series=plots.SERIES,
+        curve=plots.tradeoff_curve(results, _colours(results)) if scored else None,
+        has_curve=len({point.trainings for point in points(results)[0]}) > 1,
+        watched=watched,
+        leading=leading,
+        drift=plots.drift_over_time(watched, leading, spec.monitoring.drift.psi)
+        if watched and leading
+        else None,
+        rows=[_row(results, result) for result in results],
+        known=known,
+        told=[result for result in results if result.events],
+        fixed=[point.policy for point in points(results)[0]],
+        tuned=tuned,
+        tuned_yaml=as_yaml(tuned.overrides) if tuned else "",
+        number=number,
+    )
+
+
+def save_curve(results: Sequence[PolicyResult], path: Path) -> None:
+    """Save the trade-off curve of the results as an SVG file that stands by itself, in light and dark."""
+    styles = re.sub(r"\s+", " ", "".join(_source(name) for name in _STYLES))
+    image = str(plots.tradeoff_curve(results, _colours(results)))
+    backed = f'<style>{styles}</style><rect width="100%" height="100%" style="fill: var(--card)"/>'
+    start = image.index(">") + 1
+    opened = image[:start].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    path.write_text(f"{opened}{backed}{image[start:]}\n", encoding="utf-8")
+
+
+def _answer(results: Sequence[PolicyResult]) -> str:
+    """What came of it, in a sentence or two."""
+    scored = [result for result in results if result.value is not None]
+    if not scored:
+        return "No policy had a champion in this stretch: nothing was scored."
+    said = []
+    for result in scored:
+        distance = above_curve(results, result.policy)
+        if distance is not None:
+            side = "worse" if distance > 0 else "better"
+            said.append(
+                f"{result.policy}: {result.metric} {number(result.value)} with {_trainings(result)}, "
+                f"{percent(abs(distance))} {side} than fixed schedules are with as many."
+            )
+    if said:
+        return " ".join(said)
+    return " ".join(
+        f"{result.policy}: {result.metric} {number(result.value)} with {_trainings(result)}."
+        for result in scored[:3]
+    )
+
+
+def _trainings(result: PolicyResult) -> str:
+    return f"{result.trainings} training{'' if result.trainings == 1 else 's'}"
+
+
+def _row(results: Sequence[PolicyResult], result: PolicyResult) -> dict[str, Any]:
+    distance = above_curve(results, result.policy)
+    delays = [
+        f"{day}: {'no decision' if delay is None else f'{delay} later' if delay else 'the same night'}"
+        for day, delay in (result.delays or {}).items()
+    ]
+    return {
+        "result": result,
+        "side": "" if distance is None else "worse" if distance > 0 else "better",
+        "distance": "" if distance is None else percent(abs(distance)),
+        "alarms": "" if result.false_alarms is None else str(result.false_alarms),
+        "delays": delays,
+    }
+
+
+def _watched(results: Sequence[PolicyResult]) -> PolicyResult | None:
+    """The policy whose measurements are drawn: the configured one, or the first that scored anything."""
+    scored = [result for result in results if result.nights]
+    return next((result for result in scored if result.policy == CONFIGURED), scored[0] if scored else None)
+
+
+def _colours(results: Sequence[PolicyResult]) -> dict[str, int]:
+    return {result.policy: place for place, result in enumerate(results)}
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    folder = Path(__file__).resolve().parent
+    return Environment(
+        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+
+
+def _template() -> Template:
+    return _environment().get_template(_TEMPLATE)
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).resolve().parent / name).read_text(encoding="utf-8")

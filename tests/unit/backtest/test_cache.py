@@ -1,0 +1,130 @@
+"""What is kept between runs: whole entries, shared by processes, and no more folders than are wanted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evergreen.backtest import cache as module
+from evergreen.backtest.cache import KEPT, Cache, cache_folder
+from evergreen.errors import EvergreenError
+
+INCLUDE = Path(__file__).parents[3] / "include"
+
+
+def test_an_entry_is_kept_and_the_first_one_stays(tmp_path: Path) -> None:
+    Cache(tmp_path).put({"a": b"one", "b": b"\x00\xff"})
+    cache = Cache(tmp_path)
+    cache.put({"a": b"two", "c": b"three"})
+    assert [cache.get(name) for name in "abcd"] == [b"one", b"\x00\xff", b"three", None]
+
+
+def test_entries_of_one_transaction_come_all_or_none(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="NOT NULL"):
+        Cache(tmp_path).put({"a": b"one", "b": None})  # type: ignore[dict-item]
+    assert Cache(tmp_path).get("a") is None
+    Cache(tmp_path).put({"a": b"again"})
+    assert Cache(tmp_path).get("a") == b"again"
+
+
+def test_without_a_folder_it_is_in_memory() -> None:
+    cache = Cache(None)
+    with cache.claim("a"):
+        cache.put({"a": b"one"})
+    assert cache.get("a") == b"one"
+    assert Cache(None).get("a") is None
+
+
+CLAIMS = """
+import sys
+from pathlib import Path
+from evergreen.backtest.cache import Cache
+cache = Cache(Path(sys.argv[1]))
+print("started", flush=True)
+with cache.claim("a"):
+    if cache.get("a") is None:
+        print("made", flush=True)
+        if sys.argv[2] == "wait":
+            sys.stdin.read()
+        cache.put({"a": b"one"})
+    else:
+        print("found", flush=True)
+"""
+
+
+def claiming(folder: Path, how: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CLAIMS, str(folder), how],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(INCLUDE)},
+    )
+
+
+@pytest.mark.parametrize("ending", ["done", "killed"])
+def test_one_process_makes_an_entry_and_the_other_waits(tmp_path: Path, ending: str) -> None:
+    Cache(tmp_path).close()
+    first = claiming(tmp_path, "wait")
+    assert first.stdout is not None
+    assert [first.stdout.readline() for _ in range(2)] == ["started\n", "made\n"]
+    second = claiming(tmp_path, "go on")
+    assert second.stdout is not None
+    assert second.stdout.readline() == "started\n"
+    if ending == "killed":
+        first.kill()
+    first.communicate("")
+    out, _ = second.communicate(timeout=60)
+    # what a process that dies had claimed is another's to make
+    assert out == ("found\n" if ending == "done" else "made\n")
+    assert Cache(tmp_path).get("a") == b"one"
+
+
+def test_old_folders_go_and_those_in_use_stay(tmp_path: Path) -> None:
+    (tmp_path / "reports").mkdir()
+    with cache_folder(tmp_path, "in-use-0"):
+        for number in range(KEPT + 3):
+            with cache_folder(tmp_path, f"b-{number}") as folder:
+                Cache(folder).close()
+                os.utime(folder, (number, number))
+        with cache_folder(tmp_path, "newest"):
+            there = {path.name for path in tmp_path.iterdir()}
+    assert {"in-use-0", "newest", "reports", f"b-{KEPT + 2}"} <= there
+    assert "b-0" not in there
+    assert len(there - {"reports"}) <= KEPT + 1
+
+
+def test_fresh_empties_the_folder_and_no_other(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        with cache_folder(tmp_path, name) as folder:
+            Cache(folder).put({"x": b"1"})
+    with cache_folder(tmp_path, "a", fresh=True) as folder:
+        assert Cache(folder).get("x") is None
+    with cache_folder(tmp_path, "b") as folder:
+        assert Cache(folder).get("x") == b"1"
+
+
+def test_fresh_is_refused_while_another_run_uses_it(tmp_path: Path) -> None:
+    with cache_folder(tmp_path, "a") as folder:
+        Cache(folder).put({"x": b"1"})
+        with (
+            pytest.raises(EvergreenError, match="another backtest is using what was kept: let it end"),
+            cache_folder(tmp_path, "a", fresh=True),
+        ):
+            pass
+        assert Cache(folder).get("x") == b"1"
+
+
+def test_a_folder_that_has_grown_too_large_is_begun_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with cache_folder(tmp_path, "a") as folder:
+        Cache(folder).put({"x": b"1" * 100_000})
+        assert Cache(folder).get("x") is not None
+    monkeypatch.setattr(module, "LARGEST", 50_000)
+    with cache_folder(tmp_path, "a") as folder:
+        assert Cache(folder).get("x") is None

@@ -1,0 +1,143 @@
+"""The replay of one policy: schedules counted by hand, and nothing seen of the future."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from evergreen.backtest import PolicyResult, parse_policy
+from evergreen.backtest.history import History
+from evergreen.backtest.replay import replay
+from evergreen.scoring.predict import partition_features
+from evergreen.spec import Limit, Spec
+from evergreen.training.dataset import assemble
+from evergreen.training.fit import fit_challenger
+
+Sales = Callable[..., pd.DataFrame]
+Run = Callable[..., PolicyResult]
+
+
+@pytest.fixture
+def run(kiosk: Spec, days: list[str]) -> Run:
+    """Replays a policy by name over rows, from a day to another."""
+
+    def call(
+        rows: pd.DataFrame, name: str, first: int, last: int, spec: Spec = kiosk, **given: object
+    ) -> PolicyResult:
+        return replay(spec, History(spec, rows), parse_policy(name), days[first], days[last], **given)
+
+    return call
+
+
+def by_performance(spec: Spec, **changes: object) -> Spec:
+    """The description with no signal but performance: what is trained then is trained for a change."""
+    retrain = spec.monitoring.retrain.model_copy(update={"on": ("performance",), "refusals": 20})
+    performance = spec.monitoring.performance.model_copy(update=changes)
+    update = {"retrain": retrain, "performance": performance}
+    return spec.model_copy(update={"monitoring": spec.monitoring.model_copy(update=update)})
+
+
+@pytest.mark.parametrize(("name", "trainings"), [("never", 1), ("every 7", 5), ("every 10", 3)])
+def test_fixed_schedules_by_count(sales: Sales, run: Run, name: str, trainings: int) -> None:
+    # 30 days: trainings as of day 10, 17, 24, 31, 38 for every 7
+    result = run(sales(), name, 10, 39)
+    assert result.trainings == len(result.events) == trainings
+    assert result.promotions + result.refusals == trainings
+    assert (result.policy, result.metric) == (name, "mae")
+    assert result.seconds >= result.fit_seconds > 0
+    assert (result.false_alarms, result.delays) == (None, None)
+
+
+def test_a_schedule_of_every_partition_trains_in_every_night(sales: Sales, run: Run, days: list[str]) -> None:
+    result = run(sales(), "every 1", 10, 15)
+    assert [event.as_of for event in result.events] == days[10:16]
+    assert [event.partition for event in result.events] == [None, *days[10:15]]
+
+
+def test_the_first_model_waits_for_the_least_history(sales: Sales, run: Run) -> None:
+    # `minimum: 10 partitions`: the first five days of the stretch have no champion and are not scored
+    seen = run(sales(), "never", 5, 20)
+    assert seen.value == run(sales(), "never", 10, 20).value
+    none = run(sales(8), "never", 0, 7)
+    assert (none.value, none.trainings, none.nights) == (None, 0, ())
+
+
+def test_the_value_is_the_error_over_all_rows(sales: Sales, run: Run, kiosk: Spec, days: list[str]) -> None:
+    rows = sales()
+    # Day 12 has one row only: a mean of days would weigh it as much as the others.
+    rest = rows[rows["partition"] != days[12]]
+    rows = pd.concat([rest, rows[rows["partition"] == days[12]].iloc[:1].assign(sold=500.0)])
+    rows = rows.reset_index(drop=True)
+    model = fit_challenger(kiosk, assemble(kiosk, rows, days[10], None, {})).final
+    errors = []
+    for key in days[10:14]:
+        features = partition_features(kiosk, rows, key)
+        errors.append(np.abs(model.predict(features) - rows.loc[features.index, "sold"]))
+    assert [len(error) for error in errors] == [4, 4, 1, 4]
+    result = run(rows, "never", 10, 13)
+    assert result.value == pytest.approx(float(np.concatenate(errors).mean()))
+    assert list(result.by_partition) == days[10:14]
+    assert list(result.by_partition.values()) == pytest.approx([float(error.mean()) for error in errors])
+
+
+def test_the_configured_policy_answers_a_change(sales: Sales, run: Run, kiosk: Spec, days: list[str]) -> None:
+    # Three days of hold-out are few for the gate: here it lets what is not far worse pass.
+    champion = kiosk.gate.champion.model_copy(update={"margin": 5.0})
+    gate = kiosk.gate.model_copy(update={"champion": champion})
+    rows, spec = sales(45, growth_from=25), by_performance(kiosk.model_copy(update={"gate": gate}))
+    configured = run(rows, "configured", 10, 44, spec, known=[days[25]])
+    never = run(rows, "never", 10, 44, spec)
+    assert 1 < configured.trainings < 12
+    assert configured.value is not None
+    assert never.value is not None
+    assert configured.value < never.value / 2
+    assert configured.delays == {days[25]: 0}
+    asked = [event for event in configured.events if event.kind == "performance"]
+    assert [event.partition for event in asked] == [d.partition for d in configured.decisions if d.retrain]
+    assert all("mean absolute error" in event.reason for event in asked)
+
+
+def test_the_configured_policy_rests_where_nothing_changes(sales: Sales, run: Run, kiosk: Spec) -> None:
+    result = run(sales(), "configured", 10, 39, by_performance(kiosk, tolerance=3.0, over=5), known=[])
+    assert (result.trainings, result.false_alarms, result.delays) == (1, 0, {})
+
+
+def test_refused_challengers_are_told_and_end_the_trainings(
+    sales: Sales, run: Run, kiosk: Spec, days: list[str]
+) -> None:
+    gate = kiosk.gate.model_copy(update={"limits": {"mae": Limit(max=1e-9)}})
+    result = run(sales(), "every 7", 10, 39, kiosk.model_copy(update={"gate": gate}))
+    assert (result.value, result.promotions) == (None, 0)
+    # no champion: tried again after each cooldown of 4, until three in a row were refused
+    assert [event.as_of for event in result.events] == [days[10], days[14], days[18]]
+    assert all("above its limit" in event.failed[0] for event in result.events)
+
+
+def test_nothing_of_the_future_is_seen(sales: Sales, run: Run, days: list[str]) -> None:
+    planted = sales(40)
+    planted.loc[planted["partition"] > days[25], ["temperature", "sold"]] = 99_999.0
+    for name in ("configured", "every 7"):
+        with_marker, without = run(planted, name, 10, 25), run(sales(40), name, 10, 25)
+        assert with_marker.value == without.value
+        assert with_marker.decisions == without.decisions
+
+
+def test_days_that_are_not_published_are_passed_over(sales: Sales, run: Run, days: list[str]) -> None:
+    rows = sales()
+    rows = rows[~rows["partition"].isin(days[14:18])]
+    assert list(run(rows, "every 7", 10, 24).by_partition) == [*days[10:14], *days[18:25]]
+
+
+def test_nights_say_what_was_measured_and_decided(sales: Sales, run: Run, days: list[str]) -> None:
+    result = run(sales(), "configured", 10, 20)
+    assert [night.partition for night in result.nights] == days[10:21]
+    night = result.nights[-1]
+    assert (night.error, night.labelled) == (night.record.error, 4)
+    assert set(night.record.drift) == {"hour", "temperature", "level"}
+    assert set(night.drifted) <= set(night.record.drift)
+    assert night.record.counts == {}
+    assert night.firing == set(night.decision.evidence["firing"])
+    assert night.retrain is night.decision.retrain
