@@ -64,4 +64,4 @@ def known_as_of(spec: Spec, records: Sequence[Record], partition: str) -> list[R
 
 
 def _without_labels(record: Record) -> Record:
-    return replace(record, labelled=0, error=None, level=None, slices={})
+    return replace(record, labelled=0, error=None, bias=None, level=None, slices={})

@@ -82,7 +82,7 @@ class Binning:
         category that the training did not have. A number may come as text, and a truth value as 0 or 1.
         """
         counts = np.zeros(len(self), dtype=np.int64)
-        counts[-2] = values.isna().sum()
+        counts[-2] = np.count_nonzero(values.isna().to_numpy())
         if self.kind == "number":
             counts[:-2] = self._finder.count(as_numbers(values))
         else:

@@ -9,7 +9,7 @@ the limit of the description, and its test holds at the false discovery rate ove
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -89,7 +89,7 @@ class FeatureDrift:
 
     def to_dict(self) -> dict[str, Any]:
         """The fields by name, as plain JSON values."""
-        return asdict(self)
+        return {**vars(self), "why": list(self.why)}
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from evergreen.evaluation.metrics import compute
-from evergreen.monitoring.drift import FeatureDrift, feature_drift
+from evergreen.json_values import finite_or_none
+from evergreen.lake import PARTITION
+from evergreen.monitoring.binning import Binning, count_frame
+from evergreen.monitoring.cells import Cells
+from evergreen.monitoring.drift import FeatureDrift, drift_of
+from evergreen.monitoring.estimate import estimated
+from evergreen.monitoring.performance import bias_of, error_of, slice_errors
 from evergreen.monitoring.record import Record
-from evergreen.monitoring.reference import as_series, finite, level
+from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
+from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
+from evergreen.monitoring.sequential import widened_spread
 from evergreen.scoring.predict import ACTUAL, PREDICTION
 from evergreen.spec import OF_PROBABILITIES, Spec, Task
 
-PREDICTIONS = "predictions"
+JOINT_ROWS = 30
+"""A classifier of domains is asked only where so many training rows are like those of the night."""
 
 
 def measure(
     spec: Spec,
-    reference: Mapping[str, Any],
+    reference: Reference,
+    rows: pd.DataFrame,
     features: pd.DataFrame,
     predictions: pd.DataFrame,
     *,
@@ -28,39 +40,77 @@ def measure(
     version: str,
     as_of: str,
     published: Sequence[str],
+    earlier: Sequence[Record] = (),
     model: Any = None,
+    health: Mapping[str, Any] | None = None,
 ) -> Record:
     """The monitoring record of a partition.
 
-    `features` (n, d) and `predictions` (n rows with `prediction` and, where there is a target, `actual`) are
-    the partition's own rows in one order; `published` are the keys of all published partitions, sorted, and
-    those after `partition` are ignored. `as_of` is what the champion `version` was trained as of. `model` is
-    needed only for a metric made of probabilities (log_loss, brier, roc_auc, pr_auc). Clustering has no
-    performance, only drift.
+    `rows`, `features` (n, d) and `predictions` (n rows with `prediction` and, where there is a target,
+    `actual`) are the partition's own rows in one order; `published` are the keys of all published partitions,
+    sorted. `earlier` are records of partitions before it, sorted: those of the same version pool with it and
+    trail it. Of both, what comes after `partition` is ignored. `as_of` is what the champion `version` was
+    trained as of; `model` is asked only where `asks_model` says so. `health` is what
+    `evergreen.monitoring.health` gives. Clustering has no performance, only drift.
     """
-    drift = _feature_drift(spec, reference["features"], features)
-    share = sum(found.drifted for found in drift.values()) / len(drift) if drift else 0.0
-    if reference.get(PREDICTIONS):
-        values = as_series(spec, predictions[PREDICTION])
-        drift[f"({PREDICTIONS})"] = feature_drift(reference[PREDICTIONS], values, spec.monitoring.drift.psi)
-    known = _known(spec, predictions)
-    actual = predictions[ACTUAL][known] if known.any() else None
+    where: dict[str, Any] = {"earlier": earlier, "partition": partition, "version": version}
+    counts = count_frame(reference.binnings, features)
+    drift = _drift(spec, reference.binnings, reference.cells, counts, **where)
+    prediction = {PREDICTIONS: as_series(spec, predictions[PREDICTION])}
+    of_predictions: dict[str, FeatureDrift] = {}
+    if reference.predictions is not None and reference.prediction_cells is not None:
+        made, cells = {PREDICTIONS: reference.predictions}, reference.prediction_cells
+        found = count_frame(made, pd.DataFrame(prediction))
+        of_predictions = _drift(spec, made, cells, found, **where)
+        counts |= found
     seen = published[: bisect_right(published, partition)]
     return Record(
         partition=partition,
         version=version,
         rows=len(predictions),
-        labelled=int(known.sum()),
         metric=spec.training.metric,
-        error=None if actual is None else _error(spec, features, predictions, known, model),
-        promised=finite(reference["promised"].get(spec.training.metric)),
-        level=None if actual is None else level(spec, actual),
-        promised_level=finite(reference.get("level")),
-        drifted_share=share,
-        drift={name: found.to_dict() for name, found in drift.items()},
+        promised=finite_or_none(reference.promised.get(spec.training.metric)),
+        promised_level=finite_or_none(reference.level),
+        usual=finite_or_none(fmean(reference.by_partition.values())) if reference.by_partition else None,
+        spread=finite_or_none(widened_spread(reference.by_partition.values())),
+        estimated=_estimate(spec, reference, features, predictions, model),
+        **performance(spec, reference, rows, features, predictions, model=model),
+        drifted_share=sum(one.drifted for one in drift.values()) / len(drift) if drift else 0.0,
+        drift={name: one.to_dict() for name, one in drift.items()},
+        prediction_drift=next((one.to_dict() for one in of_predictions.values()), None),
+        joint=_joint(spec, reference, features, partition),
+        counts={name: found.tolist() for name, found in counts.items()},
+        health=dict(health or {}),
         age=len(seen) - bisect_left(seen, as_of) if spec.calendar.has_time else 0,
         history=_history(spec, seen, partition),
     )
+
+
+def performance(
+    spec: Spec,
+    reference: Reference,
+    rows: pd.DataFrame,
+    features: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    model: Any = None,
+) -> dict[str, Any]:
+    """The fields of a record that labels fill in: `labelled`, `error`, `bias`, `level` and `slices`.
+
+    The arguments are those of `measure`.
+    """
+    known = _known(spec, predictions)
+    if not known.any():
+        return {"labelled": 0, "error": None, "bias": None, "level": None, "slices": {}}
+    return {
+        "labelled": int(known.sum()),
+        "error": error_of(spec, features, predictions, known, model),
+        "bias": bias_of(spec, predictions, known),
+        "level": level(spec, predictions[ACTUAL][known]),
+        "slices": slice_errors(
+            spec, rows, predictions, known, reference.slices, features=features, model=model
+        ),
+    }
 
 
 def needs_model(spec: Spec) -> bool:
@@ -68,37 +118,75 @@ def needs_model(spec: Spec) -> bool:
     return spec.training.metric in OF_PROBABILITIES
 
 
-def _feature_drift(
-    spec: Spec, reference: Mapping[str, Any], features: pd.DataFrame
+def estimates(spec: Spec) -> bool:
+    """Whether performance is estimated: of a classification whose labels are late, or where it is asked."""
+    late = spec.label_delay > 0 or "estimate" in spec.signals
+    return spec.task is Task.CLASSIFICATION and late
+
+
+def asks_model(spec: Spec) -> bool:
+    """Whether the model itself is needed to measure a partition, for its probabilities."""
+    return needs_model(spec) or estimates(spec)
+
+
+def _drift(
+    spec: Spec,
+    binnings: Mapping[str, Binning],
+    cells: Cells,
+    counts: Mapping[str, Any],
+    *,
+    earlier: Sequence[Record],
+    partition: str,
+    version: str,
 ) -> dict[str, FeatureDrift]:
-    limit = spec.monitoring.drift.psi
-    return {
-        name: feature_drift(counts, features[name], limit)
-        for name, counts in reference.items()
-        if name in features
-    }
-
-
-def _known(spec: Spec, predictions: pd.DataFrame) -> pd.Series:
-    if spec.task is Task.CLUSTERING or ACTUAL not in predictions:
-        return pd.Series(False, index=predictions.index)
-    return predictions[ACTUAL].notna() & predictions[PREDICTION].notna()
-
-
-def _error(
-    spec: Spec, features: pd.DataFrame, predictions: pd.DataFrame, known: pd.Series, model: Any
-) -> float | None:
-    probabilities = classes = None
-    if needs_model(spec) and hasattr(model, "predict_proba"):
-        probabilities, classes = model.predict_proba(features[known.to_numpy()]), list(model.classes_)
-    metrics = compute(
-        spec.task,
-        predictions[ACTUAL][known],
-        predictions[PREDICTION][known],
-        probabilities=probabilities,
-        classes=classes,
+    before = Earlier(spec, cells, earlier, partition=partition, version=version)
+    night = night_of(spec, cells, partition, cells.flat(counts), before)
+    found = drift_of(
+        binnings, reference_sample(spec, cells, night, before), night.sample, spec.monitoring.drift
     )
-    return finite(metrics.get(spec.training.metric))
+    return {name: one for name, one in found.items() if name in counts}
+
+
+def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: str) -> dict[str, Any] | None:
+    limit, sample = spec.monitoring.drift.joint, reference.sample
+    if limit is None or sample is None:
+        return None
+    from evergreen.monitoring.joint import joint_drift
+
+    alike = sample[rows_like(spec, sample[PARTITION].tolist(), partition)].drop(columns=PARTITION)
+    if min(len(alike), len(features)) < JOINT_ROWS:
+        return None
+    found: dict[str, Any] = joint_drift(
+        alike, features[list(alike.columns)], limit, spec.training.seed
+    ).to_dict()
+    return found
+
+
+def _estimate(
+    spec: Spec, reference: Reference, features: pd.DataFrame, predictions: pd.DataFrame, model: Any
+) -> float | None:
+    """The metric that the model's own probabilities let expect, set right by what it was off on the hold-out.
+
+    None for a model that was further off than the tolerance: its probabilities are not calibrated.
+    """
+    promised, metric = reference.promised.get(spec.training.metric), spec.training.metric
+    if not estimates(spec) or promised is None or reference.expected is None:
+        return None
+    if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
+        return None
+    off = promised - reference.expected
+    if abs(off) > spec.monitoring.performance.tolerance * abs(promised):
+        return None
+    probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
+    value = estimated(spec, metric, probabilities, list(model.classes_), predictions[PREDICTION].to_numpy())
+    highest = np.inf if metric == "log_loss" else 1.0
+    return None if value is None else float(np.clip(value + off, 0.0, highest))
+
+
+def _known(spec: Spec, predictions: pd.DataFrame) -> NDArray[np.bool_]:
+    if spec.task is Task.CLUSTERING or ACTUAL not in predictions:
+        return np.zeros(len(predictions), dtype=bool)
+    return (predictions[ACTUAL].notna() & predictions[PREDICTION].notna()).to_numpy()
 
 
 def _history(spec: Spec, seen: Sequence[str], partition: str) -> int:

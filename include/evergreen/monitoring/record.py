@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import pyarrow as pa
@@ -20,8 +20,17 @@ SCHEMA = pa.schema(
         ("promised", pa.float64()),
         ("level", pa.float64()),
         ("promised_level", pa.float64()),
+        ("usual", pa.float64()),
+        ("spread", pa.float64()),
+        ("bias", pa.float64()),
+        ("estimated", pa.float64()),
+        ("slices", pa.string()),
         ("drifted_share", pa.float64()),
         ("drift", pa.string()),
+        ("prediction_drift", pa.string()),
+        ("joint", pa.string()),
+        ("counts", pa.string()),
+        ("health", pa.string()),
         ("age", pa.int64()),
         ("history", pa.int64()),
         ("retrain", pa.bool_()),
@@ -29,7 +38,7 @@ SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_TEXT = ("drift", "evidence")
+_JSON = ("slices", "drift", "prediction_drift", "joint", "counts", "health")
 
 
 @dataclass(frozen=True)
@@ -38,9 +47,17 @@ class Record:
 
     `error` is the training metric over the `labelled` rows and `promised` the same metric of the champion's
     hold-out; None where there are no labels. `level` and `promised_level` are the mean absolute target of
-    the same rows (regression). `drift` holds, for each feature and for the predictions, what
-    `FeatureDrift.to_dict` gives. `age` counts the published partitions since the champion's as-of, this one
-    included; `history` those in the training window that ends with this partition.
+    the same rows (regression). `usual` is the mean and `spread` the widened standard deviation of the errors
+    of the hold-out's partitions (see `evergreen.monitoring.sequential`), None where there are too few. `bias`
+    is the mean of prediction less actual value over the labelled rows (regression). `estimated` is the metric
+    as confidence estimates it, without labels (see `evergreen.monitoring.estimate`). `slices` holds by
+    `column=value` the `rows`, the `error` and what was `promised`.
+
+    `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
+    `joint` what `JointDrift.to_dict` gives, None where it is not asked for. `counts` are the partition's own
+    rows in the bins of the champion's reference, by feature (see `evergreen.monitoring.binning`). `health` is
+    what `evergreen.monitoring.health` gives. `age` counts the published partitions since the champion's
+    as-of, this one included; `history` those in the training window that ends with this partition.
     """
 
     partition: str
@@ -56,6 +73,15 @@ class Record:
     drift: dict[str, dict[str, Any]]
     age: int
     history: int
+    usual: float | None = None
+    spread: float | None = None
+    bias: float | None = None
+    estimated: float | None = None
+    slices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    prediction_drift: dict[str, Any] | None = None
+    joint: dict[str, Any] | None = None
+    counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
+    health: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -76,7 +102,7 @@ def to_table(record: Record, decision: Decision) -> pa.Table:
         "reason": decision.reason,
         "evidence": decision.evidence,
     }
-    texts = {name: json.dumps(row[name], sort_keys=True, allow_nan=False) for name in _TEXT}
+    texts = {name: json.dumps(row[name], sort_keys=True, allow_nan=False) for name in (*_JSON, "evidence")}
     return pa.Table.from_pylist([{**row, **texts}], schema=SCHEMA)
 
 
@@ -85,7 +111,8 @@ def records_in(table: pa.Table) -> list[Record]:
     names = [name.name for name in fields(Record)]
     rows = sorted(table.to_pylist(), key=lambda row: str(row[PARTITION]))
     return [
-        Record(**{**{name: row[name] for name in names}, "drift": json.loads(row["drift"])}) for row in rows
+        Record(**{name: json.loads(row[name]) if name in _JSON else row[name] for name in names})
+        for row in rows
     ]
 
 

@@ -2,39 +2,174 @@
 
 from __future__ import annotations
 
-import math
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from evergreen.monitoring.drift import histogram
+from evergreen.errors import IntegrityError
+from evergreen.evaluation.predictions import Predictions
+from evergreen.json_values import finite_or_none
+from evergreen.lake import PARTITION
+from evergreen.monitoring.binning import Binning, binning
+from evergreen.monitoring.cells import Cells, count_cells
+from evergreen.monitoring.estimate import estimated
+from evergreen.monitoring.performance import by_partition, promised_slices
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
+    from evergreen.registry.registry import Registry
     from evergreen.training.dataset import TrainingSet
+    from evergreen.training.fit import Challenger
+
+REFERENCE, ROWS = "reference.json", "reference_rows.parquet"
+"""The files of a version that hold it; the second only where it has a sample."""
+
+FORM = 2
+"""The form of `reference.json`; it changes when what was written before can no longer be read."""
+
+PREDICTIONS = "(prediction)"
+"""What the predictions are called among the features' counts."""
+
+SAMPLE = 10_000  # rows kept for a classifier of domains: some hundred of each weekday of a season
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the nights of a champion are held against.
+
+    `binnings` are the features' bins and `cells` the rows of the training window in them, by stretch of time;
+    `predictions` and `prediction_cells` the same of the predictions, None where nothing was predicted.
+    `promised` are the hold-out metrics of the challenger, `by_partition` its training metric in each
+    partition of the hold-out ({} for a snapshot), `slices` that by `column=value`, and `expected` the one
+    that the challenger's probabilities let expect without labels (None where they do not). `level` is the
+    mean absolute target of the hold-out (regression, else None) and `rows` how many the window has.
+
+    `sample` are at most 10,000 rows of features, with their `partition`, where `monitoring.drift.joint` asks
+    for them: they are kept in a file of their own, and so are no part of `to_dict`.
+    """
+
+    binnings: dict[str, Binning]
+    cells: Cells = field(repr=False)
+    predictions: Binning | None
+    prediction_cells: Cells | None = field(repr=False)
+    promised: dict[str, float | None]
+    by_partition: dict[str, float]
+    slices: dict[str, dict[str, float | None]]
+    level: float | None
+    rows: int
+    expected: float | None = None
+    sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "form": FORM,
+            "rows": self.rows,
+            "promised": self.promised,
+            "expected": self.expected,
+            "level": self.level,
+            "by_partition": self.by_partition,
+            "slices": self.slices,
+            "features": {name: made.to_dict() for name, made in self.binnings.items()},
+            "cells": self.cells.to_dict(),
+            "predictions": self.predictions and self.predictions.to_dict(),
+            "prediction_cells": self.prediction_cells and self.prediction_cells.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any], sample: pd.DataFrame | None = None) -> Reference:
+        """What `to_dict` gave; raises `IntegrityError` for another form, which an older release wrote."""
+        if plain.get("form") != FORM:
+            raise IntegrityError(
+                f"reference.json has form {plain.get('form', 1)} and not {FORM}: train a new version"
+            )
+        predictions, prediction_cells = plain["predictions"], plain["prediction_cells"]
+        return cls(
+            binnings={name: Binning.from_dict(made) for name, made in plain["features"].items()},
+            cells=Cells.from_dict(plain["cells"]),
+            predictions=predictions and Binning.from_dict(predictions),
+            prediction_cells=prediction_cells and Cells.from_dict(prediction_cells),
+            promised=plain["promised"],
+            by_partition=plain["by_partition"],
+            slices=plain["slices"],
+            level=plain["level"],
+            rows=plain["rows"],
+            expected=plain["expected"],
+            sample=sample,
+        )
 
 
 def build_reference(
-    spec: Spec, training_set: TrainingSet, evaluation: Evaluation, predictions: ArrayLike | None = None
-) -> dict[str, Any]:
-    """The reference of a version, as plain JSON values.
+    spec: Spec, training_set: TrainingSet, evaluation: Evaluation, challenger: Challenger
+) -> Reference:
+    """The reference of a version.
 
-    `features`: a histogram (see `evergreen.monitoring.drift`) of each over the training window.
-    `predictions`: one of the predictions given, or null. `promised`: the challenger's hold-out metrics.
-    `level`: the mean absolute target of the hold-out rows (regression, else null). `rows`: how many rows the
-    window has.
+    Predictions are those of the hold-out by the model that has not seen it: on rows that it was fit on, a
+    model is surer than it will be of any other. Only where there is no time or no target, they are those of
+    the final model on all rows.
     """
-    held = training_set.holdout
-    return {
-        "features": {str(name): histogram(values) for name, values in training_set.features.items()},
-        "predictions": None if predictions is None else histogram(as_series(spec, predictions)),
-        "promised": {name: finite(value) for name, value in evaluation.challenger.items()},
-        "level": level(spec, training_set.target[held]) if training_set.target is not None else None,
-        "rows": len(training_set.rows),
-    }
+    held, features, target = training_set.holdout, training_set.features, training_set.target
+    rows, keys = training_set.rows, training_set.rows[PARTITION]
+    actual = None if target is None else target[held].to_numpy()
+    unseen = None if target is None else Predictions.of(challenger.evaluated, features[held])
+    if unseen is not None and spec.calendar.has_time:
+        predicted, predicted_keys = as_series(spec, unseen.labels), keys[held]
+    else:
+        predicted, predicted_keys = as_series(spec, challenger.final.predict(features)), keys
+    binnings = {str(name): binning(values) for name, values in features.items()}
+    of_predictions = {PREDICTIONS: binning(predicted)}
+    return Reference(
+        binnings=binnings,
+        cells=count_cells(spec.calendar, binnings, features, keys),
+        predictions=of_predictions[PREDICTIONS],
+        prediction_cells=count_cells(
+            spec.calendar, of_predictions, predicted.to_frame(PREDICTIONS), predicted_keys
+        ),
+        promised={name: finite_or_none(value) for name, value in evaluation.challenger.items()},
+        by_partition={} if unseen is None else by_partition(spec, keys[held], actual, unseen),
+        slices={} if unseen is None else promised_slices(spec, rows[held], actual, unseen),
+        level=None if target is None else level(spec, target[held]),
+        rows=len(rows),
+        expected=None if unseen is None else _expected(spec, unseen),
+        sample=_sampled(spec, features, keys),
+    )
+
+
+def rows_file(reference: Reference) -> dict[str, bytes]:
+    """The sample as the content of its file, by name; nothing where there is none."""
+    if reference.sample is None:
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    sink = pa.BufferOutputStream()
+    table = pa.Table.from_pandas(reference.sample, preserve_index=False)
+    pq.write_table(table, sink, compression="zstd")
+    return {ROWS: bytes(sink.getvalue().to_pybytes())}
+
+
+def read_reference(registry: Registry, version: str) -> Reference:
+    """The reference of a committed version.
+
+    Raises `NotFoundError` for an unknown version, `IntegrityError` for a damaged file or one of another form.
+    """
+    plain = json.loads(registry.read(version, REFERENCE))
+    sample = None
+    if ROWS in registry.files(version):
+        import pyarrow.parquet as pq
+
+        sample = pq.read_table(BytesIO(registry.read(version, ROWS))).to_pandas()
+    try:
+        return Reference.from_dict(plain, sample)
+    except IntegrityError as error:
+        raise IntegrityError(f"version {version}: {error}") from None
 
 
 def as_series(spec: Spec, predictions: ArrayLike) -> pd.Series:
@@ -47,9 +182,21 @@ def level(spec: Spec, actual: pd.Series) -> float | None:
     """Mean absolute value of the known targets, in their unit; None if there are none, or no numbers."""
     if spec.task is not Task.REGRESSION:
         return None
-    return finite(float(actual.astype(float).abs().mean()))
+    return finite_or_none(float(actual.astype(float).abs().mean()))
 
 
-def finite(value: float | None) -> float | None:
-    """The number, or None where it is not finite and so no JSON."""
-    return float(value) if value is not None and math.isfinite(value) else None
+def _expected(spec: Spec, predicted: Predictions) -> float | None:
+    if predicted.probabilities is None:
+        return None
+    return estimated(spec, spec.training.metric, predicted.probabilities, predicted.classes, predicted.labels)
+
+
+def _sampled(spec: Spec, features: pd.DataFrame, keys: pd.Series) -> pd.DataFrame | None:
+    if spec.monitoring.drift.joint is None:
+        return None
+    places: NDArray[np.intp] = np.arange(len(features))
+    if len(places) > SAMPLE:
+        draw = np.random.default_rng(spec.training.seed)
+        places = np.sort(draw.choice(places, SAMPLE, replace=False))
+    kept = features.iloc[places].reset_index(drop=True)
+    return kept.assign(**{PARTITION: keys.iloc[places].to_numpy()})

@@ -1,127 +1,172 @@
-"""The stage `monitor`: measure a scored partition, decide, write that down, and say what training is due."""
+"""The stage `monitor`: measure a scored partition, fill in what labels tell of an earlier one, and decide."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from evergreen.errors import NotFoundError, NothingToDoError
+from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
+from evergreen.labels.ingest import ensure
+from evergreen.labels.join import with_labels
 from evergreen.lake import Table
-from evergreen.monitoring.measure import measure, needs_model
-from evergreen.monitoring.policy import Decision, blocked, decide
-from evergreen.monitoring.record import Record, decisions_in, records_in, to_table
-from evergreen.pipeline import Pipeline
-from evergreen.registry.history import Kind
+from evergreen.monitoring.health import health
+from evergreen.monitoring.measure import asks_model, measure, performance
+from evergreen.monitoring.policy import Decision, decide
+from evergreen.monitoring.record import SCHEMA, Record, decisions_in, records_in, to_table
+from evergreen.monitoring.reference import Reference, read_reference
+from evergreen.monitoring.requests import trainings
+from evergreen.monitoring.timings import timed
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.champion import load_champion
-from evergreen.scoring.predict import partition_features
+from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
 
-REFERENCE = "reference.json"
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
 
-
-@dataclass(frozen=True)
-class TrainingRequest:
-    """A training that is wanted. `run_id` is the same for the same reason, so that it starts only once.
-
-    `reason` has `kind` (`drift` or `first`), `sentence`, and for a drift `partition` and `evidence`.
-    """
-
-    run_id: str
-    as_of: str
-    reason: dict[str, Any]
+_MONTH = timedelta(days=31)  # the longest partition
 
 
 def monitor(pipeline: Pipeline, partition: str) -> Decision:
     """Measure a scored partition, decide on a retraining, and publish the record with the decision.
 
-    As-of exact: only records of partitions up to this one, and trainings as of them, count. Raises
-    `NotFoundError` for a partition that is not published or not scored, `NothingToDoError` where no champion
-    was in force as of it.
+    The labels that become due with the partition are read if they are not there yet, and fill in the record
+    of the partition they belong to, whose decision stays what it was; all in one commit. As-of exact: only
+    records of partitions up to this one, and trainings as of them, count. Run again, it changes nothing.
+    Raises `NotFoundError` for a partition that is not published or not scored, `NothingToDoError` where no
+    champion was in force as of it, `IntegrityError` where the champion's reference cannot be read.
     """
-    spec = pipeline.spec
-    spec.calendar.check(partition)
-    record = _measured(pipeline, partition)
-    trainings = _trainings(pipeline, partition)
-    decision = decide(spec, [*_earlier(pipeline, partition, trainings), record], trainings)
-    pipeline.lake.replace(Table.MONITORING, {partition: to_table(record, decision)})
+    pipeline.spec.calendar.check(partition)
+    with timed(pipeline, "monitor", partition) as timing:
+        record, decision = _decided(pipeline, partition)
+        timing.rows = record.rows
     return decision
 
 
-def retraining_request(pipeline: Pipeline, partition: str) -> TrainingRequest:
-    """The training that the partition's stored decision asks for, as of the partition after it.
-
-    Raises `NothingToDoError`, with the reason, if it asks for none or the partition is not the newest that is
-    published, and `NotFoundError` if the partition has not been monitored.
-    """
+def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     spec = pipeline.spec
-    spec.calendar.check(partition)
-    decision = _stored(pipeline, partition)
-    if not decision.retrain:
-        raise NothingToDoError(f"{spec.name} {partition}: {decision.reason}")
-    newest = pipeline.lake.partitions()[-1]
-    if partition != newest:
-        raise NothingToDoError(
-            f"{spec.name} {partition}: no retraining for an older partition: the newest published is {newest}"
-        )
-    token = f"v{pipeline.lake.version(Table.PARTITIONS)}"
-    run_id = f"monitor__{partition}" if spec.calendar.has_time else f"monitor__{partition}__{token}"
-    reason = {
-        "kind": "drift",
-        "sentence": decision.reason,
-        "partition": partition,
-        "evidence": decision.evidence,
-    }
-    return TrainingRequest(run_id, spec.calendar.shift(partition, 1), reason)
+    due = ensure(pipeline, partition)
+    scored = _scored(pipeline, partition, _labels_as_of(pipeline, partition))
+    history = trainings(pipeline)
+    last = max((one.as_of for one in history if one.as_of <= partition), default=None)
+    known = _monitored(pipeline, partition, last, due)
+    filled = _filled(pipeline, known, partition, due)
+    earlier = [filled.get(key, (record, decision))[0] for key, (record, decision) in known.items()]
+    record = _measured(pipeline, scored, earlier)
+    decision = decide(spec, [*earlier, record], history)
+    contents = {key: to_table(*pair) for key, pair in {**filled, partition: (record, decision)}.items()}
+    pipeline.lake.replace(Table.MONITORING, contents, SCHEMA)
+    return record, decision
 
 
-def first_training_request(pipeline: Pipeline) -> TrainingRequest:
-    """The first training of a pipeline without a champion, as of the partition after the newest published.
+@dataclass(frozen=True)
+class _Scored:
+    """A partition's own rows, features and predictions, in one order, and what they are held against."""
 
-    Raises `NothingToDoError`, with the reason, if there is a champion, if less is published than
-    `training.minimum`, or if an earlier training was refused and the policy's limits allow no other yet.
-    """
-    spec = pipeline.spec
-    if champion := pipeline.registry.champion():
-        raise NothingToDoError(f"{spec.name}: there is a champion already: {champion}")
+    partition: str
+    version: str
+    rows: pd.DataFrame
+    features: pd.DataFrame
+    predictions: pd.DataFrame
+    reference: Reference
+    model: Any
+
+
+def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record]) -> Record:
     published = pipeline.lake.partitions()
-    if not published:
-        raise NothingToDoError(f"{spec.name}: nothing is published yet: ingest partitions first")
-    as_of = spec.calendar.shift(published[-1], 1)
-    start = spec.calendar.back(as_of, spec.training.window)
-    history = sum(key >= start for key in published) if spec.calendar.has_time else len(published)
-    if history < spec.training.minimum:
-        raise NothingToDoError(
-            f"{spec.name}: {history} partitions are published in the training window and a first training "
-            f"needs {spec.training.minimum}"
-        )
-    earlier = [as_of_version(version) for version in pipeline.registry.versions()]
-    if earlier and (why := _no_second_first(pipeline, as_of, earlier)):
-        raise NothingToDoError(f"{spec.name}: no champion yet, and {why}")
-    sentence = f"first training: {history} partitions are published and there is no champion yet"
-    return TrainingRequest(f"first__{as_of}", as_of, {"kind": "first", "sentence": sentence})
-
-
-def _measured(pipeline: Pipeline, partition: str) -> Record:
-    spec, registry = pipeline.spec, pipeline.registry
-    rows = rows_with_look_back(pipeline, partition)
-    scored = _predictions(pipeline, partition)
-    version = str(scored.column(VERSION)[0])
     return measure(
-        spec,
-        json.loads(registry.read(version, REFERENCE)),
-        partition_features(spec, to_frame(rows), partition),
-        to_frame(scored),
-        partition=partition,
-        version=version,
-        as_of=as_of_version(version),
-        published=pipeline.lake.partitions(),
-        model=load_champion(pipeline, version) if needs_model(spec) else None,
+        pipeline.spec,
+        scored.reference,
+        scored.rows,
+        scored.features,
+        scored.predictions,
+        partition=scored.partition,
+        version=scored.version,
+        as_of=as_of_version(scored.version),
+        published=published,
+        earlier=earlier,
+        model=scored.model,
+        health=health(pipeline, scored.partition, scored.version, published),
     )
+
+
+def _filled(
+    pipeline: Pipeline, known: dict[str, tuple[Record, Decision]], partition: str, due: str | None
+) -> dict[str, tuple[Record, Decision]]:
+    """The record of the partition whose labels became due, with them; nothing if there is none."""
+    if due is None or due == partition or due not in known:
+        return {}
+    record, decision = known[due]
+    scored = _scored(pipeline, due, partition)
+    if scored.version != record.version:
+        return {}  # scored again by another champion: its own monitor will tell
+    found = performance(
+        pipeline.spec,
+        scored.reference,
+        scored.rows,
+        scored.features,
+        scored.predictions,
+        model=scored.model,
+    )
+    return {due: (replace(record, **found), decision)}
+
+
+def _labels_as_of(pipeline: Pipeline, partition: str) -> str:
+    """The partition in whose night the labels of this one are taken as known.
+
+    Its own, unless the later one that brings its labels is monitored already: then they stay filled in.
+    """
+    spec = pipeline.spec
+    if not spec.label_delay:
+        return partition
+    night = spec.calendar.shift(partition, spec.label_delay)
+    return night if night in pipeline.lake.partitions(Table.MONITORING) else partition
+
+
+def _scored(pipeline: Pipeline, partition: str, as_of: str) -> _Scored:
+    """A partition as it was scored, with the labels that are known in the night of `as_of`."""
+    spec = pipeline.spec
+    rows = to_frame(rows_with_look_back(pipeline, partition))
+    table = _predictions(pipeline, partition)
+    version = str(table.column(VERSION)[0])
+    features = partition_features(spec, rows, partition)
+    own = rows.loc[features.index]
+    predictions = to_frame(_labelled(pipeline, table, as_of))
+    if not predictions[list(spec.keys)].equals(own[list(spec.keys)].reset_index(drop=True)):
+        raise NotFoundError(
+            f"{spec.name} {partition}: its rows have changed since it was scored: run evergreen score "
+            f"{spec.name} --partition {partition}"
+        )
+    return _Scored(
+        partition,
+        version,
+        own,
+        features,
+        predictions,
+        _reference(pipeline, version),
+        load_champion(pipeline, version) if asks_model(spec) else None,
+    )
+
+
+def _labelled(pipeline: Pipeline, predictions: pa.Table, as_of: str) -> pa.Table:
+    try:
+        return with_labels(pipeline, predictions, as_of, column=ACTUAL)
+    except NotFoundError:
+        return predictions  # no labels were ever read
+
+
+def _reference(pipeline: Pipeline, version: str) -> Reference:
+    try:
+        return read_reference(pipeline.registry, version)
+    except EvergreenError as error:
+        raise type(error)(f"{pipeline.name}: {error}: evergreen train {pipeline.name}") from None
 
 
 def _predictions(pipeline: Pipeline, partition: str) -> pa.Table:
@@ -141,43 +186,25 @@ def _predictions(pipeline: Pipeline, partition: str) -> pa.Table:
     )
 
 
-def _trainings(pipeline: Pipeline, partition: str) -> list[str]:
-    # Those as of a later partition are left out, also the one that this very decision may have led to: so
-    # monitoring the partition again decides the same.
-    trained = (Kind.PROMOTED, Kind.REFUSED)
-    return sorted(
-        {e.as_of for e in pipeline.registry.history() if e.kind in trained and e.as_of <= partition}
-    )
+def _monitored(
+    pipeline: Pipeline, partition: str, last_training: str | None, due: str | None
+) -> dict[str, tuple[Record, Decision]]:
+    """Records and decisions of the partitions before this one that may still count, by key, oldest first.
 
-
-def _earlier(pipeline: Pipeline, partition: str, trainings: list[str]) -> list[Record]:
-    if not pipeline.spec.calendar.has_time:
-        return []
+    Those since the last training decide, the last days pool with this one and trail it, and the one whose
+    labels are due is filled in. What an older release wrote has no counts and is left out.
+    """
+    spec = pipeline.spec
+    if not spec.calendar.has_time:
+        return {}
+    reach = 2 * max(spec.monitoring.drift.trailing, _MONTH)
+    first = min(filter(None, (last_training, due, spec.calendar.back(partition, reach))))
     try:
-        table = pipeline.lake.read(
-            Table.MONITORING,
-            trainings[-1] if trainings else None,
-            pipeline.spec.calendar.shift(partition, -1),
-        )
+        table = pipeline.lake.read(Table.MONITORING, first, spec.calendar.shift(partition, -1))
     except NotFoundError:
-        return []
-    return records_in(table)
-
-
-def _stored(pipeline: Pipeline, partition: str) -> Decision:
-    try:
-        found = decisions_in(pipeline.lake.read(Table.MONITORING, partition, partition))
-    except NotFoundError:
-        found = []
-    if not found:
-        raise NotFoundError(
-            f"{pipeline.name} {partition}: this partition is not monitored: run evergreen monitor "
-            f"{pipeline.name} --partition {partition}"
-        )
-    return found[0]
-
-
-def _no_second_first(pipeline: Pipeline, as_of: str, earlier: list[str]) -> str | None:
-    if as_of in earlier:
-        return f"a training as of {as_of} was refused already; it can be promoted by hand"
-    return blocked(pipeline.spec, as_of, earlier)
+        return {}
+    if "counts" not in table.column_names:
+        return {}
+    table = table.filter(pc.is_valid(table.column("counts")))
+    pairs = zip(records_in(table), decisions_in(table), strict=True)
+    return {record.partition: (record, decision) for record, decision in pairs}

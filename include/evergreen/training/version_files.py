@@ -11,7 +11,7 @@ from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
 from evergreen.json_values import json_values
-from evergreen.monitoring.reference import build_reference
+from evergreen.monitoring.reference import REFERENCE, build_reference, rows_file
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import MODEL, Registry
 from evergreen.reports.card import render_card
@@ -21,7 +21,7 @@ from evergreen.training.dataset import TrainingSet
 from evergreen.training.fit import Challenger
 
 METRICS, GATE, LINEAGE = "metrics.json", "gate.json", "lineage.json"
-REFERENCE, EXPLANATION, CARD = "reference.json", "explanation.json", "card.html"
+EXPLANATION, CARD = "explanation.json", "card.html"
 
 
 def version_files(
@@ -34,18 +34,18 @@ def version_files(
     lineage = {**training_set.lineage, "candidate": challenger.candidate, "trials": challenger.trials}
     metrics = {**evaluation.challenger, "evaluation": evaluation.to_dict()}
     explanation = explain(spec, training_set, challenger, evaluation)
+    reference = build_reference(spec, training_set, evaluation, challenger)
     documents = {
         METRICS: metrics,
         GATE: verdict.to_dict(),
         LINEAGE: lineage,
         EXPLANATION: explanation,
-        REFERENCE: build_reference(
-            spec, training_set, evaluation, challenger.final.predict(training_set.features)
-        ),
+        REFERENCE: reference.to_dict(),
     }
     return {
         MODEL: dump_model(challenger.final),
         **{name: to_json(content) for name, content in documents.items()},
+        **rows_file(reference),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
         CARD: render_card(spec, lineage, evaluation, verdict, explanation).encode(),
     }

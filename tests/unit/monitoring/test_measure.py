@@ -1,7 +1,8 @@
-"""Measuring a partition: error, level, drift, age; and the record as a row of the lake."""
+"""Measuring a partition: error, level, drift, estimate, age; and the record as a row of the lake."""
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,14 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
-from evergreen.evaluation.evaluate import Evaluation
 from evergreen.lake import PARTITION
-from evergreen.monitoring.measure import measure
+from evergreen.monitoring.binning import binning
+from evergreen.monitoring.cells import count_cells
+from evergreen.monitoring.measure import asks_model, estimates, measure, performance
 from evergreen.monitoring.record import Decision, Record, decisions_in, records_in, to_table
-from evergreen.monitoring.reference import build_reference
-from evergreen.spec import Spec, parse_spec
+from evergreen.monitoring.reference import PREDICTIONS, Reference
+from evergreen.monitoring.sequential import widening
+from evergreen.spec import Drift, Performance, Retrain, Spec, parse_spec
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")
@@ -25,14 +28,26 @@ WINE = parse_spec(TESTS.parent / "include" / "pipelines" / "wine_segments" / "pi
 DAYS = list(KIOSK.calendar.between("2024-01-01", "2024-02-29"))
 
 
-def reference(spec: Spec = KIOSK, promised: float | None = 10.0, **features: Any) -> dict[str, Any]:
-    frame = pd.DataFrame(features or {"x": np.arange(100.0)})
-    target = pd.Series([100.0] * (len(frame) - 2) + [-40.0, 60.0])
-    holdout = np.arange(len(frame)) >= len(frame) - 2
-    training_set: Any = SimpleNamespace(features=frame, target=target, holdout=holdout, rows=frame)
-    metrics = {spec.training.metric: np.nan if promised is None else promised}
-    evaluation = Evaluation(spec.training.metric, metrics, {}, None, None, 2, 0)
-    return build_reference(spec, training_set, evaluation, predictions=np.arange(100.0))
+def reference(spec: Spec = KIOSK, promised: float | None = 10.0, days: int = 20, **changes: Any) -> Reference:
+    """Features `x` and `y`, five rows a day before 21 January, and predictions from 0 to 99."""
+    draw = np.random.default_rng(2)
+    frame = pd.DataFrame({"x": draw.normal(size=100), "y": draw.normal(size=100)})
+    keys = np.repeat(DAYS[:days], 100 // days) if spec.calendar.has_time else ["snapshot"] * 100
+    predicted = pd.DataFrame({PREDICTIONS: draw.permutation(np.arange(100.0))})
+    made = {name: binning(frame[name]) for name in frame}
+    of_predictions = {PREDICTIONS: binning(predicted[PREDICTIONS])}
+    values: dict[str, Any] = {
+        "binnings": made,
+        "cells": count_cells(spec.calendar, made, frame, pd.Series(keys)),
+        "predictions": of_predictions[PREDICTIONS],
+        "prediction_cells": count_cells(spec.calendar, of_predictions, predicted, pd.Series(keys)),
+        "promised": {spec.training.metric: promised},
+        "by_partition": {"2024-01-19": 8.0, "2024-01-20": 12.0},
+        "slices": {},
+        "level": 50.0,
+        "rows": 100,
+    }
+    return Reference(**{**values, **changes})
 
 
 def measured(predictions: pd.DataFrame, features: pd.DataFrame | None = None, **changes: Any) -> Record:
@@ -40,8 +55,16 @@ def measured(predictions: pd.DataFrame, features: pd.DataFrame | None = None, **
     spec = changes.pop("spec", KIOSK)
     values |= {"published": DAYS, **changes}
     if features is None:
-        features = pd.DataFrame({"x": [5.0, 50.0]})
-    return measure(spec, values.pop("reference", None) or reference(spec), features, predictions, **values)
+        features = pd.DataFrame({"x": np.zeros(len(predictions)), "y": np.zeros(len(predictions))})
+    rows = values.pop("rows", features)
+    return measure(
+        spec, values.pop("reference", None) or reference(spec), rows, features, predictions, **values
+    )
+
+
+def drift(**limits: Any) -> Spec:
+    monitoring = KIOSK.monitoring.model_copy(update={"drift": Drift.model_validate(limits)})
+    return KIOSK.model_copy(update={"monitoring": monitoring})
 
 
 TWO = pd.DataFrame({"prediction": [10.0, 20.0], "actual": [13.0, 15.0]})
@@ -51,6 +74,7 @@ def test_error_level_and_promise_by_hand() -> None:
     record = measured(TWO)
     assert (record.error, record.level, record.labelled, record.rows) == (4.0, 14.0, 2, 2)
     assert (record.promised, record.promised_level, record.metric) == (10.0, 50.0, "mae")
+    assert record.spread == pytest.approx(statistics.stdev([8.0, 12.0]) * widening(2))
 
 
 def test_age_counts_published_partitions_up_to_this_one() -> None:
@@ -71,49 +95,181 @@ def test_rows_without_a_label_do_not_count() -> None:
     assert (record.error, record.labelled, record.rows) == (5.0, 1, 2)
 
 
-def test_no_labels_at_all() -> None:
-    record = measured(pd.DataFrame({"prediction": [10.0, 20.0], "actual": [np.nan, np.nan]}))
-    assert (record.error, record.level, record.labelled) == (None, None, 0)
+@pytest.mark.parametrize("actual", [{"actual": [np.nan, np.nan]}, {}])
+def test_no_labels_at_all(actual: dict[str, list[float]]) -> None:
+    record = measured(pd.DataFrame({"prediction": [10.0, 20.0], **actual}))
+    assert (record.error, record.level, record.labelled, record.slices) == (None, None, 0, {})
 
 
 def test_a_promise_that_is_no_number() -> None:
     assert measured(TWO, reference=reference(promised=None)).promised is None
 
 
+def test_a_spread_needs_two_partitions() -> None:
+    assert measured(TWO, reference=reference(by_partition={"2024-01-20": 8.0})).spread is None
+
+
+def test_slices_and_what_they_were_promised() -> None:
+    spec = KIOSK.model_copy(
+        update={
+            "monitoring": KIOSK.monitoring.model_copy(update={"performance": Performance(slices=("sky",))})
+        }
+    )
+    rows = pd.DataFrame({"sky": ["clear"] * 6 + ["mist"] * 6})
+    predictions = pd.DataFrame({"prediction": np.zeros(12), "actual": [2.0] * 6 + [5.0] * 6})
+    given = reference(slices={"sky=mist": {"mae": 1.0}})
+    record = measured(predictions, spec=spec, rows=rows, reference=given)
+    assert record.slices["sky=mist"] == {"rows": 6, "error": 5.0, "promised": 1.0, "too_few": False}
+    assert record.slices["sky=clear"]["error"] == 2.0
+
+
 def test_drift_of_features_and_of_predictions() -> None:
-    many = pd.DataFrame({"prediction": np.full(50, 1000.0), "actual": np.full(50, 1000.0)})
     draw = np.random.default_rng(0)
-    features = pd.DataFrame({"x": np.full(50, 500.0), "y": draw.normal(size=50)})
-    record = measured(many, features, reference=reference(x=np.arange(100.0), y=draw.normal(size=100)))
+    many = pd.DataFrame({"prediction": draw.normal(1000, 1, 600), "actual": 1000.0})
+    features = pd.DataFrame({"x": draw.normal(9, 1, 600), "y": draw.normal(size=600)})
+    record = measured(many, features, partition="2024-01-21")
     assert record.drift["x"]["drifted"]
     assert not record.drift["y"]["drifted"]
-    assert record.drift["(predictions)"]["drifted"]
+    assert set(record.drift) == {"x", "y"}
+    assert record.prediction_drift is not None
+    assert record.prediction_drift["drifted"]
     assert record.drifted_share == 0.5  # the predictions are no feature
+    assert record.joint is None
+
+
+def test_its_own_rows_are_counted_whatever_it_is_pooled_with() -> None:
+    given = reference()
+    before = [measured(TWO, partition=key) for key in DAYS[25:30]]
+    record = measured(TWO, partition=DAYS[30], earlier=before)
+    assert set(record.counts) == {"x", "y", PREDICTIONS}
+    assert record.counts["x"] == given.binnings["x"].count(pd.Series([0.0, 0.0])).tolist()
+    alike = given.cells.alike[0]
+    assert record.drift["x"]["rows"] == pytest.approx((6 * 2 + 17 * 5) / alike)  # 4 to 20 January: training
+    assert before[0].drift["x"]["rows"] == pytest.approx((2 + 20 * 5) / alike)
+
+
+def test_small_partitions_do_not_flicker_but_a_lasting_change_is_seen() -> None:
+    draw = np.random.default_rng(1)
+    given, spec = reference(), drift(rows=60, reference="window")
+    records: list[Record] = []
+    seen: list[bool] = []
+    for number, key in enumerate(DAYS[20:60]):
+        level = 0.0 if number < 25 else 3.0
+        features = pd.DataFrame({"x": draw.normal(level, 1, 10), "y": draw.normal(size=10)})
+        predictions = pd.DataFrame({"prediction": draw.uniform(0, 100, 10)})
+        records.append(
+            measured(predictions, features, spec=spec, reference=given, partition=key, earlier=records)
+        )
+        seen.append(records[-1].drift["x"]["drifted"])
+    assert not any(seen[:25])
+    assert 0 <= seen.index(True) - 25 <= 4
+    assert all(seen[30:])
+    assert not any(record.drift["y"]["drifted"] for record in records)
+
+
+def test_records_from_now_on_do_not_count() -> None:
+    before = [measured(TWO, partition=key) for key in DAYS[20:30]]
+    later = [measured(TWO.assign(prediction=1e9), partition=key) for key in DAYS[30:40]]
+    record = measured(TWO, partition=DAYS[30], earlier=before)
+    assert measured(TWO, partition=DAYS[30], earlier=[*before, *later]) == record
+
+
+def test_a_feature_that_is_gone_is_left_out() -> None:
+    record = measured(TWO, pd.DataFrame({"x": [0.0, 0.1]}))
+    assert set(record.drift) == {"x"}
+
+
+def test_rows_that_differ_only_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=1_500)
+    sample = pd.DataFrame({"x": x, "y": x + 0.3 * draw.normal(size=1_500), PARTITION: DAYS[0]})
+    z = draw.normal(size=500)
+    apart = pd.DataFrame({"x": z, "y": -z + 0.3 * draw.normal(size=500)})
+    predictions = pd.DataFrame({"prediction": np.zeros(500)})
+    spec = drift(joint=0.7, reference="window")
+    record = measured(predictions, apart, spec=spec, reference=reference(sample=sample))
+    assert record.joint is not None
+    assert record.joint["drifted"]
+    assert record.joint["auc"] > 0.9
+    same = measured(predictions, sample[["x", "y"]].head(500), spec=spec, reference=reference(sample=sample))
+    assert same.joint is not None
+    assert not same.joint["drifted"]
+    # Of the night's own season there are no rows, and against another it is not held.
+    summer = measured(
+        predictions, apart, spec=drift(joint=0.7), reference=reference(sample=sample), partition="2024-02-28"
+    )
+    assert summer.joint is None
+
+
+SHARES = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.5, 0.5]])
+SURE = SimpleNamespace(classes_=np.array(["a", "b"]), predict_proba=lambda x: SHARES[: len(x)])
+LABELS = pd.DataFrame({"prediction": list("abab"), "actual": ["a", "a", "b", None]})
+SNAPSHOT = {"partition": "snapshot", "published": ["snapshot"]}
+
+
+def asked(spec: Spec, metric: str = "accuracy", on: tuple[str, ...] | None = None) -> Spec:
+    retrain = Retrain(on=on)
+    return spec.model_copy(
+        update={
+            "training": spec.training.model_copy(update={"metric": metric}),
+            "monitoring": spec.monitoring.model_copy(update={"retrain": retrain}),
+        }
+    )
 
 
 def test_classification_by_labels_and_by_probabilities() -> None:
-    labels = pd.DataFrame({"prediction": list("abab"), "actual": ["a", "a", "b", None]})
-    features = pd.DataFrame({"x": [1.0, 2.0, 3.0, 4.0]})
-    record = measured(labels, features, spec=IRIS, partition="snapshot", published=["snapshot"])
+    record = measured(LABELS, spec=IRIS, **SNAPSHOT)
     assert record.error == pytest.approx(1 / 3)
     assert (record.level, record.age, record.history) == (None, 0, 1)
+    record = measured(LABELS, spec=asked(IRIS, "log_loss"), model=SURE, **SNAPSHOT)
+    assert record.error == pytest.approx(log_loss(["a", "a", "b"], SHARES[:3]))
 
-    spec = IRIS.model_copy(update={"training": IRIS.training.model_copy(update={"metric": "log_loss"})})
-    shares = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.5, 0.5]])
-    model = SimpleNamespace(classes_=np.array(["a", "b"]), predict_proba=lambda x: shares[: len(x)])
-    record = measured(labels, features, spec=spec, partition="snapshot", published=["snapshot"], model=model)
-    assert record.error == pytest.approx(log_loss(["a", "a", "b"], shares[:3]))
+
+def test_performance_is_estimated_where_that_is_asked_for() -> None:
+    spec = asked(IRIS, on=("estimate",))
+    given = reference(spec, promised=0.75, expected=0.7)
+    record = measured(LABELS.drop(columns="actual"), spec=spec, reference=given, model=SURE, **SNAPSHOT)
+    # (0.9 + 0.6 + 0.7 + 0.5) / 4, and on the hold-out it was 0.05 too low
+    assert record.estimated == pytest.approx(0.675 + 0.05)
+    assert (record.error, record.labelled) == (None, 0)
+    assert measured(LABELS, spec=IRIS, reference=given, model=SURE, **SNAPSHOT).estimated is None
+    assert (asks_model(spec), asks_model(IRIS), estimates(KIOSK)) == (True, False, False)
+    assert asks_model(asked(IRIS, "log_loss"))
+
+
+def test_a_model_that_is_surer_than_right_gives_no_estimate() -> None:
+    spec = asked(IRIS, on=("estimate",))
+    for promised, expected in ((0.6, 0.9), (0.6, None)):
+        given = reference(spec, promised=promised, expected=expected)
+        assert measured(LABELS, spec=spec, reference=given, model=SURE, **SNAPSHOT).estimated is None
+
+
+def test_an_estimate_stays_a_share() -> None:
+    certain = SimpleNamespace(
+        classes_=np.array(["a", "b"]), predict_proba=lambda x: np.array([[1.0, 0]] * len(x))
+    )
+    spec = asked(IRIS, on=("estimate",))
+    given = reference(spec, promised=0.9, expected=0.85)
+    found = measured(LABELS.assign(prediction="a"), spec=spec, reference=given, model=certain, **SNAPSHOT)
+    assert found.estimated == 1.0
 
 
 def test_clustering_has_drift_and_no_error() -> None:
     clusters = pd.DataFrame({"prediction": [0, 1]})
-    record = measured(clusters, spec=WINE, partition="snapshot", published=["snapshot"])
-    assert (record.error, record.labelled) == (None, 0)
+    record = measured(clusters, spec=WINE, **SNAPSHOT)
+    assert (record.error, record.labelled, record.estimated) == (None, 0, None)
     assert record.drift["x"]["psi"] > 0
 
 
+def test_what_labels_fill_in_is_what_they_would_have_told_at_once() -> None:
+    whole, blank = measured(TWO), measured(TWO.assign(actual=np.nan))
+    features = pd.DataFrame({"x": [0.0, 0.0], "y": [0.0, 0.0]})
+    found = performance(KIOSK, reference(), features, features, TWO)
+    assert {**vars(blank), **found} == vars(whole)
+
+
 def test_a_record_survives_the_lake() -> None:
-    record = measured(TWO)
+    record = measured(TWO, health={"rows": 2, "usual_rows": None})
     decision = Decision(record.partition, True, "retrain: because", {"signals": {"performance": {"x": 1.5}}})
     rows = to_table(record, decision)
     rows = rows.append_column(PARTITION, [[record.partition]])

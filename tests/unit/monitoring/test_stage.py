@@ -1,30 +1,34 @@
-"""The stage `monitor` over an S3 server in memory: records, decisions, and which trainings are asked for."""
+"""The stage `monitor` over an S3 server in memory: records, labels that come late, and what is run again."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from evergreen.errors import NotFoundError, NothingToDoError
+from evergreen.errors import IntegrityError, NotFoundError, NothingToDoError
 from evergreen.lake import Table
-from evergreen.monitoring.drift import histogram
-from evergreen.monitoring.stage import first_training_request, monitor, retraining_request
+from evergreen.monitoring.binning import binning
+from evergreen.monitoring.cells import count_cells
+from evergreen.monitoring.record import SCHEMA, Decision, Record, decisions_in, records_in
+from evergreen.monitoring.reference import PREDICTIONS, REFERENCE, Reference
+from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
 from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
-from evergreen.spec import parse_spec
+from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml").model_copy(update={"scoring": None})
+LENDER = parse_spec(TESTS / "pipelines" / "lender" / "pipeline.yaml")
 IRIS = parse_spec(TESTS.parent / "include" / "pipelines" / "iris" / "pipeline.yaml")
 FEATURES = ["hour", "temperature", "level"]
 
@@ -50,30 +54,45 @@ def publish(pipeline: Pipeline, first: int, last: int, extra: float = 0.0) -> No
     pipeline.lake.replace(Table.PARTITIONS, {day(n): rows_of(n, extra) for n in range(first, last + 1)})
 
 
+def reference_of(spec: Spec, frame: pd.DataFrame, keys: list[str], **promised: float) -> Reference:
+    """The reference of features on some days; nothing is promised of predictions."""
+    made = {str(name): binning(values) for name, values in frame.items()}
+    return Reference(
+        binnings=made,
+        cells=count_cells(spec.calendar, made, frame, pd.Series(keys)),
+        predictions=None,
+        prediction_cells=None,
+        promised=dict(promised),
+        by_partition={},
+        slices={},
+        level=20.0,
+        rows=len(frame),
+    )
+
+
 def promote(pipeline: Pipeline, number: int, refused: bool = False) -> str:
     """A version that predicts the temperature, as of a day."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=FEATURES)
     model = LinearRegression().fit(frame, frame["temperature"])
-    reference = {
-        "features": {name: histogram(frame[name]) for name in FEATURES},
-        "predictions": None,
-        "promised": {"mae": 1.0},
-        "level": 20.0,
-        "rows": 50,
-    }
+    keys = [day(number - 1 - n % 10) for n in range(50)]
+    reference = json.dumps(reference_of(KIOSK, frame, keys, mae=1.0).to_dict())
     version = f"{day(number)}-0123456789ab"
     days = [rows_of(n).to_pandas().assign(partition=day(n)) for n in (number - 1, number)]
     golden = golden_sample(KIOSK, model, pd.concat(days, ignore_index=True))
-    files = {"model.skops": dump_model(model), "reference.json": json.dumps(reference).encode()}
-    files["golden.parquet"] = golden
+    files = {"model.skops": dump_model(model), REFERENCE: reference.encode(), "golden.parquet": golden}
     pipeline.registry.commit(version, files)
     (pipeline.registry.refuse if refused else pipeline.registry.promote)(version, day(number), {})
     return version
 
 
-def night(pipeline: Pipeline, number: int) -> Any:
+def night(pipeline: Pipeline, number: int) -> Decision:
     score(pipeline, day(number))
     return monitor(pipeline, day(number))
+
+
+def monitored(pipeline: Pipeline, number: int) -> Record:
+    (record,) = records_in(pipeline.lake.read(Table.MONITORING, day(number), day(number)))
+    return record
 
 
 def test_a_good_night_and_a_change(pipeline: Pipeline) -> None:
@@ -82,17 +101,25 @@ def test_a_good_night_and_a_change(pipeline: Pipeline) -> None:
     publish(pipeline, 12, 15, extra=5.0)
     decisions = [night(pipeline, n) for n in range(10, 15)]
     assert [d.retrain for d in decisions] == [False, False, False, True, True]
-    assert decisions[3].reason == (
-        "retrain: mae 3.333 over the last 3 partitions against 1 promised (tolerance 50%); "
-        "last trained as of 2024-01-11"
-    )
-    table = pipeline.lake.read(Table.MONITORING, day(14), day(14)).to_pylist()[0]
-    assert (table["version"], table["rows"], table["metric"], table["promised"]) == (version, 4, "mae", 1.0)
-    assert table["error"] == pytest.approx(5.0)
-    assert (table["age"], table["history"]) == (5, 15)
-    assert (table["retrain"], table["reason"]) == (True, decisions[4].reason)
-    assert json.loads(table["evidence"])["signals"]["performance"]["error"] == pytest.approx(5.0)
-    assert set(json.loads(table["drift"])) == set(FEATURES)
+    assert decisions[3].reason.startswith("retrain: mean absolute error 3.33")
+    record = monitored(pipeline, 14)
+    assert (record.version, record.rows, record.metric, record.promised) == (version, 4, "mae", 1.0)
+    assert record.error == pytest.approx(5.0)
+    assert (record.age, record.history) == (5, 15)
+    assert set(record.drift) == set(record.counts) - {PREDICTIONS} == set(FEATURES)
+    assert record.health["age"] == 5
+    assert decisions_in(pipeline.lake.read(Table.MONITORING, day(14), day(14))) == [decisions[4]]
+    assert decisions[4].evidence["signals"]["performance"]["error"] == pytest.approx(5.0)
+
+
+def test_small_nights_are_pooled_with_the_records_before(pipeline: Pipeline) -> None:
+    publish(pipeline, 0, 14)
+    promote(pipeline, 10)
+    for number in range(10, 15):
+        night(pipeline, number)
+    # Of the training days before day 10 there are 50 rows in the reference, of the nights 4 each.
+    first, last = (monitored(pipeline, number).drift["temperature"]["rows"] for number in (10, 14))
+    assert last / first == pytest.approx((50 + 5 * 4) / (50 + 4))
 
 
 def test_monitoring_again_later_decides_the_same(pipeline: Pipeline) -> None:
@@ -107,34 +134,6 @@ def test_monitoring_again_later_decides_the_same(pipeline: Pipeline) -> None:
     assert pipeline.lake.version(Table.MONITORING) == version
 
 
-def test_a_retraining_is_asked_for_once_and_only_for_the_newest(pipeline: Pipeline) -> None:
-    publish(pipeline, 0, 13, extra=5.0)
-    promote(pipeline, 10)
-    for number in range(10, 14):
-        decision = night(pipeline, number)
-    request = retraining_request(pipeline, day(13))
-    assert (request.run_id, request.as_of) == (f"monitor__{day(13)}", day(14))
-    assert request.reason == {
-        "kind": "drift",
-        "sentence": decision.reason,
-        "partition": day(13),
-        "evidence": decision.evidence,
-    }
-    assert retraining_request(pipeline, day(13)) == request
-    publish(pipeline, 14, 14)
-    with pytest.raises(NothingToDoError, match=r"older partition: the newest published is 2024-01-15"):
-        retraining_request(pipeline, day(13))
-
-
-def test_a_no_is_nothing_to_do_with_its_reason(pipeline: Pipeline) -> None:
-    publish(pipeline, 0, 10)
-    promote(pipeline, 10)
-    decision = night(pipeline, 10)
-    with pytest.raises(NothingToDoError, match="no retraining: 1 of the 3 partitions") as refusal:
-        retraining_request(pipeline, day(10))
-    assert decision.reason in str(refusal.value)
-
-
 def test_what_is_missing_is_named_with_its_remedy(pipeline: Pipeline) -> None:
     with pytest.raises(NotFoundError, match=r"kiosk 2024-01-11: .*not published: run evergreen ingest"):
         monitor(pipeline, day(10))
@@ -144,41 +143,207 @@ def test_what_is_missing_is_named_with_its_remedy(pipeline: Pipeline) -> None:
     promote(pipeline, 10)
     with pytest.raises(NotFoundError, match=r"not scored: run evergreen score kiosk --partition 2024-01-11"):
         monitor(pipeline, day(10))
-    with pytest.raises(NotFoundError, match=r"not monitored: run evergreen monitor kiosk"):
-        retraining_request(pipeline, day(10))
 
 
-def test_first_training(pipeline: Pipeline) -> None:
-    with pytest.raises(NothingToDoError, match="nothing is published yet"):
-        first_training_request(pipeline)
-    publish(pipeline, 0, 8)
-    with pytest.raises(NothingToDoError, match=r"9 partitions are published .* needs 10"):
-        first_training_request(pipeline)
-    publish(pipeline, 9, 9)
-    request = first_training_request(pipeline)
-    assert (request.run_id, request.as_of) == (f"first__{day(10)}", day(10))
-    assert request.reason["kind"] == "first"
-    promote(pipeline, 10, refused=True)
-    with pytest.raises(NothingToDoError, match=r"as of 2024-01-11 was refused already"):
-        first_training_request(pipeline)
-    publish(pipeline, 10, 12)
-    with pytest.raises(NothingToDoError, match=r"the cooldown of 4 partitions ends with 2024-01-15"):
-        first_training_request(pipeline)
-    publish(pipeline, 13, 13)
-    assert first_training_request(pipeline).as_of == day(14)
-    promote(pipeline, 14)
-    with pytest.raises(NothingToDoError, match="there is a champion already"):
-        first_training_request(pipeline)
+def test_rows_that_changed_since_they_were_scored(pipeline: Pipeline) -> None:
+    publish(pipeline, 0, 10)
+    promote(pipeline, 10)
+    score(pipeline, day(10))
+    pipeline.lake.replace(Table.PARTITIONS, {day(10): rows_of(10).slice(1)})
+    with pytest.raises(NotFoundError, match=r"rows have changed since .*: run evergreen score kiosk --part"):
+        monitor(pipeline, day(10))
 
 
-def test_history_outside_the_window_does_not_count(pipeline: Pipeline) -> None:
-    publish(pipeline, 0, 8)
-    publish(pipeline, 60, 60)
-    with pytest.raises(NothingToDoError, match=r"1 partitions are published in the training window"):
-        first_training_request(pipeline)
+def test_a_reference_of_an_older_release_asks_for_a_training(pipeline: Pipeline) -> None:
+    publish(pipeline, 0, 10)
+    frame = pd.DataFrame(np.zeros((9, 3)), columns=FEATURES)
+    model = LinearRegression().fit(frame, frame["level"])
+    version = f"{day(10)}-0123456789ab"
+    days = [rows_of(n).to_pandas().assign(partition=day(n)) for n in (9, 10)]
+    files = {
+        "model.skops": dump_model(model),
+        REFERENCE: b'{"features": {}, "promised": {}}',
+        "golden.parquet": golden_sample(KIOSK, model, pd.concat(days, ignore_index=True)),
+    }
+    pipeline.registry.commit(version, files)
+    pipeline.registry.promote(version, day(10), {})
+    with pytest.raises(
+        IntegrityError, match=rf"^kiosk: version {version}: .*train a new version: evergreen train kiosk$"
+    ):
+        night(pipeline, 10)
 
 
-def test_a_snapshot_is_asked_for_once_for_each_state_of_its_data(storage: Storage) -> None:
+def test_a_table_of_an_older_release_gains_its_columns(pipeline: Pipeline) -> None:
+    publish(pipeline, 0, 13)
+    promote(pipeline, 10)
+    older = [
+        *("version", "rows", "labelled", "metric", "error", "promised", "level", "promised_level"),
+        *("drifted_share", "drift", "age", "history", "retrain", "reason", "evidence"),
+    ]
+    row = {
+        **dict.fromkeys(older),
+        "version": f"{day(10)}-0123456789ab",
+        "rows": 4,
+        "labelled": 4,
+        "metric": "mae",
+        "error": 99.0,
+        "drift": '{"x": {"psi": 1.0, "bound": 0.1, "drifted": true}}',
+        "reason": "no retraining: as it was",
+        "retrain": False,
+        "evidence": "{}",
+    }
+    schema = pa.schema([SCHEMA.field(name) for name in older])
+    pipeline.lake.replace(Table.MONITORING, {day(10): pa.Table.from_pylist([row], schema=schema)})
+    assert not night(pipeline, 11).retrain
+    assert pipeline.lake.schema(Table.MONITORING) == SCHEMA
+    assert not night(pipeline, 12).retrain
+    kept = pipeline.lake.read(Table.MONITORING, day(10), day(10)).to_pylist()[0]
+    assert {name: kept[name] for name in older} == row
+    assert kept["counts"] is None
+    version = pipeline.lake.version(Table.MONITORING)
+    monitor(pipeline, day(11)), monitor(pipeline, day(12))
+    assert pipeline.lake.version(Table.MONITORING) == version
+    night(pipeline, 10)  # measured again, it is a record as any other
+    assert monitored(pipeline, 10).counts
+
+
+# Labels that come five days later
+
+DELAY = 5
+LOANS = 12
+
+
+def loans(number: int) -> pd.DataFrame:
+    """A day's loans; large ones are repaid late, from day 32 on those that are small."""
+    draw = np.random.default_rng(number)
+    at = [pd.Timestamp(f"{day(number)}T09:00Z") + pd.Timedelta(minutes=n) for n in range(LOANS)]
+    amount = draw.uniform(1, 9, LOANS)
+    frame = pd.DataFrame({"loan": number * 100 + np.arange(LOANS), "amount": amount})
+    frame["granted_at"] = pd.DatetimeIndex(at).as_unit("us")
+    return frame.assign(income=draw.uniform(4, 6, LOANS), late=(amount > 5) != (number >= 32))
+
+
+@pytest.fixture
+def lender(storage: Storage) -> Pipeline:
+    """Thirty days of loans, the labels of the first 25, and a champion as of day 30."""
+    return opened(storage)
+
+
+def opened(storage: Storage) -> Pipeline:
+    pipeline = Pipeline(LENDER, storage)
+    grant(pipeline, *range(30))
+    repay(pipeline, *range(25))
+    rows = pd.concat([loans(n).assign(partition=day(n)) for n in range(25)], ignore_index=True)
+    features = rows[["amount", "income"]]
+    model = LogisticRegression().fit(features, rows["late"])
+    sure = float(model.predict_proba(features).max(axis=1).mean())
+    reference = reference_of(LENDER, features, rows["partition"].tolist(), accuracy=sure)
+    by_partition = {day(n): sure - 0.02 * (n % 2) for n in range(21, 25)}
+    plain = replace(reference, expected=sure, level=None, by_partition=by_partition).to_dict()
+    unlabelled = rows.drop(columns="late")
+    version = f"{day(30)}-0123456789ab"
+    files = {
+        "model.skops": dump_model(model),
+        REFERENCE: json.dumps(plain).encode(),
+        "golden.parquet": golden_sample(LENDER, model, unlabelled),
+    }
+    pipeline.registry.commit(version, files)
+    pipeline.registry.promote(version, day(30), {})
+    return pipeline
+
+
+def grant(pipeline: Pipeline, *numbers: int) -> None:
+    tables = {
+        day(n): pa.Table.from_pandas(loans(n).drop(columns="late"), preserve_index=False) for n in numbers
+    }
+    pipeline.lake.replace(Table.PARTITIONS, tables)
+
+
+def repay(pipeline: Pipeline, *numbers: int) -> None:
+    tables = {
+        day(n): pa.Table.from_pandas(loans(n)[["loan", "granted_at", "late"]], preserve_index=False)
+        for n in numbers
+    }
+    pipeline.lake.replace(Table.LABELS, {key: t.select(["loan", "late"]) for key, t in tables.items()})
+
+
+def nights(pipeline: Pipeline, *numbers: int) -> list[Decision]:
+    """The nights of some days, each with the labels of five days before."""
+    decisions = []
+    for number in numbers:
+        grant(pipeline, number)
+        repay(pipeline, number - DELAY)
+        decisions.append(night(pipeline, number))
+    return decisions
+
+
+def test_labels_fill_in_the_record_of_their_day(lender: Pipeline) -> None:
+    decisions = nights(lender, *range(30, 35))
+    first = monitored(lender, 30)
+    assert (first.labelled, first.error, first.rows) == (0, None, LOANS)
+    assert first.estimated is not None
+    nights(lender, 35)
+    filled = monitored(lender, 30)
+    assert filled.labelled == LOANS
+    assert filled.error == pytest.approx(1, abs=0.2)
+    assert {**vars(filled), "labelled": 0, "error": None} == vars(first)
+    assert monitored(lender, 31).labelled == 0
+    assert decisions_in(lender.lake.read(Table.MONITORING, day(30), day(30))) == [decisions[0]]
+
+
+def test_both_records_of_a_night_are_one_commit(lender: Pipeline) -> None:
+    nights(lender, *range(30, 35))
+    grant(lender, 35), repay(lender, 30), score(lender, day(35))
+    version = lender.lake.version(Table.MONITORING)
+    monitor(lender, day(35))
+    assert lender.lake.version(Table.MONITORING) == version + 1
+    assert (monitored(lender, 30).labelled, monitored(lender, 35).labelled) == (LOANS, 0)
+
+
+def test_nights_run_again_in_any_order_change_nothing(lender: Pipeline) -> None:
+    decisions = nights(lender, *range(30, 37))
+    before = lender.lake.read(Table.MONITORING)
+    version = lender.lake.version(Table.MONITORING)
+    order = np.random.default_rng(0).permutation(7).tolist()
+    again = {number: monitor(lender, day(30 + number)) for number in order}
+    assert [again[number] for number in range(7)] == decisions
+    assert lender.lake.version(Table.MONITORING) == version
+    assert lender.lake.read(Table.MONITORING).equals(before)
+    assert [record.labelled for record in records_in(before)] == [LOANS] * 2 + [0] * 5
+
+
+def test_nights_in_another_order_end_with_the_same_labels(lender: Pipeline) -> None:
+    grant(lender, *range(30, 37)), repay(lender, *range(25, 32))
+    for number in (36, 30, 35, 31):
+        night(lender, number)
+    labelled = [monitored(lender, number).labelled for number in (30, 31, 35, 36)]
+    assert labelled == [LOANS, LOANS, 0, 0]
+
+
+def test_a_decision_knows_no_label_before_its_time(lender: Pipeline) -> None:
+    decisions = nights(lender, *range(30, 41))
+    # From day 32 on the champion is wrong; the first to tell are the labels read in the night of day 37.
+    errors = [monitored(lender, number).error for number in range(30, 36)]
+    assert min(errors[:2]) > 0.7
+    assert max(errors[2:]) < 0.3
+    fired = [bool({"performance", "cusum"} & set(decision.evidence["firing"])) for decision in decisions]
+    assert not any(fired[:7])
+    assert any(fired[7:])
+    # With all labels there by now, each night still decides by those that it knew.
+    assert monitor(lender, day(36)) == decisions[6]
+
+
+def test_without_any_labels_a_night_is_measured_all_the_same(lender: Pipeline) -> None:
+    grant(lender, 30)
+    lender.lake.replace(
+        Table.LABELS, {day(n): lender.lake.schema(Table.LABELS).empty_table() for n in range(26)}
+    )
+    repay(lender, 25)
+    night(lender, 30)
+    assert monitored(lender, 30).labelled == 0
+
+
+def test_a_snapshot_has_one_record(storage: Storage) -> None:
     pipeline = Pipeline(IRIS, storage)
     frame = pd.DataFrame({"width": np.arange(20.0)})
     rows = {
@@ -187,26 +352,16 @@ def test_a_snapshot_is_asked_for_once_for_each_state_of_its_data(storage: Storag
         "species": ["setosa"] * 10 + ["virginica"] * 10,
     }
     pipeline.lake.replace(Table.PARTITIONS, {"snapshot": pa.table(rows)})
-    from sklearn.linear_model import LogisticRegression
-
     model = LogisticRegression().fit(frame, rows["species"])
-    reference = {
-        "features": {"width": histogram(frame["width"])},
-        "predictions": None,
-        "promised": {"accuracy": 1.0},
-        "level": None,
-    }
-    files = {"model.skops": dump_model(model), "reference.json": json.dumps(reference).encode()}
+    reference = reference_of(IRIS, frame, ["snapshot"] * 20, accuracy=1.0)
+    files = {"model.skops": dump_model(model), REFERENCE: json.dumps(reference.to_dict()).encode()}
     files["golden.parquet"] = golden_sample(IRIS, model, pd.DataFrame(rows).assign(partition="snapshot"))
     pipeline.registry.commit("snapshot-0123456789ab", files)
     pipeline.registry.promote("snapshot-0123456789ab", "snapshot", {})
     score(pipeline, "snapshot")
     assert not monitor(pipeline, "snapshot").retrain
-    pipeline.lake.replace(
-        Table.PARTITIONS, {"snapshot": pa.table({**rows, "species": rows["species"][::-1]})}
-    )
+    swapped = {**rows, "species": rows["species"][::-1]}
+    pipeline.lake.replace(Table.PARTITIONS, {"snapshot": pa.table(swapped)})
     score(pipeline, "snapshot")
     assert monitor(pipeline, "snapshot").retrain
-    request = retraining_request(pipeline, "snapshot")
-    version = pipeline.lake.version(Table.PARTITIONS)
-    assert (request.run_id, request.as_of) == (f"monitor__snapshot__v{version}", "snapshot")
+    assert len(records_in(pipeline.lake.read(Table.MONITORING))) == 1
