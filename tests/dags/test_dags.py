@@ -18,7 +18,8 @@ from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
 REPOSITORY = Path(__file__).resolve().parents[2]
 PIPELINES = {"bike_demand", "iris", "wine_segments"}
 STAGES = {"ingest", "score", "monitor", "train"}
-TAGS = {"evergreen", "regression", "classification", "clustering", "daily", "snapshot"} | STAGES
+WATCHED = {"bike_demand"}
+TAGS = {"evergreen", "regression", "classification", "clustering", "daily", "snapshot", "watch"} | STAGES
 HEAVY = {
     "pandas",
     "numpy",
@@ -39,8 +40,13 @@ def dags() -> dict:
     return bag.dags
 
 
-def test_there_are_exactly_four_dags_a_pipeline(dags: dict) -> None:
-    assert set(dags) == {f"{pipeline}_{stage}" for pipeline in PIPELINES for stage in STAGES}
+def test_there_are_exactly_four_dags_a_pipeline_and_one_where_a_night_has_a_deadline(dags: dict) -> None:
+    assert set(dags) == expected(PIPELINES)
+
+
+def expected(pipelines: set[str]) -> set[str]:
+    four = {f"{pipeline}_{stage}" for pipeline in pipelines for stage in STAGES}
+    return four | {f"{pipeline}_watch" for pipeline in WATCHED & pipelines}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +239,7 @@ def test_a_broken_pipeline_is_an_import_error_of_its_own(
 
     bag = DagBag(str(REPOSITORY / "dags"))
 
-    assert set(bag.dags) == {f"{name}_{stage}" for name in PIPELINES - {"iris"} for stage in STAGES}
+    assert set(bag.dags) == expected(PIPELINES - {"iris"})
     (file, message), *others = bag.import_errors.items()
     assert not others
     assert file.endswith("broken_pipelines.py")
