@@ -11,7 +11,7 @@ from evergreen.alerts.delivery import notify
 from evergreen.errors import NotFoundError
 from evergreen.lake import Table
 from evergreen.monitoring.record import decisions_in, records_in
-from evergreen.monitoring.timings import timing_of
+from evergreen.timings import timing_of
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision, Record

@@ -28,7 +28,6 @@ from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
 from evergreen.ingestion.receipts import Receipts
-from evergreen.monitoring.timings import Timing, timed
 from evergreen.pipeline import Pipeline
 from evergreen.reports.data_docs import write_data_docs
 from evergreen.rows.batches import Rows
@@ -36,6 +35,7 @@ from evergreen.rows.blocks import begun
 from evergreen.rows.partition_file import PartitionFile
 from evergreen.spec import Spec
 from evergreen.staging import Staging
+from evergreen.timings import Timing, timed
 from evergreen.validation.corrections import Corrections, corrected, originals
 from evergreen.validation.group import Group
 from evergreen.validation.judge import Judges

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evergreen.monitoring.timings import Timing, timing_of
 from evergreen.partition import Calendar, Grain
 from evergreen.registry.registry import as_of_version
+from evergreen.timings import Timing, timing_of
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline

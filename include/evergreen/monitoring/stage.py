@@ -21,12 +21,12 @@ from evergreen.monitoring.policy import Decision, decide
 from evergreen.monitoring.record import SCHEMA, Record, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
 from evergreen.monitoring.requests import trainings
-from evergreen.monitoring.timings import timed
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.champion import load_champion
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.timings import timed
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline

@@ -13,13 +13,13 @@ from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, Re
 from evergreen.features.lookups import with_lookups
 from evergreen.labels.join import unlabelled
 from evergreen.lake import PARTITION, Table
-from evergreen.monitoring.timings import timed
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.champion import load_champion
 from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
+from evergreen.timings import timed
 
 VERSION = "version"
 

@@ -16,7 +16,6 @@ from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.json_values import json_values
-from evergreen.monitoring.timings import now, timed
 from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
@@ -24,6 +23,7 @@ from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.champion import load_champion
 from evergreen.scoring.golden import check_afresh
+from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
 from evergreen.training.dataset import TrainingSet, assemble, read_window
 from evergreen.training.fit import Challenger, fit_challenger

@@ -15,11 +15,11 @@ from evergreen.alerts import alert_on, run_failed, run_late, run_succeeded, watc
 from evergreen.errors import IntegrityError, NotFoundError, RefusedError
 from evergreen.lake import Table
 from evergreen.monitoring.record import SCHEMA, Decision, Record, to_table
-from evergreen.monitoring.timings import timed
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.spec import Alerts, Gate, Labels, Limit, Receiver, parse_spec
 from evergreen.storage import Storage
+from evergreen.timings import timed
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml").model_copy(update={"scoring": None})

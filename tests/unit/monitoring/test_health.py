@@ -22,12 +22,12 @@ from evergreen.monitoring.health import (
     usual_partitions,
     usual_rows,
 )
-from evergreen.monitoring.timings import Timing, timed
 from evergreen.partition import Calendar, Grain
 from evergreen.pipeline import Pipeline
 from evergreen.rows.partition_file import PartitionWriter
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
+from evergreen.timings import Timing, timed
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")

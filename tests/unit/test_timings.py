@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from evergreen.errors import IntegrityError, NothingToDoError, UnavailableError
-from evergreen.monitoring.timings import Timing, now, timed, timing_of
 from evergreen.pipeline import Pipeline
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
+from evergreen.timings import Timing, now, timed, timing_of
 
-KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")
-IRIS = parse_spec(Path(__file__).parents[3] / "include" / "pipelines" / "iris" / "pipeline.yaml")
+KIOSK = parse_spec(Path(__file__).parents[1] / "pipelines" / "kiosk" / "pipeline.yaml")
+IRIS = parse_spec(Path(__file__).parents[2] / "include" / "pipelines" / "iris" / "pipeline.yaml")
 DAY = "2024-01-05"
 
 
