@@ -46,10 +46,11 @@ class Reference:
 
     `binnings` are the features' bins and `cells` the rows of the training window in them, by stretch of time;
     `predictions` and `prediction_cells` the same of the predictions, None where nothing was predicted.
-    `promised` are the hold-out metrics of the challenger, `by_partition` its training metric in each
-    partition of the hold-out ({} for a snapshot), `slices` that by `column=value`, and `expected` the one
-    that the challenger's probabilities let expect without labels (None where they do not). `level` is the
-    mean absolute target of the hold-out (regression, else None) and `rows` how many the window has.
+    `promised` are the hold-out metrics of the challenger, each row counting alike as in a night,
+    `by_partition` its training metric in each partition of the hold-out ({} for a snapshot), `slices` that by
+    `column=value`, and `expected` the one that the challenger's probabilities let expect without labels (None
+    where they do not). `level` is the mean absolute target of the hold-out (regression, else None) and `rows`
+    how many the window has.
 
     `sample` are at most 10,000 rows of features, with their `partition`, where `monitoring.drift.joint` asks
     for them: they are kept in a file of their own, and so are no part of `to_dict`.
@@ -123,6 +124,9 @@ def build_reference(
         predicted, predicted_keys = as_series(spec, unseen.labels), keys[held]
     else:
         predicted, predicted_keys = as_series(spec, challenger.final.predict(features)), keys
+    promised: Mapping[str, float] = evaluation.challenger
+    if unseen is not None and training_set.weights is not None:
+        promised = unseen.beside(spec.task, actual, seed=spec.training.seed).values
     binnings = {str(name): binning(values) for name, values in features.items()}
     of_predictions = {PREDICTIONS: binning(predicted)}
     return Reference(
@@ -132,7 +136,7 @@ def build_reference(
         prediction_cells=count_cells(
             spec.calendar, of_predictions, predicted.to_frame(PREDICTIONS), predicted_keys
         ),
-        promised={name: finite_or_none(value) for name, value in evaluation.challenger.items()},
+        promised={name: finite_or_none(value) for name, value in promised.items()},
         by_partition={} if unseen is None else by_partition(spec, keys[held], actual, unseen),
         slices={} if unseen is None else promised_slices(spec, rows[held], actual, unseen),
         level=None if target is None else level(spec, target[held]),

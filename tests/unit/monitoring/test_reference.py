@@ -108,6 +108,20 @@ def test_what_the_hold_out_promised() -> None:
     assert reference.expected is None
 
 
+def test_the_promise_counts_each_row_alike_as_a_night_does() -> None:
+    weighted = KIOSK.model_copy(update={"training": KIOSK.training.model_copy(update={"weight": "worth"})})
+    rows = sales()
+    reference, training_set, challenger, evaluation = built(
+        weighted, rows.assign(worth=np.where(rows["weather"] == "warm", 9.0, 1.0))
+    )
+    held = training_set.holdout
+    errors = abs(
+        challenger.evaluated.predict(training_set.features[held]) - training_set.target[held].to_numpy()
+    )
+    assert reference.promised["mae"] == pytest.approx(errors.mean())
+    assert evaluation.challenger["mae"] != pytest.approx(errors.mean())
+
+
 def test_slices_are_promised_where_they_are_asked_for() -> None:
     spec = with_monitoring(KIOSK, performance=Performance(slices=("weather",)))
     reference, training_set, challenger, _ = built(spec, sales(hours=tuple(range(12))))
