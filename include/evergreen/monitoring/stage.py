@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
 from evergreen.labels.ingest import ensure
 from evergreen.labels.join import with_labels
+from evergreen.labels.known import newest_known
 from evergreen.lake import Table
 from evergreen.monitoring.health import health
 from evergreen.monitoring.measure import asks_model, measure, performance
@@ -37,8 +38,9 @@ _MONTH = timedelta(days=31)  # the longest partition
 def monitor(pipeline: Pipeline, partition: str) -> Decision:
     """Measure a scored partition, decide on a retraining, and publish the record with the decision.
 
-    The labels that become due with the partition are read if they are not there yet, and fill in the record
-    of the partition they belong to, whose decision stays what it was; all in one commit. As-of exact: only
+    The labels that become due with the partition are read if they are not there yet. They fill in the record
+    of the partition they belong to, as do those that came late, or whose own night there never was; decisions
+    stay what they were; all in one commit. As-of exact: only
     records of partitions up to this one, and trainings as of them, count. Run again, it changes nothing.
     Raises `NotFoundError` for a partition that is not published or not scored, `NothingToDoError` where no
     champion was in force as of it, `IntegrityError` where the champion's reference cannot be read.
@@ -57,7 +59,7 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     history = trainings(pipeline)
     last = max((one.as_of for one in history if one.as_of <= partition), default=None)
     known = _monitored(pipeline, partition, last, due)
-    filled = _filled(pipeline, known, partition, due)
+    filled = _filled(pipeline, known, partition, _unfilled(pipeline, known, partition, due))
     earlier = [filled.get(key, (record, decision))[0] for key, (record, decision) in known.items()]
     record = _measured(pipeline, scored, earlier)
     decision = decide(spec, [*earlier, record], history)
@@ -97,37 +99,51 @@ def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record]) ->
     )
 
 
-def _filled(
+def _unfilled(
     pipeline: Pipeline, known: dict[str, tuple[Record, Decision]], partition: str, due: str | None
+) -> list[str]:
+    """The earlier partitions whose records this night fills in: the one due, and those that lack labels."""
+    if not pipeline.spec.label_delay:
+        return []
+    newest = newest_known(pipeline.spec, partition)
+    there = set(pipeline.lake.partitions(Table.LABELS))
+    late = {key for key, (record, _) in known.items() if not record.labelled and key <= newest}
+    return sorted(({due} if due in known else set()) | (late & there))
+
+
+def _filled(
+    pipeline: Pipeline, known: dict[str, tuple[Record, Decision]], partition: str, keys: Sequence[str]
 ) -> dict[str, tuple[Record, Decision]]:
-    """The record of the partition whose labels became due, with them; nothing if there is none."""
-    if due is None or due == partition or due not in known:
-        return {}
-    record, decision = known[due]
-    scored = _scored(pipeline, due, partition)
-    if scored.version != record.version:
-        return {}  # scored again by another champion: its own monitor will tell
-    found = performance(
-        pipeline.spec,
-        scored.reference,
-        scored.rows,
-        scored.features,
-        scored.predictions,
-        model=scored.model,
-    )
-    return {due: (replace(record, **found), decision)}
+    """The records of some partitions with the labels that are known in the night of `partition`."""
+    filled: dict[str, tuple[Record, Decision]] = {}
+    for key in keys:
+        record, decision = known[key]
+        scored = _scored(pipeline, key, partition)
+        if scored.version != record.version:
+            continue  # scored again by another champion: its own monitor will tell
+        found = performance(
+            pipeline.spec,
+            scored.reference,
+            scored.rows,
+            scored.features,
+            scored.predictions,
+            model=scored.model,
+        )
+        filled[key] = (replace(record, **found), decision)
+    return filled
 
 
 def _labels_as_of(pipeline: Pipeline, partition: str) -> str:
     """The partition in whose night the labels of this one are taken as known.
 
-    Its own, unless the later one that brings its labels is monitored already: then they stay filled in.
+    Its own, unless one that knows its labels is monitored already: then they stay filled in.
     """
     spec = pipeline.spec
     if not spec.label_delay:
         return partition
     night = spec.calendar.shift(partition, spec.label_delay)
-    return night if night in pipeline.lake.partitions(Table.MONITORING) else partition
+    monitored = pipeline.lake.partitions(Table.MONITORING)
+    return night if monitored and monitored[-1] >= night else partition
 
 
 def _scored(pipeline: Pipeline, partition: str, as_of: str) -> _Scored:

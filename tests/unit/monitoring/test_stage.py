@@ -320,6 +320,27 @@ def test_nights_in_another_order_end_with_the_same_labels(lender: Pipeline) -> N
     assert labelled == [LOANS, LOANS, 0, 0]
 
 
+def test_labels_whose_own_night_never_was_are_filled_in_by_the_next(lender: Pipeline) -> None:
+    nights(lender, *range(30, 35))
+    grant(lender, 35), repay(lender, 30)  # day 35 is published and never monitored
+    nights(lender, 36)
+    assert [monitored(lender, number).labelled for number in (30, 31, 32)] == [LOANS, LOANS, 0]
+    before = lender.lake.read(Table.MONITORING)
+    monitor(lender, day(30))
+    assert lender.lake.read(Table.MONITORING).equals(before)
+
+
+def test_labels_that_come_later_than_their_delay_are_filled_in_when_they_are_there(lender: Pipeline) -> None:
+    nights(lender, *range(30, 35))
+    for number in (35, 36):
+        grant(lender, number), repay(lender, number - DELAY if number == 36 else 25)
+        night(lender, number)
+    assert [monitored(lender, number).labelled for number in (30, 31)] == [0, LOANS]
+    repay(lender, 30)
+    nights(lender, 37)
+    assert [monitored(lender, number).labelled for number in (30, 31, 32)] == [LOANS, LOANS, LOANS]
+
+
 def test_a_decision_knows_no_label_before_its_time(lender: Pipeline) -> None:
     decisions = nights(lender, *range(30, 41))
     # From day 32 on the champion is wrong; the first to tell are the labels read in the night of day 37.
