@@ -24,6 +24,7 @@ KEPT = 6  # folders, of all pipelines together
 LARGEST = 4 * 2**30  # bytes of one: it is then begun anew
 
 _FILE, _IN_USE, _CLAIMS = "kept.db", "in-use", "claims"
+_TABLE = "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)"
 
 
 class Cache:
@@ -33,9 +34,13 @@ class Cache:
         self._claims: IO[bytes] | None = None if folder is None else (folder / _CLAIMS).open("a+b")
         # Autocommit: a statement is a transaction. Another process may be writing megabytes: wait for it.
         self._entries = sqlite3.connect(folder / _FILE if folder else ":memory:", 300, isolation_level=None)
-        self._entries.execute("PRAGMA journal_mode = WAL")
-        self._entries.execute("PRAGMA synchronous = NORMAL")
-        self._entries.execute("CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)")
+        # One at a time: SQLite does not wait for another process that changes to the write-ahead log.
+        with self.claim(_FILE):
+            self._entries.execute("PRAGMA journal_mode = WAL")
+            self._entries.execute("PRAGMA synchronous = NORMAL")
+            self._entries.execute(
+                "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)"
+            )
 
     def get(self, name: str) -> bytes | None:
         """The body of an entry, or None."""
@@ -68,7 +73,8 @@ class Cache:
 
     def close(self) -> None:
         """Let go of the files."""
-        self._entries.close()
+        with self.claim(_FILE):  # the last one to leave takes the log with it
+            self._entries.close()
         if self._claims is not None:
             self._claims.close()
 

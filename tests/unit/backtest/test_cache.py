@@ -128,3 +128,27 @@ def test_a_folder_that_has_grown_too_large_is_begun_anew(
     monkeypatch.setattr(module, "LARGEST", 50_000)
     with cache_folder(tmp_path, "a") as folder:
         assert Cache(folder).get("x") is None
+
+
+def test_processes_may_open_a_new_cache_at_the_same_moment(tmp_path: Path) -> None:
+    """Changing to the write-ahead log is not waited for by SQLite itself."""
+    folders = [tmp_path / str(number) for number in range(60)]
+    for folder in folders:
+        folder.mkdir()
+    opens = (
+        "import sys; from pathlib import Path; from evergreen.backtest.cache import Cache\n"
+        "sys.stdout.write('.'); sys.stdout.flush(); sys.stdin.readline()\n"
+        "for number in range(60):\n"
+        "    cache = Cache(Path(sys.argv[1]) / str(number)); cache.put({'a': b'1'}); cache.close()\n"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes["env"] = {**os.environ, "PYTHONPATH": str(INCLUDE)}
+    started = [subprocess.Popen([sys.executable, "-c", opens, str(tmp_path)], **pipes) for _ in range(4)]
+    for one in started:
+        assert one.stdout.read(1) == "."
+    for one in started:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    for one in started:
+        _, said = one.communicate(timeout=60)
+        assert (one.returncode, said) == (0, "")
