@@ -18,19 +18,15 @@ import pandas as pd
 from evergreen.backtest.policies import CONFIGURED, parse_policy
 from evergreen.backtest.replay import Progress, silent
 from evergreen.backtest.result import Night, PolicyResult
-from evergreen.backtest.run import run_policies
+from evergreen.backtest.run import kept, read_rows, run_policies
 from evergreen.backtest.shifts import Shift, apply_shifts
 from evergreen.backtest.workers import WORKERS, cores
-from evergreen.environment import home
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
-from evergreen.features.lookups import with_lookups
-from evergreen.labels.join import with_labels
-from evergreen.lake import PARTITION, Table
+from evergreen.lake import PARTITION
 from evergreen.monitoring.record import Record
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
-from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
 from evergreen.training.dataset import window_start
 from evergreen.training.pretrained import load_pretrained
@@ -178,7 +174,7 @@ def drill(
     in either replay.
     """
     first, last, _ = stretch(pipeline, at, first, last)
-    rows = _read(pipeline, last)
+    rows = read_rows(pipeline, first, last)
     return run_drill(
         pipeline.spec,
         rows,
@@ -189,7 +185,7 @@ def drill(
         seed=seed,
         progress=progress,
         pretrained=load_pretrained(pipeline),
-        root=home() / "backtest" / "kept",
+        root=kept(),
     )
 
 
@@ -325,12 +321,6 @@ class _Play:
             ),
             retrainings=[self.alarm(night) for night in result.nights if night.decision.retrain],
         )
-
-
-def _read(pipeline: Pipeline, last: str) -> pd.DataFrame:
-    """The published rows up to a partition, with all that is looked up and all labels that are there."""
-    rows = with_lookups(pipeline, pipeline.lake.read(Table.PARTITIONS, None, last))
-    return to_frame(with_labels(pipeline, rows, None))
 
 
 def _differ(left: pd.Series, right: pd.Series) -> bool:

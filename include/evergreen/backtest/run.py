@@ -37,6 +37,11 @@ _CODE = ("backtest", "labels", "monitoring", "registry", "scoring")
 _log = logging.getLogger(__name__)
 
 
+def kept() -> Path:
+    """The folder below which backtests and drills keep what they train."""
+    return home() / "backtest" / "kept"
+
+
 def backtest(
     pipeline: Pipeline,
     first: str,
@@ -73,7 +78,7 @@ def opened(
     rows = read_rows(pipeline, first, last)
     pretrained = load_pretrained(pipeline)
     with (
-        cache_folder(home() / "backtest" / "kept", kept_as(spec), fresh=fresh) as folder,
+        cache_folder(kept(), kept_as(spec), fresh=fresh) as folder,
         Workers(spec, rows, pretrained=pretrained, folder=folder, count=min(workers, cores())) as started,
     ):
         yield started
