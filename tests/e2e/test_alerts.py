@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import pytest
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.stack import Stack
 from evergreen.partition import Calendar, Grain
+from tests.e2e.waiting import wait_for
 
 INGEST, WATCH = "shop_ingest", "shop_watch"
 DAILY = Calendar(Grain.DAILY)
@@ -42,13 +42,6 @@ alerts:
   deadline: "02:00"
   limits: {ingest: 20 seconds}
 """
-
-
-def wait_for(ready: Callable[[], object], what: str, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.5)
 
 
 class Receiver:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,15 +12,9 @@ from deploy.embedded.airflow import ADMIN
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.stack import Stack
 from evergreen.pipeline import Pipeline
+from tests.e2e.waiting import wait_for
 
 INGEST, TRAIN = "iris_ingest", "iris_train"
-
-
-def wait_for(ready: Callable[[], object], what: str, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.5)
 
 
 def path(run: Run, rest: str) -> str:

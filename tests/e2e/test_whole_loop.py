@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,17 +15,11 @@ from deploy.embedded.load import load
 from deploy.embedded.stack import Stack
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
+from tests.e2e.waiting import wait_for
 
 WEEK = [f"2011-01-{day:02d}" for day in range(1, 8)]
 NEXT_NIGHT = "2011-01-08"
 DAGS = [f"bike_demand_{stage}" for stage in ("ingest", "score", "monitor", "train")]
-
-
-def wait_for(ready: Callable[[], object], what: str, seconds: float = 300) -> None:
-    deadline = time.monotonic() + seconds
-    while not ready():
-        assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.5)
 
 
 def settled(airflow: AirflowApi) -> bool:

@@ -27,11 +27,10 @@ from evergreen.spec import (
     parse_spec,
 )
 from evergreen.units import Budget, Times
+from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
-KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")
 IRIS = parse_spec(Path(__file__).parents[3] / "include" / "pipelines" / "iris" / "pipeline.yaml")
 FREE, TWO_OF_THREE = Budget(1000, 1), Times(2, 3)
-DAYS = list(KIOSK.calendar.between("2024-01-01", "2024-12-31"))
 
 
 def policy(
@@ -64,27 +63,6 @@ def promoted(*numbers: int) -> list[Training]:
 
 def refused(*numbers: int) -> list[Training]:
     return [Training(day(number), "refused") for number in numbers]
-
-
-def record(number: int, error: float | None = 10.0, **changes: Any) -> Record:
-    values: dict[str, Any] = {
-        "partition": day(number),
-        "version": "v1",
-        "rows": 4,
-        "labelled": 4 if error is not None else 0,
-        "metric": "mae",
-        "error": error,
-        "promised": 10.0,
-        "level": 100.0,
-        "promised_level": 100.0,
-        "drifted_share": 0.0,
-        "drift": {},
-        "age": number,
-        "history": 40,
-        "usual": 10.0,
-        "spread": 1.0,
-    }
-    return Record(**{**values, **changes})
 
 
 # the decision and its sentence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -30,11 +30,10 @@ from evergreen.spec import (
 )
 from evergreen.spec import monitoring as spec_module
 from evergreen.units import Times
+from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
-KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")
 IRIS = parse_spec(Path(__file__).parents[3] / "include" / "pipelines" / "iris" / "pipeline.yaml")
 TWO_OF_THREE = Times(2, 3)
-DAYS = list(KIOSK.calendar.between("2024-01-01", "2024-12-31"))
 
 
 def described(
@@ -52,27 +51,6 @@ def described(
 
 def metric(spec: Spec, name: str) -> Spec:
     return spec.model_copy(update={"training": spec.training.model_copy(update={"metric": name})})
-
-
-def record(number: int, error: float | None = 10.0, **changes: Any) -> Record:
-    values: dict[str, Any] = {
-        "partition": DAYS[number],
-        "version": "v1",
-        "rows": 4,
-        "labelled": 4 if error is not None else 0,
-        "metric": "mae",
-        "error": error,
-        "promised": 10.0,
-        "level": 100.0,
-        "promised_level": 100.0,
-        "drifted_share": 0.0,
-        "drift": {},
-        "age": number,
-        "history": 40,
-        "usual": 10.0,
-        "spread": 1.0,
-    }
-    return Record(**{**values, **changes})
 
 
 def the(spec: Spec, records: list[Record]) -> Signal:
