@@ -26,9 +26,9 @@ def measure() -> list[Figure]:
     A twentieth of the earlier partitions was refused, a tenth has quarantined rows. As in a night, the suite
     has been read before and the sentences of its expectations have not been made yet.
     """
+    from evergreen.data_docs.sentence import _sentence
+    from evergreen.data_docs.store import write_data_docs
     from evergreen.pipeline import Pipeline
-    from evergreen.reports.data_docs import write_data_docs
-    from evergreen.reports.sentence import _sentence
     from evergreen.validation.suite import load_suite
 
     with stores():
@@ -67,8 +67,8 @@ def _report(pipeline: Pipeline, suite: Suite, number: int) -> ValidationReport:
 
 
 def _check(pipeline: Pipeline, runs: int) -> None:
-    from evergreen.reports.data_docs import index_key
-    from evergreen.reports.data_docs_index import read_index
+    from evergreen.data_docs.index import read_index
+    from evergreen.data_docs.store import index_key
 
     listed = len(read_index(pipeline.storage.read(index_key(pipeline.name)).body))
     assert listed == runs, f"the index lists {listed} runs instead of {runs}"

@@ -25,7 +25,7 @@ from evergreen.errors import EvergreenError, NotFoundError, SpecError
 from evergreen_airflow.links import MOUNT, index_path, page_path, site_path
 
 if TYPE_CHECKING:
-    from evergreen.reports.data_docs_index import Run
+    from evergreen.data_docs.index import Run
     from evergreen.storage import Storage
 
 HEADERS = {
@@ -62,7 +62,7 @@ def make_app() -> FastAPI:
 
 def home(user: GetUserDep) -> Response:
     """The pipelines whose pages the user may see."""
-    from evergreen.reports.data_docs_index import render_home
+    from evergreen.data_docs.index import render_home
     from evergreen.spec import pipeline_names
 
     return _html(render_home({name: _description(name) for name in pipeline_names() if _may_see(name, user)}))
@@ -89,7 +89,7 @@ def to_index(pipeline: VisiblePipeline) -> Response:
 
 def index(pipeline: VisiblePipeline, partition: str | None = None) -> Response:
     """The index, or with `partition` the newest page of that partition if there is one."""
-    from evergreen.reports.data_docs import index_key
+    from evergreen.data_docs.store import index_key
 
     try:
         body = _storage(pipeline).read(index_key(pipeline)).body
@@ -105,7 +105,7 @@ def index(pipeline: VisiblePipeline, partition: str | None = None) -> Response:
 
 def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
     """The page of one run."""
-    from evergreen.reports.data_docs import page_key
+    from evergreen.data_docs.store import page_key
 
     absent = HTTPException(
         status.HTTP_404_NOT_FOUND,
@@ -142,7 +142,7 @@ def nothing(user: GetUserDep) -> Response:
 
 def _newest(body: bytes, partition: str) -> Run | None:
     """The partition's last run in an index; None also where somebody has spoilt the index."""
-    from evergreen.reports.data_docs_index import newest, read_index
+    from evergreen.data_docs.index import newest, read_index
 
     try:
         return newest(read_index(body)).get(partition)
@@ -182,7 +182,7 @@ def _html(body: str | bytes, code: int = status.HTTP_200_OK) -> HTMLResponse:
 
 
 def _notice(title: str, text: str, code: int) -> HTMLResponse:
-    from evergreen.reports.data_docs_index import render_notice
+    from evergreen.data_docs.index import render_notice
 
     return _html(render_notice(title, text, f"{site_path()}/"), code)
 

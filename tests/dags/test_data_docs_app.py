@@ -15,8 +15,8 @@ from airflow.models.base import Base
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from evergreen.data_docs.store import write_data_docs
 from evergreen.pipeline import Pipeline
-from evergreen.reports.data_docs import write_data_docs
 from evergreen.storage import Storage
 from evergreen.validation.report import ValidationReport
 from evergreen_airflow import data_docs_app

@@ -187,7 +187,7 @@ def _saved(
     results: Sequence[PolicyResult],
     tuned: Tuned | None,
 ) -> Path:
-    from evergreen.reports.backtest import render_backtest
+    from evergreen.backtest.report import render_backtest
 
     page = path or home() / "backtest" / "reports" / f"{pipeline.name}_{keys[0]}_{keys[-1]}.html"
     page.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from evergreen.data_docs.store import write_data_docs
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError
 from evergreen.ingestion import completeness
 from evergreen.ingestion.conform import Conformer
@@ -29,7 +30,6 @@ from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
 from evergreen.ingestion.receipts import Receipts
 from evergreen.pipeline import Pipeline
-from evergreen.reports.data_docs import write_data_docs
 from evergreen.rows.batches import Rows
 from evergreen.rows.blocks import begun
 from evergreen.rows.partition_file import PartitionFile

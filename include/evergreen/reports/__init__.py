@@ -1,1 +1,1 @@
-"""Reports for people."""
+"""What pages for people are made of: templates and styles, numbers, figures."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.card.card import render_card
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
@@ -14,7 +15,6 @@ from evergreen.json_values import json_values
 from evergreen.monitoring.reference import REFERENCE, build_reference, rows_file
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import MODEL, Registry
-from evergreen.reports.card import render_card
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import Spec
 from evergreen.training.dataset import TrainingSet

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
+from evergreen.backtest import report_plots as plots
 from evergreen.backtest.policies import CONFIGURED
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import above_curve, points
-from evergreen.reports import backtest_plots as plots
 from evergreen.reports.numbers import number, percent
+from evergreen.reports.templates import styles, template
 from evergreen.spec import Spec
 
 if TYPE_CHECKING:
     from evergreen.backtest.tune import Tuned
 
-_TEMPLATE = "backtest.html.jinja"
-_STYLES = ("data_docs.css", "card.css", "backtest.css")
+_FOLDER = Path(__file__).resolve().parent
+_STYLES = ("page.css", "figures.css", "backtest.css")
 
 
 def render_backtest(
@@ -34,7 +32,7 @@ def render_backtest(
     leading = plots.leading_features(watched) if watched else []
     scored = [result for result in results if result.value is not None]
     known = sorted({day for result in results for day in result.delays or ()})
-    return _template().render(
+    return template(_FOLDER, "report.html.jinja").render(
         spec=spec,
         first=tuned.start if tuned else first,
         last=tuned.last if tuned else last,
@@ -62,9 +60,9 @@ def render_backtest(
 
 def save_curve(results: Sequence[PolicyResult], path: Path) -> None:
     """Save the trade-off curve of the results as an SVG file that stands by itself, in light and dark."""
-    styles = re.sub(r"\s+", " ", "".join(_source(name) for name in _STYLES))
+    sheet = re.sub(r"\s+", " ", styles(_FOLDER, *_STYLES))
     image = str(plots.tradeoff_curve(results, _colours(results)))
-    backed = f'<style>{styles}</style><rect width="100%" height="100%" style="fill: var(--card)"/>'
+    backed = f'<style>{sheet}</style><rect width="100%" height="100%" style="fill: var(--card)"/>'
     start = image.index(">") + 1
     opened = image[:start].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     path.write_text(f"{opened}{backed}{image[start:]}\n", encoding="utf-8")
@@ -119,19 +117,3 @@ def _watched(results: Sequence[PolicyResult]) -> PolicyResult | None:
 
 def _colours(results: Sequence[PolicyResult]) -> dict[str, int]:
     return {result.policy: place for place, result in enumerate(results)}
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    folder = Path(__file__).resolve().parent
-    return Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-
-
-def _template() -> Template:
-    return _environment().get_template(_TEMPLATE)
-
-
-def _source(name: str) -> str:
-    return (Path(__file__).resolve().parent / name).read_text(encoding="utf-8")

@@ -12,15 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-
+from evergreen.reports.templates import template
 from evergreen.spec import Spec
 from evergreen.validation.report import ValidationReport
+
+TEMPLATES = Path(__file__).resolve().parent
 
 KEPT = 2_000
 """How many runs an index lists at most, the newest partitions'; pages of others stay where they are."""
@@ -154,7 +154,7 @@ def render_index(spec: Spec, runs: Sequence[Run]) -> str:
     """The index page of a pipeline; `runs` are sorted, newest first. All text is escaped."""
     last = newest(runs)
     shown = list(last.values())
-    return template("data_docs_index.html.jinja").render(
+    return template(TEMPLATES, "index.html.jinja").render(
         spec=spec,
         facts=[run.facts for run in runs],
         runs=runs,
@@ -170,27 +170,14 @@ def render_index(spec: Spec, runs: Sequence[Run]) -> str:
 
 def render_home(pipelines: Mapping[str, str]) -> str:
     """The page above all indexes; `pipelines` are names with their descriptions."""
-    return template("data_docs_notice.html.jinja").render(
+    return template(TEMPLATES, "notice.html.jinja").render(
         title="Data Docs", text="What validation found in every partition.", pipelines=pipelines, back=None
     )
 
 
 def render_notice(title: str, text: str, back: str | None = None) -> str:
     """A page that says in plain words why there is nothing else; `back` is where a link leads."""
-    return template("data_docs_notice.html.jinja").render(title=title, text=text, pipelines={}, back=back)
-
-
-@lru_cache
-def template(name: str) -> Template:
-    """The template called `name`, of those beside this module."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).resolve().parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+    return template(TEMPLATES, "notice.html.jinja").render(title=title, text=text, pipelines={}, back=back)
 
 
 def _run(values: Sequence[Any]) -> Run:

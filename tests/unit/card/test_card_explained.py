@@ -14,12 +14,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from evergreen.card.card import render_card
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.explain import explain, trial_scores
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.reports import plots
-from evergreen.reports.card import render_card
 from evergreen.reports.plots.choice import Loss
 from evergreen.reports.plots.svg import WIDTH, Scale, cut, spanned
 from evergreen.spec import Gate, Spec, load_spec

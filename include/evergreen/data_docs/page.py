@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from evergreen.reports.data_docs_index import Verdict, moment, template, verdict_of
-from evergreen.reports.sentence import Sentence, sentence, shown
+from evergreen.data_docs.index import TEMPLATES, Verdict, moment, verdict_of
+from evergreen.data_docs.sentence import Sentence, sentence, shown
+from evergreen.reports.templates import template
 from evergreen.spec import Spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.report import ExpectationResult, ValidationReport
@@ -36,7 +37,7 @@ def render_page(spec: Spec, report: ValidationReport, run: str, when: datetime) 
     """The page of the run `run` that began at `when`. Self-contained HTML; all text is escaped."""
     lines = sorted((_line(result, report.rows) for result in report.results), key=_rank)
     verdict = verdict_of(report)
-    return template("data_docs_page.html.jinja").render(
+    return template(TEMPLATES, "page.html.jinja").render(
         spec=spec,
         report=report,
         run=run,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from evergreen.card import comparison
+from evergreen.card.decision import decided, signal_rows
+from evergreen.card.limits import feature_rows, limits
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.verdict import Outcome, Verdict
-from evergreen.reports import card_comparison as comparison
 from evergreen.reports import plots
-from evergreen.reports.card_decision import decided, signal_rows
-from evergreen.reports.card_limits import feature_rows, limits
 from evergreen.reports.numbers import number, percent
+from evergreen.reports.templates import template
 from evergreen.spec import Spec
 
+_FOLDER = Path(__file__).resolve().parent
 _BEST_TRIALS = 5
 _REASONS = 6  # at the top, for a refusal
 _MARKS = {
@@ -45,8 +45,9 @@ def render_card(
     """
     explanation = explanation or {}
     losses = comparison.champion_losses(spec, evaluation)
-    return _template().render(
+    return template(_FOLDER, "card.html.jinja").render(
         spec=spec,
+        load=load_snippet(spec, lineage),
         lineage=lineage,
         evaluation=evaluation,
         verdict=verdict,
@@ -225,13 +226,3 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return number(value)
     return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)
-
-
-@lru_cache(maxsize=1)
-def _template() -> Template:
-    folder = Path(__file__).resolve().parent
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.globals["load_snippet"] = load_snippet
-    return environment.get_template("card.html.jinja")

@@ -8,6 +8,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from evergreen.card.card import reason_sentence, render_card
+from evergreen.card.comparison import slice_lines
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.evaluate import Evaluation
@@ -16,8 +18,6 @@ from evergreen.evaluation.gate import judge
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict
-from evergreen.reports.card import reason_sentence, render_card
-from evergreen.reports.card_comparison import slice_lines
 from evergreen.spec import Gate, load_spec
 
 VERSION = "2011-06-01-0123456789ab"

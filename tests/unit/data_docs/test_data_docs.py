@@ -12,10 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from evergreen.errors import ConflictError, NotFoundError
-from evergreen.pipeline import Pipeline
-from evergreen.reports.data_docs import index_key, page_key, write_data_docs
-from evergreen.reports.data_docs_index import (
+from evergreen.data_docs.index import (
     KEPT,
     Run,
     Verdict,
@@ -27,8 +24,11 @@ from evergreen.reports.data_docs_index import (
     render_notice,
     write_lines,
 )
-from evergreen.reports.data_docs_page import render_page
-from evergreen.reports.sentence import sentence
+from evergreen.data_docs.page import render_page
+from evergreen.data_docs.sentence import sentence
+from evergreen.data_docs.store import index_key, page_key, write_data_docs
+from evergreen.errors import ConflictError, NotFoundError
+from evergreen.pipeline import Pipeline
 from evergreen.spec import load_spec
 from evergreen.validation.report import ExpectationResult, ValidationReport
 
@@ -379,7 +379,7 @@ class TestWriting:
                 write_data_docs(pipeline, "faster", NIGHT, [report("2011-06-02")])
             return render_index(spec, runs)
 
-        monkeypatch.setattr("evergreen.reports.data_docs.render_index", faster)
+        monkeypatch.setattr("evergreen.data_docs.store.render_index", faster)
         write_data_docs(pipeline, RUN, NIGHT, [report("2011-06-01")])
         assert [run.run for run in listed(pipeline)] == ["faster", RUN]
         assert len(written) == 2
@@ -420,8 +420,8 @@ class TestWriting:
             return render_index(spec, runs)
 
         with monkeypatch.context() as patch:
-            patch.setattr("evergreen.reports.data_docs._ATTEMPTS", 2)
-            patch.setattr("evergreen.reports.data_docs.render_index", overtaken)
+            patch.setattr("evergreen.data_docs.store._ATTEMPTS", 2)
+            patch.setattr("evergreen.data_docs.store.render_index", overtaken)
             with pytest.raises(ConflictError, match=r"^bike_demand 2011-06-02: .*: run the stage again$"):
                 write_data_docs(pipeline, RUN, NIGHT, [report("2011-06-02")])
         assert next(others) == 2

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
+from evergreen.data_docs.index import Run, merged, read_index, read_lines, render_index, write_lines
+from evergreen.data_docs.page import render_page
 from evergreen.errors import ConflictError, NotFoundError
 from evergreen.pipeline import Pipeline
-from evergreen.reports.data_docs_index import Run, merged, read_index, read_lines, render_index, write_lines
-from evergreen.reports.data_docs_page import render_page
 from evergreen.storage import Storage, StoredObject
 from evergreen.validation.report import ValidationReport
 

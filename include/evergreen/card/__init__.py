@@ -1,0 +1,1 @@
+"""A version's card, for the person who decides on it."""
