@@ -63,7 +63,7 @@ def measure() -> list[Figure]:
 @contextmanager
 def inside_estimators(spec: Any) -> Iterator[Callable[[], float]]:
     """Count the seconds inside `fit` and `predict` of the candidates' estimators, outermost calls alone."""
-    from evergreen.training.estimators import build_estimator
+    from evergreen.candidates.estimators import build_estimator
 
     spent, depth = [0.0], [0]
     classes = {

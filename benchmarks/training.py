@@ -15,9 +15,9 @@ from sklearn.model_selection import TimeSeriesSplit
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
+from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.spec import Spec, parse_spec
-from evergreen.training.dataset import TrainingSet, assemble
-from evergreen.training.fit import Challenger, fit_challenger
+from evergreen.training_set.assemble import TrainingSet, assemble
 
 DAYS, ROWS_A_DAY, FEATURES = 200, 100, 12
 TRIALS, FOLDS = 10, 3

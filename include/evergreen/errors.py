@@ -49,3 +49,8 @@ class NothingToDoError(EvergreenError):
     """The stage has nothing to do, and the message says why (no champion yet, not enough history)."""
 
     exit_code = 0
+
+
+def one_line(said: object, most: int = 300) -> str:
+    """What an error, or a text, says in a single line, truncated to `most` characters."""
+    return " ".join(str(said).split())[:most]

@@ -27,8 +27,8 @@ from evergreen.pipeline import Pipeline
 from evergreen.scoring.score import score
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
-from evergreen.training.dataset import assemble, read_window
 from evergreen.training.stage import train
+from evergreen.training_set.assemble import assemble, read_window
 
 LENDER = Path(__file__).parents[1] / "pipelines" / "lender"
 DAYS, A_DAY, DELAY = 30, 12, 5

@@ -21,6 +21,7 @@ from evergreen.backtest.result import Night, PolicyResult
 from evergreen.backtest.run import kept, read_rows, run_policies
 from evergreen.backtest.shifts import Shift, apply_shifts
 from evergreen.backtest.workers import WORKERS, cores
+from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
@@ -28,8 +29,7 @@ from evergreen.monitoring.record import Record
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.spec import Spec
-from evergreen.training.dataset import window_start
-from evergreen.training.pretrained import load_pretrained
+from evergreen.training_set.assemble import window_start
 
 PREDICTIONS = "(prediction)"
 

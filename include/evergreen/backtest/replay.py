@@ -25,7 +25,7 @@ from evergreen.monitoring.measure import needs_model
 from evergreen.monitoring.policy import Training, blocked
 from evergreen.monitoring.record import Record
 from evergreen.spec import Spec
-from evergreen.training.dataset import window_start
+from evergreen.training_set.assemble import window_start
 
 Progress = Callable[[str, int], None]
 """Called with a policy's name and how many more partitions of it are done."""

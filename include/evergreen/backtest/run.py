@@ -18,6 +18,7 @@ from evergreen.backtest.policies import Policy, parse_policy
 from evergreen.backtest.replay import Progress, silent
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.workers import WORKERS, Workers, cores
+from evergreen.candidates.pretrained import load_pretrained
 from evergreen.environment import home
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, SourceError
 from evergreen.features.lookups import with_lookups
@@ -26,8 +27,7 @@ from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
-from evergreen.training.digest import code_digest, spec_digest
-from evergreen.training.pretrained import load_pretrained
+from evergreen.training_set.digest import code_digest, spec_digest
 
 POLICIES = ("configured", "never", "every 7")
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from evergreen.backtest.cache import Cache
 from evergreen.backtest.history import History
+from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import Outcome, judge
 from evergreen.evaluation.predictions import Predictions
@@ -32,8 +33,7 @@ from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.scoring.predict import PREDICTION, prediction_frame
 from evergreen.spec import Resources, Spec
-from evergreen.training.dataset import TrainingSet, assemble, read_start
-from evergreen.training.fit import Challenger, fit_challenger
+from evergreen.training_set.assemble import TrainingSet, assemble, read_start
 
 _MODELS = 8  # in memory
 _SETS = 2

@@ -112,12 +112,12 @@ def load_snippet(spec: Spec, lineage: Mapping[str, Any]) -> str:
         (
             "from evergreen.pipeline import Pipeline",
             "from evergreen.rows.frame import to_frame",
-            "from evergreen.scoring.champion import load_champion",
+            "from evergreen.scoring.checked_model import load_checked_model",
             "from evergreen.scoring.predict import predict",
             "from evergreen.scoring.score import rows_with_look_back",
             "",
             f'pipeline = Pipeline.open("{spec.name}")',
-            f'model = load_champion(pipeline, "{lineage["version"]}")',
+            f'model = load_checked_model(pipeline, "{lineage["version"]}")',
             f'rows = to_frame(rows_with_look_back(pipeline, "{newest}"))',
             f'predictions = predict(pipeline.spec, model, rows, "{newest}")',
         )

@@ -126,16 +126,16 @@ def _features(spec: Spec) -> str:
 
 
 def _estimators(spec: Spec) -> str:
-    from evergreen.training.estimators import check_candidates
+    from evergreen.candidates.estimators import check_candidates
 
     check_candidates(spec)
     return ", ".join(candidate.label for candidate in spec.training.candidates)
 
 
 def _pretrained(spec: Spec) -> str:
+    from evergreen.candidates.pretrained import load_pretrained
     from evergreen.pipeline import Pipeline
     from evergreen.storage import Storage
-    from evergreen.training.pretrained import load_pretrained
 
     models = load_pretrained(Pipeline(spec, Storage.open()))
     return ", ".join(f"{spec.training.candidates[n].label} ({type(m).__name__})" for n, m in models.items())

@@ -78,13 +78,13 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
 def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer:
     """Put a version in force by hand, from its own as-of on, whatever the gate said."""
     from evergreen.registry.registry import as_of_version
-    from evergreen.scoring.champion import load_champion
+    from evergreen.scoring.checked_model import load_checked_model
 
     opened = _open(pipeline)
     registry = opened.registry
     for name in registry.files(version):
         registry.read(version, name)
-    load_champion(opened, version)
+    load_checked_model(opened, version)
     event = registry.promote(version, as_of_version(version), _by_hand(why))
     champion = registry.champion()
     line = f"{version} is in force from {event.as_of} on"

@@ -13,7 +13,7 @@ from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
+    from evergreen.training_set.assemble import TrainingSet
 
 _GROUPS = 90  # of partitions along the window
 _BARS = 24

@@ -28,8 +28,8 @@ from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
-    from evergreen.training.fit import Challenger
+    from evergreen.candidates.fit import Challenger
+    from evergreen.training_set.assemble import TrainingSet
 
 
 @dataclass(frozen=True)

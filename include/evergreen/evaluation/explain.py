@@ -22,9 +22,9 @@ from evergreen.json_values import finite_or_none
 from evergreen.spec import LOWER_IS_BETTER, Spec, Task
 
 if TYPE_CHECKING:
+    from evergreen.candidates.fit import Challenger
     from evergreen.evaluation.evaluate import Evaluation
-    from evergreen.training.dataset import TrainingSet
-    from evergreen.training.fit import Challenger
+    from evergreen.training_set.assemble import TrainingSet
 
 _DIGITS = 6  # of a number that a figure is drawn from
 _REPEATS = 5

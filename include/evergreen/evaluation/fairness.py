@@ -15,7 +15,7 @@ from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.spec import FairnessRule, Spec
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
+    from evergreen.training_set.assemble import TrainingSet
 
 Measure = Callable[[NDArray[np.intp], str], float]
 """A metric of the challenger on some of the held-out rows, given by position; NaN where there is none."""

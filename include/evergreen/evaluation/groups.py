@@ -15,7 +15,7 @@ from evergreen.errors import SpecError
 from evergreen.spec import Spec
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
+    from evergreen.training_set.assemble import TrainingSet
 
 MISSING = "missing"
 """What a value that is not there is called."""

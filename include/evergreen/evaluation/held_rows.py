@@ -16,7 +16,7 @@ from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
+    from evergreen.training_set.assemble import TrainingSet
 
 ROWS = 5_000
 

@@ -14,7 +14,7 @@ from evergreen.evaluation.groups import Groups, text_of
 from evergreen.spec import SliceRule, Spec
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
+    from evergreen.training_set.assemble import TrainingSet
 
 Compare = Callable[[NDArray[np.intp]], Comparison]
 """Compares challenger and champion on some of the compared rows, given by position."""

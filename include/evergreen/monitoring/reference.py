@@ -23,10 +23,10 @@ from evergreen.monitoring.performance import by_partition, promised_slices
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
+    from evergreen.candidates.fit import Challenger
     from evergreen.evaluation.evaluate import Evaluation
     from evergreen.registry.registry import Registry
-    from evergreen.training.dataset import TrainingSet
-    from evergreen.training.fit import Challenger
+    from evergreen.training_set.assemble import TrainingSet
 
 REFERENCE, ROWS = "reference.json", "reference_rows.parquet"
 """The files of a version that hold it; the second only where it has a sample."""

@@ -24,7 +24,7 @@ from evergreen.monitoring.reference import Reference, read_reference
 from evergreen.monitoring.requests import trainings
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.champion import load_champion
+from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
 from evergreen.timings import timed
@@ -167,7 +167,7 @@ def _scored(pipeline: Pipeline, partition: str, as_of: str) -> _Scored:
         features,
         predictions,
         _reference(pipeline, version),
-        load_champion(pipeline, version) if asks_model(spec) else None,
+        load_checked_model(pipeline, version) if asks_model(spec) else None,
     )
 
 

@@ -42,7 +42,7 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         "sklearn.model_selection._split.StratifiedKFold",
         # A pretrained graph: bytes in an array and a tuple of classes, set as plain attributes. The graph is
         # interpreted by onnxruntime, which has no operators but its own, when the model first predicts.
-        "evergreen.training.pretrained.OnnxModel",
+        "evergreen.candidates.pretrained.OnnxModel",
     }
 )
 

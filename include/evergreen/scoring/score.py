@@ -15,7 +15,7 @@ from evergreen.labels.join import unlabelled
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.champion import load_champion
+from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
@@ -59,7 +59,7 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
     rows = unlabelled(pipeline, rows)
-    predictions = predict(spec, load_champion(pipeline, version), to_frame(rows), partition)
+    predictions = predict(spec, load_checked_model(pipeline, version), to_frame(rows), partition)
     _check_keys(spec, predictions, partition)
     table = _as_table(spec, predictions, rows.schema, version)
     changed = bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}))

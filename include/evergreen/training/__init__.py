@@ -1,1 +1,1 @@
-"""Training: the training set as of a partition, tuning, fitting, and the version that comes of it."""
+"""Training as a stage: from the training set to a version that was judged, stored and perhaps promoted."""

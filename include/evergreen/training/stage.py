@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from evergreen.candidates.fit import Challenger, fit_challenger
+from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
@@ -21,14 +23,12 @@ from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.champion import load_champion
-from evergreen.scoring.golden import check_afresh
+from evergreen.scoring.afresh import check_afresh
+from evergreen.scoring.checked_model import load_checked_model
 from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
-from evergreen.training.dataset import TrainingSet, assemble, read_window
-from evergreen.training.fit import Challenger, fit_challenger
-from evergreen.training.pretrained import load_pretrained
 from evergreen.training.version_files import GATE, LINEAGE, METRICS, stored, version_files
+from evergreen.training_set.assemble import TrainingSet, assemble, read_window
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -271,7 +271,7 @@ def _champion(pipeline: Pipeline, as_of: str) -> Champion | None:
     if version is None:
         return None
     try:
-        model, problem = load_champion(pipeline, version), None
+        model, problem = load_checked_model(pipeline, version), None
     except IntegrityError as error:
         # It cannot be compared. The gate says so, and scoring with it fails until there is another.
         model, problem = None, str(error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.candidates.fit import Challenger
 from evergreen.card.card import render_card
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
@@ -17,8 +18,7 @@ from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import MODEL, Registry
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import Spec
-from evergreen.training.dataset import TrainingSet
-from evergreen.training.fit import Challenger
+from evergreen.training_set.assemble import TrainingSet
 
 METRICS, GATE, LINEAGE = "metrics.json", "gate.json", "lineage.json"
 EXPLANATION, CARD = "explanation.json", "card.html"

@@ -11,10 +11,10 @@ import pytest
 from evergreen.backtest import PolicyResult, parse_policy
 from evergreen.backtest.history import History
 from evergreen.backtest.replay import replay
+from evergreen.candidates.fit import fit_challenger
 from evergreen.scoring.predict import partition_features
 from evergreen.spec import Limit, Spec
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
+from evergreen.training_set.assemble import assemble
 
 Sales = Callable[..., pd.DataFrame]
 Run = Callable[..., PolicyResult]

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from evergreen.candidates.fit import fit_challenger
 from evergreen.card.card import render_card
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.explain import explain, trial_scores
@@ -23,8 +24,7 @@ from evergreen.reports import plots
 from evergreen.reports.plots.choice import Loss
 from evergreen.reports.plots.svg import WIDTH, Scale, cut, spanned
 from evergreen.spec import Gate, Spec, load_spec
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
+from evergreen.training_set.assemble import assemble
 
 PIPELINES = Path(__file__).resolve().parents[3] / "include" / "pipelines"
 DAILY = {

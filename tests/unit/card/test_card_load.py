@@ -12,18 +12,18 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tests.unit.card.test_card import evaluation_of
 from typer.testing import CliRunner
 
 from evergreen import cli
+from evergreen.candidates.fit import fit_challenger
 from evergreen.card.card import render_card
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
 from evergreen.scoring.golden import golden_sample
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
+from evergreen.training_set.assemble import assemble
+from tests.unit.card.test_card import evaluation_of
 
 SHOP = """\
 name: shop

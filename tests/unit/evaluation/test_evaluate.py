@@ -14,13 +14,13 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from evergreen.candidates.fit import Challenger
 from evergreen.errors import SpecError
 from evergreen.evaluation.evaluate import Champion, Evaluation, _positions, evaluate
 from evergreen.evaluation.gate import Outcome, judge
 from evergreen.registry.model_file import dump_model
 from evergreen.spec import Spec
-from evergreen.training.dataset import TrainingSet
-from evergreen.training.fit import Challenger
+from evergreen.training_set.assemble import TrainingSet
 
 DAYS = [f"2024-01-{day:02}" for day in range(1, 21)]
 

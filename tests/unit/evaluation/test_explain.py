@@ -16,14 +16,14 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import confusion_matrix
 from sklearn.tree import DecisionTreeRegressor
 
+from evergreen.candidates.fit import Challenger
 from evergreen.evaluation.diagnosis import confusion, reliability_curve, residuals
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain, trial_scores
 from evergreen.evaluation.held_rows import ROWS, HeldRows
 from evergreen.evaluation.predictions import Predictions
 from evergreen.spec import Spec
-from evergreen.training.dataset import TrainingSet
-from evergreen.training.fit import Challenger
+from evergreen.training_set.assemble import TrainingSet
 
 DAYS = np.array([f"2024-01-{day:02}" for day in range(1, 31)])
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from evergreen.candidates.estimators import check_candidates
 from evergreen.errors import SpecError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION, Table
@@ -19,8 +20,7 @@ from evergreen.scoring.predict import partition_features
 from evergreen.scoring.score import rows_with_look_back
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
-from evergreen.training.dataset import TrainingSet, assemble, read_window
-from evergreen.training.estimators import check_candidates
+from evergreen.training_set.assemble import TrainingSet, assemble, read_window
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "features.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from evergreen.labels.known import known_as_of, mask_unknown, newest_known, newest_trained
 from evergreen.monitoring.record import Record
 from evergreen.spec import Spec, parse_spec
-from evergreen.training.digest import data_digest
+from evergreen.training_set.digest import data_digest
 from tests.unit.labels.conftest import LENDER, day
 
 SPEC = parse_spec(LENDER)

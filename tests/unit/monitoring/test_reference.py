@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.errors import IntegrityError
 from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.lake import PARTITION
@@ -27,9 +28,8 @@ from evergreen.monitoring.reference import (
 from evergreen.pipeline import Pipeline
 from evergreen.spec import Drift, Performance, Spec, parse_spec
 from evergreen.storage import Storage
-from evergreen.training.dataset import TrainingSet, assemble
-from evergreen.training.fit import Challenger, fit_challenger
 from evergreen.training.version_files import to_json, version_files
+from evergreen.training_set.assemble import TrainingSet, assemble
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")

@@ -19,9 +19,9 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
+from evergreen.candidates.pretrained import OnnxModel
 from evergreen.errors import SpecError
 from evergreen.registry.trusted_types import TRUSTED_TYPES, allowed_estimators, trusted_types
-from evergreen.training.pretrained import OnnxModel
 
 RANDOM = np.random.default_rng(0)
 X = pd.DataFrame(RANDOM.normal(size=(120, 3)), columns=["a", "b", "c"])

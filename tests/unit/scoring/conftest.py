@@ -75,3 +75,10 @@ def commit(kiosk: Pipeline) -> Callable[..., str]:
         return version
 
     return make
+
+
+def change_features(pipeline: Pipeline, old: str, new: str) -> None:
+    file = pipeline.spec.folder / "features.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))

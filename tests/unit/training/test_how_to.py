@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evergreen.candidates.estimators import ESTIMATOR_MODULES, PREPROCESS_MODULES, check_candidates
+from evergreen.candidates.search import parse_search
 from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import parse_spec
-from evergreen.training.estimators import ESTIMATOR_MODULES, PREPROCESS_MODULES, check_candidates
-from evergreen.training.search import parse_search
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "training.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.training.digest import code_digest, data_digest, git_commit, packages, spec_digest, version_id
+from evergreen.training_set.digest import (
+    code_digest,
+    data_digest,
+    git_commit,
+    packages,
+    spec_digest,
+    version_id,
+)
 
 VALUES = st.lists(st.floats(allow_nan=False), min_size=1, max_size=8)
 
@@ -97,30 +104,30 @@ def test_the_code_of_a_teams_own_estimators_is_part_of_the_digest(make_spec, tmp
     assert code_digest(spec) not in {before[0], code_digest(plain)}
 
 
+PACKAGES = ("candidates", "evaluation", "features", "spec", "training_set")
+
+
 def test_evergreens_own_code_is_all_that_bears_on_a_model(tmp_path, monkeypatch):
-    from evergreen.training import digest
+    from evergreen.training_set import digest
 
     def own(*changed: str) -> str:
-        for name in (
-            "partition.py",
-            *(f"{part}/a.py" for part in ("evaluation", "features", "training", "cli")),
-        ):
+        for name in ("partition.py", *(f"{part}/a.py" for part in (*PACKAGES, "cli"))):
             file = tmp_path / name
             file.parent.mkdir(exist_ok=True)
             file.write_text("a = 2" if name in changed else "a = 1")
         digest._own_code.cache_clear()
         return digest._own_code()
 
-    monkeypatch.setattr(digest, "__file__", str(tmp_path / "training" / "digest.py"))
+    monkeypatch.setattr(digest, "__file__", str(tmp_path / "training_set" / "digest.py"))
     before = own()
     assert own("cli/a.py") == before
-    for part in ("partition.py", "evaluation/a.py", "features/a.py", "training/a.py"):
+    for part in ("partition.py", *(f"{part}/a.py" for part in PACKAGES)):
         assert own(part) != before
     digest._own_code.cache_clear()
 
 
 def test_the_versions_of_packages_are_part_of_the_digest(make_spec, monkeypatch):
-    from evergreen.training import digest
+    from evergreen.training_set import digest
 
     spec, known = make_spec(), packages()
     before = code_digest(spec)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 
+from evergreen.candidates import tuning
+from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import SpecError
-from evergreen.training import tuning
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
-from evergreen.training.folds import folds_of
-from evergreen.training.sample import balanced
+from evergreen.training_set.assemble import assemble
+from evergreen.training_set.folds import folds_of
+from evergreen.training_set.sample import balanced
 
 AS_OF = "2024-02-10"
 RIDGE = "{estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}}"
@@ -96,9 +96,9 @@ def test_a_budget_of_time_ends_the_search_once_every_candidate_was_tried(make_sp
 def test_every_trial_is_a_line_in_the_log(make_spec, daily_rows, caplog):
     spec = make_spec(changes=ALPHAS)
     found = assemble(spec, daily_rows, AS_OF, 1, {})
-    with caplog.at_level(logging.INFO, logger="evergreen.training.tuning"):
+    with caplog.at_level(logging.INFO, logger="evergreen.candidates.tuning"):
         trials = fit_challenger(spec, found).trials
-    lines = [record.getMessage() for record in caplog.records if record.name == "evergreen.training.tuning"]
+    lines = [record.getMessage() for record in caplog.records if record.name == "evergreen.candidates.tuning"]
     assert len(lines) == len(trials) == 5
     best = math.inf
     for number, (line, trial) in enumerate(zip(lines, trials, strict=True), start=1):
@@ -124,7 +124,7 @@ def test_a_setting_of_a_search_that_cannot_be_fit_is_recorded_and_passed_over(ma
     choices = "{estimator: sklearn.linear_model.Ridge, search: {alpha: {choices: [-1.0, 1.0]}}}"
     spec = make_spec(changes={RIDGE: choices})
     found = assemble(spec, daily_rows, AS_OF, 1, {})
-    with caplog.at_level(logging.INFO, logger="evergreen.training.tuning"):
+    with caplog.at_level(logging.INFO, logger="evergreen.candidates.tuning"):
         challenger = fit_challenger(spec, found)
     assert challenger.candidate["params"] == {"alpha": 1.0}
     failed = challenger.trials[0]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_sample_weight
 
-from evergreen.training.sample import Sample, balanced
+from evergreen.training_set.sample import Sample, balanced
 
 LABELS = st.lists(st.tuples(st.sampled_from("abc"), st.floats(0.01, 100)), min_size=1, max_size=40)
 

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
+from evergreen.candidates.estimators import build_estimator, check_candidates, weight_argument
 from evergreen.errors import SpecError
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.spec import load_spec
-from evergreen.training.estimators import build_estimator, check_candidates, weight_argument
 
 RIDGE = "{estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}}"
 
@@ -63,7 +63,7 @@ def test_nothing_is_imported_to_find_out(make_spec, module, monkeypatch):
     def never(name: str):
         raise AssertionError(f"{name} was imported")
 
-    monkeypatch.setattr("evergreen.training.estimators.import_module", never)
+    monkeypatch.setattr("evergreen.candidates.estimators.import_module", never)
     with pytest.raises(SpecError, match="not allowed"):
         build_estimator(make_spec(changes={RIDGE: f"{{estimator: {module}}}"}), 0, {})
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
+from evergreen.candidates.estimators import candidate_path, suits
 from evergreen.errors import IntegrityError, NotFoundError, SpecError
 from evergreen.registry.model_file import load_model
 from evergreen.spec import Pretrained, Spec
-from evergreen.training.estimators import candidate_path, suits
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline

@@ -19,10 +19,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import has_fit_parameter
 
+from evergreen.candidates.search import parse_search
 from evergreen.errors import SpecError
 from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Candidate, Spec, Step, Task
-from evergreen.training.search import parse_search
 
 ESTIMATOR_MODULES = frozenset(
     {
@@ -76,7 +76,7 @@ _KIND = {TransformerMixin: "transformer", BaseEstimator: "estimator"}
 def check_candidates(spec: Spec) -> None:
     """Raise `SpecError`, naming the key path, if a candidate of the description cannot be built.
 
-    A pretrained one is not looked at: that takes the storage, see `evergreen.training.pretrained`.
+    A pretrained one is not looked at: that takes the storage, see `evergreen.candidates.pretrained`.
     """
     for number, candidate in enumerate(spec.training.candidates):
         if candidate.pretrained is None:

@@ -11,16 +11,16 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.candidates.estimators import candidate_path
+from evergreen.candidates.proposals import Proposals, proposals_of
 from evergreen.errors import SpecError
 from evergreen.evaluation.predictions import Predictions
 from evergreen.evaluation.space import distance_space
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
-from evergreen.training.dataset import TrainingSet
-from evergreen.training.estimators import candidate_path
-from evergreen.training.folds import Fold, folds_of, groups_of
-from evergreen.training.proposals import Proposals, proposals_of
-from evergreen.training.sample import Sample
+from evergreen.training_set.assemble import TrainingSet
+from evergreen.training_set.folds import Fold, folds_of, groups_of
+from evergreen.training_set.sample import Sample
 
 _log = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from evergreen.lake import PARTITION, Table
 from evergreen.partition import SNAPSHOT
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
-from evergreen.training.digest import digests, git_commit, packages, version_id
-from evergreen.training.holdout import holdout_mask
+from evergreen.training_set.digest import digests, git_commit, packages, version_id
+from evergreen.training_set.holdout import holdout_mask
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import NothingToDoError, SpecError
-from evergreen.training.folds import folds_of, groups_of
+from evergreen.training_set.folds import folds_of, groups_of
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,8 +9,8 @@ import pytest
 from evergreen.errors import IntegrityError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.scoring import champion as module
-from evergreen.scoring.champion import load_champion
+from evergreen.scoring import checked_model as module
+from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.score import score
 
 Commit = Callable[..., str]
@@ -24,14 +24,14 @@ def test_the_check_is_made_once_for_the_same_files_and_features(
     monkeypatch.setattr(module, "check_golden", lambda *given: (checked.append(given[2]), real(*given)))
     version = commit()
     for _ in range(3):
-        load_champion(kiosk, version)
+        load_checked_model(kiosk, version)
     assert checked == [version]
     other = commit("2024-01-13")
-    load_champion(kiosk, other)
+    load_checked_model(kiosk, other)
     assert checked == [version, other]
     file = kiosk.spec.folder / "features.py"
     file.write_text(file.read_text() + "\n# the same features in other words\n")
-    load_champion(kiosk, version)
+    load_checked_model(kiosk, version)
     assert checked == [version, other, version]
 
 

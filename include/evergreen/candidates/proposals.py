@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evergreen.candidates.estimators import candidate_path
+from evergreen.candidates.search import Dimension, every_setting, parse_search, space_size
 from evergreen.spec import Spec
-from evergreen.training.estimators import candidate_path
-from evergreen.training.search import Dimension, every_setting, parse_search, space_size
 
 if TYPE_CHECKING:
     import optuna

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from evergreen.training.dataset import TrainingSet
+    from evergreen.training_set.assemble import TrainingSet
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
-from evergreen.training.folds import groups_of
+from evergreen.training_set.folds import groups_of
 
 
 def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of: str) -> NDArray[np.bool_]:

@@ -12,12 +12,12 @@ from typing import Any
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from evergreen.candidates.estimators import build_estimator, candidate_path, weight_argument
+from evergreen.candidates.tuning import Trial, tune
 from evergreen.errors import SpecError
 from evergreen.spec import Candidate, Spec
-from evergreen.training.dataset import TrainingSet
-from evergreen.training.estimators import build_estimator, candidate_path, weight_argument
-from evergreen.training.sample import Sample, balanced
-from evergreen.training.tuning import Trial, tune
+from evergreen.training_set.assemble import TrainingSet
+from evergreen.training_set.sample import Sample, balanced
 
 NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
 
@@ -42,9 +42,9 @@ def fit_challenger(
 ) -> Challenger:
     """Tune the candidates on the rows that are not held out, and fit the best.
 
-    `pretrained` are the models of the candidates that are so, by number, as
-    `evergreen.training.pretrained.load_pretrained` gives them: they are scored in the same folds as they are,
-    and never fit. Pure and, without `tuning.within`, deterministic: seeded, and on a single thread, since
+    `pretrained` are the pretrained models by their candidate's number, as
+    `evergreen.candidates.pretrained.load_pretrained` gives them: they are scored in the same folds,
+    never fit. Pure and, without `tuning.within`, deterministic: seeded, and on a single thread, since
     sums in another order round otherwise. A lone candidate without a search needs no tuning. Raises
     `SpecError` naming a candidate that cannot be fit, or a pretrained model that cannot predict from the
     features.

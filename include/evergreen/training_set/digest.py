@@ -18,7 +18,7 @@ from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Spec
 
 _PACKAGES = ("numpy", "onnxruntime", "optuna", "pandas", "scikit-learn", "scipy", "skops")
-_CODE = ("evaluation", "features", "spec", "training")
+_CODE = ("candidates", "evaluation", "features", "partition", "spec", "training_set")
 
 
 def digests(spec: Spec, rows: pd.DataFrame) -> dict[str, str]:
@@ -117,8 +117,13 @@ def _source(module: str) -> bytes:
 @lru_cache(maxsize=1)
 def _own_code() -> str:
     root = Path(__file__).resolve().parent.parent
-    files = sorted([root / "partition.py", *(file for part in _CODE for file in (root / part).rglob("*.py"))])
+    files = sorted(file for part in _CODE for file in _files(root / part))
     return _sha256(b"".join(file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files))
+
+
+def _files(part: Path) -> list[Path]:
+    """The modules of a package, or the one module of that name."""
+    return list(part.rglob("*.py")) if part.is_dir() else [part.with_suffix(".py")]
 
 
 @lru_cache

@@ -22,9 +22,9 @@ from evergreen.pipeline import Pipeline
 from evergreen.scoring.predict import partition_features
 from evergreen.spec import Spec
 from evergreen.storage import Storage
-from evergreen.training.dataset import assemble, read_window
-from evergreen.training.digest import data_digest, spec_digest
-from evergreen.training.holdout import holdout_mask
+from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.digest import data_digest, spec_digest
+from evergreen.training_set.holdout import holdout_mask
 
 REASON = {"sentence": "because"}
 VERSIONS = {"partitions": 1, "labels": 1}

@@ -14,13 +14,13 @@ from onnx import TensorProto, helper
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neighbors import KNeighborsRegressor
 
+from evergreen.candidates import pretrained as module
+from evergreen.candidates.fit import fit_challenger
+from evergreen.candidates.pretrained import OnnxModel, load_pretrained
 from evergreen.errors import IntegrityError, NotFoundError, SpecError
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model, load_model
-from evergreen.training import pretrained as module
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
-from evergreen.training.pretrained import OnnxModel, load_pretrained
+from evergreen.training_set.assemble import assemble
 
 AS_OF = "2024-02-10"
 RIDGE = "{estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}}"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.partition import PartitionError
-from evergreen.training.dataset import assemble
+from evergreen.training_set.assemble import assemble
 
 AS_OF = "2024-02-01"
 REASON = {"sentence": "because"}

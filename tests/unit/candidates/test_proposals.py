@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evergreen.training.proposals import Proposals, proposals_of
+from evergreen.candidates.proposals import Proposals, proposals_of
 
 RIDGE = "{estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}}"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.candidates.search import Choices, Interval, every_setting, parse_search, space_size
 from evergreen.errors import SpecError
-from evergreen.training.search import Choices, Interval, every_setting, parse_search, space_size
 
 
 @pytest.mark.parametrize(

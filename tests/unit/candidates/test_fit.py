@@ -13,10 +13,10 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import TimeSeriesSplit
 from threadpoolctl import threadpool_info
 
+from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import SpecError
 from evergreen.spec import Candidate
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
+from evergreen.training_set.assemble import assemble
 
 AS_OF = "2024-02-10"
 
@@ -146,8 +146,8 @@ import pandas as pd
 from evergreen.evaluation.evaluate import evaluate
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.spec import parse_spec
-from evergreen.training.dataset import assemble
-from evergreen.training.fit import fit_challenger
+from evergreen.training_set.assemble import assemble
+from evergreen.candidates.fit import fit_challenger
 
 rows = pd.read_parquet(sys.argv[1])
 for folder in sys.argv[2:]:

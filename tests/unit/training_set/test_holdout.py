@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from evergreen.errors import NothingToDoError, SpecError
-from evergreen.training.holdout import holdout_mask
+from evergreen.training_set.holdout import holdout_mask
 
 
 def test_with_time_the_last_days_are_held_out(make_spec, daily_rows):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _kept: set[tuple[Any, ...]] = set()
 
 
-def load_champion(pipeline: Pipeline, version: str) -> Any:
+def load_checked_model(pipeline: Pipeline, version: str) -> Any:
     """The version's estimator, which gives the predictions its golden sample promises.
 
     That is checked once in a process for the same files and the same features. Raises `NotFoundError` for an

@@ -1,0 +1,1 @@
+"""Candidates for champion: which estimators are allowed, their tuning, and the fit of the best."""
