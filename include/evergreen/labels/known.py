@@ -5,13 +5,9 @@ The labels of partition k are read in the night of partition k + delay. From tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
-
 import pandas as pd
 
 from evergreen.lake import PARTITION
-from evergreen.monitoring.record import Record
 from evergreen.spec import Spec
 
 
@@ -47,21 +43,3 @@ def _with_room(values: pd.Series) -> pd.Series:
     if pd.api.types.is_bool_dtype(values):
         return values.astype(object)
     return values.astype("float64") if pd.api.types.is_numeric_dtype(values) else values
-
-
-def known_as_of(spec: Spec, records: Sequence[Record], partition: str) -> list[Record]:
-    """The records as they were after the night of `partition`: none of a later one, and late labels unknown.
-
-    A record whose labels were not known by then has no labelled rows, no error, no level and no slices. The
-    order is kept.
-    """
-    newest = newest_known(spec, partition)
-    return [
-        record if record.partition <= newest else _without_labels(record)
-        for record in records
-        if record.partition <= partition
-    ]
-
-
-def _without_labels(record: Record) -> Record:
-    return replace(record, labelled=0, error=None, bias=None, level=None, slices={})

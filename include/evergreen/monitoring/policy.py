@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from evergreen.labels.known import known_as_of
+from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.record import Decision, Record
 from evergreen.monitoring.signals import apart, length, signals
 from evergreen.registry.history import Event, Kind

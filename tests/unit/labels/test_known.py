@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.labels.known import known_as_of, mask_unknown, newest_known, newest_trained
-from evergreen.monitoring.record import Record
+from evergreen.labels.known import mask_unknown, newest_known, newest_trained
 from evergreen.spec import Spec, parse_spec
 from evergreen.training_set.digest import data_digest
 from tests.unit.labels.conftest import LENDER, day
@@ -20,27 +19,6 @@ def delayed(delay: int, grain: str = "daily") -> Spec:
     assert SPEC.labels is not None
     return SPEC.model_copy(
         update={"labels": SPEC.labels.model_copy(update={"delay": delay}), "partition": grain}
-    )
-
-
-def record(partition: str, error: float | None = 0.2) -> Record:
-    return Record(
-        partition=partition,
-        version="v",
-        rows=10,
-        labelled=8,
-        metric="accuracy",
-        error=error,
-        promised=0.1,
-        level=3.0,
-        promised_level=3.0,
-        drifted_share=0.25,
-        drift={"amount": {"psi": 0.3}},
-        age=3,
-        history=9,
-        bias=0.5,
-        estimated=0.7,
-        slices={"income=5.0": {"rows": 4, "error": 0.5, "promised": 0.2}},
     )
 
 
@@ -66,26 +44,12 @@ def test_training_knows_the_labels_of_k_if_k_and_the_delay_lie_before_its_as_of(
     rows = pd.DataFrame({"partition": [day(k)], "late": [True]})
     known = mask_unknown(spec, rows, day(as_of))["late"].notna().tolist()
     assert known == [k + delay < as_of]
-    records = known_as_of(spec, [record(day(k))], day(as_of))
-    assert [r.error is not None for r in records] == ([k + delay <= as_of] if k <= as_of else [])
-
-
-def test_records_lose_what_late_labels_told_and_nothing_else():
-    before = [record(day(n)) for n in range(8)]
-    early, late = known_as_of(delayed(2), before, day(6))[4:6]
-    assert early == before[4]
-    assert (late.labelled, late.error, late.bias, late.level, late.slices) == (0, None, None, None, {})
-    kept = ("rows", "promised", "estimated", "drift", "drifted_share", "age", "history", "version")
-    assert all(getattr(late, name) == getattr(before[5], name) for name in kept)
-    assert [r.partition for r in known_as_of(delayed(2), before, day(6))] == [day(n) for n in range(7)]
 
 
 def test_prompt_labels_are_known_as_they_are():
     spec = SPEC.model_copy(update={"labels": None})
     rows = pd.DataFrame({"partition": [day(3)], "late": [True]})
     assert mask_unknown(spec, rows, day(1)) is rows
-    records = [record(day(n)) for n in range(3)]
-    assert known_as_of(spec, records, day(2)) == records
 
 
 @pytest.mark.parametrize(
