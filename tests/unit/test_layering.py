@@ -6,13 +6,15 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY, PLUGINS, DAGS = ROOT / "include" / "evergreen", ROOT / "plugins", ROOT / "dags"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
 HEAVY = {
     "adbc_driver_postgresql",
     "boto3",
@@ -27,6 +29,12 @@ HEAVY = {
     "skops",
     "sklearn",
 }
+UPWARDS = {
+    ("evergreen.candidates.tuning", "evergreen.evaluation.predictions"),
+    ("evergreen.candidates.tuning", "evergreen.evaluation.space"),
+    ("evergreen.rows.columns", "evergreen.ingestion.text.shown"),
+}
+"""Imports against the order of packages that are still to be turned round."""
 EMPTY_NAMES = re.compile(r"process(es|or|ors|ing)?|handlers?|managers?|helpers?|utils?", re.IGNORECASE)
 
 
@@ -56,6 +64,38 @@ def at_parse_time(node: ast.AST) -> Iterator[ast.AST]:
         yield from at_parse_time(child)
 
 
+def imports_of(module: str, names: Mapping[str, Path]) -> set[str]:
+    """The modules among `names` that a module imports anywhere: in functions and for type checkers too."""
+    found = set()
+    for node in ast.walk(ast.parse(names[module].read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} imports by a relative name: write it whole"
+            parts = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (parts & set(names)) or {str(node.module)}
+    return found & set(names) - {module}
+
+
+def library() -> dict[str, Path]:
+    """The modules of the library by their dotted names."""
+    return {
+        ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules(LIBRARY)
+    }
+
+
+def package_of(module: str) -> str:
+    return (module.split(".")[1:2] or ["evergreen"])[0]
+
+
+def order() -> list[str]:
+    """The packages in the order that docs/architecture.md writes down, the lowest first."""
+    section = ARCHITECTURE.read_text().partition("\n## The library\n")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+    return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+
+
 def packages(names: Iterator[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
@@ -70,11 +110,32 @@ def test_the_library_knows_nothing_of_airflow(module: Path):
     assert not found & {"airflow", "evergreen_airflow", "dags", "deploy"}
 
 
+def test_the_order_of_packages_names_each_of_them_once():
+    assert sorted(order()) == sorted({package_of(module) for module in library()}), (
+        "give each package its place in the table of docs/architecture.md, after all that it imports"
+    )
+
+
+def test_every_import_in_the_library_goes_down_the_order_of_packages():
+    names, place = library(), {name: number for number, name in enumerate(order())}
+    upwards = {
+        (module, other)
+        for module in names
+        for other in imports_of(module, names)
+        if place[package_of(other)] > place[package_of(module)]
+    }
+    assert upwards == UPWARDS, "an import goes up, or one of UPWARDS no longer does: mend it, or take it out"
+
+
+def test_no_two_modules_import_each_other():
+    names = library()
+    graph = {module: imports_of(module, names) for module in names}
+    # Throws CycleError, which names the modules of a circle.
+    assert len(list(TopologicalSorter(graph).static_order())) == len(names)
+
+
 def test_the_library_imports_with_airflow_blocked():
-    names = [
-        ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts).removesuffix(".__init__")
-        for path in modules(LIBRARY)
-    ]
+    names = list(library())
     program = f"""
 import importlib, sys
 from importlib.abc import MetaPathFinder
