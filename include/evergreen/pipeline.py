@@ -1,17 +1,23 @@
-"""A pipeline at work: its description together with the storage and connections it uses."""
+"""A pipeline at work: its description together with the storage and connections it uses.
+
+What takes long to import (the lake does, half a second) is imported when it is first asked for.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from evergreen.connections import Connect, from_environment
-from evergreen.lake import Lake
 from evergreen.registry.registry import Registry
 from evergreen.registry.signature import Signatures
 from evergreen.spec import Spec, load_spec
-from evergreen.staging import Staging
 from evergreen.storage import Storage
+
+if TYPE_CHECKING:
+    from evergreen.lake import Lake
+    from evergreen.staging import Staging
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Pipeline:
     @cached_property
     def lake(self) -> Lake:
         """The pipeline's Delta tables."""
+        from evergreen.lake import Lake
+
         return Lake(self.storage, self.name)
 
     @cached_property
@@ -51,4 +59,6 @@ class Pipeline:
 
     def staging(self, run: str) -> Staging:
         """Where one run keeps what its tasks hand to one another."""
+        from evergreen.staging import Staging
+
         return Staging(self.storage, self.name, run)

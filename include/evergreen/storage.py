@@ -11,23 +11,19 @@ import os
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from itertools import islice
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-import boto3
-from boto3.s3.transfer import TransferConfig
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from evergreen.errors import ConflictError, NotFoundError, StorageError, UnavailableError
 
-_PART = 16 * 2**20
-_TRANSFER = TransferConfig(multipart_threshold=4 * _PART, multipart_chunksize=_PART, max_concurrency=2)
+_PART = 16 * 2**20  # bytes
+_LARGE = 4 * _PART  # what is sent and copied in parts
 _DELETED_TOGETHER = 1000  # the most that S3 takes
 _NOTE = "evergreen-note"
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -46,12 +42,13 @@ class Credentials:
     session_token: str | None = field(default=None, repr=False)
 
     @classmethod
-    def from_environment(cls) -> Credentials:
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> Credentials:
         """Credentials of `AWS_ENDPOINT_URL`, `AWS_REGION`, `AWS_ACCESS_KEY_ID` and the others.
 
-        Where the keys are unset, the usual chain of the AWS SDK (profile, role) applies.
+        They are looked for in `variables`, by default this process's. Where the keys are unset, the usual
+        chain of the AWS SDK (profile, role) applies.
         """
-        env = os.environ
+        env = os.environ if variables is None else variables
         return cls(
             endpoint_url=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL"),
             region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or "us-east-1",
@@ -87,21 +84,11 @@ class Storage:
         self.prefix = prefix.strip("/")
         self.credentials = credentials
         self._large = threading.Lock()  # held while a large body is sent
-        self._client = boto3.client(
-            "s3",
-            endpoint_url=credentials.endpoint_url,
-            region_name=credentials.region,
-            aws_access_key_id=credentials.access_key,
-            aws_secret_access_key=credentials.secret_key,
-            aws_session_token=credentials.session_token,
-            config=Config(
-                connect_timeout=5,
-                read_timeout=60,
-                retries={"mode": "standard", "max_attempts": 5},
-                request_checksum_calculation="when_required",  # bodies are signed by their SHA-256 already
-                s3={"addressing_style": "path"} if credentials.endpoint_url else {},
-            ),
-        )
+        self._connection = _Connection(credentials)
+
+    @cached_property
+    def _client(self) -> Any:
+        return self._connection.client()
 
     @classmethod
     def open(cls, location: str | None = None, credentials: Credentials | None = None) -> Storage:
@@ -112,14 +99,13 @@ class Storage:
         location = location or os.environ.get("EVERGREEN_STORAGE", "")
         parts = urlsplit(location)
         if parts.scheme != "s3" or not parts.netloc:
-            raise StorageError(
-                f"EVERGREEN_STORAGE is '{location}': set it to s3://bucket or s3://bucket/prefix"
-            )
+            found = f"is '{location}':" if location else "is not set: start the embedded stack (make up), or"
+            raise StorageError(f"EVERGREEN_STORAGE {found} set it to s3://bucket or s3://bucket/prefix")
         return cls(parts.netloc, parts.path, credentials or Credentials.from_environment())
 
     def child(self, prefix: str) -> Storage:
         """The same store, one folder further down."""
-        # A client takes a tenth of a second to make, and is safe to share.
+        # The two share one client: it takes a tenth of a second to make.
         child = copy.copy(self)
         child.prefix = self._full(prefix).strip("/")
         return child
@@ -178,12 +164,14 @@ class Storage:
         body.seek(0)
         # Bytes go out in one piece, a file in slices of 16 kB; but only one large one is held in memory.
         with self._errors(key), self._large if size > _PART else nullcontext():
-            if size < _TRANSFER.multipart_threshold:
+            if size < _LARGE:
                 self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body.read())
             else:
                 self._upload_parts(self._full(key), body)
 
     def _upload_parts(self, key: str, body: IO[bytes]) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         # One part at a time: the SDK's own transfer holds ten of them in memory.
         where = {"Bucket": self.bucket, "Key": key}
         upload = where | {"UploadId": self._client.create_multipart_upload(**where)["UploadId"]}
@@ -210,10 +198,15 @@ class Storage:
         """Copy the object of `size` bytes at `key` to another key within the store, without reading it."""
         source = {"Bucket": self.bucket, "Key": self._full(key)}
         with self._errors(key):
-            if size < _TRANSFER.multipart_threshold:  # which asks the store only once
+            if size < _LARGE:  # which asks the store only once
                 self._client.copy_object(Bucket=self.bucket, Key=self._full(there), CopySource=source)
             else:
-                self._client.copy(source, self.bucket, self._full(there), Config=_TRANSFER)
+                from boto3.s3.transfer import TransferConfig
+
+                parts = TransferConfig(
+                    multipart_threshold=_LARGE, multipart_chunksize=_PART, max_concurrency=2
+                )
+                self._client.copy(source, self.bucket, self._full(there), Config=parts)
 
     def create(self, key: str, body: bytes, note: str = "") -> str:
         """Write a new object and return its tag; raises `ConflictError` if one is there already.
@@ -301,6 +294,8 @@ class Storage:
 
     @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError
+
         where = self.uri(key)
         try:
             yield
@@ -326,3 +321,40 @@ class Storage:
         if code in _DENIED:
             return StorageError(f"{where}: access denied ({code}): check the AWS_* keys of the storage")
         return UnavailableError(f"{where}: the storage answered {code or error}: run the stage again")
+
+
+class _Connection:
+    """The client of a store, made when it is first used: importing the AWS SDK takes a fifth of a second."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._making = threading.Lock()
+        self._made: Any = None
+
+    def client(self) -> Any:
+        # Making a client is not safe in threads, using one is.
+        with self._making:
+            if self._made is None:
+                self._made = _client_of(self._credentials)
+            return self._made
+
+
+def _client_of(credentials: Credentials) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        "s3",
+        endpoint_url=credentials.endpoint_url,
+        region_name=credentials.region,
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.session_token,
+        config=Config(
+            connect_timeout=5,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 5},
+            request_checksum_calculation="when_required",  # bodies are signed by their SHA-256 already
+            s3={"addressing_style": "path"} if credentials.endpoint_url else {},
+        ),
+    )

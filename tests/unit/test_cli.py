@@ -165,7 +165,10 @@ def test_check_finds_what_is_wrong(
 
 def test_check_without_a_storage_names_the_variable(pipelines: Path, evergreen: Evergreen):
     (failed,) = [c for c in evergreen.document("check", "kinds", exit_code=1)["checks"] if not c["ok"]]
-    assert failed["detail"] == "EVERGREEN_STORAGE is '': set it to s3://bucket or s3://bucket/prefix"
+    assert failed["detail"] == (
+        "EVERGREEN_STORAGE is not set: start the embedded stack (make up), or set it to s3://bucket or "
+        "s3://bucket/prefix"
+    )
 
 
 def test_a_snapshot_goes_round(pipelines: Path, configured: Storage, evergreen: Evergreen):
