@@ -34,10 +34,13 @@ Connect = Callable[[str], Connection]
 """Looks up a connection by its id; raises `SourceError` where there is none."""
 
 
-def from_environment(conn_id: str) -> Connection:
-    """The connection in the variable `AIRFLOW_CONN_<ID>`; raises `SourceError` if absent or malformed."""
+def from_environment(conn_id: str, variables: Mapping[str, str] | None = None) -> Connection:
+    """The connection in the variable `AIRFLOW_CONN_<ID>`; raises `SourceError` if absent or malformed.
+
+    It is looked for in `variables`, by default this process's.
+    """
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
-    text = os.environ.get(variable)
+    text = (os.environ if variables is None else variables).get(variable)
     if not text:
         raise SourceError(f"connection '{conn_id}' is not defined: set {variable} or add it in Airflow")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,9 +21,12 @@ class Described(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def pipelines_folder() -> Path:
-    """The folder of pipelines: `EVERGREEN_PIPELINES`, or `include/pipelines` beside this package."""
-    named = os.environ.get("EVERGREEN_PIPELINES")
+def pipelines_folder(variables: Mapping[str, str] | None = None) -> Path:
+    """The folder of pipelines: `EVERGREEN_PIPELINES`, or `include/pipelines` beside this package.
+
+    The variable is looked for in `variables`, by default this process's.
+    """
+    named = (os.environ if variables is None else variables).get("EVERGREEN_PIPELINES")
     return Path(named) if named else Path(__file__).resolve().parent.parent / "pipelines"
 
 

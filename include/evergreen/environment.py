@@ -23,19 +23,20 @@ def home() -> Path:
     return here if (here / "env").is_file() else root / ".evergreen"
 
 
-def load_environment() -> Path | None:
-    """Set the variables of `.evergreen/env` that are not set already; the file, or None if there is none.
+def variables() -> dict[str, str]:
+    """This process's variables and, where one is not set, that of `.evergreen/env`. Nothing is set.
 
-    Only variables that Evergreen reads are taken (`EVERGREEN_*`, `AWS_*`, `AIRFLOW_CONN_*`): the file may lie
-    in a folder that the user merely stands in.
+    Only variables that Evergreen reads are taken from the file (`EVERGREEN_*`, `AWS_*`, `AIRFLOW_CONN_*`): it
+    may lie in a folder that the user merely stands in. Raises `EvergreenError` for a file of another form.
     """
     file = home() / "env"
-    if not file.is_file():
-        return None
-    for name, value in parse(file).items():
-        if name.startswith(_READ):
-            os.environ.setdefault(name, value)
-    return file
+    found = parse(file) if file.is_file() else {}
+    return {name: value for name, value in found.items() if name.startswith(_READ)} | dict(os.environ)
+
+
+def load_environment() -> None:
+    """Set what `variables` finds, for the rest of this process and for those that it starts."""
+    os.environ.update(variables())
 
 
 def parse(file: Path) -> dict[str, str]:

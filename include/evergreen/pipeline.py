@@ -55,7 +55,7 @@ class Pipeline:
         Raises `SpecError` where signatures are required and no connection has a key for them.
         """
         signatures = Signatures.of(self.spec.models, self.connect)
-        return Registry(self.storage.child(self.name), self.name, signatures)
+        return Registry(self.storage.child(self.name), self.name, signatures, self.spec.folder.parent)
 
     def staging(self, run: str) -> Staging:
         """Where one run keeps what its tasks hand to one another."""

@@ -18,7 +18,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_variables_that_are_not_set_are_taken(home: Path):
     (home / "env").write_text("# a stack\n\nEVERGREEN_STORAGE=s3://here\nexport AWS_REGION='eu west'\n")
-    assert environment.load_environment() == home / "env"
+    environment.load_environment()
     assert os.environ["EVERGREEN_STORAGE"] == "s3://here"
     assert os.environ["AWS_REGION"] == "eu west"
 
@@ -42,7 +42,16 @@ def test_only_variables_that_evergreen_reads_are_taken(home: Path):
 
 
 def test_no_file_is_no_error(home: Path):
-    assert environment.load_environment() is None
+    before = dict(os.environ)
+    environment.load_environment()
+    assert dict(os.environ) == before
+
+
+def test_they_can_be_looked_at_without_being_set(home: Path):
+    (home / "env").write_text("EVERGREEN_STORAGE=s3://here\n")
+    before = dict(os.environ)
+    assert environment.variables() == {**before, "EVERGREEN_STORAGE": "s3://here"}
+    assert dict(os.environ) == before
 
 
 def test_the_current_folder_comes_before_the_repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import IntegrityError
@@ -20,23 +21,24 @@ def dump_model(estimator: BaseEstimator) -> bytes:
     import skops.io
 
     data: bytes = skops.io.dumps(estimator)
-    _check_types(skops.io.get_untrusted_types(data=data), "cannot be stored")
+    _check_types(skops.io.get_untrusted_types(data=data), trusted_types(), "cannot be stored")
     return data
 
 
-def load_model(data: bytes) -> Any:
+def load_model(data: bytes, pipelines: Path | None = None) -> Any:
     """The estimator in a skops file.
 
-    Raises `IntegrityError` if it is not one, or holds a type that is not on the reviewed list; nothing of it
-    has been built then.
+    A team's own classes may be in it if they are on the list in the folder `pipelines`, by default the
+    configured one. Raises `IntegrityError` if it is not one, or holds a type that is not on the reviewed
+    list; nothing of it has been built then.
     """
     import skops.io
     from skops.io.exceptions import UntrustedTypesFoundException
 
-    trusted = sorted(trusted_types())
+    trusted = trusted_types(pipelines)
     try:
         # The list itself, not what of it the file holds: to ask for that first reads every array twice.
-        return skops.io.loads(data, trusted=trusted)
+        return skops.io.loads(data, trusted=sorted(trusted))
     except UntrustedTypesFoundException:
         types = skops.io.get_untrusted_types(data=data)
     except Exception as error:
@@ -44,12 +46,12 @@ def load_model(data: bytes) -> Any:
         raise IntegrityError(
             f"not a model file ({type(error).__name__}): train the version again or restore it from a backup"
         ) from error
-    _check_types(types, "is not loaded")
+    _check_types(types, trusted, "is not loaded")
     raise IntegrityError("the model is not loaded: skops does not trust it: train the version again")
 
 
-def _check_types(types: list[str], verdict: str) -> None:
-    if unknown := sorted(set(types) - trusted_types()):
+def _check_types(types: list[str], trusted: frozenset[str], verdict: str) -> None:
+    if unknown := sorted(set(types) - trusted):
         raise IntegrityError(
             f"the model {verdict}: it holds {', '.join(unknown)}, not on the reviewed list: use another "
             "estimator, or review the type and add it to evergreen/registry/trusted_types.py (a class of "

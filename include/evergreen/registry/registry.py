@@ -11,6 +11,7 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,19 @@ __all__ = ["MODEL", "Registry", "as_of_version"]
 class Registry:
     """The models of `pipeline`; `storage` is already at the pipeline's folder.
 
-    `signatures` says how versions are signed and what of that is asked; without it they are not.
+    `signatures` says how versions are signed and what of that is asked; without it they are not. `pipelines`
+    is the folder that lists a team's own estimators, by default the configured one.
     """
 
-    def __init__(self, storage: Storage, pipeline: str, signatures: Signatures | None = None) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        pipeline: str,
+        signatures: Signatures | None = None,
+        pipelines: Path | None = None,
+    ) -> None:
         self._pipeline = pipeline
+        self._pipelines = pipelines
         self._versions = Versions(storage, pipeline, signatures)
         self._log = EventLog(storage, pipeline)
         self._verification = Verification(storage, pipeline, self._log, self._versions)
@@ -85,7 +94,7 @@ class Registry:
         """
         data = self.read(version, MODEL)
         try:
-            return load_model(data)
+            return load_model(data, self._pipelines)
         except IntegrityError as error:
             raise IntegrityError(f"{self._pipeline}: version {version}: {error}") from error
 

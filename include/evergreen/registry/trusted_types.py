@@ -12,6 +12,7 @@ what a candidate may name as its estimator or step and what a model file may hol
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from evergreen.description import pipelines_folder
 from evergreen.errors import SpecError
@@ -50,13 +51,15 @@ _FILE = "allowed_estimators.txt"
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
 
 
-def allowed_estimators() -> frozenset[str]:
-    """The full names of classes in the pipelines' `allowed_estimators.txt`; none where there is no file.
+def allowed_estimators(folder: Path | None = None) -> frozenset[str]:
+    """The full names of classes in a folder's `allowed_estimators.txt`; none where there is no file.
+
+    The folder is that of the pipelines, by default the configured one.
 
     A line is a class's name with the module that defines it, as in `lightgbm.sklearn.LGBMRegressor`; `#`
     starts a comment. Raises `SpecError` naming file and line for anything else.
     """
-    file = pipelines_folder() / _FILE
+    file = (folder or pipelines_folder()) / _FILE
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
@@ -75,6 +78,6 @@ def allowed_estimators() -> frozenset[str]:
     return frozenset(names)
 
 
-def trusted_types() -> frozenset[str]:
-    """All types that a model file may hold beside those that skops itself trusts."""
-    return TRUSTED_TYPES | allowed_estimators()
+def trusted_types(folder: Path | None = None) -> frozenset[str]:
+    """The types that a model file of a folder of pipelines may hold beside those that skops itself trusts."""
+    return TRUSTED_TYPES | allowed_estimators(folder)

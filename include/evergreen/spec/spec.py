@@ -254,23 +254,27 @@ def _asks_for_a_partition(source: Source) -> bool:
     return any("{partition" in text for text in asked)
 
 
-def pipeline_names() -> list[str]:
-    """Names of the pipelines there are (folders that hold a `pipeline.yaml`), sorted. Nothing is parsed."""
-    folder = pipelines_folder()
+def pipeline_names(folder: Path | None = None) -> list[str]:
+    """Names of the pipelines in a folder, by default the configured one, sorted. Nothing is parsed.
+
+    Each is a folder that holds a `pipeline.yaml`.
+    """
+    folder = folder or pipelines_folder()
     if not folder.is_dir():
         raise SpecError(f"{folder}: no such folder of pipelines; set EVERGREEN_PIPELINES to one")
     return sorted(path.parent.name for path in folder.glob("*/pipeline.yaml"))
 
 
-def load_spec(name: str) -> Spec:
-    """The description of the pipeline called `name`.
+def load_spec(name: str, folder: Path | None = None) -> Spec:
+    """The description of the pipeline called `name` in a folder, by default the configured one.
 
     Raises `NotFoundError` for an unknown pipeline and `SpecError` for a wrong description.
     """
-    file = pipelines_folder() / name / "pipeline.yaml"
+    folder = folder or pipelines_folder()
+    file = folder / name / "pipeline.yaml"
     if not file.is_file():
-        known = ", ".join(pipeline_names()) or "none"
-        raise NotFoundError(f"no pipeline '{name}' in {pipelines_folder()} (there: {known})")
+        known = ", ".join(pipeline_names(folder)) or "none"
+        raise NotFoundError(f"no pipeline '{name}' in {folder} (there: {known})")
     return parse_spec(file)
 
 

@@ -101,7 +101,8 @@ def git_commit(folder: Path) -> str | None:
 def _estimators(spec: Spec) -> dict[str, str]:
     """Digests of the modules of a team's own estimators that the candidates name, whichever way they do."""
     named = json.dumps(spec.training.model_dump(mode="json", include={"candidates"}))
-    modules = {name.rpartition(".")[0] for name in allowed_estimators() if f'"{name}"' in named}
+    allowed = allowed_estimators(spec.folder.parent)
+    modules = {name.rpartition(".")[0] for name in allowed if f'"{name}"' in named}
     return {module: _sha256(_source(module)) for module in sorted(modules)}
 
 
