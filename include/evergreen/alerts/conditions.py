@@ -75,7 +75,7 @@ def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Ch
         return
     if record.error is None or record.promised is None:
         return
-    worse = record.promised - record.error if spec.higher_is_better else record.error - record.promised
+    worse = spec.metric.loss(record.error, record.promised)
     tolerance = spec.monitoring.performance.tolerance
     text = (
         f"{record.metric} is {record.error:.4g} over {record.labelled} rows against {record.promised:.4g} "

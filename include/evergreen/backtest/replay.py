@@ -20,7 +20,7 @@ from evergreen.backtest.policies import Policy
 from evergreen.backtest.result import Event, Night, PolicyResult, detections
 from evergreen.backtest.work import Trained, Work
 from evergreen.errors import NothingToDoError
-from evergreen.evaluation.metrics import compute
+from evergreen.metrics.measured import measured
 from evergreen.monitoring.measure import needs_model
 from evergreen.monitoring.policy import Training, blocked
 from evergreen.monitoring.record import Record
@@ -191,5 +191,5 @@ class _Replay:
         actual = pd.concat(own, ignore_index=True)[spec.target]
         seen = actual.notna().to_numpy()
         predicted = np.concatenate(list(state.predictions.values()))
-        value = compute(spec.task, actual[seen], predicted[seen])[spec.training.metric]
+        value = measured(spec.task, actual[seen], predicted[seen]).value(spec.training.metric)
         return value if math.isfinite(value) else None

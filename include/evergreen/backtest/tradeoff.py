@@ -10,7 +10,7 @@ from itertools import pairwise
 from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.result import PolicyResult
 from evergreen.errors import SpecError
-from evergreen.spec import LOWER_IS_BETTER
+from evergreen.metrics import metric_named
 
 _APART = 5
 
@@ -62,9 +62,8 @@ def above_curve(results: Sequence[PolicyResult], policy: str) -> float | None:
     expected = on_curve(fixed, own.trainings) if own else None
     if own is None or not expected:
         return None
-    metric = next(result.metric for result in results if result.policy == policy)
-    worse = own.value - expected if metric in LOWER_IS_BETTER else expected - own.value
-    return worse / abs(expected)
+    metric = metric_named(next(result.metric for result in results if result.policy == policy))
+    return metric.loss(own.value, expected) / abs(expected)
 
 
 def _is_fixed(name: str) -> bool:

@@ -16,7 +16,7 @@ from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.workers import Workers
 from evergreen.errors import NothingToDoError
 from evergreen.partition import Grain
-from evergreen.spec import LOWER_IS_BETTER, Spec
+from evergreen.spec import Spec
 
 TRIALS = 40
 BATCH = 4  # trials that are proposed together, whatever the number of processes
@@ -171,7 +171,7 @@ def _loss(spec: Spec, trial: Trial, allowed: int) -> float:
     """What is searched for the least of: the error, worse by the share of trainings that are too many."""
     if trial.value is None:
         return 1e300
-    loss = trial.value if spec.training.metric in LOWER_IS_BETTER else -trial.value
+    loss = spec.metric.loss(trial.value)
     return loss + abs(loss) * max(0.0, trial.trainings / allowed - 1)
 
 

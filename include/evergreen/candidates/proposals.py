@@ -41,7 +41,7 @@ def proposals_of(spec: Spec, number: int) -> Proposals:
     size, trials = space_size(dimensions), spec.training.tuning.trials
     if size <= trials:
         return _Listed(every_setting(dimensions), int(size))
-    return _Sampled(dimensions, trials, spec.training.seed, maximize=spec.higher_is_better)
+    return _Sampled(dimensions, trials, spec.training.seed, maximize=spec.metric.higher_is_better)
 
 
 class _Listed:

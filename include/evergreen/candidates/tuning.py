@@ -91,8 +91,7 @@ def best_of(spec: Spec, trials: Iterable[Trial]) -> Trial:
 
     The description's order is an order of preference.
     """
-    sign = -1.0 if spec.higher_is_better else 1.0
-    return min(trials, key=lambda trial: (sign * (trial.score or 0.0), trial.candidate))
+    return min(trials, key=lambda trial: (spec.metric.loss(trial.score or 0.0), trial.candidate))
 
 
 class _Scoring:

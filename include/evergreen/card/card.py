@@ -218,7 +218,7 @@ def _data(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
 
 def _best_trials(spec: Spec, trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
     scored = [trial for trial in trials if trial["score"] is not None]
-    return sorted(scored, key=lambda trial: trial["score"], reverse=spec.higher_is_better)[:_BEST_TRIALS]
+    return sorted(scored, key=lambda trial: spec.metric.loss(trial["score"]))[:_BEST_TRIALS]
 
 
 def _text(value: Any) -> str:

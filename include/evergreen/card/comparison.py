@@ -11,9 +11,10 @@ from evergreen.evaluation.compare import Comparison, allowed_loss
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.slices import SliceResult
+from evergreen.metrics import metric_named
 from evergreen.reports.numbers import number, percent, signed
 from evergreen.reports.plots.choice import Loss
-from evergreen.spec import LOWER_IS_BETTER, FairnessRule, Spec
+from evergreen.spec import FairnessRule, Spec
 
 _MOST_SLICES = 60
 _MOST_LOSSES = 16
@@ -43,7 +44,7 @@ def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         {
             "name": name,
             "decides": name == evaluation.metric,
-            "better": "lower" if name in LOWER_IS_BETTER else "higher",
+            "better": metric_named(name).better,
             "challenger": number(evaluation.challenger.get(name)),
             "interval": interval_text(evaluation, name),
             "baseline": number(evaluation.baseline.get(name)),
@@ -122,7 +123,7 @@ def resource_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
 def _difference(name: str, own: float | None, other: float | None) -> dict[str, str] | None:
     if own is None or other is None or not math.isfinite(own - other):
         return None
-    loss = own - other if name in LOWER_IS_BETTER else other - own
+    loss = metric_named(name).loss(own, other)
     share = f" ({100 * (own - other) / abs(other):+.3g}%)" if other else ""
     kind = "better" if loss < 0 else "worse" if loss > 0 else "same"
     return {"text": f"{signed(own - other)}{share}", "kind": kind}

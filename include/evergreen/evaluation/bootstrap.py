@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from evergreen.evaluation.sums import Sums
 from evergreen.json_values import finite_or_none, number_or_nan
+from evergreen.metrics.sums import Sums
 from evergreen.spec import ChampionRule
 
 Floats = NDArray[np.float64]

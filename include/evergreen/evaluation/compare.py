@@ -17,19 +17,12 @@ from evergreen.evaluation.bootstrap import (
     interval,
     replicates,
 )
-from evergreen.evaluation.metrics import Measured
-from evergreen.evaluation.sums import sums_of
 from evergreen.json_values import finite_or_none, number_or_nan
-from evergreen.spec import LOWER_IS_BETTER, ChampionRule
+from evergreen.metrics import metric_named
+from evergreen.metrics.measured import Measured
+from evergreen.spec import ChampionRule
 
 _NUMBERS = ("challenger", "champion", "loss", "low", "high")
-# What values a metric can have; the others are shares, from 0 to 1.
-_UNBOUNDED = (0.0, math.inf)
-_RANGE = {
-    **dict.fromkeys(("mae", "rmse", "mape", "log_loss", "calinski_harabasz"), _UNBOUNDED),
-    "r2": (-math.inf, 1.0),
-    "silhouette": (-1.0, 1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -103,7 +96,7 @@ def compare(
     """
     resampling = Resampling.of(units, len(challenger), rule, seed)
     own, theirs = (side.value(metric) for side in (challenger, champion))
-    loss = own - theirs if metric in LOWER_IS_BETTER else theirs - own
+    loss = metric_named(metric).loss(own, theirs)
     found = Interval(math.nan, math.nan)
     if math.isfinite(loss):
         ours, others = (_replicates(side, metric, resampling) for side in (challenger, champion))
@@ -137,15 +130,12 @@ def intervals(
             continue
         reach = interval(value, _replicates(rows, metric, resampling), resampling, rule.confidence)
         if math.isfinite(reach.low) and math.isfinite(reach.high):
-            found[metric] = _within(reach, *_RANGE.get(metric, (0.0, 1.0)))
+            within = metric_named(metric).within
+            found[metric] = Interval(within(reach.low), within(reach.high))
     return found
 
 
 def _replicates(rows: Measured, metric: str, resampling: Resampling) -> Replicates:
     if resampling.blocks < 2:
         return Replicates(np.empty(0), np.empty(0))
-    return replicates(resampling, sums_of(rows, metric, resampling.unit, resampling.units))
-
-
-def _within(found: Interval, least: float, most: float) -> Interval:
-    return Interval(max(found.low, least), min(found.high, most))
+    return replicates(resampling, metric_named(metric).sums(rows, resampling.unit, resampling.units))

@@ -10,21 +10,20 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from evergreen.evaluation.predictions import Predictions
-from evergreen.spec import Spec, Task
-
-_MEDIAN_IS_BEST = frozenset({"mae", "mape"})
+from evergreen.metrics import Metric
+from evergreen.spec import Task
 
 
 def dummy_predictions(
-    spec: Spec, known: pd.Series, weights: NDArray[np.float64] | None, rows: int
+    metric: Metric, known: pd.Series, weights: NDArray[np.float64] | None, rows: int
 ) -> Predictions:
     """What a dummy that has learnt from the targets `known` (m,) with `weights` (m,) says of so many rows.
 
-    Regression: the median for a training metric of absolute error and the mean otherwise, each the constant
-    that minimises its own loss. Classification: always the commonest class, with the shares of the classes.
+    Regression: the mean, the median or a quantile, whichever the metric says is best for it.
+    Classification: always the commonest class, with the shares of the classes.
     """
-    if spec.task is Task.REGRESSION:
-        dummy = DummyRegressor(strategy="median" if spec.training.metric in _MEDIAN_IS_BEST else "mean")
+    if metric.task is Task.REGRESSION:
+        dummy = _constant(metric.best_constant)
     else:
         dummy = DummyClassifier(strategy="prior")
     dummy.fit(_blank(len(known)), known, sample_weight=weights)
@@ -37,6 +36,12 @@ def dealt_at_random(labels: NDArray[Any], seed: int) -> Predictions:
     The same number of clusters of the same sizes without any structure: its silhouette lies at or below 0.
     """
     return Predictions(np.random.default_rng(seed).permutation(labels))
+
+
+def _constant(best: str | float) -> DummyRegressor:
+    if isinstance(best, str):
+        return DummyRegressor(strategy=best)
+    return DummyRegressor(strategy="quantile", quantile=best)
 
 
 def _blank(rows: int) -> pd.DataFrame:

@@ -18,13 +18,13 @@ from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
-from evergreen.evaluation.metrics import Measured
 from evergreen.evaluation.predictions import Predictions
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.evaluation.space import distance_space
 from evergreen.json_values import json_values, number_or_nan
 from evergreen.lake import PARTITION
+from evergreen.metrics.measured import Measured
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictio
         return dealt_at_random(own.labels, spec.training.seed)
     known, weights = ~training_set.holdout, training_set.weights
     return dummy_predictions(
-        spec, training_set.target[known], None if weights is None else weights[known], len(own)
+        spec.metric, training_set.target[known], None if weights is None else weights[known], len(own)
     )
 
 

@@ -19,7 +19,8 @@ from evergreen.evaluation.diagnosis import cluster_shape, confusion, reliability
 from evergreen.evaluation.held_rows import HeldRows
 from evergreen.evaluation.predictions import Predictions
 from evergreen.json_values import finite_or_none
-from evergreen.spec import LOWER_IS_BETTER, Spec, Task
+from evergreen.metrics import metric_named
+from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
     from evergreen.candidates.fit import Challenger
@@ -67,14 +68,14 @@ def trial_scores(metric: str, trials: Sequence[Mapping[str, Any]]) -> dict[str, 
     scores = [finite_or_none(trial.get("score")) for trial in trials]
     if all(score is None for score in scores):
         return None
-    better = min if metric in LOWER_IS_BETTER else max
+    loss = metric_named(metric).loss
     labels = [str(trial.get("estimator") or "pretrained") for trial in trials]
     candidates = list(dict.fromkeys(labels))
     points: list[dict[str, Any]] = []
     best: float | None = None
     for label, score in zip(labels, scores, strict=True):
         if score is not None:
-            best = score if best is None else better(best, score)
+            best = score if best is None else min(best, score, key=loss)
         points.append({"candidate": candidates.index(label), "score": score, "best": best})
     return {"candidates": candidates, "trials": points}
 
@@ -93,7 +94,6 @@ def importance(spec: Spec, model: Any, held: HeldRows, metric: str) -> dict[str,
     repeats = max(1, min(_REPEATS, _DEALS // len(varying)))
     rows = min(_MOST_ROWS, max(_FEWEST_ROWS, _CELLS // (len(varying) * repeats)))
     some = held.some(min(rows, _SPACE_ROWS) if spec.task is Task.CLUSTERING else rows, spec.training.seed)
-    sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
     own = some.value(spec, metric, some.predictions)
     if not math.isfinite(own):
         return None
@@ -102,7 +102,7 @@ def importance(spec: Spec, model: Any, held: HeldRows, metric: str) -> dict[str,
     for name in varying:
         dealt = [random.permutation(len(some)) for _ in range(repeats)]
         losses = [
-            sign * (some.value(spec, metric, said) - own)
+            metric_named(metric).loss(some.value(spec, metric, said), own)
             for said in _dealt_anew(model, some.features, name, dealt)
         ]
         features.append({"name": name, "loss": float(np.mean(losses)), "spread": float(np.std(losses))})

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from evergreen.evaluation.compare import Comparison, allowed_loss, clearly_worse, clears
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
-from evergreen.evaluation.metrics import is_usable
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict, in_words
+from evergreen.metrics.measured import is_usable
 from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
 
 __all__ = ["Check", "Outcome", "Verdict", "in_words", "judge"]
@@ -92,7 +92,7 @@ def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
             "baseline", False, f"{name} of challenger or baseline is missing: they cannot be compared"
         )
     own, other = evaluation.challenger[name], evaluation.baseline[name]
-    better = own > other if spec.higher_is_better else own < other
+    better = spec.metric.loss(own, other) < 0
     words = "is better than" if better else "is not better than"
     return Check("baseline", better, f"{name} {_number(own)} {words} the dummy baseline's {_number(other)}")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from evergreen.evaluation.metrics import Measured, measured
+from evergreen.metrics.measured import Measured, measured
 from evergreen.spec import Task
 
 

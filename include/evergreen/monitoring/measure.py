@@ -23,7 +23,7 @@ from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, le
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
 from evergreen.monitoring.sequential import widened_spread
 from evergreen.scoring.predict import ACTUAL, PREDICTION
-from evergreen.spec import OF_PROBABILITIES, Spec, Task
+from evergreen.spec import Spec, Task
 
 JOINT_ROWS = 30
 """A classifier of domains is asked only where so many training rows are like those of the night."""
@@ -115,7 +115,7 @@ def performance(
 
 def needs_model(spec: Spec) -> bool:
     """Whether the training metric is made of probabilities, which published predictions do not hold."""
-    return spec.training.metric in OF_PROBABILITIES
+    return spec.metric.of_probabilities
 
 
 def estimates(spec: Spec) -> bool:
@@ -169,7 +169,7 @@ def _estimate(
 
     None for a model that was further off than the tolerance: its probabilities are not calibrated.
     """
-    promised, metric = reference.promised.get(spec.training.metric), spec.training.metric
+    promised = reference.promised.get(spec.metric.name)
     if not estimates(spec) or promised is None or reference.expected is None:
         return None
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
@@ -178,9 +178,9 @@ def _estimate(
     if abs(off) > spec.monitoring.performance.tolerance * abs(promised):
         return None
     probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
-    value = estimated(spec, metric, probabilities, list(model.classes_), predictions[PREDICTION].to_numpy())
-    highest = np.inf if metric == "log_loss" else 1.0
-    return None if value is None else float(np.clip(value + off, 0.0, highest))
+    labels = predictions[PREDICTION].to_numpy()
+    value = estimated(spec.metric, probabilities, list(model.classes_), labels)
+    return None if value is None else spec.metric.within(value + off)
 
 
 def _known(spec: Spec, predictions: pd.DataFrame) -> NDArray[np.bool_]:

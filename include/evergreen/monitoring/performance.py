@@ -16,12 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.errors import SpecError
 from evergreen.evaluation.groups import MISSING, text_of
-from evergreen.evaluation.metrics import Measured, measured
 from evergreen.evaluation.predictions import Predictions
-from evergreen.evaluation.sums import sums_of
 from evergreen.json_values import finite_or_none
+from evergreen.metrics.measured import Measured, measured
 from evergreen.scoring.predict import ACTUAL, PREDICTION
-from evergreen.spec import OF_PROBABILITIES, Spec, Task
+from evergreen.spec import Spec, Task
 
 OTHER = "(other)"
 """What the values of a column are called together that have no slice of their own."""
@@ -29,9 +28,6 @@ MOST_VALUES = 20
 """How many values of a column have a slice of their own."""
 FEWEST_ROWS = 5
 """On fewer rows with labels a slice has no error."""
-
-# Areas, which sums over rows only give approximately where there are many different scores.
-_CURVES = ("roc_auc", "pr_auc")
 
 
 def error_of(
@@ -135,7 +131,7 @@ def _labelled(
     mask = np.asarray(known)
     actual = predictions[ACTUAL].to_numpy()[mask]
     labels = predictions[PREDICTION].to_numpy()[mask]
-    wanted = spec.training.metric in OF_PROBABILITIES and hasattr(model, "predict_proba")
+    wanted = spec.metric.of_probabilities and hasattr(model, "predict_proba")
     if not wanted or features is None:
         return actual, Predictions(labels)
     probabilities = np.asarray(model.predict_proba(features[mask]), dtype=np.float64)
@@ -146,30 +142,29 @@ def _errors(
     spec: Spec, actual: NDArray[Any], predicted: Predictions, groups: NDArray[np.intp], size: int
 ) -> list[float | None]:
     """The training metric of each group of rows; `groups` (n,) are their numbers, from 0 to `size` - 1."""
-    metric, probabilities = spec.training.metric, predicted.probabilities
-    if spec.task is Task.CLUSTERING or (metric in OF_PROBABILITIES and probabilities is None):
+    metric, probabilities = spec.metric, predicted.probabilities
+    if spec.task is Task.CLUSTERING or (metric.of_probabilities and probabilities is None):
         return [None] * size
     if probabilities is not None:
         probabilities = np.where(np.isfinite(probabilities), probabilities, np.nan)
     rows = measured(
         spec.task, actual, predicted.labels, probabilities=probabilities, classes=predicted.classes
     )
-    if metric in _CURVES:
-        return [finite_or_none(_taken(rows, groups == group).value(metric)) for group in range(size)]
+    if metric.pools == "rows":
+        return [finite_or_none(_taken(rows, groups == group).value(metric.name)) for group in range(size)]
     with np.errstate(invalid="ignore", over="ignore"):  # a prediction that is not finite is no error
-        (sums,) = sums_of(rows, metric, groups, size)
+        (sums,) = metric.sums(rows, groups, size)
         return [finite_or_none(value) for value in sums.metric(sums.values).tolist()]
 
 
 def _taken(rows: Measured, mask: NDArray[np.bool_]) -> Measured:
     """Some of the rows; the classes stay those of all."""
     assert rows.actual is not None
-    assert rows.probabilities is not None
     return replace(
         rows,
         predicted=rows.predicted[mask],
         actual=rows.actual[mask],
-        probabilities=rows.probabilities[mask],
+        probabilities=None if rows.probabilities is None else rows.probabilities[mask],
     )
 
 

@@ -192,7 +192,7 @@ def level(spec: Spec, actual: pd.Series) -> float | None:
 def _expected(spec: Spec, predicted: Predictions) -> float | None:
     if predicted.probabilities is None:
         return None
-    return estimated(spec, spec.training.metric, predicted.probabilities, predicted.classes, predicted.labels)
+    return estimated(spec.metric, predicted.probabilities, predicted.classes, predicted.labels)
 
 
 def _sampled(spec: Spec, features: pd.DataFrame, keys: pd.Series) -> pd.DataFrame | None:

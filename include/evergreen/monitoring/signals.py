@@ -33,24 +33,6 @@ SIGNALS = {
 }
 """The names of the signals, in words."""
 
-METRICS = {
-    "mae": "mean absolute error",
-    "rmse": "root mean squared error",
-    "r2": "R2",
-    "mape": "mean absolute percentage error",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "f1": "F1 score",
-    "roc_auc": "area under the ROC curve",
-    "pr_auc": "area under the precision-recall curve",
-    "log_loss": "log loss",
-    "brier": "Brier score",
-    "silhouette": "silhouette",
-    "calinski_harabasz": "Calinski-Harabasz index",
-}
-"""The names of the metrics, in words."""
-
 _LEADING = 2  # features named in a clause
 _LENGTH = {
     Grain.HOURLY: timedelta(hours=1),
@@ -120,7 +102,7 @@ def _performance(spec: Spec, records: Sequence[Record]) -> Signal:
     }
     over_them = f" over {_stretch(spec, known, records[-1])}" if spec.calendar.has_time else ""
     clause = (
-        f"{METRICS[spec.training.metric]} {_against(error, promised, over_them)}"
+        f"{spec.metric.words} {_against(error, promised, over_them)}"
         f"{'' if fires else f' (tolerance {percent(limits.tolerance)})'}"
     )
     return Signal("performance", fires, clause, figures)
@@ -142,7 +124,7 @@ def _cusum(spec: Spec, records: Sequence[Record]) -> Signal:
         limits.k,
         limits.h,
         partitions=[record.partition for record in known],
-        higher_is_better=spec.higher_is_better,
+        higher_is_better=spec.metric.higher_is_better,
     )
     on = "on" if spec.calendar.grain is Grain.DAILY else "with"
     clause = f"CUSUM crossed {on} {found.at}" if found.crossed else f"CUSUM {found.sum:.1f} of {limits.h:g}"
@@ -189,7 +171,7 @@ def _bias(spec: Spec, records: Sequence[Record]) -> Signal:
 
 
 def _estimate(spec: Spec, records: Sequence[Record]) -> Signal:
-    newest, metric = records[-1], METRICS[spec.training.metric]
+    newest, metric = records[-1], spec.metric.words
     if newest.estimated is None or newest.promised is None:
         return Signal("estimate", False, f"no estimate of the {metric} without labels", {"estimated": None})
     times = _times(spec, records, lambda record: _worse(spec, record.estimated, record.promised))
@@ -305,8 +287,7 @@ def _worse(spec: Spec, error: float | None, promised: float | None) -> bool:
     """Whether an error lies beyond the tolerance of what was promised; unknown ones do not."""
     if error is None or promised is None:
         return False
-    worse = promised - error if spec.higher_is_better else error - promised
-    return worse > spec.monitoring.performance.tolerance * abs(promised)
+    return spec.metric.loss(error, promised) > spec.monitoring.performance.tolerance * abs(promised)
 
 
 def _beyond(share: float, limit: float) -> bool:

@@ -27,13 +27,10 @@ from evergreen.spec.monitoring import (
     Staleness,
 )
 from evergreen.spec.spec import Scoring, Spec, Validation, load_spec, parse_spec, pipeline_names
-from evergreen.spec.task import LOWER_IS_BETTER, METRICS, OF_PROBABILITIES, Task
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
+from evergreen.task import Task
 
 __all__ = [
-    "LOWER_IS_BETTER",
-    "METRICS",
-    "OF_PROBABILITIES",
     "Alerts",
     "Approval",
     "Bias",

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from evergreen.description import Described, explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
+from evergreen.metrics import Metric, metric_named, metrics_of
 from evergreen.partition import Calendar, Grain
 from evergreen.sources import Join, Source
 from evergreen.spec.alerts import Alerts
@@ -22,8 +23,8 @@ from evergreen.spec.gate import Gate
 from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring, Reference, Signal
-from evergreen.spec.task import LOWER_IS_BETTER, METRICS, Task
 from evergreen.spec.training import Training
+from evergreen.task import Task
 from evergreen.units import Column, ConnectionId, Cron, Identifier, Share
 
 
@@ -100,9 +101,9 @@ class Spec(Described):
         return max([self.features.look_back, *(shared.look_back for shared in self.feature_sets)])
 
     @property
-    def higher_is_better(self) -> bool:
-        """Whether a larger value of the training metric is better."""
-        return self.training.metric not in LOWER_IS_BETTER
+    def metric(self) -> Metric:
+        """The training metric: the one that decides."""
+        return metric_named(self.training.metric)
 
     @property
     def label_delay(self) -> int:
@@ -179,14 +180,14 @@ class Spec(Described):
             raise ValueError("features.lookups.labels: is the name of the labels: name the lookup otherwise")
 
     def _check_model(self) -> None:
+        allowed = [metric.name for metric in metrics_of(self.task)]
         for where, metric in [
             ("training.metric", self.training.metric),
             *((f"gate.limits.{name}", name) for name in self.gate.limits),
             *((f"gate.fairness.{n}.metric", rule.metric) for n, rule in enumerate(self.gate.fairness)),
         ]:
-            if metric not in METRICS[self.task]:
-                allowed = ", ".join(METRICS[self.task])
-                raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {allowed}")
+            if metric not in allowed:
+                raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {', '.join(allowed)}")
         if self.task is Task.CLUSTERING and self.target is not None:
             raise ValueError("target: clustering has none, leave it out")
         if self.task is not Task.CLUSTERING and self.target is None:

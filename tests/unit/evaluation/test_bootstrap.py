@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from evergreen.evaluation.bootstrap import Interval, Replicates, Resampling, interval, replicates
-from evergreen.evaluation.metrics import measured
-from evergreen.evaluation.sums import sums_of
+from evergreen.metrics import metric_named
+from evergreen.metrics.measured import measured
 from evergreen.spec import ChampionRule, Task
 
 
@@ -20,7 +20,7 @@ def resampling(units, rows=0, *, block=1, rounds=1000, seed=0):
 
 def mean_absolute_error(errors, drawn):
     rows = measured(Task.REGRESSION, np.zeros(len(errors)), errors)
-    return replicates(drawn, sums_of(rows, "mae", drawn.unit, drawn.units))
+    return replicates(drawn, metric_named("mae").sums(rows, drawn.unit, drawn.units))
 
 
 @given(units=st.integers(2, 40), block=st.integers(1, 12), seed=st.integers(0, 99))

@@ -16,12 +16,13 @@ from evergreen.evaluation.compare import (
     compare,
     intervals,
 )
-from evergreen.evaluation.metrics import compute
 from evergreen.evaluation.predictions import Predictions
-from evergreen.spec import METRICS, ChampionRule, Task
+from evergreen.metrics import METRICS, metrics_of
+from evergreen.spec import ChampionRule, Task
+from tests.unit.metrics.compute import compute
 
 RULE = ChampionRule(rounds=200)
-EVERY = [(task, metric) for task, metrics in METRICS.items() for metric in metrics]
+EVERY = [(metric.task, metric.name) for metric in METRICS.values()]
 FEW = settings(max_examples=15, deadline=None)
 
 
@@ -185,11 +186,11 @@ def test_a_champion_without_probabilities_cannot_be_compared_in_them():
     assert clears(found, RULE) is None
 
 
-@pytest.mark.parametrize("task", METRICS)
+@pytest.mark.parametrize("task", Task)
 def test_every_metric_has_an_interval_for_the_card_within_its_range(task):
     actual, one, _, days, space = world(task, 0)
     found = intervals(one.beside(task, actual, space=space), units=days, rule=RULE, seed=0)
-    assert set(found) == set(METRICS[task])
+    assert set(found) == {metric.name for metric in metrics_of(task)}
     assert all(interval.low < interval.high for interval in found.values())
     for name in set(found) & {"accuracy", "roc_auc", "f1", "pr_auc", "recall", "precision", "brier"}:
         assert 0 <= found[name].low < found[name].high <= 1

@@ -1,21 +1,16 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
-from evergreen.evaluation.metrics import compute
+from evergreen.metrics import metric_named
 from evergreen.spec import Task
+from tests.unit.metrics.compute import compute
 
 KNOWN = pd.Series([1.0, 1.0, 1.0, 9.0])  # median 1, mean 3
 NINE_COUNTS = np.array([1.0, 1.0, 1.0, 5.0])  # weighted median 9, mean 6
-
-
-def spec_of(task: Task, metric: str) -> SimpleNamespace:
-    return SimpleNamespace(task=task, training=SimpleNamespace(metric=metric))
 
 
 @pytest.mark.parametrize(
@@ -32,19 +27,19 @@ def spec_of(task: Task, metric: str) -> SimpleNamespace:
 def test_absolute_errors_are_held_against_the_median_and_squared_ones_against_the_mean(
     metric, weights, constant
 ):
-    found = dummy_predictions(spec_of(Task.REGRESSION, metric), KNOWN, weights, 3)
+    found = dummy_predictions(metric_named(metric), KNOWN, weights, 3)
     assert found.labels.tolist() == [constant] * 3
     assert found.probabilities is None
 
 
 def test_classes_are_held_against_the_commonest():
     known = pd.Series(["a", "a", "a", "b"])
-    spec = spec_of(Task.CLASSIFICATION, "log_loss")
-    found = dummy_predictions(spec, known, None, 2)
+    metric = metric_named("log_loss")
+    found = dummy_predictions(metric, known, None, 2)
     assert found.labels.tolist() == ["a", "a"]
     assert found.probabilities.tolist() == [[0.75, 0.25]] * 2
     assert found.classes == ("a", "b")
-    weighted = dummy_predictions(spec, known, NINE_COUNTS, 1)
+    weighted = dummy_predictions(metric, known, NINE_COUNTS, 1)
     assert weighted.labels.tolist() == ["b"]
     assert weighted.probabilities.tolist() == [[3 / 8, 5 / 8]]
 

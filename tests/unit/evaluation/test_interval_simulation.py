@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from evergreen.evaluation.bootstrap import Resampling, interval, replicates
-from evergreen.evaluation.sums import Sums
+from evergreen.metrics.sums import Sums
 from evergreen.spec import ChampionRule
 
 DRAWS = 1000

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,19 +13,18 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as sk
 
-from evergreen.evaluation.metrics import compute, measured
+from evergreen.metrics import METRICS, metric_named, metrics_of
+from evergreen.metrics.measured import measured
 from evergreen.monitoring.estimate import estimated
-from evergreen.spec import METRICS, Spec, Task, parse_spec
+from evergreen.spec import Task
+from tests.unit.metrics.compute import compute
 
-TESTS = Path(__file__).parents[2]
-IRIS = parse_spec(TESTS.parent / "include" / "pipelines" / "iris" / "pipeline.yaml")
-KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")
-NAMES = METRICS[Task.CLASSIFICATION]
+NAMES = [metric.name for metric in metrics_of(Task.CLASSIFICATION)]
 Floats = NDArray[np.float64]
 
 
-def estimate(metric: str, chances: Any, classes: Any = ("a", "b"), spec: Spec = IRIS, **more: Any) -> Any:
-    return estimated(spec, metric, np.asarray(chances, dtype=float), list(classes), **more)
+def estimate(metric: str, chances: Any, classes: Any = ("a", "b"), **more: Any) -> Any:
+    return estimated(metric_named(metric), np.asarray(chances, dtype=float), list(classes), **more)
 
 
 # --- by hand ---
@@ -93,14 +91,13 @@ def test_what_is_certain_is_what_will_be() -> None:
 # --- where it is not defined ---
 
 
-@pytest.mark.parametrize("metric", ["mae", "silhouette", "no metric"])
-def test_other_metrics_have_no_estimate(metric: str) -> None:
+@pytest.mark.parametrize("metric", [name for name in METRICS if name not in NAMES])
+def test_metrics_of_other_tasks_have_no_estimate(metric: str) -> None:
     assert estimate(metric, FOUR) is None
 
 
 @pytest.mark.parametrize("metric", NAMES)
 def test_what_has_no_estimate(metric: str) -> None:
-    assert estimate(metric, FOUR, spec=KIOSK) is None  # a regression
     assert estimate(metric, np.empty((0, 2))) is None
     assert estimate(metric, [[0.5, 0.5], [np.nan, 0.5]]) is None
     assert estimate(metric, FOUR, predicted=["a", "b", "a", "c"]) is None

@@ -55,7 +55,7 @@ def test_a_short_description_is_enough(folder: Path):
     assert spec.keys == ("at",)
     assert spec.join[0].on == {"at": "hour"}
     assert spec.first_partition == "2011-01-01"
-    assert not spec.higher_is_better
+    assert (spec.metric.name, spec.metric.better) == ("mae", "lower")
 
 
 def test_what_is_often_one_word_may_be_written_so(folder: Path):

@@ -7,9 +7,11 @@ import warnings
 import numpy as np
 import pytest
 
-from evergreen.evaluation.metrics import compute, measured
-from evergreen.evaluation.sums import BINS, binned, sums_of
-from evergreen.spec import METRICS, Task
+from evergreen.metrics import metric_named, metrics_of
+from evergreen.metrics.measured import measured
+from evergreen.metrics.sums import BINS, binned
+from evergreen.task import Task
+from tests.unit.metrics.compute import compute
 
 ROWS, UNITS = 240, 8
 
@@ -33,13 +35,13 @@ def clustering(random):
 
 
 CASES = [
-    (world, name)
+    (world, metric.name)
     for world, task in (
         (regression, Task.REGRESSION),
         (classification, Task.CLASSIFICATION),
         (clustering, Task.CLUSTERING),
     )
-    for name in METRICS[task]
+    for metric in metrics_of(task)
 ]
 
 
@@ -50,7 +52,9 @@ def test_units_drawn_by_their_sums_have_the_metric_of_their_rows(world, name):
     unit = random.integers(0, UNITS, ROWS)
     rows = measured(task, actual, predicted, **more)
     counts = np.vstack([np.ones(UNITS), random.multinomial(UNITS, np.full(UNITS, 1 / UNITS), 20)])
-    found = np.mean([part.metric(counts @ part.values) for part in sums_of(rows, name, unit, UNITS)], axis=0)
+    found = np.mean(
+        [part.metric(counts @ part.values) for part in metric_named(name).sums(rows, unit, UNITS)], axis=0
+    )
     assert found[0] == pytest.approx(rows.value(name))
     for value, count in zip(found, counts, strict=True):
         if name == "silhouette":  # distances to the rows of all units, so that only their mean is drawn
@@ -78,7 +82,9 @@ def test_a_row_of_weight_three_counts_as_three_rows(world, name):
     weighted = measured(task, actual, predicted, weights=weights, **more)
     counts = random.multinomial(UNITS, np.full(UNITS, 1 / UNITS), 20)
     found, wanted = (
-        np.mean([part.metric(counts @ part.values) for part in sums_of(rows, name, of, UNITS)], axis=0)
+        np.mean(
+            [part.metric(counts @ part.values) for part in metric_named(name).sums(rows, of, UNITS)], axis=0
+        )
         for rows, of in ((weighted, unit), (repeated, unit[drawn]))
     )
     assert found == pytest.approx(wanted)
@@ -98,7 +104,7 @@ def test_areas_from_bins_are_off_by_little(name, share):
         probabilities=np.column_stack([1 - scores, scores]),
         classes=[0, 1],
     )
-    (part,) = sums_of(rows, name, np.zeros(n, dtype=int), 1)
+    (part,) = metric_named(name).sums(rows, np.zeros(n, dtype=int), 1)
     error = abs(part.metric(part.values)[0] - rows.value(name))
     print(f"{name}, {share:.0%} of the class: {BINS} bins are off by {error:.1e} of {rows.value(name):.3f}")
     assert error < (5e-5 if name == "roc_auc" else 2e-3)
@@ -120,12 +126,12 @@ def test_bins_rise_with_the_score_and_are_few():
 
 def test_what_cannot_be_computed_has_no_sums_or_is_nan():
     one = measured(Task.CLASSIFICATION, ["a", "a"], ["a", "a"], probabilities=np.eye(2), classes=["a", "b"])
-    assert list(sums_of(one, "roc_auc", np.arange(2), 2)) == []
+    assert list(metric_named("roc_auc").sums(one, np.arange(2), 2)) == []
     rows = measured(Task.CLASSIFICATION, ["a", "b"], ["a", "b"], probabilities=np.eye(2), classes=["a", "b"])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in ("roc_auc", "pr_auc", "f1"):
-            (part,) = sums_of(rows, name, np.arange(2), 2)
+            (part,) = metric_named(name).sums(rows, np.arange(2), 2)
             alone = part.metric(np.array([[2.0, 0.0]]) @ part.values)
             # Only rows of the other class: no curve, and what was found is all there is.
             assert np.isnan(alone[0]) if name != "f1" else alone[0] == 1

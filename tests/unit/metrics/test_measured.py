@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn import metrics as sk
 
-from evergreen.evaluation.metrics import compute, is_usable
-from evergreen.spec import METRICS, Task
+from evergreen.metrics import metrics_of
+from evergreen.metrics.measured import is_usable
+from evergreen.task import Task
+from tests.unit.metrics.compute import compute
 
 NUMBERS = st.integers(-(10**8), 10**8).map(lambda n: n / 100)
 
@@ -128,8 +130,8 @@ def test_every_metric_a_description_may_name_is_there():
         ),
         Task.CLUSTERING: compute(Task.CLUSTERING, None, [0, 0, 1], space=np.eye(3)),
     }
-    for task, names in METRICS.items():
-        assert set(names) == set(found[task])
+    for task in Task:
+        assert [metric.name for metric in metrics_of(task)] == list(found[task])
 
 
 def test_usable_is_there_and_finite():

@@ -1,0 +1,46 @@
+"""A classifier's probabilities as what is to be expected of its predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Chances:
+    """Probabilities (n, k) of the classes in sorted order, and the number of each predicted one (n,)."""
+
+    of: Floats = field(repr=False)
+    predicted: NDArray[np.intp] = field(repr=False)
+
+    @property
+    def right(self) -> Floats:
+        """How probably each prediction is right (n,)."""
+        chosen: Floats = self.of[np.arange(len(self.of)), self.predicted]
+        return chosen
+
+    @property
+    def hit(self) -> Floats:
+        """The diagonal of the expected confusion matrix (k,)."""
+        return np.bincount(self.predicted, self.right, minlength=self.of.shape[1]).astype(np.float64)
+
+    @property
+    def predicted_rows(self) -> Floats:
+        """How many rows are predicted to be of each class (k,)."""
+        return np.bincount(self.predicted, minlength=self.of.shape[1]).astype(np.float64)
+
+    @property
+    def true_rows(self) -> Floats:
+        """How many rows are expected to be of each class (k,)."""
+        expected: Floats = self.of.sum(axis=0)
+        return expected
+
+    @property
+    def present(self) -> Floats:
+        """How probably at least one row is of each class (k,)."""
+        probable: Floats = 1 - np.prod(1 - self.of, axis=0)
+        return probable

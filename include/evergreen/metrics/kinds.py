@@ -1,0 +1,156 @@
+"""The kinds of metric that most are of: a mean over rows, a mean over classes, an area under a curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from evergreen.metrics.metric import Metric, Pools
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evergreen.metrics.chances import Chances
+    from evergreen.metrics.rows import Rows
+    from evergreen.metrics.sums import Sums
+
+    Floats = NDArray[np.float64]
+    Counts = tuple[Floats, Floats, Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanOfRows(Metric):
+    """The weighted mean of a value that each row has by itself.
+
+    `each` gives the value of each row (n,); `expected` the one to be expected of each row (n,), None for a
+    metric without an estimate.
+    """
+
+    each: Callable[[Rows], Floats]
+    expected: Callable[[Chances], Floats] | None = None
+
+    pools: ClassVar[Pools] = "mean"
+
+    def value(self, rows: Rows) -> float:
+        """The mean of the rows' values, weighted by the rows' weights."""
+        import numpy as np
+
+        return float(np.average(self.each(rows), weights=rows.weights))
+
+    def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
+        """Rows and the sum of their values."""
+        from evergreen.metrics.sums import mean_by_unit
+
+        yield mean_by_unit(self.each(rows), unit, units, rows.weights)
+
+    def expectation(self, chances: Chances) -> float | None:
+        """The exact expectation: the mean of the rows'."""
+        return None if self.expected is None else float(self.expected(chances).mean())
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeanOfClasses(Metric):
+    """The unweighted mean of a ratio over the classes that are true or predicted (macro).
+
+    `ratio` maps the rows of each class that are found, true and predicted, three arrays of any one shape, to
+    what stands above and below the line; a class with 0 below has the ratio 0.
+    """
+
+    ratio: Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+
+    pools: ClassVar[Pools] = "sums"
+
+    def value(self, rows: Rows) -> float:
+        """The mean over the classes of the rows."""
+        import numpy as np
+
+        from evergreen.metrics.sums import class_counts, divided
+
+        counts = class_counts(rows, np.zeros(len(rows), dtype=np.intp), 1)
+        hit, true, predicted = (count[0] for count in counts)
+        ratios = divided(*self.ratio(hit, true, predicted), empty=0.0)
+        return float(ratios[true + predicted > 0].mean())
+
+    def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
+        """The counts of each class."""
+        import numpy as np
+
+        from evergreen.metrics.sums import Sums, class_counts
+
+        counts = class_counts(rows, unit, units)
+        yield Sums(np.concatenate(counts, axis=1), self._of_counts)
+
+    def _of_counts(self, sums: Floats) -> Floats:
+        import numpy as np
+
+        from evergreen.metrics.sums import divided
+
+        hit, true, predicted = np.split(sums, 3, axis=1)
+        present = true + predicted > 0
+        ratios = divided(*self.ratio(hit, true, predicted), empty=0.0)
+        return divided((ratios * present).sum(axis=1), present.sum(axis=1))
+
+    def expectation(self, chances: Chances) -> float | None:
+        """The mean of the ratios of expected counts, each class as far as it is probable that it is there."""
+        import numpy as np
+
+        from evergreen.metrics.sums import divided
+
+        there = np.where(chances.predicted_rows > 0, 1.0, chances.present)
+        ratios = divided(*self.ratio(chances.hit, chances.true_rows, chances.predicted_rows), empty=0.0)
+        return float(there @ ratios / there.sum())
+
+
+@dataclass(frozen=True, kw_only=True)
+class AreaOfCurve(Metric):
+    """The area under a curve over a class's probability: of the second of two classes, or of more the mean.
+
+    The mean is over each class present against the rest; NaN where all rows are of one class. `area` is that
+    of whether each row is of the class (n,), its probability (n,) and its weight (n,) or None; `area_of_bins`
+    that of how many other rows and rows of the class are in each bin of the probability, rising,
+    (m, bins) each, to (m,); `expected_area` that of a class's probability (n,), NaN where there is none.
+    """
+
+    area: Callable[[NDArray[np.bool_], Floats, Floats | None], float]
+    area_of_bins: Callable[[Floats, Floats], Floats]
+    expected_area: Callable[[Floats], float]
+    of_probabilities: bool = True
+
+    pools: ClassVar[Pools] = "rows"
+
+    def value(self, rows: Rows) -> float:
+        """The mean of the areas of the classes."""
+        assert rows.actual is not None
+        assert rows.probabilities is not None
+        found = [
+            float(self.area(rows.actual == label, rows.probabilities[:, label], rows.weights))
+            for label in rows.positives
+        ]
+        return math.fsum(found) / len(found) if found else math.nan
+
+    def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
+        """The counts of each class and of the rest by bins of its probability."""
+        from evergreen.metrics.sums import Sums, bin_counts, halves
+
+        def metric(total: Floats) -> Floats:
+            return self.area_of_bins(*halves(total))
+
+        for label in rows.positives:
+            yield Sums(bin_counts(rows, label, unit, units), metric)
+
+    def expectation(self, chances: Chances) -> float | None:
+        """The area that is expected of the classes, each as far as it is probable that it is there."""
+        import numpy as np
+
+        classes = chances.of.shape[1]
+        if classes < 2:
+            return math.nan
+        if classes == 2:
+            return self.expected_area(chances.of[:, 1])
+        areas = np.array([self.expected_area(chances.of[:, label]) for label in range(classes)])
+        there: Any = np.where(np.isfinite(areas), chances.present, 0.0)
+        total = float(there.sum())
+        return float(there @ np.nan_to_num(areas)) / total if total > 0 else math.nan

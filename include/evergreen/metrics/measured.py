@@ -1,0 +1,99 @@
+"""Rows and the metrics of them. What cannot be computed is NaN."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from evergreen.metrics.metric import metric_named, metrics_of
+from evergreen.metrics.rows import Rows
+from evergreen.task import Task
+
+
+class Measured(Rows):
+    """Truth and predictions of n rows, and their metrics: no rows, or a value not finite, have none."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The task's metrics, without those of probabilities where the model gives none."""
+        without = self.probabilities is None
+        return tuple(
+            metric.name for metric in metrics_of(self.task) if not (metric.of_probabilities and without)
+        )
+
+    @cached_property
+    def values(self) -> dict[str, float]:
+        """Each of the metrics; NaN where it cannot be computed."""
+        return {name: self.value(name) for name in self.metrics}
+
+    def value(self, name: str) -> float:
+        """One metric; NaN where it cannot be computed."""
+        if name not in self.metrics or not len(self):
+            return math.nan
+        if self.task is Task.REGRESSION and not np.isfinite(self.predicted).all():
+            return math.nan
+        metric = metric_named(name)
+        if metric.of_probabilities and not np.isfinite(np.asarray(self.probabilities)).all():
+            return math.nan
+        return float(metric.value(self))
+
+
+def measured(
+    task: Task,
+    y_true: ArrayLike | None,
+    predictions: ArrayLike,
+    *,
+    probabilities: NDArray[np.float64] | None = None,
+    classes: Sequence[Any] | None = None,
+    space: NDArray[np.float64] | None = None,
+    weights: ArrayLike | None = None,
+    seed: int = 0,
+) -> Measured:
+    """Truth (n,) and predictions (n,) of a task as rows whose metrics can be asked for.
+
+    `probabilities` (n, number of `classes`) are those of a classifier. A clustering has no truth: it is
+    measured by the labels in `predictions`, with Euclidean distances in `space` (n, dimensions). `weights`
+    (n,) is how much each row counts, in regression and classification. `seed` draws the rows of a metric
+    that would take too long on all of them.
+    """
+    counted = None if weights is None else np.asarray(weights, dtype=np.float64)
+    predicted = np.asarray(predictions)
+    if task is Task.CLUSTERING:
+        assert space is not None
+        clusters, labels = pd.factorize(predicted, sort=True)
+        return Measured(task, clusters, classes=len(labels), space=space, seed=seed)
+    actual = np.asarray(y_true)
+    if task is Task.REGRESSION:
+        return Measured(task, predicted.astype(np.float64), actual.astype(np.float64), weights=counted)
+    known = list(classes) if probabilities is not None and classes is not None else []
+    (true, of_actual), (guessed, of_predicted) = _coded(actual), _coded(predicted)
+    number = {label: n for n, label in enumerate(sorted({*known, *of_actual, *of_predicted}))}
+    full = None
+    if probabilities is not None and known:
+        full = np.zeros((len(actual), len(number)))
+        full[:, [number[label] for label in known]] = probabilities
+    return Measured(
+        task,
+        np.array([number[label] for label in of_predicted], dtype=np.intp)[guessed],
+        np.array([number[label] for label in of_actual], dtype=np.intp)[true],
+        classes=len(number),
+        probabilities=full,
+        weights=counted,
+    )
+
+
+def _coded(labels: NDArray[Any]) -> tuple[NDArray[np.intp], list[Any]]:
+    """Labels (n,) as positions (n,) in the list of those there are."""
+    positions, found = pd.factorize(labels, use_na_sentinel=False)
+    return positions, found.tolist()
+
+
+def is_usable(metrics: Mapping[str, float] | None, name: str) -> bool:
+    """Whether the metric is there and finite."""
+    return metrics is not None and name in metrics and math.isfinite(metrics[name])

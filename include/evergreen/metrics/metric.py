@@ -1,0 +1,110 @@
+"""What a metric is, and the registry of all there are.
+
+A metric says by itself everything that the rest of the project asks of one: training and gate, monitor and
+policy, cards and alerts hold no table of metrics. This module and those that define metrics are read while
+Airflow parses DAG files: what needs numpy or scikit-learn imports it inside a function.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from evergreen.errors import NotFoundError
+from evergreen.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evergreen.metrics.chances import Chances
+    from evergreen.metrics.rows import Rows
+    from evergreen.metrics.sums import Sums
+
+Pools = Literal["mean", "sums", "rows"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(ABC):
+    """One metric of one task.
+
+    `name` is what a description calls it and `words` what a sentence does. `low` to `high` is the range of
+    its values, bounds included; a metric that gives none has no bounds. `of_probabilities`: it needs the
+    probabilities of the classes, which labels alone do not give. `best_constant` is what the dummy baseline
+    of a regression predicts: the mean, the median or a quantile (0 to 1) of the known targets, whichever has
+    the best value. `formula` says in words how it is computed, `source` where it comes from.
+    """
+
+    name: str
+    words: str
+    task: Task
+    better: Literal["lower", "higher"]
+    formula: str
+    source: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    of_probabilities: bool = False
+    best_constant: Literal["mean", "median"] | float = "mean"
+
+    pools: ClassVar[Pools]
+    """How the value of many rows follows from parts of them.
+
+    `mean`: it is the mean of the parts' values, weighted by their rows. `sums`: it is a function of sums over
+    the parts. `rows`: only all rows together have it; its `sums` are an approximation.
+    """
+
+    @abstractmethod
+    def value(self, rows: Rows) -> float:
+        """The metric of at least one row, all finite; NaN where it cannot be computed."""
+
+    @abstractmethod
+    def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
+        """The sums that the metric is made of, for resampling: it is the mean of their metrics.
+
+        `unit` (n,) is the number of each row's unit, 0 .. `units` - 1. A metric that does not pool by `rows`
+        has one of them. Nothing where it cannot be computed.
+        """
+
+    def expectation(self, chances: Chances) -> float | None:
+        """Its expected value if the truth is as probable as the model says; None if there is no estimate."""
+        return None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger value is better."""
+        return self.better == "higher"
+
+    def loss(self, value: float, other: float = 0.0) -> float:
+        """How much worse a value is than the other, in the metric's unit; below 0 it is better."""
+        return other - value if self.higher_is_better else value - other
+
+    def within(self, value: float) -> float:
+        """The value, or the bound of the metric's range that it lies beyond."""
+        return min(max(value, self.low), self.high)
+
+
+METRICS: dict[str, Metric] = {}
+"""Every metric by its name; those of a task stand in the order of their definition."""
+
+
+def register(metric: Metric) -> Metric:
+    """Add a metric to those there are. Raises `ValueError` for a name that is taken."""
+    if metric.name in METRICS:
+        raise ValueError(f"metric '{metric.name}': there is one of this name, take another")
+    METRICS[metric.name] = metric
+    return metric
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of a name. Raises `NotFoundError` for an unknown one."""
+    if name not in METRICS:
+        raise NotFoundError(f"no metric '{name}': there are {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def metrics_of(task: Task) -> tuple[Metric, ...]:
+    """The metrics of a task."""
+    return tuple(metric for metric in METRICS.values() if metric.task is task)

@@ -1,0 +1,116 @@
+"""The metrics of a regression, in the unit of the target or as a share of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+from evergreen.metrics.kinds import MeanOfRows
+from evergreen.metrics.metric import Metric, Pools, register
+from evergreen.task import Task
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from evergreen.metrics.rows import Rows
+    from evergreen.metrics.sums import Sums
+
+    Floats = NDArray[np.float64]
+
+
+class _RootMeanSquaredError(Metric):
+    pools: ClassVar[Pools] = "sums"
+
+    def value(self, rows: Rows) -> float:
+        from sklearn.metrics import root_mean_squared_error
+
+        return float(root_mean_squared_error(rows.actual, rows.predicted, sample_weight=rows.weights))
+
+    def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
+        import numpy as np
+
+        from evergreen.metrics.sums import mean_by_unit
+
+        squares = mean_by_unit(rows.errors**2, unit, units, rows.weights)
+        yield squares.then(np.sqrt)
+
+
+class _RSquared(Metric):
+    pools: ClassVar[Pools] = "sums"
+
+    def value(self, rows: Rows) -> float:
+        from sklearn.metrics import r2_score
+
+        if len(rows) < 2:
+            return math.nan
+        return float(r2_score(rows.actual, rows.predicted, sample_weight=rows.weights))
+
+    def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
+        from evergreen.metrics.sums import Sums, by_unit, divided
+
+        assert rows.actual is not None
+        centred = rows.actual - rows.actual.mean()  # squares of large numbers would lose their digits
+
+        def metric(sums: Floats) -> Floats:
+            rows, total, squares, errors = sums.T
+            return 1 - divided(errors, squares - divided(total**2, rows))
+
+        columns = (None, centred, centred**2, rows.errors**2)
+        yield Sums(by_unit(unit, units, *columns, weights=rows.weights), metric)
+
+
+def _relative_errors(rows: Rows) -> Floats:
+    import numpy as np
+
+    assert rows.actual is not None
+    relative: Floats = np.abs(rows.errors) / np.maximum(np.abs(rows.actual), np.finfo(np.float64).eps)
+    return relative
+
+
+register(
+    MeanOfRows(
+        name="mae",
+        words="mean absolute error",
+        task=Task.REGRESSION,
+        better="lower",
+        low=0.0,
+        best_constant="median",
+        each=lambda rows: abs(rows.errors),
+        formula="mean of the absolute difference of prediction and actual value",
+    )
+)
+register(
+    _RootMeanSquaredError(
+        name="rmse",
+        words="root mean squared error",
+        task=Task.REGRESSION,
+        better="lower",
+        low=0.0,
+        formula="square root of the mean squared difference of prediction and actual value",
+    )
+)
+register(
+    _RSquared(
+        name="r2",
+        words="R2",
+        task=Task.REGRESSION,
+        better="higher",
+        high=1.0,
+        formula="1 less the squared errors over the squared differences of the actual values from their "
+        "mean; of at least two rows",
+    )
+)
+register(
+    MeanOfRows(
+        name="mape",
+        words="mean absolute percentage error",
+        task=Task.REGRESSION,
+        better="lower",
+        low=0.0,
+        best_constant="median",
+        each=_relative_errors,
+        formula="mean of the absolute error over the absolute actual value, a share and not percent",
+    )
+)

@@ -1,0 +1,65 @@
+"""The registry, and what every metric in it says of itself."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from evergreen.errors import NotFoundError
+from evergreen.metrics import METRICS, metric_named, metrics_of, register
+from evergreen.task import Task
+
+
+def test_every_metric_is_registered_once_by_its_name():
+    assert all(metric_named(name).name == name for name in METRICS)
+    assert sorted(metric.name for task in Task for metric in metrics_of(task)) == sorted(METRICS)
+    with pytest.raises(ValueError, match="metric 'mae': there is one of this name"):
+        register(metric_named("mae"))
+
+
+def test_an_unknown_name_is_refused_with_those_there_are():
+    with pytest.raises(NotFoundError, match=r"no metric 'made_up': there are .*mae, rmse"):
+        metric_named("made_up")
+
+
+def test_every_metric_has_words_of_its_own_and_says_how_it_is_computed():
+    words = [metric.words for metric in METRICS.values()]
+    assert all(words)
+    assert len(set(words)) == len(words)
+    assert all(len(metric.formula) > 20 for metric in METRICS.values())
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=lambda metric: metric.name)
+def test_the_best_value_bounds_the_range_on_the_side_that_is_better(metric):
+    """No metric is better than perfect; Calinski-Harabasz has no perfect value."""
+    perfect = metric.high if metric.higher_is_better else metric.low
+    assert metric.low < metric.high
+    assert math.isfinite(perfect) or metric.name == "calinski_harabasz"
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high"),
+    [
+        ("mae", 0, math.inf),
+        ("rmse", 0, math.inf),
+        ("mape", 0, math.inf),
+        ("r2", -math.inf, 1),
+        ("roc_auc", 0, 1),
+        ("log_loss", 0, math.inf),
+        ("brier", 0, 1),
+        ("silhouette", -1, 1),
+        ("calinski_harabasz", 0, math.inf),
+    ],
+)
+def test_values_are_kept_within_the_range_alone(name, low, high):
+    metric = metric_named(name)
+    assert metric.within(-5.0) == max(-5.0, low)
+    assert metric.within(5.0) == min(5.0, high)
+    assert metric.within(0.5) == 0.5
+
+
+def test_a_loss_is_above_0_where_the_value_is_worse_whichever_way_the_metric_counts():
+    assert metric_named("mae").loss(5.0, 3.0) == 2.0
+    assert metric_named("accuracy").loss(0.75, 0.5) == -0.25
+    assert metric_named("accuracy").loss(0.75) == -0.75
