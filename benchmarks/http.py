@@ -12,8 +12,8 @@ import httpx
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 from evergreen.connections import Connection
-from evergreen.ingestion.http.read import read_http
 from evergreen.sources import HttpSource
+from evergreen.sources.http.read import read_http
 
 PAGES = int(os.environ.get("BENCH_HTTP_PAGES", "1000"))
 RECORDS = 1_000  # a page

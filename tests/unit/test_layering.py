@@ -32,7 +32,6 @@ HEAVY = {
 UPWARDS = {
     ("evergreen.candidates.tuning", "evergreen.evaluation.predictions"),
     ("evergreen.candidates.tuning", "evergreen.evaluation.space"),
-    ("evergreen.rows.columns", "evergreen.ingestion.text.shown"),
 }
 """Imports against the order of packages that are still to be turned round."""
 EMPTY_NAMES = re.compile(r"process(es|or|ors|ing)?|handlers?|managers?|helpers?|utils?", re.IGNORECASE)

@@ -135,7 +135,7 @@ def _slack(connection: Connection, message: Message) -> Any:
 def _webhook(connection: Connection, message: Message) -> Any:
     import httpx
 
-    from evergreen.ingestion.http.client import api_of
+    from evergreen.sources.http.client import api_of
 
     whole = _with_path(connection)
     api = api_of(whole, {})

@@ -14,15 +14,15 @@ import pyarrow as pa
 from tenacity import wait_random_exponential
 
 from evergreen.errors import SourceError, StorageError, UnavailableError
-from evergreen.ingestion.files.locate import fill, locate
-from evergreen.ingestion.http.client import Answer, Session, api_of
-from evergreen.ingestion.http.paging import at, first_page
-from evergreen.ingestion.http.stumble import StumbleError
-from evergreen.ingestion.text.shown import shown
 from evergreen.pipeline import Pipeline
 from evergreen.postgres import transaction
 from evergreen.rows.columns import TIME
+from evergreen.shown import shown
 from evergreen.sources import Complete, Paging, Source
+from evergreen.sources.files.locate import fill, locate
+from evergreen.sources.http.client import Answer, Session, api_of
+from evergreen.sources.http.paging import at, first_page
+from evergreen.sources.http.stumble import StumbleError
 
 TIMEOUT = timedelta(minutes=1)  # of one question
 ATTEMPTS = 3  # at an API that stumbles

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion.files.read import read_file
-from evergreen.ingestion.http.read import read_http
-from evergreen.ingestion.postgres.read import read_postgres
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
+from evergreen.sources.files.read import read_file
+from evergreen.sources.http.read import read_http
+from evergreen.sources.postgres.read import read_postgres
 
 if TYPE_CHECKING:
-    from evergreen.ingestion.http.checkpoint import Checkpoint
+    from evergreen.sources.checkpoint import Checkpoint
 
 
 def extract(

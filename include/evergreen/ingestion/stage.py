@@ -22,9 +22,9 @@ import pyarrow as pa
 from evergreen.data_docs.store import write_data_docs
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError
 from evergreen.ingestion import completeness
+from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.conform import Conformer
 from evergreen.ingestion.extract import extract
-from evergreen.ingestion.http.checkpoint import StagedCheckpoint
 from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions

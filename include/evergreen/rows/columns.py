@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.errors import SourceError
-from evergreen.ingestion.text.shown import shown
+from evergreen.shown import shown
 
 TIME = pa.timestamp("us", tz="UTC")
 

@@ -19,10 +19,10 @@ from fastapi import FastAPI, Request, Response
 from tenacity import wait_none
 
 from evergreen.connections import Connection
-from evergreen.ingestion.http import read as http
 from evergreen.ingestion.publish import Published
 from evergreen.ingestion.stage import publish_staged, stage_source, stage_validated
 from evergreen.pipeline import Pipeline
+from evergreen.sources.http import read as http
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
 

@@ -11,9 +11,9 @@ import psycopg
 import pyarrow as pa
 
 from evergreen.connections import Connection
-from evergreen.ingestion.postgres.read import read_postgres
 from evergreen.rows.batches import Rows
 from evergreen.sources import PostgresSource
+from evergreen.sources.postgres.read import read_postgres
 
 DAY = (datetime(2011, 1, 1, tzinfo=UTC), datetime(2011, 1, 2, tzinfo=UTC))
 NOON = datetime(2011, 1, 1, 12, 30, 15, 250001, tzinfo=UTC)

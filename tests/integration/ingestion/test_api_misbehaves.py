@@ -24,12 +24,12 @@ from tenacity import wait_none
 
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError, UnavailableError
-from evergreen.ingestion.http import client as http_client
-from evergreen.ingestion.http import read as http
-from evergreen.ingestion.http.checkpoint import StagedCheckpoint
-from evergreen.ingestion.http.read import read_http
+from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.stage import ingest
 from evergreen.sources import HttpSource
+from evergreen.sources.http import client as http_client
+from evergreen.sources.http import read as http
+from evergreen.sources.http.read import read_http
 from evergreen.staging import Staging
 
 DAYS = ["2011-01-01", "2011-01-02", "2011-01-03"]

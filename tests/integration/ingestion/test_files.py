@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion.files.read import read_file
 from evergreen.sources import FileSource
+from evergreen.sources.files.read import read_file
 from evergreen.storage import Credentials, Storage
 
 START = datetime(2024, 1, 31, tzinfo=UTC)

@@ -1,0 +1,77 @@
+"""Parquet files to rows, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from evergreen.errors import SourceError
+from evergreen.rows.batches import Rows
+from evergreen.rows.columns import LakeTypes
+from evergreen.sources.files.locate import LocatedFile
+
+_BATCH_ROWS = 65_536
+_BUFFER = 2**20
+
+
+def read_parquet_files(files: Sequence[LocatedFile], types: Mapping[str, str]) -> Rows:
+    """The rows of Parquet files with the same columns, in the order of the first file.
+
+    Types are the lake's: see `LakeTypes`; an integer stays one. Where files differ in a column's type it has
+    the one that holds both. Raises `SourceError`, here or while the rows are read, for a file that is
+    damaged, columns that differ, and a value that its column's type cannot hold.
+    """
+    lake = LakeTypes(types)
+    schemas = []
+    for located in files:
+        with _opened(located) as parquet:
+            schemas.append(lake.schema(parquet.schema_arrow))
+    schema = _common(files, schemas)
+    return Rows(schema, _batches(files, lake, schema))
+
+
+def _batches(files: Sequence[LocatedFile], lake: LakeTypes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    for located in files:
+        with _opened(located) as parquet:
+            for batch in parquet.iter_batches(_BATCH_ROWS):
+                batch.validate(full=True)  # a damaged page may hold anything
+                yield lake.batch(batch).select(schema.names).cast(schema)
+
+
+def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Schema:
+    first, names = files[0].name, schemas[0].names
+    for located, schema in zip(files, schemas, strict=True):
+        if differing := sorted(set(names) ^ set(schema.names)):
+            raise SourceError(
+                f"{located.name} and {first} differ in the columns {', '.join(differing[:10])}: mend them"
+            )
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SourceError(
+            f"{first} and {len(files) - 1} more files have columns of different kinds ({reason}): mend the "
+            "files or declare the columns' types"
+        ) from None
+
+
+@contextmanager
+def _opened(located: LocatedFile) -> Iterator[pq.ParquetFile]:
+    options = {"buffer_size": _BUFFER, "page_checksum_verification": True}
+    with located.open() as file, _naming(located.name), pq.ParquetFile(file, **options) as parquet:
+        yield parquet
+
+
+@contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Say in which file it was that something failed."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{name}: {error}") from None
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise SourceError(f"{name} is no whole Parquet file ({reason}): write it again") from None

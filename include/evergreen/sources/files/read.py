@@ -1,0 +1,104 @@
+"""Files of rows to Arrow: beside the pipeline, anywhere on disk, or in S3."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import pyarrow as pa
+
+from evergreen.errors import SourceError
+from evergreen.rows.batches import Rows
+from evergreen.rows.columns import TIME
+from evergreen.sources.files.decompress import SUFFIXES
+from evergreen.sources.files.locate import LocatedFile, fill, locate
+from evergreen.sources.files.parquet_file import read_parquet_files
+from evergreen.sources.source import FileSource
+from evergreen.sources.text.csv_lines import read_csv_files
+from evergreen.sources.text.json_lines import read_json_files
+from evergreen.storage import Storage
+
+Format = Literal["csv", "json_lines", "parquet"]
+_FORMATS: dict[str, Format] = {
+    ".csv": "csv",
+    ".jsonl": "json_lines",
+    ".ndjson": "json_lines",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def read_file(
+    source: FileSource, folder: Path, storage: Storage, partition: str, start: datetime | None
+) -> Rows:
+    """The rows of the source's files for a partition whose first instant is `start` (None for a snapshot).
+
+    The files are those of `locate`, one after another. CSV and JSON lines are read once into a temporary
+    file to find the columns' types, and from there in batches; Parquet at once in batches. The column
+    `time_column` is `timestamp[us, UTC]`. Raises `SourceError` and `UnavailableError`, for Parquet also while
+    the rows are read; records that cannot be read are in `rejected`.
+    """
+    files = locate(source.path, folder, storage, partition, start)
+    if not files:
+        pattern = fill(source.path, partition, start)
+        where = "" if pattern.startswith(("s3://", "/")) else f" in {folder}"
+        raise SourceError(f"no file matches {pattern}{where}: put one there or change the source's path")
+    rows = _read(source, files)
+    try:
+        return _with_times(rows, source, files[0].name)
+    except SourceError:
+        rows.close()
+        raise
+
+
+def _read(source: FileSource, files: Sequence[LocatedFile]) -> Rows:
+    formats = {source.format or _format_of(located.name) for located in files}
+    if len(formats) > 1:
+        raise SourceError(
+            f"path {source.path} matches files of different formats ({', '.join(sorted(formats))}): narrow it"
+        )
+    match formats.pop():
+        case "csv":
+            return read_csv_files(files, source.delimiter, source.types)
+        case "json_lines":
+            return read_json_files(files, source.types)
+        case "parquet":
+            return read_parquet_files(files, source.types)
+
+
+def _format_of(name: str) -> Format:
+    path = PurePosixPath(name)
+    suffix = PurePosixPath(path.stem).suffix if path.suffix in SUFFIXES else path.suffix
+    if suffix not in _FORMATS:
+        raise SourceError(
+            f"{name} has a name that does not tell its format ({', '.join(_FORMATS)}): say in the source "
+            "'format: csv', 'json_lines' or 'parquet'"
+        )
+    return _FORMATS[suffix]
+
+
+def _with_times(rows: Rows, source: FileSource, first: str) -> Rows:
+    name = source.time_column
+    if name is None:
+        return rows
+    if name not in rows.schema.names:
+        raise SourceError(
+            f"{first} has no column '{name}' (there: {', '.join(rows.schema.names)}): mend the file or the "
+            "source's time_column"
+        )
+    at = rows.schema.get_field_index(name)
+    kind = rows.schema.field(at).type
+    if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
+        raise SourceError(f"{first}: column '{name}' holds no times: write them like 2024-01-31T05:00:00Z")
+    schema = rows.schema.set(at, pa.field(name, TIME))
+    return Rows(schema, _timed(rows, schema), rows.rejected)
+
+
+def _timed(rows: Rows, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    try:
+        for batch in rows:
+            yield batch.cast(schema)
+    finally:
+        rows.close()

@@ -1,0 +1,327 @@
+"""One API as one read sees it: credentials, patience, no step off its host, no byte or second too much."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from ssl import SSLContext
+from typing import Any, TypeVar
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity.wait import wait_base
+
+from evergreen.connections import Connection
+from evergreen.errors import SourceError, UnavailableError
+from evergreen.shown import shown
+from evergreen.sources.http.content_coding import ACCEPTED, unpacked
+from evergreen.sources.http.stumble import StumbleError, TooMuchError
+
+REDIRECTS = 5
+RETRY_AFTER_LIMIT = 300.0  # seconds; longer is a matter for the scheduler's own retries
+_CONNECT, _SILENCE = 10.0, 30.0  # seconds
+_REMEDIES = {
+    400: "check the source's path and params in pipeline.yaml",
+    401: "check the key or password of the connection",
+    403: "the key of the connection lacks the right to read this",
+    404: "check the connection's host and the source's path in pipeline.yaml",
+    422: "check the source's params in pipeline.yaml",
+}
+_GOOD = frozenset({200, 203, 204})
+_NOT_NOW = frozenset({202, 408, 425, 429})
+_NO_MORE = frozenset({404, 416})
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Api:
+    """Where an API is and how to get in, read from a connection; `key` stays out of the `repr`."""
+
+    base: httpx.URL
+    headers: httpx.Headers
+    auth: httpx.BasicAuth | None
+    key: tuple[str, str] | None
+
+    def address(self, path: str) -> str:
+        """The address of the API's path on its host."""
+        return self.base.raw_path.decode("ascii").rstrip("/") + path
+
+    def without_key(self, address: str) -> str:
+        """An address that the API gave, without the key that it may have repeated there."""
+        if self.key is None:
+            return address
+        url = self.base.copy_with(raw_path=address.encode("ascii"))
+        return url.copy_remove_param(self.key[0]).raw_path.decode("ascii")
+
+    def url(self, address: str) -> httpx.URL:
+        """The URL of an address, with the key where it belongs there."""
+        url = self.base.copy_with(raw_path=address.encode("ascii"))
+        return url.copy_set_param(*self.key) if self.key else url
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A good answer, unpacked. `url` is where it came from, after redirects, without the key."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    url: str
+
+
+def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
+    """How a connection's API is reached; `headers` are sent beside those of the connection's extra.
+
+    The password is a bearer token, with a login HTTP basic, or an API key in the header (query parameter)
+    that the extra's `api_key_header` (`api_key_param`) names. Raises `SourceError`.
+    """
+    if not connection.host:
+        raise SourceError(f"connection '{connection.conn_id}' has no host: set it to the API's address")
+    extra, password = connection.extra, connection.password
+    try:
+        base = _base(connection)
+        every = httpx.Headers({"Accept-Encoding": ACCEPTED})
+        every.update(httpx.Headers(dict(headers)))
+        every.update(httpx.Headers(_extra_headers(connection)))
+        auth = key = None
+        if password and extra.get("api_key_header"):
+            every.update(httpx.Headers({str(extra["api_key_header"]): password}))
+        elif password and extra.get("api_key_param"):
+            key = (str(extra["api_key_param"]), password)
+        elif connection.login or base.username:
+            auth = httpx.BasicAuth(connection.login or base.username, password or base.password)
+        elif password:
+            every.update(httpx.Headers({"Authorization": f"Bearer {password}"}))
+    except (httpx.InvalidURL, UnicodeError):
+        raise SourceError(
+            f"connection '{connection.conn_id}': its host is no address or its key not plain text: mend it"
+        ) from None
+    return Api(base.copy_with(username=None, password=None, query=None, fragment=None), every, auth, key)
+
+
+class Session:
+    """Asks one API for pages, each as often as it takes within reason, until the read's deadline.
+
+    `deadline` is a moment of `time.monotonic`; then a read that is under way is cut off. `where` begins every
+    message. One request is under way at a time.
+    """
+
+    def __init__(self, api: Api, where: str, deadline: float, attempts: int, backoff: wait_base) -> None:
+        self._api, self._where, self._deadline = api, where, deadline
+        self._attempts, self._backoff = attempts, backoff
+        self._socket: socket.socket | None = None
+        self._client = httpx.Client(auth=api.auth, verify=_tls())
+        self._client.headers.update(api.headers)
+        # A time-out counts from byte to byte: one that drips is ended by closing its connection.
+        self._alarm = threading.Timer(max(0.0, self._left()), self._hang_up)
+        self._alarm.daemon = True
+        self._alarm.start()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._alarm.cancel()
+        self._client.close()
+
+    def get(self, address: str, limit: int, read: Callable[[Answer], T], probe: bool = False) -> T | None:
+        """What `read` makes of the answer; it may raise `StumbleError` to have it asked for again.
+
+        None if `probe` and there is no such page. Raises `UnavailableError` after the last attempt or at the
+        deadline, `SourceError` for an answer that is a no or leads elsewhere, and `TooMuchError` for a body
+        of more than `limit` bytes.
+        """
+        attempts = Retrying(
+            retry=retry_if_exception_type(StumbleError),
+            wait=self._pause,
+            stop=self._give_up,
+            reraise=True,
+        )
+        try:
+            return attempts(self._once, address, limit, read, probe)
+        except StumbleError as stumble:
+            raise UnavailableError(
+                f"{self._where}: {stumble}{self._why_no_more(attempts, stumble)}"
+            ) from None
+
+    def _once(self, address: str, limit: int, read: Callable[[Answer], T], probe: bool) -> T | None:
+        try:
+            for _ in range(REDIRECTS + 1):
+                answer = self._ask(self._api.url(address), limit, probe)
+                if not isinstance(answer, str):
+                    return None if answer is None else read(answer)
+                address = answer
+        except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
+            # Its text may repeat the key.
+            raise SourceError("the request cannot be sent: check the connection's host and key") from None
+        except httpx.RequestError as error:
+            self._time_left()  # at the deadline the connection is cut off by us
+            raise StumbleError(f"{self._api.base.host} failed ({type(error).__name__})") from None
+        raise SourceError(f"{self._where}: the API redirects in a circle: tell its owner")
+
+    def _ask(self, url: httpx.URL, limit: int, probe: bool) -> Answer | str | None:
+        """The answer, or the address it redirects to; None if the page is not there, where that may be."""
+        left = self._time_left()
+        request = self._client.build_request(
+            "GET",
+            url,
+            timeout=httpx.Timeout(min(_SILENCE, left), connect=min(_CONNECT, left)),
+            extensions={"trace": self._note_socket},
+        )
+        response = self._client.send(request, stream=True)
+        try:
+            if response.has_redirect_location:
+                return self._redirected(response)
+            if probe and response.status_code in _NO_MORE:
+                return None
+            self._check(response)
+            body = b"" if response.status_code == 204 else self._body(response, limit)
+            url = url.copy_remove_param(self._api.key[0]) if self._api.key else url
+            return Answer(response.status_code, response.headers, body, str(url))
+        finally:
+            response.close()
+
+    def _body(self, response: httpx.Response, limit: int) -> bytes:
+        pieces, size = [], 0
+        for piece in unpacked(response.iter_raw(), response.headers.get("Content-Encoding", "")):
+            pieces.append(piece)
+            size += len(piece)
+            if size > limit:
+                raise TooMuchError(
+                    f"{self._where}: a page of more than {limit:,} bytes, all that is left of 64 MB a page "
+                    "and of max_bytes: ask for smaller pages, narrow the source's params or raise max_bytes"
+                )
+            self._time_left()
+        return b"".join(pieces)
+
+    def _redirected(self, response: httpx.Response) -> str:
+        here = response.request.url
+        try:
+            there = here.join(response.headers["Location"])
+            address = there.raw_path.decode("ascii")
+        except (httpx.InvalidURL, ValueError):
+            raise SourceError(f"{self._where}: the API redirects to no address: tell its owner") from None
+        if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+            raise SourceError(
+                f"{self._where}: the API redirects to {there.scheme}://{shown(there.host)}, which is not "
+                "followed, for the key must not go elsewhere: put that address into the connection if it is "
+                "right"
+            )
+        return self._api.without_key(address)
+
+    def _check(self, response: httpx.Response) -> None:
+        status = response.status_code
+        if status in _GOOD:
+            return
+        if status in _NOT_NOW or response.is_server_error:
+            raise StumbleError(f"the API answered {status}", _retry_after(response.headers))
+        remedy = _REMEDIES.get(status, "check the source in pipeline.yaml")
+        raise SourceError(f"{self._where}: the API answered {status}: {remedy}")
+
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait if isinstance(error, StumbleError) else None
+        return self._backoff(state) if asked is None else asked
+
+    def _give_up(self, state: RetryCallState) -> bool:
+        return (
+            state.attempt_number >= self._attempts
+            or state.upcoming_sleep > RETRY_AFTER_LIMIT
+            or state.upcoming_sleep >= self._left()
+        )
+
+    def _why_no_more(self, attempts: Retrying, stumble: StumbleError) -> str:
+        tried = int(attempts.statistics["attempt_number"])
+        times = f", {tried} times" if tried > 1 else ""
+        if stumble.wait is not None and stumble.wait > min(RETRY_AFTER_LIMIT, self._left()):
+            return f"{times}, and asks to wait {stumble.wait:.0f} seconds: run again then"
+        if tried < self._attempts:
+            return f"{times}, and the source's timeout leaves no time for more: raise it, or run again"
+        return f"{times}: check the API, then run again"
+
+    def _time_left(self) -> float:
+        if (left := self._left()) <= 0:
+            raise UnavailableError(
+                f"{self._where}: the source's timeout is over: raise it, or run again to go on from here"
+            )
+        return left
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+    def _note_socket(self, event: str, info: dict[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+            if self._left() <= 0:
+                self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._socket is not None:
+            with suppress(OSError):
+                # Not the TLS socket's own shutdown, which is not made for another thread's use.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+
+def _base(connection: Connection) -> httpx.URL:
+    host = str(connection.host)
+    base = httpx.URL(host if "://" in host else f"{connection.schema or 'https'}://{host}")
+    return base.copy_with(port=connection.port) if connection.port and base.port is None else base
+
+
+def _extra_headers(connection: Connection) -> dict[str, str]:
+    headers = connection.extra.get("headers") or {}
+    if not isinstance(headers, Mapping):
+        raise SourceError(
+            f"connection '{connection.conn_id}': 'headers' in its extra is no mapping of names to "
+            "values: mend it"
+        )
+    return {str(name): str(value) for name, value in headers.items()}
+
+
+@cache
+def _tls() -> SSLContext:
+    # Loading the authorities' certificates takes longer than reading a page.
+    return httpx.create_ssl_context()
+
+
+def _retry_after(headers: httpx.Headers) -> float | None:
+    """The seconds that an answer asks to wait, by a number or by a date (counted from the answer's own)."""
+    text = headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]+)?", text):
+        return float(text)
+    try:
+        moment = _moment(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    try:
+        now = _moment(headers.get("Date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):
+        now = datetime.now(UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def _moment(date: str) -> datetime:
+    moment = parsedate_to_datetime(date)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    # httpx logs the URL of every request, and a key may be in its query.
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            arg.copy_with(query=None) if isinstance(arg, httpx.URL) else arg for arg in record.args
+        )
+    return True
+
+
+logging.getLogger("httpx").addFilter(_without_query)

@@ -1,0 +1,241 @@
+"""PostgreSQL to Arrow: one read-only transaction, rows streamed, none turned into a Python object."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.connections import Connection
+from evergreen.errors import SourceError
+from evergreen.postgres import quoted, stream, transaction
+from evergreen.rows.batches import Rows
+from evergreen.rows.columns import LakeTypes, check_names
+from evergreen.sources.postgres.sql_file import BIND, END, START, read_sql_file
+from evergreen.sources.source import PostgresSource
+
+Bounds = tuple[datetime, datetime]
+
+# Types that arrive as what they are. NUMERIC and MONEY are asked for as doubles; others (an enum, a uuid, an
+# address) as the text PostgreSQL writes for them.
+_PLAIN = frozenset(
+    {"bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "bpchar", "name"}
+    | {"timestamptz", "timestamp", "date"}
+)
+_EXACT = ("numeric", "money")
+_TIMES = ("timestamptz", "timestamp", "date")
+# Relations are tables, partitioned ones, views, materialised views and foreign tables. The join is an outer
+# one so that a table without columns is told from no table.
+_COLUMNS = """
+    SELECT attname::text, atttypid::int8 FROM pg_class
+    LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
+    WHERE pg_class.oid = to_regclass($1) AND relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY attnum
+"""
+_SCHEMAS = """
+    SELECT nspname::text FROM pg_namespace
+    WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
+"""
+_TABLES = """
+    SELECT format('%s.%s', nspname, relname) FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND nspname !~ '^pg_' AND nspname <> 'information_schema'
+    ORDER BY 1 LIMIT 20
+"""
+# Types with all below them: what a domain is over, what an array is of.
+_TYPES = """
+    WITH RECURSIVE reached AS (
+        SELECT oid, typname, typbasetype, typarray FROM pg_type WHERE oid = ANY($1::text::oid[])
+        UNION
+        SELECT pg_type.oid, pg_type.typname, pg_type.typbasetype, pg_type.typarray FROM pg_type
+        JOIN reached ON pg_type.oid = reached.typbasetype OR pg_type.typarray = reached.oid
+    )
+    SELECT oid::int8, typname::text, typbasetype::int8, typarray::int8 FROM reached
+"""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A column's type as pg_type names it, below any domain; `element` is an array's."""
+
+    name: str
+    element: str | None = None
+
+
+@dataclass(frozen=True)
+class _Query:
+    """What to read: the columns with their types, and the SQL from FROM on."""
+
+    columns: Mapping[str, _Kind]
+    origin: str
+
+
+def read_postgres(
+    source: PostgresSource,
+    connection: Connection,
+    folder: Path,
+    start: datetime | None,
+    end: datetime | None,
+) -> Rows:
+    """The source's rows with `start <= time_column < end`, or all rows where no bounds are given.
+
+    A SQL file below `folder` gets the bounds as `$1` and `$2`. Unchanged tables give their rows in the same
+    order. Raises, here or while the batches are read, `SourceError` for wrong credentials, a missing table,
+    column or file, wrong SQL and a value that the lake cannot hold; `UnavailableError` where the server
+    cannot be reached, goes away or takes longer than the source's timeout. No message holds the password.
+    """
+    bounds = None if start is None or end is None else (start, end)
+    reading = _read(source, connection, folder, bounds)
+    # The schema comes first, so that the transaction is open, and `close` ends it, even if no row is read.
+    return Rows(next(reading), reading)
+
+
+def _read(
+    source: PostgresSource, connection: Connection, folder: Path, bounds: Bounds | None
+) -> Generator[Any, None, None]:
+    """The lake's schema, then the batches."""
+    with transaction(connection, read_only=True, timeout=source.timeout) as cursor:
+        if bounds is not None:
+            _fetched(cursor, BIND, *(moment.astimezone(UTC).isoformat(sep=" ") for moment in bounds))
+        if source.sql is not None:
+            query = _file_query(cursor, folder, source.sql, bounds)
+        else:
+            query = _table_query(cursor, source, bounds)
+        if absent := [name for name in source.types if name not in query.columns]:
+            raise SourceError(
+                f"there is no column '{absent[0]}' (there: {', '.join(query.columns)}): mend the source's "
+                "types in pipeline.yaml"
+            )
+        selected = [_selected(name, kind, source.types.get(name)) for name, kind in query.columns.items()]
+        arrays = [name for name, kind in query.columns.items() if kind.element and name not in source.types]
+        # The driver would make one list of an array of several dimensions, without a word.
+        selected += [f"array_ndims({quoted(name)}) > 1" for name in arrays]
+        # Every name was found in the catalogue or in the result's description, and is quoted.
+        cursor.execute(f"SELECT {', '.join(selected)} {query.origin}")
+        with closing(stream(cursor)) as batches:
+            yield from _lake_batches(batches, LakeTypes(source.types), arrays)
+
+
+def _lake_batches(batches: pa.RecordBatchReader, lake: LakeTypes, arrays: Sequence[str]) -> Iterator[Any]:
+    width = len(batches.schema) - len(arrays)
+    yield lake.schema(pa.schema(list(batches.schema)[:width]))
+    for batch in batches:
+        for name, deep in zip(arrays, batch.columns[width:], strict=True):
+            if pc.any(deep).as_py():
+                raise SourceError(
+                    f"column '{name}' holds an array of several dimensions: declare it text under the "
+                    "source's types in pipeline.yaml"
+                )
+        yield lake.batch(batch.select(range(width)))
+
+
+def _selected(name: str, kind: _Kind, wanted: str | None) -> str:
+    """The column as it is asked for, so that the driver has a type for it and nothing of it is lost."""
+    column = quoted(name)
+    if wanted == "text":
+        cast = f"{column}::text"
+    elif kind.element:
+        cast = f"{column}::{_asked_for(kind.element)}[]"
+    elif kind.name in _EXACT and wanted and (wanted == "int" or wanted.startswith("decimal")):
+        cast = f"trim_scale({column}::numeric)::text"
+    elif kind.name == "money":
+        cast = f"{column}::numeric::float8"
+    elif kind.name in _PLAIN:
+        return column
+    else:
+        cast = f"{column}::{_asked_for(kind.name)}"
+    return f"{cast} AS {column}"
+
+
+def _asked_for(name: str) -> str:
+    if name in _PLAIN:
+        return f"pg_catalog.{name}"
+    return "float8" if name == "numeric" else "text"
+
+
+def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> _Query:
+    assert source.table is not None
+    relation, oids = _catalogue(cursor, source.table)
+    wanted = list(source.columns or oids)
+    needed = (*wanted, *([source.time_column] if source.time_column else []))
+    if missing := [name for name in needed if name not in oids]:
+        raise SourceError(
+            f"table '{source.table}' has no column '{missing[0]}' (there: {', '.join(oids)}): "
+            "mend the table or the source's columns in pipeline.yaml"
+        )
+    if not wanted:
+        raise SourceError(f"table '{source.table}' has no columns: mend the table")
+    check_names(wanted)
+    kinds = _kinds(cursor, {name: oids[name] for name in needed})
+    columns, origin = {name: kinds[name] for name in wanted}, f"FROM {relation}"
+    if source.time_column is None or bounds is None:
+        return _Query(columns, origin)
+    if (kind := kinds[source.time_column]).name not in _TIMES:
+        raise SourceError(
+            f"time_column '{source.time_column}' of table '{source.table}' is of type {kind.name}: name one "
+            "of type timestamptz, timestamp or date, or write the query as a sql file"
+        )
+    time = quoted(source.time_column)
+    return _Query(columns, f"{origin} WHERE {time} >= {START} AND {time} < {END}")
+
+
+def _catalogue(cursor: Any, table: str) -> tuple[str, dict[str, int]]:
+    """The table's name in SQL and its columns' types; raises `SourceError` naming the tables there are."""
+    schema, dot, rest = table.partition(".")
+    names = [quoted(table), *([f"{quoted(schema)}.{quoted(rest)}"] if dot and schema and rest else [])]
+    for name in names:
+        rows = _fetched(cursor, _COLUMNS, name)
+        if rows:
+            return name, {column: oid for column, oid in rows if column is not None}
+    schemas = [row[0] for row in _fetched(cursor, _SCHEMAS)]
+    if dot and schema not in schemas:
+        raise SourceError(
+            f"no table '{table}': there is no schema '{schema}' (there: {', '.join(schemas)}): create "
+            "it or change the source's table in pipeline.yaml"
+        )
+    there = ", ".join(row[0] for row in _fetched(cursor, _TABLES)) or "none"
+    raise SourceError(
+        f"no table '{table}' (there: {there}): create it or change the source's table in pipeline.yaml"
+    )
+
+
+def _kinds(cursor: Any, oids: Mapping[str, int]) -> dict[str, _Kind]:
+    """The columns' types, from the catalogue: the driver does not know a type younger than its list."""
+    rows = _fetched(cursor, _TYPES, "{" + ",".join(str(oid) for oid in oids.values()) + "}")
+    names = {oid: name for oid, name, _, _ in rows}
+    below = {oid: base for oid, _, base, _ in rows if base}
+    element_of = {array: oid for oid, _, _, array in rows if array}
+
+    def base(oid: int) -> int:
+        return base(below[oid]) if oid in below else oid
+
+    def kind(oid: int) -> _Kind:
+        element = element_of.get(base(oid))
+        return _Kind(names[base(oid)], names[base(element)] if element else None)
+
+    return {name: kind(oid) for name, oid in oids.items()}
+
+
+def _file_query(cursor: Any, folder: Path, name: str, bounds: Bounds | None) -> _Query:
+    statement = read_sql_file(folder, name, bounds is not None)
+    columns = cursor.adbc_execute_schema(statement).names
+    if not columns:
+        raise SourceError(f"sql file '{name}' gives no columns: select some, without INTO")
+    check_names(columns)
+    origin = f"FROM ({statement}\n) q"
+    typed = ", ".join(f"pg_typeof(q.{quoted(column)})::oid::int8" for column in columns)
+    # One row of NULLs of the right types; the statement itself is not run.
+    # Names are quoted, and the statement is the user's own, in a read-only transaction.
+    described = f"SELECT {typed} FROM (SELECT) one LEFT JOIN (SELECT * {origin} LIMIT 0) q ON true"  # noqa: S608
+    (oids,) = _fetched(cursor, described)
+    return _Query(_kinds(cursor, dict(zip(columns, oids, strict=True))), origin)
+
+
+def _fetched(cursor: Any, query: str, *values: str) -> list[tuple[Any, ...]]:
+    cursor.execute(query, list(values) or None)
+    return list(cursor.fetchall())

@@ -1,0 +1,146 @@
+"""Values of JSON and CSV to the type a source declares for their column: each fits it exactly, or not."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.rows.columns import NUMBER, declared, exact
+from evergreen.shown import shown
+
+_EXACT = 2**53  # above it not every whole number has a float64 of its own
+_INT64_DIGITS = pa.decimal128(19, 0)
+_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
+# Python types of values that Arrow itself converts exactly, or refuses.
+_PLAIN: dict[str, set[type]] = {"text": {str}, "float": {float}, "int": {int}, "boolean": {bool}}
+
+
+def declared_array(values: Sequence[Any], name: str) -> tuple[pa.Array | None, dict[int, str]]:
+    """The values as an array of the declared type; or None, and why for each value that does not fit.
+
+    Text fits numbers, truth values, dates and times if it is one (a time without an offset is UTC), and
+    every value fits `text`: numbers, truth values and objects as JSON. A decimal takes a number all of whose
+    digits it has, a float any that is finite (1e999 is not). NaN is no value.
+    """
+    kind = declared(name)
+    if set(map(type, values)) - {type(None)} <= _PLAIN.get(name, set()):
+        try:
+            found = pa.array(values, kind, from_pandas=True)
+        except (pa.ArrowInvalid, OverflowError):
+            pass  # an integer too large: found below
+        else:
+            if name != "float" or not pc.any(pc.is_inf(found)).as_py():
+                return found, {}
+    fit = _fit(name, kind)
+    fitting: list[Any] = []
+    reasons: dict[int, str] = {}
+    for at, value in enumerate(values):
+        try:
+            fitting.append(None if value is None or value != value else fit(value))  # noqa: PLR0124 - NaN
+        except (ValueError, OverflowError, RecursionError):
+            reasons[at] = f"'{shown(value)}' is no {name}"
+    return (None, reasons) if reasons else (pa.array(fitting, kind), {})
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON text with its keys in order, NaN and infinities as null; raises `RecursionError`."""
+    try:
+        return json.dumps(value, sort_keys=True, allow_nan=False, default=float)
+    except ValueError:
+        return json.dumps(_finite(value), sort_keys=True, default=float)
+
+
+def time_of(text: str, needs_offset: bool = False) -> datetime:
+    """The time that an ISO 8601 text says, in UTC; raises `ValueError` for other text."""
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None and needs_offset:
+        raise ValueError("no offset")
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float | Decimal) and not math.isfinite(float(value)) else value
+
+
+def _fit(name: str, kind: pa.DataType) -> Callable[[Any], Any]:
+    if pa.types.is_decimal(kind):
+        return lambda value: _decimal(value, kind)
+    return _FITS[name]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value) if isinstance(value, Decimal) else json_text(value)
+
+
+def _float(value: Any) -> float:
+    if isinstance(value, str) and not NUMBER.fullmatch(value):
+        raise ValueError
+    number = float(_no_truth(value))
+    return number if math.isfinite(number) else _no()
+
+
+def _int(value: Any) -> int:
+    if isinstance(value, str):
+        if not _WHOLE.fullmatch(value):
+            raise ValueError
+    elif not _is_whole(_no_truth(value)):
+        raise ValueError
+    whole = int(value)
+    if not -(2**63) <= whole < 2**63:
+        raise ValueError
+    return whole
+
+
+def _is_whole(value: int | float | Decimal) -> bool:
+    if isinstance(value, float):
+        return value.is_integer() and abs(value) <= _EXACT
+    return isinstance(value, int) or exact(value, _INT64_DIGITS) is not None
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, str):
+        return {"true": True, "false": False}[value.lower()] if value.lower() in ("true", "false") else _no()
+    return value if isinstance(value, bool) else _no()
+
+
+def _date(value: Any) -> date:
+    return date.fromisoformat(value if isinstance(value, str) else _no())
+
+
+def _time(value: Any) -> Any:
+    return time_of(value if isinstance(value, str) else _no())
+
+
+def _decimal(value: Any, kind: pa.DataType) -> Decimal:
+    number = exact(repr(value) if isinstance(value, float) else _no_truth(value), kind)
+    return _no() if number is None else number
+
+
+def _no_truth(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool) else _no()
+
+
+def _no() -> Any:
+    raise ValueError
+
+
+_FITS: dict[str, Callable[[Any], Any]] = {
+    "text": _text,
+    "float": _float,
+    "int": _int,
+    "boolean": _boolean,
+    "date": _date,
+    "time": _time,
+}

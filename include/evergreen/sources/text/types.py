@@ -1,0 +1,212 @@
+"""Columns of text: what one may be read as, and whether each value fits a declared type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.rows.columns import TIME, decimals, declared
+from evergreen.shown import shown
+from evergreen.sources.text.declared import declared_array, time_of
+
+READINGS = {
+    "float": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "time": TIME,
+    "instant": TIME,
+}
+"""What text may be read as, and the type that it then has."""
+
+IN_CSV = ("float", "boolean", "date", "time")
+"""What undeclared text of CSV may be, in order of preference."""
+
+IN_JSON = ("instant",)
+"""What undeclared text of JSON may be: JSON has numbers and truth values of its own."""
+
+_EXACT = 2**53  # above it not every whole number has a float64 of its own
+_EXACT_DIGITS = 16
+_DAY = pa.scalar(86_400_000_000, pa.int64())
+_FIRST_TIME = int(pa.scalar(datetime(1, 1, 1, tzinfo=UTC), TIME).value)
+_LAST_TIME = int(pa.scalar(datetime.max.replace(tzinfo=UTC), TIME).value)
+
+
+def read(texts: pa.Array, reading: str) -> pa.Array | None:
+    """The texts as one of `READINGS`, or None if one of them is not of that kind; a null stays null.
+
+    `float`: finite decimal numbers, and NaN, which is null. Numbers written like "01234", and whole ones
+    beyond 2**53, are none: they are codes, and as float64 would lose their zeros or digits. `boolean`: true
+    or false, in either case. `date`: 2024-01-31. `time`: ISO 8601, without an offset in UTC. Spaces around
+    these count for nothing. `instant`: ISO 8601 with an offset.
+    """
+    return _READERS[reading](texts)
+
+
+def fit(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
+    """The texts in the declared type, and by index why a value does not fit it (it is then null here)."""
+    if type_name == "text":
+        return texts, {}
+    if type_name not in _DECLARED:
+        return _fit_decimals(pc.ascii_trim_whitespace(texts), type_name)
+    found = _DECLARED[type_name](texts)
+    return (found, {}) if found is not None else _fit_each(texts, type_name)
+
+
+def _fit_decimals(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
+    found, none = decimals(texts, declared(type_name))
+    return found, {at: f"'{shown(texts[at].as_py())}' is no {type_name}" for at in none}
+
+
+def _fit_each(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
+    """The same value by value; slower by far."""
+    values = pc.ascii_trim_whitespace(texts).to_pylist()
+    if type_name == "float":
+        values = [None if value is not None and value.lower() == "nan" else value for value in values]
+    found, reasons = declared_array(values, type_name)
+    if reasons:
+        values = [None if at in reasons else value for at, value in enumerate(values)]
+        found, _ = declared_array(values, type_name)
+    assert found is not None
+    return found, reasons
+
+
+def _spaced(reader: Callable[[pa.Array], pa.Array | None]) -> Callable[[pa.Array], pa.Array | None]:
+    """The reader, for which spaces around a value count for nothing."""
+
+    def read_spaced(texts: pa.Array) -> pa.Array | None:
+        if (found := reader(texts)) is not None:
+            return found
+        trimmed = pc.ascii_trim_whitespace(texts)
+        return None if trimmed.equals(texts) else reader(trimmed)
+
+    return read_spaced
+
+
+def _cast(kind: pa.DataType) -> Callable[[pa.Array], pa.Array | None]:
+    def read(texts: pa.Array) -> pa.Array | None:
+        try:
+            return texts.cast(kind)
+        except pa.ArrowInvalid:
+            return None
+
+    return read
+
+
+_floats = _cast(pa.float64())
+_integers = _cast(pa.int64())
+_truths = _cast(pa.bool_())
+_dates = _cast(pa.date32())
+
+
+def _number(texts: pa.Array) -> pa.Array | None:
+    values = _float(texts)
+    if values is None or _any_leading_zero(texts) or _any_inexact(texts, values):
+        return None
+    return values
+
+
+def _float(texts: pa.Array) -> pa.Array | None:
+    values = _floats(texts)
+    if values is None:
+        return None
+    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
+    if np.isfinite(numbers).all():
+        return values
+    return None if np.isinf(numbers).any() else pc.if_else(pc.is_nan(values), None, values)
+
+
+def _any_leading_zero(texts: pa.Array) -> bool:
+    """Whether one begins with a zero and another digit, after its sign if it has one."""
+    ends = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4)
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    starts, lengths = ends[:-1][np.diff(ends) > 1], np.diff(ends)[np.diff(ends) > 1]
+    signed = np.isin(data[starts], np.frombuffer(b"+-", np.uint8)) & (lengths > 2)
+    starts = starts + signed
+    second = data[starts + 1]
+    return bool(((data[starts] == ord("0")) & (second >= ord("0")) & (second <= ord("9"))).any())
+
+
+def _any_inexact(texts: pa.Array, values: pa.Array) -> bool:
+    """Whether one is a whole number, written as such, that float64 may not hold."""
+    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
+    large = np.flatnonzero(np.abs(numbers) >= _EXACT)
+    for at in large:
+        digits = texts[int(at)].as_py().lstrip("+-")
+        if digits.isdigit() and (len(digits) > _EXACT_DIGITS or int(digits) > _EXACT):
+            return True
+    return False
+
+
+def _whole(texts: pa.Array) -> pa.Array | None:
+    # Arrow reads hexadecimal numbers too.
+    return None if pc.any(pc.match_substring(texts, "x", ignore_case=True)).as_py() else _integers(texts)
+
+
+def _boolean(texts: pa.Array) -> pa.Array | None:
+    # Arrow reads 0 and 1 too.
+    shortest = pc.min(pc.binary_length(texts)).as_py()
+    return None if shortest is not None and shortest < len("true") else _truths(texts)
+
+
+def _date(texts: pa.Array) -> pa.Array | None:
+    return _within_years(_dates(texts), _FIRST_TIME // _DAY.as_py(), _LAST_TIME // _DAY.as_py())
+
+
+def _time(texts: pa.Array) -> pa.Array | None:
+    first = texts.drop_null()[:1].to_pylist()
+    if first and first[0].strip()[4:5] != "-":  # which costs less than to try
+        return None
+    try:
+        naive = texts.cast(pa.timestamp("us"))
+        return _within_years(pc.assume_timezone(naive, "UTC"), _FIRST_TIME, _LAST_TIME)
+    except pa.ArrowInvalid:
+        return _zoned(texts)
+
+
+def _instant(texts: pa.Array) -> pa.Array | None:
+    try:
+        for text in texts.drop_null()[:1].to_pylist():  # ordinary text fails here
+            time_of(text, needs_offset=True)
+    except (ValueError, OverflowError):
+        return None
+    return _zoned(texts, needs_offset=True)
+
+
+def _zoned(texts: pa.Array, needs_offset: bool = False) -> pa.Array | None:
+    try:
+        return _within_years(texts.cast(TIME), _FIRST_TIME, _LAST_TIME)
+    except pa.ArrowInvalid:
+        # Arrow's parser is fast, Python's knows all of ISO 8601, and a column with and without offsets.
+        try:
+            times = [None if text is None else time_of(text, needs_offset) for text in texts.to_pylist()]
+        except (ValueError, OverflowError):
+            return None
+        return pa.array(times, TIME)
+
+
+def _within_years(values: pa.Array | None, first: int, last: int) -> pa.Array | None:
+    """The values if Python has a name for all of them: they lie in the years 1 to 9999."""
+    if values is None or values.null_count == len(values):
+        return values
+    span = pc.min_max(values)
+    return values if first <= span["min"].value and span["max"].value <= last else None
+
+
+_READERS: dict[str, Callable[[pa.Array], pa.Array | None]] = {
+    "float": _spaced(_number),
+    "boolean": _spaced(_boolean),
+    "date": _spaced(_date),
+    "time": _spaced(_time),
+    "instant": _instant,
+}
+_DECLARED: dict[str, Callable[[pa.Array], pa.Array | None]] = {
+    "float": _float,
+    "int": _whole,
+    "boolean": _boolean,
+    "date": _date,
+    "time": _time,
+}
