@@ -11,10 +11,10 @@ from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 from deploy.embedded import airflow, environment
 from deploy.embedded.airflow_api import ENDED, AirflowApi
 from deploy.embedded.stack import Stack
+from evergreen.stages import NIGHTLY
 
 PARTITIONS = 60
 HISTORY = 90
-STAGES = ("ingest", "score", "monitor")
 LIMIT = 2
 
 
@@ -59,14 +59,14 @@ def _history(stack: Stack) -> date:
 
 def _ready(api: AirflowApi, pipeline: str) -> None:
     """Unpause the DAGs, and wait until Airflow has closed the backfill before, which it does now and then."""
-    for dag_id in (f"{pipeline}_{stage}" for stage in STAGES):
+    for dag_id in (stage.dag_id(pipeline) for stage in NIGHTLY):
         wait(lambda dag_id=dag_id: api.dag(dag_id) is not None)
         api.unpause(dag_id)
     wait(lambda: not api.open_backfills(f"{pipeline}_ingest"))
 
 
 def _backfill(stack: Stack, api: AirflowApi, pipeline: str, first: date, count: int) -> None:
-    dag_ids = [f"{pipeline}_{stage}" for stage in STAGES]
+    dag_ids = [stage.dag_id(pipeline) for stage in NIGHTLY]
     before = {dag_id: api.count(dag_id, ENDED) for dag_id in dag_ids}
     last = first + timedelta(days=count - 1)
     create = ["backfill", "create", "--dag-id", dag_ids[0], "--max-active-runs", "4"]

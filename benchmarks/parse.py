@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
+from evergreen.stages import STAGES
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 EMPTY = "from airflow.sdk import DAG\n\nwith DAG('empty', schedule=None):\n    pass\n"
@@ -26,7 +27,7 @@ def measure() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         empty = Path(folder) / "empty.py"
         empty.write_text(EMPTY)
-        files = [REPOSITORY / "dags" / f"{stage}.py" for stage in ("ingest", "score", "monitor", "train")]
+        files = [REPOSITORY / "dags" / f"{stage}.py" for stage in STAGES if not stage.optional]
         seconds: dict[Path, list[float]] = {file: [] for file in (empty, *files)}
         for _ in range(ROUNDS):
             for file, spent in seconds.items():

@@ -36,7 +36,8 @@ without Airflow.
 
 from airflow.sdk import DAG
 
-from evergreen_airflow.assets import partitions_asset
+from evergreen.stages import INGEST
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, nightly, range_params
 from evergreen_airflow.operators.file_to_lake import FileToLakeOperator
 from evergreen_airflow.operators.http_to_lake import HttpToLakeOperator
@@ -48,12 +49,12 @@ from evergreen_airflow.operators.wait import WaitForSourceOperator
 
 EXTRACT = {"postgres": PostgresToLakeOperator, "http": HttpToLakeOperator, "file": FileToLakeOperator}
 
-for spec in described_pipelines("ingest"):
+for spec in described_pipelines(INGEST):
     with DAG(
         schedule=nightly(spec),
         params=range_params(spec),
         max_active_runs=4,
-        **dag_arguments(spec, "ingest", __doc__),
+        **dag_arguments(spec, INGEST, __doc__),
     ):
         extract = {
             name: EXTRACT[source.kind](task_id=f"extract_{name}", pipeline=spec.name, source=name)
@@ -66,7 +67,7 @@ for spec in described_pipelines("ingest"):
         }
         validate = ValidateOperator(task_id="validate", pipeline=spec.name)
         publish = PublishPartitionOperator(
-            task_id="publish", pipeline=spec.name, outlets=[partitions_asset(spec.name)]
+            task_id="publish", pipeline=spec.name, outlets=[published_by(INGEST, spec.name)]
         )
 
         for name, complete in wait.items():

@@ -26,18 +26,19 @@ that cannot be reached is in its log and is tried again the next night. See docs
 
 from airflow.sdk import DAG
 
-from evergreen_airflow.assets import predictions_asset
+from evergreen.stages import MONITOR, SCORE
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, follows, partition_params
 from evergreen_airflow.operators.alert import AlertOperator
 from evergreen_airflow.operators.monitor import MonitorOperator
 from evergreen_airflow.operators.retrain import RetrainOperator
 
-for spec in described_pipelines("monitor"):
+for spec in described_pipelines(MONITOR):
     with DAG(
-        schedule=follows(spec, predictions_asset(spec.name)),
+        schedule=follows(spec, published_by(SCORE, spec.name)),
         params=partition_params(spec),
         max_active_runs=4,
-        **dag_arguments(spec, "monitor", __doc__),
+        **dag_arguments(spec, MONITOR, __doc__),
     ):
         monitor = MonitorOperator(task_id="monitor", pipeline=spec.name)
         retrain = RetrainOperator(task_id="retrain", pipeline=spec.name)

@@ -24,19 +24,20 @@ after the cooldown, and none after so many refused in a row (`retrain.refusals`)
 
 from airflow.sdk import DAG, TriggerRule
 
-from evergreen_airflow.assets import partitions_asset, predictions_asset
+from evergreen.stages import INGEST, SCORE
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, follows, partition_params
 from evergreen_airflow.operators.retrain import TrainFirstChampionOperator
 from evergreen_airflow.operators.score import ScoreOperator
 
-for spec in described_pipelines("score"):
+for spec in described_pipelines(SCORE):
     with DAG(
-        schedule=follows(spec, partitions_asset(spec.name)),
+        schedule=follows(spec, published_by(INGEST, spec.name)),
         params=partition_params(spec),
         max_active_runs=4,
-        **dag_arguments(spec, "score", __doc__),
+        **dag_arguments(spec, SCORE, __doc__),
     ):
-        score = ScoreOperator(task_id="score", pipeline=spec.name, outlets=[predictions_asset(spec.name)])
+        score = ScoreOperator(task_id="score", pipeline=spec.name, outlets=[published_by(SCORE, spec.name)])
         train_first_champion = TrainFirstChampionOperator(
             task_id="train_first_champion", pipeline=spec.name, trigger_rule=TriggerRule.ALL_SKIPPED
         )

@@ -26,7 +26,8 @@ Actions*), with the gate's report; no, or no answer in time, is an outcome too. 
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from evergreen_airflow.assets import champion_asset
+from evergreen.stages import TRAIN
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, training_params
 from evergreen_airflow.operators.approve import ApproveOperator
 from evergreen_airflow.operators.build_training_set import BuildTrainingSetOperator
@@ -35,19 +36,21 @@ from evergreen_airflow.operators.gate import GateOperator
 from evergreen_airflow.operators.promote import PromoteOperator
 from evergreen_airflow.operators.train import TrainOperator
 
-for spec in described_pipelines("train"):
+for spec in described_pipelines(TRAIN):
     cron = spec.training.schedule
     with DAG(
         schedule=CronTriggerTimetable(cron, timezone="UTC") if cron else None,
         params=training_params(spec),
         max_active_runs=1,
-        **dag_arguments(spec, "train", __doc__),
+        **dag_arguments(spec, TRAIN, __doc__),
     ):
         build_training_set = BuildTrainingSetOperator(task_id="build_training_set", pipeline=spec.name)
         train = TrainOperator(task_id="train", pipeline=spec.name)
         evaluate = EvaluateOperator(task_id="evaluate", pipeline=spec.name)
         gate = GateOperator(task_id="gate", pipeline=spec.name)
-        promote = PromoteOperator(task_id="promote", pipeline=spec.name, outlets=[champion_asset(spec.name)])
+        promote = PromoteOperator(
+            task_id="promote", pipeline=spec.name, outlets=[published_by(TRAIN, spec.name)]
+        )
 
         build_training_set >> train >> evaluate >> gate
         if approval := spec.gate.approval:

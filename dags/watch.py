@@ -19,15 +19,16 @@ task is green either way: it has done its work, and its log says what is missing
 
 from airflow.sdk import DAG
 
+from evergreen.stages import WATCH
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, partition_params, watched
 from evergreen_airflow.operators.watch import WatchOperator
 
-for spec in described_pipelines("watch"):
+for spec in described_pipelines(WATCH):
     if spec.alerts.deadline:
         with DAG(
             schedule=watched(spec),
             params=partition_params(spec),
             max_active_runs=1,
-            **dag_arguments(spec, "watch", __doc__),
+            **dag_arguments(spec, WATCH, __doc__),
         ):
             watch = WatchOperator(task_id="watch", pipeline=spec.name)

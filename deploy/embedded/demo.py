@@ -36,10 +36,10 @@ from deploy.embedded.load import load, nights
 from deploy.embedded.stack import describe, up
 from evergreen.pipeline import Pipeline
 from evergreen.registry.history import Kind
+from evergreen.stages import INGEST, MONITOR, SCORE, STAGES, TRAIN
 
 PIPELINE = "bike_demand"
 OTHERS = ("iris", "wine_segments")
-STAGES = ("ingest", "score", "monitor", "train")
 BACKFILLED = 90
 REPLAYED = 30
 _STALLED = 900.0
@@ -62,6 +62,11 @@ class Plan:
     def keys(self) -> tuple[str, ...]:
         """All of them."""
         return self.backfilled + self.replayed
+
+
+def dags_of(pipeline: str) -> list[str]:
+    """The ids of the DAGs that the demo runs of a pipeline: of the stages that every pipeline has."""
+    return [stage.dag_id(pipeline) for stage in STAGES if not stage.optional]
 
 
 def demo(home: Home, data: Path | None) -> None:
@@ -119,10 +124,10 @@ class Demo:
 
     def _unpause(self) -> None:
         self._step("Unpausing the DAGs")
-        ids = [f"{name}_{stage}" for name in (PIPELINE, *OTHERS) for stage in STAGES]
+        ids = [dag_id for name in (PIPELINE, *OTHERS) for dag_id in dags_of(name)]
         self._wait(lambda: self._known(ids), "Airflow to read the DAG files")
         if nights(self._home).path.exists():
-            held = f"{PIPELINE}_ingest"
+            held = INGEST.dag_id(PIPELINE)
             self._wait(
                 lambda: (self._api.dag(held) or {}).get("next_dagrun_run_after") is None,
                 f"Airflow to hold back the nights of {held}",
@@ -139,7 +144,7 @@ class Demo:
     def _backfill(self) -> None:
         keys = self._plan.backfilled
         self._step(f"Backfilling {len(keys)} days of {PIPELINE}, {keys[0]} to {keys[-1]}")
-        dag_id = f"{PIPELINE}_ingest"
+        dag_id = INGEST.dag_id(PIPELINE)
         missing = set(keys) - demo_report.published(self._pipeline)
         if not missing:
             self._say("  all published already")
@@ -152,7 +157,7 @@ class Demo:
                 f"  {failed} days were refused or failed: {airflow.url(self._stack.ports)}/dags/{dag_id}"
             )
         wanted = self._api.count(dag_id, ["success"])
-        score = f"{PIPELINE}_score"
+        score = SCORE.dag_id(PIPELINE)
         self._wait(lambda: self._api.count(score, ENDED) >= wanted, f"{score} to follow")
 
     def _create_backfill(self, dag_id: str, first: str, last: str) -> None:
@@ -168,7 +173,7 @@ class Demo:
 
     def _first_champion(self) -> None:
         self._step("Training the first champion")
-        train = f"{PIPELINE}_train"
+        train = TRAIN.dag_id(PIPELINE)
         self._wait_for_training()
         if self._pipeline.registry.champion() is None and not self._api.count(train):
             as_of = self._plan.replayed[0]
@@ -186,11 +191,11 @@ class Demo:
         for name in OTHERS:
             pipeline = Pipeline.open(name)
             # Unpausing starts the newest scheduled run by itself; one run is enough to train.
-            if pipeline.registry.champion() is None and not self._api.count(f"{name}_ingest"):
-                self._api.trigger(f"{name}_ingest")
+            if pipeline.registry.champion() is None and not self._api.count(INGEST.dag_id(name)):
+                self._api.trigger(INGEST.dag_id(name))
             self._wait(partial(self._trained_or_failed, pipeline), f"{name} to train")
             if pipeline.registry.champion() and not demo_report.monitored(pipeline):
-                self._api.trigger(f"{name}_ingest")
+                self._api.trigger(INGEST.dag_id(name))
                 self._wait(partial(self._monitored_or_failed, pipeline), f"{name} to score")
             self._say(f"  {name}: {pipeline.registry.champion() or 'no champion, see its DAGs in the UI'}")
 
@@ -201,7 +206,7 @@ class Demo:
         return bool(demo_report.monitored(pipeline)) or self._failed(pipeline)
 
     def _failed(self, pipeline: Pipeline) -> bool:
-        return any(self._api.count(f"{pipeline.name}_{stage}", ["failed"]) for stage in STAGES)
+        return any(self._api.count(dag_id, ["failed"]) for dag_id in dags_of(pipeline.name))
 
     def _replay(self) -> None:
         self._step(f"Replaying {len(self._plan.replayed)} nights")
@@ -215,12 +220,12 @@ class Demo:
 
     def _one_night(self, key: str) -> None:
         """Ingest one partition and wait until all that follows from it has settled."""
-        run = self._wait_for_run(self._api.trigger(f"{PIPELINE}_ingest", partition=key))
+        run = self._wait_for_run(self._api.trigger(INGEST.dag_id(PIPELINE), partition=key))
         if run.state == "success":
-            run = self._wait_for_run(self._follower(run, f"{PIPELINE}_score"))
+            run = self._wait_for_run(self._follower(run, SCORE.dag_id(PIPELINE)))
             # Without a champion nothing is scored, and the monitor has nothing to do.
-            if run.state == "success" and self._api.tasks(run).get("score") == "success":
-                run = self._wait_for_run(self._follower(run, f"{PIPELINE}_monitor"))
+            if run.state == "success" and self._api.tasks(run).get(SCORE.done) == "success":
+                run = self._wait_for_run(self._follower(run, MONITOR.dag_id(PIPELINE)))
         if run.state != "success":
             self._say(f"  {key}: {run.dag_id} failed, see {self._api.page(run)}")
         self._wait_for_training()
@@ -238,7 +243,7 @@ class Demo:
         return found[0]
 
     def _wait_for_training(self) -> None:
-        train = f"{PIPELINE}_train"
+        train = TRAIN.dag_id(PIPELINE)
         self._wait(lambda: not self._api.count(train, ACTIVE), f"{train} to end")
 
     def _wait_for_run(self, run: Run) -> Run:

@@ -18,7 +18,7 @@ from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
-    from evergreen.spec.alerts import Stage
+    from evergreen.stages import Stage
 
 _log = logging.getLogger(__name__)
 

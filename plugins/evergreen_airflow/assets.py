@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from airflow.sdk import Asset
 
-
-def partitions_asset(pipeline: str) -> Asset:
-    """The pipeline's published partitions."""
-    return Asset(name=f"{pipeline}_partitions", uri=f"evergreen://{pipeline}/partitions", group="evergreen")
+from evergreen.stages import Stage
 
 
-def predictions_asset(pipeline: str) -> Asset:
-    """The predictions made from them."""
-    return Asset(name=f"{pipeline}_predictions", uri=f"evergreen://{pipeline}/predictions", group="evergreen")
-
-
-def champion_asset(pipeline: str) -> Asset:
-    """The model in force."""
-    return Asset(name=f"{pipeline}_champion", uri=f"evergreen://{pipeline}/champion", group="evergreen")
+def published_by(stage: Stage, pipeline: str) -> Asset:
+    """What a stage of a pipeline publishes."""
+    name = stage.asset
+    return Asset(name=f"{pipeline}_{name}", uri=f"evergreen://{pipeline}/{name}", group="evergreen")

@@ -22,6 +22,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from evergreen.errors import EvergreenError, NotFoundError, SpecError
+from evergreen.stages import INGEST
 from evergreen_airflow.links import MOUNT, index_path, page_path, site_path
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _storage(pipeline: str) -> Storage:
 
 
 def _may_see(pipeline: str, user: GetUserDep) -> bool:
-    dag_id = f"{pipeline}_ingest"
+    dag_id = INGEST.dag_id(pipeline)
     return get_auth_manager().is_authorized_dag(
         method="GET",
         access_entity=DagAccessEntity.TASK_LOGS,

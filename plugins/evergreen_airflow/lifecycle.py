@@ -23,16 +23,8 @@ from airflow.sdk import (
 from evergreen.errors import SpecError
 from evergreen.partition import Grain
 from evergreen.spec import Spec, load_spec, pipeline_names
+from evergreen.stages import INGEST, TRAIN, Stage
 from evergreen_airflow.notifiers import AlertNotifier
-
-STAGES = ("ingest", "score", "monitor", "train")
-"""The DAGs of a pipeline, in the order of a night."""
-
-TAGS = frozenset(
-    {"evergreen", *STAGES, "watch", "regression", "classification", "clustering"}
-    | {"hourly", "daily", "weekly", "monthly", "snapshot"}
-)
-"""All the tags there are."""
 
 _CRONS = {
     "@hourly": "0 * * * *",
@@ -46,7 +38,7 @@ alert = AlertNotifier("failed")
 """Says that a task failed for good and somebody must know: the `on_failure_callback` of every task."""
 
 
-def described_pipelines(stage: str) -> Iterator[Spec]:
+def described_pipelines(stage: Stage) -> Iterator[Spec]:
     """The pipelines to build a stage's DAGs for.
 
     All of them while the DAG file is parsed; only the one that is asked for while a task runs. A pipeline
@@ -54,24 +46,24 @@ def described_pipelines(stage: str) -> Iterator[Spec]:
     """
     wanted = get_parsing_context().dag_id
     for name in pipeline_names():
-        if wanted is None or wanted == f"{name}_{stage}":
+        if wanted is None or wanted == stage.dag_id(name):
             try:
                 yield load_spec(name)
             except SpecError:
                 continue
 
 
-def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
+def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:
     """Arguments of the `DAG` of one pipeline and stage, but for its schedule and params.
 
     `page` is the DAG file's docstring: it becomes the DAG's page, with `$pipeline` and the like filled in.
     """
     return {
-        "dag_id": f"{spec.name}_{stage}",
-        "dag_display_name": f"{spec.name}_{stage}",
+        "dag_id": stage.dag_id(spec.name),
+        "dag_display_name": stage.dag_id(spec.name),
         "description": f"{spec.description}: {stage}",
         "doc_md": doc_page(spec, page),
-        "tags": {"evergreen", stage, spec.task.value, spec.partition.value},
+        "tags": {"evergreen", stage.name, spec.task.value, spec.partition.value},
         "start_date": datetime(spec.start.year, spec.start.month, spec.start.day, tzinfo=UTC)
         if spec.start
         else datetime(2024, 1, 1, tzinfo=UTC),
@@ -92,18 +84,18 @@ def dag_arguments(spec: Spec, stage: str, page: str) -> dict[str, Any]:
     }
 
 
-def longest_wait(spec: Spec, stage: str) -> timedelta:
+def longest_wait(spec: Spec, stage: Stage) -> timedelta:
     """How long a run of a stage may wait: ingest for its sources to be complete, train for an approval."""
     waits = {
-        "ingest": [source.complete.within for source in spec.sources.values() if source.complete],
-        "train": [spec.gate.approval.within] if spec.gate.approval else [],
+        INGEST: [source.complete.within for source in spec.sources.values() if source.complete],
+        TRAIN: [spec.gate.approval.within] if spec.gate.approval else [],
     }
     return max(waits.get(stage, []), default=timedelta(0))
 
 
-def deadline(spec: Spec, stage: str) -> DeadlineAlert | None:
+def deadline(spec: Spec, stage: Stage) -> DeadlineAlert | None:
     """What tells that a run of the stage goes on past its limit; None where it has none."""
-    limit = spec.alerts.limits.get(stage)
+    limit = spec.alerts.limits.get(stage.name)
     if limit is None:
         return None
     return DeadlineAlert(

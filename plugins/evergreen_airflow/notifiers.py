@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException
 
+from evergreen.stages import Stage, stage_of
 from evergreen_airflow.connections import open_pipeline
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
 _log = logging.getLogger(__name__)
-
-LAST = {"ingest": "publish", "score": "score", "monitor": "monitor", "train": "gate"}
-"""The task of each stage after which its work is done."""
 
 
 class AlertNotifier(BaseNotifier):
@@ -54,7 +52,7 @@ class AlertNotifier(BaseNotifier):
         if self.event == "failed":
             reason = context.get("exception") or "it was ended from outside"
             _log.error("ALERT %s %s: %s", dag_id, context["ti"].task_id, reason)
-        name, _, stage = dag_id.rpartition("_")
+        name, stage = stage_of(dag_id)
         try:
             if not load_spec(name).alerts.to:
                 return
@@ -64,7 +62,7 @@ class AlertNotifier(BaseNotifier):
             _log.warning("%s: nobody could be told: %s", dag_id, error)
 
 
-def _failed(pipeline: Pipeline, stage: str, context: Context) -> None:
+def _failed(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     from evergreen.alerts import run_failed
 
     error = context.get("exception")
@@ -77,18 +75,18 @@ def _failed(pipeline: Pipeline, stage: str, context: Context) -> None:
     run_failed(pipeline, stage, task, partition, f"{context['ti'].dag_id}, task {task}: {why}")
 
 
-def _succeeded(pipeline: Pipeline, stage: str, context: Context) -> None:
+def _succeeded(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     from evergreen.alerts import run_succeeded
 
     task, run = context["ti"].task_id, context["dag_run"]
-    limit = pipeline.spec.alerts.limits.get(stage)
+    limit = pipeline.spec.alerts.limits.get(stage.name)
     in_time = False
-    if limit is not None and task == LAST[stage]:
+    if limit is not None and task == stage.done:
         in_time = datetime.now(UTC) - (run.start_date or run.run_after) <= limit
     run_succeeded(pipeline, stage, task, _partition(pipeline, context), in_time)
 
 
-def _late(pipeline: Pipeline, stage: str, context: Context) -> None:
+def _late(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     from evergreen.alerts import run_late
 
     run: Any = context["dag_run"]

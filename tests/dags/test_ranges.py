@@ -17,8 +17,9 @@ from evergreen.lake import Table
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.spec import load_spec
+from evergreen.stages import INGEST
 from evergreen.storage import Storage
-from evergreen_airflow.assets import partitions_asset
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.operators.base import in_words, partitions_of, task_outcome
 
@@ -87,7 +88,7 @@ class Run:
 
     @property
     def event(self) -> Any:
-        return self.context["outlet_events"][partitions_asset("shop")]
+        return self.context["outlet_events"][published_by(INGEST, "shop")]
 
     @property
     def announced(self) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from evergreen.errors import IntegrityError, NothingToDoError, UnavailableError
 from evergreen.pipeline import Pipeline
 from evergreen.spec import parse_spec
+from evergreen.stages import INGEST, SCORE, TRAIN
 from evergreen.storage import Storage
 from evergreen.timings import Timing, now, timed, timing_of
 
@@ -26,11 +27,11 @@ def pipeline(storage: Storage) -> Pipeline:
 
 
 def test_a_run_is_noted_with_its_rows_in_place_of_the_last(pipeline: Pipeline) -> None:
-    assert timing_of(pipeline, "score", DAY) is None
+    assert timing_of(pipeline, SCORE, DAY) is None
     for rows in (3, 4):
-        with timed(pipeline, "score", DAY) as timing:
+        with timed(pipeline, SCORE, DAY) as timing:
             timing.rows = rows
-    found = timing_of(pipeline, "score", DAY)
+    found = timing_of(pipeline, SCORE, DAY)
     assert found == timing
     assert found is not None
     assert (found.rows, found.failed) == (4, "")
@@ -39,32 +40,32 @@ def test_a_run_is_noted_with_its_rows_in_place_of_the_last(pipeline: Pipeline) -
 
 
 def test_a_run_of_several_tasks_is_measured_from_the_first(pipeline: Pipeline) -> None:
-    with timed(pipeline, "train", DAY) as timing:
+    with timed(pipeline, TRAIN, DAY) as timing:
         timing.began = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
     assert 3600 <= timing.seconds < 3700
     assert datetime.fromisoformat(now()).tzinfo is not None
 
 
 def test_a_failure_is_noted_with_its_kind_and_goes_on(pipeline: Pipeline) -> None:
-    with pytest.raises(IntegrityError), timed(pipeline, "score", DAY):
+    with pytest.raises(IntegrityError), timed(pipeline, SCORE, DAY):
         raise IntegrityError("kiosk: version x does not predict its golden rows")
-    found = timing_of(pipeline, "score", DAY)
+    found = timing_of(pipeline, SCORE, DAY)
     assert found is not None
     assert found.failed == "IntegrityError: kiosk: version x does not predict its golden rows"
 
 
 def test_what_others_raise_may_hold_a_secret_and_is_not_noted(pipeline: Pipeline) -> None:
-    with pytest.raises(ValueError, match="hidden-word"), timed(pipeline, "score", DAY):
+    with pytest.raises(ValueError, match="hidden-word"), timed(pipeline, SCORE, DAY):
         raise ValueError("postgres://ann:hidden-word@db")
-    found = timing_of(pipeline, "score", DAY)
+    found = timing_of(pipeline, SCORE, DAY)
     assert found is not None
     assert found.failed == "ValueError"
 
 
 def test_nothing_to_do_is_no_run(pipeline: Pipeline) -> None:
-    with pytest.raises(NothingToDoError), timed(pipeline, "score", DAY):
+    with pytest.raises(NothingToDoError), timed(pipeline, SCORE, DAY):
         raise NothingToDoError("no champion")
-    assert timing_of(pipeline, "score", DAY) is None
+    assert timing_of(pipeline, SCORE, DAY) is None
 
 
 def test_a_note_that_cannot_be_written_fails_nothing(
@@ -76,7 +77,7 @@ def test_a_note_that_cannot_be_written_fails_nothing(
     monkeypatch.setattr(Storage, "stage", refuse)
     caplog.set_level(logging.WARNING)
     done = []
-    with timed(pipeline, "score", DAY):
+    with timed(pipeline, SCORE, DAY):
         done.append(1)
     assert done == [1]
     assert caplog.messages == [
@@ -87,7 +88,7 @@ def test_a_note_that_cannot_be_written_fails_nothing(
 def test_a_note_of_another_release_is_read_as_far_as_it_is_known(pipeline: Pipeline) -> None:
     body = json.dumps({"seconds": 2.5, "mood": "good"}).encode()
     pipeline.storage.stage(f"kiosk/timings/ingest/{DAY}.json", body)
-    assert timing_of(pipeline, "ingest", DAY) == Timing(seconds=2.5)
+    assert timing_of(pipeline, INGEST, DAY) == Timing(seconds=2.5)
 
 
 def test_each_stage_notes_its_runs(storage: Storage) -> None:
@@ -99,17 +100,17 @@ def test_each_stage_notes_its_runs(storage: Storage) -> None:
     ingest(pipeline, ["snapshot"])
     train(pipeline, "snapshot", {"kind": "hand"})
     score(pipeline, "snapshot")
-    for stage in ("ingest", "train", "score"):
-        found = timing_of(pipeline, stage, "snapshot")  # type: ignore[arg-type]
-        assert found is not None, stage
+    for stage in (INGEST, TRAIN, SCORE):
+        found = timing_of(pipeline, stage, "snapshot")
+        assert found is not None, stage.name
         assert 0 < found.seconds < 300
         assert found.failed == ""
-        assert found.rows == (150 if stage == "score" else 0)
+        assert found.rows == (150 if stage is SCORE else 0)
 
     stage_source(pipeline, ["snapshot"], "run", "flowers")
     stage_validated(pipeline, ["snapshot"], "run", datetime.now(UTC) - timedelta(hours=2))
     publish_staged(pipeline, ["snapshot"], "run")
-    found = timing_of(pipeline, "ingest", "snapshot")
+    found = timing_of(pipeline, INGEST, "snapshot")
     assert found is not None
     assert 7200 <= found.seconds < 7500, "from when the run began, over all its tasks"
 
@@ -132,10 +133,10 @@ def test_the_tasks_of_a_training_are_measured_from_the_first(storage: Storage) -
     stage_challenger(pipeline, "run")
     stage_evaluation(pipeline, "run")
     commit_version(pipeline, "run")
-    found = timing_of(pipeline, "train", "snapshot")
+    found = timing_of(pipeline, TRAIN, "snapshot")
     assert found is not None
     assert 3600 <= found.seconds < 4000
     commit_version(pipeline, "run")
-    again = timing_of(pipeline, "train", "snapshot")
+    again = timing_of(pipeline, TRAIN, "snapshot")
     assert again is not None
     assert again.seconds < 300, "a task that is run again much later only finds its work done"

@@ -11,19 +11,17 @@ from evergreen.alerts.delivery import notify
 from evergreen.errors import NotFoundError
 from evergreen.lake import Table
 from evergreen.monitoring.record import decisions_in, records_in
+from evergreen.stages import INGEST, NIGHTLY, SCORE
 from evergreen.timings import timing_of
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision, Record
     from evergreen.pipeline import Pipeline
     from evergreen.spec.alerts import Severity
+    from evergreen.stages import Stage
 
 NIGHT = "night"
 """Key of the alert that a night is not finished by its hour."""
-
-_LABELS = "labels"
-_SERVING = ("ingest", "score")
-"""Where these fail (but for labels, which may be late) there are no predictions; the others can wait."""
 
 
 def alert_on(pipeline: Pipeline, partition: str) -> list[Alert]:
@@ -58,34 +56,35 @@ def watch(pipeline: Pipeline, partition: str) -> Alert | None:
     return found
 
 
-def run_failed(pipeline: Pipeline, stage: str, task: str, partition: str, why: str) -> None:
+def run_failed(pipeline: Pipeline, stage: Stage, task: str, partition: str, why: str) -> None:
     """Tell that a task has failed for good; `why` in one line. `partition` is empty where there is none."""
-    severity: Severity = "critical" if stage in _SERVING and task != _LABELS else "warning"
+    severity: Severity = "critical" if stage.serving and task not in stage.aside else "warning"
     alerts = [Alert(_failed(stage, task), severity, f"{stage} failed", why, pipeline.name, partition)]
-    timing = timing_of(pipeline, "score", partition) if stage == "score" and partition else None
+    timing = timing_of(pipeline, SCORE, partition) if stage == SCORE and partition else None
     if timing and timing.failed.startswith("IntegrityError"):
         alerts.append(Alert(GOLDEN, "critical", "the champion cannot be used", why, pipeline.name, partition))
     notify(pipeline, alerts, partition)
 
 
-def run_succeeded(pipeline: Pipeline, stage: str, task: str, partition: str, in_time: bool = False) -> None:
+def run_succeeded(pipeline: Pipeline, stage: Stage, task: str, partition: str, in_time: bool = False) -> None:
     """Tell that a task which had failed for this partition, or an earlier one, has succeeded.
 
     `in_time` says that with it a run has ended within the limit of its stage, where an earlier one had not.
     """
     over = {_failed(stage, task)}
-    if stage == "score":
+    if stage == SCORE:
         over.add(GOLDEN)
     if in_time:
-        over.add(slow(stage))
+        over.add(slow(stage.name))
     notify(pipeline, [], partition, over)
 
 
-def run_late(pipeline: Pipeline, stage: str, partition: str) -> None:
+def run_late(pipeline: Pipeline, stage: Stage, partition: str) -> None:
     """Tell that a run of the stage is still going on past its limit."""
-    within = next((f" {limit}" for name, limit in pipeline.spec.alerts.limits.items() if name == stage), "")
+    limit = pipeline.spec.alerts.limits.get(stage.name)
+    within = f" {limit}" if limit else ""
     text = f"{stage} has not ended within{within} (alerts.limits.{stage}): see the log of its tasks"
-    found = Alert(slow(stage), "warning", f"{stage} takes too long", text, pipeline.name, partition)
+    found = Alert(slow(stage.name), "warning", f"{stage} takes too long", text, pipeline.name, partition)
     notify(pipeline, [found], partition)
 
 
@@ -98,11 +97,12 @@ def _unfinished(pipeline: Pipeline, partition: str) -> Alert | None:
         return _not_published(pipeline, partition, published)
     if pipeline.registry.champion(partition) is None:
         return None
-    for stage, table in (("score", Table.PREDICTIONS), ("monitor", Table.MONITORING)):
-        if partition not in lake.partitions(table):
+    for stage in NIGHTLY:
+        if partition not in lake.partitions(Table(stage.table)):
             text = (
                 f"{partition} is not finished by {_deadline(pipeline)}: {stage} is missing: see "
-                f"{spec.name}_{stage} in Airflow, or evergreen {stage} {spec.name} --partition {partition}"
+                f"{stage.dag_id(spec.name)} in Airflow, or evergreen {stage} {spec.name} "
+                f"--partition {partition}"
             )
             return _night(pipeline, partition, "critical", f"{stage} of {partition} is missing", text)
     return None
@@ -115,14 +115,15 @@ def _not_published(pipeline: Pipeline, partition: str, published: list[str]) -> 
     days = spec.calendar.distance(before[-1], partition) if before else 0
     if days > 1:
         since += f", {days} partitions ago"
-    ran = timing_of(pipeline, "ingest", partition)
+    ran = timing_of(pipeline, INGEST, partition)
     if ran is not None and not ran.failed:
         text = f"{partition} was ingested and holds no rows{since}: see its sources"
         return _night(pipeline, partition, "warning", f"no data for {partition}", text)
     why = f" ({ran.failed})" if ran else ""
     text = (
-        f"{partition} is not published by {_deadline(pipeline)}{why}{since}: see whether {spec.name}_ingest "
-        f"is paused or failed in Airflow, or evergreen ingest {spec.name} --partition {partition}"
+        f"{partition} is not published by {_deadline(pipeline)}{why}{since}: see whether "
+        f"{INGEST.dag_id(spec.name)} is paused or failed in Airflow, or evergreen {INGEST} {spec.name} "
+        f"--partition {partition}"
     )
     return _night(pipeline, partition, "critical", f"ingest of {partition} is missing", text)
 
@@ -136,7 +137,7 @@ def _deadline(pipeline: Pipeline) -> str:
     return f"{deadline:%H:%M} UTC" if deadline else "now"
 
 
-def _failed(stage: str, task: str) -> str:
+def _failed(stage: Stage, task: str) -> str:
     return f"failed_{stage}_{task}"
 
 

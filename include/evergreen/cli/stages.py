@@ -1,4 +1,4 @@
-"""The stages as commands: ingest, train, score, monitor."""
+"""The stages as commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from evergreen.cli.command import Answer, PipelineName, each, progress, register, table
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
+from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,13 +43,8 @@ AsOf = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for name, command in (
-        ("ingest", ingest),
-        ("train", train),
-        ("score", score),
-        ("monitor", monitor),
-    ):
-        register(app, name)(command)
+    for stage, command in ((INGEST, ingest), (SCORE, score), (MONITOR, monitor), (TRAIN, train)):
+        register(app, stage.name)(command)
 
 
 def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Answer:

@@ -34,6 +34,7 @@ from evergreen.rows.batches import Rows
 from evergreen.rows.blocks import begun
 from evergreen.rows.partition_file import PartitionFile
 from evergreen.spec import Spec
+from evergreen.stages import INGEST
 from evergreen.staging import Staging
 from evergreen.timings import Timing, timed
 from evergreen.validation.corrections import Corrections, corrected, originals
@@ -105,7 +106,7 @@ def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
     results). Raises one `RefusedError` at the end that names those that were refused, and `NotFoundError`
     if another run has published a partition since, and cleared what this one had staged.
     """
-    with timed(pipeline, "ingest", partitions[-1]) as timing:
+    with timed(pipeline, INGEST, partitions[-1]) as timing:
         return _published(pipeline, partitions, run, timing)
 
 
@@ -167,7 +168,7 @@ def publish_rows(
     """Validate and publish what `read` gives for each partition; otherwise as `ingest`."""
     if not partitions:
         return []
-    with timed(pipeline, "ingest", partitions[-1]):
+    with timed(pipeline, INGEST, partitions[-1]):
         return _rows_published(pipeline, partitions, read, progress)
 
 

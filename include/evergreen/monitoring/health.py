@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.partition import Calendar, Grain
 from evergreen.registry.registry import as_of_version
+from evergreen.stages import INGEST, SCORE, TRAIN, Stage
 from evergreen.timings import Timing, timing_of
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
     from evergreen.spec import Spec
-    from evergreen.spec.alerts import Stage
 
 USUAL = 8
 """How many earlier partitions say what number of rows is usual."""
@@ -45,14 +45,14 @@ def health(pipeline: Pipeline, partition: str, version: str, published: Sequence
     wanted = usual_partitions(pipeline.spec.calendar, before, partition)
     records = pipeline.lake.records([*wanted, partition])
     ran = _timings(pipeline, partition, version)
-    scored = ran.get("score")
+    scored = ran.get(SCORE)
     return {
         "rows": records.get(partition, {}).get("rows"),
         "usual_rows": usual_rows([records[key] for key in wanted if key in records]),
         "quarantined": quarantined_share(records.get(partition, {})),
         "missing": missing_before(pipeline.spec, before, partition),
         "age": len(seen) - bisect_left(seen, as_of_version(version)) if _has_time(pipeline) else 0,
-        "seconds": {stage: timing.seconds for stage, timing in ran.items()},
+        "seconds": {stage.name: timing.seconds for stage, timing in ran.items()},
         "ms_per_1000_rows": ms_per_1000_rows(scored) if scored else None,
         "golden": scored.failed if scored and scored.failed.startswith("IntegrityError") else None,
     }
@@ -99,7 +99,7 @@ def ms_per_1000_rows(timing: Timing) -> float | None:
 
 
 def _timings(pipeline: Pipeline, partition: str, version: str) -> dict[Stage, Timing]:
-    runs: dict[Stage, str] = {"ingest": partition, "score": partition, "train": as_of_version(version)}
+    runs = {INGEST: partition, SCORE: partition, TRAIN: as_of_version(version)}
     found = {stage: timing_of(pipeline, stage, key) for stage, key in runs.items()}
     return {stage: timing for stage, timing in found.items() if timing is not None}
 

@@ -27,6 +27,7 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.stages import MONITOR
 from evergreen.timings import timed
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def monitor(pipeline: Pipeline, partition: str) -> Decision:
     champion was in force as of it, `IntegrityError` where the champion's reference cannot be read.
     """
     pipeline.spec.calendar.check(partition)
-    with timed(pipeline, "monitor", partition) as timing:
+    with timed(pipeline, MONITOR, partition) as timing:
         record, decision = _decided(pipeline, partition)
         timing.rows = record.rows
     return decision

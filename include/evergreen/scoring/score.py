@@ -19,6 +19,7 @@ from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
+from evergreen.stages import SCORE
 from evergreen.timings import timed
 
 VERSION = "version"
@@ -43,7 +44,7 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
     `RefusedError` for keys that do not fit, `UnavailableError` where a server is out of reach.
     """
     pipeline.spec.calendar.check(partition)
-    with timed(pipeline, "score", partition) as timing:
+    with timed(pipeline, SCORE, partition) as timing:
         scored = _scored(pipeline, partition)
         timing.rows = scored.rows
     return scored

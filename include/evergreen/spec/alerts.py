@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from datetime import time
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator
 
 from evergreen.description import Described
+from evergreen.stages import STAGES
 from evergreen.units import ConnectionId, Duration
 
 Severity = Literal["info", "warning", "critical"]
-Stage = Literal["ingest", "score", "monitor", "train"]
+
+
+def _limited(stage: str) -> str:
+    if stage not in (names := [known.name for known in STAGES if known.limited]):
+        raise ValueError(f"must be one of {', '.join(names)}")
+    return stage
+
+
+LimitedStage = Annotated[str, AfterValidator(_limited)]
+"""The name of a stage whose runs may be limited."""
 
 
 class Receiver(Described):
@@ -28,4 +40,4 @@ class Alerts(Described):
 
     to: tuple[Receiver, ...] = ()
     deadline: time | None = None
-    limits: dict[Stage, Duration] = {}
+    limits: dict[LimitedStage, Duration] = {}

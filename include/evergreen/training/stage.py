@@ -25,6 +25,7 @@ from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.afresh import check_afresh
 from evergreen.scoring.checked_model import load_checked_model
+from evergreen.stages import TRAIN
 from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
 from evergreen.training.version_files import GATE, LINEAGE, METRICS, stored, version_files
@@ -66,7 +67,7 @@ def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trai
     champion that it was compared with.
     """
     as_of = as_of or next_as_of(pipeline)
-    with timed(pipeline, "train", as_of):
+    with timed(pipeline, TRAIN, as_of):
         return _trained(pipeline, as_of, reason)
 
 
@@ -152,7 +153,7 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
-    with timed(pipeline, "train", note["as_of"]) as timing:
+    with timed(pipeline, TRAIN, note["as_of"]) as timing:
         if not pipeline.registry.has(version):
             timing.began = note.get("began", "")
             evaluation = Evaluation.from_dict(pipeline.staging(run).read_json(_EVALUATION))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen_airflow.assets import champion_asset
+from evergreen.stages import TRAIN
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.operators.base import PipelineOperator, run_token
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class PromoteOperator(PipelineOperator):
         if event is None:
             raise NothingToDoError(f"{pipeline.name}: the gate refused the challenger, the champion stays")
         self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
-        context["outlet_events"][champion_asset(pipeline.name)].extra = {"version": event.version}
+        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = {"version": event.version}
 
     def _approval(self, context: Context) -> Approval | None:
         from evergreen.training.approval import Approval

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen_airflow.assets import partitions_asset
+from evergreen.stages import INGEST
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
 
 if TYPE_CHECKING:
@@ -36,4 +37,4 @@ class PublishPartitionOperator(PipelineOperator):
             )
         keys = [each.partition for each in published]
         announced = keys if context["params"].get("announce") == "all" else keys[-1:]
-        self.emit(context, partitions_asset(pipeline.name), *announced, rows=published[-1].rows)
+        self.emit(context, published_by(INGEST, pipeline.name), *announced, rows=published[-1].rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from evergreen.stages import TRAIN
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.operators.base import partition_of, task_outcome
 
@@ -31,7 +32,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
 
     def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
         super().__init__(
-            trigger_dag_id=f"{pipeline}_train", logical_date=None, skip_when_already_exists=True, **kwargs
+            trigger_dag_id=TRAIN.dag_id(pipeline), logical_date=None, skip_when_already_exists=True, **kwargs
         )
         self.pipeline = pipeline
 

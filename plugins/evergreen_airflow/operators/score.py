@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen_airflow.assets import predictions_asset
+from evergreen.stages import SCORE
+from evergreen_airflow.assets import published_by
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
 
 if TYPE_CHECKING:
@@ -23,4 +24,4 @@ class ScoreOperator(PipelineOperator):
         partition = partition_of(context, pipeline.spec)
         scored = score(pipeline, partition)
         self.log.info("%s %s: %d rows scored by %s", pipeline.name, partition, scored.rows, scored.version)
-        self.emit(context, predictions_asset(pipeline.name), partition, version=scored.version)
+        self.emit(context, published_by(SCORE, pipeline.name), partition, version=scored.version)

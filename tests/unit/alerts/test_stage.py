@@ -18,6 +18,7 @@ from evergreen.monitoring.record import SCHEMA, Decision, Record, to_table
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.spec import Alerts, Gate, Labels, Limit, Receiver, parse_spec
+from evergreen.stages import INGEST, SCORE, stage_named
 from evergreen.storage import Storage
 from evergreen.timings import timed
 
@@ -160,7 +161,7 @@ def test_without_a_champion_a_published_night_is_finished(pipeline: Pipeline, we
 
 def test_a_night_without_data_and_one_that_was_refused(pipeline: Pipeline) -> None:
     fill(pipeline, Table.PARTITIONS, "2024-01-14")
-    with timed(pipeline, "ingest", DAY):
+    with timed(pipeline, INGEST, DAY):
         pass
     found = watch(pipeline, DAY)
     assert found is not None
@@ -168,7 +169,7 @@ def test_a_night_without_data_and_one_that_was_refused(pipeline: Pipeline) -> No
     assert found.text == (
         "2024-01-15 was ingested and holds no rows; the newest published is 2024-01-14: see its sources"
     )
-    with pytest.raises(RefusedError), timed(pipeline, "ingest", DAY):
+    with pytest.raises(RefusedError), timed(pipeline, INGEST, DAY):
         raise RefusedError("kiosk 2024-01-15: refused: too few rows")
     found = watch(pipeline, DAY)
     assert found is not None
@@ -189,29 +190,29 @@ def test_a_night_without_data_and_one_that_was_refused(pipeline: Pipeline) -> No
 def test_a_failed_task_is_told_until_it_succeeds(
     pipeline: Pipeline, webhook: Any, stage: str, task: str, severity: str
 ) -> None:
-    run_failed(pipeline, stage, task, DAY, "kiosk: it broke")
-    run_succeeded(pipeline, stage, task, "2024-01-14")
-    run_succeeded(pipeline, stage, "another", DAY)
-    run_failed(pipeline, stage, task, NEXT, "kiosk: it broke again")
+    run_failed(pipeline, stage_named(stage), task, DAY, "kiosk: it broke")
+    run_succeeded(pipeline, stage_named(stage), task, "2024-01-14")
+    run_succeeded(pipeline, stage_named(stage), "another", DAY)
+    run_failed(pipeline, stage_named(stage), task, NEXT, "kiosk: it broke again")
     assert webhook.subjects == [f"[{severity}] kiosk: {stage} failed"]
-    run_succeeded(pipeline, stage, task, NEXT)
+    run_succeeded(pipeline, stage_named(stage), task, NEXT)
     assert webhook.subjects[1:] == [f"[over] kiosk: {stage} failed"]
     assert webhook.requests[0].body["key"] == f"failed_{stage}_{task}"
 
 
 def test_a_broken_golden_promise_is_an_alert_of_its_own(pipeline: Pipeline, webhook: Any) -> None:
-    with pytest.raises(IntegrityError), timed(pipeline, "score", DAY):
+    with pytest.raises(IntegrityError), timed(pipeline, SCORE, DAY):
         raise IntegrityError("kiosk: version x does not predict its golden rows")
-    run_failed(pipeline, "score", "score", DAY, "kiosk: version x does not predict its golden rows")
+    run_failed(pipeline, SCORE, "score", DAY, "kiosk: version x does not predict its golden rows")
     assert [request.body["key"] for request in webhook.requests] == ["failed_score_score", "golden"]
-    run_succeeded(pipeline, "score", "score", NEXT)
+    run_succeeded(pipeline, SCORE, "score", NEXT)
     assert len(webhook.requests) == 4
 
 
 def test_a_late_run_is_told_until_one_is_in_time(pipeline: Pipeline, webhook: Any) -> None:
-    run_late(pipeline, "score", DAY)
-    run_succeeded(pipeline, "score", "score", DAY)
+    run_late(pipeline, SCORE, DAY)
+    run_succeeded(pipeline, SCORE, "score", DAY)
     assert webhook.subjects == ["[warning] kiosk: score takes too long"]
     assert "score has not ended within 0:05:00" in webhook.requests[0].body["message"]
-    run_succeeded(pipeline, "score", "score", NEXT, in_time=True)
+    run_succeeded(pipeline, SCORE, "score", NEXT, in_time=True)
     assert webhook.subjects[1:] == ["[over] kiosk: score takes too long"]

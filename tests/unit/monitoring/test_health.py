@@ -26,6 +26,7 @@ from evergreen.partition import Calendar, Grain
 from evergreen.pipeline import Pipeline
 from evergreen.rows.partition_file import PartitionWriter
 from evergreen.spec import parse_spec
+from evergreen.stages import SCORE
 from evergreen.storage import Storage
 from evergreen.timings import Timing, timed
 
@@ -97,7 +98,7 @@ def test_partitions_after_it_change_nothing(pipeline: Pipeline) -> None:
 
 def test_a_champion_that_broke_its_golden_promise_is_named(pipeline: Pipeline) -> None:
     publish(pipeline, {day(3): (10, 0)})
-    with pytest.raises(IntegrityError), timed(pipeline, "score", day(3)):
+    with pytest.raises(IntegrityError), timed(pipeline, SCORE, day(3)):
         raise IntegrityError("kiosk: version x does not predict its golden rows")
     found = health(pipeline, day(3), VERSION, [day(3)])
     assert found["golden"] == "IntegrityError: kiosk: version x does not predict its golden rows"
