@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.figure import ROUNDS, Figure
-from evergreen.monitoring.binning import Binning, Counts, binning, count_frame
+from evergreen.drift.binning import Binning, Counts, binning, count_frame
 from evergreen.monitoring.drift import Sample, drift_of
 from evergreen.spec import Drift
 

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from benchmarks.figure import Figure
-from evergreen.monitoring.binning import Binning, binning, count_frame
+from evergreen.drift.binning import Binning, binning, count_frame
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.drift import FeatureDrift, drift_of
 from evergreen.monitoring.measure import measure as measure_partition

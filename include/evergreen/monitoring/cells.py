@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
-from evergreen.monitoring.binning import Binning, Counts
+from evergreen.drift.binning import Binning, Counts
 from evergreen.partition import Calendar, Grain
 
 Floats = npt.NDArray[np.float64]

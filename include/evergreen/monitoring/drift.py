@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from evergreen.monitoring import distances
-from evergreen.monitoring.binning import Binning, Counts
+from evergreen.drift import distances
+from evergreen.drift.binning import Binning, Counts
 from evergreen.spec.monitoring import Drift
 
 Why = Literal["distribution", "missing", "unseen"]

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evergreen.drift.binning import Binning, count_frame
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
-from evergreen.monitoring.binning import Binning, count_frame
 from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.drift import FeatureDrift, drift_of
 from evergreen.monitoring.estimate import estimated
@@ -21,8 +21,8 @@ from evergreen.monitoring.performance import bias_of, error_of, slice_errors
 from evergreen.monitoring.record import Record
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
-from evergreen.monitoring.sequential import widened_spread
 from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.signals.sequential import widened_spread
 from evergreen.spec import Spec, Task
 
 JOINT_ROWS = 30
@@ -151,7 +151,7 @@ def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: 
     limit, sample = spec.monitoring.drift.joint, reference.sample
     if limit is None or sample is None:
         return None
-    from evergreen.monitoring.joint import joint_drift
+    from evergreen.drift.joint import joint_drift
 
     alike = sample[rows_like(spec, sample[PARTITION].tolist(), partition)].drop(columns=PARTITION)
     if min(len(alike), len(features)) < JOINT_ROWS:

@@ -21,7 +21,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from evergreen.monitoring.binning import Counts
+from evergreen.drift.binning import Counts
 from evergreen.monitoring.cells import WEEK, Cells, Floats, length_of, middle_of
 from evergreen.monitoring.drift import Sample
 from evergreen.monitoring.record import Record

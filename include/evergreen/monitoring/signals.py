@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from evergreen.monitoring.record import Record
-from evergreen.monitoring.sequential import cusum, page_sums
 from evergreen.partition import Calendar, Grain
 from evergreen.reports.numbers import percent
+from evergreen.signals.sequential import cusum, page_sums
 from evergreen.spec import Spec
 
 SIGNALS = {

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.drift.binning import binning, count_frame
 from evergreen.monitoring import cells as module
-from evergreen.monitoring.binning import binning, count_frame
 from evergreen.monitoring.cells import Cells, count_cells, length_of, middle_of
 from evergreen.partition import Calendar, Grain
 

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from evergreen.monitoring.binning import binning, count_frame
+from evergreen.drift.binning import binning, count_frame
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.spec import Drift
 

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss
 
+from evergreen.drift.binning import binning
 from evergreen.lake import PARTITION
-from evergreen.monitoring.binning import binning
 from evergreen.monitoring.cells import count_cells
 from evergreen.monitoring.measure import asks_model, estimates, measure, performance
 from evergreen.monitoring.record import Decision, Record, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import PREDICTIONS, Reference
-from evergreen.monitoring.sequential import widening
+from evergreen.signals.sequential import widening
 from evergreen.spec import Drift, Performance, Retrain, Spec, parse_spec
 
 TESTS = Path(__file__).parents[2]

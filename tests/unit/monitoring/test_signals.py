@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.monitoring.record import Record
-from evergreen.monitoring.sequential import cusum
 from evergreen.monitoring.signals import SIGNALS, Signal, apart, length, signals
 from evergreen.partition import Calendar, Grain
+from evergreen.signals.sequential import cusum
 from evergreen.spec import (
     Bias,
     Cusum,

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from evergreen.drift.binning import binning
 from evergreen.errors import IntegrityError, NotFoundError, NothingToDoError
 from evergreen.lake import Table
-from evergreen.monitoring.binning import binning
 from evergreen.monitoring.cells import count_cells
 from evergreen.monitoring.record import SCHEMA, Decision, Record, decisions_in, records_in
 from evergreen.monitoring.reference import PREDICTIONS, REFERENCE, Reference

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
-from evergreen.monitoring.sequential import (
+from evergreen.signals.sequential import (
     Crossing,
     cusum,
     page_sums,

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from evergreen.monitoring.binning import as_numbers, is_number, text_of
+from evergreen.drift.binning import as_numbers, is_number, text_of
 
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingClassifier

@@ -34,7 +34,7 @@ from pandas.api.types import (
     is_timedelta64_dtype,
 )
 
-from evergreen.monitoring.edges import Edges, Floats
+from evergreen.drift.edges import Edges, Floats
 
 Counts = npt.NDArray[np.int64 | np.float64]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.monitoring.binning import BINS, LONGEST, RARE, VALUES, Binning, binning, count_frame
+from evergreen.drift.binning import BINS, LONGEST, RARE, VALUES, Binning, binning, count_frame
 
 D = Decimal
 COLUMNS = {

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.monitoring.binning import binning, count_frame
+from evergreen.drift.binning import binning, count_frame
+from evergreen.drift.joint import FEWEST, ROWS, joint_drift
 from evergreen.monitoring.drift import Sample, drift_of
-from evergreen.monitoring.joint import FEWEST, ROWS, joint_drift
 from evergreen.spec import Drift
 
 LIMIT = 0.6

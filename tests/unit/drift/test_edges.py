@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.monitoring.edges import _BATCH, SLOTS, Edges
+from evergreen.drift.edges import _BATCH, SLOTS, Edges
 
 
 def plainly(edges: np.ndarray, numbers: np.ndarray) -> list[int]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from evergreen.monitoring.distances import (
+from evergreen.drift.distances import (
     FEW,
     PARTS,
     benjamini_hochberg,

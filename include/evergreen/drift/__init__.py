@@ -1,0 +1,1 @@
+"""Drift statistics, and the counts of rows they are made of."""

@@ -1,0 +1,1 @@
+"""The signals that speak for a training."""
