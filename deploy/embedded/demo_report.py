@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from evergreen.monitoring.record import Decision, Record
+    from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
+    from evergreen.signals.record import Record
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 
 from evergreen.lake import Table
 from evergreen.monitoring.policy import Training, decide
-from evergreen.monitoring.record import Decision, Record, to_table
+from evergreen.monitoring.record import Decision, to_table
 from evergreen.monitoring.requests import first_training_request
 from evergreen.pipeline import Pipeline
+from evergreen.signals.record import Record
 from evergreen.storage import Storage
 
 TESTS = Path(__file__).resolve().parents[1]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evergreen.alerts.alert import Alert
 
 if TYPE_CHECKING:
-    from evergreen.monitoring.record import Decision, Record
+    from evergreen.monitoring.record import Decision
+    from evergreen.signals.record import Record
     from evergreen.spec import Spec
     from evergreen.spec.alerts import Severity
 

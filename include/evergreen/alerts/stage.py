@@ -15,8 +15,9 @@ from evergreen.stages import INGEST, NIGHTLY, SCORE
 from evergreen.timings import timing_of
 
 if TYPE_CHECKING:
-    from evergreen.monitoring.record import Decision, Record
+    from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
+    from evergreen.signals.record import Record
     from evergreen.spec.alerts import Severity
     from evergreen.stages import Stage
 

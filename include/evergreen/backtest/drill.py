@@ -25,9 +25,9 @@ from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
-from evergreen.monitoring.record import Record
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
+from evergreen.signals.record import Record
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import window_start
 

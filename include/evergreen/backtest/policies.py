@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from evergreen.description import Described, explain, read_mapping
 from evergreen.errors import SpecError
 from evergreen.monitoring.policy import Decision, Training, decide
-from evergreen.monitoring.record import Record
+from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Spec
 
 CONFIGURED, NEVER = "configured", "never"

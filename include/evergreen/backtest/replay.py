@@ -23,7 +23,7 @@ from evergreen.errors import NothingToDoError
 from evergreen.metrics.measured import measured
 from evergreen.monitoring.measure import needs_model
 from evergreen.monitoring.policy import Training, blocked
-from evergreen.monitoring.record import Record
+from evergreen.signals.record import Record
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import window_start
 

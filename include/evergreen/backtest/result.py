@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
-from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.record import Decision
 from evergreen.partition import Calendar
+from evergreen.signals.record import Record
 
 _FIGURES = (
     "policy",

@@ -28,10 +28,10 @@ from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import Outcome, judge
 from evergreen.evaluation.predictions import Predictions
 from evergreen.monitoring.measure import estimates, measure
-from evergreen.monitoring.record import Record
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.scoring.predict import PREDICTION, prediction_frame
+from evergreen.signals.record import Record
 from evergreen.spec import Resources, Spec
 from evergreen.training_set.assemble import TrainingSet, assemble, read_start
 

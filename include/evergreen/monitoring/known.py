@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evergreen.labels.known import newest_known
-from evergreen.monitoring.record import Record
+from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
 

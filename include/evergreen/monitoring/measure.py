@@ -18,10 +18,10 @@ from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.drift import FeatureDrift, drift_of
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import bias_of, error_of, slice_errors
-from evergreen.monitoring.record import Record
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
 from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.signals.record import Record
 from evergreen.signals.sequential import widened_spread
 from evergreen.spec import Spec, Task
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from evergreen.monitoring.known import known_as_of
-from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.record import Decision
 from evergreen.monitoring.signals import apart, length, signals
 from evergreen.registry.history import Event, Kind
 from evergreen.registry.registry import as_of_version
+from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
 __all__ = ["Decision", "Training", "blocked", "circuit_open", "decide", "trainings_of"]

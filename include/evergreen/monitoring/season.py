@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from evergreen.drift.binning import Counts
 from evergreen.monitoring.cells import WEEK, Cells, Floats, length_of, middle_of
 from evergreen.monitoring.drift import Sample
-from evergreen.monitoring.record import Record
+from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
 YEAR = 365.2425

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.monitoring.record import Record
 from evergreen.partition import Calendar, Grain
 from evergreen.reports.numbers import percent
+from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum, page_sums
 from evergreen.spec import Spec
 

@@ -19,7 +19,7 @@ from evergreen.lake import Table
 from evergreen.monitoring.health import health
 from evergreen.monitoring.measure import asks_model, measure, performance
 from evergreen.monitoring.policy import Decision, decide
-from evergreen.monitoring.record import SCHEMA, Record, decisions_in, records_in, to_table
+from evergreen.monitoring.record import SCHEMA, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
 from evergreen.monitoring.requests import trainings
 from evergreen.registry.registry import as_of_version
@@ -27,6 +27,7 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from evergreen.alerts.conditions import conditions, judged
-from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.record import Decision
+from evergreen.signals.record import Record
 from evergreen.spec import Alerts, Gate, Health, Limit, Spec, parse_spec
 
 TESTS = Path(__file__).parents[2]

@@ -25,9 +25,10 @@ from evergreen.backtest.shifts import FORMS, parse_shift
 from evergreen.cli.drill import shown
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.lake import Table
-from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.record import Decision
 from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
+from evergreen.signals.record import Record
 from evergreen.spec import Limit, Spec, parse_spec
 from evergreen.storage import Storage
 

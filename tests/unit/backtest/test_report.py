@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from evergreen.backtest import Event, Night, PolicyResult
 from evergreen.backtest.report import render_backtest, save_curve
 from evergreen.backtest.report_plots import error_over_time, leading_features, smoothed
-from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.record import Decision
+from evergreen.signals.record import Record
 from evergreen.spec import parse_spec
 
 KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")

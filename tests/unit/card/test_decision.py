@@ -12,8 +12,8 @@ from evergreen.card.decision import decided, signal_rows
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import judge
 from evergreen.monitoring.policy import Training, decide
-from evergreen.monitoring.record import Record
 from evergreen.monitoring.requests import wanted
+from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Performance, Retrain, parse_spec
 
 KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from evergreen.monitoring.record import Record
+from evergreen.signals.record import Record
 from evergreen.spec import parse_spec
 
 KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")

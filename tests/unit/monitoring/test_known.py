@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.monitoring.known import known_as_of
-from evergreen.monitoring.record import Record
+from evergreen.signals.record import Record
 from tests.unit.labels.conftest import day
 from tests.unit.labels.test_known import SPEC, delayed
 

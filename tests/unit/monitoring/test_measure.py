@@ -16,8 +16,9 @@ from evergreen.drift.binning import binning
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import count_cells
 from evergreen.monitoring.measure import asks_model, estimates, measure, performance
-from evergreen.monitoring.record import Decision, Record, decisions_in, records_in, to_table
+from evergreen.monitoring.record import Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import PREDICTIONS, Reference
+from evergreen.signals.record import Record
 from evergreen.signals.sequential import widening
 from evergreen.spec import Drift, Performance, Retrain, Spec, parse_spec
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.monitoring.policy import Training, blocked, circuit_open, decide, trainings_of
-from evergreen.monitoring.record import Decision, Record
+from evergreen.monitoring.record import Decision
 from evergreen.partition import Grain
 from evergreen.registry.history import Event, Kind
+from evergreen.signals.record import Record
 from evergreen.spec import (
     Cusum,
     Drift,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.monitoring.policy import Training, decide
-from evergreen.monitoring.record import Decision, Record, to_table
+from evergreen.monitoring.record import Decision, to_table
 from evergreen.monitoring.requests import (
     TrainingRequest,
     first_training_request,
@@ -26,6 +26,7 @@ from evergreen.monitoring.requests import (
 )
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
+from evergreen.signals.record import Record
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.monitoring.cells import Cells, length_of, middle_of
-from evergreen.monitoring.record import Record
 from evergreen.monitoring.season import Earlier, Night, night_of, reference_sample, rows_like
 from evergreen.partition import Calendar, Grain
+from evergreen.signals.record import Record
 from evergreen.spec import Drift, Spec, parse_spec
 
 KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.monitoring.record import Record
 from evergreen.monitoring.signals import SIGNALS, Signal, apart, length, signals
 from evergreen.partition import Calendar, Grain
+from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum
 from evergreen.spec import (
     Bias,

@@ -16,13 +16,14 @@ from evergreen.drift.binning import binning
 from evergreen.errors import IntegrityError, NotFoundError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.monitoring.cells import count_cells
-from evergreen.monitoring.record import SCHEMA, Decision, Record, decisions_in, records_in
+from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in
 from evergreen.monitoring.reference import PREDICTIONS, REFERENCE, Reference
 from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
 from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
+from evergreen.signals.record import Record
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
 
