@@ -11,7 +11,7 @@ from evergreen.backtest import report_plots as plots
 from evergreen.backtest.policies import CONFIGURED
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import above_curve, points
-from evergreen.reports.numbers import number, percent
+from evergreen.numbers import number, percent
 from evergreen.reports.templates import styles, template
 from evergreen.spec import Spec
 

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import Point, above_curve, on_curve, points
-from evergreen.reports.numbers import number, percent
+from evergreen.numbers import number, percent
 from evergreen.reports.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
 
 SMOOTHED = 7  # partitions

@@ -14,8 +14,8 @@ from evergreen.card.decision import decided, signal_rows
 from evergreen.card.limits import feature_rows, limits
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.numbers import number, percent
 from evergreen.reports import plots
-from evergreen.reports.numbers import number, percent
 from evergreen.reports.templates import template
 from evergreen.spec import Spec
 

@@ -12,7 +12,7 @@ from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.slices import SliceResult
 from evergreen.metrics import metric_named
-from evergreen.reports.numbers import number, percent, signed
+from evergreen.numbers import number, percent, signed
 from evergreen.reports.plots.choice import Loss
 from evergreen.spec import FairnessRule, Spec
 

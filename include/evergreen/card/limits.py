@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from evergreen.evaluation.evaluate import Evaluation
-from evergreen.reports.numbers import ABSENT, number, percent
+from evergreen.numbers import ABSENT, number, percent
 from evergreen.spec import Spec
 
 _NAMED = 5

@@ -13,7 +13,7 @@ import typer
 from evergreen.cli.command import Answer, PipelineName, progress, register, table
 from evergreen.cli.stages import partitions
 from evergreen.environment import home
-from evergreen.reports.numbers import number, percent
+from evergreen.numbers import number, percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,7 +9,7 @@ import typer
 
 from evergreen.cli.command import Answer, PipelineName, progress, register, table
 from evergreen.errors import SpecError
-from evergreen.reports.numbers import number
+from evergreen.numbers import number
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

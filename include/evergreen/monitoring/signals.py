@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.numbers import percent
 from evergreen.partition import Calendar, Grain
-from evergreen.reports.numbers import percent
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum, page_sums
 from evergreen.spec import Spec

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from evergreen.reports.numbers import number, signed
+from evergreen.numbers import number, signed
 from evergreen.reports.plots.svg import WIDTH, Figure, Plot, Scale, legend, spanned, width
 
 _MOST_FEATURES = 14

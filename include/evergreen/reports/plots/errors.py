@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from evergreen.reports.numbers import number, percent, signed
+from evergreen.numbers import number, percent, signed
 from evergreen.reports.plots.svg import WIDTH, Figure, Plot, key_ticks, spanned, width
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from evergreen.reports.numbers import number, percent
+from evergreen.numbers import number, percent
 from evergreen.reports.plots.svg import WIDTH, Figure, Plot, Scale, key_ticks, legend, spanned, width
 
 _SERIES = 6

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from evergreen.reports.numbers import number
+from evergreen.numbers import number
 
 WIDTH = 420  # of every figure, in its own units: text of 12 stays readable on a phone
 _CHARACTER = 7.1  # the width of one, at a size of 12
