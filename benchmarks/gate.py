@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from benchmarks.figure import ROUNDS, Figure
 from evergreen.evaluation.compare import compare, intervals
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Task
 
 ROWS = 1_000_000

@@ -27,7 +27,7 @@ from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
-from evergreen.training_set.digest import code_digest, spec_digest
+from evergreen.training_set.digest import code_digest, own_code, spec_digest
 
 POLICIES = ("configured", "never", "every 7")
 
@@ -115,7 +115,7 @@ def kept_as(spec: Spec) -> str:
     parts = {
         "spec": spec_digest(spec),
         "code": code_digest(spec),
-        "backtest": _own_code(),
+        "backtest": own_code(*_CODE),
     }
     return f"{spec.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
 
@@ -169,10 +169,3 @@ def _kept(root: Path | None, spec: Spec, count: int, fresh: bool) -> Iterator[Pa
             yield Path(folder_name)
     else:
         yield None
-
-
-def _own_code() -> str:
-    root = Path(__file__).resolve().parent.parent
-    files = sorted(file for part in _CODE for file in (root / part).rglob("*.py"))
-    parts = [file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files]
-    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -26,7 +26,7 @@ from evergreen.backtest.history import History
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import Outcome, judge
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.measure import estimates, measure
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.registry.model_file import dump_model, load_model

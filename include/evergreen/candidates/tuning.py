@@ -14,9 +14,9 @@ import numpy as np
 from evergreen.candidates.estimators import candidate_path
 from evergreen.candidates.proposals import Proposals, proposals_of
 from evergreen.errors import SpecError
-from evergreen.evaluation.predictions import Predictions
-from evergreen.evaluation.space import distance_space
 from evergreen.lake import PARTITION
+from evergreen.metrics.distance_space import distance_space
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
 from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.folds import Fold, folds_of, groups_of

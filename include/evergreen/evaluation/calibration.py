@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 
 _BINS = 15
 _ROWS_A_BIN = 50

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from evergreen.evaluation.calibration import reliability
 from evergreen.evaluation.held_rows import drawn
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 
 _POINTS = 400  # of a scatter
 _BARS = 31  # of a histogram

@@ -9,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from evergreen.evaluation.predictions import Predictions
 from evergreen.metrics import Metric
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Task
 
 

@@ -18,13 +18,13 @@ from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
-from evergreen.evaluation.predictions import Predictions
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
-from evergreen.evaluation.space import distance_space
 from evergreen.json_values import json_values, number_or_nan
 from evergreen.lake import PARTITION
+from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import Measured
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
@@ -128,9 +128,9 @@ def evaluate(
     The champion is compared on the hold-out rows of partitions from its own `as_of` on, which neither model
     was trained on; where there are none (it was trained as of the same partition), on all hold-out rows,
     which it then has the advantage of having seen. For clustering the metrics are those of the labels that
-    the models give the hold-out rows, in the space of `evergreen.evaluation.space`. Weights of rows count in
-    all metrics, intervals and comparisons. Resources are measured of the final model, where `gate.resources`
-    sets limits. Raises `SpecError` for a slice or group whose column is nowhere.
+    the models give the hold-out rows, in the space of `evergreen.metrics.distance_space`. Weights of rows
+    count in all metrics, intervals and comparisons. Resources are measured of the final model, where
+    `gate.resources` sets limits. Raises `SpecError` for a slice or group whose column is nowhere.
     """
     held = training_set.holdout
     features = training_set.features[held]

@@ -17,9 +17,9 @@ from threadpoolctl import threadpool_limits
 from evergreen.evaluation.data_window import window_quality
 from evergreen.evaluation.diagnosis import cluster_shape, confusion, reliability_curve, residuals
 from evergreen.evaluation.held_rows import HeldRows
-from evergreen.evaluation.predictions import Predictions
 from evergreen.json_values import finite_or_none
 from evergreen.metrics import metric_named
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:

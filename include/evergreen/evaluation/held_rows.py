@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evergreen.evaluation.predictions import Predictions
-from evergreen.evaluation.space import distance_space
 from evergreen.lake import PARTITION
+from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import measured
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:

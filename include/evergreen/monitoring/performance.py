@@ -16,9 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.errors import SpecError
 from evergreen.evaluation.groups import MISSING, text_of
-from evergreen.evaluation.predictions import Predictions
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.measured import Measured, measured
+from evergreen.metrics.predictions import Predictions
 from evergreen.scoring.predict import ACTUAL, PREDICTION
 from evergreen.spec import Spec, Task
 

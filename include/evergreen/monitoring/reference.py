@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.drift.binning import Binning, binning
 from evergreen.errors import IntegrityError
-from evergreen.evaluation.predictions import Predictions
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
+from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import by_partition, promised_slices

@@ -18,7 +18,8 @@ from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Spec
 
 _PACKAGES = ("numpy", "onnxruntime", "optuna", "pandas", "scikit-learn", "scipy", "skops")
-_CODE = ("candidates", "evaluation", "features", "partition", "spec", "training_set")
+CODE = ("candidates", "evaluation", "features", "metrics", "partition", "spec", "task", "training_set")
+"""The parts of Evergreen that bear on a model and its verdict: packages, and modules by their names."""
 
 
 def digests(spec: Spec, rows: pd.DataFrame) -> dict[str, str]:
@@ -68,10 +69,18 @@ def code_digest(spec: Spec) -> str:
     parts = {
         "features": features_digest(spec),
         "estimators": _estimators(spec),
-        "evergreen": _own_code(),
+        "evergreen": own_code(*CODE),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
     return _sha256(json.dumps(parts, sort_keys=True).encode())
+
+
+@lru_cache
+def own_code(*parts: str) -> str:
+    """Digest of these parts of Evergreen's own code: packages, and modules by their names."""
+    root = Path(__file__).resolve().parent.parent
+    files = sorted(file for part in parts for file in _files(root / part))
+    return _sha256(b"".join(file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files))
 
 
 def packages() -> dict[str, str]:
@@ -115,15 +124,7 @@ def _source(module: str) -> bytes:
     return Path(found.origin).read_bytes() if found and found.has_location and found.origin else b""
 
 
-@lru_cache(maxsize=1)
-def _own_code() -> str:
-    root = Path(__file__).resolve().parent.parent
-    files = sorted(file for part in _CODE for file in _files(root / part))
-    return _sha256(b"".join(file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files))
-
-
 def _files(part: Path) -> list[Path]:
-    """The modules of a package, or the one module of that name."""
     return list(part.rglob("*.py")) if part.is_dir() else [part.with_suffix(".py")]
 
 

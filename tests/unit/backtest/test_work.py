@@ -16,7 +16,7 @@ from evergreen.backtest.history import History
 from evergreen.backtest.policies import variant
 from evergreen.backtest.work import HeldOut, Work, _measuring
 from evergreen.errors import NothingToDoError
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec
 
 Sales = Callable[..., pd.DataFrame]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from evergreen.evaluation.calibration import calibration_error, reliability
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 
 
 def binary(chance, classes=("no", "yes")) -> Predictions:

@@ -16,8 +16,8 @@ from evergreen.evaluation.compare import (
     compare,
     intervals,
 )
-from evergreen.evaluation.predictions import Predictions
 from evergreen.metrics import METRICS, metrics_of
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Task
 from tests.unit.metrics.compute import compute
 

@@ -21,7 +21,7 @@ from evergreen.evaluation.diagnosis import confusion, reliability_curve, residua
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain, trial_scores
 from evergreen.evaluation.held_rows import ROWS, HeldRows
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
 

@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from evergreen.evaluation.compare import clears, compare
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Task
 
 DRAWS = int(os.environ.get("EVERGREEN_SIMULATION_DRAWS", "200"))

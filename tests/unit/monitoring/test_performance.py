@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from evergreen.errors import SpecError
-from evergreen.evaluation.predictions import Predictions
 from evergreen.metrics import metrics_of
+from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.performance import (
     FEWEST_ROWS,
     MOST_VALUES,

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.training_set.digest import (
+    CODE,
     code_digest,
     data_digest,
     git_commit,
@@ -15,6 +16,7 @@ from evergreen.training_set.digest import (
     spec_digest,
     version_id,
 )
+from tests.unit.test_layering import imports_of, library, package_of
 
 VALUES = st.lists(st.floats(allow_nan=False), min_size=1, max_size=8)
 
@@ -104,26 +106,50 @@ def test_the_code_of_a_teams_own_estimators_is_part_of_the_digest(make_spec, tmp
     assert code_digest(spec) not in {before[0], code_digest(plain)}
 
 
-PACKAGES = ("candidates", "evaluation", "features", "spec", "training_set")
-
-
-def test_evergreens_own_code_is_all_that_bears_on_a_model(tmp_path, monkeypatch):
+def test_own_code_is_the_text_of_the_parts_that_are_named(tmp_path, monkeypatch):
     from evergreen.training_set import digest
 
     def own(*changed: str) -> str:
-        for name in ("partition.py", *(f"{part}/a.py" for part in (*PACKAGES, "cli"))):
+        for name in ("task.py", "features/a.py", "features/b/c.py", "cli/a.py"):
             file = tmp_path / name
-            file.parent.mkdir(exist_ok=True)
+            file.parent.mkdir(exist_ok=True, parents=True)
             file.write_text("a = 2" if name in changed else "a = 1")
-        digest._own_code.cache_clear()
-        return digest._own_code()
+        digest.own_code.cache_clear()
+        return digest.own_code("features", "task")
 
     monkeypatch.setattr(digest, "__file__", str(tmp_path / "training_set" / "digest.py"))
     before = own()
     assert own("cli/a.py") == before
-    for part in ("partition.py", *(f"{part}/a.py" for part in PACKAGES)):
+    for part in ("task.py", "features/a.py", "features/b/c.py"):
         assert own(part) != before
-    digest._own_code.cache_clear()
+    digest.own_code.cache_clear()
+
+
+PLUMBING = {
+    "description",  # reads YAML: what it gives is in the digest of the description
+    "errors",
+    "json_values",
+    "labels",  # what of them is known is in the digest of the data
+    "lake",
+    "pipeline",
+    "registry",
+    "rows",
+    "shown",
+    "sources",
+    "stages",
+    "units",
+}
+
+
+def test_the_code_that_bears_on_a_model_is_all_that_its_parts_import_but_plumbing():
+    names = library()
+    used = {
+        package_of(other)
+        for module in names
+        if package_of(module) in CODE
+        for other in imports_of(module, names)
+    }
+    assert used - PLUMBING == set(CODE)
 
 
 def test_the_versions_of_packages_are_part_of_the_digest(make_spec, monkeypatch):

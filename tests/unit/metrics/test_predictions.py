@@ -7,7 +7,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.mixture import GaussianMixture
 from sklearn.svm import LinearSVC
 
-from evergreen.evaluation.predictions import Predictions
+from evergreen.metrics.predictions import Predictions
 
 FEATURES = pd.DataFrame({"x": [0.0, 1.0, 2.0, 8.0, 9.0, 10.0]})
 CLASSES = ["a", "a", "a", "b", "b", "c"]

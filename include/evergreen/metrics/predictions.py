@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evergreen.metrics.measured import Measured, measured
-from evergreen.spec import Task
+from evergreen.task import Task
 
 
 @dataclass(frozen=True)
