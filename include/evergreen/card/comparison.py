@@ -44,6 +44,7 @@ def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
         {
             "name": name,
             "decides": name == evaluation.metric,
+            "words": metric_named(name).words,
             "better": metric_named(name).better,
             "challenger": number(evaluation.challenger.get(name)),
             "interval": interval_text(evaluation, name),
