@@ -1,0 +1,42 @@
+"""What is known of a metric stands in `evergreen.metrics` and nowhere else: no table of names grows back."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from evergreen.metrics import METRICS
+
+ROOT = Path(__file__).parents[3]
+HOME = ROOT / "include" / "evergreen" / "metrics"
+
+
+def literals(file: Path) -> Iterator[str]:
+    """The texts of a module, without its docstrings' words: a name counts where it is the whole text."""
+    return (
+        node.value
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    )
+
+
+def modules() -> list[Path]:
+    return [
+        file
+        for folder in ("include/evergreen", "plugins", "dags")
+        for file in (ROOT / folder).rglob("*.py")
+        if HOME not in file.parents
+    ]
+
+
+def test_no_other_module_names_a_metric_or_writes_its_words() -> None:
+    names = {text for metric in METRICS.values() for text in (metric.name, metric.words)}
+    found = {str(file.relative_to(ROOT)): named for file in modules() if (named := names & {*literals(file)})}
+    assert found == {}, "ask the metric itself: evergreen.metrics.metric_named, or spec.metric"
+
+
+def test_every_metric_is_named_in_one_module_alone() -> None:
+    home = {file: set(literals(file)) for file in HOME.rglob("*.py")}
+    for name in METRICS:
+        assert len([file for file, named in home.items() if name in named]) == 1, name
