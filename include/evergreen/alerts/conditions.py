@@ -82,7 +82,8 @@ def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Ch
         f"{record.metric} is {record.error:.4g} over {record.labelled} rows against {record.promised:.4g} "
         f"promised (tolerance {tolerance:.0%})"
     )
-    yield _Check(PERFORMANCE, worse > tolerance * abs(record.promised), "warning", title, text)
+    fires = worse > spec.metric.allowance(record.promised, tolerance)
+    yield _Check(PERFORMANCE, fires, "warning", title, text)
 
 
 def _limit(spec: Spec, record: Record) -> Iterator[_Check]:

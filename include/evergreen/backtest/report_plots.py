@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import Point, above_curve, on_curve, points
+from evergreen.metrics import metric_named
 from evergreen.numbers import number, percent
 from evergreen.reports.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
 
@@ -107,7 +108,9 @@ def error_over_time(results: Sequence[PolicyResult], known: Sequence[str] = ()) 
         [(place[key], value) for key, value in zip(found, smoothed([*found.values()]), strict=True)]
         for found in (result.by_partition for result in results)
     ]
-    low, high, cut = _range([[value for _, value in line if value is not None] for line in lines])
+    metric = metric_named(results[0].metric)
+    values = [[value for _, value in line if value is not None] for line in lines]
+    low, high, cut = _range(values, worst_is_high=not metric.higher_is_better)
     rug = 26.0 + _RUG * len(results)
     told = "; ".join(f"{result.policy}: {number(result.value)} over all rows" for result in results)
     canvas = Canvas("error", "Error over time", told, size=(_WIDE, 340 + rug))
@@ -115,9 +118,8 @@ def error_over_time(results: Sequence[PolicyResult], known: Sequence[str] = ()) 
     canvas.frame((low, high), top=26, bottom=310, left=names)
     canvas.x = Scale(-0.5, max(len(keys) - 0.5, 0.5), canvas.left, canvas.right)
     canvas.ticks(key_ticks(keys, 7))
-    metric = results[0].metric
     canvas.text(
-        2, 13, f"{metric}, mean of {SMOOTHED} partitions" + (", cut at the top" if cut else ""), "name"
+        2, 13, f"{metric.name}, mean of {SMOOTHED} partitions" + (", cut at the top" if cut else ""), "name"
     )
     _changes(canvas, place, known, 310 + rug)
     for number_, line in reversed([*enumerate(lines)]):
@@ -250,13 +252,13 @@ def _changes(canvas: Canvas, place: Mapping[str, int], known: Sequence[str], bot
             canvas.text(canvas.x(at) + 4, canvas.top + 10, day, "name")
 
 
-def _range(lines: Sequence[Sequence[float]]) -> tuple[float, float, bool]:
+def _range(lines: Sequence[Sequence[float]], *, worst_is_high: bool) -> tuple[float, float, bool]:
     """What the y axis spans, and whether a policy far worse than all others is cut off for it."""
     highest = sorted(max(line) for line in lines if line)
     if not highest:
         return 0.0, 1.0, False
     lowest = min(value for line in lines for value in line)
-    cut = len(highest) > 1 and lowest >= 0 and highest[-1] > _FAR * highest[-2]
+    cut = worst_is_high and len(highest) > 1 and lowest >= 0 and highest[-1] > _FAR * highest[-2]
     top = _FAR * highest[-2] if cut else highest[-1]
     low = 0.0 if 0 <= lowest < top / 2 else spanned([lowest, top])[0]
     return low, spanned([low, top])[1], cut

@@ -156,7 +156,8 @@ def _loss(label: str, comparison: Comparison, allowed: float) -> Loss:
 
 
 def _slice_margin(comparison: Comparison, margins: Mapping[str, float], part: SliceResult) -> float:
-    return margins.get(part.column, math.nan) * abs(comparison.champion)
+    margin = margins.get(part.column, math.nan)
+    return metric_named(comparison.metric).allowance(comparison.champion, margin)
 
 
 def _slice_line(part: SliceResult, margins: Mapping[str, float], evaluation: Evaluation) -> SliceLine:

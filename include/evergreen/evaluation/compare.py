@@ -58,7 +58,7 @@ class Comparison:
 
 def allowed_loss(comparison: Comparison, rule: ChampionRule) -> float:
     """The loss that the whole interval must stay under, in the metric's own unit; below 0 is a gain."""
-    margin = rule.margin * abs(comparison.champion)
+    margin = metric_named(comparison.metric).allowance(comparison.champion, rule.margin)
     return margin if rule.test == "non_inferiority" else -margin
 
 

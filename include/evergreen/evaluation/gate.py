@@ -14,6 +14,7 @@ from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict, in_words
+from evergreen.metrics import metric_named
 from evergreen.metrics.measured import is_usable
 from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
 
@@ -184,7 +185,7 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Aske
         return Check(name, False, f"nothing could be compared {where}"), evaluation.comparison is None
     if not math.isfinite(found.loss):
         return Check(name, False, f"{found.metric} cannot be computed of both {where}"), False
-    allowed = rule.margin * abs(found.champion)
+    allowed = metric_named(found.metric).allowance(found.champion, rule.margin)
     values = f"{_number(found.challenger)} against the champion's {_number(found.champion)}"
     said = f"{found.metric} {values} {where}: its loss is {_loss(found)}"
     at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of the champion's)"

@@ -81,6 +81,10 @@ class Metric(ABC):
         """How much worse a value is than the other, in the metric's unit; below 0 it is better."""
         return other - value if self.higher_is_better else value - other
 
+    def allowance(self, value: float, share: float) -> float:
+        """What a margin or a tolerance of this share of a value allows, in the metric's unit."""
+        return share * abs(value)
+
     def within(self, value: float) -> float:
         """The value, or the bound of the metric's range that it lies beyond."""
         return min(max(value, self.low), self.high)

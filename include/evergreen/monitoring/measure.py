@@ -175,7 +175,7 @@ def _estimate(
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         return None
     off = promised - reference.expected
-    if abs(off) > spec.monitoring.performance.tolerance * abs(promised):
+    if abs(off) > spec.metric.allowance(promised, spec.monitoring.performance.tolerance):
         return None
     probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
     labels = predictions[PREDICTION].to_numpy()

@@ -287,7 +287,8 @@ def _worse(spec: Spec, error: float | None, promised: float | None) -> bool:
     """Whether an error lies beyond the tolerance of what was promised; unknown ones do not."""
     if error is None or promised is None:
         return False
-    return spec.metric.loss(error, promised) > spec.monitoring.performance.tolerance * abs(promised)
+    allowed = spec.metric.allowance(promised, spec.monitoring.performance.tolerance)
+    return spec.metric.loss(error, promised) > allowed
 
 
 def _beyond(share: float, limit: float) -> bool:

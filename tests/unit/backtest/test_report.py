@@ -125,6 +125,12 @@ def test_without_a_champion_there_is_a_page_too() -> None:
     assert "<svg" not in told
 
 
+def test_the_best_policy_is_not_cut_off_where_higher_is_better() -> None:
+    two = [replace(result("never", 20.0, 1), metric="r2"), replace(result("daily", 5_000.0, 9), metric="r2")]
+    assert "cut at the top" not in str(error_over_time(two))
+    assert "cut at the top" in str(error_over_time([replace(one, metric="mae") for one in two]))
+
+
 def test_more_policies_than_colours_and_one_far_worse() -> None:
     many = [result(f"every {n}", 20.0 + n, 11 - n) for n in range(1, 9)] + [result("never", 5_000.0, 1)]
     image = ET.fromstring(str(error_over_time(many)))

@@ -59,6 +59,11 @@ def test_values_are_kept_within_the_range_alone(name, low, high):
     assert metric.within(0.5) == 0.5
 
 
+def test_a_tolerance_allows_a_share_of_the_size_of_a_value():
+    assert metric_named("mae").allowance(8.0, 0.25) == 2.0
+    assert metric_named("r2").allowance(-8.0, 0.25) == 2.0
+
+
 def test_a_loss_is_above_0_where_the_value_is_worse_whichever_way_the_metric_counts():
     assert metric_named("mae").loss(5.0, 3.0) == 2.0
     assert metric_named("accuracy").loss(0.75, 0.5) == -0.25
