@@ -59,10 +59,7 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
             f"{spec.name} {partition}: no champion was in force as of this partition: train one as of it or "
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
-    rows = unlabelled(pipeline, rows)
-    predictions = predict(spec, load_checked_model(pipeline, version), to_frame(rows), partition)
-    _check_keys(spec, predictions, partition)
-    table = _as_table(spec, predictions, rows.schema, version)
+    table = predictions(pipeline, version, load_checked_model(pipeline, version), rows, partition)
     changed = bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}))
     if spec.scoring is not None:
         try:
@@ -71,6 +68,20 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
         except EvergreenError as error:
             raise type(error)(f"{spec.name} {partition}: predictions: {error}") from None
     return Scored(partition, version, len(table), changed)
+
+
+def predictions(pipeline: Pipeline, version: str, model: Any, rows: pa.Table, partition: str) -> pa.Table:
+    """A partition's predictions as they are published; nothing is written.
+
+    `rows` hold the partition and its look-back, as `rows_with_look_back` gives them. One row a row of the
+    partition, in the order of time and key: the keys, `prediction`, `actual` and `version`. Raises
+    `RefusedError` for rows without a key of their own, or features that the model did not learn from.
+    """
+    spec = pipeline.spec
+    rows = unlabelled(pipeline, rows)
+    found = predict(spec, model, to_frame(rows), partition)
+    _check_keys(spec, found, partition)
+    return _as_table(spec, found, rows.schema, version)
 
 
 def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:

@@ -1,0 +1,107 @@
+"""Rows that a person gives, in the types of the published ones and with the look-back that those have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.errors import NotFoundError, RefusedError
+from evergreen.features.lookups import with_lookups
+from evergreen.lake import PARTITION, Table
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+    from evergreen.spec import Spec
+
+
+def given_with_look_back(pipeline: Pipeline, given: pd.DataFrame) -> dict[str, pa.Table]:
+    """For each partition of the given rows, oldest first: its rows and those of its look-back.
+
+    The look-back is made of the given rows of earlier partitions and of what is published of the others. A
+    partition that `given` does not name follows from the time of its row. Columns that no published row has
+    are left out; the target may be missing. Raises `NotFoundError` if nothing is published yet,
+    `RefusedError` naming a column that is missing, or whose values do not fit.
+    """
+    spec, calendar = pipeline.spec, pipeline.spec.calendar
+    if not len(given):
+        raise RefusedError(f"{spec.name}: no rows were given: give some as Pipeline.rows gives them")
+    keys = _partitions(spec, given)
+    names = sorted(set(keys))
+    published = _published(pipeline, calendar.back(names[0], spec.look_back), names[-1])
+    own = _as_published(spec, given.assign(**{PARTITION: keys}), published.schema)
+    others = published.filter(pc.invert(pc.is_in(published.column(PARTITION), pa.array(names))))
+    rows = pa.concat_tables([others, own]).sort_by(PARTITION)
+    partition = rows.column(PARTITION)
+    return {
+        name: rows.filter(
+            pc.and_(
+                pc.greater_equal(partition, calendar.back(name, spec.look_back)),
+                pc.less_equal(partition, name),
+            )
+        )
+        for name in names
+    }
+
+
+def _partitions(spec: Spec, given: pd.DataFrame) -> list[str]:
+    if PARTITION in given.columns:
+        return [spec.calendar.check(str(key)) for key in given[PARTITION]]
+    if spec.time_column is None:
+        return [spec.first_partition] * len(given)
+    if spec.time_column not in given.columns:
+        raise _lacking(spec, [spec.time_column])
+    try:
+        times = pd.to_datetime(given[spec.time_column], utc=True)
+    except (ValueError, TypeError) as error:
+        raise _unfit(spec, spec.time_column, error) from None
+    if times.isna().any():
+        raise RefusedError(f"{spec.name}: the rows have no time in '{spec.time_column}': give each one")
+    return [spec.calendar.key_of(time.to_pydatetime()) for time in times]
+
+
+def _published(pipeline: Pipeline, first: str, last: str) -> pa.Table:
+    """Published rows with their lookups, decimals as float64; none, but with all columns, where none are."""
+    lake = pipeline.lake
+    rows = lake.read(Table.PARTITIONS, first, last)
+    if not len(rows):
+        keys = lake.partitions()
+        if not keys:
+            raise NotFoundError(f"{pipeline.name}: no partition is published yet: ingest one first")
+        return _published(pipeline, keys[-1], keys[-1]).slice(0, 0)
+    rows = with_lookups(pipeline, rows)
+    plain = [
+        field.with_type(pa.float64()) if pa.types.is_decimal(field.type) else field for field in rows.schema
+    ]
+    return rows.cast(pa.schema(plain))
+
+
+def _as_published(spec: Spec, given: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    missing = [name for name in schema.names if name not in given.columns and name != spec.target]
+    if missing:
+        raise _lacking(spec, missing)
+    columns: dict[str, Any] = {}
+    for field in schema:
+        if field.name not in given.columns:
+            columns[field.name] = pa.nulls(len(given), field.type)
+            continue
+        try:
+            columns[field.name] = pa.Array.from_pandas(given[field.name], type=field.type)
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            raise _unfit(spec, field.name, error) from None
+    return pa.table(columns, schema=schema)
+
+
+def _lacking(spec: Spec, missing: list[str]) -> RefusedError:
+    return RefusedError(
+        f"{spec.name}: the rows have no column {', '.join(missing)}: give them as Pipeline.rows gives them"
+    )
+
+
+def _unfit(spec: Spec, column: str, error: Exception) -> RefusedError:
+    said = " ".join(str(error).split())[:200]
+    return RefusedError(
+        f"{spec.name}: column '{column}' does not fit ({said}): give it as Pipeline.rows does"
+    )

@@ -1,0 +1,206 @@
+"""A pipeline as people open it in Python. It reads, and nothing of it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from evergreen.connections import from_environment
+from evergreen.description import pipelines_folder
+from evergreen.environment import variables
+from evergreen.errors import NotFoundError
+from evergreen.pipeline import Pipeline as StagePipeline
+from evergreen.spec import load_spec, pipeline_names
+from evergreen.storage import Credentials, Storage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from evergreen.front_door.model import Model
+    from evergreen.training_set.assemble import TrainingSet
+
+
+def open(name: str) -> Pipeline:  # noqa: A001 - it is read as evergreen.open
+    """The pipeline called `name`, at the storage that this process's variables or a running stack name.
+
+    `EVERGREEN_STORAGE`, `EVERGREEN_PIPELINES`, `AWS_*` and `AIRFLOW_CONN_*` are taken from this process's
+    variables and, where one is not set, from the file `env` of an embedded stack: in `EVERGREEN_HOME`, in
+    `.evergreen` of the current folder, or in `.evergreen` of the repository. Their values are used for this
+    pipeline alone: no variable is set. Nothing is contacted yet.
+
+    Raises `NotFoundError` for an unknown pipeline, `SpecError` for a wrong description, `StorageError` where
+    there is neither a stack nor `EVERGREEN_STORAGE`.
+    """
+    return Pipeline(find(name))
+
+
+def find(name: str) -> StagePipeline:
+    """The pipeline as the stages take it, found as `open` says; raises as `open` does."""
+    found = variables()
+    spec = load_spec(name, pipelines_folder(found))
+    storage = Storage.open(found.get("EVERGREEN_STORAGE"), Credentials.from_environment(found))
+    return StagePipeline(spec, storage, partial(from_environment, variables=found))
+
+
+def pipelines() -> list[str]:
+    """The names of the pipelines there are, sorted, in the folder where `open` looks for them.
+
+    Their descriptions are not read. Raises `SpecError` if there is no such folder.
+    """
+    return pipeline_names(pipelines_folder(variables()))
+
+
+class Pipeline:
+    """A pipeline that `evergreen.open` opened: its rows, models, training sets, and what happened to them.
+
+    Every call reads what is published at that moment, and none writes. All times are in UTC and carry their
+    zone. A partition is named by its key, such as `2011-04-30`; a snapshot's is `snapshot`. All methods raise
+    `UnavailableError` where the storage cannot be reached and `StorageError` where it refuses; those that
+    take a key raise `PartitionError` for one that the pipeline cannot have.
+    """
+
+    def __init__(self, pipeline: StagePipeline) -> None:
+        self._pipeline = pipeline
+
+    def __repr__(self) -> str:
+        spec = self._pipeline.spec
+        what = f"{spec.task} of {spec.target}" if spec.target else str(spec.task)
+        where = self._pipeline.storage.uri(spec.name)
+        return f"<evergreen.Pipeline {spec.name}: {what}, {spec.partition}, at {where}>"
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return self._pipeline.name
+
+    def partitions(self) -> list[str]:
+        """The keys of the published partitions, oldest first."""
+        return self._pipeline.lake.partitions()
+
+    def rows(
+        self,
+        first: str | None = None,
+        last: str | None = None,
+        columns: Sequence[str] | None = None,
+        as_of: str | None = None,
+    ) -> pd.DataFrame:
+        """The published rows of partitions, as feature functions get them, in the order of time and key.
+
+        `first` alone is one partition, with `last` a range (both included), of which those are read that are
+        published; `last` alone is all up to it, and neither is the newest partition. `as_of` leaves out what
+        a training as of that partition does not know: partitions from it on, and labels that came later.
+
+        A DataFrame (n, d) with index 0 to n - 1: the columns of the sources, `<lookup>_<column>` of lookups,
+        the target where it is known, and `partition`; or only `columns`, in their order. Decimals are
+        float64, dates and times datetime64, lists tuples. Where labels come later than their rows, the target
+        is missing until it is known, and there is no such column before any label was read.
+
+        Raises `NotFoundError` if none of it is published, or for an unknown column.
+        """
+        from evergreen.front_door.rows import published_frame
+
+        return published_frame(self._pipeline, first, last, columns, as_of)
+
+    def champion(self, as_of: str | None = None) -> Model:
+        """The model in force for the partition `as_of`, or for the newest ones.
+
+        Raises `NotFoundError` where there is none.
+        """
+        from evergreen.front_door.model import Model
+
+        if as_of is not None:
+            self._pipeline.spec.calendar.check(as_of)
+        version = self._pipeline.registry.champion(as_of)
+        if version is None:
+            raise NotFoundError(self._no_champion(as_of))
+        return Model(self._pipeline, version)
+
+    def version(self, prefix: str) -> Model:
+        """The model whose version starts with `prefix`, whatever became of it.
+
+        Raises `NotFoundError` where none or more than one does.
+        """
+        from evergreen.front_door.model import Model
+
+        versions = self._pipeline.registry.versions()
+        found = [version for version in versions if version.startswith(prefix)]
+        if len(found) != 1 and prefix not in found:
+            several = (
+                f"{len(found)} versions start with '{prefix}': write more of one: {', '.join(found[:5])}"
+            )
+            none = f"no version starts with '{prefix}' (the newest: {', '.join(versions[:3]) or 'none'})"
+            raise NotFoundError(f"{self.name}: {several if found else none}")
+        return Model(self._pipeline, prefix if prefix in found else found[0])
+
+    def training_set(self, as_of: str | None = None) -> TrainingSet:
+        """What a training as of a partition would learn from, made by the same functions.
+
+        By default as of the partition after the newest published one. It has `features` (n, d), `target` (n,)
+        or None for clustering, `weights` (n,) or None where all rows count the same, `holdout` (n,), True for
+        rows held out, and the raw `rows`, all aligned by position; `version` is the id that the model would
+        have, and `lineage` what all of it comes from.
+
+        Raises `NotFoundError` if nothing was ever published, `NothingToDoError` for too little history, and
+        `SpecError` for features that are not what scoring would build.
+        """
+        from evergreen.training.stage import next_as_of
+        from evergreen.training_set.assemble import assemble, read_window
+
+        as_of = as_of or next_as_of(self._pipeline)
+        rows, versions = read_window(self._pipeline, as_of)
+        return assemble(self._pipeline.spec, rows, as_of, versions, {})
+
+    def predictions(self, first: str | None = None, last: str | None = None) -> pd.DataFrame:
+        """The predictions that were published, of partitions as in `rows`.
+
+        A DataFrame (n, d): the keys of the rows, `prediction`, `actual` (missing where it is not known), the
+        `version` that predicted, and `partition`. Raises `NotFoundError` if none of it is scored.
+        """
+        from evergreen.front_door.rows import predictions_frame
+
+        return predictions_frame(self._pipeline, first, last)
+
+    def decisions(self) -> pd.DataFrame:
+        """What monitoring measured and decided, one row a scored partition, oldest first.
+
+        Columns: `partition`, `version` (str); `rows`, `labelled` (int64); `metric` (str), its value `error`
+        and what the hold-out `promised`, `bias`, `estimated`, `drifted_share` (float64, missing where it was
+        not measured); `age`, the published partitions since the champion's training (int64); `retrain`
+        (bool), `reason` (str), and `evidence` (a dict). docs/monitoring.md says what each means. No rows
+        where nothing was monitored yet.
+        """
+        from evergreen.front_door.tables import decisions
+
+        return decisions(self._pipeline)
+
+    def versions(self) -> pd.DataFrame:
+        """The versions of the model, newest first, and what each is now.
+
+        Columns: `version`, `as_of`, `state` (str: champion, promoted, superseded, withdrawn, refused or
+        committed); `at`, when that happened (datetime64[us, UTC]), `by` (str) and `reason` (a dict);
+        `problem` (str), missing unless its metrics cannot be read; then a column (float64) for each metric of
+        the hold-out. No rows where nothing was trained yet.
+        """
+        from evergreen.front_door.tables import versions
+
+        return versions(self._pipeline)
+
+    def quarantine(self, partition: str | None = None) -> pd.DataFrame:
+        """The rows in quarantine, of one partition or of all.
+
+        Columns (str): `partition`, `id` (which `evergreen quarantine` takes), the `expectation` that the row
+        breaks, `reason`, and `place`, where the record stands if it could not be read, else empty; `values`
+        is the row as a dict, None for such a record, whose raw text is `text`. No rows where there are none.
+        """
+        from evergreen.front_door.tables import quarantine
+
+        return quarantine(self._pipeline, partition)
+
+    def _no_champion(self, as_of: str | None) -> str:
+        if as_of is None:
+            return f"{self.name}: there is no champion yet: train one: evergreen train {self.name}"
+        return (
+            f"{self.name} {as_of}: no champion was in force as of this partition: train one as of it or "
+            f"earlier: evergreen train {self.name} --as-of {as_of}"
+        )
