@@ -110,16 +110,11 @@ def load_snippet(spec: Spec, lineage: Mapping[str, Any]) -> str:
     newest = lineage["window"]["last"]
     return "\n".join(
         (
-            "from evergreen.pipeline import Pipeline",
-            "from evergreen.rows.frame import to_frame",
-            "from evergreen.scoring.checked_model import load_checked_model",
-            "from evergreen.scoring.predict import predict",
-            "from evergreen.scoring.score import rows_with_look_back",
+            "import evergreen",
             "",
-            f'pipeline = Pipeline.open("{spec.name}")',
-            f'model = load_checked_model(pipeline, "{lineage["version"]}")',
-            f'rows = to_frame(rows_with_look_back(pipeline, "{newest}"))',
-            f'predictions = predict(pipeline.spec, model, rows, "{newest}")',
+            f'pipeline = evergreen.open("{spec.name}")',
+            f'model = pipeline.version("{lineage["version"]}")',
+            f'predictions = model.predict("{newest}")',
         )
     )
 

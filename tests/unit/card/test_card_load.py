@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -77,6 +79,23 @@ def test_the_python_on_the_card_loads_the_version_and_predicts(pages):
     names: dict = {}
     exec(compile(pages[1], "card", "exec"), names)
     assert names["predictions"]["prediction"].tolist() == pytest.approx([3 * n + 1 for n in range(76, 80)])
+
+
+def test_it_does_so_in_a_plain_python_beside_a_running_stack(pages, configured, tmp_path):
+    taken = {name: value for name, value in os.environ.items() if name.startswith(("EVERGREEN_", "AWS_"))}
+    (tmp_path / "env").write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in taken.items()))
+    plain = {name: value for name, value in os.environ.items() if name not in taken}
+    program = f"{pages[1]}\nprint(*predictions['prediction'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**plain, "EVERGREEN_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [float(value) for value in done.stdout.split()] == pytest.approx(
+        [3 * n + 1 for n in range(76, 80)]
+    )
 
 
 def test_the_command_on_the_card_shows_the_version(pages):
