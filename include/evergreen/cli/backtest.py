@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, progress, register, table
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, progress, register, table
 from evergreen.cli.stages import partitions
 from evergreen.environment import home
 from evergreen.numbers import number, percent
@@ -97,9 +97,8 @@ def backtest(
     With --tune the knobs of the configured policy are searched on the first part of the stretch; on the rest
     the best of them is compared with the configured policy and fixed schedules (or those of --policy).
     """
-    from evergreen.pipeline import Pipeline
 
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     keys = partitions(opened, first, last)
     for key in [*(drift_at or ()), *([tune_to] if tune_to else ())]:
         opened.spec.calendar.check(key)

@@ -22,6 +22,8 @@ from evergreen.partition import PartitionError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from evergreen.pipeline import Pipeline
+
 PipelineName = Annotated[str, typer.Argument(metavar="PIPELINE", help="a folder of the pipelines")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, logs go to standard error")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a failure")]
@@ -58,6 +60,13 @@ def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
         return function
 
     return add
+
+
+def open_pipeline(name: str) -> Pipeline:
+    """The pipeline that a command works on, found as `evergreen.open` finds it."""
+    from evergreen.front_door.opened import find
+
+    return find(name)
 
 
 def each(keys: Sequence[str], label: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, progress, register, table
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, progress, register, table
 from evergreen.errors import SpecError
 from evergreen.numbers import number
 
@@ -68,10 +68,9 @@ def drill(
     The target may be shifted too: its relation to the features is then another one.
     """
     from evergreen.backtest import drill as stage
-    from evergreen.pipeline import Pipeline
 
     shifts = _parsed(shift)
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     first, last, nights = stage.stretch(opened, at, first, last)
     with progress(f"drill {pipeline}", 2 * nights) as done:
         found = stage.drill(opened, shifts, at, first, last, seed=seed, progress=done)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, register
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, register
 from evergreen.errors import EvergreenError
 
 Last = Annotated[
@@ -26,10 +26,9 @@ def add_to(app: typer.Typer) -> None:
 
 def suggest_expectations(pipeline: PipelineName, last: Last = 28, out: Out = None) -> Answer:
     """Draft expectations from the published history, as YAML for you to edit."""
-    from evergreen.pipeline import Pipeline
     from evergreen.validation.suggest import suggest
 
-    drafted = suggest(Pipeline.open(pipeline), last)
+    drafted = suggest(open_pipeline(pipeline), last)
     document = {
         "pipeline": pipeline,
         "from": drafted.first,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, progress, register, table
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, progress, register, table
 from evergreen.cli.stages import Partition, To, partitions
 from evergreen.errors import NotFoundError
 
@@ -23,9 +23,8 @@ def add_to(app: typer.Typer) -> None:
 def labels(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
     """Read the labels that became due with partitions: those of the partitions their delay before."""
     from evergreen.labels.ingest import ingest_labels
-    from evergreen.pipeline import Pipeline
 
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     keys = partitions(opened, partition or _newest(opened), to)
     with progress(f"labels {pipeline}", len(keys)) as done:
         found = ingest_labels(opened, keys, done)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, plain, register, table
-from evergreen.errors import EvergreenError, IntegrityError
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, plain, register, table
+from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
-    from evergreen.pipeline import Pipeline
     from evergreen.registry.history import Event
-    from evergreen.registry.registry import Registry
+    from evergreen.registry.overview import Overview
 
 Version = Annotated[str, typer.Argument(metavar="VERSION", help="a version, as `models list` shows it")]
 Back = Annotated[
@@ -41,9 +41,10 @@ def add_to(app: typer.Typer) -> None:
 
 def list_versions(pipeline: PipelineName) -> Answer:
     """All versions, newest first, with what each is now."""
-    registry = _open(pipeline).registry
-    events = registry.history()
-    versions = [_entry(registry, version, events) for version in registry.versions()]
+    from evergreen.registry.overview import overviews
+
+    registry = open_pipeline(pipeline).registry
+    versions = [_entry(found) for found in overviews(registry)]
     champion = registry.champion()
     rows = [
         (entry["version"], entry["state"], _brief(entry["metrics"]), entry["at"], entry.get("problem"))
@@ -55,7 +56,9 @@ def list_versions(pipeline: PipelineName) -> Answer:
 
 def show(pipeline: PipelineName, version: Version) -> Answer:
     """One version: its files, metrics, gate, lineage, and what happened to it."""
-    registry = _open(pipeline).registry
+    from evergreen.registry.overview import overview
+
+    registry = open_pipeline(pipeline).registry
     files = registry.files(version)
     events = registry.history()
     stored = {
@@ -65,7 +68,7 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
     }
     document = {
         "pipeline": pipeline,
-        **_entry(registry, version, events),
+        **_entry(overview(registry, version, events)),
         "evaluation": stored.get("metrics", {}).get("evaluation"),
         "gate": stored.get("gate"),
         "lineage": stored.get("lineage"),
@@ -80,7 +83,7 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
     from evergreen.registry.registry import as_of_version
     from evergreen.scoring.checked_model import load_checked_model
 
-    opened = _open(pipeline)
+    opened = open_pipeline(pipeline)
     registry = opened.registry
     for name in registry.files(version):
         registry.read(version, name)
@@ -97,7 +100,7 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
 
 def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer:
     """Withdraw the champion; without --to, each call goes one version further back."""
-    registry = _open(pipeline).registry
+    registry = open_pipeline(pipeline).registry
     event = registry.rollback(to, _by_hand(why))
     line = f"the champion is {event.version}"
     if event.replaces:
@@ -110,7 +113,7 @@ def verify(pipeline: PipelineName) -> Answer:
 
     What a dead or running commit left is told and is no error; `models clean` removes it in time.
     """
-    registry = _open(pipeline).registry
+    registry = open_pipeline(pipeline).registry
     problems, leftovers = registry.verify(), registry.leftovers()
     document: dict[str, Any] = {"pipeline": pipeline, "ok": not problems, "problems": problems}
     told = [f"models/{name}/ has no manifest: a commit left it, or has not ended" for name in leftovers]
@@ -126,7 +129,7 @@ def clean(pipeline: PipelineName, dry_run: DryRun = False) -> Answer:
 
     Ages count back from the newest event of the history. What is in force for any partition stays.
     """
-    opened = _open(pipeline)
+    opened = open_pipeline(pipeline)
     retention = opened.spec.models.retention
     cleaned = opened.registry.clean(retention, dry_run=dry_run)
     document = {
@@ -146,32 +149,10 @@ def _by_hand(why: str | None) -> dict[str, Any]:
     return {"trigger": "by hand"} | ({"why": why} if why else {})
 
 
-def _open(name: str) -> Pipeline:
-    from evergreen.pipeline import Pipeline
-
-    return Pipeline.open(name)
-
-
-def _entry(registry: Registry, version: str, events: list[Event]) -> dict[str, Any]:
-    from evergreen.registry.history import last_word, state_of
-    from evergreen.registry.registry import as_of_version
-
-    last = last_word(events, version)
-    entry: dict[str, Any] = {
-        "version": version,
-        "as_of": as_of_version(version),
-        "state": state_of(version, events),
-        "metrics": {},
-        "at": last.at if last else None,
-        "by": last.by if last else None,
-        "reason": last.reason if last else {},
-    }
-    try:
-        if "metrics.json" in registry.files(version):
-            metrics = json.loads(registry.read(version, "metrics.json"))
-            entry["metrics"] = {name: value for name, value in metrics.items() if not isinstance(value, dict)}
-    except IntegrityError as error:
-        entry["problem"] = str(error)
+def _entry(found: Overview) -> dict[str, Any]:
+    entry = asdict(found)
+    if found.problem is None:
+        del entry["problem"]
     return entry
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, register, table
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, register, table
 from evergreen.errors import NotFoundError, RefusedError, SourceError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def list_partitions(pipeline: PipelineName) -> Answer:
     from evergreen.validation.quarantine import read_quarantine
 
     found: dict[str, list[Quarantined]] = {}
-    for row in read_quarantine(_open(pipeline).lake):
+    for row in read_quarantine(open_pipeline(pipeline).lake):
         found.setdefault(row.partition, []).append(row)
     counts = {
         key: Counter(label for row in rows for label in row.expectations) for key, rows in found.items()
@@ -76,7 +76,7 @@ def show(pipeline: PipelineName, partition: Partition = None) -> Answer:
     from evergreen.validation.corrections import Corrections
     from evergreen.validation.quarantine import read_quarantine
 
-    opened = _open(pipeline)
+    opened = open_pipeline(pipeline)
     key = _partition(opened, partition)
     corrections = {one.id: one for one in Corrections(opened.storage, pipeline).of(key)}
     rows = [_entry(row, corrections.get(row.id)) for row in read_quarantine(opened.lake, key)]
@@ -95,7 +95,7 @@ def release(
     """Put rows back, corrected or as they are, and publish the partition again without asking its sources."""
     from evergreen.ingestion.release import release as put_back
 
-    opened = _open(pipeline)
+    opened = open_pipeline(pipeline)
     key = _partition(opened, partition)
     changes = None if corrected is None else _corrected(corrected)
     done = put_back(opened, key, by=_user(), ids=row_ids or (), changes=changes, reason=reason)
@@ -140,12 +140,6 @@ def _corrected(file: Path) -> dict[str, dict[str, Any]]:
             raise SourceError(f"{file}:{number}: row {values['id']} comes twice: leave one out")
         found[values.pop("id")] = values
     return found
-
-
-def _open(pipeline: str) -> Pipeline:
-    from evergreen.pipeline import Pipeline
-
-    return Pipeline.open(pipeline)
 
 
 def _partition(pipeline: Pipeline, partition: str | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, each, progress, register, table
+from evergreen.cli.command import Answer, PipelineName, each, open_pipeline, progress, register, table
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
 from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
 
@@ -50,9 +50,8 @@ def add_to(app: typer.Typer) -> None:
 def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Answer:
     """Read the sources, validate, and publish partitions."""
     from evergreen.ingestion import stage
-    from evergreen.pipeline import Pipeline
 
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     keys = partitions(opened, partition or _following(opened), to)
     with progress(f"ingest {pipeline}", len(keys)) as done:
         published = stage.ingest(opened, keys, done)
@@ -68,10 +67,9 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
 
     Where the gate leaves it to a person, it is for `evergreen models promote` to do so.
     """
-    from evergreen.pipeline import Pipeline
     from evergreen.training import stage
 
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     if as_of is not None:
         opened.spec.calendar.check(as_of)
     trained = stage.train(opened, as_of, {"kind": "shell", "sentence": "started from a shell"})
@@ -91,10 +89,9 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
 
 def score(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
     """Score partitions with the champion that was in force as of each."""
-    from evergreen.pipeline import Pipeline
     from evergreen.scoring.score import score as score_partition
 
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     rows: list[dict[str, Any]] = []
     for key in each(partitions(opened, partition or _newest(opened), to), f"score {pipeline}"):
         try:
@@ -109,9 +106,8 @@ def score(pipeline: PipelineName, partition: Partition = None, to: To = None) ->
 def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
     """Measure drift and performance of scored partitions, and decide whether to retrain."""
     from evergreen.monitoring import stage
-    from evergreen.pipeline import Pipeline
 
-    opened = Pipeline.open(pipeline)
+    opened = open_pipeline(pipeline)
     rows: list[dict[str, Any]] = []
     for key in each(partitions(opened, partition or _newest(opened), to), f"monitor {pipeline}"):
         try:
