@@ -67,6 +67,23 @@ def test_units_drawn_by_their_sums_have_the_metric_of_their_rows(world, name):
         assert value == pytest.approx(compute(task, truth, predicted[drawn], **taken)[name])
 
 
+@pytest.mark.parametrize(("world", "name"), CASES, ids=lambda value: getattr(value, "__name__", value))
+def test_a_metric_pools_over_partitions_as_it_says(world, name):
+    """The mean over partitions, weighted by rows, is the value of all rows for `mean` and for no other."""
+    random, metric = np.random.default_rng(4), metric_named(name)
+    task, actual, predicted, more = world(random)
+    unit = np.minimum(random.geometric(0.3, ROWS) - 1, UNITS - 1)
+    rows = measured(task, actual, predicted, **more)
+    parts = list(metric.sums(rows, unit, UNITS))
+    if metric.pools != "rows":
+        assert len(parts) == 1, "groups of rows are measured by these sums"
+    if task is not Task.CLUSTERING:  # which is never measured by partition
+        counts = np.bincount(unit, minlength=UNITS)
+        by_partition = np.mean([part.metric(part.values) for part in parts], axis=0)
+        pooled = (by_partition * counts).sum() / ROWS
+        assert (pooled == pytest.approx(rows.value(name))) == (metric.pools == "mean")
+
+
 @pytest.mark.parametrize(
     ("world", "name"),
     [case for case in CASES if case[0] is not clustering],
