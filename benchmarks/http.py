@@ -12,7 +12,7 @@ import httpx
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 from evergreen.connections import Connection
-from evergreen.sources import HttpSource
+from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import read_http
 
 PAGES = int(os.environ.get("BENCH_HTTP_PAGES", "1000"))

@@ -39,15 +39,11 @@ from airflow.sdk import DAG
 from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, nightly, range_params
-from evergreen_airflow.operators.file_to_lake import FileToLakeOperator
-from evergreen_airflow.operators.http_to_lake import HttpToLakeOperator
 from evergreen_airflow.operators.labels import LabelsOperator
-from evergreen_airflow.operators.postgres_to_lake import PostgresToLakeOperator
 from evergreen_airflow.operators.publish import PublishPartitionOperator
+from evergreen_airflow.operators.source_to_lake import SourceToLakeOperator
 from evergreen_airflow.operators.validate import ValidateOperator
 from evergreen_airflow.operators.wait import WaitForSourceOperator
-
-EXTRACT = {"postgres": PostgresToLakeOperator, "http": HttpToLakeOperator, "file": FileToLakeOperator}
 
 for spec in described_pipelines(INGEST):
     with DAG(
@@ -57,8 +53,8 @@ for spec in described_pipelines(INGEST):
         **dag_arguments(spec, INGEST, __doc__),
     ):
         extract = {
-            name: EXTRACT[source.kind](task_id=f"extract_{name}", pipeline=spec.name, source=name)
-            for name, source in spec.sources.items()
+            name: SourceToLakeOperator(task_id=f"extract_{name}", pipeline=spec.name, source=name)
+            for name in spec.sources
         }
         wait = {
             name: WaitForSourceOperator(task_id=f"wait_{name}", pipeline=spec.name, source=name)

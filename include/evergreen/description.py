@@ -6,11 +6,20 @@ import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    ModelWrapValidatorHandler,
+    SerializeAsAny,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 
 from evergreen.errors import SpecError
 
@@ -19,6 +28,61 @@ class Described(BaseModel):
     """A part of a description: frozen, without unknown keys, without numbers that are none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def written(cls) -> type[BaseModel]:
+        """The model of what people write here: this one, unless what they write is turned into something."""
+        return cls
+
+
+class OneOf(Described):
+    """A part of a description that is of one of several kinds, and is written below the kind's name.
+
+    `{postgres: {table: payments}}` becomes the kind `postgres` with its model as `config`. Further fields of
+    a subclass are written beside the kind's name.
+    """
+
+    kind: str
+    config: SerializeAsAny[Described]
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[Described]]:
+        """The models of the kinds, by name. They are looked up anew each time a description is read."""
+        raise NotImplementedError
+
+    @classmethod
+    def without_kind(cls) -> tuple[str, Described] | None:
+        """Kind and model where no kind is written; None if one must be."""
+        return None
+
+    @classmethod
+    def written(cls) -> type[BaseModel]:
+        """A key for each of the kinds, and those beside them."""
+        return _written_kinds(cls, tuple(cls.kinds().items()))
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_a_kind(cls, value: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, cls):
+            return value
+        said = dict(cls.written().model_validate(value))
+        given = {name: said.pop(name) for name in cls.kinds()}
+        found = [(name, config) for name, config in given.items() if config is not None]
+        if not found and (otherwise := cls.without_kind()):
+            found = [otherwise]
+        if len(found) != 1:
+            number = "at most" if cls.without_kind() else "exactly"
+            raise ValueError(f"give {number} one of {', '.join(map(repr, given))}")
+        kind, config = found[0]
+        return make({"kind": kind, "config": config, **said})
+
+
+@lru_cache
+def _written_kinds(part: type[OneOf], kinds: tuple[tuple[str, type[Described]], ...]) -> type[BaseModel]:
+    own = {name: field for name, field in part.model_fields.items() if name not in OneOf.model_fields}
+    keys: Any = {name: (model | None, None) for name, model in kinds}
+    keys |= {name: (field.annotation, field) for name, field in own.items()}
+    return create_model(part.__name__, __base__=Described, **keys)
 
 
 def pipelines_folder(variables: Mapping[str, str] | None = None) -> Path:
@@ -126,11 +190,15 @@ def _sentence(model: type[BaseModel], problem: Any, location: tuple[Any, ...]) -
 
 def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     """The keys that a description may have at a place."""
-    current: type[BaseModel] = model
+    current = _written(model)
     for part in location:
         if part in current.model_fields:
-            current = next(_models(current.model_fields[part].annotation), current)
+            current = _written(next(_models(current.model_fields[part].annotation), current))
     return sorted(name for name, field in current.model_fields.items() if not field.exclude)
+
+
+def _written(model: type[BaseModel]) -> type[BaseModel]:
+    return model.written() if issubclass(model, Described) else model
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -96,7 +96,7 @@ def test_chain(dags: dict, dag_id: str, chain: dict) -> None:
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dags[dag_id].tasks} == chain
 
 
-def test_each_source_kind_has_its_operator(dags: dict) -> None:
+def test_each_source_is_extracted_by_the_one_operator_for_all_kinds(dags: dict) -> None:
     kinds = {
         (dag_id, task.task_id): type(task).__name__
         for dag_id in ("bike_demand_ingest", "iris_ingest")
@@ -104,9 +104,9 @@ def test_each_source_kind_has_its_operator(dags: dict) -> None:
         if task.task_id.startswith("extract_")
     }
     assert kinds == {
-        ("bike_demand_ingest", "extract_rentals"): "PostgresToLakeOperator",
-        ("bike_demand_ingest", "extract_weather"): "HttpToLakeOperator",
-        ("iris_ingest", "extract_flowers"): "FileToLakeOperator",
+        ("bike_demand_ingest", "extract_rentals"): "SourceToLakeOperator",
+        ("bike_demand_ingest", "extract_weather"): "SourceToLakeOperator",
+        ("iris_ingest", "extract_flowers"): "SourceToLakeOperator",
     }
 
 

@@ -132,8 +132,7 @@ def _child(storage: Storage, postgres: Connection, job: dict[str, Any], say: Cal
 
 def _with_timeout(spec: Spec, timeout: timedelta) -> Spec:
     source = spec.sources["readings"]
-    assert source.postgres is not None
-    hasty = source.model_copy(update={"postgres": source.postgres.model_copy(update={"timeout": timeout})})
+    hasty = source.model_copy(update={"config": source.config.model_copy(update={"timeout": timeout})})
     return spec.model_copy(update={"sources": {**spec.sources, "readings": hasty}})
 
 

@@ -1,33 +1,7 @@
 """Where rows come from: how a description says it, and how each kind of source is read."""
 
-from evergreen.sources.source import (
-    Complete,
-    CursorPaging,
-    FileSource,
-    HeaderPaging,
-    HttpSource,
-    Join,
-    LinkPaging,
-    OffsetPaging,
-    PagePaging,
-    Paging,
-    PostgresSource,
-    Source,
-    Types,
-)
+from evergreen.sources.kind import Question, SourceConfig, SourceKind, Wanted
+from evergreen.sources.kinds import KINDS
+from evergreen.sources.source import Complete, Join, Source
 
-__all__ = [
-    "Complete",
-    "CursorPaging",
-    "FileSource",
-    "HeaderPaging",
-    "HttpSource",
-    "Join",
-    "LinkPaging",
-    "OffsetPaging",
-    "PagePaging",
-    "Paging",
-    "PostgresSource",
-    "Source",
-    "Types",
-]
+__all__ = ["KINDS", "Complete", "Join", "Question", "Source", "SourceConfig", "SourceKind", "Wanted"]

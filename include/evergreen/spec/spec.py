@@ -166,13 +166,10 @@ class Spec(Described):
             raise ValueError("labels: clustering has none, leave it out")
         if source.complete:
             raise ValueError("labels.source.complete: labels are waited for by 'delay', leave it out")
-        if source.postgres and source.postgres.table and not source.time_column:
-            raise ValueError("labels.source.postgres.time_column: name the column of the rows' time")
-        if not source.postgres and not source.time_column and not _asks_for_a_partition(source):
-            raise ValueError(
-                f"labels.source.{source.kind}: write '{{partition}}' where it asks for a partition's labels, "
-                "or name the column of the rows' time as 'time_column'"
-            )
+        try:
+            source.config.check_by_partition()
+        except ValueError as error:
+            raise ValueError(f"labels.source.{source.kind}{error}") from None
         length = self.calendar.end(self.first_partition) - self.calendar.start(self.first_partition)
         if self.labels.delay * length >= self.training.window:
             raise ValueError("labels.delay: must be shorter than training.window, or no label in it is known")
@@ -245,14 +242,6 @@ class Spec(Described):
         columns = [rule.column for rule in gate.slices]
         if len(set(columns)) < len(columns):
             raise ValueError("gate.slices: a column is named twice")
-
-
-def _asks_for_a_partition(source: Source) -> bool:
-    if source.http:
-        asked = [source.http.path, *source.http.params.values(), *source.http.headers.values()]
-    else:
-        asked = [source.file.path] if source.file else []
-    return any("{partition" in text for text in asked)
 
 
 def pipeline_names(folder: Path | None = None) -> list[str]:

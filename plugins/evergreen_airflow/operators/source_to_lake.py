@@ -1,4 +1,4 @@
-"""What the three source operators share: stage one source's rows of a run's partitions."""
+"""Source to lake: stage one source's rows of a run's partitions, whatever the source's kind."""
 
 from __future__ import annotations
 

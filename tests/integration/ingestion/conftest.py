@@ -167,8 +167,8 @@ class World:
 
     def with_rentals(self, **changes: Any) -> Pipeline:
         """The pipeline with another description of its Postgres source."""
-        described = self.spec.sources["rentals"].postgres.model_copy(update=changes)
-        source = self.spec.sources["rentals"].model_copy(update={"postgres": described})
+        described = self.spec.sources["rentals"].config.model_copy(update=changes)
+        source = self.spec.sources["rentals"].model_copy(update={"config": described})
         sources = {**self.spec.sources, "rentals": source}
         return Pipeline(
             self.spec.model_copy(update={"sources": sources}), self.storage, self.connections.__getitem__

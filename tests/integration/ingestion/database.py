@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from evergreen.connections import Connection
 from evergreen.rows.batches import Rows
-from evergreen.sources import PostgresSource
+from evergreen.sources.postgres.description import PostgresSource
 from evergreen.sources.postgres.read import read_postgres
 
 DAY = (datetime(2011, 1, 1, tzinfo=UTC), datetime(2011, 1, 2, tzinfo=UTC))

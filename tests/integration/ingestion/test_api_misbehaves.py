@@ -26,9 +26,9 @@ from evergreen.connections import Connection
 from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError, UnavailableError
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.stage import ingest
-from evergreen.sources import HttpSource
 from evergreen.sources.http import client as http_client
 from evergreen.sources.http import read as http
+from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import read_http
 from evergreen.staging import Staging
 

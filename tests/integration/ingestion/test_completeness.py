@@ -93,6 +93,8 @@ def test_a_partition_is_complete_when_the_query_says_so(
     [
         ("SELECT $1 = timestamptz '2024-01-02 00:00Z' AND $2 = timestamptz '2024-01-03 00:00Z'", None),
         ("SELECT $2 > $1", None),
+        ("SELECT /* not $3 */ '$1' <> '$2' -- and not $2\n", None),
+        ("(SELECT $1 < $2);", None),
         ("SELECT date_trunc('day', $2::timestamp) = timestamp '2024-01-03'", None),
         ("SELECT true, 'and another column'", None),
         ("SELECT * FROM (VALUES (true), (false)) AS answers", None),
@@ -118,10 +120,13 @@ def test_a_snapshot_has_no_bounds(run: Callable[[str], None], pipeline: Callable
     [
         ("SELECT 1", "sql/loaded.sql answered 1, neither true nor false: mend the query"),
         ("SELECT 'true'", "sql/loaded.sql answered 'true', neither true nor false: mend the query"),
+        ("SELECT true FROM loads,", "syntax error"),
+        ("SELECT true -- $1; DELETE FROM loads\n WHERE $1 > $2 AND", "syntax error"),
         ("SELECT finished FROM lods", 'relation "lods" does not exist'),
-        ("SELEC true", "syntax error"),
+        ("SELEC true", "sql file 'sql/loaded.sql' begins with SELEC"),
         ("DELETE FROM loads RETURNING true", "read-only transaction"),
-        ("\n", "sql/loaded.sql is empty: write the query"),
+        ("WITH d AS (DELETE FROM loads RETURNING true) SELECT * FROM d", "read-only transaction"),
+        ("\n", "sql file 'sql/loaded.sql' begins with nothing"),
     ],
 )
 def test_a_query_that_cannot_answer_is_an_error_in_one_line(

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.sources import FileSource
+from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.read import read_file
 from evergreen.storage import Credentials, Storage
 

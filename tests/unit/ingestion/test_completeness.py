@@ -11,9 +11,9 @@ from tenacity import wait_none
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion import completeness
 from evergreen.ingestion.completeness import check_complete, incomplete, missing
 from evergreen.pipeline import Pipeline
+from evergreen.sources.http import ask
 from evergreen.spec import parse_spec
 from evergreen.storage import Credentials, Storage
 
@@ -173,11 +173,11 @@ def test_an_api_that_says_no_is_not_asked_again(shop: Open, api: Any, answer: An
 def test_an_api_that_stumbles_is_asked_again_and_then_later(
     shop: Open, api: Any, answer: Any, broken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(completeness, "_BACKOFF", wait_none())
+    monkeypatch.setattr(ask, "_BACKOFF", wait_none())
     pipeline = shop("{path: /v1/loads, field: done}", HTTP, api.connection())
     api.will(answer(**broken), {"done": True})
     assert incomplete(pipeline, "sales", DAY) is None
-    api.will(*[answer(**broken)] * completeness.ATTEMPTS)
+    api.will(*[answer(**broken)] * ask.ATTEMPTS)
     with pytest.raises(UnavailableError, match=r"^shop 2024-01-02: source 'sales': /v1/loads: "):
         incomplete(pipeline, "sales", DAY)
 
@@ -201,14 +201,14 @@ def test_a_range_names_what_is_missing_of_it(shop: Open) -> None:
 def test_a_source_that_cannot_be_asked_is_asked_for_no_further_partition(
     shop: Open, api: Any, answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(completeness, "_BACKOFF", wait_none())
+    monkeypatch.setattr(ask, "_BACKOFF", wait_none())
     pipeline = shop("{path: /v1/loads, field: done}", HTTP, api.connection())
-    api.will({"done": True}, *[answer(503)] * completeness.ATTEMPTS)
+    api.will({"done": True}, *[answer(503)] * ask.ATTEMPTS)
     found = missing(pipeline, "sales", ["2024-01-01", "2024-01-02", "2024-01-03"])
     assert found is not None
     assert found.partitions == ("2024-01-02", "2024-01-03")
     assert found.reason.startswith("shop 2024-01-02: source 'sales': /v1/loads: the API answered 503")
-    assert len(api.asked) == 1 + completeness.ATTEMPTS
+    assert len(api.asked) == 1 + ask.ATTEMPTS
 
 
 def test_a_shell_asks_once_and_ends_with_what_is_missing(shop: Open) -> None:

@@ -183,3 +183,13 @@ def _explained(error: Exception, name: str) -> Exception:
     return UnavailableError(
         f"{name} cannot be copied to {tempfile.gettempdir()} ({reason}): make room there, then run again"
     )
+
+
+def missing_file(
+    path: str, folder: Path, storage: Storage, partition: str, start: datetime | None
+) -> str | None:
+    """What is missing, in one line, if none of the files of `locate` is there; raises as `locate` does."""
+    files = locate(path, folder, storage, partition, start)
+    if any(file.exists() for file in files):
+        return None
+    return f"{files[0].name if files else fill(path, partition, start)} does not exist"

@@ -13,9 +13,9 @@ from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import TIME
 from evergreen.sources.files.decompress import SUFFIXES
+from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.locate import LocatedFile, fill, locate
 from evergreen.sources.files.parquet_file import read_parquet_files
-from evergreen.sources.source import FileSource
 from evergreen.sources.text.csv_lines import read_csv_files
 from evergreen.sources.text.json_lines import read_json_files
 from evergreen.storage import Storage

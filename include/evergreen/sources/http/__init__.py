@@ -1,1 +1,28 @@
 """Paged HTTP APIs as a source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.sources.files import ask_file
+from evergreen.sources.files.description import FileQuestion
+from evergreen.sources.http.description import FieldQuestion, HttpSource
+from evergreen.sources.kind import SourceKind, Wanted
+
+if TYPE_CHECKING:
+    from evergreen.rows.batches import Rows
+
+
+def _read(source: HttpSource, wanted: Wanted) -> Rows:
+    from evergreen.sources.http.read import read_http
+
+    return read_http(source, wanted.connect(source.conn_id), wanted.partition, wanted.checkpoint)
+
+
+def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | None:
+    from evergreen.sources.http.ask import ask_field
+
+    return ask_field(source, question, wanted)
+
+
+HTTP = SourceKind(HttpSource, _read, {FieldQuestion: _ask, FileQuestion: ask_file})

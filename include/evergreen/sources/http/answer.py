@@ -16,9 +16,9 @@ from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
 from evergreen.shown import shown
 from evergreen.sources.http.client import Answer
-from evergreen.sources.http.paging import at
+from evergreen.sources.http.description import HttpSource
+from evergreen.sources.http.document import at
 from evergreen.sources.http.stumble import StumbleError
-from evergreen.sources.source import HttpSource
 
 _DIGITS = 4000  # of a whole number; Python reads no more than 4300
 _BOM = b"\xef\xbb\xbf"

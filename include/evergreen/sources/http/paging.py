@@ -1,6 +1,6 @@
-"""The kinds of paging: where the next page is, from what the last one held. Pure; addresses in and out.
+"""The kinds of paging: how an API divides its answer into pages, and where the next page is. Pure.
 
-An address is path and query on the API's host, such as `/v1/hourly?day=2011-01-01&page=2`.
+A kind is a class with three methods and its entry in `PAGINGS`.
 """
 
 from __future__ import annotations
@@ -8,13 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, ClassVar
 
-import httpx
+from pydantic import Field, SerializeAsAny, model_validator
 
+from evergreen.description import Described, OneOf
 from evergreen.errors import SourceError
 from evergreen.shown import shown
-from evergreen.sources.source import OffsetPaging, PagePaging, Paging
+from evergreen.sources.http.document import at
+from evergreen.units import Column
+
+Params = Mapping[str, str]
+"""Parameters of a request's query."""
 
 _LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s;,="]+\s*(?:=\s*(?:"[^"]*"|[^\s;,"]*))?)*)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
@@ -58,123 +64,215 @@ class Page:
     url: str
 
 
-def first_page(paging: Paging, path: str, params: Mapping[str, str]) -> str:
-    """The address of the first page."""
-    kind = paging.page or paging.offset
-    own = {} if kind is None else _numbered(kind, 0, 0)
-    return _with(path, {**params, **own})
+@dataclass(frozen=True)
+class Told:
+    """What an answer tells of the page after it.
 
-
-def next_page(paging: Paging, first: str, so_far: Progress, page: Page) -> str | None:
-    """The address of the page after `page`, None after the last; `so_far` counts `page` already.
-
-    Raises `SourceError` for a cursor or link of another kind, a link to another host, and a page that was
-    read before.
+    `value` is a cursor, a number or a link, `words` name it in an error. `probe`: that page is asked for only
+    to see that there is none, and the API may refuse to give it.
     """
-    if paging.cursor:
-        name, address = "cursor", _after_cursor(paging, first, page)
-    elif paging.link:
-        name, address = "link", _linked(at(page.document, paging.link.path), page.url)
-    elif paging.header:
-        name, address = "link", _linked(_next_of_header(page.headers.get("Link", "")), page.url)
-    elif (kind := paging.page or paging.offset) and not _is_last(kind, so_far, page.count):
-        name, address = "page", _with(first, _numbered(kind, so_far.pages, so_far.records))
-    else:
+
+    value: str
+    words: str
+    probe: bool = False
+
+
+@dataclass(frozen=True)
+class Link:
+    """The next page's address as the API gave it, relative to the page that it stands on."""
+
+    target: str
+
+
+class PagingKind(Described):
+    """A kind of paging. `in_document`: what it looks at stands in a JSON document, not in a header."""
+
+    in_document: ClassVar[bool] = False
+
+    def first_request(self) -> Params:
+        """What the first request asks for, beside the source's own params."""
+        return {}
+
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """What an answer tells of the next page, None after the last; `so_far` counts `page` already.
+
+        Raises `SourceError` for something that cannot be a cursor or a link.
+        """
+        raise NotImplementedError
+
+    def next_request(self, told: Told) -> Params | Link:
+        """The request for the page that an answer told of: params in place of the first one's, or a link."""
+        raise NotImplementedError
+
+
+class OnePage(PagingKind):
+    """The answer is not divided."""
+
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """Nothing: there is no further page."""
         return None
-    if address is not None and address in so_far.seen:
-        what = f"cursor '{shown(_cursor(paging, page))}'" if paging.cursor else f"{name} to a page"
-        raise SourceError(f"the {what} came twice: the API's paging is broken, tell its owner")
-    return address
 
 
-def is_probe(paging: Paging, so_far: Progress, count: int) -> bool:
-    """Whether the page after one with `count` records is asked for only to see that there is none.
+class CursorPaging(PagingKind):
+    """The answer holds, under `path` (dotted), the value of the query parameter `param` of the next page."""
 
-    Pages by number or offset are: after a first page that is shorter than asked for (the API may keep to a
-    smaller size than was asked), and after as many records as the total says.
-    """
-    kind = paging.page or paging.offset
-    if kind is None:
-        return False
-    size = kind.size if isinstance(kind, PagePaging) else kind.limit
-    short = size is not None and so_far.pages == 1 and count < size
-    return short or (so_far.total is not None and so_far.records >= so_far.total)
+    in_document: ClassVar = True
+    param: Column = "cursor"
+    path: str = "next"
 
-
-def at(document: Any, path: str) -> Any:
-    """What a document holds under a dotted path, or None; the empty path is the whole document."""
-    for name in path.split(".") if path else ():
-        if isinstance(document, dict):
-            document = document.get(name)
-        elif isinstance(document, list) and name.isdecimal() and int(name) < len(document):
-            document = document[int(name)]
-        else:
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """The cursor."""
+        cursor = at(page.document, self.path)
+        if _is_nothing(cursor):
             return None
-    return document
+        if isinstance(cursor, bool) or not isinstance(cursor, str | int | float | Decimal):
+            raise SourceError(
+                f"under '{self.path}' is a {type(cursor).__name__}, no cursor: check the source's paging"
+            )
+        try:
+            return Told(str(cursor), f"cursor '{shown(cursor)}'")
+        except ValueError:
+            raise SourceError("the cursor has thousands of digits: check the source's paging") from None
+
+    def next_request(self, told: Told) -> Params:
+        """The cursor in its parameter."""
+        return {self.param: told.value}
 
 
-def _is_last(kind: PagePaging | OffsetPaging, so_far: Progress, count: int) -> bool:
-    sized = isinstance(kind, OffsetPaging) or kind.size is not None
-    return count == 0 or (sized and count < so_far.largest)
+class PagePaging(PagingKind):
+    """Pages are numbered: `param` counts up from `first`; an answer without records is the end.
+
+    `size_param` asks for `size` records a page, and a page with fewer of them is the last.
+    """
+
+    param: Column = "page"
+    first: int = Field(default=1, ge=0)
+    size_param: Column | None = None
+    size: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _both(self) -> PagePaging:
+        if (self.size_param is None) != (self.size is None):
+            raise ValueError("give 'size_param' and 'size' together")
+        return self
+
+    def first_request(self) -> Params:
+        """The first number."""
+        return self._numbered(str(self.first))
+
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """The next number, until a page is empty or, where a size is asked for, short."""
+        if page.count == 0 or (self.size is not None and page.count < so_far.largest):
+            return None
+        return Told(str(self.first + so_far.pages), "page", _is_probe(self.size, page, so_far))
+
+    def next_request(self, told: Told) -> Params:
+        """The number in its parameter."""
+        return self._numbered(told.value)
+
+    def _numbered(self, number: str) -> Params:
+        return {self.param: number, **({self.size_param: str(self.size)} if self.size_param else {})}
 
 
-def _numbered(kind: PagePaging | OffsetPaging, pages: int, records: int) -> dict[str, str]:
-    if isinstance(kind, OffsetPaging):
-        return {kind.param: str(records), kind.limit_param: str(kind.limit)}
-    size = {kind.size_param: str(kind.size)} if kind.size_param else {}
-    return {kind.param: str(kind.first + pages), **size}
+class OffsetPaging(PagingKind):
+    """`param` is how many records to skip, `limit_param` how many to send; a shorter page is the last."""
+
+    param: Column = "offset"
+    limit_param: Column = "limit"
+    limit: int = Field(default=1000, ge=1)
+
+    def first_request(self) -> Params:
+        """Nothing is skipped."""
+        return self._skipping("0")
+
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """How many records there were, until a page is empty or short."""
+        if page.count == 0 or page.count < so_far.largest:
+            return None
+        return Told(str(so_far.records), "page", _is_probe(self.limit, page, so_far))
+
+    def next_request(self, told: Told) -> Params:
+        """The records to skip in their parameter."""
+        return self._skipping(told.value)
+
+    def _skipping(self, records: str) -> Params:
+        return {self.param: records, self.limit_param: str(self.limit)}
 
 
-def _cursor(paging: Paging, page: Page) -> Any:
-    assert paging.cursor is not None
-    return at(page.document, paging.cursor.path)
+class LinkPaging(PagingKind):
+    """The answer holds, under `path` (dotted), the address of the next page."""
+
+    in_document: ClassVar = True
+    path: str = "next"
+
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """The link."""
+        return _told_link(at(page.document, self.path))
+
+    def next_request(self, told: Told) -> Link:
+        """The link, to be followed."""
+        return Link(told.value)
 
 
-def _after_cursor(paging: Paging, first: str, page: Page) -> str | None:
-    assert paging.cursor is not None
-    cursor = _cursor(paging, page)
-    if cursor is None or cursor is False or cursor == "":
+class HeaderPaging(PagingKind):
+    """The next page's address is in the header `Link` with `rel="next"` (RFC 8288)."""
+
+    def told(self, page: Page, so_far: Progress) -> Told | None:
+        """The link."""
+        for target, parameters in _LINK.findall(page.headers.get("Link", "")):
+            relations = [quoted or plain for quoted, plain in _REL.findall(parameters)]
+            if relations and "next" in relations[0].lower().split():
+                return _told_link(target)
         return None
-    if isinstance(cursor, bool) or not isinstance(cursor, str | int | float):
-        raise SourceError(
-            f"under '{paging.cursor.path}' is a {type(cursor).__name__}, no cursor: check the source's paging"
-        )
-    try:
-        return _with(first, {paging.cursor.param: str(cursor)})
-    except ValueError:
-        raise SourceError("the cursor has thousands of digits: check the source's paging") from None
+
+    def next_request(self, told: Told) -> Link:
+        """The link, to be followed."""
+        return Link(told.value)
 
 
-def _linked(link: Any, page_url: str) -> str | None:
-    if link is None or link is False or link == "":
+PAGINGS: dict[str, type[PagingKind]] = {
+    "cursor": CursorPaging,
+    "page": PagePaging,
+    "offset": OffsetPaging,
+    "link": LinkPaging,
+    "header": HeaderPaging,
+}
+"""The kinds of paging there are, by the name that stands in `pipeline.yaml`."""
+
+
+class Paging(OneOf):
+    """How an API divides its answer into pages: one of the kinds; without one it is a single page."""
+
+    config: SerializeAsAny[PagingKind]
+
+    @classmethod
+    def kinds(cls) -> Mapping[str, type[PagingKind]]:
+        """The entries of `PAGINGS`."""
+        return PAGINGS
+
+    @classmethod
+    def without_kind(cls) -> tuple[str, PagingKind]:
+        """A single page."""
+        return "", OnePage()
+
+
+def _is_nothing(value: Any) -> bool:
+    return value is None or value is False or value == ""
+
+
+def _told_link(link: Any) -> Told | None:
+    if _is_nothing(link):
         return None
-    here = httpx.URL(page_url)
-    try:
-        there = here.join(link)
-        if not there.host and there.scheme not in ("http", "https"):
-            raise SourceError("the link to the next page is no address: check the source's paging")
-        raw = there.raw_path.decode("ascii")
-    except (httpx.InvalidURL, ValueError, TypeError):
-        raise SourceError("the link to the next page is no address: check the source's paging") from None
-    if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
-        raise SourceError(
-            f"the next page is at {there.scheme}://{shown(there.host)}, which is not followed, for the key "
-            "must not go elsewhere: put that address into the connection if it is right"
-        )
-    return raw
+    if not isinstance(link, str):
+        raise SourceError("the link to the next page is no address: check the source's paging")
+    return Told(link, "link to a page")
 
 
-def _next_of_header(header: str) -> str | None:
-    for target, parameters in _LINK.findall(header):
-        relations = [quoted or plain for quoted, plain in _REL.findall(parameters)]
-        if relations and "next" in relations[0].lower().split():
-            return str(target)
-    return None
+def _is_probe(size: int | None, page: Page, so_far: Progress) -> bool:
+    """Whether a numbered page is asked for only to see that there is none.
 
-
-def _with(address: str, params: Mapping[str, str]) -> str:
-    try:
-        url = httpx.URL(f"http://api{address}")  # an address of two slashes would name a host
-        return url.copy_merge_params(dict(params)).raw_path.decode("ascii")
-    except (httpx.InvalidURL, UnicodeError):
-        raise SourceError("the next page's address is too long or no address: check the paging") from None
+    It is after a first page that is shorter than asked for (the API may keep to a smaller size than was
+    asked), and after as many records as the total says.
+    """
+    short = size is not None and so_far.pages == 1 and page.count < size
+    return short or (so_far.total is not None and so_far.records >= so_far.total)

@@ -20,11 +20,13 @@ from evergreen.rows.batches import Rows
 from evergreen.rows.columns import TIME
 from evergreen.shown import shown
 from evergreen.sources.checkpoint import Checkpoint, Keeper
+from evergreen.sources.http.address import first_page, next_page
 from evergreen.sources.http.answer import Content, read_content
 from evergreen.sources.http.client import Answer, Api, Session, api_of
-from evergreen.sources.http.paging import Page, Progress, at, first_page, is_probe, next_page
+from evergreen.sources.http.description import HttpSource
+from evergreen.sources.http.document import at
+from evergreen.sources.http.paging import Page, Progress
 from evergreen.sources.http.stumble import TooMuchError
-from evergreen.sources.source import HttpSource
 from evergreen.sources.text.declared import json_text
 from evergreen.sources.text.records import RecordSpool
 
@@ -59,7 +61,7 @@ def read_http(
     params = {name: value.replace("{partition}", partition) for name, value in source.params.items()}
     path = api.address(source.path.replace("{partition}", partition))
     deadline = time.monotonic() + source.timeout.total_seconds()
-    first = first_page(source.paging, path, params)
+    first = first_page(source.paging.config, path, params)
     keeper = Keeper(checkpoint, _identity(source, str(api.base), first))
     with Session(api, source.path, deadline, ATTEMPTS, _BACKOFF) as session:
         reading = _Reading(source, api, session, first, keeper)
@@ -145,7 +147,6 @@ class _Reading:
         return read_content(self._source, answer), answer
 
     def _after(self, progress: Progress, content: Content, answer: Answer) -> Progress:
-        paging = self._source.paging
         total = _total(content, self._source)
         so_far = replace(
             progress,
@@ -156,11 +157,13 @@ class _Reading:
             total=progress.total if total is None else total,
         )
         page = Page(len(content), content.document, answer.headers, answer.url)
-        address = next_page(paging, self._first, so_far, page)
-        if address is not None and self._api.without_key(address) in progress.seen:
+        found = next_page(self._source.paging.config, self._first, so_far, page)
+        if found is None:
+            return replace(so_far, address=None, probe=False)
+        address = self._api.without_key(found.address)
+        if address in progress.seen:
             raise SourceError(f"{self._path}: the link to a page came twice: the API's paging is broken")
-        probe = is_probe(paging, so_far, len(content))
-        return replace(so_far, address=address and self._api.without_key(address), probe=probe)
+        return replace(so_far, address=address, probe=found.probe)
 
     def _check_pages(self) -> None:
         most = self._source.max_pages

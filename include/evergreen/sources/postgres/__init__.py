@@ -1,1 +1,28 @@
 """PostgreSQL as a source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.sources.files import ask_file
+from evergreen.sources.files.description import FileQuestion
+from evergreen.sources.kind import SourceKind, Wanted
+from evergreen.sources.postgres.description import PostgresSource, SqlQuestion
+
+if TYPE_CHECKING:
+    from evergreen.rows.batches import Rows
+
+
+def _read(source: PostgresSource, wanted: Wanted) -> Rows:
+    from evergreen.sources.postgres.read import read_postgres
+
+    return read_postgres(source, wanted.connect(source.conn_id), wanted.folder, wanted.start, wanted.end)
+
+
+def _ask(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> str | None:
+    from evergreen.sources.postgres.ask import ask_sql
+
+    return ask_sql(source, question, wanted)
+
+
+POSTGRES = SourceKind(PostgresSource, _read, {SqlQuestion: _ask, FileQuestion: ask_file})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,8 @@ from evergreen.errors import SourceError
 from evergreen.postgres import quoted, stream, transaction
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes, check_names
-from evergreen.sources.postgres.sql_file import BIND, END, START, read_sql_file
-from evergreen.sources.source import PostgresSource
-
-Bounds = tuple[datetime, datetime]
+from evergreen.sources.postgres.description import PostgresSource
+from evergreen.sources.postgres.sql_file import END, START, Bounds, bind, read_sql_file
 
 # Types that arrive as what they are. NUMERIC and MONEY are asked for as doubles; others (an enum, a uuid, an
 # address) as the text PostgreSQL writes for them.
@@ -100,8 +98,7 @@ def _read(
 ) -> Generator[Any, None, None]:
     """The lake's schema, then the batches."""
     with transaction(connection, read_only=True, timeout=source.timeout) as cursor:
-        if bounds is not None:
-            _fetched(cursor, BIND, *(moment.astimezone(UTC).isoformat(sep=" ") for moment in bounds))
+        bind(cursor, bounds)
         if source.sql is not None:
             query = _file_query(cursor, folder, source.sql, bounds)
         else:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from evergreen.errors import SourceError
+
+Bounds = tuple[datetime, datetime]
+"""A partition's first instant and the first one after it."""
 
 # COPY, the only way to stream a result, takes no parameters: they are bound as settings of the transaction.
 # Each stands in a query of its own, which is run once and not for every row.
 START = "(SELECT pg_catalog.current_setting('evergreen.start')::timestamptz)"
 END = "(SELECT pg_catalog.current_setting('evergreen.end')::timestamptz)"
-BIND = (
+_BIND = (
     "SELECT pg_catalog.set_config('evergreen.start', $1, true), "
     "pg_catalog.set_config('evergreen.end', $2, true)"
 )
@@ -32,10 +37,17 @@ _TOKEN = re.compile(
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
+def bind(cursor: Any, bounds: Bounds | None) -> None:
+    """Give `START` and `END` their values for the transaction; nothing to do without bounds."""
+    if bounds is not None:
+        cursor.execute(_BIND, [moment.astimezone(UTC).isoformat(sep=" ") for moment in bounds])
+        cursor.fetchall()
+
+
 def read_sql_file(folder: Path, name: str, bounded: bool) -> str:
     """The query in a SQL file below `folder`, ready to be put into another one.
 
-    `$1` and `$2` become `START` and `END`, which `BIND` gives values: none is written into the text.
+    `$1` and `$2` become `START` and `END`, which `bind` gives values: none is written into the text.
     Raises `SourceError` for a file that is missing or outside, several statements, one that is no query, and
     a parameter that there is not.
     """

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from evergreen.errors import SourceError
-from evergreen.sources import FileSource
+from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.read import read_file
 
 START = datetime(2011, 1, 1, tzinfo=UTC)

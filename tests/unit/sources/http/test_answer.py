@@ -5,9 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evergreen.errors import SourceError
-from evergreen.sources import HttpSource
 from evergreen.sources.http.answer import read_content
 from evergreen.sources.http.client import Answer
+from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.text.records import RecordSpool
 

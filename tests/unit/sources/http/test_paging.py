@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import httpx
 import pytest
 
 from evergreen.errors import SourceError
-from evergreen.sources import Paging
-from evergreen.sources.http.paging import Page, Progress, at, first_page, is_probe, next_page
+from evergreen.sources.http.address import first_page
+from evergreen.sources.http.address import next_page as the_next_page
+from evergreen.sources.http.document import at
+from evergreen.sources.http.paging import Page, Paging, Progress
 
 HERE = "https://api.test/v1?day=x"
 FIRST = "/v1?day=x"
 
 
 def paging(**kinds):
-    return Paging.model_validate(kinds)
+    return Paging.model_validate(kinds).config
 
 
 def page(document=None, count=10, link="", url=HERE):
@@ -23,6 +26,15 @@ def page(document=None, count=10, link="", url=HERE):
 
 def after(**figures):
     return replace(Progress(FIRST, pages=1, records=10, largest=10), **figures)
+
+
+def next_page(kind, first, so_far, page):
+    found = the_next_page(kind, first, so_far, page)
+    return found and found.address
+
+
+def is_probe(kind, so_far, count):
+    return the_next_page(kind, FIRST, so_far, page({"next": "a"}, count=count)).probe
 
 
 class TestTheFirstPage:
@@ -43,7 +55,9 @@ class TestTheFirstPage:
 
 
 class TestTheCursor:
-    @pytest.mark.parametrize(("cursor", "sent"), [("a&b", "a%26b"), (17, "17"), (0, "0")])
+    @pytest.mark.parametrize(
+        ("cursor", "sent"), [("a&b", "a%26b"), (17, "17"), (0, "0"), (Decimal("1.50"), "1.50")]
+    )
     def test_goes_into_the_param_of_the_next_page(self, cursor, sent):
         found = next_page(paging(cursor={}), FIRST, after(), page({"next": cursor}))
         assert found == f"/v1?day=x&cursor={sent}"

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.sources import HttpSource
 from evergreen.sources.http import client as http_client
+from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import ATTEMPTS, read_http
 
 DAY = "2011-01-01"
@@ -72,7 +72,9 @@ class TestReading:
             {"answer": {"rows": [hour(1)]}, "meta": {}},
         )
         table = read(
-            source(records="answer.rows", next="page", cursor_path="meta.after"), api.connection(), DAY
+            source(records="answer.rows", paging={"cursor": {"param": "page", "path": "meta.after"}}),
+            api.connection(),
+            DAY,
         )
         assert table.num_rows == 2
         assert api.asked[1][1] == {"day": DAY, "page": "x"}

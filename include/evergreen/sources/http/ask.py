@@ -1,0 +1,62 @@
+"""A field of an API's answer that tells whether a partition is complete."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from tenacity import wait_random_exponential
+
+from evergreen.shown import shown
+from evergreen.sources.files.locate import fill
+from evergreen.sources.http.address import with_params
+from evergreen.sources.http.client import Answer, Session, api_of
+from evergreen.sources.http.description import FieldQuestion, HttpSource
+from evergreen.sources.http.document import at
+from evergreen.sources.http.stumble import StumbleError
+from evergreen.sources.kind import Wanted
+
+TIMEOUT = timedelta(minutes=1)
+ATTEMPTS = 3  # where the API stumbles
+ANSWER_BYTES = 2**20
+_BACKOFF = wait_random_exponential(multiplier=0.25, max=5)
+
+
+def ask_field(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | None:
+    """What an API's answer says is missing; None if the field is true, or what it must be equal to.
+
+    Raises `SourceError` for an answer that is a no, `UnavailableError` for an API that stumbles three times
+    or for longer than a minute.
+    """
+
+    def filled(texts: Mapping[str, str]) -> dict[str, str]:
+        return {name: fill(text, wanted.partition, wanted.start) for name, text in texts.items()}
+
+    api = api_of(wanted.connect(source.conn_id), {"Accept": "application/json", **filled(source.headers)})
+    path = fill(question.path, wanted.partition, wanted.start)
+    address = with_params(api.address(path), filled(question.params))
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
+    with Session(api, path, deadline, ATTEMPTS, _BACKOFF) as session:
+        # What is named after its partition need not be there before it.
+        document = session.get(address, ANSWER_BYTES, _document, probe=path != question.path)
+    if document is None:
+        return f"{path} is not there"
+    found, right = at(document[0], question.field), True if question.equals is None else question.equals
+    # To Python, 1 is equal to True.
+    if found == right and isinstance(found, bool) == isinstance(right, bool):
+        return None
+    return f"'{question.field}' of {path} is {_in_json(found)}, not {_in_json(right)}"
+
+
+def _document(answer: Answer) -> tuple[Any]:
+    try:
+        return (json.loads(answer.body),)
+    except ValueError:
+        raise StumbleError("the answer is not a whole JSON document") from None
+
+
+def _in_json(value: Any) -> str:
+    return shown(json.dumps(value))

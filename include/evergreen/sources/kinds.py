@@ -1,0 +1,10 @@
+"""The kinds of source there are, by the name that stands in `pipeline.yaml`."""
+
+from __future__ import annotations
+
+from evergreen.sources.files import FILE
+from evergreen.sources.http import HTTP
+from evergreen.sources.kind import SourceKind
+from evergreen.sources.postgres import POSTGRES
+
+KINDS: dict[str, SourceKind] = {"postgres": POSTGRES, "http": HTTP, "file": FILE}
