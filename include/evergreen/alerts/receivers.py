@@ -1,36 +1,31 @@
-"""Sending a message to where a connection leads: e-mail, Slack, a webhook, or any address apprise knows.
+"""Sending a message to where a connection leads: e-mail, Slack, or a webhook.
 
-The work is done by apprise (https://github.com/caronc/apprise). Addresses and tokens are secrets: nothing
-here, nor what apprise and the HTTP client say meanwhile, puts them into a log or an error. No redirect is
-followed.
+Addresses and tokens are secrets: nothing here puts them into a log or an error.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
+from html import escape
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from evergreen.alerts.alert import Message
+from evergreen.alerts.mail import Mail, mail_of
+from evergreen.alerts.post import Post
 from evergreen.errors import SourceError
 
 if TYPE_CHECKING:
-    from apprise.plugins.base import NotifyBase
-
+    from evergreen.alerts.alert import Message
     from evergreen.connections import Connection
     from evergreen.spec.alerts import Severity
 
 SLACK = "https://hooks.slack.com/services"
-_TIMEOUTS = {"cto": 10.0, "rto": 20.0}  # seconds: to connect, and from byte to byte
-_TYPES: dict[Severity, str] = {"info": "info", "warning": "warning", "critical": "failure"}
-_sending = threading.RLock()
-_STATUS = re.compile(r"error=(\d{3})\b")
+SLACK_API = "https://slack.com/api"
+_COLOURS: dict[Severity, str] = {"info": "#3aa3e3", "warning": "#caa100", "critical": "#a32037"}
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+_WEBHOOK = re.compile(r"https?://[^\s/]+(/[\w.~-]+)*(/[\w-]+){3}")
 
 
 def send(connection: Connection, message: Message) -> str | None:
@@ -38,101 +33,51 @@ def send(connection: Connection, message: Message) -> str | None:
 
     Raises `SourceError` for a connection that cannot receive alerts.
     """
-    with _quiet() as said:
-        from apprise import Apprise, NotifyFormat, NotifyType
-
-        service = service_of(connection, message)
-        taken = Apprise(services=[service]).notify(
-            title=message.subject,
-            body=message.text,
-            notify_type=NotifyType(_TYPES[message.severity]),
-            body_format=NotifyFormat.TEXT,
-        )
-    if taken:
-        return None
-    status = next((found[1] for line in said if (found := _STATUS.search(line))), None)
-    return f"it answered {status}" if status else "it cannot be reached, or did not take the message"
+    return addressed(connection, message).send()
 
 
-def service_of(connection: Connection, message: Message) -> NotifyBase:
-    """What apprise sends the message with. Raises `SourceError` for a connection that cannot receive any."""
-    kind = "url" if connection.extra.get("url") else connection.conn_type
-    make = _SERVICES.get(kind)
+def addressed(connection: Connection, message: Message) -> Mail | Post:
+    """The message as it is sent there. Raises `SourceError` for a connection that cannot receive any."""
+    make = KINDS.get(connection.conn_type)
     if make is None:
-        raise _unfit(
-            connection,
-            f"its type '{connection.conn_type}' is none of smtp, slackwebhook, slack, http, https, nor has "
-            "its extra an apprise address as 'url'",
-        )
-    with _quiet():
-        from apprise.exception import AppriseException
-
-        try:
-            service: NotifyBase | None = make(connection, message)
-        except (AppriseException, TypeError, ValueError):
-            service = None
-    if service is None:
-        raise _unfit(connection, "apprise cannot make an address of it")
-    return service
+        raise _unfit(connection, f"its type '{connection.conn_type}' is none of {', '.join(KINDS)}")
+    try:
+        return make(connection, message)
+    except ValueError as error:
+        raise _unfit(connection, str(error)) from None
 
 
-def _mail(connection: Connection, message: Message) -> Any:
-    extra, login = connection.extra, connection.login or ""
-    to = extra.get("to")
-    sender = extra.get("from_email") or (login if "@" in login else None)
-    if not (connection.host and to and sender):
-        raise _unfit(connection, "it needs a host, and 'from_email' and 'to' in its extra")
-    plain = {
-        name: str(extra.get(name, "")).lower() in ("true", "1") for name in ("disable_ssl", "disable_tls")
-    }
-    mode = "ssl"
-    if plain["disable_ssl"]:
-        mode = "insecure" if plain["disable_tls"] else "starttls"
-    service = _plugin("email.base", "NotifyEmail")(
-        smtp_host=connection.host,
-        host=connection.host,
-        port=connection.port,
-        secure=mode != "insecure",
-        secure_mode=mode,
-        from_addr=f"Evergreen <{sender}>" if "<" not in sender else sender,
-        targets=to if isinstance(to, str) else ",".join(to),
-        format="text",
-        **_login(connection),
-        **_common(),
-    )
-    return service if service.targets else None
-
-
-def _slack_webhook(connection: Connection, message: Message) -> Any:
+def _slack_webhook(connection: Connection, message: Message) -> Post:
     token = (connection.password or "").strip()
     base = connection.host or SLACK
     if "://" not in base:
         port = f":{connection.port}" if connection.port else ""
         base = f"{connection.schema or 'https'}://{base}{port}"
     url = token if "://" in token else f"{base.rstrip('/')}/{token.lstrip('/')}"
-    parts = url.rsplit("/", 3)
-    if len(parts) < 4 or "://" not in parts[0]:
-        raise _unfit(connection, "its password is not the webhook's address, nor 'T.../B.../...'")
-    service = _plugin("slack", "NotifySlack")(
-        token_a=parts[1], token_b=parts[2], token_c=parts[3], **_plain_slack(), **_common()
+    if not _WEBHOOK.fullmatch(url):
+        raise ValueError("its password is not the webhook's address, nor 'T.../B.../...'")
+    return Post(url, _attachment(message))
+
+
+def _slack(connection: Connection, message: Message) -> Post:
+    token, channel = connection.password or "", connection.extra.get("channel")
+    if not (_TOKEN.fullmatch(token) and channel):
+        raise ValueError("it needs a token as its password, and the 'channel' in its extra")
+    base = str(connection.extra.get("base_url") or SLACK_API).rstrip("/")
+    return Post(
+        f"{base}/chat.postMessage",
+        {"channel": channel, **_attachment(message)},
+        {"Authorization": f"Bearer {token}"},
+        says_ok=True,
     )
-    service.webhook_url = parts[0]
-    return service
 
 
-def _slack(connection: Connection, message: Message) -> Any:
-    channel = connection.extra.get("channel")
-    if not (connection.password and channel):
-        raise _unfit(connection, "it needs a token as its password, and the 'channel' in its extra")
-    service = _plugin("slack", "NotifySlack")(
-        access_token=connection.password, targets=[channel], **_plain_slack(), **_common()
-    )
-    if base := connection.extra.get("base_url"):
-        service.api_url = f"{str(base).rstrip('/')}/{{}}"
-    return service
+def _attachment(message: Message) -> dict[str, Any]:
+    title, text = (escape(words, quote=False) for words in (message.subject, message.text))
+    return {"attachments": [{"title": title, "text": text, "color": _COLOURS[message.severity]}]}
 
 
-def _webhook(connection: Connection, message: Message) -> Any:
+def _webhook(connection: Connection, message: Message) -> Post:
     import httpx
 
     from evergreen.sources.http.client import api_of
@@ -141,21 +86,13 @@ def _webhook(connection: Connection, message: Message) -> Any:
     api = api_of(whole, {})
     query = urlsplit(whole.host or "").query
     url = api.url(api.base.raw_path.decode("ascii") + (f"?{query}" if query else ""))
-    headers = dict(api.headers)
-    headers.pop("accept-encoding", None)
+    request = httpx.Request("POST", url, headers=api.headers)
     if api.auth is not None:
-        headers.update(next(api.auth.auth_flow(httpx.Request("POST", url))).headers)
-        headers.pop("host", None)
-        headers.pop("content-length", None)
-    return _plugin("custom_json", "NotifyJSON")(
-        host=url.host,
-        port=url.port,
-        secure=url.scheme == "https",
-        fullpath=url.raw_path.decode("ascii"),
-        headers=headers,
-        payload=_payload(message.facts),
-        **_common(),
-    )
+        request = next(api.auth.auth_flow(request))
+    own = ("host", "content-length", "accept-encoding")
+    headers = {name: value for name, value in request.headers.items() if name not in own}
+    body = {"title": message.subject, "message": message.text, **message.facts}
+    return Post(str(url), body, headers)
 
 
 def _with_path(connection: Connection) -> Connection:
@@ -168,47 +105,14 @@ def _with_path(connection: Connection) -> Connection:
     return replace(connection, host=f"{connection.conn_type}://{host}{port}/{path}".rstrip("/"), port=None)
 
 
-def _address(connection: Connection, message: Message) -> Any:
-    from apprise import Apprise
-
-    return Apprise.instantiate(str(connection.extra["url"]), asset=_common()["asset"])
-
-
-_SERVICES: dict[str, Callable[[Connection, Message], Any]] = {
-    "smtp": _mail,
+KINDS: dict[str, Callable[[Connection, Message], Mail | Post]] = {
+    "smtp": mail_of,
     "slackwebhook": _slack_webhook,
     "slack": _slack,
     "http": _webhook,
     "https": _webhook,
-    "url": _address,
 }
-
-
-def _plugin(module: str, name: str) -> Any:
-    return getattr(import_module(f"apprise.plugins.{module}"), name)
-
-
-def _payload(facts: Mapping[str, str]) -> dict[str, str]:
-    # To apprise, one of its own fields without a value is a field to leave out.
-    return {"version": "", "attachments": "", "type": "", **facts}
-
-
-def _common() -> dict[str, Any]:
-    from apprise import AppriseAsset
-
-    asset = AppriseAsset(app_id="Evergreen", http_redirects=False, storage_mode="memory")
-    return {"asset": asset, **_TIMEOUTS}
-
-
-def _login(connection: Connection) -> dict[str, str]:
-    # Apprise takes both for parts of a URL, and unquotes them.
-    if not connection.login or not connection.password:
-        return {}
-    return {"user": quote(connection.login, safe=""), "password": quote(connection.password, safe="")}
-
-
-def _plain_slack() -> dict[str, bool]:
-    return {"include_image": False, "include_footer": False}
+"""The types of connections that can receive alerts."""
 
 
 def _unfit(connection: Connection, why: str) -> SourceError:
@@ -216,32 +120,3 @@ def _unfit(connection: Connection, why: str) -> SourceError:
         f"connection '{connection.conn_id}' cannot receive alerts: {why}: mend the connection, or name "
         "another in alerts.to"
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """Keep what is said while a message is sent out of every log: at debug level, all of it is secrets.
-
-    Yields the lines that apprise itself says in warning. One message is sent at a time, for loggers are the
-    whole program's.
-    """
-    said: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said.append(record.getMessage())
-
-    with _sending:
-        named = [logging.getLogger(name) for name in ("apprise", "urllib3", "requests", "charset_normalizer")]
-        before = [(logger, logger.level, logger.propagate, logger.handlers) for logger in named]
-        for logger in named:
-            logger.setLevel(logging.WARNING)
-            logger.propagate = False
-            logger.handlers = [Keep()] if logger.name == "apprise" else [logging.NullHandler()]
-        try:
-            yield said
-        finally:
-            for logger, level, propagate, handlers in before:
-                logger.setLevel(level)
-                logger.propagate = propagate
-                logger.handlers = handlers

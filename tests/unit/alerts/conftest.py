@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 
 @dataclass
@@ -26,6 +34,17 @@ class Mailbox:
     envelopes: list[tuple[str, list[str]]] = field(default_factory=list)
     logins: list[tuple[str, str]] = field(default_factory=list)
     port: int = 0
+    certificate: Path | None = None
+    refuses: str = ""
+    takes_logins: bool = True
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: Any, session: Any, envelope: Any, address: str, options: Any
+    ) -> str:
+        if address == self.refuses:
+            return f"550 there is no {address}"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
         self.mails.append(message_from_bytes(envelope.content, policy=policy.default))  # type: ignore[arg-type]
@@ -35,7 +54,7 @@ class Mailbox:
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         self.logins.append((data.login.decode(), data.password.decode()))
-        return AuthResult(success=True)
+        return AuthResult(success=self.takes_logins, handled=False)
 
 
 def free_port() -> int:
@@ -65,6 +84,56 @@ def mailbox() -> Iterator[Mailbox]:
     controller.start()
     yield box
     controller.stop()
+
+
+@pytest.fixture
+def tls_mailbox(tmp_path: Path) -> Iterator[Callable[[str], Mailbox]]:
+    """Starts SMTP servers with TLS (`tls`, from the start, or `starttls`) and a certificate of their own."""
+    controllers = []
+
+    def start(security: str) -> Mailbox:
+        box = Mailbox(port=free_port(), certificate=tmp_path / "server.pem")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate_for_localhost(tmp_path / "server.pem"))
+        options: dict[str, Any] = {
+            "hostname": "127.0.0.1",
+            "port": box.port,
+            "authenticator": box.authenticate,
+        }
+        if security == "tls":
+            # The login is as safe as with STARTTLS, which alone aiosmtpd counts.
+            controller = Controller(box, ssl_context=context, auth_require_tls=False, **options)
+        else:
+            controller = Controller(box, tls_context=context, require_starttls=True, **options)
+        controller.start()
+        controllers.append(controller)
+        return box
+
+    logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+    yield start
+    for controller in controllers:
+        controller.stop()
+
+
+def certificate_for_localhost(file: Path) -> Path:
+    """Writes a key and a certificate that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    file.write_bytes(private + certificate.public_bytes(Encoding.PEM))
+    return file
 
 
 @dataclass
