@@ -6,7 +6,7 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -81,6 +81,13 @@ def library() -> dict[str, Path]:
 
 def package_of(module: str) -> str:
     return (module.split(".")[1:2] or ["evergreen"])[0]
+
+
+def used_by(parts: Collection[str]) -> set[str]:
+    """The packages that these packages import, themselves among them."""
+    names = library()
+    own = [module for module in names if package_of(module) in parts]
+    return {package_of(other) for module in own for other in imports_of(module, names)} | set(parts)
 
 
 def order() -> list[str]:

@@ -31,8 +31,8 @@ from evergreen.training_set.digest import code_digest, own_code, spec_digest
 
 POLICIES = ("configured", "never", "every 7")
 
-# What of Evergreen's own bears on a replay, beside what `code_digest` holds.
-_CODE = ("backtest", "labels", "monitoring", "registry", "scoring")
+CODE = ("backtest", "drift", "labels", "monitoring", "registry", "scoring", "signals")
+"""The packages that bear on a replay, beside those that `code_digest` holds."""
 
 _log = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def kept_as(spec: Spec) -> str:
     parts = {
         "spec": spec_digest(spec),
         "code": code_digest(spec),
-        "backtest": own_code(*_CODE),
+        "backtest": own_code(*CODE),
     }
     return f"{spec.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
 

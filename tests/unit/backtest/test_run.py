@@ -19,12 +19,15 @@ from evergreen.backtest import PolicyResult, backtest, ensure_published, parse_p
 from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy, variant
 from evergreen.backtest.replay import replay
-from evergreen.backtest.run import kept_as
+from evergreen.backtest.run import CODE, kept_as
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
+from evergreen.training_set.digest import CODE as OF_TRAINING
+from tests.unit.test_layering import used_by
+from tests.unit.training_set.test_digest import PLUMBING
 
 Sales = Callable[..., pd.DataFrame]
 Publish = Callable[[pd.DataFrame], Pipeline]
@@ -247,3 +250,18 @@ def test_what_is_missing_is_ingested_and_what_is_refused_left_out(
     assert sorted(done) == days[:6]
     assert ensure_published(pipeline, days[3], days[5]) == []  # the one left out is tried again
     assert ensure_published(pipeline, days[3], days[3]) == []
+
+
+def test_what_is_kept_is_named_by_all_code_that_bears_on_a_replay():
+    reads_and_shows = {
+        *PLUMBING,
+        "connections",
+        "environment",
+        "ingestion",
+        "numbers",
+        "postgres",
+        "reports",
+        "storage",
+        "timings",
+    } - {"labels", "registry"}
+    assert used_by(CODE) - reads_and_shows - set(OF_TRAINING) == set(CODE)

@@ -16,7 +16,7 @@ from evergreen.training_set.digest import (
     spec_digest,
     version_id,
 )
-from tests.unit.test_layering import imports_of, library, package_of
+from tests.unit.test_layering import used_by
 
 VALUES = st.lists(st.floats(allow_nan=False), min_size=1, max_size=8)
 
@@ -142,14 +142,7 @@ PLUMBING = {
 
 
 def test_the_code_that_bears_on_a_model_is_all_that_its_parts_import_but_plumbing():
-    names = library()
-    used = {
-        package_of(other)
-        for module in names
-        if package_of(module) in CODE
-        for other in imports_of(module, names)
-    }
-    assert used - PLUMBING == set(CODE)
+    assert used_by(CODE) - PLUMBING == set(CODE)
 
 
 def test_the_versions_of_packages_are_part_of_the_digest(make_spec, monkeypatch):
