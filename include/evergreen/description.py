@@ -85,6 +85,35 @@ def _written_kinds(part: type[OneOf], kinds: tuple[tuple[str, type[Described]], 
     return create_model(part.__name__, __base__=Described, **keys)
 
 
+class Extended(Described):
+    """A part of a description with further keys beside its own fields, which are attributes like them."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @classmethod
+    def further(cls) -> Mapping[str, tuple[Any, Any]]:
+        """The further keys, looked up anew each time: of each its type, and its default or a `Field`."""
+        raise NotImplementedError
+
+    @classmethod
+    def written(cls) -> type[BaseModel]:
+        """The own keys and the further ones."""
+        own = {name: (field.annotation, field) for name, field in cls.model_fields.items()}
+        keys: Any = {**own, **cls.further()}
+        return create_model(cls.__name__, __base__=Described, **keys)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_further(cls, value: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(value, cls):
+            return value
+        said = cls.written().model_validate(value)
+        made = make(dict(said))
+        # What was left out has its default and counts as not set, as in any model.
+        made.__pydantic_fields_set__.intersection_update(said.model_fields_set)
+        return made
+
+
 def pipelines_folder(variables: Mapping[str, str] | None = None) -> Path:
     """The folder of pipelines: `EVERGREEN_PIPELINES`, or `include/pipelines` beside this package.
 

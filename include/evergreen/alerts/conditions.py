@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evergreen.alerts.alert import Alert
+from evergreen.drift import most_drifted
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
@@ -19,6 +20,8 @@ VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missi
 
 _OF_PERFORMANCE = {"performance": "error", "cusum": "sum", "estimate": "estimated"}
 """The policy's signals of performance, each with the figure that it has where it could be measured."""
+
+_LEADING = 3  # features named
 
 
 class _Check(NamedTuple):
@@ -123,9 +126,8 @@ def _drift(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
 
 
 def _leading(record: Record) -> str:
-    drifted = [(name, found) for name, found in record.drift.items() if found.get("drifted")]
-    drifted.sort(key=lambda item: -float(item[1].get("psi") or 0))
-    named = ", ".join(f"{name} (PSI {float(found.get('psi') or 0):.2f})" for name, found in drifted[:3])
+    drifted = list(most_drifted(record.drift).items())[:_LEADING]
+    named = ", ".join(f"{name} ({told})" for name, told in drifted)
     return f", most of all {named}" if named else ""
 
 

@@ -11,6 +11,7 @@ from evergreen.backtest import report_plots as plots
 from evergreen.backtest.policies import CONFIGURED
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import above_curve, points
+from evergreen.drift import limited
 from evergreen.numbers import number, percent
 from evergreen.reports.templates import styles, template
 from evergreen.spec import Spec
@@ -45,9 +46,7 @@ def render_backtest(
         has_curve=len({point.trainings for point in points(results)[0]}) > 1,
         watched=watched,
         leading=leading,
-        drift=plots.drift_over_time(watched, leading, spec.monitoring.drift.psi)
-        if watched and leading
-        else None,
+        drift=_drift(spec, watched, leading) if watched and leading else [],
         rows=[_row(results, result) for result in results],
         known=known,
         told=[result for result in results if result.events],
@@ -56,6 +55,21 @@ def render_backtest(
         tuned_yaml=as_yaml(tuned.overrides) if tuned else "",
         number=number,
     )
+
+
+def _drift(spec: Spec, watched: PolicyResult, features: Sequence[str]) -> list[dict[str, Any]]:
+    """A figure of each statistic by which a feature drifted; of the first where none did."""
+    whys = {why for night in watched.nights for found in night.drifted.values() for why in found}
+    drawn = [statistic for statistic in limited() if statistic.why in whys] or [limited()[0]]
+    limits = [(statistic, spec.monitoring.drift.limit(statistic)) for statistic in drawn]
+    return [
+        {
+            "words": statistic.words,
+            "limit": limit,
+            "image": plots.drift_over_time(watched, features, statistic, limit),
+        }
+        for statistic, limit in limits
+    ]
 
 
 def save_curve(results: Sequence[PolicyResult], path: Path) -> None:

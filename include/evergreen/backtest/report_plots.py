@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import Point, above_curve, on_curve, points
+from evergreen.drift import Statistic, limited
 from evergreen.metrics import metric_named
 from evergreen.numbers import number, percent
 from evergreen.reports.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
@@ -130,20 +131,24 @@ def error_over_time(results: Sequence[PolicyResult], known: Sequence[str] = ()) 
     return canvas.svg()
 
 
-def drift_over_time(result: PolicyResult, features: Sequence[str], limit: float) -> Markup:
-    """The population stability index of features, smoothed, and the limit it is held against."""
+def drift_over_time(
+    result: PolicyResult, features: Sequence[str], statistic: Statistic, limit: float
+) -> Markup:
+    """A drift statistic of features, smoothed, and the limit it is held against."""
     keys = [night.partition for night in result.nights]
-    lines = [_psi(result, name) for name in features]
+    lines = [_effects(result, name, statistic) for name in features]
     values = [value for line in lines for value in line if value is not None]
     ordered = sorted(values)
     # A feature may leave its bins altogether for a day: the others are still to be seen.
-    top = max(ordered[int(0.99 * (len(ordered) - 1))] * 1.25, 2.5 * limit)
-    told = "; ".join(f"{name}: at most {number(max(_known(_psi(result, name))))}" for name in features)
-    canvas = Canvas("drift", f"Drift of the leading features, {result.policy}", told, size=(_WIDE, 290))
+    top = max(ordered[int(0.99 * (len(ordered) - 1))] * 1.25 if ordered else 0.0, 2.5 * limit)
+    highest = {name: max(_known(line), default=None) for name, line in zip(features, lines, strict=True)}
+    told = "; ".join(f"{name}: at most {number(value)}" for name, value in highest.items())
+    title = f"Drift of the leading features, {result.policy}: {statistic.words}"
+    canvas = Canvas(f"drift-{statistic.name}", title, told, size=(_WIDE, 290))
     canvas.frame((0.0, top), top=26, bottom=258)
     canvas.x = Scale(-0.5, max(len(keys) - 0.5, 0.5), canvas.left, canvas.right)
     canvas.ticks(key_ticks(keys, 7))
-    canvas.text(2, 13, f"population stability index, mean of {SMOOTHED} partitions", "name")
+    canvas.text(2, 13, f"{statistic.words}, mean of {SMOOTHED} partitions", "name")
     canvas.line(canvas.left, canvas.y(limit), canvas.right, canvas.y(limit), "zero")
     for place, line in enumerate(lines):
         drawn = [
@@ -154,10 +159,14 @@ def drift_over_time(result: PolicyResult, features: Sequence[str], limit: float)
 
 
 def leading_features(result: PolicyResult, most: int = 5) -> list[str]:
-    """The features that drifted on most partitions, then those of the highest mean index."""
+    """The features that drifted on most partitions, then those of the highest mean of the first statistic."""
     names = {name for night in result.nights for name in night.record.drift}
     drifted = {name: sum(name in night.drifted for night in result.nights) for name in names}
-    mean = {name: sum(found) / len(found) for name in names if (found := _known(_psi(result, name)))}
+    mean = {
+        name: sum(found) / len(found)
+        for name in names
+        if (found := _known(_effects(result, name, limited()[0])))
+    }
     return sorted(mean, key=lambda name: (-drifted[name], -mean[name], name))[:most]
 
 
@@ -264,9 +273,9 @@ def _range(lines: Sequence[Sequence[float]], *, worst_is_high: bool) -> tuple[fl
     return low, spanned([low, top])[1], cut
 
 
-def _psi(result: PolicyResult, name: str) -> list[float | None]:
+def _effects(result: PolicyResult, name: str, statistic: Statistic) -> list[float | None]:
     found = [night.record.drift.get(name) for night in result.nights]
-    return smoothed([None if one is None else float(one["psi"]) for one in found])
+    return smoothed([None if one is None else statistic.effect_in(one) for one in found])
 
 
 def _known(values: Sequence[float | None]) -> list[float]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from evergreen.backtest.cache import Cache
 from evergreen.backtest.history import History
 from evergreen.candidates.fit import Challenger, fit_challenger
+from evergreen.drift.joint import JOINT
 from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import Outcome, judge
 from evergreen.metrics.predictions import Predictions
@@ -255,7 +256,7 @@ class Work:
         if name not in self._references:
             sample = None
             # The rows that a classifier of domains asks for are not kept: they are drawn again, the same.
-            body = self._cache.get(name) if spec.monitoring.drift.joint is None else None
+            body = self._cache.get(name) if spec.monitoring.drift.limit(JOINT) is None else None
             if body is None:
                 training_set, challenger = self._set(champion), self._challenger(champion)
                 evaluation = evaluate(self._spec, training_set, challenger, None)

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evergreen.drift.binning import Binning, count_frame
+from evergreen.drift.joint import JOINT
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import Cells
@@ -148,18 +149,13 @@ def _drift(
 
 
 def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: str) -> dict[str, Any] | None:
-    limit, sample = spec.monitoring.drift.joint, reference.sample
+    limit, sample = spec.monitoring.drift.limit(JOINT), reference.sample
     if limit is None or sample is None:
         return None
-    from evergreen.drift.joint import joint_drift
-
     alike = sample[rows_like(spec, sample[PARTITION].tolist(), partition)].drop(columns=PARTITION)
     if min(len(alike), len(features)) < JOINT_ROWS:
         return None
-    found: dict[str, Any] = joint_drift(
-        alike, features[list(alike.columns)], limit, spec.training.seed
-    ).to_dict()
-    return found
+    return JOINT.measure(alike, features[list(alike.columns)], limit, spec.training.seed)
 
 
 def _estimate(

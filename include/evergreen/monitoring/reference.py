@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evergreen.drift.binning import Binning, binning
+from evergreen.drift.joint import JOINT
 from evergreen.errors import IntegrityError
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
@@ -196,7 +197,7 @@ def _expected(spec: Spec, predicted: Predictions) -> float | None:
 
 
 def _sampled(spec: Spec, features: pd.DataFrame, keys: pd.Series) -> pd.DataFrame | None:
-    if spec.monitoring.drift.joint is None:
+    if spec.monitoring.drift.limit(JOINT) is None:
         return None
     places: NDArray[np.intp] = np.arange(len(features))
     if len(places) > SAMPLE:

@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from math import floor, log10
 from typing import Any
 
 import numpy as np
 
+from evergreen.drift import most_drifted, told
+from evergreen.drift.joint import JOINT
+from evergreen.drift.psi import PSI
 from evergreen.numbers import percent
 from evergreen.partition import Calendar, Grain
 from evergreen.signals.record import Record
@@ -187,27 +191,26 @@ def _estimate(spec: Spec, records: Sequence[Record]) -> Signal:
 def _drift(spec: Spec, records: Sequence[Record]) -> Signal:
     limit, newest = spec.monitoring.drift.share, records[-1]
     times = _times(spec, records, lambda record: _together(record) or _beyond(record.drifted_share, limit))
-    leading = _leading(newest)
-    together = f" or all of them together ({_joint(newest.joint)})" if newest.joint else ""
-    named = f": {' and '.join(leading.values())}" if leading else ""
+    leading = dict(islice(most_drifted(newest.drift).items(), _LEADING))
+    together = f" or all of them together ({JOINT.told(newest.joint)})" if newest.joint else ""
+    named = f": {' and '.join(f'{name} {told}' for name, told in leading.items())}" if leading else ""
     clause = (
         f"at least {percent(limit)} of the features{together} drifted {times.words}"
         f" ({times.wanted_words}{percent(newest.drifted_share)} on the newest{named})"
     )
     figures = {"drifted_share": newest.drifted_share, "limit": limit, "leading": list(leading)}
     if newest.joint:
-        figures |= {"joint": newest.joint["auc"]}
+        figures |= {JOINT.name: newest.joint["auc"]}
     return Signal("drift", times.fires, clause, {**figures, **times.figures})
 
 
 def _prediction_drift(spec: Spec, records: Sequence[Record]) -> Signal:
     found = records[-1].prediction_drift
     if found is None:
-        return Signal("prediction_drift", False, "no reference for the predictions", {"psi": None})
+        return Signal("prediction_drift", False, "no reference for the predictions", {PSI.name: None})
     times = _times(spec, records, lambda record: bool((record.prediction_drift or {}).get("drifted")))
-    psi = float(found["psi"])
-    clause = f"the predictions drifted {times.words} ({times.wanted_words}PSI {psi:.2f} on the newest)"
-    return Signal("prediction_drift", times.fires, clause, {"psi": psi, **times.figures})
+    clause = f"the predictions drifted {times.words} ({times.wanted_words}{told(found)} on the newest)"
+    return Signal("prediction_drift", times.fires, clause, {PSI.name: found[PSI.name], **times.figures})
 
 
 def _staleness(spec: Spec, records: Sequence[Record]) -> Signal:
@@ -297,27 +300,6 @@ def _beyond(share: float, limit: float) -> bool:
 
 def _together(record: Record) -> bool:
     return bool((record.joint or {}).get("drifted"))
-
-
-def _joint(found: Mapping[str, Any]) -> str:
-    by = " and ".join(found["leading"][:_LEADING])
-    return f"AUC {found['auc']:.2f}{' by ' if by else ''}{by}"
-
-
-def _leading(record: Record) -> dict[str, str]:
-    """The features that drifted most, in words: by what drifted of them first of all."""
-    drifted = [(name, found) for name, found in record.drift.items() if found["drifted"]]
-    drifted.sort(key=lambda item: -item[1]["psi"])
-    return {name: f"{name} {_how(found)}" for name, found in drifted[:_LEADING]}
-
-
-def _how(found: Mapping[str, Any]) -> str:
-    match found.get("why"):
-        case ["missing", *_]:
-            return f"missing {percent(found['missing'])} against {percent(found['missing_before'])}"
-        case ["unseen", *_]:
-            return f"never seen {percent(found['unseen'])}"
-    return f"PSI {found['psi']:.2f}"
 
 
 def _stretch(spec: Spec, records: Sequence[Record], newest: Record) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from evergreen.description import Described
+from evergreen.description import Described, Extended
+from evergreen.drift import Statistic, limits
 from evergreen.units import (
     Budget,
     Column,
@@ -60,27 +61,30 @@ class Bias(Described):
     unseen: Share = 0.15
 
 
-class Drift(Described):
+class Drift(Extended):
     """When a feature is called drifted, and what share of them is drift.
 
-    A feature is drifted if its effect is above a limit (the population stability index above `psi`, the share
-    of missing values changed by `missing`, categories or values never seen above the share `unseen`) and its
-    test holds at the false discovery rate `false_discovery` over all features. A partition of fewer than
-    `rows` rows is pooled with those before it. `reference` is what the partition is held against: the whole
-    training `window`, the `trailing` length of time before the partition, or the training rows of the same
-    `season`; by default the season where there is time. `joint` asks for a domain classifier, and is the area
-    under its curve above which the features have drifted together.
+    A feature is drifted if an effect is above the limit of its statistic, which has the statistic's name here
+    (see `evergreen.drift`), and the test of it holds at the false discovery rate `false_discovery` over all
+    features. A partition of fewer than `rows` rows is pooled with those before it. `reference` is what the
+    partition is held against: the whole training `window`, the `trailing` length of time before the
+    partition, or the training rows of the same `season`; by default the season where there is time.
     """
 
     reference: Reference | None = None
-    psi: float = Field(default=0.1, gt=0)
-    missing: Share = 0.03
-    unseen: Share = 0.01
     false_discovery: Share = 0.01
     rows: int = Field(default=500, ge=1)
     trailing: Duration = timedelta(days=28)
     share: Share = 0.5
-    joint: float | None = Field(default=None, gt=0.5, lt=1)
+
+    @classmethod
+    def further(cls) -> dict[str, tuple[Any, Any]]:
+        """The limits of the statistics."""
+        return limits()
+
+    def limit(self, statistic: Statistic) -> Any:
+        """The limit of a statistic."""
+        return getattr(self, statistic.name)
 
 
 class Staleness(Described):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from evergreen.drift.binning import binning, count_frame
-from evergreen.drift.joint import FEWEST, ROWS, joint_drift
+from evergreen.drift.domain_classifier import FEWEST, ROWS, joint_drift
 from evergreen.monitoring.drift import Sample, drift_of
 from evergreen.spec import Drift
 
