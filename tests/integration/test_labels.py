@@ -20,7 +20,7 @@ import pytest
 from evergreen.connections import Connection
 from evergreen.errors import NothingToDoError, RefusedError, UnavailableError
 from evergreen.ingestion.stage import ingest
-from evergreen.labels.ingest import ensure, ensure_labels, ingest_labels, labelled_partitions
+from evergreen.labels.ingest import ensure, ingest_labels, labelled_partitions
 from evergreen.labels.join import with_labels
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
@@ -139,7 +139,8 @@ def test_a_long_history_is_read_as_it_would_have_been_night_by_night(
     for number in range(DAYS):
         tell(number)
     ingest(lender, [day(n) for n in range(DAYS)])
-    assert ensure_labels(lender, day(DAYS - 1)) == [day(n) for n in range(DAYS - DELAY)]
+    found = ingest_labels(lender, [day(n) for n in range(DELAY, DAYS)])
+    assert [one.partition for one in found] == [day(n) for n in range(DAYS - DELAY)]
     assert lender.lake.version(Table.LABELS) == 1
     rows = with_labels(lender, lender.lake.read(Table.PARTITIONS), day(DAYS - 1))
     assert rows.column("late").null_count == DELAY * A_DAY
@@ -200,7 +201,7 @@ def test_a_model_learns_from_late_labels_and_scores_rows_that_have_none(
     for number in range(DAYS):
         tell(number)
     ingest(lender, [day(n) for n in range(DAYS)])
-    ensure_labels(lender, day(DAYS - 1))
+    ingest_labels(lender, [day(n) for n in range(DELAY, DAYS)])
     first = train(lender, day(18), {"kind": "test"})
     assert first.promoted
     assert first.metrics["accuracy"] > 0.9

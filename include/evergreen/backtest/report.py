@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,14 +12,13 @@ from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import above_curve, points
 from evergreen.drift import limited
 from evergreen.numbers import number, percent
-from evergreen.reports.templates import styles, template
+from evergreen.reports.templates import template
 from evergreen.spec import Spec
 
 if TYPE_CHECKING:
     from evergreen.backtest.tune import Tuned
 
 _FOLDER = Path(__file__).resolve().parent
-_STYLES = ("page.css", "figures.css", "backtest.css")
 
 
 def render_backtest(
@@ -70,16 +68,6 @@ def _drift(spec: Spec, watched: PolicyResult, features: Sequence[str]) -> list[d
         }
         for statistic, limit in limits
     ]
-
-
-def save_curve(results: Sequence[PolicyResult], path: Path) -> None:
-    """Save the trade-off curve of the results as an SVG file that stands by itself, in light and dark."""
-    sheet = re.sub(r"\s+", " ", styles(_FOLDER, *_STYLES))
-    image = str(plots.tradeoff_curve(results, _colours(results)))
-    backed = f'<style>{sheet}</style><rect width="100%" height="100%" style="fill: var(--card)"/>'
-    start = image.index(">") + 1
-    opened = image[:start].replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
-    path.write_text(f"{opened}{backed}{image[start:]}\n", encoding="utf-8")
 
 
 def _answer(results: Sequence[PolicyResult]) -> str:

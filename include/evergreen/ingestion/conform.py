@@ -141,10 +141,6 @@ def _holds(kind: pa.DataType, other: pa.DataType) -> bool:
     return bool(types.is_integer(kind) and types.is_integer(other) and other.bit_width <= kind.bit_width)
 
 
-def _no_wider(one: pa.DataType, other: pa.DataType) -> bool:
-    return bool(one.bit_width <= other.bit_width)
-
-
 def _wider(published: pa.DataType, offered: pa.DataType) -> pa.DataType | None:
     """The smallest type that holds both; None if there is none."""
     types = pa.types

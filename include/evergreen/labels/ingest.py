@@ -119,31 +119,6 @@ def ingest_labels(
     return done
 
 
-def ensure_labels(
-    pipeline: Pipeline, last: str, progress: Callable[[str], None] = lambda partition: None
-) -> list[str]:
-    """Read the labels of published partitions up to `last` that are due by now and not there; their keys.
-
-    What is due follows from the newest published partition. `progress` is called with each night whose labels
-    are done. Those that are refused are left out, with a warning.
-    """
-    spec = pipeline.spec
-    published = pipeline.lake.partitions()
-    if spec.labels is None or not published:
-        return []
-    there = set(pipeline.lake.partitions(Table.LABELS))
-    newest = min(last, newest_known(spec, published[-1]))
-    missing = [key for key in published if spec.first_partition <= key <= newest and key not in there]
-    if not missing:
-        return []
-    try:
-        ingest_labels(pipeline, [spec.calendar.shift(key, spec.label_delay) for key in missing], progress)
-    except (RefusedError, SourceError) as error:
-        _log.warning("%s", error)
-    there = set(pipeline.lake.partitions(Table.LABELS))
-    return [key for key in missing if key in there]
-
-
 def labelled_partitions(pipeline: Pipeline, as_of: str) -> list[str]:
     """Keys, sorted, of the published partitions before `as_of` whose labels a training as of it knows.
 

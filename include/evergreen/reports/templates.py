@@ -1,4 +1,4 @@
-"""The templates of pages, and the styles that pages share."""
+"""The templates of pages, which may include the styles that pages share."""
 
 from __future__ import annotations
 
@@ -14,13 +14,6 @@ _SHARED = Path(__file__).resolve().parent
 def template(folder: Path, name: str) -> Template:
     """The template `name` of a folder, which may include the shared styles. It escapes all text."""
     return _environment(folder).get_template(name)
-
-
-def styles(folder: Path, *names: str) -> str:
-    """The text of style sheets, those of the folder and shared ones, in this order."""
-    environment = _environment(folder)
-    assert environment.loader is not None
-    return "".join(environment.loader.get_source(environment, name)[0] for name in names)
 
 
 @lru_cache

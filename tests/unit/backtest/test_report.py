@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.backtest import Event, Night, PolicyResult
-from evergreen.backtest.report import render_backtest, save_curve
+from evergreen.backtest.report import render_backtest
 from evergreen.backtest.report_plots import error_over_time, leading_features, smoothed
 from evergreen.monitoring.record import Decision
 from evergreen.signals.record import Record
@@ -143,14 +143,6 @@ def test_more_policies_than_colours_and_one_far_worse() -> None:
     assert min(heights) >= 26
     assert max(heights) <= 310
     assert render_backtest(KIOSK, DAYS[0], DAYS[-1], many).count("<svg") == 3
-
-
-def test_the_curve_stands_by_itself(tmp_path: Path) -> None:
-    save_curve(RESULTS, tmp_path / "curve.svg")
-    image = ET.parse(tmp_path / "curve.svg").getroot()
-    assert image.tag == "{http://www.w3.org/2000/svg}svg"
-    assert "prefers-color-scheme: dark" in "".join(image.itertext())
-    assert len([*image.iter("{http://www.w3.org/2000/svg}circle")]) == 3
 
 
 @given(st.lists(st.none() | st.floats(0, 1e6), max_size=40), st.integers(1, 9))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import NothingToDoError, RefusedError, SourceError
-from evergreen.labels.ingest import ensure, ensure_labels, ingest_labels, labelled_partitions
+from evergreen.labels.ingest import ensure, ingest_labels, labelled_partitions
 from evergreen.lake import Table
 from evergreen.storage import Storage
 from tests.unit.labels.conftest import Lender, day, loans
@@ -135,7 +135,6 @@ def test_without_labels_in_the_description_there_is_nothing_to_read(lender: Lend
     with pytest.raises(NothingToDoError, match="the description has no 'labels'"):
         ingest_labels(lender.pipeline, nights(5))
     assert ensure(lender.pipeline, day(5)) is None
-    assert ensure_labels(lender.pipeline, day(5)) == []
 
 
 def test_keys_of_another_kind_than_the_rows_are_refused_and_not_published(lender: Lender):
@@ -182,18 +181,6 @@ def test_ensure_goes_on_without_labels_that_are_refused_and_asks_again(
     assert ensure(lender.pipeline, day(5)) is None
     lender.label(0)
     assert ensure(lender.pipeline, day(5)) == day(0)
-
-
-def test_all_that_is_due_and_missing_is_read_at_once(lender: Lender):
-    lender.publish(0, 10)
-    for n in range(10):
-        lender.label(n)
-    ingest_labels(lender.pipeline, nights(6))
-    (lender.folder / "labels" / f"{day(3)}.csv").unlink()
-    assert ensure_labels(lender.pipeline, day(4)) == nights(0, 2, 4)
-    assert set(lender.labels()) == set(nights(0, 1, 2, 4))
-    lender.label(3)
-    assert ensure_labels(lender.pipeline, day(9)) == nights(3)
 
 
 def test_a_training_counts_the_partitions_whose_labels_it_knows(lender: Lender):

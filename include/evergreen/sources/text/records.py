@@ -255,16 +255,6 @@ class _Settled:
         return column if column.type == field.type else read(column, self.readings[field.name])
 
 
-def records_to_table(records: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """The records as a table, with types as in `RecordSpool`, whose errors it raises too."""
-    spool = RecordSpool()
-    try:
-        spool.add(records, lambda at: f"record {at + 1}")
-        return spool.rows().table()
-    finally:
-        spool.close()
-
-
 def _transposed(records: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
     """The values by field, in order of first appearance; fast where all records have the same fields."""
     if not records:

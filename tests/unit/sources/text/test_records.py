@@ -11,12 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.sources.text.records import RecordSpool, records_to_table
+from evergreen.sources.text.records import RecordSpool
 from evergreen.sources.text.spool import TextSpool
 from evergreen.sources.text.types import fit
 
 TIME = pa.timestamp("us", tz="UTC")
 T0 = datetime(2011, 1, 1, tzinfo=UTC)
+
+
+def records_to_table(records):
+    spool = RecordSpool()
+    try:
+        spool.add(records, lambda at: f"record {at + 1}")
+        return spool.rows().table()
+    finally:
+        spool.close()
 
 
 def column(*values):
