@@ -12,13 +12,15 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 export DATA ?=
 ONLY ?=
 export ROUNDS ?= 5
+JOBS ?= 2
+SEED ?= 0
 UV ?= uv
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 up down status load demo test lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 up down status load demo test campaign lint bench lock docs clean check-python
 
 help: ## what there is
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 demo: .venv .venv-s3 ## the whole loop, from nothing to a table (DATA=hour.csv: on the real file)
 	@$(STACK) demo --data "$$DATA"
@@ -35,8 +37,11 @@ status: .venv ## what of it runs
 load: .venv ## fill the demo's sources with simulated history (DATA=hour.csv: with that file)
 	@$(STACK) load --data "$$DATA"
 
-test: .venv .venv-s3 ## all tests
-	.venv/bin/pytest
+test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=4: by so many processes)
+	.venv/bin/pytest -n $(JOBS) --durations=25
+
+campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
+	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
 lint: .venv ## style and types
 	.venv/bin/ruff check .

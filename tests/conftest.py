@@ -1,4 +1,7 @@
-"""What all tests share: an S3 server in memory, and a fresh bucket for each test. Nothing reads the clock."""
+"""What all tests share: an S3 server in memory, a fresh bucket for each test, and how they are spread.
+
+Nothing reads the clock.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,84 @@ import logging
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from evergreen.storage import Credentials, Storage
+from tests.campaign import INJECTED, examples
 
 # No example is too slow: how long one takes says more about the machine than about the code. In CI the
 # examples are always the same, so that a red run can be repeated.
 settings.register_profile(
     "evergreen",
     deadline=None,
+    max_examples=examples(100),
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )
 settings.load_profile("evergreen")
 
 _STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
+
+TESTS = Path(__file__).parent
+# Where the tests that take longest are: they are begun first, so that all workers end at about the same time.
+LONGEST = ("e2e", "integration", "unit/backtest", "unit/evaluation")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders of `LONGEST`."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(TESTS).as_posix()
+        return next((at for at, folder in enumerate(LONGEST) if path.startswith(folder)), len(LONGEST))
+
+    items.sort(key=rank)
+
+
+class _ByFile(LoadScopeScheduling):
+    """Gives a worker whole files, in their order; all of `tests/e2e`, which share a stack, are one."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self.config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """How tests are spread over the workers of `pytest -n`."""
+    return _ByFile(config, log)
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Says what a test injected or found: `pytest -s` shows it, and so does the end of every run."""
+
+    def say(text: str) -> None:
+        print(text)
+        record_property(INJECTED, text)
+
+    return say
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what was injected, by test."""
+    lines = [
+        (report.nodeid.rpartition("::")[2], text)
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+        for name, text in report.user_properties
+        if name == INJECTED
+    ]
+    if lines:
+        terminalreporter.section("what was injected")
+    for test, text in lines:
+        terminalreporter.line(f"{test}: {text}")
 
 
 @pytest.fixture(scope="session")

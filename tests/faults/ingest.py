@@ -8,9 +8,11 @@ from typing import Literal
 
 from evergreen.ingestion.stage import ingest, publish_staged, stage_source, stage_validated
 from evergreen.pipeline import Pipeline
+from tests.faults.s3_proxy import Call
 
 NIGHT = datetime(2024, 1, 1, 2, tzinfo=UTC)
 Path = Literal["task", "shell"]
+PATHS: tuple[Path, Path] = ("task", "shell")
 Step = tuple[str, Callable[[], object]]
 
 
@@ -44,3 +46,16 @@ def run_ingest(
     for name, step in steps(pipeline, partitions, run, path)[done:]:
         step()
         finished(name)
+
+
+def phase_of(call: Call) -> str:
+    """What a run is at, told by a call that it makes to the S3 server."""
+    if call.method == "DELETE" or "delete" in call.query:
+        return "clearing"
+    if "/staging/" in call.key:
+        return "staging" if call.method in ("PUT", "POST") else "reading staging"
+    if call.is_commit:
+        return "commit"
+    if call.method in ("PUT", "POST") and "/lake/" in call.key:
+        return "upload"
+    return "looking at the lake"

@@ -24,6 +24,7 @@ from evergreen.registry.registry import Registry, as_of_version
 from evergreen.registry.signature import Keys, Signatures
 from evergreen.storage import Storage
 from tests.faults.forks import Forks
+from tests.faults.s3_proxy import Call
 
 PIPELINE = "bikes"
 SIZE = 100_000  # bytes of a model: its upload takes as long as the other calls
@@ -55,6 +56,16 @@ def release(registry: Registry, version: str, attempt: int) -> Event:
     """Commit and promote a version, as the training stage does."""
     registry.commit(version, files_of(version, attempt))
     return registry.promote(version, as_of_version(version), {"attempt": attempt})
+
+
+def phase_of(call: Call) -> str:
+    """What a release, a rollback or a cleaning is at, told by a call that it makes to the S3 server."""
+    if call.method == "PUT" and f"/{PIPELINE}/" in call.key:
+        ends = {"model.sig": "signature", "manifest.json": "manifest", "champion.json": "pointer"}
+        if "/history/" in call.key:
+            return "history"
+        return ends.get(call.key.rpartition("/")[2], "probe" if "/.probe/" in call.key else "upload")
+    return "deleting" if "delete" in call.query else "looking"
 
 
 @dataclass(frozen=True)

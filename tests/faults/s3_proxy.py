@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.faults.background import Background, reset
@@ -56,6 +57,32 @@ class Call:
     def is_commit(self) -> bool:
         """Whether it writes the next version of a Delta table."""
         return self.method == "PUT" and "/_delta_log/" in self.key
+
+
+class Faults(Protocol):
+    """Which calls break, and how."""
+
+    def fault(self, call: Call) -> Fault | None:
+        """What to do to this call; None lets it through."""
+
+
+class Script:
+    """One fault at the first calls of some phases: `times` says at how many of each.
+
+    `phase_of` tells the phase of a call. A client that tries a call three times gets through two faults.
+    """
+
+    def __init__(self, kind: Fault, times: Mapping[str, int], phase_of: Callable[[Call], str]) -> None:
+        self._kind, self._phase_of = kind, phase_of
+        self._left = Counter(times)
+
+    def fault(self, call: Call) -> Fault | None:
+        """What to do to this call; None lets it through."""
+        phase = self._phase_of(call)
+        if not self._left[phase]:
+            return None
+        self._left[phase] -= 1
+        return self._kind
 
 
 class Plan:
@@ -104,7 +131,7 @@ class S3Proxy(Background):
     `calls` are all the requests that came; `watch`, if set, is called with each before it is passed on.
     """
 
-    def __init__(self, upstream: str, plan: Plan | None = None) -> None:
+    def __init__(self, upstream: str, plan: Faults | None = None) -> None:
         super().__init__()
         parts = urlsplit(upstream)
         self._upstream = (parts.hostname or "", parts.port or 80)

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from tests.faults.background import Background, reset
 
@@ -52,6 +53,26 @@ class Cuts:
         return Wound(kind, from_server, int(math.exp(draw.uniform(0, math.log(self.most)))))
 
 
+class First:
+    """This wound of the next connection, and none of those that follow."""
+
+    def __init__(self, wound: Wound) -> None:
+        self.first = wound
+        self._left = 1
+
+    def wound(self, number: int) -> Wound | None:
+        """What happens to the connection with this number; None leaves it whole."""
+        self._left -= 1
+        return self.first if self._left == 0 else None
+
+
+class Wounds(Protocol):
+    """Which connections break, and where."""
+
+    def wound(self, number: int) -> Wound | None:
+        """What happens to the connection with this number; None leaves it whole."""
+
+
 class TcpProxy(Background):
     """Passes connections on to `host:port`. `plan` may be changed at any time; None breaks nothing.
 
@@ -59,7 +80,7 @@ class TcpProxy(Background):
     ends before its place is reached is not among them.
     """
 
-    def __init__(self, host: str, port: int, plan: Cuts | None = None, stall: float = 0.3) -> None:
+    def __init__(self, host: str, port: int, plan: Wounds | None = None, stall: float = 0.3) -> None:
         super().__init__()
         self._upstream = (host, port)
         self._stall = stall

@@ -59,7 +59,7 @@ def _child(registry: Registry, job: dict[str, Any], say: Callable[..., None]) ->
         if job["work"] == "rollback":
             registry.rollback(reason={"attempt": job["attempt"]})
         elif job["work"] == "clean":
-            registry.clean(timedelta(0))
+            registry.clean(timedelta(seconds=-1))  # also what happened within this second
         else:
             release(registry, job["version"], job["attempt"])
     except EvergreenError as known:

@@ -27,7 +27,7 @@ from tests.faults.meters import (
 )
 
 _VERSION = re.compile(r"(\d{20})\.json")
-_PAUSE = 0.1  # seconds between two polls, so that a poll is not all that the machine does
+_PAUSE = 0.25  # seconds between two polls, so that a poll is not all that the machine does
 
 
 class Watcher:
@@ -45,7 +45,17 @@ class Watcher:
         self._last: dict[tuple[Table, str], int] = {}
         self._following = threading.Lock()
         self._stop = threading.Event()
+        self._polled = threading.Condition()
+        self._wake = threading.Event()
+        self._wanted = 0
         self._thread = threading.Thread(target=self._poll, daemon=True)
+
+    def look(self) -> None:
+        """Wait until the reader has seen what is there now: a poll that began after this call has ended."""
+        with self._polled:
+            self._wanted = self.polls + 2  # the one that is under way may have begun before
+            self._wake.set()
+            assert self._polled.wait_for(lambda: self.polls >= self._wanted, timeout=120), "the reader hangs"
 
     def follow(self, storage: Storage) -> None:
         """Read the lake of this store from now on."""
@@ -60,16 +70,22 @@ class Watcher:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
+        self._wake.set()
         self._thread.join()
 
     def _poll(self) -> None:
-        while not self._stop.wait(_PAUSE):
+        while not self._stop.is_set():
+            if self.polls >= self._wanted:
+                self._wake.wait(_PAUSE)
+                self._wake.clear()
             with self._following:
                 if self._lake is None:
                     continue
                 for table in TABLES:
                     self._look(self._lake, table)
+            with self._polled:
                 self.polls += 1
+                self._polled.notify_all()
 
     def _look(self, lake: Lake, table: Table) -> None:
         try:

@@ -1,29 +1,50 @@
-"""Ingest is killed at random moments of its life, and tried again until it succeeds."""
+"""Ingest is killed in every phase and at random moments, and tried again until it succeeds."""
 
 from __future__ import annotations
 
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Literal
 
 import pytest
 
 from evergreen.connections import Connection
 from evergreen.storage import Storage
+from tests.campaign import rounds, seed
 from tests.faults.forks import Ended, Forks, Job
+from tests.faults.ingest import PATHS, phase_of
 from tests.faults.ingest import Path as IngestPath
 from tests.faults.meters import DAYS, create, load
 from tests.faults.s3_proxy import Call, S3Proxy
 from tests.faults.watch import Watcher, check_history, check_published, unfinished_uploads
 
-SEED = 20240101
-KILLS = 200
+After = Literal["go on", "clear", "new run"]
+SEED = seed(20240101)
+KILLS = rounds(0, 200)  # at random, after one in each phase
 A_STORE = 10  # kills in one store, then a new one: first commits are killed too
-PATHS: tuple[IngestPath, IngestPath] = ("task", "shell")
 PUBLISHING = ("reading", "staging", "upload", "commit")
 AROUND = ("reading staging", "looking at the lake", "clearing")
 STEPS = {"task": 4, "shell": 1}
+AFTER: tuple[After, After, After] = ("go on", "clear", "new run")
+
+
+@dataclass(frozen=True)
+class Kill:
+    """Where a run is killed, and what is done then.
+
+    It dies `seconds` after it has begun, or at the call `number` of a phase (from 0) to the S3 server. A
+    DAG's run goes on with the task that died; or somebody clears it from its first task, or starts another
+    run instead. A shell's command is given again.
+    """
+
+    phase: str = ""
+    number: int = 0
+    seconds: float | None = None
+    after: After = "go on"
 
 
 @pytest.fixture
@@ -43,8 +64,8 @@ def proxy(s3_store: Storage, s3_server: str) -> Iterator[S3Proxy]:
 class _Killings:
     """One run after the other of new rows, each killed some times on its way."""
 
-    def __init__(self, forks: Forks, proxy: S3Proxy, source: Connection, storage: Storage) -> None:
-        self.forks, self.proxy, self.source, self.storage = forks, proxy, source, storage
+    def __init__(self, forks: Forks, proxy: S3Proxy, source: Connection) -> None:
+        self.forks, self.proxy, self.source = forks, proxy, source
         self.draw = random.Random(SEED)
         self.phases: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
@@ -53,24 +74,48 @@ class _Killings:
         self.seconds: dict[IngestPath, float] = {}
         self.calls: dict[IngestPath, Counter[str]] = {}
 
+    @property
+    def killed(self) -> int:
+        return sum(self.phases.values())
+
     def measure(self, store: Storage) -> None:
         """How long a whole run is, in seconds and in calls; the second run of each path counts."""
         for path in (*PATHS, *PATHS):
             before = len(self.proxy.calls)
-            (ended,) = self._run(store, path, [None])
+            (ended,) = self.run(store, path, [])
             self.seconds[path] = ended.ended - ended.opened
-            self.calls[path] = Counter(_phase(call) for call in self.proxy.calls[before:])
+            self.calls[path] = Counter(phase_of(call) for call in self.proxy.calls[before:])
 
-    def night(self, store: Storage, most: int) -> None:
-        """One run of a new generation, with up to `most` kills before it may succeed."""
-        kills = self.draw.choices(("moment", "call"), k=min(most, self.draw.randint(1, 4)))
-        self._run(store, self.draw.choice(PATHS), [*kills, None])
+    def each_once(self) -> Iterator[tuple[IngestPath, list[Kill]]]:
+        """Runs that are killed in each phase of either path, at each commit, and with each end of the story.
 
-    def _run(self, store: Storage, path: IngestPath, kills: list[str | None]) -> list[Ended]:
+        A run whose second attempt begins anew is killed in that one too.
+        """
+        afters, again = cycle(AFTER), cycle((1, 2))
+        for path in PATHS:
+            places = [Kill(seconds=0.0)]
+            places += [Kill(phase) for phase in self.calls[path] if phase != "commit"]
+            for after in AFTER if path == "task" else AFTER[:1]:
+                places += [
+                    Kill("commit", number, after=after) for number in range(self.calls[path]["commit"])
+                ]
+            for kill in places:
+                first = kill if kill.phase == "commit" else replace(kill, after=next(afters))
+                anew = path == "shell" or first.after != "go on"
+                second = Kill("looking at the lake")
+                yield path, [first, second][: next(again) if anew else 1]
+
+    def at_random(self, most: int) -> tuple[IngestPath, list[Kill]]:
+        """A run with up to `most` kills before it may succeed."""
+        path = self.draw.choice(PATHS)
+        return path, [self._drawn(path) for _ in range(min(most, self.draw.randint(1, 4)))]
+
+    def run(self, store: Storage, path: IngestPath, kills: Sequence[Kill]) -> list[Ended]:
+        """One run of a new generation, killed as told, and then let succeed."""
         self.generation += 1
         load(self.source, self.generation)
-        done, killed, ended, run = 0, 0, [], f"run-{self.generation}"
-        for kill in kills:
+        done, ended, run = 0, [], f"run-{self.generation}"
+        for killed, kill in enumerate((*kills, None), 1):
             multipart = self.draw.random() < 0.3
             job = Job(store.prefix, DAYS, run, path, done, multipart)
             calls = len(self.proxy.calls)
@@ -80,35 +125,34 @@ class _Killings:
                 done = 0
                 one = self.forks.run(Job(store.prefix, DAYS, run, path))
             ended.append(one)
-            if not one.finished:
-                killed += 1
-                self.phases[_last_phase(self.proxy.calls[calls:], one)] += 1
-                self.counts["killed again"] += killed > 1
-                self.counts[path] += 1
-                done += len(one.steps)
-                # A DAG's run goes on with the task that died; or somebody clears it from its first task, or
-                # starts another run instead.
-                after = self.draw.choices(("go on", "clear", "new run"), (6, 2, 1))[0]
-                if path == "shell" or after != "go on":
-                    done = 0
-                if after == "new run":
-                    self.counts["runs given up"] += path == "task"
-                    run = f"run-{self.generation}-{killed}"
-            else:
+            if one.finished or kill is None:
                 break
+            self.phases[_last_phase(self.proxy.calls[calls:], one)] += 1
+            self.counts["killed again"] += killed > 1
+            self.counts[path] += 1
+            self.counts[f"{path} at {kill}"] += 1
+            done = done + len(one.steps) if path == "task" and kill.after == "go on" else 0
+            if kill.after == "new run":
+                self.counts["runs given up"] += path == "task"
+                run = f"run-{self.generation}-{killed}"
         self.counts["good runs"] += 1
         self.problems += check_published(store, self.generation)
         return ended
 
-    def _attempt(self, job: Job, kill: str | None) -> Ended:
+    def _drawn(self, path: IngestPath) -> Kill:
+        after = self.draw.choices(AFTER, (6, 2, 1))[0]
+        if self.draw.random() < 0.5:
+            return Kill(seconds=self.draw.uniform(0, self.seconds[path]), after=after)
+        phase = self.draw.choice(sorted(self.calls[path]))
+        return Kill(phase, self.draw.randrange(self.calls[path][phase]), after=after)
+
+    def _attempt(self, job: Job, kill: Kill | None) -> Ended:
         if kill is None:
             return self.forks.run(job)
-        if kill == "moment":
+        if kill.seconds is not None:
             left = 1 - job.done / STEPS[job.path]
-            return self.forks.run(job, kill_after=self.draw.uniform(0, left * self.seconds[job.path]))
-        phases = set(self.calls[job.path]) - ({"staging"} if job.done == STEPS["task"] - 1 else set())
-        phase = self.draw.choice(sorted(phases))
-        killer = _Killer(phase, self.draw.randrange(self.calls[job.path][phase]))
+            return self.forks.run(job, kill_after=kill.seconds * left)
+        killer = _Killer(kill.phase, kill.number)
         self.proxy.watch = killer.look
         try:
             return self.forks.run(job, opened=killer.arm)
@@ -130,7 +174,7 @@ class _Killer:
 
     def look(self, call: Call) -> None:
         self._armed.wait(10)
-        if _phase(call) == self._phase:
+        if phase_of(call) == self._phase:
             if self._left == 0:
                 self._kill()
             self._left -= 1
@@ -139,53 +183,48 @@ class _Killer:
 def _last_phase(calls: list[Call], ended: Ended) -> str:
     """What the attempt was at when it died: told by the last call that the S3 server saw of it."""
     last = next((call for call in reversed(calls) if call.at <= ended.ended), None)
-    return _phase(last) if last else "reading"
+    return phase_of(last) if last else "reading"
 
 
-def _phase(call: Call) -> str:
-    if call.method == "DELETE" or "delete" in call.query:
-        return "clearing"
-    if "/staging/" in call.key:
-        return "staging" if call.method in ("PUT", "POST") else "reading staging"
-    if call.is_commit:
-        return "commit"
-    if call.method in ("PUT", "POST") and "/lake/" in call.key:
-        return "upload"
-    return "looking at the lake"
-
-
-@pytest.mark.timeout(600)
-def test_ingest_is_killed_at_200_random_moments(proxy, source, s3_store, tmp_path):
+@pytest.mark.timeout(rounds(300, 3600))
+def test_ingest_is_killed_in_every_phase(proxy, source, s3_store, tmp_path, tell):
     with Watcher() as watcher, Forks(proxy.address, s3_store.bucket, source, tmp_path) as forks:
-        killings = _Killings(forks, proxy, source, s3_store)
+        killings = _Killings(forks, proxy, source)
         killings.measure(s3_store.child("measured"))
         figures: Counter[str] = Counter()
+        planned = list(killings.each_once())
+        wanted = Counter(f"{path} at {kill}" for path, kills in planned for kill in kills)
         number = 0
-        while sum(killings.phases.values()) < KILLS:
+        while planned or killings.killed < KILLS:
             store = s3_store.child(f"store-{number}")
             watcher.follow(store)
-            until = min(KILLS, (number + 1) * A_STORE)
-            while (killed := sum(killings.phases.values())) < until:
-                killings.night(store, until - killed)
+            until = killings.killed + A_STORE
+            while killings.killed < until and (planned or killings.killed < KILLS):
+                killings.run(
+                    store, *(planned.pop(0) if planned else killings.at_random(until - killings.killed))
+                )
+                watcher.look()
             found = check_history(store)
             killings.problems += found.problems
             figures.update(versions=found.versions, states=found.states, orphans=found.orphans)
             number += 1
         uploads = unfinished_uploads(s3_store)
         left = forks.left()
-    phases = dict(killings.phases.most_common())
-    print(
-        f"killed {sum(phases.values())} ({phases}; {dict(killings.counts)}); reader: {watcher.polls} polls, "
+    phases, counts = dict(killings.phases.most_common()), killings.counts
+    short = {name: number for name, number in counts.items() if " at " not in name}
+    tell(
+        f"killed {killings.killed} ({phases}; {short}); reader: {watcher.polls} polls, "
         f"{len(watcher.states)} states, {len(watcher.violations)} wrong; logs: {dict(figures)}; "
         f"unfinished uploads {len(uploads)}, temporary files left {len(left)}"
     )
     assert killings.problems == []
     assert watcher.violations == []
     assert left == []
-    assert sum(phases.values()) >= KILLS
-    assert min(phases.get(phase, 0) for phase in PUBLISHING) >= 5
+    assert wanted - counts == Counter()
     assert set(phases) == {*PUBLISHING, *AROUND}
-    assert min(killings.counts[path] for path in PATHS) >= KILLS // 4
-    assert killings.counts["killed again"] >= KILLS // 10
-    assert watcher.polls >= KILLS
-    assert len(watcher.states) >= KILLS
+    assert killings.killed >= max(wanted.total(), KILLS)
+    assert min(phases[phase] for phase in PUBLISHING) >= rounds(1, 10)
+    assert min(counts[path] for path in PATHS) >= rounds(8, 50)
+    assert min(counts["killed again"], counts["runs given up"]) >= rounds(3, 10)
+    # The reader saw every generation of its stores whole: of three days, their rows and those in quarantine.
+    assert len(watcher.states) >= 6 * (counts["good runs"] - 2 * len(PATHS))

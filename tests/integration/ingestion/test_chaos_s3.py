@@ -4,25 +4,58 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from evergreen.connections import Connection
 from evergreen.storage import Storage
+from tests.campaign import rounds, seed
 from tests.faults.forks import Forks, Job
+from tests.faults.ingest import PATHS, phase_of
 from tests.faults.ingest import Path as IngestPath
 from tests.faults.meters import DAYS, create, load
-from tests.faults.s3_proxy import AFTER, Fault, Plan, S3Proxy
+from tests.faults.s3_proxy import Fault, Faults, Plan, S3Proxy, Script
 from tests.faults.watch import Watcher, check_history, check_published, unfinished_uploads
 
-SEED = 20240102
-FAULTS = 300
-BROKEN_COMMITS = 40
+SEED = seed(20240102)
+FAULTS = rounds(0, 300)  # at random, after each in each phase
+BROKEN_COMMITS = rounds(0, 40)
 COMMITS = 0.6  # the share of commits that break: there are few, and they are what matters
-ATTEMPTS = 5  # under fire; then one that must succeed
+ATTEMPTS = 5  # under random fire; then one that must succeed
 A_STORE = 5  # runs in one store
-PATHS: tuple[IngestPath, IngestPath] = ("task", "shell")
+PHASES = {
+    "task": ("staging", "reading staging", "looking at the lake", "upload", "commit", "clearing"),
+    "shell": ("looking at the lake", "upload", "commit"),
+}
+SILENT = (Fault.SILENCE, Fault.SILENCE_AFTER)
+FOR_GOOD = 9  # no client tries so often
+
+
+@dataclass(frozen=True)
+class Night:
+    """A run by one of the two paths, and what breaks in each of its attempts but the last."""
+
+    path: IngestPath
+    plans: Sequence[Faults]
+
+
+def each_once() -> Iterator[Night]:
+    """Every fault in every phase of either path, and then at one commit for as long as the client tries."""
+    for path in PATHS:
+        for fault in Fault:
+            script = Script(fault, dict.fromkeys(PHASES[path], 1), phase_of)
+            yield Night(path, [script] * len(PHASES[path]))  # a fault that no client forgives ends an attempt
+            if path == "shell" or fault not in SILENT:  # it takes many seconds to be silent
+                yield Night(path, [Script(fault, {"commit": FOR_GOOD}, phase_of)])
+
+
+def at_random(draw: random.Random, generation: int) -> Night:
+    """A client tries a call three times, so that most nights succeed in the end: some are worse."""
+    shares = [draw.choice((0.05, 0.15, 0.4)) for _ in range(ATTEMPTS)]
+    plans = [Plan(SEED + 100 * generation + at, share, COMMITS) for at, share in enumerate(shares)]
+    return Night(draw.choice(PATHS), plans)
 
 
 @pytest.fixture
@@ -39,29 +72,27 @@ def proxy(s3_store: Storage, s3_server: str) -> Iterator[S3Proxy]:
         yield running
 
 
-@pytest.mark.timeout(600)
-def test_300_calls_to_the_s3_server_break(proxy, source, s3_store, tmp_path):
+@pytest.mark.timeout(rounds(300, 3600))
+def test_each_call_to_the_s3_server_breaks_in_each_way(proxy, source, s3_store, tmp_path, tell):
     draw = random.Random(SEED)
     counts: Counter[str] = Counter()
     problems: list[str] = []
-    uploads: list[str] = []
+    planned = list(each_once())
     with (
         Watcher() as watcher,
         Forks(proxy.address, s3_store.bucket, source, tmp_path, impatient=True) as forks,
     ):
         generation = 0
-        while proxy.counts().total() < FAULTS or _broken_commits(proxy) < BROKEN_COMMITS:
+        while planned or proxy.counts().total() < FAULTS or _broken_commits(proxy) < BROKEN_COMMITS:
             if generation % A_STORE == 0:
                 store = s3_store.child(f"store-{generation // A_STORE}")
                 watcher.follow(store)
             generation += 1
             load(source, generation)
-            path, done = draw.choice(PATHS), 0
-            for attempt in range(ATTEMPTS + 1):
-                calm = attempt == ATTEMPTS
-                # A client tries a call three times, so that most nights succeed in the end: some are worse.
-                share = draw.choice((0.05, 0.15, 0.4))
-                proxy.plan = None if calm else Plan(SEED + 100 * generation + attempt, share, COMMITS)
+            night = planned.pop(0) if planned else at_random(draw, generation)
+            path, done = night.path, 0
+            for plan in (*night.plans, None):
+                proxy.plan = plan
                 job = Job(store.prefix, DAYS, f"run-{generation}", path, done, draw.random() < 0.3)
                 ended = forks.run(job)
                 done += len(ended.steps)
@@ -70,19 +101,21 @@ def test_300_calls_to_the_s3_server_break(proxy, source, s3_store, tmp_path):
                     break
                 assert ended.error is not None
                 counts[ended.error["kind"]] += 1
-                if ended.problem or calm:
+                if ended.problem or plan is None:
                     problems.append(f"{path} {ended.problem or ended.error['text']}")
-                done = 0 if path == "shell" or draw.random() < 0.2 or calm else done
+                done = 0 if path == "shell" or draw.random() < 0.2 else done
             proxy.plan = None
             problems += check_published(store, generation)
+            watcher.look()
             if generation % A_STORE == 0:
                 found = check_history(store)
                 problems += found.problems
                 counts.update(versions=found.versions, orphans=found.orphans)
-        uploads += unfinished_uploads(s3_store)
+        uploads = unfinished_uploads(s3_store)
         left = forks.left()
     faults = proxy.counts()
-    print(
+    places = {(phase_of(call), call.fault) for call in proxy.calls if call.fault}
+    tell(
         f"broke {faults.total()} of {len(proxy.calls)} calls ({dict(faults.most_common())}), "
         f"{_broken_commits(proxy)} of them commits; {dict(counts)}; reader: {watcher.polls} polls, "
         f"{len(watcher.states)} states, {len(watcher.violations)} wrong; unfinished uploads {len(uploads)}, "
@@ -91,9 +124,10 @@ def test_300_calls_to_the_s3_server_break(proxy, source, s3_store, tmp_path):
     assert problems == []
     assert watcher.violations == []
     assert left == []
-    assert all(faults[fault] >= 3 for fault in Fault)
-    assert sum(faults[fault] for fault in AFTER) >= FAULTS // 10
-    assert watcher.polls >= 50
+    assert {(phase, fault) for phase in PHASES["task"] for fault in Fault} - places == set()
+    assert faults.total() >= FAULTS
+    assert counts["UnavailableError"] >= 5
+    assert len(watcher.states) >= 6 * counts["good runs"]
 
 
 def _broken_commits(proxy: S3Proxy) -> int:

@@ -1,4 +1,4 @@
-"""Releasing, rolling back and cleaning up are killed at random moments, and tried again."""
+"""Releasing, rolling back and cleaning up are killed in every phase, and tried again."""
 
 from __future__ import annotations
 
@@ -10,23 +10,34 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from evergreen.storage import Storage
+from tests.campaign import rounds, seed
 from tests.faults.forks import Ended
 from tests.faults.releases import (
-    PIPELINE,
     ReleaseForks,
     ReleaseJob,
     Work,
     check_history,
     check_pointer,
     new_key,
+    phase_of,
     registry_of,
 )
 from tests.faults.s3_proxy import Call, S3Proxy
 
-SEED = 20240201
-KILLS = 300
+SEED = seed(20240201)
+KILLS = rounds(0, 300)  # at random, after one in each phase of each work
 A_STORE = 25  # kills in one store, then a new one: first promotions are killed too
 WRITES = ("upload", "signature", "manifest", "history", "pointer")
+# The works and where each is killed: releases into empty stores, and what is done in one store.
+FIRST: list[list[tuple[Work, str]]] = [[("release", phase)] for phase in ("probe", *WRITES)]
+LATER: list[tuple[Work, str]] = [
+    *(("release", phase) for phase in WRITES),
+    ("rollback", "history"),
+    ("rollback", "pointer"),
+    ("clean", "history"),
+    ("clean", "pointer"),
+    ("clean", "deleting"),
+]
 
 
 @pytest.fixture
@@ -49,34 +60,65 @@ class _Killings:
         self.seconds = 0.0
         self.calls: Counter[str] = Counter()
 
+    @property
+    def killed(self) -> int:
+        return sum(self.phases.values())
+
     def measure(self, store: Storage) -> None:
         """How long a release is, in seconds and in calls; the second one counts."""
         for _ in range(2):
             before = len(self.proxy.calls)
-            ended = self.forks.run(self._job(store, "release"))
-            assert ended.well, ended.error
+            ended = self._do(store, "release")
             self.seconds = ended.ended - ended.opened
-            self.calls = Counter(_phase(call) for call in self.proxy.calls[before:])
+            self.calls = Counter(phase_of(call) for call in self.proxy.calls[before:])
 
-    def work(self, store: Storage, most: int) -> None:
-        """One piece of work with up to `most` kills before it may succeed."""
-        in_force = len({version for _, version in registry_of(store, self.key).force().stack})
-        others: list[Work] = ["rollback", "clean"] if in_force > 1 else []
-        work: Work = self.draw.choice(["release"] * 4 + others)
+    def at(self, store: Storage, work: Work, phase: str) -> None:
+        """One piece of work that is killed at its first call of a phase, and then succeeds."""
+        if work != "release":
+            while self._in_force(store) < 3:
+                self._do(store, "release")
+        if work == "clean":
+            self._do(store, "rollback")  # what it withdrew can be removed
         job = self._job(store, work)
+        died = self._killed_at(job, phase, 0)
+        self.counts[f"{work} at {phase}"] += not died.finished
+        self._settle(store, job, died)
+
+    def at_random(self, store: Storage, most: int) -> None:
+        """One piece of work with up to `most` kills before it may succeed."""
+        others: list[Work] = ["rollback", "clean"] if self._in_force(store) > 1 else []
+        job = self._job(store, self.draw.choice(["release"] * 4 + others))
         for attempt in range(min(most, self.draw.randint(1, 4))):
-            before = len(self.proxy.calls)
             ended = self._attempt(_again(job, attempt))
-            self._note(ended, work)
-            if ended.finished:
-                break
-            self.phases[_last_phase(self.proxy.calls[before:], ended)] += 1
-            self.problems += check_pointer(store, self.key)
-            if work == "rollback":  # once more is a version further back
+            if not self._dead(store, job, ended):
                 return
-        else:
-            self._note(self.forks.run(_again(job, 9)), work)
-            self.problems += check_pointer(store, self.key)
+        self._last(store, job)
+
+    def _settle(self, store: Storage, job: ReleaseJob, ended: Ended) -> None:
+        if self._dead(store, job, ended):
+            self._last(store, job)
+
+    def _dead(self, store: Storage, job: ReleaseJob, ended: Ended) -> bool:
+        """Whether the attempt was killed and the work is to be tried again."""
+        self._note(ended, job.work)
+        if ended.finished:
+            return False
+        calls = [call for call in self.proxy.calls if call.at >= ended.opened]
+        self.phases[_last_phase(calls, ended)] += 1
+        self.problems += check_pointer(store, self.key)
+        return job.work != "rollback"  # once more is a version further back
+
+    def _last(self, store: Storage, job: ReleaseJob) -> None:
+        self._note(self.forks.run(_again(job, 9)), job.work)
+        self.problems += check_pointer(store, self.key)
+
+    def _do(self, store: Storage, work: Work) -> Ended:
+        ended = self.forks.run(self._job(store, work))
+        assert ended.well, ended.error
+        return ended
+
+    def _in_force(self, store: Storage) -> int:
+        return len({version for _, version in registry_of(store, self.key).force().stack})
 
     def _note(self, ended: Ended, work: Work) -> None:
         self.counts[f"{work} {'killed' if not ended.finished else 'done'}"] += 1
@@ -92,7 +134,10 @@ class _Killings:
         if self.draw.random() < 0.5:
             return self.forks.run(job, kill_after=self.draw.uniform(0, self.seconds))
         phase = self.draw.choice(WRITES)
-        killer = _Killer(phase, self.draw.randrange(self.calls[phase]))
+        return self._killed_at(job, phase, self.draw.randrange(self.calls[phase]))
+
+    def _killed_at(self, job: ReleaseJob, phase: str, number: int) -> Ended:
+        killer = _Killer(phase, number)
         self.proxy.watch = killer.look
         try:
             return self.forks.run(job, opened=killer.arm)
@@ -113,7 +158,7 @@ class _Killer:
 
     def look(self, call: Call) -> None:
         self._armed.wait(10)
-        if _phase(call) == self._phase:
+        if phase_of(call) == self._phase:
             if self._left == 0:
                 self._kill()
             self._left -= 1
@@ -126,43 +171,43 @@ def _again(job: ReleaseJob, attempt: int) -> ReleaseJob:
 def _last_phase(calls: list[Call], ended: Ended) -> str:
     """What the attempt was at when it died: told by the last call that the S3 server saw of it."""
     last = next((call for call in reversed(calls) if call.at <= ended.ended), None)
-    return _phase(last) if last else "before the first call"
+    return phase_of(last) if last else "before the first call"
 
 
-def _phase(call: Call) -> str:
-    if call.method == "PUT" and f"/{PIPELINE}/" in call.key:
-        ends = {"model.sig": "signature", "manifest.json": "manifest", "champion.json": "pointer"}
-        if "/history/" in call.key:
-            return "history"
-        return ends.get(call.key.rpartition("/")[2], "probe" if "/.probe/" in call.key else "upload")
-    return "deleting" if "delete" in call.query else "looking"
-
-
-@pytest.mark.timeout(600)
-def test_a_registry_is_killed_at_300_random_moments(proxy, s3_store, tmp_path):
+@pytest.mark.timeout(rounds(300, 3600))
+def test_a_registry_is_killed_in_every_phase(proxy, s3_store, tmp_path, tell):
     key = new_key()
     with ReleaseForks(proxy.address, s3_store.bucket, key, tmp_path) as forks:
         killings = _Killings(forks, proxy, key)
         killings.measure(s3_store.child("measured"))
+        planned = [*FIRST, LATER]
+        wanted = Counter(f"{work} at {phase}" for works in planned for work, phase in works)
         events = stores = 0
-        while (killed := sum(killings.phases.values())) < KILLS:
-            store, until = s3_store.child(f"store-{stores}"), min(KILLS, killed + A_STORE)
-            while (killed := sum(killings.phases.values())) < until:
-                killings.work(store, until - killed)
+        while planned or killings.killed < KILLS:
+            store = s3_store.child(f"store-{stores}")
+            if planned:
+                for work, phase in planned.pop(0):
+                    killings.at(store, work, phase)
+            else:
+                until = min(KILLS, killings.killed + A_STORE)
+                while killings.killed < until:
+                    killings.at_random(store, until - killings.killed)
             # A killed rollback is nobody's to repeat; any writer moves the pointer on.
             registry = registry_of(store, key)
             registry.promote(registry.force().stack[0][1], "", {})
             killings.problems += check_history(store, key)
             events += len(registry.history())
             stores += 1
-    phases = dict(killings.phases.most_common())
-    print(
-        f"killed {sum(phases.values())} (at {phases}; {dict(killings.counts)}) in {stores} stores; "
+    phases, counts = dict(killings.phases.most_common()), killings.counts
+    short = {name: number for name, number in counts.items() if " at " not in name}
+    tell(
+        f"killed {killings.killed} (at {phases}; {short}) in {stores} stores; "
         f"{events} events, {len(killings.problems)} problems"
     )
     assert killings.problems == []
     assert forks.left() == []
-    assert sum(phases.values()) >= KILLS
-    assert min(phases.get(phase, 0) for phase in WRITES) >= 5
-    assert min(killings.counts[f"{work} killed"] for work in ("release", "rollback", "clean")) >= 3
-    assert killings.counts["release done"] >= KILLS // 10
+    assert wanted - counts == Counter()
+    assert killings.killed >= max(KILLS, wanted.total())
+    assert min(phases[phase] for phase in WRITES) >= rounds(2, 10)
+    assert min(counts[f"{work} killed"] for work in ("release", "rollback", "clean")) >= rounds(2, 5)
+    assert counts["release done"] >= max(KILLS // 10, 10)

@@ -16,10 +16,11 @@ import pytest
 
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
+from tests.campaign import rounds
 from tests.faults.forks import ROOT
 from tests.faults.promoters import AS_OF, PIPELINE
 
-PROCESSES, THREADS, ROUNDS = 4, 8, 50
+PROCESSES, THREADS, ROUNDS = rounds(2, 4), 8, rounds(6, 50)
 
 
 @contextmanager
@@ -69,8 +70,8 @@ def race(
     return [outcome for process in running for outcome in answer(process)]
 
 
-@pytest.mark.timeout(600)
-def test_of_32_promoters_at_a_barrier_one_wins_each_of_50_rounds(s3_store: Storage):
+@pytest.mark.timeout(rounds(300, 3600))
+def test_of_many_promoters_at_a_barrier_one_wins_each_round(s3_store: Storage, tell):
     versions = [f"{AS_OF}-{number:03d}" for number in range(PROCESSES * THREADS)]
     champion: str | None = None
     winners: list[str] = []
@@ -93,7 +94,7 @@ def test_of_32_promoters_at_a_barrier_one_wins_each_of_50_rounds(s3_store: Stora
             versions[versions.index(champion)] = f"{AS_OF}-{PROCESSES * THREADS + number:03d}"
     registry = Registry(s3_store.child(PIPELINE), PIPELINE)
     events = registry.history()
-    print(
+    tell(
         f"{ROUNDS} rounds of {PROCESSES * THREADS} promoters in {PROCESSES} processes: {len(winners)} won, "
         f"{ROUNDS * (PROCESSES * THREADS - 1)} told who won; wins by process {sorted(pids.values())}; "
         f"{len(events)} events"
@@ -104,4 +105,4 @@ def test_of_32_promoters_at_a_barrier_one_wins_each_of_50_rounds(s3_store: Stora
     assert registry.champion() == champion
     assert json.loads(s3_store.read(f"{PIPELINE}/champion.json").body)["version"] == champion
     assert registry.verify() == []
-    assert len(pids) > 1
+    assert len(pids) >= rounds(1, 2)  # who is first in a few rounds is luck

@@ -8,7 +8,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-TARGETS = ("demo", "up", "load", "down", "test", "lint", "bench", "clean", "lock", "help", "status")
+TARGETS = (
+    "demo",
+    "up",
+    "load",
+    "down",
+    "test",
+    "lint",
+    "bench",
+    "clean",
+    "lock",
+    "help",
+    "status",
+    "campaign",
+)
 
 
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,8 +13,9 @@ import pytest
 from evergreen.evaluation.bootstrap import Resampling, interval, replicates
 from evergreen.metrics.sums import Sums
 from evergreen.spec import ChampionRule
+from tests.campaign import rounds
 
-DRAWS = 1000
+DRAWS = rounds(1000, 5000)
 RULE = ChampionRule(rounds=300)
 
 
@@ -44,14 +45,14 @@ def misses(units, correlation):
 
 @pytest.mark.parametrize("units", [7, 14, 28])
 @pytest.mark.parametrize("correlation", [0.0, 0.2])
-def test_the_gates_interval_keeps_its_rate_and_percentiles_do_not(units, correlation):
+def test_the_gates_interval_keeps_its_rate_and_percentiles_do_not(units, correlation, tell):
     percentile, student, ours = misses(units, correlation)
-    print(f"\n{units} units, r {correlation}: percentile {percentile}, t {student}, t with neighbours {ours}")
+    tell(f"{units} units, r {correlation}: percentile {percentile}, t {student}, t with neighbours {ours}")
     assert ours <= student < percentile
     assert ours <= (1 - RULE.confidence) * DRAWS
 
 
-def test_a_strong_correlation_is_met_in_part():
+def test_a_strong_correlation_is_met_in_part(tell):
     percentile, student, ours = misses(28, 0.4)
-    print(f"\n28 units, r 0.4: percentile {percentile}, t {student}, t with neighbours {ours}")
+    tell(f"28 units, r 0.4: percentile {percentile}, t {student}, t with neighbours {ours}")
     assert ours < 0.65 * student < 0.65 * percentile

@@ -24,13 +24,14 @@ from evergreen.errors import EvergreenError
 from evergreen.registry import registry as module
 from evergreen.registry.registry import Registry
 from evergreen.storage import Credentials, Storage
+from tests.campaign import rounds
 from tests.faults.memory_client import MemoryClient
 
 DAYS = ("2011-04-01", "2011-05-01")
 NAMES = [f"{day}-{letter}" for day in DAYS for letter in "ab"]
 RETENTION = timedelta(days=30)
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
-EXAMPLES, STEPS = 100, 50
+EXAMPLES, STEPS = rounds(40, 1000), 50
 
 
 class Killed(BaseException):
@@ -278,8 +279,8 @@ def test_the_store_of_these_tests_honours_conditions():
     assert storage.list("") == []
 
 
-def test_the_registry_is_what_the_model_says():
+def test_the_registry_is_what_the_model_says(tell):
     run_state_machine_as_test(
         RegistryMachine, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS)
     )
-    print(f"{EXAMPLES} examples of up to {STEPS} steps")
+    tell(f"{EXAMPLES} examples of up to {STEPS} steps")
