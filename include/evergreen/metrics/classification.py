@@ -140,7 +140,6 @@ register(
     MeanOfClasses(
         name="precision",
         words="precision",
-        task=Task.CLASSIFICATION,
         better="higher",
         low=0.0,
         high=1.0,
@@ -153,7 +152,6 @@ register(
     MeanOfClasses(
         name="recall",
         words="recall",
-        task=Task.CLASSIFICATION,
         better="higher",
         low=0.0,
         high=1.0,
@@ -166,7 +164,6 @@ register(
     MeanOfClasses(
         name="f1",
         words="F1 score",
-        task=Task.CLASSIFICATION,
         better="higher",
         low=0.0,
         high=1.0,
@@ -179,10 +176,6 @@ register(
     AreaOfCurve(
         name="roc_auc",
         words="area under the ROC curve",
-        task=Task.CLASSIFICATION,
-        better="higher",
-        low=0.0,
-        high=1.0,
         area=_roc_area,
         area_of_bins=_roc_area_of_bins,
         expected_area=_expected_roc_area,
@@ -195,10 +188,6 @@ register(
     AreaOfCurve(
         name="pr_auc",
         words="area under the precision-recall curve",
-        task=Task.CLASSIFICATION,
-        better="higher",
-        low=0.0,
-        high=1.0,
         area=_precision_area,
         area_of_bins=_precision_area_of_bins,
         expected_area=_expected_precision_area,

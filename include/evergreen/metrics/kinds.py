@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from evergreen.metrics.metric import Metric, Pools
+from evergreen.task import Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from evergreen.metrics.sums import Sums
 
     Floats = NDArray[np.float64]
-    Counts = tuple[Floats, Floats, Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class MeanOfClasses(Metric):
     """
 
     ratio: Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
+    task: Task = Task.CLASSIFICATION
 
     pools: ClassVar[Pools] = "sums"
 
@@ -117,6 +118,10 @@ class AreaOfCurve(Metric):
     area: Callable[[NDArray[np.bool_], Floats, Floats | None], float]
     area_of_bins: Callable[[Floats, Floats], Floats]
     expected_area: Callable[[Floats], float]
+    task: Task = Task.CLASSIFICATION
+    better: Literal["lower", "higher"] = "higher"
+    low: float = 0.0
+    high: float = 1.0
     of_probabilities: bool = True
 
     pools: ClassVar[Pools] = "rows"
