@@ -25,9 +25,9 @@ from evergreen.errors import (
 )
 
 if TYPE_CHECKING:
+    from evergreen.calendar import PartitionError
     from evergreen.front_door.model import Card, Model
     from evergreen.front_door.opened import Pipeline, open, pipelines  # noqa: A004 - read evergreen.open
-    from evergreen.partition import PartitionError
     from evergreen.training_set.assemble import TrainingSet
 
 __version__ = "0.1.0"

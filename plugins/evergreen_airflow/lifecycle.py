@@ -20,8 +20,8 @@ from airflow.sdk import (
     get_parsing_context,
 )
 
+from evergreen.calendar import Grain
 from evergreen.errors import SpecError
-from evergreen.partition import Grain
 from evergreen.spec import Spec, load_spec, pipeline_names
 from evergreen.stages import INGEST, TRAIN, Stage
 from evergreen_airflow.notifiers import AlertNotifier

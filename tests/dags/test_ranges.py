@@ -13,8 +13,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from evergreen.calendar import PartitionError
 from evergreen.lake import Table
-from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.spec import load_spec
 from evergreen.stages import INGEST

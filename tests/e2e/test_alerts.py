@@ -17,7 +17,7 @@ import pytest
 
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.stack import Stack
-from evergreen.partition import Calendar, Grain
+from evergreen.calendar import Calendar, Grain
 from tests.e2e.waiting import wait_for
 
 INGEST, WATCH = "shop_ingest", "shop_watch"

@@ -21,11 +21,11 @@ from evergreen.backtest.result import Night, PolicyResult
 from evergreen.backtest.run import kept, read_rows, run_policies
 from evergreen.backtest.shifts import Shift, apply_shifts
 from evergreen.backtest.workers import WORKERS, cores
+from evergreen.calendar import PartitionError
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
-from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.signals.record import Record
 from evergreen.spec import Spec

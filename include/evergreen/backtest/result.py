@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import zip_longest
 from typing import Any
 
+from evergreen.calendar import Calendar
 from evergreen.monitoring.record import Decision
-from evergreen.partition import Calendar
 from evergreen.signals.record import Record
 
 _FIGURES = (

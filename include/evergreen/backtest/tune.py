@@ -15,7 +15,6 @@ from evergreen.backtest.policies import CONFIGURED, Policy, parse_policy, varian
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.workers import Workers
 from evergreen.errors import NothingToDoError
-from evergreen.partition import Grain
 from evergreen.spec import Spec
 
 TRIALS = 40
@@ -26,7 +25,6 @@ SCHEDULES = ("never", "every 7", "every 14", "every 30")
 Words = Callable[[int], str]
 Knob = tuple[tuple[str, ...], Sequence[Any], Words]
 
-_A_YEAR = {Grain.HOURLY: 8760, Grain.DAILY: 365, Grain.WEEKLY: 52, Grain.MONTHLY: 12}
 _WHEN = ((1, 1), (2, 2), (2, 3), (3, 3), (3, 5), (4, 5), (5, 7))
 
 
@@ -176,7 +174,7 @@ def _loss(spec: Spec, trial: Trial, allowed: int) -> float:
 
 
 def _allowed(spec: Spec, partitions: int, per_year: float | None) -> int:
-    a_year = _A_YEAR[spec.calendar.grain]
+    a_year = spec.calendar.a_year
     if per_year is None:
         budget = spec.monitoring.retrain.budget
         per_year = budget.times * a_year / budget.per

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 
 import typer
 
+from evergreen.calendar import PartitionError
 from evergreen.environment import load_environment
 from evergreen.errors import EvergreenError, NothingToDoError
-from evergreen.partition import PartitionError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from evergreen.calendar import PartitionError
 from evergreen.errors import NotFoundError
 from evergreen.features.build import in_order
 from evergreen.features.lookups import with_lookups
 from evergreen.labels.join import with_labels
 from evergreen.lake import Table
-from evergreen.partition import PartitionError
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import ACTUAL
 

@@ -10,7 +10,6 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -19,17 +18,16 @@ import numpy.typing as npt
 import pandas as pd
 from pandas.api.types import is_complex_dtype, is_numeric_dtype
 
+from evergreen.calendar import WEEK, Calendar
 from evergreen.drift.binning import Binning, Counts
-from evergreen.partition import Calendar, Grain
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.intp]
 
 MOST = 1_100  # stretches: three years of days
 NUMBERS = 2_000_000  # about 1.5 MB as JSON at the very most
-WEEK, MONTH = 7, 28  # days
+MONTH = 28  # days
 FEWEST = 6  # cells with neighbours; fewer do not say how much alike the rows of one are
-_LENGTH = {Grain.HOURLY: 1 / 24, Grain.DAILY: 1.0, Grain.WEEKLY: 7.0, Grain.MONTHLY: 365.2425 / 12}
 
 
 @dataclass(frozen=True)
@@ -133,29 +131,13 @@ class Cells:
         return cls(names, widths, plain["length"], middles, counts)
 
 
-def middle_of(calendar: Calendar, partition: str) -> float:
-    """The middle of a partition in days; 0 for a snapshot."""
-    if not calendar.has_time:
-        return 0.0
-    # Not by `Calendar.start`, which parses and checks: this is asked for every partition many times.
-    start = float(date.fromisoformat(partition[:10] if len(partition) > 7 else f"{partition}-01").toordinal())
-    if calendar.grain is Grain.HOURLY:
-        start += int(partition[11:13]) / 24
-    return start + length_of(calendar) / 2
-
-
-def length_of(calendar: Calendar) -> float:
-    """The length of a partition in days (a month's is the mean of all); 0 for a snapshot."""
-    return _LENGTH.get(calendar.grain, 0.0)
-
-
 def count_cells(
     calendar: Calendar, binnings: Mapping[str, Binning], frame: pd.DataFrame, partitions: pd.Series
 ) -> Cells:
     """The rows of a frame (n, features) by stretch of time; `partitions` (n,) are the keys of the rows."""
     widths = tuple(len(made) for made in binnings.values())
     codes, keys = pd.factorize(partitions, sort=True)
-    middles = np.array([middle_of(calendar, key) for key in keys])
+    middles = np.array([calendar.middle(key) for key in keys])
     length, starts = _stretches(calendar, middles, sum(widths))
     firsts, cell_of = np.unique(starts, return_inverse=True)
     cell = cell_of[codes]
@@ -172,7 +154,7 @@ def _stretches(calendar: Calendar, middles: Floats, bins: int) -> tuple[float, F
     if not calendar.has_time:
         return 0.0, np.zeros(len(middles))
     allowed = min(MOST, NUMBERS // max(bins, 1))
-    own = length_of(calendar)
+    own = calendar.mean_days
     tried: list[tuple[float, Callable[[Floats], Floats]]] = [
         *([(own, lambda at: at - own / 2)] if own >= 1 else []),
         *((float(days), _blocks(days)) for days in (1, WEEK, MONTH) if days > own),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from evergreen.partition import Calendar, Grain
+from evergreen.calendar import Calendar
 from evergreen.registry.registry import as_of_version
 from evergreen.stages import INGEST, SCORE, TRAIN, Stage
 from evergreen.timings import Timing, timing_of
@@ -20,7 +20,6 @@ USUAL = 8
 """How many earlier partitions say what number of rows is usual."""
 
 _ENOUGH = 4  # of one place in a cycle, that the cycle is followed
-_CYCLES = {Grain.HOURLY: (7 * 24, 24), Grain.DAILY: (7,)}  # in partitions, the longest first
 
 
 def health(pipeline: Pipeline, partition: str, version: str, published: Sequence[str]) -> dict[str, Any]:
@@ -65,8 +64,7 @@ def usual_partitions(calendar: Calendar, before: Sequence[str], partition: str) 
     the same weekday, where there are enough of them.
     """
     known = set(before)
-    for cycle in _CYCLES.get(calendar.grain, ()):
-        alike = [calendar.shift(partition, -cycle * n) for n in range(USUAL, 0, -1)]
+    for alike in calendar.like(partition, USUAL):
         if len(found := [key for key in alike if key in known]) >= _ENOUGH:
             return found
     return list(before[-USUAL:])

@@ -12,7 +12,7 @@ from typing import Literal
 
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.record import Decision
-from evergreen.monitoring.signals import apart, length, signals
+from evergreen.monitoring.signals import signals
 from evergreen.registry.history import Event, Kind
 from evergreen.registry.registry import as_of_version
 from evergreen.signals.record import Record
@@ -77,7 +77,7 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     if block:
         said.append(block)
     elif retrain and since and spec.calendar.has_time:
-        said.append(f"last trained {length(spec, apart(spec.calendar, since, as_of))} ago")
+        said.append(f"last trained {spec.calendar.counted(spec.calendar.distance(since, as_of))} ago")
     evidence = {
         "signals": {signal.name: signal.to_dict() for signal in found},
         "firing": [signal.name for signal in firing],
@@ -107,16 +107,16 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training]) -> str | None
         return None
     retrain, calendar = spec.monitoring.retrain, spec.calendar
     last = max((training.as_of for training in trainings), default=None)
-    if last is not None and apart(calendar, last, as_of) < retrain.cooldown:
+    if last is not None and calendar.distance(last, as_of) < retrain.cooldown:
         return (
-            f"the last training was as of {last} and the cooldown of {length(spec, retrain.cooldown)} ends "
-            f"with {calendar.shift(last, retrain.cooldown)}"
+            f"the last training was as of {last} and the cooldown of {calendar.counted(retrain.cooldown)} "
+            f"ends with {calendar.shift(last, retrain.cooldown)}"
         )
     times, per = retrain.budget
-    recent = {training.as_of for training in trainings if apart(calendar, training.as_of, as_of) < per}
+    recent = {training.as_of for training in trainings if calendar.distance(training.as_of, as_of) < per}
     if len(recent) >= times:
         since = f", since {min(recent)}" if recent else ""
-        return f"the budget of {times} trainings per {length(spec, per)} is spent ({len(recent)}{since})"
+        return f"the budget of {times} trainings per {calendar.counted(per)} is spent ({len(recent)}{since})"
     return None
 
 

@@ -21,13 +21,13 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
+from evergreen.calendar import WEEK, days_of_year_apart, weekday
 from evergreen.drift.binning import Counts
-from evergreen.monitoring.cells import WEEK, Cells, Floats, length_of, middle_of
+from evergreen.monitoring.cells import Cells, Floats
 from evergreen.monitoring.drift import Sample
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
-YEAR = 365.2425
 REACH = 21  # days to both sides of the night's time of the year
 LEAN = 3.5  # days that a season's rows may lie to one side of the night on average, or a side is missing
 FEWEST = 3  # cells that make a season, if they have fewer than `drift.rows` rows
@@ -78,14 +78,14 @@ class Earlier:
         return Cells(
             like.names,
             like.widths,
-            length_of(self._calendar),
+            self._calendar.mean_days,
             np.array([middle for middle, _ in found]),
             counts.reshape(len(found), sum(like.widths)),
         )
 
     def _since(self, day: float) -> list[tuple[float, Record]]:
         while self._next is not None:
-            middle = middle_of(self._calendar, self._next.partition)
+            middle = self._calendar.middle(self._next.partition)
             if middle <= day:
                 break
             self._read.append((middle, self._next))
@@ -101,8 +101,8 @@ def night_of(spec: Spec, cells: Cells, partition: str, counts: Floats, earlier: 
     `monitoring.drift.trailing`, for a night of too few rows is judged by the rows it has. The partitions
     before it are those of `earlier`, and before those the cells of the training window.
     """
-    length = length_of(spec.calendar)
-    middle = middle_of(spec.calendar, partition)
+    length = spec.calendar.mean_days
+    middle = spec.calendar.middle(partition)
     own = Cells(cells.names, cells.widths, length, np.array([middle]), counts[np.newaxis])
     end = middle + length / 2
     start, trained = middle - length / 2, np.zeros(len(cells), dtype=bool)
@@ -139,27 +139,21 @@ def rows_like(spec: Spec, partitions: Sequence[str], partition: str) -> NDArray[
     """Which training rows, by their partitions (n,), are of the kind that a partition is held against."""
     if not spec.calendar.has_time or spec.drift_reference == "window":
         return np.ones(len(partitions), dtype=bool)
-    middles = np.array([middle_of(spec.calendar, key) for key in partitions])
-    middle = middle_of(spec.calendar, partition)
-    alike = np.abs(_apart(middles, middle)) <= REACH
+    middles = np.array([spec.calendar.middle(key) for key in partitions])
+    middle = spec.calendar.middle(partition)
+    alike: NDArray[np.bool_] = np.abs(days_of_year_apart(middles, middle)) <= REACH
     if spec.drift_reference == "trailing":
         alike = (middles < middle) & (middles >= middle - _trailing(spec))
-    if length_of(spec.calendar) <= 1:
-        alike &= _weekdays(middles) == _weekdays(np.array(middle))
+    if spec.calendar.mean_days <= 1:
+        alike &= weekday(middles) == weekday(middle)
     return alike
-
-
-def _apart(middles: Floats, middle: Floats | float) -> Floats:
-    """Days between two times of the year, whatever the year; negative if the first comes before."""
-    days: Floats = np.mod(middles - middle + YEAR / 2, YEAR) - YEAR / 2
-    return days
 
 
 def _lengths(spec: Spec, cells: Cells) -> Iterator[float]:
     """How many days a night may be pooled to, the fewest first."""
     if not spec.calendar.has_time:
         return
-    unit = max(length_of(spec.calendar), cells.length, 1.0)
+    unit = max(spec.calendar.mean_days, cells.length, 1.0)
     yield unit
     step = WEEK if unit <= WEEK else unit
     days = float(step) if unit < step else unit + step
@@ -169,7 +163,7 @@ def _lengths(spec: Spec, cells: Cells) -> Iterator[float]:
 
 
 def _longest(spec: Spec, cells: Cells) -> float:
-    return max(_trailing(spec), length_of(spec.calendar), cells.length, 1.0)
+    return max(_trailing(spec), spec.calendar.mean_days, cells.length, 1.0)
 
 
 def _trailing(spec: Spec) -> float:
@@ -182,10 +176,10 @@ def _season(cells: Cells, window: Floats, night: Cells, rows: int) -> Floats | N
     `window` (n,) is 1 for the cells that may be used, and 0 for others. None if the window does not hold the
     season: too few cells, or none on one side of the night's time of the year.
     """
-    offsets = _apart(cells.middles, night.middles[:, np.newaxis])
+    offsets = days_of_year_apart(cells.middles, night.middles[:, np.newaxis])
     near = np.maximum(1 - np.abs(offsets) / (REACH + 1), 0) * window
     if cells.length == 1:
-        near *= _weekdays(cells.middles) == _weekdays(night.middles)[:, np.newaxis]
+        near *= weekday(cells.middles) == weekday(night.middles)[:, np.newaxis]
     found = near @ cells.rows
     if not (found > 0).all():
         return None
@@ -234,12 +228,7 @@ def _design(cells: Cells, around: Floats) -> Floats:
     """Weeks from the middle of the night, and which weekday it is: (n, 8); of longer cells (n, 2)."""
     time = (cells.middles - around.mean()) / WEEK
     days = 1 if cells.length > 1 else WEEK
-    return np.column_stack([time, _weekdays(cells.middles)[:, np.newaxis] % days == np.arange(days)])
-
-
-def _weekdays(middles: Floats) -> Floats:
-    weekdays: Floats = np.floor(middles) % WEEK
-    return weekdays
+    return np.column_stack([time, weekday(cells.middles)[:, np.newaxis] % days == np.arange(days)])
 
 
 def _sample(cells: Cells, weights: Floats, alike: Floats) -> Sample:

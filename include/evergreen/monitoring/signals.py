@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import islice
 from math import floor, log10
 from typing import Any
@@ -21,7 +20,6 @@ from evergreen.drift import most_drifted, told
 from evergreen.drift.joint import JOINT
 from evergreen.drift.psi import PSI
 from evergreen.numbers import percent
-from evergreen.partition import Calendar, Grain
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum, page_sums
 from evergreen.spec import Spec
@@ -38,11 +36,6 @@ SIGNALS = {
 """The names of the signals, in words."""
 
 _LEADING = 2  # features named in a clause
-_LENGTH = {
-    Grain.HOURLY: timedelta(hours=1),
-    Grain.DAILY: timedelta(days=1),
-    Grain.WEEKLY: timedelta(weeks=1),
-}
 
 
 @dataclass(frozen=True)
@@ -68,29 +61,12 @@ def signals(spec: Spec, records: Sequence[Record]) -> list[Signal]:
     return [_SIGNALS[name](spec, records) for name in spec.signals]
 
 
-def length(spec: Spec, partitions: int) -> str:
-    """A number of partitions in words: days where a partition is one."""
-    word = "day" if spec.calendar.grain is Grain.DAILY else "partition"
-    return f"{partitions} {word}{'' if partitions == 1 else 's'}"
-
-
-def apart(calendar: Calendar, first: str, last: str) -> int:
-    """How many partitions `last` lies after `first`, which must be keys with time.
-
-    The same as `Calendar.distance`, in a microsecond: a backtest decides thousands of times.
-    """
-    if calendar.grain is Grain.MONTHLY:
-        years = int(last[:4]) - int(first[:4])
-        return 12 * years + int(last[5:]) - int(first[5:])
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)) // _LENGTH[calendar.grain]
-
-
 def _performance(spec: Spec, records: Sequence[Record]) -> Signal:
     limits = spec.monitoring.performance
     over = max(limits.over, 1) if spec.calendar.has_time else 1
     known = _labelled(records, over)
     if len(known) < over:
-        clause = f"labels of {len(known)} of the {length(spec, over)} that performance is judged by"
+        clause = f"labels of {len(known)} of the {spec.calendar.counted(over)} that performance is judged by"
         return Signal("performance", False, clause, {"partitions": len(known), "wanted": over})
     rows = sum(record.labelled for record in known)
     error = sum((record.error or 0.0) * record.labelled for record in known) / rows
@@ -130,8 +106,8 @@ def _cusum(spec: Spec, records: Sequence[Record]) -> Signal:
         partitions=[record.partition for record in known],
         higher_is_better=spec.metric.higher_is_better,
     )
-    on = "on" if spec.calendar.grain is Grain.DAILY else "with"
-    clause = f"CUSUM crossed {on} {found.at}" if found.crossed else f"CUSUM {found.sum:.1f} of {limits.h:g}"
+    at = spec.calendar.on(found.at) if found.at else ""
+    clause = f"CUSUM crossed {at}" if found.crossed else f"CUSUM {found.sum:.1f} of {limits.h:g}"
     figures = {
         "sum": found.sum,
         "limit": limits.h,
@@ -216,8 +192,8 @@ def _prediction_drift(spec: Spec, records: Sequence[Record]) -> Signal:
 def _staleness(spec: Spec, records: Sequence[Record]) -> Signal:
     limit, history, unseen = spec.monitoring.staleness.unseen, records[-1].history, _unseen(records)
     clause = (
-        f"{percent(unseen)} of the {length(spec, history)} in the training window came after the last "
-        f"training (limit {percent(limit)})"
+        f"{percent(unseen)} of the {spec.calendar.counted(history)} in the training window came after the "
+        f"last training (limit {percent(limit)})"
     )
     figures = {"unseen": unseen, "limit": limit, "history": history}
     return Signal("staleness", unseen >= limit, clause, figures)
@@ -308,9 +284,9 @@ def _stretch(spec: Spec, records: Sequence[Record], newest: Record) -> str:
     if not calendar.has_time:
         return "the snapshot"
     first, last = records[0].partition, records[-1].partition
-    if last == newest.partition and apart(calendar, first, last) == count - 1:
-        return f"the last {length(spec, count)}" if count > 1 else f"the last {length(spec, 1)[2:]}"
-    return f"{length(spec, count)} from {first} to {last}" if count > 1 else first
+    if last == newest.partition and calendar.distance(first, last) == count - 1:
+        return calendar.last(count)
+    return f"{calendar.counted(count)} from {first} to {last}" if count > 1 else first
 
 
 def _against(value: float, promised: float, between: str = "") -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.calendar import LONGEST
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
 from evergreen.labels.ingest import ensure
 from evergreen.labels.join import with_labels
@@ -33,8 +33,6 @@ from evergreen.timings import timed
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
-
-_MONTH = timedelta(days=31)  # the longest partition
 
 
 def monitor(pipeline: Pipeline, partition: str) -> Decision:
@@ -215,7 +213,7 @@ def _monitored(
     spec = pipeline.spec
     if not spec.calendar.has_time:
         return {}
-    reach = 2 * max(spec.monitoring.drift.trailing, _MONTH)
+    reach = 2 * max(spec.monitoring.drift.trailing, LONGEST)
     first = min(filter(None, (last_training, due, spec.calendar.back(partition, reach))))
     try:
         table = pipeline.lake.read(Table.MONITORING, first, spec.calendar.shift(partition, -1))

@@ -5,17 +5,17 @@ A pipeline is one folder. Everything in its description that has a good default 
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
+from datetime import date, timedelta
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
+from evergreen.calendar import Calendar, Grain, Weekday, check_zone
 from evergreen.description import Described, explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named, metrics_of
-from evergreen.partition import Calendar, Grain
 from evergreen.sources import Join, Source
 from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
@@ -57,6 +57,8 @@ class Spec(Described):
     schedule: Cron
     start: date | None = None
     partition: Grain
+    timezone: Annotated[str, AfterValidator(check_zone)] = "UTC"
+    week_starts: Weekday = Weekday.MONDAY
     sources: dict[Identifier, Source] = Field(min_length=1)
     join: tuple[Join, ...] = ()
     key: tuple[Column, ...] = ()
@@ -77,7 +79,7 @@ class Spec(Described):
     @property
     def calendar(self) -> Calendar:
         """The pipeline's partitions."""
-        return Calendar(self.partition)
+        return _calendar(self.partition, self.timezone, self.week_starts)
 
     @cached_property
     def time_column(self) -> str | None:
@@ -91,9 +93,8 @@ class Spec(Described):
 
     @property
     def first_partition(self) -> str:
-        """Key of the partition that holds `start`; `snapshot` where there is no time."""
-        start = self.start or date(1970, 1, 1)
-        return self.calendar.key_of(datetime(start.year, start.month, start.day, tzinfo=UTC))
+        """Key of the partition that the local day `start` begins in; `snapshot` where there is no time."""
+        return self.calendar.key_of_day(self.start or date(1970, 1, 1))
 
     @property
     def look_back(self) -> timedelta:
@@ -152,6 +153,8 @@ class Spec(Described):
                 raise ValueError("sources: a partitioned pipeline needs a 'time_column' in a source")
             if self.start is None:
                 raise ValueError("start: a partitioned pipeline needs the day its history starts")
+        if not self.calendar.has_weeks and self.week_starts is not Weekday.MONDAY:
+            raise ValueError(f"week_starts: a {self.partition} pipeline has no weeks, leave it out")
         if not self.keys:
             raise ValueError("key: a snapshot pipeline needs the columns that name a row")
         self._check_labels()
@@ -170,8 +173,7 @@ class Spec(Described):
             source.config.check_by_partition()
         except ValueError as error:
             raise ValueError(f"labels.source.{source.kind}{error}") from None
-        length = self.calendar.end(self.first_partition) - self.calendar.start(self.first_partition)
-        if self.labels.delay * length >= self.training.window:
+        if self.labels.delay * self.calendar.mean_length >= self.training.window:
             raise ValueError("labels.delay: must be shorter than training.window, or no label in it is known")
         if "labels" in self.features.lookups:
             raise ValueError("features.lookups.labels: is the name of the labels: name the lookup otherwise")
@@ -242,6 +244,9 @@ class Spec(Described):
         columns = [rule.column for rule in gate.slices]
         if len(set(columns)) < len(columns):
             raise ValueError("gate.slices: a column is named twice")
+
+
+_calendar = lru_cache(maxsize=256)(Calendar)
 
 
 def pipeline_names(folder: Path | None = None) -> list[str]:

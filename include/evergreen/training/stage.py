@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from evergreen.calendar import SNAPSHOT
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
@@ -18,7 +19,6 @@ from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.json_values import json_values
-from evergreen.partition import SNAPSHOT
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version

@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evergreen.calendar import SNAPSHOT
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.features.build import build_features, each_function, in_order, rows_to_score
 from evergreen.features.lookups import lookup_versions, with_lookups
 from evergreen.labels.join import with_labels
 from evergreen.labels.known import mask_unknown
 from evergreen.lake import PARTITION, Table
-from evergreen.partition import SNAPSHOT
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
 from evergreen.training_set.digest import digests, git_commit, packages, version_id

@@ -18,7 +18,7 @@ from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Spec
 
 _PACKAGES = ("numpy", "onnxruntime", "optuna", "pandas", "scikit-learn", "scipy", "skops")
-CODE = ("candidates", "evaluation", "features", "metrics", "partition", "spec", "task", "training_set")
+CODE = ("calendar", "candidates", "evaluation", "features", "metrics", "spec", "task", "training_set")
 """The parts of Evergreen that bear on a model and its verdict: packages, and modules by their names."""
 
 
@@ -51,6 +51,8 @@ def spec_digest(spec: Spec) -> str:
         mode="json",
         include={
             "partition": True,
+            "timezone": True,
+            "week_starts": True,
             "features": True,
             "task": True,
             "target": True,

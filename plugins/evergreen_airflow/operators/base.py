@@ -94,7 +94,7 @@ def partitions_of(context: Context, spec: Spec) -> list[str]:
     first, last = partition_of(context, spec), context["params"].get("to")
     if not last:
         return [first]
-    from evergreen.partition import PartitionError
+    from evergreen.calendar import PartitionError
 
     if not (partitions := list(spec.calendar.between(first, last))):
         raise PartitionError(

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pytest
 
 from evergreen.alerts import alert_on, run_failed, run_late, run_succeeded, watch
+from evergreen.calendar import PartitionError
 from evergreen.errors import IntegrityError, NotFoundError, RefusedError
 from evergreen.lake import Table
 from evergreen.monitoring.record import SCHEMA, Decision, to_table
-from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.signals.record import Record
 from evergreen.spec import Alerts, Gate, Labels, Limit, Receiver, parse_spec

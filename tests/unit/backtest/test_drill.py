@@ -22,11 +22,11 @@ from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.result import Night, PolicyResult
 from evergreen.backtest.run import run_policies
 from evergreen.backtest.shifts import FORMS, parse_shift
+from evergreen.calendar import PartitionError
 from evergreen.cli.drill import shown
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.monitoring.record import Decision
-from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.signals.record import Record
 from evergreen.spec import Limit, Spec, parse_spec

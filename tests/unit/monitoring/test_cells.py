@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.calendar import Calendar, Grain
 from evergreen.drift.binning import binning, count_frame
 from evergreen.monitoring import cells as module
-from evergreen.monitoring.cells import Cells, count_cells, length_of, middle_of
-from evergreen.partition import Calendar, Grain
+from evergreen.monitoring.cells import Cells, count_cells
 
 DAILY = Calendar(Grain.DAILY)
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True), st.integers(-3, 3).map(float))
@@ -93,21 +93,6 @@ def test_a_year_of_days_with_31_features_stays_small() -> None:
     assert size < 1_000_000
 
 
-@pytest.mark.parametrize(
-    ("grain", "key", "days", "middle"),
-    [
-        (Grain.HOURLY, "0001-01-01T06", 1 / 24, 1 + 6.5 / 24),
-        (Grain.DAILY, "0001-01-08", 1, 8.5),
-        (Grain.WEEKLY, "0001-01-08", 7, 11.5),
-        (Grain.MONTHLY, "0001-02", 365.2425 / 12, 32 + 365.2425 / 24),
-        (Grain.SNAPSHOT, "snapshot", 0, 0),
-    ],
-)
-def test_where_partitions_lie_in_days(grain: Grain, key: str, days: float, middle: float) -> None:
-    assert length_of(Calendar(grain)) == days
-    assert middle_of(Calendar(grain), key) == pytest.approx(middle)
-
-
 def test_hours_become_days() -> None:
     calendar = Calendar(Grain.HOURLY)
     keys = list(calendar.between("2024-01-01T00", calendar.shift("2024-01-01T00", 1_999)))
@@ -115,7 +100,7 @@ def test_hours_become_days() -> None:
     _, cells = counted(frame, pd.Series(np.repeat(keys, 2)), calendar)
     assert (len(cells), cells.length) == (math.ceil(2_000 / 24), 1)
     assert cells.rows.tolist() == [48.0] * 83 + [16.0]
-    assert cells.middles[0] == middle_of(DAILY, "2024-01-01")
+    assert cells.middles[0] == DAILY.middle("2024-01-01")
 
 
 @pytest.mark.parametrize(

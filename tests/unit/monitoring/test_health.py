@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.calendar import Calendar, Grain
 from evergreen.errors import IntegrityError
 from evergreen.lake import Table
 from evergreen.monitoring.health import (
@@ -22,7 +23,6 @@ from evergreen.monitoring.health import (
     usual_partitions,
     usual_rows,
 )
-from evergreen.partition import Calendar, Grain
 from evergreen.pipeline import Pipeline
 from evergreen.rows.partition_file import PartitionWriter
 from evergreen.spec import parse_spec

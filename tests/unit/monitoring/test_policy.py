@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.calendar import Grain
 from evergreen.monitoring.policy import Training, blocked, circuit_open, decide, trainings_of
 from evergreen.monitoring.record import Decision
-from evergreen.partition import Grain
 from evergreen.registry.history import Event, Kind
 from evergreen.signals.record import Record
 from evergreen.spec import (
@@ -120,9 +120,9 @@ def test_a_blocked_decision_says_what_called_for_it_and_what_forbids_it() -> Non
         (Grain.DAILY, ("2023-12-31", "2024-01-01"), "last trained 2 days ago"),
         (Grain.DAILY, ("2024-01-01", "2024-01-01"), "last trained 1 day ago"),
         (Grain.DAILY, ("2022-01-01", "2024-01-01"), "last trained 731 days ago"),
-        (Grain.HOURLY, ("2024-01-01T22", "2024-01-02T05"), "last trained 8 partitions ago"),
-        (Grain.WEEKLY, ("2024-01-01", "2024-03-04"), "last trained 10 partitions ago"),
-        (Grain.MONTHLY, ("2022-11", "2024-02"), "last trained 16 partitions ago"),
+        (Grain.HOURLY, ("2024-01-01T22", "2024-01-02T05"), "last trained 8 hours ago"),
+        (Grain.WEEKLY, ("2024-01-01", "2024-03-04"), "last trained 10 weeks ago"),
+        (Grain.MONTHLY, ("2022-11", "2024-02"), "last trained 16 months ago"),
     ],
 )
 def test_how_long_ago_the_last_training_was(grain: Grain, keys: tuple[str, str], words: str) -> None:

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.monitoring.cells import Cells, length_of, middle_of
+from evergreen.calendar import Calendar, Grain
+from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.season import Earlier, Night, night_of, reference_sample, rows_like
-from evergreen.partition import Calendar, Grain
 from evergreen.signals.record import Record
 from evergreen.spec import Drift, Spec, parse_spec
 
@@ -30,9 +30,9 @@ def spec_of(grain: Grain = Grain.DAILY, **drift: Any) -> Spec:
 def cells_of(counts: dict[str, list[float]], grain: Grain = Grain.DAILY, independent: bool = True) -> Cells:
     """Cells of one feature `x`, by key; unless told otherwise, rows that share a bin are independent."""
     calendar = Calendar(grain)
-    middles = np.array([middle_of(calendar, key) for key in counts])
+    middles = np.array([calendar.middle(key) for key in counts])
     table = np.array(list(counts.values()), dtype=float).reshape(-1, BINS)
-    cells = Cells(("x",), (BINS,), length_of(calendar), middles, table)
+    cells = Cells(("x",), (BINS,), calendar.mean_days, middles, table)
     if independent:
         cells.__dict__["alike"] = np.ones(1)
     return cells
@@ -110,7 +110,7 @@ def test_a_small_day_is_pooled_in_whole_weeks() -> None:
     three = night(spec_of(rows=600), cells, "2024-01-31", 40, records)
     assert (three.cells.rows.sum(), three.end - three.start) == (21 * 40, 21)
     assert sorted(three.cells.middles.tolist()) == [
-        middle_of(KIOSK.calendar, key) for key in days("2024-01-11", "2024-01-31")
+        KIOSK.calendar.middle(key) for key in days("2024-01-11", "2024-01-31")
     ]
 
 
@@ -272,8 +272,8 @@ def test_weighted_rows_are_worth_fewer() -> None:
     # Kish by hand: same weekday of a Wednesday, within three weeks of 14 February
     found = held(spec_of(), of_months(YEAR), "2024-02-14")
     wednesdays = [key for key in YEAR if KIOSK.calendar.start(key).weekday() == 2]
-    middles = np.array([middle_of(KIOSK.calendar, key) for key in wednesdays])
-    apart = np.mod(middles - middle_of(KIOSK.calendar, "2024-02-14") + 365.2425 / 2, 365.2425) - 365.2425 / 2
+    middles = np.array([KIOSK.calendar.middle(key) for key in wednesdays])
+    apart = np.mod(middles - KIOSK.calendar.middle("2024-02-14") + 365.2425 / 2, 365.2425) - 365.2425 / 2
     weights = np.maximum(1 - abs(apart) / 22, 0)
     assert found.effective == pytest.approx(1_000 * weights.sum() ** 2 / (weights**2).sum())
     assert found.counts["x"].sum() == pytest.approx(found.effective)

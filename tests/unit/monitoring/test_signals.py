@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.monitoring.signals import SIGNALS, Signal, apart, length, signals
-from evergreen.partition import Calendar, Grain
+from evergreen.calendar import Grain
+from evergreen.monitoring.signals import SIGNALS, Signal, signals
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum
 from evergreen.spec import (
@@ -66,24 +65,6 @@ def said(spec: Spec, records: list[Record]) -> tuple[bool, str]:
 def test_every_signal_has_a_name_in_words() -> None:
     assert tuple(SIGNALS) == get_args(spec_module.Signal)
     assert [signal.name for signal in signals(described(*SIGNALS), [record(0)])] == list(SIGNALS)
-
-
-def test_partitions_are_days_only_where_they_are() -> None:
-    hourly = KIOSK.model_copy(update={"partition": Grain.HOURLY})
-    assert [length(KIOSK, 1), length(KIOSK, 5), length(hourly, 1), length(hourly, 5)] == [
-        "1 day",
-        "5 days",
-        "1 partition",
-        "5 partitions",
-    ]
-
-
-@pytest.mark.parametrize("grain", [grain for grain in Grain if grain is not Grain.SNAPSHOT])
-@given(hours=st.integers(0, 300_000), steps=st.integers(-40, 400))
-def test_apart_is_the_calendars_distance(grain: Grain, hours: int, steps: int) -> None:
-    calendar = Calendar(grain)
-    first = calendar.key_of(datetime(1999, 1, 1, tzinfo=UTC) + timedelta(hours=hours))
-    assert apart(calendar, first, calendar.shift(first, steps)) == steps
 
 
 # performance
@@ -153,10 +134,10 @@ def test_the_newest_labelled_partitions_count_and_are_named_where_they_are_not_t
     assert "over the last day against" in the(described("performance", over=1), one[:5]).clause
 
 
-def test_an_hourly_pipeline_counts_partitions() -> None:
+def test_an_hourly_pipeline_counts_hours() -> None:
     hourly = described("performance", of=KIOSK.model_copy(update={"partition": Grain.HOURLY}))
     rows = [record(n, 99.0, partition=f"2024-01-01T{n:02}") for n in range(3)]
-    assert "over the last 3 partitions against" in the(hourly, rows).clause
+    assert "over the last 3 hours against" in the(hourly, rows).clause
 
 
 def test_a_snapshot_is_judged_by_itself() -> None:

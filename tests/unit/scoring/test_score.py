@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
 
+from evergreen.calendar import PartitionError
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
 from evergreen.lake import Table
-from evergreen.partition import PartitionError
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
 from evergreen.scoring.golden import golden_sample

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evergreen.calendar import PartitionError
 from evergreen.errors import NothingToDoError, SpecError
-from evergreen.partition import PartitionError
 from evergreen.training_set.assemble import assemble
 
 AS_OF = "2024-02-01"

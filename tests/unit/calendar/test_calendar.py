@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.partition import Calendar, Grain, PartitionError
+from evergreen.calendar import Calendar, Grain, PartitionError
 
 TIMED = [grain for grain in Grain if grain is not Grain.SNAPSHOT]
 # Hypothesis asks for bounds without a zone.

@@ -1,0 +1,25 @@
+"""Calendars: grains, partition keys, time zones, arithmetic on keys. The one home of all facts of time."""
+
+from __future__ import annotations
+
+from evergreen.calendar.calendar import LONGEST, SNAPSHOT, Calendar, PartitionError
+from evergreen.calendar.grain import Grain, Weekday
+from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
+from evergreen.calendar.zone import NoSuchTimeError, Zone, check_zone, zone_of
+
+__all__ = [
+    "LONGEST",
+    "SNAPSHOT",
+    "WEEK",
+    "YEAR",
+    "Calendar",
+    "Grain",
+    "NoSuchTimeError",
+    "PartitionError",
+    "Weekday",
+    "Zone",
+    "check_zone",
+    "days_of_year_apart",
+    "weekday",
+    "zone_of",
+]

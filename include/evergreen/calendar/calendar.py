@@ -1,0 +1,294 @@
+"""`Calendar`: the partitions of a pipeline, their keys, and the time that they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
+from typing import Any
+
+from evergreen.calendar.dates import DateLine, Days, Months, Weeks
+from evergreen.calendar.grain import Grain, Weekday
+from evergreen.calendar.hours import HourLine
+from evergreen.calendar.line import Line
+from evergreen.calendar.zone import Zone, zone_of
+from evergreen.errors import EvergreenError
+
+SNAPSHOT = "snapshot"
+"""The one key of a pipeline without time."""
+
+LONGEST = max(grain.facts.longest for grain in Grain)
+"""The longest that a partition of any grain may be."""
+
+_DAY = timedelta(days=1)
+_EXAMPLE = datetime(2024, 1, 31, 5)  # noqa: DTZ001
+
+
+class PartitionError(EvergreenError):
+    """A partition key that does not fit the pipeline's calendar."""
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The partitions of one grain: local hours, days, weeks or months of a time zone.
+
+    `timezone` is an IANA name that `check_zone` allows. A day's key is its date, a week's that of its first
+    day, which is a `week_starts`, a month's `YYYY-MM`, an hour's `YYYY-MM-DDTHH`, with a letter where the
+    clocks show an hour again (see `hours`). Keys sort as text in the order of time, so they can be compared
+    and ranged over wherever text can. Moments are aware; those that come out are in UTC.
+
+    A snapshot is its own neighbour, and has neither start nor end. `PartitionError` is raised for keys that
+    are none, and beyond the years 1 to 9999.
+    """
+
+    grain: Grain
+    timezone: str = "UTC"
+    week_starts: Weekday = Weekday.MONDAY
+
+    @property
+    def key_format(self) -> str:
+        """The `strftime` form of a key; raises `PartitionError` for a snapshot, which has none."""
+        if self.grain.facts.key_format is None:
+            raise PartitionError("a snapshot has no time: its only partition key is 'snapshot'")
+        return self.grain.facts.key_format
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the partitions follow one another in time."""
+        return self.grain.facts.key_format is not None
+
+    @property
+    def zone(self) -> Zone:
+        """The time zone, which says what a local time means."""
+        return zone_of(self.timezone)
+
+    @property
+    def mean_days(self) -> float:
+        """How long a partition is on average, in days; 0 for a snapshot."""
+        return self.grain.facts.mean_days
+
+    @property
+    def mean_length(self) -> timedelta:
+        """How long a partition is on average."""
+        return timedelta(days=self.mean_days)
+
+    @property
+    def has_weeks(self) -> bool:
+        """Whether it matters which day a week starts with."""
+        return self.grain is Grain.WEEKLY
+
+    @property
+    def a_year(self) -> int:
+        """How many partitions a year has."""
+        return self.grain.facts.a_year
+
+    def check(self, key: str) -> str:
+        """The key itself if it is one of this calendar; raises `PartitionError` if not."""
+        if not self.has_time:
+            if key != SNAPSHOT:
+                raise PartitionError(f"'{key}' is not a partition key of a snapshot pipeline: use 'snapshot'")
+            return key
+        self._number(key)
+        return key
+
+    def start(self, key: str) -> datetime:
+        """First moment of the partition, in UTC."""
+        return self._moment(self._number(key))
+
+    def end(self, key: str) -> datetime:
+        """First moment after the partition, in UTC."""
+        return self._moment(self._number(key) + 1)
+
+    def local_bounds(self, key: str) -> tuple[datetime, datetime]:
+        """From which local time, included, to which, excluded, times without an offset are the partition's.
+
+        Without `tzinfo`. One after another the bounds of all partitions leave no local time out: one that
+        exists twice is the first partition's, one that does not exist that of the partition after the gap. So
+        the hour `02b` has none.
+        """
+        start, end = (moment.replace(tzinfo=None) for moment in (self.start(key), self.end(key)))
+        return self.zone.reached(start), self.zone.reached(end)
+
+    def key_of(self, moment: datetime) -> str:
+        """Key of the partition that holds a moment.
+
+        One without `tzinfo` is a local time; raises `NoSuchTimeError` where the clocks skip it.
+        """
+        if not self.has_time:
+            return SNAPSHOT
+        try:
+            at = moment.astimezone(UTC) if moment.tzinfo else self.zone.moment(moment)
+            return self._held(at.replace(tzinfo=None))
+        except OverflowError:
+            raise self._beyond(str(moment)) from None
+
+    def key_of_day(self, day: date) -> str:
+        """Key of the partition that a local day begins in, or the next day that there is."""
+        if not self.has_time:
+            return SNAPSHOT
+        return self.key_of_local(datetime.combine(day, time()))
+
+    def key_of_local(self, local: datetime) -> str:
+        """Key of the partition among whose `local_bounds` a local time is, whether it exists or not."""
+        if not self.has_time:
+            return SNAPSHOT
+        return self._held(self.zone.first_of(local))
+
+    def shift(self, key: str, steps: int) -> str:
+        """The key `steps` partitions later (earlier if negative). A snapshot's key is its own neighbour."""
+        if not self.has_time:
+            return self.check(key)
+        return self._key(self._number(key) + steps)
+
+    def back(self, key: str, length: timedelta) -> str:
+        """The key of the partition that holds the moment `length` before this one's start.
+
+        Whole days are counted by the local calendar, so 28 days before a midnight is a midnight; what is left
+        of the length, such as 6 hours, by the clock of physics.
+        """
+        if not self.has_time:
+            return self.check(key)
+        number, days = self._number(key), length // _DAY
+        try:
+            if not days:
+                return self._held(self._line.start(number) - length)
+            return self._held(self.zone.first_of(self._line.local(number) - days * _DAY) - length % _DAY)
+        except OverflowError:
+            raise self._beyond(f"{length} before '{key}'") from None
+
+    def between(self, first: str, last: str) -> Iterator[str]:
+        """All keys from `first` to `last`, both included; none if `last` lies before `first`."""
+        if not self.has_time:
+            self.check(first), self.check(last)
+            yield SNAPSHOT
+            return
+        for number in range(self._number(first), self._number(last) + 1):
+            yield self._key(number)
+
+    def distance(self, first: str, last: str) -> int:
+        """How many partitions `last` lies after `first` (negative if before); 0 for a snapshot.
+
+        The difference of two numbers that are kept: a backtest asks a hundred thousand times.
+        """
+        if not self.has_time:
+            return 0
+        return self._number(last) - self._number(first)
+
+    def newest_ended(self, moment: datetime) -> str:
+        """The newest key whose partition has ended by a moment: at the very moment of its end it has."""
+        return self.shift(self.key_of(moment), -1)
+
+    def next_to_end(self, moment: datetime) -> str:
+        """The first key whose partition ends after a moment: the one that holds it."""
+        return self.key_of(moment)
+
+    def ended(self, after: datetime, until: datetime) -> Iterator[str]:
+        """The keys whose partitions ended after a moment and not after another, in the order of time."""
+        if not self.has_time:
+            yield SNAPSHOT
+            return
+        yield from self.between(self.next_to_end(after), self.newest_ended(until))
+
+    def middle(self, key: str) -> float:
+        """The middle of a partition in local days, as in `season`; 0 for a snapshot.
+
+        Every partition counts as long as the mean, and every day as long as another.
+        """
+        if not self.has_time:
+            return 0.0
+        self._number(key)
+        return self._line.day(key) + self.mean_days / 2
+
+    def like(self, key: str, count: int) -> list[list[str]]:
+        """The keys before this one that are like it, for each cycle of the grain, the longest first.
+
+        That is, of an hour the same hour of the same weekday in the `count` weeks before, and that of the
+        `count` days before; of a day the same weekday. Oldest first, without those that the clocks skipped.
+        """
+        if not self.has_time:
+            return []
+        local = self._line.local(self._number(key))
+        return [
+            [
+                found
+                for n in range(count, 0, -1)
+                if (found := self._line.at(local - timedelta(days=days * n))) is not None
+            ]
+            for days in self.grain.facts.cycles
+        ]
+
+    def counted(self, partitions: int) -> str:
+        """A number of partitions in words: `1 day`, `5 weeks`."""
+        return f"{partitions} {self.grain.facts.word}{'' if partitions == 1 else 's'}"
+
+    def last(self, partitions: int) -> str:
+        """The newest partitions in words: `the last day`, `the last 5 weeks`."""
+        return f"the last {self.counted(partitions) if partitions != 1 else self.grain.facts.word}"
+
+    def on(self, key: str) -> str:
+        """When, in words: `on 2024-01-31`, `in the week of 2024-01-29`."""
+        return f"{self.grain.facts.on} {key}"
+
+    @cached_property
+    def _line(self) -> Line:
+        if not self.has_time:
+            raise PartitionError("a snapshot has no time: its only partition key is 'snapshot'")
+        return _line_of(self.grain, self.timezone, self.week_starts)
+
+    def __reduce__(self) -> tuple[type[Calendar], tuple[Any, ...]]:
+        return Calendar, (self.grain, self.timezone, self.week_starts)
+
+    def _held(self, moment: datetime) -> str:
+        return self._line.key(self._line.holding(moment))
+
+    def _number(self, key: str) -> int:
+        try:
+            return self._line.number(key)
+        except (ValueError, OverflowError) as error:
+            raise PartitionError(self._wrong(key, str(error))) from None
+
+    def _key(self, number: int) -> str:
+        try:
+            return self._line.key(number)
+        except (ValueError, OverflowError):
+            raise self._beyond("that partition") from None
+
+    def _moment(self, number: int) -> datetime:
+        try:
+            return self._line.start(number).replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            raise self._beyond("that partition") from None
+
+    def _beyond(self, what: str) -> PartitionError:
+        return PartitionError(f"{what} lies beyond the years 1 to 9999 of {self.timezone}")
+
+    def _wrong(self, key: str, why: str) -> str:
+        """What is wrong with a key, and what to write instead."""
+        try:
+            local = datetime.strptime(key, self.key_format)  # noqa: DTZ007
+        except ValueError:
+            local = None
+        if local is not None and (named := self._line.at(local)) not in (None, key):
+            return (
+                f"'{key}' is not a partition key of a {self.grain} pipeline: the partition that holds it is "
+                f"'{named}'"
+            )
+        if why.startswith("the clocks"):
+            return f"'{key}' is no partition: {why}"
+        return f"'{key}' is not a key of a {self.grain} pipeline: write it like '{self._line.at(_EXAMPLE)}'"
+
+
+@lru_cache(maxsize=256)
+def _line_of(grain: Grain, timezone: str, week_starts: Weekday) -> Line:
+    """The numbered partitions of a grain with time; kept, for they remember what was asked."""
+    zone = zone_of(timezone)
+    match grain:
+        case Grain.HOURLY:
+            return HourLine(zone)
+        case Grain.WEEKLY:
+            return DateLine(zone, Weeks(week_starts.number))
+        case Grain.MONTHLY:
+            return DateLine(zone, Months())
+        case _:
+            return DateLine(zone, Days())

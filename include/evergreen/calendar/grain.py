@@ -1,0 +1,74 @@
+"""Grains: how long a partition is, and every fact that differs from grain to grain.
+
+A new grain is a member of `Grain` with its `Facts`, and a way to number its partitions in `line.py` if it has
+none yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from evergreen.calendar.season import YEAR
+
+
+class Grain(StrEnum):
+    """How long one partition is. `snapshot` has no time in it, and the one key `snapshot`."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    SNAPSHOT = "snapshot"
+
+    @property
+    def facts(self) -> Facts:
+        """What differs from grain to grain."""
+        return _FACTS[self]
+
+
+class Weekday(StrEnum):
+    """The day that a week starts with."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+    @property
+    def number(self) -> int:
+        """0 for a Monday to 6 for a Sunday."""
+        return list(Weekday).index(self)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of a grain.
+
+    `key_format` is the `strftime` form of a key, None without time. `word` names one partition in a sentence
+    ("the last 5 days"), and `on` stands before a key ("crossed on 2024-01-31"). `mean_days` is how long a
+    partition is on average and `longest` the longest that there is; `a_year` how many a year has. `cycles`
+    are the days after which a partition of like kind comes again (the same hour of the week, the same hour),
+    the longest first.
+    """
+
+    key_format: str | None
+    word: str
+    on: str
+    mean_days: float
+    longest: timedelta
+    a_year: int
+    cycles: tuple[int, ...] = ()
+
+
+_FACTS = {
+    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, (7, 1)),
+    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, (7,)),
+    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52),
+    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12),
+    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1),
+}

@@ -1,0 +1,182 @@
+"""Time zones: when the clocks are changed, and which moment a time without an offset is.
+
+A time without an offset, such as `2024-03-31 02:30` in `Europe/Berlin`, is *local*. The rule for all of them:
+a time that the clocks show twice is the first of the two (as `fold=0` of PEP 495), and a time that they skip
+is no time: `NoSuchTimeError`. `Zone.moment` is where the rule is kept, and `Zone.moments` is the same for
+arrays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from datetime import MAXYEAR, UTC, datetime, timedelta
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo, available_timezones
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+_FIRST_YEAR = 1840  # before it no zone of the tz database has a change
+_STEP = timedelta(days=3)  # no zone was ever changed and changed back in less
+_GAP = timedelta(days=1)  # no longer one was ever skipped
+_SECOND = timedelta(seconds=1)
+TICK = timedelta(microseconds=1)
+"""What time is counted in."""
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
+
+
+class NoSuchTimeError(ValueError):
+    """A local time that the clocks skip."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Time between two changes of a zone's clocks.
+
+    `at` is its first moment (UTC), `first` the local time that the clocks show then, and `offset` what they
+    are ahead of UTC. `reached` is the local time that they had come to just before: all times before that
+    were shown or skipped already. None has a `tzinfo`.
+    """
+
+    at: datetime
+    first: datetime
+    offset: timedelta
+    reached: datetime
+
+
+class Changes:
+    """The stretches of a zone up to some year, in the order of time, and where a time lies among them."""
+
+    def __init__(self, stretches: tuple[Stretch, ...], until: int) -> None:
+        self.stretches = stretches
+        self.until = until
+        self._at = [stretch.at for stretch in stretches]
+        self._reached = [stretch.reached for stretch in stretches]
+
+    def index(self, moment: datetime) -> int:
+        """Which stretch holds a moment (UTC without `tzinfo`)."""
+        return bisect_right(self._at, moment) - 1
+
+    def index_of_local(self, local: datetime) -> int:
+        """In which stretch the clocks first came to a local time, or passed it by."""
+        return bisect_right(self._reached, local) - 1
+
+
+class Zone:
+    """A time zone by its IANA name; take it from `zone_of`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.info = ZoneInfo(name)
+        start = datetime.min if name == "UTC" else datetime(_FIRST_YEAR, 1, 1)  # noqa: DTZ001, DTZ901
+        first = Stretch(datetime.min, datetime.min, self._offset(start), datetime.min)  # noqa: DTZ901
+        self._changes = Changes((first,), MAXYEAR if name == "UTC" else _FIRST_YEAR)
+
+    def changes(self, year: int) -> Changes:
+        """The stretches of time up to the end of a year, or later. They are looked for once."""
+        if self._changes.until < min(year + 2, MAXYEAR):
+            self._changes = self._extended(min(year + 4, MAXYEAR))
+        return self._changes
+
+    def moment(self, local: datetime) -> datetime:
+        """The moment (UTC) of a local time, by this module's rule.
+
+        Raises `NoSuchTimeError` for a time that the clocks skip, `OverflowError` beyond the years 1 to 9999.
+        """
+        local = local.replace(tzinfo=None)
+        changes = self.changes(local.year)
+        stretch = changes.stretches[changes.index_of_local(local)]
+        if local < stretch.first:
+            form = "%H:%M" if stretch.reached.date() == stretch.first.date() else "%Y-%m-%d %H:%M"
+            raise NoSuchTimeError(
+                f"{local.isoformat(sep=' ')} does not exist in {self.name}, where the clocks went from "
+                f"{stretch.reached:{form}} to {stretch.first:{form}}"
+            )
+        return (local - stretch.offset).replace(tzinfo=UTC)
+
+    def first_of(self, local: datetime) -> datetime:
+        """The first moment (UTC without `tzinfo`) at which the clocks show a local time or a later one."""
+        changes = self.changes(local.year)
+        stretch = changes.stretches[changes.index_of_local(local)]
+        return stretch.at if stretch.first > local else local - stretch.offset
+
+    def reached(self, moment: datetime) -> datetime:
+        """The local time that the clocks have come to just before a moment (UTC without `tzinfo`)."""
+        changes = self.changes(moment.year)
+        stretch = changes.stretches[changes.index(moment)]
+        return stretch.reached if moment == stretch.at else max(stretch.reached, moment + stretch.offset)
+
+    def moments(self, local: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Local times (n,) in microseconds since 1970 to moments (n,) in the same, and which exist (n,).
+
+        The moment of one that does not exist means nothing.
+        """
+        import numpy as np
+
+        if not len(local):
+            return local, np.ones(0, dtype=bool)
+        latest = min(int(local.max()) // (365 * 86_400_000_000) + 1970, MAXYEAR)
+        stretches = self.changes(latest).stretches
+        reached = np.array([_since_1970(stretch.reached) for stretch in stretches])
+        first = np.array([_since_1970(stretch.first) for stretch in stretches])
+        offset = np.array([stretch.offset // TICK for stretch in stretches])
+        among = np.maximum(np.searchsorted(reached, local, side="right") - 1, 0)
+        return local - offset[among], local >= first[among]
+
+    def _offset(self, moment: datetime) -> timedelta:
+        return self.info.fromutc(moment.replace(tzinfo=self.info)).replace(tzinfo=None) - moment
+
+    def _extended(self, until: int) -> Changes:
+        stretches, offset_at = list(self._changes.stretches), self.info.utcoffset
+        at, end = datetime(self._changes.until, 1, 1), datetime(until, 1, 1)  # noqa: DTZ001
+        while at < end:
+            last = stretches[-1]
+            # By the local time if nothing has changed: ten times as fast as by the moment.
+            if offset_at(at + last.offset) != last.offset:
+                stretches.append(self._changed(last, max(at - _STEP - _GAP, last.at), at))
+            at += _STEP
+        return Changes(tuple(stretches), until)
+
+    def _changed(self, before: Stretch, low: datetime, high: datetime) -> Stretch:
+        """The stretch that begins after `low` and not after `high`: changes are at whole seconds."""
+        while high - low > _SECOND:
+            middle = low + (high - low) // _SECOND // 2 * _SECOND
+            low, high = (low, middle) if self._offset(middle) != before.offset else (middle, high)
+        offset = self._offset(high)
+        return Stretch(high, high + offset, offset, max(before.reached, high + before.offset))
+
+
+@lru_cache(maxsize=64)
+def zone_of(name: str) -> Zone:
+    """The time zone of a name that `check_zone` allows."""
+    return Zone(name)
+
+
+def check_zone(name: str) -> str:
+    """The name itself if it is one of the IANA's; raises `ValueError` with the nearest names if not."""
+    if name == "localtime":
+        raise ValueError("'localtime' differs from machine to machine: write a name like 'Europe/Berlin'")
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError, KeyError):
+        raise ValueError(f"no time zone '{name}'{_meant(name)}") from None
+    return name
+
+
+def _meant(name: str) -> str:
+    known = sorted(available_timezones())
+    wanted = name.strip().replace(" ", "_").lower()
+    tables = {zone.lower(): zone for zone in known}, {zone.rpartition("/")[2].lower(): zone for zone in known}
+    same = [table[wanted] for table in tables if wanted in table]
+    near = [table[found] for table in tables for found in get_close_matches(wanted, table, 2, 0.75)]
+    found = dict.fromkeys(same[:1] or near)
+    return f": did you mean {' or '.join(found)}?" if found else ", write one like 'Europe/Berlin'"
+
+
+def _since_1970(moment: datetime) -> int:
+    return (moment - _EPOCH) // TICK
