@@ -16,8 +16,7 @@ from evergreen.sources.files.decompress import SUFFIXES
 from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.locate import LocatedFile, fill, locate
 from evergreen.sources.files.parquet_file import read_parquet_files
-from evergreen.sources.text.csv_lines import read_csv_files
-from evergreen.sources.text.json_lines import read_json_files
+from evergreen.sources.files.text_files import read_csv_files, read_json_files
 from evergreen.storage import Storage
 
 Format = Literal["csv", "json_lines", "parquet"]

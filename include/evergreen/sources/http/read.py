@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -27,8 +27,7 @@ from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.document import at
 from evergreen.sources.http.paging import Page, Progress
 from evergreen.sources.http.stumble import TooMuchError
-from evergreen.sources.text.declared import json_text
-from evergreen.sources.text.records import RecordSpool
+from evergreen.sources.text.spool import Spool
 
 ATTEMPTS = 5
 PAGE_BYTES = 64 * 2**20  # unpacked; a page is held in memory
@@ -44,7 +43,9 @@ _log = logging.getLogger(__name__)
 def read_http(
     source: HttpSource, connection: Connection, partition: str, checkpoint: Checkpoint | None = None
 ) -> Rows:
-    """All records of the API for one partition, with types as in `RecordSpool`; memory is that of a page.
+    """All records of the API for one partition; memory is that of a page.
+
+    Types are as `prepare_records` says, or `prepare_texts` of CSV.
 
     Time-outs, resets, answers that are not whole, 429 (waiting as `Retry-After` says, at most 5 minutes) and
     5xx are tried again, 5 times a page with growing random pauses, then raise `UnavailableError`, as does the
@@ -81,7 +82,7 @@ class _Reading:
         self._source, self._api, self._session = source, api, session
         self._first, self._keeper = first, keeper
         self._whole = True  # the spool holds just the pages that the progress counts
-        self._last: Sequence[Mapping[str, Any]] | str  # the last page's records, or their digest
+        self._last: Content | str | None  # the last page, or the digest of its records
         self._begin()
 
     def all_pages(self) -> None:
@@ -132,11 +133,10 @@ class _Reading:
         content, answer = answered
         self._check_repeated(content, progress)
         after = self._after(progress, content, answer)
-        prepared = self.spool.prepare(content.records, lambda at: content.place(after.pages, at))
+        prepared = content.prepare(self.spool, after.pages)
         self._whole = False
         self.spool.keep(prepared)
-        self.spool.rejected += content.rejected(after.pages)
-        self._progress, self._last = after, content.records
+        self._progress, self._last = after, content
         self._whole = True
 
     def _ask(self, progress: Progress, address: str) -> tuple[Content, Answer] | None:
@@ -173,10 +173,13 @@ class _Reading:
             )
 
     def _check_repeated(self, content: Content, progress: Progress) -> None:
-        if not content.records:
+        if not content.records or self._last is None:
             return
-        now = _digest(content.records) if isinstance(self._last, str) else content.records
-        if now == self._last:
+        if isinstance(self._last, str):
+            same = content.digest() == self._last
+        else:
+            same = content.records == self._last.records
+        if same:
             raise SourceError(
                 f"{self._path}: page {progress.pages + 1} has the records of the page before it: the API's "
                 "paging is broken, or the source's 'paging' is not the API's"
@@ -207,12 +210,12 @@ class _Reading:
         self._begin()
 
     def _begin(self) -> None:
-        self.spool = RecordSpool(self._source.types, csv=self._source.format == "csv")
+        self.spool = Spool(self._source.types)
         self._progress = Progress(self._first)
-        self._last = ()
+        self._last = None
 
     def _snapshot(self) -> tuple[bytes, dict[str, Any]]:
-        last = self._last if isinstance(self._last, str) else _digest(self._last)
+        last = self._last.digest() if isinstance(self._last, Content) else self._last
         part, spool = self.spool.save()
         return part, {"spool": spool, "progress": self._progress.to_dict(), "last": last}
 
@@ -260,10 +263,3 @@ def _identity(source: HttpSource, base: str, first: str) -> str:
     """What a kept read was of: all that decides which records there are and how they are read."""
     described = source.model_dump(mode="json", exclude={"max_pages", "max_bytes", "timeout"})
     return hashlib.sha256(json.dumps([described, base, first], sort_keys=True).encode()).hexdigest()
-
-
-def _digest(records: Sequence[Mapping[str, Any]]) -> str:
-    try:
-        return hashlib.sha256(json_text(list(records)).encode()).hexdigest()
-    except RecursionError:
-        return ""

@@ -1,79 +1,107 @@
-"""JSON lines to rows: an object a line."""
+"""JSON, as a document or an object a line, to records."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from evergreen.errors import SourceError
-from evergreen.rows.batches import Rows
-from evergreen.sources.files.decompress import plain_chunks
-from evergreen.sources.files.locate import LocatedFile
-from evergreen.sources.text.lines import NOT_UTF8, TOO_LONG, LineBlock, Rejections, line_blocks
-from evergreen.sources.text.records import RecordSpool
+import msgspec
 
-_CHUNK = 2**20  # as Python objects it is many times that
+from evergreen.sources.text.lines import NOT_UTF8, TOO_LONG, LineBlock, Place, Unreadable, rejected
+from evergreen.sources.text.records import prepare_records
+from evergreen.sources.text.spool import Known, Prepared
+
+MOST_DIGITS = 4000
+"""Digits of the longest whole number that is read; Python reads no more than 4300."""
+
+NO_OBJECT = "is no JSON object"
+
+_FLOATS, _DECIMALS = msgspec.json.Decoder(), msgspec.json.Decoder(float_hook=Decimal)
+
+Decode = Callable[[bytes], Any]
 
 
-def read_json_files(files: Sequence[LocatedFile], types: Mapping[str, str]) -> Rows:
-    """The rows of files of JSON lines, with types as in `RecordSpool`; a file without bytes has no rows.
+def decoder(types: Mapping[str, str]) -> Decode:
+    """What reads JSON in UTF-8, even what the standard forbids and others write: NaN, lone surrogates.
 
-    A line that holds no JSON object, or a value that does not fit a declared type, is rejected; a blank one
-    is none. Raises `SourceError` as `RecordSpool.add` does.
+    Where `types` declares a decimal, broken numbers are read as `Decimal`, which loses no digit. A key that
+    comes twice in an object has its last value. Raises `UnicodeDecodeError`, `OverflowError` for a number of
+    too many digits, `RecursionError` and, for what is no JSON, `ValueError`.
     """
-    spool, rejections = RecordSpool(types), Rejections()
-    decode = _decoder(types)
-    try:
-        for located in files:
-            with located.open() as file:
-                for block in line_blocks(plain_chunks(file, located.name, _CHUNK)):
-                    _add(spool, block, located.name, rejections, decode)
-        return spool.rows()
-    except BaseException:
-        spool.close()
-        raise
+    exact = any(name.startswith("decimal") for name in types.values())
+    quick = _DECIMALS if exact else _FLOATS
+    patient = json.JSONDecoder(parse_int=_whole, parse_float=Decimal if exact else float)
+
+    def decode(text: bytes) -> Any:
+        try:
+            return quick.decode(text)
+        except (msgspec.MsgspecError, ValueError):
+            return patient.decode(text.decode("utf-8", "surrogatepass"))
+
+    return decode
 
 
-def _decoder(types: Mapping[str, str]) -> Callable[[str], Any]:
-    # A decimal keeps digits that a float would lose.
-    if any(name.startswith("decimal") for name in types.values()):
-        return json.JSONDecoder(parse_float=Decimal).decode
-    return json.JSONDecoder().decode
+@dataclass(frozen=True)
+class JsonBlock:
+    """The objects of a text with their lines and numbers in it (from 1), and what is none."""
+
+    records: Sequence[Mapping[str, Any]]
+    lines: Sequence[int]
+    numbers: Sequence[int]
+    unreadable: Sequence[Unreadable] = ()
+
+    def __len__(self) -> int:
+        return len(self.records) + len(self.unreadable)
+
+    def prepare(self, types: Mapping[str, str], known: Mapping[str, Known], place: Place) -> Prepared:
+        """The block for a spool; raises as `prepare_records` does."""
+        bad = Prepared(rejected=rejected(self.unreadable, place))
+        good = prepare_records(types, known, self.records, lambda at: place(self.lines[at], self.numbers[at]))
+        return bad.then(good)
 
 
-def _add(
-    spool: RecordSpool, block: LineBlock, name: str, rejections: Rejections, decode: Callable[[str], Any]
-) -> None:
-    records: list[dict[str, Any]] = []
+def read_lines(block: LineBlock, decode: Decode, first_number: int = 1) -> JsonBlock:
+    """The objects on a block's lines; a blank line is none and has no number."""
+    records: list[Mapping[str, Any]] = []
+    places: list[int] = []
     numbers: list[int] = []
+    unreadable: list[Unreadable] = []
     lines = [block.text] if block.is_cut else block.text.split(b"\n")
-    for number, line in enumerate(lines, block.first):
-        found = TOO_LONG if block.is_cut else _object(line, decode)
+    number = first_number
+    for line, text in enumerate(lines, block.first):
+        if not text.strip():
+            continue
+        found = TOO_LONG if block.is_cut else _object(text, decode)
         if isinstance(found, dict):
             records.append(found)
+            places.append(line)
             numbers.append(number)
-        elif found:
-            spool.add_rejected(rejections.add(line, f"{name}:{number}", found))
-    try:
-        spool.add(records, lambda at: f"{name}:{numbers[at]}")
-    except SourceError as error:
-        raise SourceError(f"{name}: lines {block.first} and following: {error}") from None
+        else:
+            is_open = line == block.first + len(lines) - 1 and found not in (TOO_LONG, NO_OBJECT)
+            unreadable.append(Unreadable(line, number, text, found, is_open))
+        number += 1
+    return JsonBlock(records, places, numbers, unreadable)
 
 
-def _object(line: bytes, decode: Callable[[str], Any]) -> dict[str, Any] | str:
-    """The object on a line, or the reason there is none; empty for a blank line."""
-    if not line.strip():
-        return ""
+def _object(line: bytes, decode: Decode) -> dict[str, Any] | str:
+    """The object on a line, or the reason there is none."""
     try:
-        value = decode(line.decode())
+        value = decode(line)
     except UnicodeDecodeError:
         return NOT_UTF8
-    except json.JSONDecodeError as error:
-        return f"is not JSON: {error}"
     except RecursionError:
         return "is nested too deeply"
-    except ValueError:
+    except OverflowError:
         return "holds a number of too many digits"
-    return value if isinstance(value, dict) else "is no JSON object"
+    except ValueError as error:
+        return f"is not JSON: {error}"
+    return value if isinstance(value, dict) else NO_OBJECT
+
+
+def _whole(text: str) -> int:
+    if len(text) > MOST_DIGITS:
+        raise OverflowError
+    return int(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from evergreen.errors import SourceError
@@ -69,30 +69,47 @@ def shown_bytes(text: bytes) -> str:
     return text.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "backslashreplace")
 
 
+@dataclass(frozen=True)
+class Unreadable:
+    """A record that cannot be kept, from the line `line` on, the `number`th of its text (both from 1).
+
+    `is_open`: it stands at the text's end as if there were more to come, which an answer may have lost.
+    """
+
+    line: int
+    number: int
+    text: bytes
+    reason: str
+    is_open: bool = False
+
+
+Place = Callable[[int, int], str]
+"""Where a record stands, such as `rentals.csv:17`, from its line and its number."""
+
+
+def rejected(unreadable: Iterable[Unreadable], place: Place) -> tuple[Rejected, ...]:
+    """The records as they go to quarantine, in their order."""
+    inorder = sorted(unreadable, key=lambda one: one.number)
+    return tuple(Rejected(shown_bytes(one.text), place(one.line, one.number), one.reason) for one in inorder)
+
+
 class Rejections:
-    """The records of a source's files that cannot be read, as many as memory is there for."""
+    """The records of a source that cannot be kept, as many as memory is there for."""
 
     def __init__(self) -> None:
         self.found: list[Rejected] = []
         self._cost = 0
 
-    def add(self, text: bytes, place: str, reason: str) -> Rejected:
-        """Note a record; raises `SourceError` when their texts come to more than 128 MB."""
-        self._cost += len(text) + _RECORD_COST
-        if self._cost > _MOST_REJECTED:
-            raise SourceError(
-                f"{place}: {reason}, and so are {len(self.found):,} lines before it: mend the file or the "
-                "source's format, delimiter and types"
-            )
-        rejected = Rejected(shown_bytes(text), place, reason)
-        self.found.append(rejected)
-        return rejected
-
-    def sort(self, begin: int) -> None:
-        """Put those from the index `begin` on, which are of one file, into the order of their lines."""
-        self.found[begin:] = sorted(
-            self.found[begin:], key=lambda rejected: int(rejected.place.rpartition(":")[2])
-        )
+    def add(self, rejected: Iterable[Rejected]) -> None:
+        """Note records; raises `SourceError` when their texts come to more than 128 MB."""
+        for one in rejected:
+            self._cost += len(one.text) + _RECORD_COST
+            if self._cost > _MOST_REJECTED:
+                raise SourceError(
+                    f"{one.place}: {one.reason}, and so are {len(self.found):,} records before it: mend the "
+                    "source, or its format, delimiter and types in pipeline.yaml"
+                )
+            self.found.append(one)
 
 
 def _without_mark(chunks: Iterable[bytes]) -> Iterator[bytes]:

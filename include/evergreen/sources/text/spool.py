@@ -1,115 +1,170 @@
-"""Columns of text on their way to rows: kept in a temporary file until the types of all are known."""
+"""Columns on their way to rows: kept in a temporary file until the types of all are known."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
-from evergreen.rows.columns import LakeTypes, declared
+from evergreen.rows.columns import check_names, declared
 from evergreen.rows.spill import Spill
 from evergreen.shown import shown
-from evergreen.sources.text.types import IN_CSV, READINGS, fit, read
+from evergreen.sources.text.lines import Rejections
+from evergreen.sources.text.types import READINGS, read
 
-_BLOCK_ROWS = 131_072
+MOST_COLUMNS = 2_000
+_BLOCK_ROWS = 65_536
+_BLOCK_BYTES = 16 * 2**20
+_ARROW = {None: pa.null(), "truth values": pa.bool_(), "numbers": pa.float64()}
 
 
-class TextSpool:
-    """Batches of text columns are added, then given back in types that hold for all their values.
+@dataclass(frozen=True)
+class Known:
+    """What is known of a column so far: its kind of values, and what all its text may be read as."""
 
-    `names` are the columns, `types` what some of them are declared to be. Raises `SourceError` for a name
-    that the lake cannot keep.
+    kind: str | None = None
+    readings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Batches that come next, what is then known of the columns, and records that are rejected."""
+
+    batches: tuple[pa.RecordBatch, ...] = ()
+    known: Mapping[str, Known] = field(default_factory=dict)
+    rejected: tuple[Rejected, ...] = ()
+
+    def then(self, other: Prepared) -> Prepared:
+        """These, and then those."""
+        return Prepared(
+            (*self.batches, *other.batches),
+            {**self.known, **other.known},
+            (*self.rejected, *other.rejected),
+        )
+
+
+class Spool:
+    """Batches are kept, then given back with one schema: each column in a type that all its values have.
+
+    Columns stand in the order of first appearance; one that a batch lacks is null there. `types` declares
+    what a column is, whatever its values.
     """
 
-    def __init__(self, names: Sequence[str], types: Mapping[str, str]) -> None:
-        self.names = list(names)
-        self._types = {name: types[name] for name in names if name in types}
-        LakeTypes(self._types).schema(pa.schema([(name, pa.string()) for name in names]))
-        self._readings: dict[str, tuple[str, ...]] = {
-            name: IN_CSV for name in names if name not in self._types
-        }
-        self._filled: set[str] = set()
+    def __init__(self, types: Mapping[str, str] = {}) -> None:
+        self.types = dict(types)
+        self.known: dict[str, Known] = {}
+        self._rejections = Rejections()
         self._spill = Spill()
 
-    def add(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """Keep the rows that fit the declared types; returns why the others do not, by their index."""
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        misfits: dict[int, str] = {}
-        for name, type_name in self._types.items():
-            columns[name], reasons = fit(columns[name], type_name)
-            for row, reason in reasons.items():
-                misfits.setdefault(row, f"column '{shown(name)}': {reason}")
-        fitting = pa.RecordBatch.from_pydict(columns)
-        if misfits:
-            rows = pa.array([row not in misfits for row in range(batch.num_rows)], pa.bool_())
-            fitting = fitting.filter(rows)
-        if fitting.num_rows:
-            self._narrow(fitting)
-            self._spill.write(fitting)
-        return misfits
+    def expect(self, names: Iterable[str]) -> None:
+        """These columns there are, whether or not there is a row."""
+        self.known |= {name: self.known.get(name, Known()) for name in names}
 
-    def rows(self, rejected: list[Rejected]) -> Rows:
-        """All rows; to be called once, after the last `add`. `Rows.close` closes the spool."""
-        schema = pa.schema([(name, self._type(name)) for name in self.names])
-        return Rows(schema, _Typed(self._spill, schema, self._chosen()), rejected)
+    def keep(self, prepared: Prepared) -> None:
+        """Keep what comes next; raises `SourceError` for more rejected records than memory is there for."""
+        for batch in prepared.batches:
+            self._spill.write(batch)
+        self.known |= prepared.known
+        self._rejections.add(prepared.rejected)
+
+    def rows(self) -> Rows:
+        """All rows; to be called once, after the last `keep`. `Rows.close` closes the spool."""
+        schema = pa.schema([(name, self._type(name)) for name in self.known])
+        check_names(schema.names)
+        readings = {name: known.readings[0] for name, known in self.known.items() if known.readings}
+        return Rows(schema, _Settled(self._spill, schema, readings), self._rejections.found)
 
     def close(self) -> None:
         """Give the temporary file's space back."""
         self._spill.close()
 
-    def _narrow(self, batch: pa.RecordBatch) -> None:
-        for name, readings in self._readings.items():
-            texts = batch.column(name)
-            if texts.null_count < len(texts):
-                self._filled.add(name)
-                self._readings[name] = tuple(one for one in readings if read(texts, one) is not None)
+    @property
+    def unsaved(self) -> int:
+        """How many bytes of rows were added since the last `save`."""
+        return self._spill.untaken
 
-    def _chosen(self) -> dict[str, str]:
-        return {
-            name: readings[0]
-            for name, readings in self._readings.items()
-            if readings and name in self._filled
-        }
+    def save(self) -> tuple[bytes, dict[str, Any]]:
+        """The rows added since the last call, and what is known of all of them as a JSON value."""
+        known = {name: [column.kind, list(column.readings)] for name, column in self.known.items()}
+        rejected = [[record.text, record.place, record.reason] for record in self._rejections.found]
+        return self._spill.take(), {"columns": known, "rejected": rejected}
+
+    def restore(self, parts: Iterable[bytes], state: Mapping[str, Any]) -> None:
+        """Take up, in a fresh spool, what `save` returned: all parts in order, and the last state."""
+        for part in parts:
+            self._spill.restore(part)
+        self.known = {name: Known(kind, tuple(read)) for name, (kind, read) in state["columns"].items()}
+        self._rejections.add(Rejected(*values) for values in state["rejected"])
 
     def _type(self, name: str) -> pa.DataType:
-        if name in self._types:
-            return declared(self._types[name])
-        if name not in self._filled:
-            return pa.null()
-        readings = self._readings[name]
-        return READINGS[readings[0]] if readings else pa.string()
+        if name in self.types:
+            return declared(self.types[name])
+        known = self.known[name]
+        if known.readings:
+            return READINGS[known.readings[0]]
+        return _ARROW.get(known.kind, pa.string())
 
 
-class _Typed:
-    """The spilled batches in their final types."""
+def check_width(names: Iterable[str], more: Iterable[str]) -> None:
+    """Raise `SourceError` for more columns, of both together, than a table may have."""
+    if len({*names, *more}) > MOST_COLUMNS:
+        raise SourceError(
+            f"more than {MOST_COLUMNS:,} different fields: send what differs from record to record as "
+            "values, not as names"
+        )
 
-    def __init__(self, spill: Spill, schema: pa.Schema, readings: Mapping[str, str]) -> None:
-        self._spill = spill
-        self._schema = schema
-        self._readings = readings
+
+@dataclass
+class _Settled:
+    """The spilled batches in their final schema, in blocks of a good size."""
+
+    spill: Spill
+    schema: pa.Schema
+    readings: Mapping[str, str]
+    pending: list[pa.RecordBatch] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._spill:
-                columns = [self._typed(field, batch.column(field.name)) for field in self._schema]
-                typed = pa.RecordBatch.from_arrays(columns, schema=self._schema)
-                for begin in range(0, typed.num_rows, _BLOCK_ROWS):
-                    yield typed.slice(begin, _BLOCK_ROWS)
+            rows = size = 0
+            for batch in self._pieces():
+                self.pending.append(batch)
+                rows, size = rows + batch.num_rows, size + batch.nbytes
+                if rows >= _BLOCK_ROWS or size >= _BLOCK_BYTES:
+                    yield from self._block()
+                    rows = size = 0
+            yield from self._block()
         finally:
             self.close()
 
     def close(self) -> None:
-        """Give the temporary file's space back."""
-        self._spill.close()
+        self.spill.close()
 
-    def _typed(self, field: pa.Field, values: pa.Array) -> pa.Array:
-        if values.type == field.type:
-            return values
-        if pa.types.is_null(field.type):
-            return pa.nulls(len(values))
-        typed = read(values, self._readings[field.name])
-        if typed is None:
+    def _block(self) -> Iterator[pa.RecordBatch]:
+        table = pa.Table.from_batches(self.pending, self.schema)
+        self.pending = []
+        yield from table.combine_chunks().to_batches()
+
+    def _pieces(self) -> Iterator[pa.RecordBatch]:
+        for batch in self.spill:
+            settled = self._settled(batch)
+            for begin in range(0, settled.num_rows, _BLOCK_ROWS):
+                yield settled.slice(begin, _BLOCK_ROWS)
+
+    def _settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        columns = [self._column(batch, field) for field in self.schema]
+        return pa.record_batch(columns, schema=self.schema)
+
+    def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+        at = batch.schema.get_field_index(field.name)
+        if at < 0 or batch.column(at).null_count == batch.num_rows:
+            return pa.nulls(batch.num_rows, field.type)
+        column = batch.column(at)
+        if column.type == field.type:
+            return column
+        if (settled := read(column, self.readings[field.name])) is None:
             raise SourceError(f"column '{shown(field.name)}' was read as {field.type} and is none: run again")
-        return typed
+        return settled

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.errors import EvergreenError, SourceError
+from evergreen.sources.files import text_files
 from evergreen.sources.files.locate import LocatedFile
-from evergreen.sources.text import json_lines, lines
-from evergreen.sources.text.json_lines import read_json_files
+from evergreen.sources.files.text_files import read_json_files
+from evergreen.sources.text import lines
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def read(tmp_path_factory):
         path = folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(json_lines, "_CHUNK", chunk)
+            patch.setattr(text_files, "_JSON_CHUNK", chunk)
             rows = read_json_files([LocatedFile(name, path)], dict(types))
         return rows.table().to_pylist(), [(bad.place, bad.text, bad.reason) for bad in rows.rejected]
 

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.errors import SourceError
+from evergreen.rows.batches import Rejected
 from evergreen.sources.text import lines
 from evergreen.sources.text.lines import LineBlock, Rejections, line_blocks, shown_bytes
 
@@ -52,8 +53,10 @@ def test_bytes_that_are_no_text_are_shown():
 def test_rejected_lines_do_not_fill_the_memory(monkeypatch):
     monkeypatch.setattr(lines, "_MOST_REJECTED", 1_000)
     rejections = Rejections()
-    for number in (1, 2):
-        rejections.add(b"x", f"a.csv:{number}", "is bad")
-    with pytest.raises(SourceError, match=r"^a\.csv:3: is bad, and so are 2 lines before it: mend the file"):
-        rejections.add(b"x", "a.csv:3", "is bad")
+    bad = [Rejected("x", f"a.csv:{number}", "is bad") for number in (1, 2, 3)]
+    rejections.add(bad[:2])
+    with pytest.raises(
+        SourceError, match=r"^a\.csv:3: is bad, and so are 2 records before it: mend the source"
+    ):
+        rejections.add(bad[2:])
     assert len(rejections.found) == 2

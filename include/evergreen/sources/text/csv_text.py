@@ -1,135 +1,116 @@
-"""CSV files to rows: blocks that are in order at the speed of Arrow, all others record by record."""
+"""CSV text to columns: blocks that are in order at the speed of Arrow, all others record by record."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
 from evergreen.errors import SourceError
-from evergreen.rows.batches import Rows
+from evergreen.rows.columns import check_names
 from evergreen.shown import shown
-from evergreen.sources.files.decompress import plain_chunks
-from evergreen.sources.files.locate import LocatedFile
-from evergreen.sources.text.csv_records import Record, records
-from evergreen.sources.text.lines import BOM, LONGEST, TOO_LONG, LineBlock, Rejections, line_blocks
-from evergreen.sources.text.spool import TextSpool
+from evergreen.sources.text.csv_records import UNCLOSED, Record, records
+from evergreen.sources.text.lines import (
+    BOM,
+    LONGEST,
+    TOO_LONG,
+    LineBlock,
+    Place,
+    Unreadable,
+    line_blocks,
+    rejected,
+)
+from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared
+from evergreen.sources.text.texts import prepare_texts
 
-MOST_COLUMNS = 2_000
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 # An empty field is null, in quotes or not; nothing else is.
 _EMPTY_IS_NULL = {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
-
-
-def read_csv_files(files: Sequence[LocatedFile], delimiter: str, types: Mapping[str, str]) -> Rows:
-    """The rows of CSV files with one header; columns in the order of the first file.
-
-    A column's type is the declared one, else it is found in all its values: see `text_types.read`. A record
-    that cannot be read, or holds a value that does not fit a declared type, is rejected. Raises `SourceError`
-    for a file without a header, a header that names a column twice or not at all, and headers that differ.
-    """
-    rejections = Rejections()
-    spool: TextSpool | None = None
-    try:
-        for located in files:
-            with located.open() as file:
-                lines = CsvFile(located.name, file, delimiter, rejections)
-                if spool is None:
-                    spool = TextSpool(lines.header, types)
-                _check_same(spool.names, lines, files[0].name)
-                _read_into(spool, lines, rejections)
-    except BaseException:
-        if spool is not None:
-            spool.close()
-        raise
-    assert spool is not None
-    return spool.rows(rejections.found)
-
-
-def _read_into(spool: TextSpool, lines: CsvFile, rejections: Rejections) -> None:
-    begin = len(rejections.found)
-    for block in lines.blocks():
-        misfits = spool.add(block.columns.select(spool.names))
-        if misfits:
-            origins = block.origins()
-            for row, reason in sorted(misfits.items()):
-                lines.reject(block.text, origins[row], reason)
-    rejections.sort(begin)
-
-
-def _check_same(names: Sequence[str], lines: CsvFile, first: str) -> None:
-    if missing := [name for name in names if name not in lines.header]:
-        raise SourceError(f"{lines.name} has no {_columns(missing)}, which {first} has: mend the files")
-    if more := [name for name in lines.header if name not in names]:
-        raise SourceError(f"{lines.name} has the {_columns(more)}, which {first} has not: mend the files")
-
-
-def _columns(names: Sequence[str]) -> str:
-    listed = ", ".join(f"'{shown(name)}'" for name in names[:10]) + (", ..." if len(names) > 10 else "")
-    return f"column{'s' * (len(names) > 1)} {listed}"
 
 
 @dataclass(frozen=True)
 class CsvBlock:
     """Records that could be read: a column of text for each name in the header, empty fields null.
 
-    `text` is what they were read from; some of its records may have been rejected.
+    `text` is what they were read from, beginning with the line `line` and the record `number` (from 1).
+    `unreadable` are those of its records that could not be read.
     """
 
     columns: pa.RecordBatch
     text: bytes
-    first_line: int
+    line: int
+    number: int
     delimiter: str
+    unreadable: Sequence[Unreadable] = ()
 
-    def origins(self) -> list[Record]:
-        """The record that each row was read from; slow, for rows that turn out not to fit."""
-        width = self.columns.num_columns
-        return [found for found in self._records() if not found.reason and len(found.fields) == width]
+    def __len__(self) -> int:
+        return int(self.columns.num_rows) + len(self.unreadable)
 
-    def _records(self) -> Iterator[Record]:
-        return records(self.text, self.delimiter, self.first_line)
+    def prepare(self, types: Mapping[str, str], known: Mapping[str, Known], place: Place) -> Prepared:
+        """The block for a spool; raises as `prepare_texts` does."""
+        if not self.columns.num_columns:
+            return Prepared(rejected=rejected(self.unreadable, place))
+        prepared, misfits = prepare_texts(types, known, self.columns)
+        bad = [*self.unreadable, *self._unfit(misfits)]
+        return Prepared(prepared.batches, prepared.known, rejected(bad, place))
+
+    def _unfit(self, reasons: Mapping[int, str]) -> Iterator[Unreadable]:
+        """The records of the rows that do not fit; slow, for it reads all of them again."""
+        if not reasons:
+            return
+        width, row = self.columns.num_columns, 0
+        for number, record in enumerate(records(self.text, self.delimiter, self.line), self.number):
+            if record.reason or len(record.fields) != width:
+                continue
+            if row in reasons:
+                text = self.text[record.begin : record.end]
+                yield Unreadable(record.line, number, text, reasons[row])
+            row += 1
 
 
-class CsvFile:
-    """One CSV file, in the course of being read; `header` has the names of its columns."""
+class CsvText:
+    """CSV text in the course of being read; `header` has the names of its columns.
 
-    def __init__(self, name: str, file: IO[bytes], delimiter: str, rejections: Rejections) -> None:
+    `name` says in errors what it is. Raises `SourceError`, here, for text without a header and for a header
+    that names a column twice or not at all, or one that the lake cannot keep.
+    """
+
+    def __init__(self, name: str, chunks: Iterable[bytes], delimiter: str) -> None:
         self.name = name
         self._delimiter = delimiter
-        self._rejections = rejections
-        self._lines = line_blocks(plain_chunks(file, name))
+        self._lines = line_blocks(chunks)
         self._pending: LineBlock | None = None
+        self._number = 1
         self.header = self._read_header()
 
     def blocks(self) -> Iterator[CsvBlock]:
-        """The records below the header, a few megabytes at a time; those that cannot be read are rejected."""
+        """The records below the header, a few megabytes at a time."""
         waiting, self._pending = self._pending, None
         for lines in self._lines:
             if lines.is_cut:
                 yield from self._rest(waiting)
                 waiting = None
-                self._rejections.add(lines.text, f"{self.name}:{lines.first}", TOO_LONG)
+                yield self._cut(lines)
                 continue
             joined = LineBlock(waiting.first, waiting.text + lines.text) if waiting else lines
-            block, used = self._block(joined, is_last=False)
+            block = self._block(joined, is_last=False)
             yield block
-            waiting = _after(joined, used)
+            waiting = _after(joined, len(block.text))
         yield from self._rest(waiting)
-
-    def reject(self, text: bytes, record: Record, reason: str) -> None:
-        """Note that a record cannot be kept."""
-        self._rejections.add(text[record.begin : record.end], f"{self.name}:{record.line}", reason)
 
     def _rest(self, waiting: LineBlock | None) -> Iterator[CsvBlock]:
         while waiting:
-            block, used = self._block(waiting, is_last=True)
+            block = self._block(waiting, is_last=True)
             yield block
-            waiting = _after(waiting, used) if used else None
+            waiting = _after(waiting, len(block.text)) if block.text else None
+
+    def _cut(self, lines: LineBlock) -> CsvBlock:
+        unreadable = [Unreadable(lines.first, self._number, lines.text, TOO_LONG)]
+        return self._numbered(CsvBlock(self._batch([]), b"", lines.first, self._number, "", unreadable))
 
     def _read_header(self) -> list[str]:
         waiting: LineBlock | None = None
@@ -155,34 +136,48 @@ class CsvFile:
             raise SourceError(f"{self.name}: column {empty[0]} of {len(names)} has no name: mend the header")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise SourceError(f"{self.name}: column '{shown(twice[0])}' comes more than once: rename one")
+        check_names(names)
         self._pending = _after(lines, record.end)
         return names
 
     def _no_header(self, problem: str) -> SourceError:
         return SourceError(f"{self.name} is not a CSV file with a header: {problem}: mend the file")
 
-    def _block(self, lines: LineBlock, is_last: bool) -> tuple[CsvBlock, int]:
-        used = _in_order(lines.text, self._delimiter, is_last)
-        columns = used and _parsed(lines.text[:used], self.header, self._delimiter)
-        if columns:
-            return CsvBlock(columns, lines.text[:used], lines.first, self._delimiter), used
-        return self._one_by_one(lines, is_last)
+    def _block(self, lines: LineBlock, is_last: bool) -> CsvBlock:
+        text = lines.text[: _in_order(lines.text, self._delimiter, is_last)]
+        columns = _parsed(text, self.header, self._delimiter) if text else None
+        if columns is None:
+            return self._one_by_one(lines, is_last)
+        return self._numbered(CsvBlock(columns, text, lines.first, self._number, self._delimiter))
 
-    def _one_by_one(self, lines: LineBlock, is_last: bool) -> tuple[CsvBlock, int]:
+    def _one_by_one(self, lines: LineBlock, is_last: bool) -> CsvBlock:
         good: list[list[str]] = []
+        unreadable: list[Unreadable] = []
         used, width = 0, len(self.header)
-        for record in records(lines.text, self._delimiter, lines.first, is_last):
+        found = records(lines.text, self._delimiter, lines.first, is_last)
+        for number, record in enumerate(found, self._number):
             used = record.end
             count = len(record.fields)
             if not record.reason and count == width:
                 good.append(record.fields)
                 continue
             reason = record.reason or f"has {count} field{'s' * (count != 1)} instead of {width}"
-            self.reject(lines.text, record, reason)
-        columns = zip(*good, strict=True) if good else ((),) * width
+            text = lines.text[record.begin : record.end]
+            is_open = reason == UNCLOSED or not text.endswith((b"\n", b"\r"))
+            unreadable.append(Unreadable(record.line, number, text, reason, is_open))
+        block = CsvBlock(
+            self._batch(good), lines.text[:used], lines.first, self._number, self._delimiter, unreadable
+        )
+        return self._numbered(block)
+
+    def _batch(self, rows: Sequence[Sequence[str]]) -> pa.RecordBatch:
+        columns = zip(*rows, strict=True) if rows else ((),) * len(self.header)
         arrays = [pa.array([text or None for text in column], pa.string()) for column in columns]
-        batch = pa.RecordBatch.from_arrays(arrays, self.header)
-        return CsvBlock(batch, lines.text[:used], lines.first, self._delimiter), used
+        return pa.RecordBatch.from_arrays(arrays, self.header)
+
+    def _numbered(self, block: CsvBlock) -> CsvBlock:
+        self._number += len(block)
+        return block
 
 
 def _after(lines: LineBlock, used: int) -> LineBlock | None:

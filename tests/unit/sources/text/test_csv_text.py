@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from evergreen.errors import EvergreenError, SourceError
 from evergreen.sources.files import decompress
 from evergreen.sources.files.locate import LocatedFile
-from evergreen.sources.text import csv_lines, lines
-from evergreen.sources.text.csv_lines import read_csv_files
+from evergreen.sources.files.text_files import read_csv_files
+from evergreen.sources.text import csv_text, lines
 
 
 @pytest.fixture(scope="module")
@@ -92,15 +92,15 @@ def test_no_bytes_end_in_anything_but_rows_or_one_line(read, text, types, chunk)
 def test_arrow_reads_as_the_record_reader_does(read, text):
     quick = read(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv_lines, "_in_order", lambda *_: 0)
+        patch.setattr(csv_text, "_in_order", lambda *_: 0)
         slow = read(text)
     assert quick[0].to_pylist() == slow[0].to_pylist()
     assert quick[1] == slow[1]
 
 
 def test_a_block_that_is_in_order_is_read_by_arrow(read, monkeypatch):
-    monkeypatch.setattr(csv_lines, "records", lambda text, *_, **__: iter([header]))
-    header = csv_lines.Record(1, 0, 4, ["a", "b"])
+    monkeypatch.setattr(csv_text, "records", lambda text, *_, **__: iter([header]))
+    header = csv_text.Record(1, 0, 4, ["a", "b"])
     assert read('a,b\n1,"x\ny"\n\n2,"say ""so"""\n')[0].to_pylist() == [
         {"a": 1.0, "b": "x\ny"},
         {"a": 2.0, "b": 'say "so"'},
