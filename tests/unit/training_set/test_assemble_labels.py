@@ -252,7 +252,7 @@ def test_before_any_labels_were_read_there_is_nothing_to_train_on(late_spec, dai
 
 def test_without_labels_neither_digest_knows_of_them(make_spec, daily_rows):
     spec = make_spec()
-    parts = ("partition", "features", "task", "target", "training", "gate")
+    parts = ("partition", "timezone", "week_starts", "features", "task", "target", "training", "gate")
     content = spec.model_dump(mode="json", include=set(parts), exclude={"training": {"schedule"}})
     content |= {"keys": spec.keys, "time_column": spec.time_column}
     described = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
