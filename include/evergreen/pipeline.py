@@ -10,13 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from evergreen.connections import Connect, from_environment
-from evergreen.registry.registry import Registry
-from evergreen.registry.signature import Signatures
 from evergreen.spec import Spec, load_spec
 from evergreen.storage import Storage
 
 if TYPE_CHECKING:
     from evergreen.lake import Lake
+    from evergreen.registry.registry import Registry
     from evergreen.staging import Staging
 
 
@@ -54,6 +53,9 @@ class Pipeline:
 
         Raises `SpecError` where signatures are required and no connection has a key for them.
         """
+        from evergreen.registry.registry import Registry
+        from evergreen.registry.signature import Signatures
+
         signatures = Signatures.of(self.spec.models, self.connect)
         return Registry(self.storage.child(self.name), self.name, signatures, self.spec.folder.parent)
 
