@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from evergreen.errors import SpecError
+from evergreen.errors import SpecError, one_line
 
 
 class Described(BaseModel):
@@ -140,7 +140,7 @@ def read_yaml(file: Path) -> Any:
         line = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SpecError(f"{file}{line}: not valid YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"{file}: not valid YAML in UTF-8: {' '.join(str(error).split())}") from None
+        raise SpecError(f"{file}: not valid YAML in UTF-8: {one_line(error)}") from None
     except OSError as error:
         raise SpecError(f"{file}: cannot be read: {error.strerror}") from None
 

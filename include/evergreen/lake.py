@@ -165,6 +165,14 @@ class Lake:
             rows = dataset.to_table(columns=None if columns is None else [*columns], filter=condition)
         return rows.sort_by(PARTITION)
 
+    def find(self, table: Table, first: str | None = None, last: str | None = None) -> pa.Table | None:
+        """The same; None where the table does not exist yet, or has no rows there."""
+        try:
+            rows = self.read(table, first, last)
+        except NotFoundError:
+            return None
+        return rows if len(rows) else None
+
     def partitions(self, table: Table = Table.PARTITIONS) -> list[str]:
         """Keys of the partitions that hold rows, sorted; none if the table does not exist yet."""
         try:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evergreen.errors import IntegrityError, NotFoundError
+from evergreen.errors import IntegrityError, NotFoundError, one_line
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.partition_file import RECORD, PartitionFile, PartitionWriter
 
@@ -146,7 +146,7 @@ class Staging:
     def _damaged(self, name: str, error: Exception) -> IntegrityError:
         return IntegrityError(
             f"{self._pipeline}: staged '{name}' of run '{self._run}' cannot be read "
-            f"({' '.join(str(error).split())[:120]}): clear the run from its first task"
+            f"({one_line(error, 120)}): clear the run from its first task"
         )
 
 

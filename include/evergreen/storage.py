@@ -135,6 +135,13 @@ class Storage:
             note = answer.get("Metadata", {}).get(_NOTE, "")
             return StoredObject(answer["Body"].read(), answer["ETag"], note)
 
+    def find(self, key: str) -> StoredObject | None:
+        """The object at `key`; None if there is none."""
+        try:
+            return self.read(key)
+        except NotFoundError:
+            return None
+
     def tail(self, key: str, size: int) -> bytes:
         """The last `size` bytes of the object at `key`; raises `NotFoundError` if there is none."""
         with self._errors(key):

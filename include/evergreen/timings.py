@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
+from evergreen.errors import EvergreenError, NothingToDoError
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -68,10 +68,10 @@ def timed(pipeline: Pipeline, stage: Stage, partition: str) -> Iterator[Timing]:
 
 def timing_of(pipeline: Pipeline, stage: Stage, partition: str) -> Timing | None:
     """The stage's last run for the partition; None if it has not run."""
-    try:
-        values = json.loads(pipeline.storage.read(_key(pipeline, stage, partition)).body)
-    except NotFoundError:
+    found = pipeline.storage.find(_key(pipeline, stage, partition))
+    if found is None:
         return None
+    values = json.loads(found.body)
     known = {field.name for field in fields(Timing)}
     return Timing(**{name: value for name, value in values.items() if name in known})
 

@@ -18,7 +18,7 @@ from airflow.utils.state import DagRunState, TaskInstanceState
 from evergreen.lake import Table
 from evergreen.monitoring.policy import Training, decide
 from evergreen.monitoring.record import Decision, to_table
-from evergreen.monitoring.requests import first_training_request
+from evergreen.monitoring.training_request import first_training_request
 from evergreen.pipeline import Pipeline
 from evergreen.signals.record import Record
 from evergreen.storage import Storage

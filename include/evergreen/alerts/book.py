@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evergreen.alerts.alert import SEVERITIES, Alert, Message, at_least, closed, opened
-from evergreen.errors import NotFoundError
 
 if TYPE_CHECKING:
     from evergreen.spec.alerts import Receiver, Severity
@@ -113,9 +112,8 @@ def known_to(book: Book, receivers: Sequence[Receiver]) -> Book:
 
 def read_book(storage: Storage, pipeline: str) -> tuple[Book, str | None]:
     """The pipeline's book and its tag; an empty one and None if there is none yet."""
-    try:
-        found = storage.read(f"{pipeline}/{BOOK}")
-    except NotFoundError:
+    found = storage.find(f"{pipeline}/{BOOK}")
+    if found is None:
         return Book(), None
     values = json.loads(found.body)
     entries = {

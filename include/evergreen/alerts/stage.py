@@ -10,7 +10,7 @@ from evergreen.alerts.conditions import GOLDEN, LIMIT, conditions, judged, slow
 from evergreen.alerts.delivery import notify
 from evergreen.errors import NotFoundError
 from evergreen.lake import Table
-from evergreen.monitoring.record import decisions_in, records_in
+from evergreen.monitoring.record import monitored
 from evergreen.stages import INGEST, NIGHTLY, SCORE
 from evergreen.timings import timing_of
 
@@ -34,7 +34,7 @@ def alert_on(pipeline: Pipeline, partition: str) -> list[Alert]:
     """
     spec = pipeline.spec
     spec.calendar.check(partition)
-    record, decision = _monitored(pipeline, partition)
+    record, decision = monitored(pipeline, partition)
     found, known = conditions(spec, record, decision), {*judged(spec, record, decision), NIGHT}
     if (late := _filled_in(pipeline, partition)) is not None:
         beyond = [alert for alert in conditions(spec, *late) if alert.key == LIMIT]
@@ -142,26 +142,13 @@ def _failed(stage: Stage, task: str) -> str:
     return f"failed_{stage}_{task}"
 
 
-def _monitored(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
-    try:
-        table = pipeline.lake.read(Table.MONITORING, partition, partition)
-    except NotFoundError:
-        table = None
-    if table is None or not len(table):
-        raise NotFoundError(
-            f"{pipeline.name} {partition}: this partition is not monitored: run evergreen monitor "
-            f"{pipeline.name} --partition {partition}"
-        )
-    return records_in(table)[0], decisions_in(table)[0]
-
-
 def _filled_in(pipeline: Pipeline, partition: str) -> tuple[Record, Decision] | None:
     """The record whose labels came with the partition; None where labels come at once, or have not come."""
     delay = pipeline.spec.label_delay
     if not delay:
         return None
     try:
-        found = _monitored(pipeline, pipeline.spec.calendar.shift(partition, -delay))
+        found = monitored(pipeline, pipeline.spec.calendar.shift(partition, -delay))
     except NotFoundError:
         return None
     return found if found[0].error is not None else None

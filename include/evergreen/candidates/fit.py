@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evergreen.candidates.estimators import build_estimator, candidate_path, weight_argument
 from evergreen.candidates.tuning import Trial, tune
-from evergreen.errors import SpecError
+from evergreen.errors import SpecError, one_line
 from evergreen.spec import Candidate, Spec
 from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.sample import Sample, balanced
@@ -88,7 +88,7 @@ def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample
     except Exception as error:
         raise SpecError(
             f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
-            f"{_line(error)}: mend its params or the features"
+            f"{one_line(error)}: mend its params or the features"
         ) from error
 
 
@@ -102,7 +102,7 @@ def _as_it_is(spec: Spec, number: int, pretrained: Mapping[int, Any], sample: Sa
     except Exception as error:
         raise SpecError(
             f"{where}: the pretrained model {key} cannot predict from the features "
-            f"{_names(sample.features)}: {_line(error)}: build the features that it was trained on"
+            f"{_names(sample.features)}: {one_line(error)}: build the features that it was trained on"
         ) from error
     return model
 
@@ -120,10 +120,6 @@ def _without_empty(features: pd.DataFrame) -> pd.DataFrame:
 def _names(features: pd.DataFrame) -> str:
     names = [str(name) for name in features]
     return ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.metaestimators import available_if
 
 from evergreen.candidates.estimators import candidate_path, suits
-from evergreen.errors import IntegrityError, NotFoundError, SpecError
+from evergreen.errors import IntegrityError, NotFoundError, SpecError, one_line
 from evergreen.registry.model_file import load_model
 from evergreen.spec import Pretrained, Spec
 
@@ -108,7 +108,7 @@ class OnnxModel(BaseEstimator):  # type: ignore[misc]
         except Exception as error:
             # What onnxruntime raises has no base of its own.
             raise IntegrityError(
-                f"not an ONNX graph that can be used: {_line(error)}: export it again"
+                f"not an ONNX graph that can be used: {one_line(error)}: export it again"
             ) from error
         if unknown:
             raise IntegrityError(
@@ -213,7 +213,7 @@ class OnnxModel(BaseEstimator):  # type: ignore[misc]
         try:
             return self._answer(output, self._fed(features))
         except Exception as error:
-            raise ValueError(f"the graph does not take these features: {_line(error)}") from error
+            raise ValueError(f"the graph does not take these features: {one_line(error)}") from error
 
     def _answer(self, output: str, fed: Mapping[str, NDArray[Any]]) -> Any:
         return self._runtime().run([output], dict(fed))[0]
@@ -253,7 +253,3 @@ def _is_matrix(output: Any, classes: tuple[Any, ...] | None) -> bool:
         return False
     width = output.shape[1]
     return width > 1 if isinstance(width, int) else classes is not None
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

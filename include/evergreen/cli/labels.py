@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from evergreen.cli.command import Answer, PipelineName, open_pipeline, progress, register, table
-from evergreen.cli.stages import Partition, To, partitions
-from evergreen.errors import NotFoundError
+from evergreen.cli.stages import Partition, To, newest, partitions
 
 if TYPE_CHECKING:
     from evergreen.labels.ingest import Labelled
-    from evergreen.pipeline import Pipeline
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,21 +23,12 @@ def labels(pipeline: PipelineName, partition: Partition = None, to: To = None) -
     from evergreen.labels.ingest import ingest_labels
 
     opened = open_pipeline(pipeline)
-    keys = partitions(opened, partition or _newest(opened), to)
+    keys = partitions(opened, partition or newest(opened), to)
     with progress(f"labels {pipeline}", len(keys)) as done:
         found = ingest_labels(opened, keys, done)
     rows = [_row(one) for one in found]
     columns = list(rows[0])
     return Answer({"pipeline": pipeline, "partitions": rows}, table(columns, (row.values() for row in rows)))
-
-
-def _newest(pipeline: Pipeline) -> str:
-    published = pipeline.lake.partitions()
-    if not published:
-        raise NotFoundError(
-            f"{pipeline.name}: no partition is published yet: run evergreen ingest {pipeline.name} first"
-        )
-    return published[-1]
 
 
 def _row(one: Labelled) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def score(pipeline: PipelineName, partition: Partition = None, to: To = None) ->
 
     opened = open_pipeline(pipeline)
     rows: list[dict[str, Any]] = []
-    for key in each(partitions(opened, partition or _newest(opened), to), f"score {pipeline}"):
+    for key in each(partitions(opened, partition or newest(opened), to), f"score {pipeline}"):
         try:
             scored = score_partition(opened, key)
             found = {"version": scored.version, "rows": scored.rows, "changed": scored.changed}
@@ -109,7 +109,7 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
 
     opened = open_pipeline(pipeline)
     rows: list[dict[str, Any]] = []
-    for key in each(partitions(opened, partition or _newest(opened), to), f"monitor {pipeline}"):
+    for key in each(partitions(opened, partition or newest(opened), to), f"monitor {pipeline}"):
         try:
             decision = stage.monitor(opened, key)
             found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
@@ -142,7 +142,8 @@ def _verdict(pipeline: str, trained: Trained) -> RenderableType:
     return Group(shown, f"to promote it: evergreen models promote {pipeline} {trained.version}")
 
 
-def _newest(pipeline: Pipeline) -> str:
+def newest(pipeline: Pipeline) -> str:
+    """The newest published partition; raises `NotFoundError` where none is."""
     published = pipeline.lake.partitions()
     if not published:
         raise NotFoundError(

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from evergreen.data_docs.index import Run, merged, read_index, read_lines, render_index, write_lines
 from evergreen.data_docs.page import render_page
-from evergreen.errors import ConflictError, NotFoundError
+from evergreen.errors import ConflictError
 from evergreen.pipeline import Pipeline
 from evergreen.storage import Storage, StoredObject
 from evergreen.validation.report import ValidationReport
@@ -68,7 +68,7 @@ def _add_to_index(pipeline: Pipeline, run: str, new: Sequence[Run]) -> None:
     storage, index, own = pipeline.storage, index_key(pipeline.name), _lines_key(pipeline.name, run)
     storage.stage(own, write_lines(new))
     for _ in range(_ATTEMPTS):
-        stored = _stored(storage, index)
+        stored = storage.find(index)
         known = _known(pipeline, stored)
         if set(new) <= set(known):  # whoever was faster has taken them along
             storage.delete([own])
@@ -97,18 +97,11 @@ def _lines_key(pipeline: str, run: str | None = None) -> str:
 
 
 def _lines(storage: Storage, key: str) -> list[Run]:
-    stored = _stored(storage, key)
+    stored = storage.find(key)
     try:
         return read_lines(stored.body) if stored else []  # gone if somebody has taken it along by now
     except ValueError:
         return []  # nobody else's scribbles shall break a night
-
-
-def _stored(storage: Storage, key: str) -> StoredObject | None:
-    try:
-        return storage.read(key)
-    except NotFoundError:
-        return None
 
 
 def _known(pipeline: Pipeline, stored: StoredObject | None) -> list[Run]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evergreen.errors import one_line
 from evergreen.evaluation import compare as comparing
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.calibration import calibration_error
@@ -262,7 +263,7 @@ def _of_champion(
         return predictions, rows.measured(predictions), None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # Trained on other features: the gate then does not accept, and says why.
-        return None, None, f"it does not fit today's features: {' '.join(str(error).split())[:300]}"
+        return None, None, f"it does not fit today's features: {one_line(error)}"
 
 
 def _compared(rows: _Rows, own: Predictions, theirs: Predictions, places: NDArray[np.intp]) -> Comparison:

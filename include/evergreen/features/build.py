@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import pandas as pd
 
-from evergreen.errors import EvergreenError, SpecError
-from evergreen.features.functions import Build, line, load_functions
+from evergreen.errors import EvergreenError, SpecError, one_line
+from evergreen.features.functions import Build, load_functions
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
 
@@ -91,7 +91,7 @@ def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.Data
         raise
     except Exception as error:
         raise SpecError(
-            f"{where} failed with {type(error).__name__}: {line(error)}: mend the function"
+            f"{where} failed with {type(error).__name__}: {one_line(error)}: mend the function"
         ) from error
     _check(spec, where, rows, features)
     return features

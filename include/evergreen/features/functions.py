@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from evergreen.errors import SpecError
+from evergreen.errors import SpecError, one_line
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
 from evergreen.spec.features import FEATURE_SETS
@@ -45,11 +45,6 @@ def features_digest(spec: Spec) -> str:
         for place in _places(spec)
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
-
-
-def line(error: Exception) -> str:
-    """What an error of a user's code says, in one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300]
 
 
 @dataclass(frozen=True)
@@ -111,7 +106,7 @@ def _function(pipeline: str, place: _Place, source: bytes) -> Build:
     except Exception as error:
         del sys.modules[module_name]
         raise SpecError(
-            f"{where} cannot be loaded: {type(error).__name__}: {line(error)}: mend the file"
+            f"{where} cannot be loaded: {type(error).__name__}: {one_line(error)}: mend the file"
         ) from error
     function = getattr(module, place.name, None)
     if not callable(function):

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.errors import NotFoundError, RefusedError
+from evergreen.errors import NotFoundError, RefusedError, one_line
 from evergreen.features.lookups import with_lookups
 from evergreen.lake import PARTITION, Table
 
@@ -101,7 +101,7 @@ def _lacking(spec: Spec, missing: list[str]) -> RefusedError:
 
 
 def _unfit(spec: Spec, column: str, error: Exception) -> RefusedError:
-    said = " ".join(str(error).split())[:200]
+    said = one_line(error, 200)
     return RefusedError(
         f"{spec.name}: column '{column}' does not fit ({said}): give it as Pipeline.rows does"
     )

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.monitoring.record import SCHEMA
 from evergreen.registry.overview import overviews
@@ -41,10 +40,7 @@ QUARANTINE = (PARTITION, "id", "expectation", "reason", "place", "values", "text
 def decisions(pipeline: Pipeline) -> pd.DataFrame:
     """See `evergreen.Pipeline.decisions`."""
     schema = pa.schema([(PARTITION, pa.string()), *SCHEMA])
-    try:
-        found = pipeline.lake.read(Table.MONITORING)
-    except NotFoundError:
-        found = schema.empty_table()
+    found = pipeline.lake.find(Table.MONITORING) or schema.empty_table()
     # A table that an older release wrote has fewer columns.
     columns = {
         name: found.column(name)

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from evergreen.errors import NotFoundError
 from evergreen.ingestion.publish import Published
 from evergreen.storage import Storage
 from evergreen.validation.report import ValidationReport
@@ -32,11 +31,9 @@ class Receipts:
 
     def of(self, partition: str, run: str) -> Published | None:
         """What the run published of the partition; None if it did not, or another one has since."""
-        try:
-            told = json.loads(self._storage.read(self._key(partition)).body)
-        except NotFoundError:
-            return None
-        if told["run"] != run:
+        found = self._storage.find(self._key(partition))
+        told = json.loads(found.body) if found else {}
+        if told.get("run") != run:
             return None
         report = ValidationReport(partition, told["rows"] + told["quarantined"], told["quarantined"], ())
         return Published(partition, told["rows"], told["quarantined"], False, report)

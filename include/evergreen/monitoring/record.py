@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from evergreen.lake import PARTITION
+from evergreen.errors import NotFoundError
+from evergreen.lake import PARTITION, Table
 from evergreen.signals.record import Record
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
 
 SCHEMA = pa.schema(
     [
@@ -62,6 +66,17 @@ def to_table(record: Record, decision: Decision) -> pa.Table:
     }
     texts = {name: json.dumps(row[name], sort_keys=True, allow_nan=False) for name in (*_JSON, "evidence")}
     return pa.Table.from_pylist([{**row, **texts}], schema=SCHEMA)
+
+
+def monitored(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
+    """The stored record of a partition and the decision after it; raises `NotFoundError` without them."""
+    table = pipeline.lake.find(Table.MONITORING, partition, partition)
+    if table is None:
+        raise NotFoundError(
+            f"{pipeline.name} {partition}: this partition is not monitored: run evergreen monitor "
+            f"{pipeline.name} --partition {partition}"
+        )
+    return records_in(table)[0], decisions_in(table)[0]
 
 
 def records_in(table: pa.Table) -> list[Record]:

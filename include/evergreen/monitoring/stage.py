@@ -21,7 +21,7 @@ from evergreen.monitoring.measure import asks_model, measure, performance
 from evergreen.monitoring.policy import Decision, decide
 from evergreen.monitoring.record import SCHEMA, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
-from evergreen.monitoring.requests import trainings
+from evergreen.monitoring.training_request import trainings
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
@@ -186,11 +186,8 @@ def _reference(pipeline: Pipeline, version: str) -> Reference:
 
 
 def _predictions(pipeline: Pipeline, partition: str) -> pa.Table:
-    try:
-        scored = pipeline.lake.read(Table.PREDICTIONS, partition, partition)
-    except NotFoundError:
-        scored = None
-    if scored is not None and len(scored):
+    scored = pipeline.lake.find(Table.PREDICTIONS, partition, partition)
+    if scored is not None:
         return scored
     if pipeline.registry.champion(partition) is None:
         raise NothingToDoError(
@@ -215,11 +212,8 @@ def _monitored(
         return {}
     reach = 2 * max(spec.monitoring.drift.trailing, LONGEST)
     first = min(filter(None, (last_training, due, spec.calendar.back(partition, reach))))
-    try:
-        table = pipeline.lake.read(Table.MONITORING, first, spec.calendar.shift(partition, -1))
-    except NotFoundError:
-        return {}
-    if "counts" not in table.column_names:
+    table = pipeline.lake.find(Table.MONITORING, first, spec.calendar.shift(partition, -1))
+    if table is None or "counts" not in table.column_names:
         return {}
     table = table.filter(pc.is_valid(table.column("counts")))
     pairs = zip(records_in(table), decisions_in(table), strict=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from evergreen.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
+from evergreen.errors import ConflictError, IntegrityError, UnavailableError
 from evergreen.registry.history import Event, Force, fold
 from evergreen.registry.readable import readable
 
@@ -45,9 +45,8 @@ class EventLog:
 
     def pointer(self) -> tuple[Force, str | None]:
         """What the pointer says, and its tag; None if there is none. Raises `IntegrityError`."""
-        try:
-            stored = self._storage.read(POINTER)
-        except NotFoundError:
+        stored = self._storage.find(POINTER)
+        if stored is None:
             return Force(), None
         with readable(self._pipeline, POINTER, self._storage):
             return Force.from_json(stored.body), stored.etag

@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from evergreen.errors import EvergreenError, IntegrityError, SourceError, SpecError
+from evergreen.errors import EvergreenError, IntegrityError, SourceError, SpecError, one_line
 
 if TYPE_CHECKING:
     from evergreen.connections import Connect, Connection
@@ -147,7 +147,7 @@ def _problem(version: str, digests: Mapping[str, str], signature: bytes, public:
             config.use_elliptic_key_verifier(public_key=key)
             config.set_hashing_config(_known(digests)).verify(version, file)
         except Exception as error:  # noqa: BLE001 - whatever it trips over in a forged file is a refusal
-            return " ".join(str(error).split())[:160] or type(error).__name__
+            return one_line(error, 160) or type(error).__name__
     return None
 
 

@@ -19,7 +19,7 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.errors import SourceError
+from evergreen.errors import SourceError, one_line
 from evergreen.shown import shown
 
 TIME = pa.timestamp("us", tz="UTC")
@@ -211,7 +211,7 @@ def _cast(name: str, values: pa.Array, target: pa.DataType) -> pa.Array:
         result = values if values.type == target else _converted(values, target)
         _check_years(result)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise SourceError(f"column '{name}' cannot be read as {target}: {reason}: mend the source") from None
     return result
 

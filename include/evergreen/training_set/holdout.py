@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
-from evergreen.errors import NothingToDoError, SpecError
+from evergreen.errors import NothingToDoError, SpecError, one_line
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 from evergreen.training_set.folds import groups_of
@@ -69,7 +69,7 @@ def _drawn(spec: Spec, rows: pd.DataFrame, target: pd.Series | None) -> NDArray[
     except ValueError as error:
         raise NothingToDoError(
             f"{spec.name}: the {len(rows)} rows cannot be split into training and hold-out: "
-            f"{' '.join(str(error).split())} Give more rows, or another training.holdout"
+            f"{one_line(error)} Give more rows, or another training.holdout"
         ) from None
     mask = np.zeros(len(rows), dtype=bool)
     mask[held] = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from evergreen.errors import NotFoundError, RefusedError
+from evergreen.errors import RefusedError
 from evergreen.rows.batches import Rejected, Rows
 
 if TYPE_CHECKING:
@@ -66,9 +66,8 @@ def read_quarantine(lake: Lake, partition: str | None = None) -> list[Quarantine
     """The rows in quarantine of a partition, or of all; none if nothing ever was in it."""
     from evergreen.lake import PARTITION, Table
 
-    try:
-        rows = lake.read(Table.QUARANTINE, partition, partition)
-    except NotFoundError:
+    rows = lake.find(Table.QUARANTINE, partition, partition)
+    if rows is None:
         return []
     names = [PARTITION, *(name for name in QUARANTINE.names if name in rows.column_names)]
     return [Quarantined(**{**row, "place": row.get("place") or ""}) for row in rows.select(names).to_pylist()]

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from evergreen.description import read_yaml
-from evergreen.errors import SpecError
+from evergreen.errors import SpecError, one_line
 from evergreen.spec import Spec
 from evergreen.validation.history import Limit, NotEnough, limits, replaced, whole, with_limits
 from evergreen.validation.profile import Profile
@@ -213,7 +213,7 @@ def build(entry: Entry) -> Any:
     try:
         return kind(**entry.arguments, severity=entry.severity, meta={"number": entry.number})
     except (ValueError, TypeError) as error:
-        text = " ".join(str(error).split())[:300]
+        text = one_line(error)
         raise SpecError(f"{entry.place}: {entry.label}: {text}: mend its arguments") from None
 
 

@@ -15,7 +15,7 @@ from evergreen_airflow.operators.base import partition_of, task_outcome
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from evergreen.monitoring.requests import TrainingRequest
+    from evergreen.monitoring.training_request import TrainingRequest
     from evergreen.pipeline import Pipeline
 
 
@@ -67,7 +67,7 @@ class RetrainOperator(TriggerTrainingOperator):
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
         """The retraining that the monitor decided on."""
-        from evergreen.monitoring.requests import retraining_request
+        from evergreen.monitoring.training_request import retraining_request
 
         return retraining_request(pipeline, partition_of(context, pipeline.spec))
 
@@ -77,6 +77,6 @@ class TrainFirstChampionOperator(TriggerTrainingOperator):
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
         """The first training."""
-        from evergreen.monitoring.requests import first_training_request
+        from evergreen.monitoring.training_request import first_training_request
 
         return first_training_request(pipeline)

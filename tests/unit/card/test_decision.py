@@ -12,7 +12,7 @@ from evergreen.card.decision import decided, signal_rows
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import judge
 from evergreen.monitoring.policy import Training, decide
-from evergreen.monitoring.requests import wanted
+from evergreen.monitoring.training_request import wanted
 from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Performance, Retrain, parse_spec
 

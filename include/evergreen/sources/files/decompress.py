@@ -7,7 +7,7 @@ from typing import IO
 
 import pyarrow as pa
 
-from evergreen.errors import SourceError
+from evergreen.errors import SourceError, one_line
 
 CHUNK = 4 * 2**20
 SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
@@ -38,6 +38,6 @@ def plain_chunks(file: IO[bytes], name: str, size: int = CHUNK) -> Iterator[byte
         while chunk := plain.read(size):
             yield chunk
     except (OSError, pa.ArrowInvalid) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         problem = f"is no whole {codec} file" if codec else "cannot be read to its end"
         raise SourceError(f"{name} {problem} ({reason}): write it again") from None

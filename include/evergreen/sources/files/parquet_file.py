@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from evergreen.errors import SourceError
+from evergreen.errors import SourceError, one_line
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes
 from evergreen.sources.files.locate import LocatedFile
@@ -51,7 +51,7 @@ def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Sc
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise SourceError(
             f"{first} and {len(files) - 1} more files have columns of different kinds ({reason}): mend the "
             "files or declare the columns' types"
@@ -73,5 +73,5 @@ def _naming(name: str) -> Iterator[None]:
     except SourceError as error:
         raise SourceError(f"{name}: {error}") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = one_line(error, 200)
         raise SourceError(f"{name} is no whole Parquet file ({reason}): write it again") from None

@@ -17,7 +17,7 @@ from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.monitoring.policy import Training, decide
 from evergreen.monitoring.record import Decision, to_table
-from evergreen.monitoring.requests import (
+from evergreen.monitoring.training_request import (
     TrainingRequest,
     first_training_request,
     retraining_request,

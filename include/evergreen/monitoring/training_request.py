@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evergreen.errors import NotFoundError, NothingToDoError
+from evergreen.errors import NothingToDoError
 from evergreen.labels.ingest import labelled_partitions
 from evergreen.lake import Table
 from evergreen.monitoring.policy import Decision, Training, blocked, trainings_of
-from evergreen.monitoring.record import decisions_in
+from evergreen.monitoring.record import monitored
 from evergreen.registry.registry import as_of_version
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def retraining_request(pipeline: Pipeline, partition: str) -> TrainingRequest:
     """
     spec = pipeline.spec
     spec.calendar.check(partition)
-    decision = _stored(pipeline, partition)
+    _, decision = monitored(pipeline, partition)
     request = wanted(spec, decision, pipeline.lake.partitions(), pipeline.registry.versions())
     if spec.calendar.has_time:
         return request
@@ -124,19 +124,6 @@ def first_training_request(pipeline: Pipeline) -> TrainingRequest:
 
 def _run_id(partition: str) -> str:
     return f"monitor__{partition}"
-
-
-def _stored(pipeline: Pipeline, partition: str) -> Decision:
-    try:
-        found = decisions_in(pipeline.lake.read(Table.MONITORING, partition, partition))
-    except NotFoundError:
-        found = []
-    if not found:
-        raise NotFoundError(
-            f"{pipeline.name} {partition}: this partition is not monitored: run evergreen monitor "
-            f"{pipeline.name} --partition {partition}"
-        )
-    return found[0]
 
 
 def _no_second_first(spec: Spec, as_of: str, earlier: Sequence[Training]) -> str | None:
