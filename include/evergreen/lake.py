@@ -64,9 +64,9 @@ class Lake:
     ) -> list[str]:
         """Make each table of `contents` the whole content of the partition that is its key.
 
-        As `commit` does; no rows empty a partition. The rows have any columns but `partition`. `schema` is
-        what the table has afterwards, by default what it has. Raises `RefusedError`, and changes nothing, if
-        columns or types of the rows differ from that.
+        As `commit` does; a table without rows empties its partition. The rows do not have the column
+        `partition`. `schema` is the table's schema afterwards, by default the one it has. Raises
+        `RefusedError`, and changes nothing, if columns or types of the rows differ from it.
         """
         if not contents:
             return []
@@ -80,10 +80,10 @@ class Lake:
     def commit(self, table: Table, files: Mapping[str, PartitionFile | None], schema: pa.Schema) -> list[str]:
         """Make each file the whole content of the partition that is its key; None empties one.
 
-        All of them in one atomic commit; returns the partitions that changed. Unchanged content makes no new
-        version of the table. `schema` (without `partition`) is what the table has afterwards: a new column is
-        null in the partitions that are there. Of writers who replace a partition at the same moment, each
-        succeeds, one after the other, and the last one's content stays.
+        All in one atomic commit; returns the partitions that changed. Unchanged content makes no new version
+        of the table. `schema` (without `partition`) is the table's schema afterwards: a new column is null in
+        earlier partitions. Where several writers replace a partition at the same moment, all succeed in turn,
+        and the content of the last one stays.
         """
         if not files:
             return []
@@ -103,7 +103,7 @@ class Lake:
         return found.remove(found.get_field_index(PARTITION))
 
     def files(self, table: Table) -> dict[str, str]:
-        """The name of each partition's file, which tells its rows from any others, by key."""
+        """The name of each partition's file, by key; it identifies the partition's rows."""
         try:
             with self._errors(table):
                 present = _present(self._open(table))
@@ -197,7 +197,7 @@ class Lake:
             return None
 
     def _created(self, table: Table, schema: pa.Schema) -> DeltaTable:
-        # Created empty first: two first writers must find the same table.
+        # The table is created empty first, so that two first writers find the same table.
         return DeltaTable.create(
             self._uri(table),
             schema,
@@ -237,7 +237,7 @@ class Lake:
         with self._errors(table):
             found = self._opened(table)
             if found is None and not any(files.values()):
-                return  # nobody needs a table to hold nothing
+                return  # no table is needed to hold nothing
             target = found or self._created(table, schema)
             present = _present(target)
         differing = [key for key, file in files.items() if not _holds(present.get(key, []), key, file)]
@@ -246,12 +246,12 @@ class Lake:
         additions = {key: file for key in differing if (file := files[key])}
         self._upload(table, {key: file for key, file in additions.items() if key not in changed})
         changed.update(differing)
-        # Delta takes two first writers of a partition for no conflict; a transaction of one name is one.
+        # To Delta, two first writers of a partition are no conflict; two transactions of the same name are.
         names = [Transaction(key, target.version() + 1) for key in differing]
         actions = [_addition(key, file) for key, file in additions.items()]
         same_columns = pa.schema(target.schema().to_arrow()).equals(schema)
         if same_columns:
-            # Named one by one: an overwrite would be in conflict with every other writer of the table.
+            # Files are named one by one: an overwrite would conflict with every other writer of the table.
             actions += [_removal(old) for key in differing for old in present.get(key, ())]
         with self._errors(table):
             target.create_write_transaction(
@@ -328,12 +328,12 @@ def _holds(present: Sequence[_Present], key: str, file: PartitionFile | None) ->
 
 
 def _removal(file: _Present) -> RemoveAction:
-    # The moment counts only for a vacuum, which keeps what was removed a short while ago.
+    # The time matters only to a vacuum, which keeps what was removed recently.
     return RemoveAction(file.path, True, int(time.time() * 1000), file.size, {PARTITION: file.partition})
 
 
 def _addition(key: str, file: PartitionFile) -> AddAction:
-    # The file's name is its content, so its time is nobody's business; 0 keeps commits reproducible.
+    # The file's name identifies its content, so its time is not needed; 0 keeps commits reproducible.
     return AddAction(file.path(key), file.size, {PARTITION: key}, 0, True, json.dumps(dict(file.statistics)))
 
 
@@ -343,6 +343,6 @@ def _plain(error: Exception) -> str:
 
 
 def _last_cause(text: str) -> str:
-    # delta-rs tells a failure from the outside in; the cause comes last, before the server's own document.
+    # delta-rs puts the cause of a failure last, before the document that the server sent.
     cause = text.rpartition("↳")[2]
     return cause.partition("<?xml")[0].strip()[:200]

@@ -1,6 +1,6 @@
 """What the tasks of one run hand to one another: objects below `<pipeline>/staging/<run>/`.
 
-Nothing here is published: it is written unconditionally, written again by a retry, and cleared by the
+Nothing here is published: objects are overwritten without a condition, by a retry too, and deleted by the
 run's last task.
 """
 
@@ -29,8 +29,8 @@ _RUN = re.compile(r"[a-z0-9_-]+")
 class Staging:
     """The staging folder of one run of a pipeline.
 
-    `run` is a short token of the letters `a-z0-9_-`, unique to one DAG run or one shell command; another
-    form raises `ValueError`.
+    `run` is a short token of the characters `a-z0-9_-`, unique to one DAG run or one shell command; raises
+    `ValueError` for another form.
     """
 
     def __init__(self, storage: Storage, pipeline: str, run: str) -> None:
@@ -122,7 +122,7 @@ class Staging:
     def clear_others(self, folders: Sequence[str]) -> int:
         """Delete what other runs left below folders of these names; returns how many objects there were.
 
-        A run that still works on one of them is told to start again from its first task.
+        A run that is still using one of them fails, and says to start again from its first task.
         """
         root = f"{self._pipeline}/staging/"
         wanted = set(folders)

@@ -60,7 +60,7 @@ class Credentials:
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object's bytes, the tag that a conditional write names, and the note it was created with."""
+    """An object's bytes, its ETag, which a conditional write names, and the note it was created with."""
 
     body: bytes
     etag: str
@@ -169,7 +169,7 @@ class Storage:
         body.flush()
         size = body.seek(0, os.SEEK_END)
         body.seek(0)
-        # Bytes go out in one piece, a file in slices of 16 kB; but only one large one is held in memory.
+        # Bytes are sent at once, a file in slices of 16 kB; so at most one large body is held in memory.
         with self._errors(key), self._large if size > _PART else nullcontext():
             if size < _LARGE:
                 self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body.read())
@@ -189,7 +189,7 @@ class Storage:
                 parts.append({"PartNumber": number, "ETag": answer["ETag"]})
             self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
         except BaseException:
-            # What cannot be given up now is for the bucket's rule on unfinished uploads.
+            # An upload that cannot be aborted now is left to the bucket's lifecycle rule.
             with suppress(ClientError, BotoCoreError):
                 self._client.abort_multipart_upload(**upload)
             raise
@@ -205,7 +205,7 @@ class Storage:
         """Copy the object of `size` bytes at `key` to another key within the store, without reading it."""
         source = {"Bucket": self.bucket, "Key": self._full(key)}
         with self._errors(key):
-            if size < _LARGE:  # which asks the store only once
+            if size < _LARGE:  # one request to the store
                 self._client.copy_object(Bucket=self.bucket, Key=self._full(there), CopySource=source)
             else:
                 from boto3.s3.transfer import TransferConfig
@@ -238,7 +238,7 @@ class Storage:
         return [entry.key for entry in self.look(prefix, after)]
 
     def look(self, prefix: str, after: str | None = None) -> Sequence[Listed]:
-        """What is below `prefix`, in the order of the keys; `after` as in `list`."""
+        """The objects below `prefix`, in the order of their keys; `after` as in `list`."""
         start = {"StartAfter": self._full(after)} if after else {}
         skip = len(self._full(""))
         with self._errors(prefix):
@@ -253,7 +253,7 @@ class Storage:
         return sorted(entries, key=lambda entry: entry.key)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete the objects at the keys, those that there are. Only for what nobody publishes."""
+        """Delete the objects at the keys; missing ones are ignored. Only for what is not published."""
         remaining = iter(keys)
         while batch := [{"Key": self._full(key)} for key in islice(remaining, _DELETED_TOGETHER)]:
             with self._errors(""):
@@ -273,8 +273,8 @@ class Storage:
     def probe(self) -> None:
         """Check that the store honours conditional writes; raises `StorageError` if it ignores them.
 
-        Three writes to a key of its own: a second creation and a replacement under a wrong tag must both
-        be refused.
+        It writes three times to a key of its own: the second creation, and a replacement with a wrong tag,
+        must be refused.
         """
         key = f".probe/{uuid.uuid4().hex}"
         tag = self.create(key, b"first")

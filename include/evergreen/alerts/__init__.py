@@ -1,4 +1,4 @@
-"""Telling people: what is wrong now, who hears of it, once, and that it is over."""
+"""Alerts: which conditions hold, who is told, once, and that they are over."""
 
 from evergreen.alerts.alert import Alert
 from evergreen.alerts.conditions import conditions, judged

@@ -14,16 +14,16 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 
 
 def at_least(severity: Severity, least: Severity) -> bool:
-    """Whether a severity is the other or above it."""
+    """Whether a severity is `least` or above it."""
     return SEVERITIES.index(severity) >= SEVERITIES.index(least)
 
 
 @dataclass(frozen=True)
 class Alert:
-    """Something that is wrong. `key` names it within the pipeline: while it is open, it is told of once.
+    """Something that is wrong. `key` identifies it within the pipeline: while it is open, it is sent once.
 
-    `title` is one line that stands alone, `text` says what was found and what to do. `partition` is the one
-    it was found at, empty where there is none.
+    `title` is one line that can stand alone, `text` says what was found and what to do. `partition` is where
+    it was found, empty where there is none.
     """
 
     key: str

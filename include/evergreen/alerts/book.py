@@ -1,8 +1,8 @@
 """The book of a pipeline's open alerts: who was told of what. Kept as `<pipeline>/alerts/open.json`.
 
-It is moved by compare-and-set alone. Who wants to send claims the book first, and moves it with each message,
-so that of two senders at once one sends, and a sender who is killed leaves a claim that stands still: the
-next one sees that, and goes on in its place.
+It is written by compare-and-set alone. A sender claims the book first and writes it again with each message.
+So of two senders only one sends. A sender that was killed leaves a claim that no longer changes; the next
+sender sees that and takes over.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ BOOK = "alerts/open.json"
 
 @dataclass(frozen=True)
 class Entry:
-    """An open alert. `told` holds by receiver what severity it was told of; `over` is one that holds no more,
-    and stays until everybody who was told of it has heard so."""
+    """An open alert. `told` has the severity that each receiver was told of.
+
+    `over` means that it does not hold any more; the entry stays until all who were told of it know that.
+    """
 
     alert: Alert
     told: Mapping[str, Severity] = field(default_factory=dict)
@@ -33,7 +35,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Claim:
-    """Who is sending, and how often the book was moved meanwhile."""
+    """Who is sending, and how often the book was written meanwhile."""
 
     by: str
     moves: int = 0
@@ -59,7 +61,7 @@ class Delivery:
 def updated(book: Book, alerts: Sequence[Alert], judged: Collection[str], partition: str) -> Book:
     """The book after a look at a partition: `alerts` hold, and every other key in `judged` does not.
 
-    What was found at a later partition is left alone; an empty `partition` is one that nobody knows, and now.
+    What was found at a later partition is left alone. An empty `partition` counts as the newest.
     """
     entries = dict(book.entries)
     for alert in alerts:
@@ -76,9 +78,9 @@ def updated(book: Book, alerts: Sequence[Alert], judged: Collection[str], partit
 
 
 def pending(book: Book, receivers: Sequence[Receiver]) -> list[Delivery]:
-    """What is to be sent, by receiver: alerts that are new to it or have become more severe, and their ends.
+    """What must be sent: for each receiver alerts that are new or more severe, and those that are over.
 
-    The end of an alert goes to everybody who was told of it, whatever severity they ask for.
+    That an alert is over is sent to all who were told of it, whatever severity they ask for.
     """
     return [
         Delivery(key, receiver.conn_id, message)
@@ -89,7 +91,7 @@ def pending(book: Book, receivers: Sequence[Receiver]) -> list[Delivery]:
 
 
 def told(book: Book, delivery: Delivery) -> Book:
-    """The book once a message was taken."""
+    """The book after a message was delivered."""
     entry = book.entries[delivery.key]
     heard = dict(entry.told)
     if entry.over:
@@ -101,7 +103,7 @@ def told(book: Book, delivery: Delivery) -> Book:
 
 
 def known_to(book: Book, receivers: Sequence[Receiver]) -> Book:
-    """The book without receivers that the description names no more: they wait for nothing."""
+    """The book without receivers that the description does not name any more: nothing is sent to them."""
     names = {receiver.conn_id for receiver in receivers}
     entries = {
         key: replace(entry, told={name: entry.told[name] for name in entry.told if name in names})
@@ -125,7 +127,7 @@ def read_book(storage: Storage, pipeline: str) -> tuple[Book, str | None]:
 
 
 def write_book(storage: Storage, pipeline: str, book: Book, etag: str | None) -> str:
-    """Put the book in the place of the one with this tag; raises `ConflictError` if it was moved since."""
+    """Replace the book that has this tag; raises `ConflictError` if it was written since."""
     body = json.dumps(asdict(book), sort_keys=True).encode()
     key = f"{pipeline}/{BOOK}"
     return storage.create(key, body) if etag is None else storage.replace(key, body, etag)

@@ -1,4 +1,4 @@
-"""Which alerts hold after a partition was monitored. Pure: they follow from its record and its decision."""
+"""Which alerts hold after a partition was monitored, by its record and its decision. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEADING = 3  # features named
 
 
 class _Check(NamedTuple):
-    """Whether a condition holds; what cannot be known of this partition is not checked at all."""
+    """Whether a condition holds. There is no check of what is unknown for this partition."""
 
     key: str
     holds: bool
@@ -44,9 +44,9 @@ def conditions(spec: Spec, record: Record, decision: Decision) -> list[Alert]:
 
 
 def judged(spec: Spec, record: Record, decision: Decision) -> frozenset[str]:
-    """Keys of the alerts of which the record can say whether they hold; only these can be over.
+    """Keys of the alerts that the record can confirm or end; the others stay as they are.
 
-    Without labels, for instance, nobody knows whether performance has recovered.
+    Without labels, for instance, it is unknown whether performance has recovered.
     """
     return frozenset(check.key for check in _checks(spec, record, decision))
 

@@ -1,6 +1,6 @@
-"""Telling the receivers of a pipeline what is new: once, whoever else is telling, and again after a crash.
+"""Sending a pipeline's receivers what is new: once with several senders, and at least once after a crash.
 
-At least once: a message that was taken just before a crash is sent again, never forgotten.
+A message that was delivered just before a crash may be sent again; none is lost.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
 STILL = 90.0
-"""Seconds that a claimed book stands still before its sender is taken for dead; longer than one message."""
+"""Seconds without a change after which a claimed book is free again; a message takes less."""
 
 _LOOK = 0.25  # seconds between two looks at a claimed book
 _log = logging.getLogger(__name__)
@@ -44,12 +44,12 @@ def notify(
     judged: Collection[str] = (),
     still: float = STILL,
 ) -> list[Delivery]:
-    """Tell the receivers of the alerts that hold at `partition`, and of those in `judged` that hold no more.
+    """Tell the receivers which alerts hold at `partition`, and which of those in `judged` are over.
 
-    An open alert is not told of again unless it has become more severe. Of a partition older than the newest
-    published nothing is told: a backfill is quiet. A receiver that cannot be reached is logged and tried
-    again at the next call; the others get theirs. Returns what was sent. Raises `UnavailableError` or
-    `StorageError` if the storage does.
+    An open alert is sent again only if it has become more severe. Nothing is sent for a partition older than
+    the newest published one: a backfill is quiet. A receiver that cannot be reached is logged and tried again
+    at the next call; the others get their messages. Returns what was sent. Raises `UnavailableError` or
+    `StorageError` where the storage fails.
     """
     if _nothing_to_do(pipeline, alerts, judged) or _is_past(pipeline, partition):
         return []
@@ -60,7 +60,7 @@ def notify(
 
 
 def _nothing_to_do(pipeline: Pipeline, alerts: Sequence[Alert], judged: Collection[str]) -> bool:
-    """Whether one look at the book is enough, as after most tasks of most nights."""
+    """Whether there is nothing to write or send, as after most tasks of most nights."""
     if alerts:
         return False
     book, _ = read_book(pipeline.storage, pipeline.name)
@@ -85,7 +85,7 @@ class _Sender:
         self._book, self._etag = Book(), ""
 
     def claim(self, alerts: Sequence[Alert], judged: Collection[str], partition: str) -> bool:
-        """Write into the book what holds; True if there is something to send, and the book is then ours."""
+        """Write what holds into the book, and claim it; False, and no claim, if there is nothing to send."""
         storage, name = self._pipeline.storage, self._pipeline.name
         while True:
             before, etag = read_book(storage, name)
@@ -105,7 +105,7 @@ class _Sender:
             return wanted
 
     def send_pending(self) -> list[Delivery]:
-        """Send what is pending, moving the book with each message, and give the book back."""
+        """Send what is pending, write the book with each message, and release it."""
         sent: list[Delivery] = []
         try:
             try:
@@ -151,7 +151,7 @@ class _Sender:
         self._etag = write_book(self._pipeline.storage, self._pipeline.name, self._book, self._etag)
 
     def _moves(self, etag: str) -> bool:
-        """Watch a claimed book: True as soon as it moves, False if it stands still."""
+        """Watch a claimed book: True as soon as it is written again, False if it is not."""
         start = time.monotonic()
         while time.monotonic() - start < self._still:
             time.sleep(_LOOK)

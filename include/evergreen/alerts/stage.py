@@ -26,11 +26,11 @@ NIGHT = "night"
 
 
 def alert_on(pipeline: Pipeline, partition: str) -> list[Alert]:
-    """Tell of what holds after the partition was monitored; returns all of it, told of before or not.
+    """Send the alerts that hold after the partition was monitored; returns all that hold, sent before or not.
 
-    With its record the partition's night is finished, whatever went wrong before. Where labels come later,
-    the hard limit is held against the record that the partition's night has filled in. Raises `NotFoundError`
-    for a partition that is not monitored.
+    A night is finished once its partition has a record, whatever failed before. Where labels come later, the
+    hard limit is checked on the record that received its labels in this night. Raises `NotFoundError` for a
+    partition that is not monitored.
     """
     spec = pipeline.spec
     spec.calendar.check(partition)
@@ -49,7 +49,7 @@ def watch(pipeline: Pipeline, partition: str) -> Alert | None:
     """Tell if the partition's night is not finished, and which stage is missing; None if it is.
 
     A night is finished when the partition is published, scored (where a champion was in force as of it) and
-    monitored. A night that never began is seen like any other.
+    monitored. A night that never began is reported like any other.
     """
     pipeline.spec.calendar.check(partition)
     found = _unfinished(pipeline, partition)
@@ -70,7 +70,7 @@ def run_failed(pipeline: Pipeline, stage: Stage, task: str, partition: str, why:
 def run_succeeded(pipeline: Pipeline, stage: Stage, task: str, partition: str, in_time: bool = False) -> None:
     """Tell that a task which had failed for this partition, or an earlier one, has succeeded.
 
-    `in_time` says that with it a run has ended within the limit of its stage, where an earlier one had not.
+    `in_time` says that the run has ended within the limit of its stage, which ends the alert of a late one.
     """
     over = {_failed(stage, task)}
     if stage == SCORE:

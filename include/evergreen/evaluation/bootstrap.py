@@ -17,11 +17,11 @@ from evergreen.spec import ChampionRule
 
 Floats = NDArray[np.float64]
 
-# More units than this are put together with their neighbours, more independent rows dealt to so many groups.
+# Above this number of units, neighbouring units are merged; independent rows are split into this many groups.
 _MOST_UNITS = 1_000
 # How many numbers a block of rounds may hold at a time.
 _CHUNK = 2**21
-# The share of rounds that must have a metric, and the highest correlation of neighbours that is believed.
+# The least share of rounds that must have a metric, and the limit at which a correlation is truncated.
 _FINITE = 0.9
 _MOST_CORRELATION = 0.9
 
@@ -47,8 +47,8 @@ class Interval:
 class Resampling:
     """What each of `rounds` draws, with replacement: `blocks` times `block` neighbours out of `units`.
 
-    `unit` (n,) is the number of each row's unit. `ordered` units follow one another in time. Every use draws
-    the same, whatever is measured: that is what makes a comparison paired.
+    `unit` (n,) is the number of each row's unit. `ordered` means that the units are in the order of time. The
+    draws are the same for every metric and every model, which makes a comparison paired.
     """
 
     unit: NDArray[np.intp] = field(repr=False)
@@ -125,10 +125,10 @@ def replicates(resampling: Resampling, parts: Iterable[Sums]) -> Replicates:
 def interval(estimate: float, found: Replicates, resampling: Resampling, confidence: float) -> Interval:
     """The two-sided interval around an estimate: Student's t times the bootstrap's standard error.
 
-    Percentiles of the rounds are too narrow for few units: they lack the factor sqrt(n / (n - 1)) and the
-    wider quantiles of t (Hesterberg 2015, "What teachers should know about the bootstrap", The American
-    Statistician 69). Both are here, with the number of blocks for n. Neighbouring units that are alike
-    widen the interval, as far as the blocks do not do so by themselves (`_serial_variance`).
+    Percentiles of the rounds would be too narrow where there are few units: they lack the factor
+    sqrt(n / (n - 1)) and the wider quantiles of t (Hesterberg 2015, "What teachers should know about the
+    bootstrap", The American Statistician 69). This interval has both, with the number of blocks as n. Where
+    neighbouring units correlate more than the blocks account for, it is wider (`_serial_variance`).
 
     NaN for fewer than two blocks, or if more than a tenth of the rounds have no metric.
     """
@@ -145,9 +145,9 @@ def interval(estimate: float, found: Replicates, resampling: Resampling, confide
 
 
 def _serial_variance(left_out: Floats) -> float:
-    """The jackknife's variance of the metric, times (1 + r) / (1 - r) for units of a correlation r in time.
+    """The jackknife's variance of the metric, times (1 + r) / (1 - r) where units correlate by r in time.
 
-    r is the correlation of neighbouring units' influences, plus 1 / n since it is taken around their own mean
+    r is the correlation of neighbouring units' influences, plus 1 / n to correct the bias of its estimate
     (Zwiers and von Storch 1995, "Taking serial correlation into account in tests of the mean", Journal of
     Climate 8). A negative one counts as none.
     """

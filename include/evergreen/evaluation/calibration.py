@@ -45,9 +45,9 @@ def reliability(
 ) -> tuple[Bin, ...]:
     """Predicted against observed shares, from the lowest probability to the highest; none if there are none.
 
-    Of two classes the probability of the second counts; of more that of the class thought likeliest (Guo et
-    al. 2017). Up to 15 bins hold about the same number of rows, 50 or more each: with fewer, a perfect model
-    would seem badly calibrated by chance. Rows of equal probability stay in one bin.
+    With two classes the probability of the second is used, with more that of the most likely class (Guo et
+    al. 2017). There are up to 15 bins of about as many rows, at least 50 each: with fewer, a perfect model
+    would seem badly calibrated by chance. Rows of equal probability are in the same bin.
     """
     probabilities = predictions.probabilities
     if probabilities is None or not len(probabilities) or not np.isfinite(probabilities).all():

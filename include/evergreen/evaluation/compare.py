@@ -27,11 +27,11 @@ _NUMBERS = ("challenger", "champion", "loss", "low", "high")
 
 @dataclass(frozen=True)
 class Comparison:
-    """Challenger and champion in one metric, on the same `rows`, of which `blocks` were resampled.
+    """Challenger and champion compared in one metric on the same `rows`, resampled in `blocks`.
 
-    `loss` is how much worse the challenger is, in the metric's own unit: above 0 is worse whichever way the
-    metric counts. `low` to `high` is its interval of this `confidence` from so many `rounds`. Numbers that
-    could not be computed are NaN.
+    `loss` is how much worse the challenger is, in the metric's own unit: above 0 is worse, also where higher
+    values of the metric are better. `low` and `high` are the interval of the loss, from `rounds` rounds of
+    the bootstrap. What could not be computed is NaN.
     """
 
     metric: str
@@ -74,7 +74,7 @@ def clears(comparison: Comparison, rule: ChampionRule) -> bool | None:
 
 
 def clearly_worse(comparison: Comparison, rule: ChampionRule) -> bool:
-    """Whether the whole interval lies beyond the margin: what is neither this nor clears is inconclusive."""
+    """Whether the whole interval lies beyond the margin. What neither does so nor clears is inconclusive."""
     return comparison.low > allowed_loss(comparison, rule)
 
 
@@ -89,9 +89,9 @@ def compare(
 ) -> Comparison:
     """Hold the challenger against the champion in one metric on the same n rows, by a paired bootstrap.
 
-    `units` (n,) are the positions of the rows' partitions in time, of which blocks of `rule.block` neighbours
-    are drawn; None for rows that are independent. Both models are measured on the same rows of every round,
-    so what is hard for both cancels out. The interval is that of `evergreen.evaluation.bootstrap.interval`.
+    `units` (n,) are the positions of the rows' partitions in time: blocks of `rule.block` neighbouring
+    partitions are drawn. It is None for independent rows. In each round both models are measured on the same
+    rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`.
     What cannot be computed is NaN.
     """
     resampling = Resampling.of(units, len(challenger), rule, seed)

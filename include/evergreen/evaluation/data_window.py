@@ -25,9 +25,9 @@ _NAMED = 10  # missing partitions
 def window_quality(spec: Spec, training_set: TrainingSet) -> dict[str, Any]:
     """What the challenger was trained and measured on; `known` are the rows it was fit on, `held` the others.
 
-    `over_time` is the window in at most 90 stretches of partitions, `missing` the partitions between its
-    first and last that have no rows. `features` tell of each its share of nulls, its range (or its commonest
-    values) in the known rows, and the share of held rows `beyond` it, so new to the challenger.
+    `over_time` describes the window in at most 90 stretches of partitions. `missing` are the partitions
+    between its first and last that have no rows. `features` has for each feature the share of nulls, the
+    range (or the most frequent values) in the known rows, and the share of held rows `beyond` that range.
     """
     held = training_set.holdout
     timed = spec.calendar.has_time

@@ -24,10 +24,10 @@ _CLUSTERS, _MARKS = 20, 3
 def residuals(
     actual: NDArray[Any], predicted: NDArray[Any], partitions: NDArray[Any] | None, seed: int
 ) -> dict[str, Any]:
-    """What the target was more than predicted, in units of the target (actual - predicted).
+    """The residuals (actual - predicted), in units of the target.
 
     `points` are pairs of prediction and residual, at most 400 drawn at random; `histogram` counts the middle
-    98 % in bars of equal width, with the number `outside`; `over_time` is the mean residual a partition.
+    98 % in bars of equal width and the rest as `outside`; `over_time` is the mean residual of each partition.
     """
     residual = np.asarray(actual, float) - np.asarray(predicted, float)
     index = drawn(np.arange(len(residual)), _POINTS, seed)
@@ -58,9 +58,9 @@ def confusion(actual: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
 def reliability_curve(
     actual: NDArray[Any], predictions: Predictions, weights: NDArray[np.float64] | None
 ) -> dict[str, Any] | None:
-    """How often what was given a probability happened, in the bins of `evergreen.evaluation.calibration`.
+    """The share that happened against the predicted one, in the bins of `evergreen.evaluation.calibration`.
 
-    With two classes the probability is that of the second, `of`; with more that of the likeliest (None).
+    With two classes the probability is that of the second, `of`; with more that of the most likely (None).
     Each bin has the mean `predicted`, the share `observed` with its interval of 95 % (Wilson 1927), and its
     `rows`. None without probabilities.
     """

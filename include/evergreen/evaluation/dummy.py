@@ -17,7 +17,7 @@ from evergreen.spec import Task
 def dummy_predictions(
     metric: Metric, known: pd.Series, weights: NDArray[np.float64] | None, rows: int
 ) -> Predictions:
-    """What a dummy that has learnt from the targets `known` (m,) with `weights` (m,) says of so many rows.
+    """The predictions of a dummy for `rows` rows, learnt from the targets `known` (m,) and `weights` (m,).
 
     Regression: the mean, the median or a quantile, whichever the metric says is best for it.
     Classification: always the commonest class, with the shares of the classes.
@@ -31,9 +31,9 @@ def dummy_predictions(
 
 
 def dealt_at_random(labels: NDArray[Any], seed: int) -> Predictions:
-    """The dummy of a clustering: the challenger's own labels (n,), dealt to the rows at random (seeded).
+    """The dummy of a clustering: the challenger's own labels (n,) in random order (seeded).
 
-    The same number of clusters of the same sizes without any structure: its silhouette lies at or below 0.
+    It has as many clusters of the same sizes but no structure: its silhouette is about 0 or below.
     """
     return Predictions(np.random.default_rng(seed).permutation(labels))
 

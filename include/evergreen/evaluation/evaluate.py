@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 class Champion:
     """The model in force: its version, what it was trained as of, and the estimator itself.
 
-    A model that cannot be used has a `problem`, in words that end in a remedy, and is not asked to predict.
+    `problem` says why the model cannot be used, and the remedy; such a model is not asked to predict.
     """
 
     version: str
@@ -50,11 +50,14 @@ class Champion:
 class Evaluation:
     """What was measured, metrics by name. `metric` is the one that decides.
 
-    `challenger` (with `intervals`) and `baseline` are measured on all `rows` of the hold-out, as are
-    `fairness` and `calibration` (expected calibration error, None without probabilities); `champion`
-    (`version`, `as_of`, `metrics`, in words the `problem` where it has none, and whether it may have `seen`
-    the rows), `challenger_on_champion_rows`, `comparison` and `slices` on the `compared_rows`. `resources` is
-    None where the description sets no limit on them.
+    Measured on all `rows` of the hold-out: `challenger` with its `intervals`, `baseline`, `fairness` and
+    `calibration` (expected calibration error, None without probabilities).
+
+    Measured on the `compared_rows` of it: `champion` (its `version`, `as_of` and `metrics`, or the `problem`
+    why it has none, and whether it may have `seen` the rows), `challenger_on_champion_rows`, `comparison` and
+    `slices`.
+
+    `resources` is None where the description sets no limit on them.
     """
 
     metric: str
@@ -124,14 +127,14 @@ class Evaluation:
 def evaluate(
     spec: Spec, training_set: TrainingSet, challenger: Challenger, champion: Champion | None
 ) -> Evaluation:
-    """Measure the challenger (fit without the hold-out), the baseline and the champion, each predicting once.
+    """Measure the challenger (fit without the hold-out), the baseline and the champion; each predicts once.
 
-    The champion is compared on the hold-out rows of partitions from its own `as_of` on, which neither model
-    was trained on; where there are none (it was trained as of the same partition), on all hold-out rows,
-    which it then has the advantage of having seen. For clustering the metrics are those of the labels that
-    the models give the hold-out rows, in the space of `evergreen.metrics.distance_space`. Weights of rows
-    count in all metrics, intervals and comparisons. Resources are measured of the final model, where
-    `gate.resources` sets limits. Raises `SpecError` for a slice or group whose column is nowhere.
+    The champion is compared on the hold-out rows of partitions from its own `as_of` on: neither model was
+    trained on them. Where there are none, since it was trained as of the same partition, it is compared on
+    all hold-out rows, which it may have seen. For clustering the metrics are of the labels that the models
+    give the hold-out rows, in the space of `evergreen.metrics.distance_space`. Rows count by their weights in
+    all metrics, intervals and comparisons. Resources are those of the final model, where `gate.resources`
+    sets limits. Raises `SpecError` for a slice or group by a column that does not exist.
     """
     held = training_set.holdout
     features = training_set.features[held]
@@ -226,7 +229,7 @@ def _against_champion(
             "compared_rows": 0,
             "slices": measure_slices(spec, training_set, held, None),
         }
-    # Where labels come later, its training knew none of the last partitions before its as-of.
+    # Where labels come later, its training knew no labels of the last partitions before its as-of.
     unseen = spec.calendar.shift(champion.as_of, -spec.label_delay) if spec.labels else champion.as_of
     newer = held & (training_set.rows[PARTITION] >= unseen).to_numpy()
     shared = newer if newer.any() else held
@@ -262,7 +265,7 @@ def _of_champion(
         predictions = Predictions.of(champion.model, features)
         return predictions, rows.measured(predictions), None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        # Trained on other features: the gate then does not accept, and says why.
+        # It was trained on other features: the gate does not accept the challenger then, and says why.
         return None, None, f"it does not fit today's features: {one_line(error)}"
 
 

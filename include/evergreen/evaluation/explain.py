@@ -1,6 +1,6 @@
-"""What a card shows beside metrics: how the challenger errs, what it leans on, what it has seen.
+"""What a card shows beside metrics: the challenger's errors, its important features, and its data.
 
-Computed once, when the version is committed, and stored with it: figures are drawn from these values alone.
+It is computed once, when the version is committed, and stored with it; the card's figures are drawn from it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from evergreen.evaluation.evaluate import Evaluation
     from evergreen.training_set.assemble import TrainingSet
 
-_DIGITS = 6  # of a number that a figure is drawn from
+_DIGITS = 6  # significant digits of the numbers that figures are drawn from
 _REPEATS = 5
-_DEALS = 100  # features by repeats: fewer repeats where there are many features
-_CELLS = 40_000  # rows by deals: what it takes does not grow with the hold-out
+_DEALS = 100  # permutations in all: fewer repeats where there are many features
+_CELLS = 40_000  # rows times permutations: the effort does not grow with the hold-out
 _FEWEST_ROWS, _MOST_ROWS = 200, 2_000
 _SPACE_ROWS = 400  # a silhouette needs the distance of every pair of rows
 
@@ -38,12 +38,12 @@ _SPACE_ROWS = 400  # a silhouette needs the distance of every pair of rows
 def explain(
     spec: Spec, training_set: TrainingSet, challenger: Challenger, evaluation: Evaluation
 ) -> dict[str, Any]:
-    """The explanation of a challenger as JSON values: equal for equal arguments, made on a single thread.
+    """The explanation of a challenger as JSON values. Deterministic: it runs on a single thread.
 
-    `window` is the data window and its quality, `search` the scores of the tuning trials as they were tried.
-    The rest is of `rows` rows of the hold-out, at most 5,000 drawn at random: `importance` by permutation,
-    and by the task `residuals`; `confusion` and, where there are probabilities, `reliability`; or `clusters`.
-    What cannot be told is None.
+    `window` is the data window and its quality, `search` the scores of the tuning trials in the order tried.
+    The rest is measured on `rows` rows of the hold-out, at most 5,000 drawn at random: `importance` by
+    permutation; `residuals` for regression; `confusion` and, with probabilities, `reliability` for
+    classification; `clusters` for clustering. What is unknown is None.
     """
     with threadpool_limits(limits=1):
         held = HeldRows.of(spec, training_set, challenger.evaluated)
@@ -81,11 +81,11 @@ def trial_scores(metric: str, trials: Sequence[Mapping[str, Any]]) -> dict[str, 
 
 
 def importance(spec: Spec, model: Any, held: HeldRows, metric: str) -> dict[str, Any] | None:
-    """How much worse the metric gets when a feature's values are dealt to the rows anew (Breiman 2001).
+    """How much worse the metric gets when a feature's values are permuted among the rows (Breiman 2001).
 
-    `loss` is in the metric's own unit, > 0 is worse whichever way it counts, `spread` its standard deviation
-    over the repeats; the largest comes first. Features of a single value are left out. None where the metric
-    is not finite, or no feature varies.
+    `loss` is in the metric's own unit, above 0 is worse; `spread` is its standard deviation over the repeats.
+    The largest loss comes first. Features with a single value are left out. None where the metric is not
+    finite, or no feature varies.
     """
     names = list(map(str, held.features))
     varying = [name for name in names if held.features[name].nunique(dropna=False) > 1]

@@ -25,7 +25,7 @@ Measure = Callable[[NDArray[np.intp], str], float]
 class GroupResult:
     """The challenger's metric on the hold-out rows of one value; NaN where it cannot be computed.
 
-    `judged` is False for a value of too few rows, whose metric is not computed.
+    `judged` is False for a value with too few rows; its metric is not computed.
     """
 
     value: str
@@ -73,9 +73,9 @@ class FairnessResult:
 
 
 def measure_fairness(spec: Spec, training_set: TrainingSet, measure: Measure) -> tuple[FairnessResult, ...]:
-    """The rules of `gate.fairness`, on the whole hold-out.
+    """The results of the rules in `gate.fairness`, on the whole hold-out.
 
-    Raises `SpecError` for a column that is nowhere.
+    Raises `SpecError` for a column that does not exist.
     """
     held = training_set.holdout
     return tuple(

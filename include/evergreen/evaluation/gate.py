@@ -20,22 +20,22 @@ from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
 
 __all__ = ["Check", "Outcome", "Verdict", "in_words", "judge"]
 
-_NAMED = 10  # values that a sentence names before it only counts them
-_LONGEST = 60  # characters of a value from the data
+_NAMED = 10  # values that a sentence names; the rest are counted
+_LONGEST = 60  # characters; longer values from the data are truncated
 
 Asked = tuple[Check, bool]
-"""A check, and whether a person may decide it where it did not pass: the question is open, not answered."""
+"""A check, and whether a person may decide where it did not pass, since the evidence is inconclusive."""
 
 
 def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
-    """Hold the evaluation against the description's rules; all are asked, whatever the others say.
+    """Check the evaluation against all of the description's rules, whether or not others fail.
 
-    Asked of every challenger: its metrics are finite, all that the rows have a value of; it keeps
-    `gate.limits`; it is strictly better than the dummy baseline in `training.metric`; and the interval of its
-    loss against the champion clears the margin of `gate.champion`. Then `gate.slices`, `fairness`,
-    `calibration` and `resources` where they are described. What fails or cannot be told refuses. Only where
-    the comparison with the champion is undecided or impossible, all else passes, and `gate.approval` is
-    given, a person decides.
+    Every challenger must have finite metrics (but for those that the rows have no value of), keep
+    `gate.limits`, be strictly better than the dummy baseline in `training.metric`, and clear the margin of
+    `gate.champion` with the interval of its loss. Then come `gate.slices`, `fairness`, `calibration` and
+    `resources` where the description has them. A check that fails or cannot be made refuses the challenger.
+    A person decides only where `gate.approval` is given, the comparison with the champion is inconclusive or
+    impossible, and all other checks pass.
     """
     asked: list[Asked] = [
         (_finite(evaluation), False),
@@ -107,7 +107,7 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Asked:
         return _not_comparable(version, why), True
     if not math.isfinite(found.loss):
         why = f"{found.metric} cannot be computed of both on the {found.rows:,} rows they share"
-        # Where the champion has no value either, the rows answer nothing; else the challenger is at fault.
+        # Where the champion has no value either, the rows are to blame; else the challenger is.
         return _not_comparable(version, why), not math.isfinite(found.champion)
     if clears(found, rule) is None:
         values = f"{found.metric} {_number(found.challenger)} against {_number(found.champion)}"
@@ -191,7 +191,7 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Aske
     at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of the champion's)"
     if found.loss <= allowed:
         return Check(name, True, f"{said}, and {at_most}"), False
-    # Beyond the margin, yet perhaps by chance: one small slice must not keep every challenger out.
+    # Beyond the margin, yet perhaps by chance: one small slice must not refuse every challenger.
     if found.low <= 0:
         return Check(name, True, f"{said}, perhaps by chance, and {at_most}"), False
     return Check(name, False, f"{said}, hardly by chance, and {at_most}"), False

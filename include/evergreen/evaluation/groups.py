@@ -23,10 +23,10 @@ MISSING = "missing"
 
 @dataclass(frozen=True)
 class Groups:
-    """The rows of a training set that are looked at, each with the place of its value among `values`.
+    """Some rows of a training set, each with the position of its value among `values`.
 
-    `values` are texts, the numbers among them in their order first; each is the value of at least one row of
-    the hold-out, though perhaps of none that is looked at.
+    `values` are the texts of all values in the hold-out, numbers first and in their order. Not each of them
+    must occur in these rows.
     """
 
     values: tuple[str, ...]
@@ -36,9 +36,9 @@ class Groups:
     def of(
         cls, spec: Spec, training_set: TrainingSet, rows: NDArray[np.bool_], where: str, column: str
     ) -> Groups:
-        """The values of a column on some rows (mask, all of them held out): raw ones, or else features.
+        """The groups of some rows of the hold-out (a mask) by a raw column or, if there is none, a feature.
 
-        Raises `SpecError`, naming `where` in the description, for a column that is in neither.
+        Raises `SpecError`, naming `where` in the description, for a column that is neither.
         """
         held, found = training_set.holdout, _column(spec, training_set, where, column)
         codes, unique = pd.factorize(found[held])
@@ -49,14 +49,14 @@ class Groups:
         return cls(tuple(values), place_of[codes][rows[held]])
 
     def __iter__(self) -> Iterator[tuple[str, NDArray[np.intp]]]:
-        """Each value with the positions, among the rows looked at, that have it: in order, perhaps none."""
+        """Each value with the positions of the rows that have it, in order; there may be none."""
         counts = np.bincount(self.codes, minlength=len(self.values))
         parts = np.split(np.argsort(self.codes, kind="stable"), np.cumsum(counts)[:-1])
         yield from zip(self.values, parts, strict=True)
 
 
 def text_of(value: Any) -> str:
-    """A value as text: `1.0` as `1`, a truth as `true` or `false`, one that is not there as `missing`."""
+    """A value as text: `1.0` as `1`, truth values as `true` and `false`, a missing one as `missing`."""
     if value is None or value is pd.NA or value is pd.NaT:
         return MISSING
     if isinstance(value, bool | np.bool_):

@@ -1,4 +1,4 @@
-"""A sample of the hold-out with what the challenger says of it: what its figures are drawn from."""
+"""A sample of the hold-out with the challenger's predictions, from which the card's figures are drawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROWS = 5_000
 
 @dataclass(frozen=True)
 class HeldRows:
-    """Rows (n of them) of the hold-out, in their order; `space` (n, d) is that of clustering alone."""
+    """n rows of the hold-out, in their order; `space` (n, d) is None but for clustering."""
 
     features: pd.DataFrame = field(repr=False)
     partitions: NDArray[Any] = field(repr=False)

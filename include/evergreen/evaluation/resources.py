@@ -65,9 +65,9 @@ def measure_resources(limits: Resources, model: Any, features: pd.DataFrame) -> 
 
 
 def _latency(model: Any, features: pd.DataFrame, rows: int) -> float:
-    """The 95th percentile of the milliseconds that predicting so many rows takes, features given, warm.
+    """The 95th percentile of the milliseconds that a prediction of so many rows takes, after a warm-up.
 
-    A model too slow for 20 calls in 5 seconds is measured on these 20.
+    Building the features is not counted. At least 20 calls are measured, however slow the model is.
     """
     if features.empty:
         return math.nan
@@ -88,9 +88,9 @@ def _latency(model: Any, features: pd.DataFrame, rows: int) -> float:
 def loaded_memory(data: bytes) -> float:
     """Bytes of resident memory that a loaded model holds; NaN where the system does not tell.
 
-    Measured in a fresh process, as what a second copy of the model adds to it: the first brings in the
-    libraries, which every model shares. Resident memory counts what Python's own tracing misses, such as the
-    trees that scikit-learn allocates in C. What loading needs for a moment is not counted.
+    It is what a second copy of the model adds to a fresh process: the first copy loads the libraries, which
+    all models share. Resident memory includes what Python's own tracing misses, such as the trees that
+    scikit-learn allocates in C. Memory that is needed only while loading is not counted.
     """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     program = "from evergreen.evaluation.resources import report_memory; report_memory()"

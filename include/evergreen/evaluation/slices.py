@@ -50,7 +50,7 @@ def measure_slices(
     """The slices of `gate.slices`, on the compared `rows` (mask of the training set, all held out).
 
     There is one for each value in the hold-out, and for each that is required by name. `compare` is None
-    without a champion that can be compared. Raises `SpecError` for a column that is nowhere.
+    without a champion that can be compared. Raises `SpecError` for a column that does not exist.
     """
     return tuple(
         result

@@ -46,7 +46,7 @@ class Verdict:
 
     @property
     def promote(self) -> bool:
-        """Whether it is promoted without a person: all checks passed, and nobody is to be asked."""
+        """Whether it is promoted without asking a person: all checks passed and no approval is needed."""
         return self.outcome is Outcome.ACCEPTED
 
     @property
@@ -77,7 +77,7 @@ class Verdict:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Verdict:
-        """The verdict that `to_dict` wrote, or one of before there were other outcomes than two."""
+        """The verdict that `to_dict` wrote, or an older one, which was either accepted or refused."""
         before = Outcome.ACCEPTED if content["promote"] else Outcome.REFUSED
         outcome = Outcome(content.get("outcome", before))
         return cls(outcome, tuple(Check(**check) for check in content["checks"]))
@@ -86,7 +86,7 @@ class Verdict:
 def in_words(verdict: Verdict) -> str:
     """The verdict as markdown, for the person who decides: the decision, and a table of the checks.
 
-    What failed comes first. Text from the data is escaped: it can neither break the table nor place a link.
+    Failed checks come first. Text from the data is escaped: it can neither break the table nor add a link.
     """
     failed = "undecided" if verdict.outcome is Outcome.INCONCLUSIVE else "**FAILED**"
     kept = sum(check.passed for check in verdict.checks)

@@ -1,9 +1,9 @@
 """What may be deleted of a pipeline's models, and in which order.
 
-A version's removal is an event of the history before the first file goes: whoever promotes at that moment
-gets either the number before it, and the version stays, or the number after, and is told. So the pointer
-never names what is being deleted. The manifest goes first: a folder that was left half deleted is no version,
-and the next cleaning deletes the rest. The history itself is never deleted.
+The removal of a version is added to the history before its first file is deleted. A promotion at that moment
+gets either the event number before it, and the version stays, or the one after it, and fails. So the pointer
+never names a version that is being deleted. The manifest is deleted first: a folder that is left half deleted
+is no version, and the next cleaning deletes the rest. The history itself is never deleted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evergreen.storage import Listed
 
 UNFINISHED = timedelta(days=1)
-"""How long nothing was written to a folder without a manifest before it is left over for certain."""
+"""For how long nothing must have been written to a folder without a manifest before it may be deleted."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Cleaned:
 
 
 def newest(events: Sequence[Event]) -> datetime | None:
-    """When the newest event but removals happened, which must not age the rest; None if none says when."""
+    """When the newest event happened, removals aside; None if no event says when.
+
+    Removals do not count, or each cleaning would make the rest older.
+    """
     told = (event for event in events if event.kind is not Kind.REMOVED)
     return max((at for event in told if (at := _at(event))), default=None)
 
@@ -44,17 +47,16 @@ def newest(events: Sequence[Event]) -> datetime | None:
 def removable(
     events: Sequence[Event], folders: Mapping[str, Sequence[Listed]], moment: datetime, retention: timedelta
 ) -> list[str]:
-    """Versions that nothing in the history holds on to within `retention` before `moment`, by name.
+    """Versions, by name, that may be deleted: not in force, and not in an event since `moment - retention`.
 
-    In force nowhere, so that no rollback reaches them, and named by no event since then, as what happened or
-    as what was replaced. One that the history never names counts from when its manifest was written, and one
-    that it says was removed is still to be deleted.
+    No rollback can lead to them. A version that no event names is as old as its manifest. A version whose
+    removal is in the history but whose files are still there is one of them.
     """
     force = fold(events)
     named: dict[str, datetime] = {}
     for event in events:
         for version in {event.version, event.replaces} - {None}:
-            # An event that does not say when holds on for ever.
+            # An event without a time keeps its version for ever.
             at = _at(event) or datetime.max.replace(tzinfo=UTC)
             named[str(version)] = max(at, named.get(str(version), at))
     removed = {event.version for event in events if event.kind is Kind.REMOVED}
@@ -71,9 +73,9 @@ def removable(
 def left_over(
     events: Sequence[Event], folders: Mapping[str, Sequence[Listed]], moment: datetime | None
 ) -> list[str]:
-    """Folders without a manifest that nobody is committing: those of removed versions, and quiet ones.
+    """Folders without a manifest that nobody is writing: of removed versions, or not written to for long.
 
-    Without a `moment` all without a manifest.
+    Without a `moment`, all folders without a manifest.
     """
     removed = {event.version for event in events if event.kind is Kind.REMOVED}
     found = []

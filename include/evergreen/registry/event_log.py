@@ -1,7 +1,7 @@
 """The history of a pipeline's models in the storage, and the pointer that follows from it.
 
-`history/<seq>.json` is the truth about what was promoted, refused and rolled back; `champion.json` is its
-fold, so a writer that dies between the two leaves nothing wrong, and the next writer moves the pointer on.
+`history/<seq>.json` is the truth about what was promoted, refused and rolled back; `champion.json` follows
+from it. A writer that dies between the two does no harm: the next one brings the pointer up to date.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POINTER = "champion.json"
 _ATTEMPTS = 100
 
 Decide = Callable[[list[Event], Force], Event]
-"""Makes the next event of all events so far and what is in force; an old one if there is nothing to add."""
+"""Makes the next event from all events so far and what is in force; an old one if there is nothing to add."""
 
 
 class EventLog:
@@ -54,7 +54,7 @@ class EventLog:
     def append(self, decide: Decide) -> Event:
         """Add the event that `decide` makes of the history, and return it.
 
-        Whoever loses the race for a number reads again and decides again.
+        If another writer takes the number first, the history is read again and `decide` is called again.
         """
         pointer, _ = self.pointer()
         for attempt in range(_ATTEMPTS):

@@ -1,7 +1,7 @@
 """What happened to the models of a pipeline, and what follows from it. Pure: no input or output.
 
-The events, in the order of their numbers, are the truth; which version is in force for which partitions is
-their fold, `Force`.
+The events, in the order of their numbers, are the truth. `Force`, which version is in force for which
+partitions, is computed from them.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ class State(StrEnum):
 class Event:
     """One thing that happened.
 
-    promoted: `version` is in force from partition `as_of` on, where `replaces` was until then. refused:
-    `version`, trained as of `as_of`, is not. rolled_back: `replaces` is withdrawn from all partitions, and
-    `version` is in force from `as_of` on. removed: the files of `version`, in force nowhere, are deleted, and
-    it is never promoted again. `at` (ISO 8601, with an offset) is what retention counts from; `by` and
-    `reason` are for people, nothing follows from them.
+    - promoted: `version` is in force from partition `as_of` on, in place of `replaces`.
+    - refused: `version`, trained as of `as_of`, is not in force.
+    - rolled_back: `replaces` is withdrawn from all partitions; `version` is in force from `as_of` on.
+    - removed: the files of `version`, which is not in force, are deleted; it is never promoted again.
+
+    Retention counts from `at` (ISO 8601, with an offset). `by` and `reason` are for people only.
     """
 
     seq: int
@@ -77,25 +78,25 @@ class Event:
 class Force:
     """Which version is in force for which partitions, after event number `seq`.
 
-    `stack` holds (as_of, version), by as_of and, where those are equal, by event: of those whose as_of is not
-    after a partition, the last is in force for it.
+    `stack` holds (as_of, version), sorted by as_of and, for equal ones, by event. In force for a partition is
+    the last one whose as_of is not after it.
     """
 
     seq: int = 0
     stack: tuple[tuple[str, str], ...] = ()
 
     def champion(self, as_of: str | None = None) -> str | None:
-        """The version in force for partition `as_of`; without one, for the newest."""
+        """The version in force for partition `as_of`, by default for the newest."""
         fitting = [version for start, version in self.stack if as_of is None or start <= as_of]
         return fitting[-1] if fitting else None
 
     @property
     def start(self) -> str | None:
-        """The first partition of the newest champion's reign."""
+        """The first partition that the newest champion is in force for."""
         return self.stack[-1][0] if self.stack else None
 
     def holds(self, version: str) -> bool:
-        """Whether the version is in force for some partition, if only until a later one was withdrawn."""
+        """Whether the version is in force for some partition, or would be once a later one is withdrawn."""
         return any(version == held for _, held in self.stack)
 
     def after(self, event: Event) -> Force:
@@ -126,7 +127,7 @@ class Force:
 
 
 def fold(events: Iterable[Event], force: Force | None = None) -> Force:
-    """What is in force after these events, which follow those that `force` is already made of."""
+    """What is in force after these events, which come after those that `force` was computed from."""
     force = force or Force()
     for event in events:
         force = force.after(event)
@@ -134,7 +135,7 @@ def fold(events: Iterable[Event], force: Force | None = None) -> Force:
 
 
 def last_word(events: Sequence[Event], version: str) -> Event | None:
-    """The latest event that says what the version is; that its files were removed says nothing of that."""
+    """The latest event of the version, the removal of its files aside."""
     return next((e for e in reversed(events) if e.concerns(version) and e.kind is not Kind.REMOVED), None)
 
 

@@ -1,6 +1,6 @@
-"""The golden check in a process of its own, which knows nothing but what is stored.
+"""The golden check in a new process, which has nothing but the stored files.
 
-`python -m evergreen.scoring.afresh PIPELINE VERSION` makes it.
+`python -m evergreen.scoring.afresh PIPELINE VERSION` runs it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _INCLUDE = Path(__file__).resolve().parents[2]
 
 
 def check_afresh(pipeline: Pipeline, version: str) -> None:
-    """Load a stored version in a process of its own, and raise unless it gives its golden predictions there.
+    """Load a stored version in a new process, and raise unless it gives its golden predictions there.
 
     Raises what `load_checked_model` raises there, and `IntegrityError` if that process gives no answer.
     """
@@ -62,10 +62,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _environment(pipeline: Pipeline) -> dict[str, str]:
-    """This process's variables, with those that lead to the same pipeline on the same storage.
+    """This process's variables, and those that name the same pipeline on the same storage.
 
-    Within Airflow keys may come from its connections, which no other process can look up: they are handed on
-    here, and only what is needed to read and verify.
+    Within Airflow, credentials and keys may come from its connections, which another process cannot look up:
+    those that are needed to read and to verify are passed on here.
     """
     credentials = pipeline.storage.credentials
     variables = {

@@ -1,4 +1,4 @@
-"""The model of a version, held to its golden predictions before anything is predicted with it."""
+"""Loading the model of a version, checked against its golden predictions before it is used."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _kept: set[tuple[Any, ...]] = set()
 
 
 def load_checked_model(pipeline: Pipeline, version: str) -> Any:
-    """The version's estimator, which gives the predictions its golden sample promises.
+    """The version's estimator, once it has given the predictions of its golden sample.
 
-    That is checked once in a process for the same files and the same features. Raises `NotFoundError` for an
-    unknown version, `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
+    The check is made once in a process for the same files and features. Raises `NotFoundError` for an unknown
+    version, `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
     """
     model = pipeline.registry.load(version)
     files = pipeline.registry.files(version)

@@ -1,7 +1,7 @@
 """The golden sample: raw rows stored with a version, and the predictions that its model must give for them.
 
-It holds features, packages and model to one another: if any of them changes so that predictions do, the
-version is not promoted, and not scored with.
+It shows whether features, packages and model still fit: if one of them changes so that predictions change,
+the version is neither promoted nor used for scoring.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _CONTEXT = 2_000
 def golden_sample(spec: Spec, model: Any, rows: pd.DataFrame) -> bytes:
     """Raw rows of the newest partition with its look-back, as parquet, and the predictions they must give.
 
-    `prediction` is null but for at most 50 rows at the end. At most 2,000 rows of look-back are kept: the
-    predictions are those that the kept rows give, so the sample is whole in itself.
+    `prediction` is set for the last rows, at most 50, and null before. At most 2,000 rows of look-back are
+    kept. The predictions are made from the kept rows alone, so nothing else is needed to repeat them.
     """
     newest = str(rows[PARTITION].iloc[-1])
     seen = rows_to_score(spec, rows, newest)
@@ -65,7 +65,7 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
     try:
         found = _predicted(spec, model, to_frame(table.drop_columns([PREDICTION])))
     except Exception as error:
-        # Features raise what a user wrote, and an estimator of another release whatever it trips over.
+        # A user's features, and an estimator of another release, may raise anything.
         what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
         raise _broken(spec, registry, version, f"they cannot be predicted ({one_line(what)})") from error
     if difference := _difference(found, promised):

@@ -1,4 +1,4 @@
-"""Predictions of one partition by a model: what training, scoring and the backtest have in common. Pure."""
+"""Predictions of one partition by a model, the same way for training, scoring and the backtest. Pure."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ ACTUAL = "actual"
 
 
 def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
-    """The predictions of a partition, one row a row of it, in the order of partition, time and key. Pure.
+    """The predictions of a partition, a row for each of its rows, by partition, time and key. Pure.
 
-    `rows` are raw rows that hold the partition and its look-back. The partition's own target is
-    unknown while features are built, and rows of later partitions are dropped before, so no feature can see
-    them. Columns: the keys, `prediction`, and the target, where the rows have one, as `actual`.
+    `rows` are raw rows that hold the partition and its look-back. The partition's own target is hidden and
+    rows of later partitions are dropped before features are built, so no feature can use them. Columns: the
+    keys, `prediction`, and the target, where the rows have one, as `actual`.
     """
     features = partition_features(spec, rows, partition)
     return prediction_frame(spec, model, rows.loc[features.index], features)
@@ -42,7 +42,7 @@ def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.Dat
 
 
 def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """The model's predictions (n,) for features (n, d); `RefusedError` if it learnt from other features."""
+    """The model's predictions (n,) for features (n, d); raises `RefusedError` if it learnt from others."""
     trained_on = getattr(model, "feature_names_in_", None)
     if trained_on is not None and list(trained_on) != list(features.columns):
         differing = sorted(set(trained_on) ^ set(features.columns))

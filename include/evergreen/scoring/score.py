@@ -73,9 +73,9 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
 def predictions(pipeline: Pipeline, version: str, model: Any, rows: pa.Table, partition: str) -> pa.Table:
     """A partition's predictions as they are published; nothing is written.
 
-    `rows` hold the partition and its look-back, as `rows_with_look_back` gives them. One row a row of the
-    partition, in the order of time and key: the keys, `prediction`, `actual` and `version`. Raises
-    `RefusedError` for rows without a key of their own, or features that the model did not learn from.
+    `rows` hold the partition and its look-back, as `rows_with_look_back` gives them. The result has one row
+    for each of the partition, in the order of time and key, with the keys, `prediction`, `actual` and
+    `version`. Raises `RefusedError` where keys are not unique, or the model learnt from other features.
     """
     spec = pipeline.spec
     rows = unlabelled(pipeline, rows)

@@ -25,7 +25,7 @@ def write_predictions(
     rows = predictions.append_column(PARTITION, pa.array([partition] * len(predictions), pa.string()))
     name = quoted(table)
     with transaction(connection) as cursor:
-        # Two writers of a table take turns, also before it exists: IF NOT EXISTS alone can lose a race.
+        # Writers of a table take turns even before it exists: IF NOT EXISTS alone is no lock.
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext($1))", [f"evergreen.{table}"])
         cursor.fetchall()
         cursor.execute(_creation(name, rows.schema, keys))

@@ -1,4 +1,4 @@
-"""Approval: what a person is asked before a promotion, and what an answer of yes holds."""
+"""Approval: the question that a person is asked before a promotion, and the answer yes."""
 
 from __future__ import annotations
 
@@ -48,6 +48,6 @@ def ask(pipeline: Pipeline, version: str, verdict: Verdict) -> Question:
 
 
 def _quoted(text: str) -> str:
-    # As code: what somebody typed can then place no link, and look like nothing else.
+    # As code: text that somebody typed can then neither add a link nor imitate another fact.
     line = " ".join(str(text).replace("`", "'").split())
     return f"`{line}`"

@@ -1,7 +1,7 @@
-"""Training as a stage: a function for each task of the DAG, and the whole of it for a shell.
+"""Training as a stage: a function for each task of the DAG, and one that does all of it for a shell.
 
-Every function is idempotent. The version's id follows from data, description and code, so a run that comes
-to a version which is there already recognises its own (or an earlier run's) work and reports what is stored.
+Every function is idempotent. The version's id follows from data, description and code: a run that finds its
+version committed already, by itself or by another run, reports what is stored.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _EVALUATION = "evaluation.json"
 class Trained:
     """What came of a training; `existed` if the version was there before, `metrics` are the challenger's.
 
-    Where the verdict leaves it to a person, `promoted` says whether one has promoted it already.
+    Where a person must decide, `promoted` says whether somebody has promoted it already.
     """
 
     version: str
@@ -62,9 +62,9 @@ class Trained:
 def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trained:
     """Train as of a partition (None: on all that is published), judge, commit, and promote what passes.
 
-    What needs a person's approval is left for `evergreen models promote`. Raises `NothingToDoError` where
-    there is too little history, where the version was rolled back, or where another one took the place of the
-    champion that it was compared with.
+    A version that needs a person's approval waits for `evergreen models promote`. Raises `NothingToDoError`
+    where there is too little history, where the version was rolled back, or where the champion that it was
+    compared with has been replaced since.
     """
     as_of = as_of or next_as_of(pipeline)
     with timed(pipeline, TRAIN, as_of):
@@ -100,10 +100,10 @@ def next_as_of(pipeline: Pipeline) -> str:
 
 
 def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any], run: str) -> str:
-    """Stage the rows of the training window and return the version that they, description and code make.
+    """Stage the rows of the training window and return the id of the version that will come of them.
 
-    Raises `NothingToDoError` where there is too little history, or where a first champion was asked for and
-    there is an older one by now: in a backfill several partitions may ask before the first training ends.
+    Raises `NothingToDoError` where there is too little history, and where a first champion was asked for but
+    there is one by now: in a backfill several partitions may ask before the first training ends.
     """
     began, as_of = now(), as_of or next_as_of(pipeline)
     champion = pipeline.registry.champion() if reason.get("kind") == "first" else None
@@ -165,7 +165,7 @@ def open_question(pipeline: Pipeline, run: str) -> Question | None:
     """What a person must answer before the run's version is promoted; None if nothing is left to answer.
 
     That is so where the gate accepted it without a person, and where it is in force already. Raises
-    `NothingToDoError` if the gate refused it, or if it was rolled back since: then nobody is asked.
+    `NothingToDoError` if the gate refused it or it was rolled back since: nobody is asked then.
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
@@ -198,8 +198,8 @@ def decline_staged(pipeline: Pipeline, run: str, version: str, answer: str) -> E
 def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = None) -> Event | None:
     """Promote the run's version if its verdict allows it, and clear the staging; None if the gate refused it.
 
-    Where the verdict leaves it to a person, that takes the approval of just this version. Raises
-    `NothingToDoError` without one, and if the version was rolled back since: only a person promotes it again.
+    Where a person must decide, `approval` must be for this very version. Raises `NothingToDoError` without
+    one, and if the version was rolled back since: only a person promotes it again.
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version, reason = note["version"], note["reason"]
@@ -223,7 +223,7 @@ def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = Non
 def _clear(pipeline: Pipeline, run: str, note: dict[str, Any]) -> None:
     staging = pipeline.staging(run)
     staging.clear()
-    # With this note any task of the run may be run again: it finds the version and reports what is stored.
+    # With this note every task of the run can be run again: it finds the version and reports what is stored.
     staging.write_json(_NOTE, note)
 
 
@@ -236,7 +236,7 @@ def _commit(
 
 
 def _settle(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Verdict:
-    """The stored verdict, once the stored model has kept its golden promise; a refusal goes on record."""
+    """The stored verdict, after the golden check of the stored model; a refusal is added to the history."""
     # What is stored counts, not what this run found: another run may have committed the version first.
     verdict = _stored_verdict(pipeline, version)
     if last_word(pipeline.registry.history(), version) is None:
@@ -254,7 +254,7 @@ def _promote(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Event:
     try:
         return pipeline.registry.promote(version, as_of_version(version), reason, over)
     except ConflictError as conflict:
-        # The gate said nothing about the champion that is there by now; another training will.
+        # The gate did not compare it with the champion of now; another training will.
         raise NothingToDoError(str(conflict)) from None
 
 
@@ -274,7 +274,7 @@ def _champion(pipeline: Pipeline, as_of: str) -> Champion | None:
     try:
         model, problem = load_checked_model(pipeline, version), None
     except IntegrityError as error:
-        # It cannot be compared. The gate says so, and scoring with it fails until there is another.
+        # It cannot be compared: the gate says so, and scoring with it fails until there is another champion.
         model, problem = None, str(error)
     return Champion(version, as_of_version(version), model, problem)
 

@@ -1,4 +1,4 @@
-"""The files of a version: the model, and all that says where it comes from and what it is worth."""
+"""The files of a version: the model, its lineage, its metrics and verdict, and what monitoring needs."""
 
 from __future__ import annotations
 

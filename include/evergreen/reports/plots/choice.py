@@ -1,4 +1,4 @@
-"""Figures of a choice: challenger against champion, what the model leans on, the trials of the search."""
+"""Figures of the choice of a model: losses against the champion, important features, tuning trials."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ROW = 24.0
 
 @dataclass(frozen=True)
 class Loss:
-    """How much worse the challenger is somewhere, with its interval and the most it may be, in one unit."""
+    """How much worse the challenger is on some rows, its interval, and the most that is allowed."""
 
     label: str
     loss: float
@@ -84,7 +84,7 @@ def trial_scores(search: Mapping[str, Any], metric: str) -> Markup:
     """The score of every trial in the order tried, a colour for each candidate, and the best so far."""
     trials, candidates = search["trials"], [name.rpartition(".")[2] for name in search["candidates"]]
     scored = [(place, trial) for place, trial in enumerate(trials) if trial["score"] is not None]
-    # A trial that went astray must not press the others into a line.
+    # One very bad trial must not squeeze the others into a line.
     scores = sorted(trial["score"] for _, trial in scored)
     middle = scores[len(scores) // 2]
     near = 6 * (scores[(3 * len(scores)) // 4] - scores[len(scores) // 4]) or abs(middle) or 1.0
@@ -117,7 +117,7 @@ def trial_scores(search: Mapping[str, Any], metric: str) -> Markup:
 
 
 def _sure(loss: Loss) -> str:
-    """Whether the interval is on the right side of what is allowed, on the wrong one, or on both."""
+    """Whether the interval is within what is allowed, beyond it, or on both sides."""
     if loss.allowed is None or loss.low is None or loss.high is None:
         return "unsure"
     return "better" if loss.high <= loss.allowed else "worse" if loss.low > loss.allowed else "unsure"

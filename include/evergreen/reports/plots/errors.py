@@ -12,7 +12,7 @@ from evergreen.reports.plots.svg import WIDTH, Figure, Plot, key_ticks, spanned,
 
 
 def residuals_over_predictions(residuals: Mapping[str, Any], unit: str) -> Markup:
-    """Each row's residual over its prediction: a pattern is something the model has not learnt."""
+    """Each row's residual over its prediction: a pattern shows what the model has not learnt."""
     points = residuals["points"]
     plot = Plot(
         "residuals",
@@ -30,7 +30,7 @@ def residuals_over_predictions(residuals: Mapping[str, Any], unit: str) -> Marku
 
 
 def residuals_over_time(over_time: Sequence[Mapping[str, Any]], unit: str) -> Markup:
-    """The mean residual of each partition: where it drifts from zero, the model grows old."""
+    """The mean residual of each partition: a drift away from zero shows that the model is getting old."""
     worst = max(over_time, key=lambda entry: abs(entry["mean"] or 0.0))
     plot = Plot(
         "over-time",
@@ -108,7 +108,7 @@ def confusion_matrix(confusion: Mapping[str, Any]) -> Markup:
 
 
 def reliability_curve(reliability: Mapping[str, Any]) -> Markup:
-    """Shares that happened over those predicted: on the diagonal probabilities mean what they say."""
+    """Observed over predicted shares: on the diagonal the probabilities are well calibrated."""
     bins = reliability["bins"]
     what = (
         f"probability of {reliability['of']}" if reliability["of"] else "probability of the predicted class"

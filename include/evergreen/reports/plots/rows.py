@@ -16,7 +16,7 @@ _ROW = 30.0
 
 
 def target_over_time(over_time: Sequence[Mapping[str, Any]], target: str | None) -> Markup:
-    """The target's mean along the window (rows a stretch where it is no number); the hold-out is shaded."""
+    """The target's mean along the window, or the rows where it is no number; the hold-out is shaded."""
     numeric = target is not None and any(entry["mean"] is not None for entry in over_time)
     values = [entry["mean"] if numeric else entry["rows"] for entry in over_time]
     words = f"mean {target}" if numeric else "rows"

@@ -1,4 +1,4 @@
-"""What figures are made of: shapes with classes that the page's style colours, scales, axes with ticks."""
+"""The parts of figures: shapes, scales and axes; the style sheet of the page gives them their colours."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def spanned(values: Iterable[float | None], around: float | None = None) -> tupl
 
 
 class Figure:
-    """An SVG image under way. All text is escaped; `name` is unique on the page."""
+    """An SVG image that is being drawn. All text is escaped; `name` must be unique on the page."""
 
     def __init__(self, name: str, title: str, description: str, height: float) -> None:
         self._name, self._title, self._description, self._height = name, title, description, height
@@ -60,7 +60,7 @@ class Figure:
     def bar(
         self, x: float, y: float, width: float, height: float, css: str, *, told: str = "", opacity: float = 1
     ) -> None:
-        """A rectangle, with what is told of it when it is pointed at."""
+        """A rectangle with a tooltip."""
         faded = Markup(' fill-opacity="{}"').format(_place(opacity)) if opacity < 1 else ""
         self._add(
             Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}>{}</rect>'),
@@ -68,7 +68,7 @@ class Figure:
         )
 
     def dot(self, x: float, y: float, css: str, radius: float = 3, told: str = "") -> None:
-        """A disc, with what is told of it when it is pointed at."""
+        """A disc with a tooltip."""
         self._add(
             Markup('<circle class="{}" cx="{}" cy="{}" r="{}">{}</circle>'), css, x, y, radius, _told(told)
         )
@@ -88,7 +88,7 @@ class Figure:
     def label(
         self, x: float, y: float, content: str, room: float, *, css: str = "", anchor: str = "end"
     ) -> None:
-        """A text that is cut to the room there is; the whole of it is told when it is pointed at."""
+        """A text, truncated to the room that there is, with the whole of it as a tooltip."""
         self._add(
             Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}{}</text>'),
             *(css, x, y, anchor, cut(content, room), _told(content)),
@@ -173,7 +173,7 @@ def width(content: str) -> float:
 
 
 def cut(content: str, room: float) -> str:
-    """The text, or as much of its beginning and end as the room holds."""
+    """The text, truncated in the middle to what the room holds."""
     most = max(4, int(room / _CHARACTER + 1e-6))
     if len(content) <= most:
         return content
