@@ -142,8 +142,8 @@ def _pretrained(spec: Spec) -> str:
 
 
 def _connection_ids(spec: Spec) -> list[str]:
-    configs = [source.config for source in spec.sources.values()]
-    ids = [config.conn_id for config in configs if hasattr(config, "conn_id")]
+    found = (getattr(source.config, "conn_id", None) for source in spec.sources.values())
+    ids = [conn_id for conn_id in found if conn_id]
     ids += [spec.scoring.conn_id] if spec.scoring else []
     ids += [spec.models.signing] if spec.models.signing else []
     return list(dict.fromkeys(ids))
