@@ -39,7 +39,8 @@ CAMPAIGNS: dict[str, list[str]] = {
     "gate": ["tests/unit/evaluation/test_gate_simulation.py"],
     "interval": ["tests/unit/evaluation/test_interval_simulation.py"],
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],
-    "sequential": ["tests/unit/monitoring/test_sequential.py"],
+    "sequential": ["tests/unit/signals/test_sequential.py"],
+    "guards": ["tests/guards"],
     "properties": ["-m", "hypothesis", "tests"],
 }
 

@@ -20,7 +20,7 @@ from evergreen.connections import Connection
 from tests.faults.ingest import Path as IngestPath
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 60.0  # seconds for an attempt, before it is said to hang
+PATIENCE = 120.0  # seconds for an attempt, before it is said to hang
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Forks:
         with suppress(BrokenPipeError):
             self._program.stdin.close()
         try:
-            self._program.wait(10)
+            self._program.wait(60)
         except subprocess.TimeoutExpired:
             self._program.kill()
             self._program.wait()

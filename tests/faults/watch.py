@@ -6,6 +6,7 @@ import io
 import json
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -130,6 +131,25 @@ def check_published(storage: Storage, generation: int) -> list[str]:
     if staged := storage.list(f"{NAME}/staging/"):
         problems.append(f"{storage.prefix} staging was left behind: {staged}")
     return problems
+
+
+def check_nothing_lost(storage: Storage) -> list[str]:
+    """Whatever was killed, rows that are published are so with those of them that are in quarantine.
+
+    The source's rows of a generation are in one of the two tables, so a day whose `partitions` are newer than
+    its `quarantine` has lost some. Returns what is not so.
+    """
+    lake = Lake(storage, NAME)
+    there = {table: dict.fromkeys(DAYS, 0) for table in TABLES}
+    for table in TABLES:
+        with suppress(NotFoundError):
+            there[table] = generations(table, published(lake, table))
+    rows, held_back = (there[table] for table in TABLES)
+    return [
+        f"{storage.prefix} {day}: rows of generation {rows[day]}, in quarantine are those of {held_back[day]}"
+        for day in DAYS
+        if rows[day] > held_back[day]
+    ]
 
 
 def unfinished_uploads(storage: Storage) -> list[str]:

@@ -64,11 +64,11 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         address = f"http://127.0.0.1:{port}"
         health = f"{address}/_ministack/health"
-        _wait_until(lambda: urllib.request.urlopen(health, timeout=1).close(), server, folder / "log")
+        _wait_until(lambda: urllib.request.urlopen(health, timeout=30).close(), server, folder / "log")
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(120)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def _postgres_cluster() -> Iterator[Connection]:
         yield server
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(20)
+        process.wait(120)
         log.close()
         shutil.rmtree(folder)
 
@@ -144,7 +144,7 @@ def _conninfo(connection: Connection) -> str:
         user=connection.login,
         password=connection.password,
         dbname=connection.schema,
-        connect_timeout=5,
+        connect_timeout=60,
     )
 
 
@@ -163,7 +163,7 @@ def _system_user(binaries: Path, folder: Path) -> str | None:
 
 
 def _wait_until(
-    ready: Callable[[], object], server: subprocess.Popen[bytes], log: Path, patience: float = 30
+    ready: Callable[[], object], server: subprocess.Popen[bytes], log: Path, patience: float = 120
 ) -> None:
     problem: Exception | None = None
     for _ in range(int(patience / 0.1)):

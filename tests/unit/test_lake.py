@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
 from evergreen.lake import Lake, Table
 from evergreen.storage import Credentials, Storage
+from tests.campaign import examples
 
 
 def rows(*values: int | None) -> pa.Table:
@@ -121,7 +122,9 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
 writes = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(0, 9), max_size=3)), max_size=6)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(writes)
 def test_the_last_write_of_each_partition_stands(new_storage: Callable[[], Storage], written: list):
     lake = Lake(new_storage(), "bikes")

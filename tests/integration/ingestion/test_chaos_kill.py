@@ -20,7 +20,7 @@ from tests.faults.ingest import PATHS, phase_of
 from tests.faults.ingest import Path as IngestPath
 from tests.faults.meters import DAYS, create, load
 from tests.faults.s3_proxy import Call, S3Proxy
-from tests.faults.watch import Watcher, check_history, check_published, unfinished_uploads
+from tests.faults.watch import Watcher, check_history, check_nothing_lost, check_published, unfinished_uploads
 
 After = Literal["go on", "clear", "new run"]
 SEED = seed(20240101)
@@ -127,6 +127,7 @@ class _Killings:
             ended.append(one)
             if one.finished or kill is None:
                 break
+            self.problems += check_nothing_lost(store)
             self.phases[_last_phase(self.proxy.calls[calls:], one)] += 1
             self.counts["killed again"] += killed > 1
             self.counts[path] += 1
@@ -173,7 +174,7 @@ class _Killer:
         self._armed.set()
 
     def look(self, call: Call) -> None:
-        self._armed.wait(10)
+        self._armed.wait(120)
         if phase_of(call) == self._phase:
             if self._left == 0:
                 self._kill()

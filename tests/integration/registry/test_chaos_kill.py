@@ -157,7 +157,7 @@ class _Killer:
         self._armed.set()
 
     def look(self, call: Call) -> None:
-        self._armed.wait(10)
+        self._armed.wait(120)
         if phase_of(call) == self._phase:
             if self._left == 0:
                 self._kill()

@@ -43,7 +43,7 @@ def promoters(storage: Storage) -> Iterator[list[subprocess.Popen[str]]]:
         for process in running:
             process.stdin.close()
         for process in running:
-            process.wait(30)
+            process.wait(120)
 
 
 def ask(process: subprocess.Popen[str], document: Any) -> None:

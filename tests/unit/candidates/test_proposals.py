@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from evergreen.candidates.proposals import Proposals, proposals_of
+from tests.campaign import examples
 
 RIDGE = "{estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}}"
 
@@ -26,7 +27,9 @@ def all_of(proposals: Proposals, score=lambda setting: setting["alpha"]) -> list
     return found
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(values=st.integers(2, 14), trials=st.integers(1, 13))
 def test_no_setting_is_proposed_twice_and_none_is_wanting(make_spec, values, trials):
     # With a few values the sampler settles on the best soon, and suggests it again and again.

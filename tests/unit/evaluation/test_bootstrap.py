@@ -12,6 +12,7 @@ from evergreen.evaluation.bootstrap import Interval, Replicates, Resampling, int
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import measured
 from evergreen.spec import ChampionRule, Task
+from tests.campaign import examples
 
 
 def resampling(units, rows=0, *, block=1, rounds=1000, seed=0):
@@ -24,7 +25,7 @@ def mean_absolute_error(errors, drawn):
 
 
 @given(units=st.integers(2, 40), block=st.integers(1, 12), seed=st.integers(0, 99))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_every_round_draws_whole_blocks_of_neighbours(units, block, seed):
     drawn = resampling(np.arange(units), units, block=block, rounds=100, seed=seed)
     if drawn.blocks == 0:

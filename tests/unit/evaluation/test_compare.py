@@ -19,11 +19,12 @@ from evergreen.evaluation.compare import (
 from evergreen.metrics import METRICS, metrics_of
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Task
+from tests.campaign import examples
 from tests.unit.metrics.compute import compute
 
 RULE = ChampionRule(rounds=200)
 EVERY = [(metric.task, metric.name) for metric in METRICS.values()]
-FEW = settings(max_examples=15, deadline=None)
+FEW = settings(max_examples=examples(15), deadline=None)
 
 
 def world(task, seed, rows=210):

@@ -20,9 +20,11 @@ def proxy(s3_server: str) -> Iterator[S3Proxy]:
         yield running
 
 
-def through(proxy: S3Proxy, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    """One request by way of the proxy: its status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=0.5)
+def through(
+    proxy: S3Proxy, method: str, path: str, body: bytes | None = None, patience: float = 60
+) -> tuple[int, bytes]:
+    """One request by way of the proxy: its status and body. It waits `patience` seconds for an answer."""
+    connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=patience)
     try:
         connection.request(method, path, body)
         answer = connection.getresponse()
@@ -79,7 +81,7 @@ def test_a_refused_call_never_reaches_the_server(proxy, storage, fault, status):
 def test_a_broken_write_is_done_or_not(proxy, storage, fault, error, written):
     proxy.plan = only(fault)
     with pytest.raises(error):
-        through(proxy, "PUT", f"/{storage.bucket}/x", BODY)
+        through(proxy, "PUT", f"/{storage.bucket}/x", BODY, patience=2 if error is TimeoutError else 60)
     assert storage.exists("x") == written
     assert proxy.counts() == {str(fault): 1}
 

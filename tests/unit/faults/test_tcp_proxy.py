@@ -49,7 +49,7 @@ def proxy() -> Iterator[TcpProxy]:
 def echoed(proxy: TcpProxy) -> tuple[bytes, bool]:
     """What comes back of `BODY`, and whether the connection was reset."""
     got = b""
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as client:
         sender = threading.Thread(target=_send, args=(client,))
         sender.start()
         try:

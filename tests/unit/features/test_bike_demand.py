@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from evergreen.features.build import build_features, rows_to_score
 from evergreen.spec import load_spec
+from tests.campaign import examples
 
 CONDITIONS = ["clear", "mist", "light_rain", "heavy_rain"]
 DAYS = 60
@@ -49,7 +50,7 @@ KEYS = sorted(ROWS["partition"].unique())
 
 
 @given(key=st.sampled_from(KEYS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_a_day_alone_has_bit_for_bit_the_features_it_has_within_the_window(spec, key):
     whole = build_features(spec, ROWS)
     own = ROWS["partition"] == key
@@ -60,7 +61,7 @@ def test_a_day_alone_has_bit_for_bit_the_features_it_has_within_the_window(spec,
 
 
 @given(key=st.sampled_from(KEYS[40:]), start=st.integers(0, 10))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 def test_a_day_has_the_same_features_however_early_the_rows_begin(spec, key, start):
     some = ROWS[(ROWS["partition"] >= KEYS[start]) & (ROWS["partition"] <= key)]
     alone = rows_to_score(spec, ROWS, key)
@@ -75,7 +76,7 @@ def test_a_day_has_the_same_features_however_early_the_rows_begin(spec, key, sta
     counts=st.sampled_from([0, 1, 977, 10**6]),
     columns=st.sets(st.sampled_from(["cnt", "casual", "registered"]), min_size=1),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 def test_no_feature_sees_the_counts_of_its_own_day_or_a_later_one(spec, key, counts, columns):
     changed = ROWS.copy()
     changed.loc[changed["partition"] >= key, sorted(columns)] = counts

@@ -15,6 +15,7 @@ from evergreen.errors import NothingToDoError, RefusedError, SourceError
 from evergreen.labels.ingest import ensure, ingest_labels, labelled_partitions
 from evergreen.lake import Table
 from evergreen.storage import Storage
+from tests.campaign import examples
 from tests.unit.labels.conftest import Lender, day, loans
 
 HEAD = "loan,granted_at,late\n"
@@ -50,7 +51,7 @@ def test_read_again_nothing_changes_and_a_changed_label_replaces_the_old_one(len
     assert lender.labels() == {day(0): [True]}
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(8), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(range(5, 9)), first=st.booleans())
 def test_the_order_of_nights_does_not_matter(
     lender: Lender, new_storage: Callable[[], Storage], order: list[int], first: bool

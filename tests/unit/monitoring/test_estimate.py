@@ -17,6 +17,7 @@ from evergreen.metrics import METRICS, metric_named, metrics_of
 from evergreen.metrics.measured import measured
 from evergreen.monitoring.estimate import estimated
 from evergreen.spec import Task
+from tests.campaign import examples
 from tests.unit.metrics.compute import compute
 
 NAMES = [metric.name for metric in metrics_of(Task.CLASSIFICATION)]
@@ -131,7 +132,7 @@ def over_all_truths(chances: Floats, value: Any) -> float:
     return float(total)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(
     st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=1, max_size=3),
     st.sampled_from([metric.name for metric in metrics_of(Task.CLASSIFICATION) if metric.pools == "mean"]),
@@ -149,7 +150,7 @@ def test_means_over_rows_have_their_exact_expectation(counts: list[tuple[int, ..
     assert estimate(metric, chances, range(3)) == pytest.approx(over_all_truths(chances, value))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.lists(st.integers(1, 19), min_size=2, max_size=4))
 def test_areas_are_ratios_of_exact_expectations(twentieths: list[int]) -> None:
     chance = np.array(twentieths) / 20

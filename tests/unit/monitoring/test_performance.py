@@ -26,6 +26,7 @@ from evergreen.monitoring.performance import (
     slice_errors,
 )
 from evergreen.spec import Spec, Task, parse_spec
+from tests.campaign import examples
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")
@@ -226,7 +227,7 @@ def test_what_was_promised_comes_before_what_is_frequent() -> None:
     assert len(found) == MOST_VALUES + 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(
     st.lists(st.sampled_from([*range(30), None]), min_size=1, max_size=200),
     st.sets(st.integers(0, 29), max_size=30),

@@ -17,6 +17,7 @@ from evergreen.rows.partition_file import (
     footer_size,
     read_record,
 )
+from tests.campaign import examples
 
 
 def written(rows: pa.Table, cuts: list[int] | None = None, record: dict | None = None) -> PartitionFile:
@@ -39,7 +40,7 @@ def large() -> tuple[pa.Table, str]:
     return rows, written(rows).digest
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.integers(0, 2 * ROW_GROUP + 10), max_size=5))
 def test_the_name_does_not_depend_on_the_batches(large: tuple[pa.Table, str], cuts: list[int]):
     rows, digest = large

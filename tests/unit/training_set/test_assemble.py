@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from evergreen.calendar import PartitionError
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.training_set.assemble import assemble
+from tests.campaign import examples
 
 AS_OF = "2024-02-01"
 REASON = {"sentence": "because"}
@@ -50,7 +51,9 @@ def test_the_window_starts_where_it_says_and_its_look_back_is_used(make_spec, da
     assert found.features["before"].iloc[0] == eve
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 2**16))
 def test_the_order_of_the_rows_does_not_matter(make_spec, daily_rows, seed):
     spec = make_spec()

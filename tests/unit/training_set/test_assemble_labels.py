@@ -25,6 +25,7 @@ from evergreen.storage import Storage
 from evergreen.training_set.assemble import assemble, read_window
 from evergreen.training_set.digest import data_digest, spec_digest
 from evergreen.training_set.holdout import holdout_mask
+from tests.campaign import examples
 
 REASON = {"sentence": "because"}
 VERSIONS = {"partitions": 1, "labels": 1}
@@ -62,7 +63,7 @@ def without(rows: pd.DataFrame, first: str) -> pd.DataFrame:
 # Knowledge
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(delay=st.integers(0, 12), as_of=st.integers(8, 40), holdout=st.integers(1, 4))
 def test_no_label_that_was_not_known_enters_a_training_set(late_spec, daily_rows, delay, as_of, holdout):
     spec = late_spec(delay, **{"minimum: 10": "minimum: 1", "holdout: 7": f"holdout: {holdout}"})

@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from evergreen.errors import NothingToDoError, SpecError
 from evergreen.training_set.folds import folds_of, groups_of
+from tests.campaign import examples
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(sizes=st.lists(st.integers(1, 4), min_size=3, max_size=25))
 def test_with_time_the_past_is_never_scored_by_the_future(make_spec, sizes):
     days = pd.date_range("2024-01-01", periods=len(sizes)).strftime("%Y-%m-%d")
@@ -85,7 +88,9 @@ def test_a_gap_that_leaves_too_little_makes_fewer_folds_and_then_none(make_spec)
 GROUPED = {"folds: 3": "folds: 3, group: home"}
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(homes=st.integers(6, 40), seed=st.integers(0, 99))
 def test_a_group_never_stands_on_both_sides(make_spec, snapshot, people, homes, seed):
     rows = people.assign(home=np.random.default_rng(seed).integers(0, homes, len(people)))

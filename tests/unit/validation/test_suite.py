@@ -20,6 +20,7 @@ from evergreen.spec import load_spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.profile import ColumnProfile, Profile, Profiler
 from evergreen.validation.suite import Entry, _known, build, great_expectations, holds, load_suite
+from tests.campaign import examples
 
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINES = ROOT / "include" / "pipelines"
@@ -257,7 +258,7 @@ def frame_of(rows):
     return frame.astype({"x": float, "y": float, "s": "str"})
 
 
-@settings(max_examples=120)
+@settings(max_examples=examples(120))
 @given(st.sampled_from([*ON_NUMBERS, *ON_WORDS]), mostly, frames, st.lists(st.integers(0, 12), max_size=3))
 def test_blocks_judged_one_by_one_give_what_the_whole_gives(case, share, rows, cuts):
     name, arguments = case
@@ -265,7 +266,7 @@ def test_blocks_judged_one_by_one_give_what_the_whole_gives(case, share, rows, c
     same_in_blocks(entry, frame_of(rows), cuts)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(ON_SEVERAL), frames, st.lists(st.integers(0, 12), max_size=3))
 def test_so_do_blocks_judged_by_several_columns(case, rows, cuts):
     same_in_blocks(Entry(*case, "critical"), frame_of(rows), cuts)

@@ -16,6 +16,7 @@ from evergreen.validation.judge import Judges
 from evergreen.validation.quarantine import QUARANTINE
 from evergreen.validation.suite import load_suite
 from evergreen.validation.validate import RefusedPartitionError, Validated
+from tests.campaign import examples
 
 DAY = "2011-01-01"
 BETWEEN = "- expect_column_values_to_be_between: {column: x, min_value: 0, max_value: 10}\n"
@@ -224,7 +225,7 @@ class TestWholePartition:
 BOTH = BETWEEN + WARNING + "- expect_column_values_to_be_unique: {column: x}\n" + WARNING
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.none() | st.integers(-5, 15), min_size=1, max_size=12), st.integers(1, 13))
 def test_every_row_comes_out_once_whatever_the_blocks(spec, x, block):
     described = spec(BOTH, validation={"max_quarantined": "100%"})

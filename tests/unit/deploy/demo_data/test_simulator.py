@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from deploy.demo_data.simulator import FARES_HALVED, FIRST_DAY, _apparent, simulate
 from deploy.demo_data.sources import CONDITIONS, RENTALS, WEATHER, DataError
+from tests.campaign import examples
 
 
 @given(day=st.dates(FIRST_DAY, date(2030, 12, 31)), before=st.integers(0, 40), after=st.integers(0, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_a_day_alone_equals_the_same_day_in_a_range(day: date, before: int, after: int) -> None:
     alone = simulate(day, day)
     first = max(FIRST_DAY, day - timedelta(days=before))

@@ -42,7 +42,7 @@ def service(program: str, port: int | None = None) -> Service:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -81,7 +81,7 @@ def test_a_service_that_does_not_listen_to_reason_is_killed(home: Home) -> None:
     began = time.monotonic()
     processes.stop(home, "thing", grace=0.3)
     until(lambda: not _lives(found))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 50, "it would end by itself after a minute"
 
 
 def test_a_number_that_belongs_to_another_process_now_is_left_alone(home: Home) -> None:
@@ -129,7 +129,7 @@ def test_a_service_that_ends_while_starting_is_explained(home: Home) -> None:
     with pytest.raises(
         StackError, match=r"thing ended while starting: the disk is full \(more in .*thing.log\)"
     ):
-        processes.wait_until_listening(home, ending, timeout=20)
+        processes.wait_until_listening(home, ending, timeout=120)
 
 
 def test_a_service_that_never_listens_is_named(home: Home) -> None:

@@ -180,7 +180,7 @@ class TestTheDeadline:
         begun = time.monotonic()
         with pytest.raises(UnavailableError, match="the source's timeout is over"):
             got(raw_server(behave), seconds=0.4)
-        assert time.monotonic() - begun < 10  # the answer would take hours
+        assert time.monotonic() - begun < 100  # the answer would take hours
 
     def test_is_never_slept_past(self, api, answer):
         api.will(*[answer(429, headers={"Retry-After": "200"})] * 3)

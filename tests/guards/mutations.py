@@ -1,0 +1,110 @@
+"""Guards of the library, each broken in one place: the tests that must see it are part of `make test`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INGEST = "tests/integration/ingestion"
+RELEASES = "tests/integration/registry"
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """In `file` the text `guard`, which is there once, becomes `broken`; each of `seen_by` must then fail."""
+
+    name: str
+    file: str
+    guard: str
+    broken: str
+    seen_by: tuple[str, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "tables are committed without a conditional put",
+        "include/evergreen/storage.py",
+        '"conditional_put": "etag",',
+        '"AWS_S3_ALLOW_UNSAFE_RENAME": "true",',
+        ("tests/integration/test_lake.py",),
+    ),
+    Mutation(
+        "the pointer moves without If-Match",
+        "include/evergreen/storage.py",
+        "Body=body, IfMatch=etag)",
+        "Body=body)",
+        ("tests/unit/test_storage.py", f"{RELEASES}/test_chaos_s3.py"),
+    ),
+    Mutation(
+        "an event is written over instead of created",
+        "include/evergreen/registry/event_log.py",
+        "self._storage.create(event_key(event.seq), event.to_json())",
+        "self._storage.stage(event_key(event.seq), event.to_json())",
+        (f"{RELEASES}/test_races.py",),
+    ),
+    Mutation(
+        "a partition's old file stays beside the new one",
+        "include/evergreen/lake.py",
+        "for key in differing for old in present.get(key, ())]",
+        "for key in differing[:0] for old in present.get(key, ())]",
+        ("tests/unit/test_lake.py", f"{INGEST}/test_chaos_kill.py", f"{INGEST}/test_chaos_runs.py"),
+    ),
+    Mutation(
+        "staging is not cleared",
+        "include/evergreen/ingestion/stage.py",
+        "    staging.clear()\n",
+        "",
+        (f"{INGEST}/test_chaos_kill.py", f"{INGEST}/test_chaos_postgres.py"),
+    ),
+    Mutation(
+        "the quarantine is committed after the rows",
+        "include/evergreen/ingestion/publish.py",
+        """\
+    changed = set(lake.replace(Table.QUARANTINE, quarantined, QUARANTINE))
+    schema = list(validated.values())[-1].schema
+    changed |= set(lake.commit(Table.PARTITIONS, {k: v.file for k, v in validated.items()}, schema))
+""",
+        """\
+    schema = list(validated.values())[-1].schema
+    changed = set(lake.commit(Table.PARTITIONS, {k: v.file for k, v in validated.items()}, schema))
+    changed |= set(lake.replace(Table.QUARANTINE, quarantined, QUARANTINE))
+""",
+        (f"{INGEST}/test_chaos_kill.py",),
+    ),
+    Mutation(
+        "a read that goes on counts its last page twice",
+        "include/evergreen/sources/http/read.py",
+        "        self._progress, self._last = after, content\n        self._whole = True",
+        "        self._whole = True\n"
+        "        self._keeper.save(self._snapshot)\n"
+        "        self._progress, self._last = after, content",
+        (f"{INGEST}/test_api_misbehaves.py",),
+    ),
+    Mutation(
+        "the golden sample is not asked for",
+        "include/evergreen/scoring/checked_model.py",
+        "        check_golden(pipeline.spec, pipeline.registry, version, model)\n",
+        "",
+        ("tests/unit/scoring/test_golden.py",),
+    ),
+    Mutation(
+        "the signature is not looked at",
+        "include/evergreen/registry/versions.py",
+        "            self._signatures.check(version, digests, signature)\n",
+        "",
+        ("tests/unit/registry/test_signature.py",),
+    ),
+    Mutation(
+        "a version is promoted without its signature",
+        "include/evergreen/registry/versions.py",
+        "        if self.must_be_signed:\n            self.check_signature(version)\n\n    def remove",
+        "\n    def remove",
+        ("tests/unit/registry/test_signature.py",),
+    ),
+    Mutation(
+        "a model's bytes are not held to the manifest",
+        "include/evergreen/registry/versions.py",
+        "return manifest.check(name, self._storage.read(file_key(version, name)).body)",
+        "return self._storage.read(file_key(version, name)).body",
+        ("tests/unit/registry/test_registry.py",),
+    ),
+)
