@@ -1,4 +1,4 @@
-"""What was stored as JSON and cannot be read is damaged, however that shows."""
+"""Stored JSON that cannot be read counts as damaged, whatever the parser raises."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def readable(pipeline: str, what: str, storage: Storage) -> Iterator[None]:
-    """Turn what a parser trips over into an `IntegrityError` that names the thing."""
+    """Turn what a parser raises into an `IntegrityError` that names what was read."""
     try:
         yield
     except (ValueError, TypeError, KeyError, AttributeError) as error:

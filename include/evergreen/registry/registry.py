@@ -1,7 +1,7 @@
 """The models of one pipeline: versions, what happened to them, and which is in force.
 
-A version is committed by its manifest, written last and once (`versions`). What was promoted, refused, rolled
-back and removed is the history, whose fold says which version is in force (`event_log`).
+A version is committed by its manifest, which is written last and once (`versions`). The history holds what
+was promoted, refused, rolled back and removed; which version is in force follows from it (`event_log`).
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ __all__ = ["MODEL", "Registry", "as_of_version"]
 class Registry:
     """The models of `pipeline`; `storage` is already at the pipeline's folder.
 
-    `signatures` says how versions are signed and what of that is asked; without it they are not. `pipelines`
-    is the folder that lists a team's own estimators, by default the configured one.
+    `signatures` says how versions are signed and checked; without it they are not. `pipelines` is the folder
+    that lists a team's own estimators, by default the configured one.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Registry:
         return self._versions.has(version)
 
     def versions(self) -> list[str]:
-        """The committed versions, newest as_of first, and where those are equal the latest trained first."""
+        """The committed versions, newest as_of first; of the same as_of, the latest trained first."""
         folders = self._versions.folders()
         found = [
             version
@@ -120,8 +120,9 @@ class Registry:
     ) -> Event:
         """Put a committed version in force from partition `as_of` on; once it is, the same event again.
 
-        With `over`, only if that version (None: no version) is still in force for `as_of`: what was compared
-        with one champion must not replace another. Raises `ConflictError`, naming the winner, if it is not.
+        With `over`, only if that version (None: no version) is still in force for `as_of`: a version that was
+        compared with one champion must not replace another. Otherwise raises `ConflictError`, naming the one
+        in force.
 
         Raises `NotFoundError` if the version is not committed or was removed, `IntegrityError` if it is not
         whole or lacks a signature it must have, `StorageError` if the store cannot be trusted with it.
@@ -152,11 +153,11 @@ class Registry:
         return self._log.append(decide)
 
     def rollback(self, to: str | None = None, reason: dict[str, Any] | None = None) -> Event:
-        """Withdraw the newest champion; `to`, or else the one before it, is in force from there on.
+        """Withdraw the newest champion; `to`, by default the one before it, is in force from there on.
 
-        With `to` in force already nothing happens, and the event that put it there is returned. Without `to`
-        each call withdraws one version more. Raises `NotFoundError` where there is nothing to go back to,
-        `IntegrityError` if what there is is not whole.
+        If `to` is in force already nothing changes, and the event that put it in force is returned. Without
+        `to` each call withdraws one more version. Raises `NotFoundError` where there is nothing to go back
+        to, `IntegrityError` if files of that version are missing or damaged.
         """
         withdrawn = self.force().champion()
 
@@ -172,23 +173,23 @@ class Registry:
     def verify(self) -> list[str]:
         """What is wrong with what is stored, a line each; nothing is changed.
 
-        Files that differ from their manifest, signatures that are wrong or missing where they must be, files
-        no manifest names, gaps in the history, a pointer that is not the fold of the history, and versions
-        the history names that are missing though no event removed them.
+        It finds files that differ from their manifest, signatures that are wrong or missing, files that no
+        manifest names, gaps in the history, a pointer that differs from the history, and versions that are
+        missing though no event removed them.
         """
         return self._verification.problems()
 
     def leftovers(self) -> list[str]:
-        """Folders without a manifest: a commit that died left them, or has not ended yet. No error."""
+        """Folders without a manifest, left by a commit that died or has not ended yet. They are no error."""
         return left_over(self.history(), self._versions.folders(), None)
 
     def clean(self, retention: timedelta, moment: datetime | None = None, dry_run: bool = False) -> Cleaned:
         """Remove versions that are out of force for longer than `retention`, and what dead commits left.
 
-        Age is counted back from `moment` (with an offset), else from the newest event; in an empty history
-        nothing is removed. What is in force for any partition stays, and so does what an event names within
-        the retention. Run again it finds nothing more; stopped half-way it goes on. With `dry_run` nothing
-        changes, and the answer says what would.
+        Age is counted back from `moment` (with an offset), by default from the newest event; with an empty
+        history nothing is removed. Kept are versions in force for any partition, and those that an event
+        within the retention names. It can be stopped and run again. With `dry_run` nothing changes, and the
+        answer says what would.
         """
         events, folders = self.history(), self._versions.folders()
         moment = moment or newest(events)
@@ -205,7 +206,7 @@ class Registry:
     # how
 
     def _remove(self, version: str, moment: datetime, retention: timedelta) -> bool:
-        """Whether the version could still be removed, and is."""
+        """Remove the version if it still may be removed; whether it was."""
         folders = self._versions.folders()
 
         def decide(events: list[Event], force: Force) -> Event:
@@ -278,7 +279,7 @@ def _event(
 
 
 def _author() -> str:
-    """Who writes, for people to read: the DAG run that Airflow says it is, or the user at this host."""
+    """Who writes, for people: the DAG run as Airflow names it, or the user and host."""
     dag, run = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
     if dag and run:
         return f"{dag} {run}"

@@ -1,8 +1,7 @@
 """Signatures of versions, in the OpenSSF Model Signing format, by an elliptic-curve key.
 
-A signature covers the SHA-256 of every file of a version's folder but itself, the manifest included. The
-public command `model_signing verify key` accepts a copy of the folder exactly when it is whole and the
-signature right.
+A signature covers the SHA-256 of every file in a version's folder except itself, the manifest included. The
+public command `model_signing verify key` accepts a copy of the folder only if all files are unchanged.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _HOW = "see docs/how-to/models.md"
 class Keys:
     """A private key to sign with, if there is one, and the public ones to verify with; all PEM, never shown.
 
-    A version is rightly signed if one of the public keys says so: while keys change, both are listed.
+    A signature is valid if one of the public keys verifies it: list both while a key is being replaced.
     """
 
     private: bytes | None = field(default=None, repr=False)
@@ -46,8 +45,8 @@ class Keys:
     def of(cls, connection: Connection) -> Keys:
         """The keys of a connection: private in its password, public in `public_key` of its extra.
 
-        Without public ones the private one's is taken. Raises `SourceError` for keys of another kind than
-        elliptic curve P-256, P-384 or P-521, and for a private key that belongs to none of the public ones.
+        By default the public key is that of the private one. Raises `SourceError` for keys not of the
+        elliptic curves P-256, P-384 or P-521, and for a private key that belongs to none of the public ones.
         """
         where = f"connection '{connection.conn_id}'"
         private = _private_key(connection.password, where) if connection.password else None
@@ -67,8 +66,8 @@ class Keys:
 class Signatures:
     """How a pipeline's versions are signed and their signatures checked.
 
-    `keys` is asked for the keys when the first is needed; `required` says that a version without a right
-    signature is never loaded or promoted.
+    `keys` is called when keys are first needed; `required` says that a version without a valid signature is
+    never loaded or promoted.
     """
 
     def __init__(self, keys: Callable[[], Keys], required: bool = False) -> None:
@@ -128,7 +127,7 @@ class Signatures:
         raise IntegrityError(f"its signature is wrong: {problem}")
 
     def proof(self, version: str, name: str, sha256: str) -> str:
-        """What only a holder of the private key can note beside a file that it stores for a version."""
+        """A proof, stored with a version's file, that only a holder of the private key can make."""
         assert self._keys.private is not None, "there is no private key"
         secret = hashlib.sha256(b"evergreen file of a version" + self._keys.private).digest()
         return hmac.new(secret, f"{version}/{name}/{sha256}".encode(), hashlib.sha256).hexdigest()
@@ -152,7 +151,7 @@ def _problem(version: str, digests: Mapping[str, str], signature: bytes, public:
 
 
 def _known(digests: Mapping[str, str]) -> Any:
-    """In the place of hashing a folder on disk: digests that are known already."""
+    """The hashing of a folder, replaced by digests that are known already."""
     from model_signing import hashing
     from model_signing._hashing.hashing import Digest
     from model_signing.manifest import Manifest, SerializationType
@@ -171,7 +170,7 @@ def _known(digests: Mapping[str, str]) -> Any:
 
 @contextlib.contextmanager
 def _nameless(content: bytes = b"") -> Iterator[tuple[IO[bytes], Path]]:
-    """A temporary file without a name, and a path to it: whoever is killed leaves none behind."""
+    """A temporary file without a name, and a path to it: a killed process leaves none behind."""
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.seek(0)
@@ -180,11 +179,11 @@ def _nameless(content: bytes = b"") -> Iterator[tuple[IO[bytes], Path]]:
 
 @contextlib.contextmanager
 def _passed_on(secret: bytes) -> Iterator[Path]:
-    """A path that gives the secret to its first reader; it is never written to a disk."""
+    """A path (of a pipe) that gives the secret to its first reader; it is never written to a disk."""
     reading, writing = os.pipe()
     try:
         with os.fdopen(writing, "wb") as pipe:
-            pipe.write(secret)  # a key is smaller than what a pipe holds
+            pipe.write(secret)  # a key fits into the buffer of a pipe
         yield Path(f"/dev/fd/{reading}")
     finally:
         os.close(reading)

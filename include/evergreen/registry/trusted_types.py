@@ -1,12 +1,12 @@
 """The types a model file may hold beside those that skops itself trusts.
 
-skops builds nothing but the types it is allowed to, and trusts scikit-learn's public estimators, numpy's
-arrays and ufuncs (so `log1p` and `expm1` need no entry), and plain containers. What is here are the internals
-of estimators that it does not know, each looked at: none runs code from the file when it is built. To use an
-estimator with other internals, read how the type builds itself and add its full name with the reason.
+skops builds only types that it is allowed to. By itself it trusts scikit-learn's public estimators, numpy's
+arrays and ufuncs (so `log1p` and `expm1` need no entry), and plain containers. Listed here are the internal
+types of estimators that it does not know. Each was reviewed: none runs code from the file when it is built.
+For an estimator with other internals, read how the type builds itself and add its full name with the reason.
 
-A team's own classes stand in `allowed_estimators.txt` in the folder of pipelines, one full name a line: both
-what a candidate may name as its estimator or step and what a model file may hold.
+A team's own classes stand in `allowed_estimators.txt` in the folder of pipelines, one full name a line. They
+may be a candidate's estimator or step, and may be in a model file.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         # Which columns a step works on, by their type: three plain attributes (a pattern and two lists of
         # names), set without calling anything. It is called in fitting alone, and only selects.
         "sklearn.compose._column_transformer.make_column_selector",
-        # How the weights of MLP* moved last: lists of arrays and numbers, set as plain attributes. Only
+        # The last updates of the weights of MLP*: lists of arrays and numbers, set as plain attributes. Only
         # fitting calls it.
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",

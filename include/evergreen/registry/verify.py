@@ -1,4 +1,4 @@
-"""What is wrong with what is stored of a pipeline's models, a line each; nothing is changed."""
+"""Checks of all that is stored of a pipeline's models: a line for each problem; nothing is changed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OVERLOOKED = (".git", ".gitattributes", ".github", ".gitignore")
 
 
 class Verification:
-    """One look at everything below a pipeline's folder that belongs to its models."""
+    """One check of everything below a pipeline's folder that belongs to its models."""
 
     def __init__(self, storage: Storage, pipeline: str, log: EventLog, versions: Versions) -> None:
         self._storage = storage
@@ -28,10 +28,10 @@ class Verification:
         self._versions = versions
 
     def problems(self) -> list[str]:
-        """Gaps in the history, a pointer that is not its fold, versions that are gone or damaged, orphans.
+        """Gaps in the history, a pointer that differs from it, missing or damaged versions, orphaned files.
 
-        A version that is gone by an event of the history is no problem, nor is a folder without a manifest,
-        which a commit that died or has not ended leaves.
+        A version that an event removed is no problem, nor is a folder without a manifest, which a commit that
+        died or has not ended leaves.
         """
         self._log.forget()
         self._versions.forget()

@@ -1,9 +1,9 @@
 """The versions of a pipeline's model in the storage: folders that never change once they have a manifest.
 
-The order of a commit is files, signature, manifest. The manifest, created last and once, is the commit; it
-says what the files are. The signature is over the manifest's bytes-to-be and all other files, so it has to be
-there first: a version is never seen committed and still to be signed. Without the signature a version is
-unsigned for good, since to sign later would vouch for bytes that somebody else may have put there.
+A commit writes files, signature, manifest, in this order. The manifest, created last and once, is the commit;
+it names the files and their digests. The signature covers the manifest too, though it is stored before it,
+so no version is ever committed but not yet signed. A version without a signature stays unsigned: a later
+signature would vouch for bytes that somebody else may have put there.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Versions:
 
     @property
     def must_be_signed(self) -> bool:
-        """Whether a version without a right signature is neither loaded nor promoted."""
+        """Whether a version without a valid signature is neither loaded nor promoted."""
         return self._signatures is not None and self._signatures.required
 
     def has(self, version: str) -> bool:
@@ -88,12 +88,12 @@ class Versions:
     def commit(self, version: str, files: Mapping[str, bytes]) -> bool:
         """Store a version; False if it was there already, and then nothing is written.
 
-        No file is ever written over, since another run may be committing the same version at this moment: one
-        that is there already, which is this version's too, is taken into the manifest as it is. So the
-        manifest always tells the truth about what is stored, whoever wins and wherever a run dies. A version
-        that is to be signed takes in only what a holder of the same private key stored.
+        No file is ever overwritten, since another run may be committing the same version at this moment. A
+        file that is there already belongs to the same version, and the manifest takes its digest. So the
+        manifest is true whichever run wins and wherever one dies. A version that is to be signed accepts only
+        files that were stored with the same private key.
 
-        Raises `ValueError` for names that are none, `IntegrityError` for a file of somebody else's.
+        Raises `ValueError` for invalid names, `IntegrityError` for a file that somebody else stored.
         """
         for name in (version, *files):
             if not _NAME.fullmatch(name) or name in (MANIFEST, SIGNATURE):
@@ -135,9 +135,9 @@ class Versions:
         raise self._not_loaded(version, problem)
 
     def check_signature(self, version: str) -> None:
-        """Raise `IntegrityError` unless the version's manifest, and with it every file, is rightly signed.
+        """Raise `IntegrityError` unless the version's manifest, and so every file, has a valid signature.
 
-        Of the files only the digests in the manifest are looked at; `read` holds the bytes to those.
+        Only the files' digests in the manifest are checked; `read` checks the bytes against them.
         """
         if self._signatures is None or version in self._rightly_signed:
             return
@@ -157,7 +157,7 @@ class Versions:
     def check_whole(self, version: str) -> None:
         """Raise `IntegrityError` unless all files are there in their sizes, and signed if they must be.
 
-        `NotFoundError` if the version is not committed, which is asked of the storage anew.
+        Raises `NotFoundError` if the version is not committed (any more), by a new look at the storage.
         """
         self.forget(version)
         manifest = self.manifest(version)
@@ -196,13 +196,13 @@ class Versions:
             with readable(self._pipeline, f"the manifest of version {version}", self._storage):
                 committed = _Committed.of(Manifest.from_json(body), body)
             if committed.manifest.version != version:
-                # A whole folder, rightly signed, in the place of another.
+                # Somebody may have put the complete folder of another version here, with a valid signature.
                 raise self._not_loaded(version, f"its manifest is that of {committed.manifest.version}")
             self._known[version] = committed
         return self._known[version]
 
     def _store(self, version: str, name: str, body: bytes) -> FileDigest:
-        """Create a file, or take in the one that is there; returns the digest of what is stored."""
+        """Create a file, or accept the one that is there; returns the digest of what is stored."""
         if self._signatures is not None and self._signatures.signs:
             return self._store_with_proof(self._signatures, version, name, body)
         key = file_key(version, name)
@@ -234,10 +234,10 @@ class Versions:
         )
 
     def _sign(self, version: str, committed: _Committed) -> None:
-        """Store a right signature over this manifest-to-be.
+        """Store a valid signature over this manifest, which is not stored yet.
 
-        One that is there already is another run's of the same files, and is left if it is right; else it is
-        of a commit that died with other files, and is replaced.
+        A signature that is there already stays if it is valid: another run made it for the same files.
+        Otherwise it is left from a commit that died with other files, and is replaced.
         """
         assert self._signatures is not None
         key, signature = file_key(version, SIGNATURE), self._signatures.sign(version, committed.digests)
