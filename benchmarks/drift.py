@@ -15,7 +15,7 @@ import pandas as pd
 from benchmarks.figure import ROUNDS, Figure
 from evergreen.drift.binning import Binning, Counts, binning, count_frame
 from evergreen.monitoring.drift import Sample, drift_of
-from evergreen.spec import Drift
+from evergreen.signals.drift import Drift
 
 FEATURES = 20
 BATCH = 100_000

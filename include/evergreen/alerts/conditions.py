@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evergreen.alerts.alert import Alert
-from evergreen.drift import most_drifted
+from evergreen.monitoring.policy import nights_of
+from evergreen.signals import SIGNALS, drift, performance
+from evergreen.signals.single import OfSinglePartitions
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
@@ -17,11 +19,6 @@ if TYPE_CHECKING:
 
 PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
 VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
-
-_OF_PERFORMANCE = {"performance": "error", "cusum": "sum", "estimate": "estimated"}
-"""The policy's signals of performance, each with the figure that it has where it could be measured."""
-
-_LEADING = 3  # features named
 
 
 class _Check(NamedTuple):
@@ -69,18 +66,18 @@ def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
 
 def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
     """The policy's own signals where it has them; else the partition alone against the tolerance."""
-    signals = {name: found for name, found in _signals(decision).items() if name in _OF_PERFORMANCE}
+    signals = _signals(decision, PERFORMANCE)
     title = "performance is worse than promised"
     if signals:
         fires = bool(_firing(decision) & set(signals))
-        measured = any(signal.get(_OF_PERFORMANCE[name]) is not None for name, signal in signals.items())
+        measured = any(_judged(name, signal) for name, signal in signals.items())
         if fires or measured:
             yield _Check(PERFORMANCE, fires, "warning", title, decision.reason)
         return
     if record.error is None or record.promised is None:
         return
     worse = spec.metric.loss(record.error, record.promised)
-    tolerance = spec.monitoring.performance.tolerance
+    tolerance = performance.PERFORMANCE.of(spec.monitoring).tolerance
     text = (
         f"{record.metric} is {record.error:.4g} over {record.labelled} rows against {record.promised:.4g} "
         f"promised (tolerance {tolerance:.0%})"
@@ -108,27 +105,27 @@ def _limit(spec: Spec, record: Record) -> Iterator[_Check]:
 
 
 def _drift(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
-    fires: list[str] = [name for name in ("drift", "prediction_drift") if name in _firing(decision)]
-    if not set(_signals(decision)) & {"drift", "prediction_drift"}:
-        if record.drift and record.drifted_share >= spec.monitoring.drift.share:
-            fires.append("drift")
-        if record.prediction_drift and record.prediction_drift.get("drifted"):
-            fires.append("prediction_drift")
-    if record.joint and record.joint.get("drifted"):
-        fires.append("joint")
-    what = {
-        "drift": f"{record.drifted_share:.0%} of the features drifted{_leading(record)}",
-        "prediction_drift": "the predictions drifted",
-        "joint": "the features drifted together",
-    }
-    text = f"{'; '.join(what[name] for name in fires)}: see what changed in the sources"
-    yield _Check(DRIFT, bool(fires), "warning", "the data has drifted", text)
+    """The policy's own signals where it has them; else those of single partitions, of this one alone."""
+    signals, firing = _signals(decision, DRIFT), _firing(decision)
+    if signals:
+        clauses = {name: str(found.get("clause", "")) for name, found in signals.items() if name in firing}
+    else:
+        clauses = _alone(spec, record)
+    said = [SIGNALS[name].warning(record, clause) for name, clause in clauses.items()]
+    if drift.together(record) and drift.DRIFT.name not in clauses:
+        said.append(drift.TOGETHER)
+    text = f"{'; '.join(said)}: see what changed in the sources"
+    yield _Check(DRIFT, bool(said), "warning", "the data has drifted", text)
 
 
-def _leading(record: Record) -> str:
-    drifted = list(most_drifted(record.drift).items())[:_LEADING]
-    named = ", ".join(f"{name} ({told})" for name, told in drifted)
-    return f", most of all {named}" if named else ""
+def _alone(spec: Spec, record: Record) -> dict[str, str]:
+    nights = nights_of(spec, [record])
+    holding = (
+        one
+        for one in SIGNALS.values()
+        if one.alert == DRIFT and isinstance(one, OfSinglePartitions) and one.holds(nights, record)
+    )
+    return {one.name: one.look(nights).clause for one in holding}
 
 
 def _circuit(spec: Spec, decision: Decision) -> _Check:
@@ -191,9 +188,15 @@ def _slow(spec: Spec, record: Record) -> Iterator[_Check]:
             yield _Check(slow(stage), holds, "warning", f"{stage} takes too long", text)
 
 
-def _signals(decision: Decision) -> dict[str, dict[str, Any]]:
-    """The signals that the policy looked at, with their figures, by name."""
-    return dict(decision.evidence.get("signals") or {})
+def _signals(decision: Decision, alert: str) -> dict[str, dict[str, Any]]:
+    """The signals of an alert that the policy looked at, with their figures, by name."""
+    found: dict[str, dict[str, Any]] = decision.evidence.get("signals") or {}
+    return {name: one for name, one in found.items() if name in SIGNALS and SIGNALS[name].alert == alert}
+
+
+def _judged(name: str, found: Mapping[str, Any]) -> bool:
+    figure = SIGNALS[name].figure
+    return not figure or found.get(figure) is not None
 
 
 def _firing(decision: Decision) -> set[str]:

@@ -27,14 +27,12 @@ from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
 from evergreen.pipeline import Pipeline
+from evergreen.signals import of_time
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import window_start
 
 PREDICTIONS = "(prediction)"
-
-# No shift makes it fire: it counts partitions.
-_OF_TIME = {"staleness"}
 
 
 @dataclass(frozen=True)
@@ -255,7 +253,7 @@ def compare(
     anyhow = {night.partition: night for night in untouched.nights}
     before = [night for night in shifted.nights if night.partition < at]
     after = [night for night in shifted.nights if night.partition >= at]
-    news = [(n, more) for n in after if (more := _firing(n) - _firing(anyhow.get(n.partition)) - _OF_TIME)]
+    news = [(n, more) for n in after if (more := _firing(n) - _firing(anyhow.get(n.partition)) - of_time())]
     noticed = next((play.alarm(*new) for new in news), None)
     reaction = next((play.alarm(*new) for new in news if new[0].decision.retrain), None)
     until = reaction.partition if reaction else last
@@ -269,7 +267,7 @@ def compare(
         metric=shifted.metric,
         noticed=noticed,
         reaction=reaction,
-        false_alarms=[play.alarm(n) for n in before if n.decision.retrain and _firing(n) - _OF_TIME],
+        false_alarms=[play.alarm(n) for n in before if n.decision.retrain and _firing(n) - of_time()],
         features={name: play.feature(name, after, anyhow) for name in [*features, PREDICTIONS]},
         shifted=play.side(shifted, until),
         untouched=play.side(untouched, until),

@@ -13,6 +13,7 @@ from evergreen.backtest.tradeoff import above_curve, points
 from evergreen.drift import limited
 from evergreen.numbers import number, percent
 from evergreen.reports.templates import template
+from evergreen.signals.drift import DRIFT
 from evergreen.spec import Spec
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _drift(spec: Spec, watched: PolicyResult, features: Sequence[str]) -> list[d
     """A figure of each statistic by which a feature drifted; of the first where none did."""
     whys = {why for night in watched.nights for found in night.drifted.values() for why in found}
     drawn = [statistic for statistic in limited() if statistic.why in whys] or [limited()[0]]
-    limits = [(statistic, spec.monitoring.drift.limit(statistic)) for statistic in drawn]
+    limits = [(statistic, DRIFT.of(spec.monitoring).limit(statistic)) for statistic in drawn]
     return [
         {
             "words": statistic.words,

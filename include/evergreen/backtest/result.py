@@ -9,6 +9,7 @@ from typing import Any
 
 from evergreen.calendar import Calendar
 from evergreen.monitoring.record import Decision
+from evergreen.signals import of_time
 from evergreen.signals.record import Record
 
 _FIGURES = (
@@ -48,7 +49,8 @@ class Event:
     @property
     def triggered(self) -> bool:
         """Whether what was measured asked for it, not the calendar or the age of the champion."""
-        return bool(set(self.kind.split("+")) - {"first", "schedule", "staleness"})
+        names = set(self.kind.split("+")) - {"first", "schedule"}
+        return bool(names - of_time())
 
 
 @dataclass(frozen=True)

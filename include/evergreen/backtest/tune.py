@@ -15,17 +15,14 @@ from evergreen.backtest.policies import CONFIGURED, Policy, parse_policy, varian
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.workers import Workers
 from evergreen.errors import NothingToDoError
+from evergreen.signals import SIGNALS
+from evergreen.signals.turn import Turn, in_partitions
 from evergreen.spec import Spec
 
 TRIALS = 40
 BATCH = 4  # trials that are proposed together, whatever the number of processes
 TUNED = "tuned"
 SCHEDULES = ("never", "every 7", "every 14", "every 30")
-
-Words = Callable[[int], str]
-Knob = tuple[tuple[str, ...], Sequence[Any], Words]
-
-_WHEN = ((1, 1), (2, 2), (2, 3), (3, 3), (3, 5), (4, 5), (5, 7))
 
 
 @dataclass(frozen=True)
@@ -102,25 +99,12 @@ def tune(
     )
 
 
-def knobs(spec: Spec) -> dict[str, Knob]:
-    """What can be turned: of each knob its path below `monitoring`, the values tried, and how one is written.
-
-    Only what bears on a signal that counts.
-    """
-    signals, found = set(spec.signals), dict[str, Knob]()
-    if "performance" in signals:
-        found["over"] = (("performance", "over"), range(1, 15), _partitions)
-    if signals & {"performance", "estimate"}:
-        found["tolerance"] = (("performance", "tolerance"), range(5, 105, 5), _percent)
-    if "cusum" in signals:
-        found["k"] = (("performance", "cusum", "k"), range(1, 9), lambda step: f"{step / 4:g}")
-        found["h"] = (("performance", "cusum", "h"), range(2, 13), str)
-    if signals & {"estimate", "drift", "prediction_drift"}:
-        found["when"] = (("retrain", "when"), range(len(_WHEN)), _when)
-    if "staleness" in signals:
-        found["unseen"] = (("staleness", "unseen"), range(2, 52, 2), _percent)
-    found["cooldown"] = (("retrain", "cooldown"), range(1, 22), _partitions)
-    return found
+def turns(spec: Spec) -> dict[str, Turn]:
+    """What can be turned, by name: what bears on a signal that counts, and the cooldown."""
+    found: dict[str, Turn] = {}
+    for name in spec.signals:
+        found |= SIGNALS[name].turns()
+    return {**found, "cooldown": Turn(("retrain", "cooldown"), range(1, 22), in_partitions)}
 
 
 def _search(
@@ -157,11 +141,12 @@ def _search(
 
 def _overrides(spec: Spec, trial: Any) -> dict[str, Any]:
     overrides: dict[str, Any] = {}
-    for name, (path, steps, words) in knobs(spec).items():
+    for name, turn in turns(spec).items():
         place = overrides
-        for key in path[:-1]:
+        for key in turn.path[:-1]:
             place = place.setdefault(key, {})
-        place[path[-1]] = _written(words(steps[trial.suggest_int(name, 0, len(steps) - 1)]))
+        step = turn.steps[trial.suggest_int(name, 0, len(turn.steps) - 1)]
+        place[turn.path[-1]] = _written(turn.written(step))
     return overrides
 
 
@@ -187,18 +172,6 @@ def _written(text: str) -> Any:
         return float(text) if "." in text else int(text)
     except ValueError:
         return text
-
-
-def _partitions(count: int) -> str:
-    return f"{count} partition{'' if count == 1 else 's'}"
-
-
-def _percent(count: int) -> str:
-    return f"{count}%"
-
-
-def _when(place: int) -> str:
-    return f"{_WHEN[place][0]} of {_partitions(_WHEN[place][1])}"
 
 
 def as_yaml(overrides: Mapping[str, Any]) -> str:

@@ -32,15 +32,15 @@ from evergreen.monitoring.measure import estimates, measure
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.scoring.predict import PREDICTION, prediction_frame
+from evergreen.signals import SIGNALS
+from evergreen.signals.drift import DRIFT
+from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.spec import Resources, Spec
 from evergreen.training_set.assemble import TrainingSet, assemble, read_start
 
 _MODELS = 8  # in memory
 _SETS = 2
-# What in `monitoring` bears on no measurement, only on what is made of it.
-_OF_POLICIES = {"retrain": True, "staleness": True, "health": True}
-_OF_SIGNALS = {"tolerance": True, "over": True, "cusum": True}
 
 
 @dataclass(frozen=True)
@@ -256,7 +256,7 @@ class Work:
         if name not in self._references:
             sample = None
             # The rows that a classifier of domains asks for are not kept: they are drawn again, the same.
-            body = self._cache.get(name) if spec.monitoring.drift.limit(JOINT) is None else None
+            body = self._cache.get(name) if DRIFT.of(spec.monitoring).limit(JOINT) is None else None
             if body is None:
                 training_set, challenger = self._set(champion), self._challenger(champion)
                 evaluation = evaluate(self._spec, training_set, challenger, None)
@@ -302,8 +302,9 @@ class Work:
 
 def _measuring(spec: Spec) -> str:
     """Digest of what in `monitoring` bears on a measurement."""
-    limits = spec.monitoring.model_dump(mode="json", exclude={**_OF_POLICIES, "performance": _OF_SIGNALS})
-    limits["estimate"] = spec.monitoring.performance.tolerance if estimates(spec) else None
+    watched = spec.monitoring
+    limits: dict[str, Any] = {one.name: one.measured(watched) for one in SIGNALS.values()}
+    limits["estimated"] = PERFORMANCE.of(watched).tolerance if estimates(spec) else None
     return hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()[:16]
 
 

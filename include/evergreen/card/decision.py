@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from evergreen.monitoring.signals import SIGNALS
+from evergreen.signals import words_of
 
 
 def signal_rows(reason: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -17,7 +17,7 @@ def signal_rows(reason: Mapping[str, Any]) -> list[dict[str, Any]]:
     signals = _mapping(_mapping(reason.get("evidence")).get("signals"))
     rows = [
         {
-            "name": SIGNALS.get(name, name),
+            "name": words_of(name),
             "fired": bool(found.get("fires")),
             "found": str(found.get("clause", "")),
         }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from evergreen.drift.statistic import Limit, Statistic, register
+from evergreen.drift.statistic import Limit, Statistic, register, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,8 +37,8 @@ class Joint(Statistic):
 
     def told(self, found: Mapping[str, Any]) -> str:
         """The area, and the features that tell most."""
-        leading = " and ".join(found["leading"][:_LEADING])
-        return f"{self.short} {found['auc']:.2f}{f' by {leading}' if leading else ''}"
+        area, leading = found.get("auc"), " and ".join((found.get("leading") or [])[:_LEADING])
+        return f"{self.short} {shown(area)}{f' by {leading}' if leading else ''}"
 
 
 JOINT = register(

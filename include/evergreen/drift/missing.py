@@ -40,7 +40,7 @@ class Missing(ColumnStatistic):
 
     def told(self, found: Mapping[str, Any]) -> str:
         """Both shares."""
-        return f"missing {percent(found['missing'])} against {percent(found['missing_before'])}"
+        return f"missing {percent(found.get('missing'))} against {percent(found.get('missing_before'))}"
 
     def effect_in(self, found: Mapping[str, Any]) -> float | None:
         """The change of the share."""

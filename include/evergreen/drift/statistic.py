@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from evergreen.numbers import ABSENT
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -41,6 +43,11 @@ class Measured(NamedTuple):
     p: Floats | None = None
 
 
+def shown(figure: float | None) -> str:
+    """A figure with two places; a hyphen for one that is missing, as records of older code have it."""
+    return ABSENT if figure is None else f"{figure:.2f}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statistic(ABC):
     """One number, or a few, that say how far the rows of a night lie from a reference.
@@ -57,7 +64,7 @@ class Statistic(ABC):
 
     def told(self, found: Mapping[str, Any]) -> str:
         """A few words with the figures of one column, as its record has them."""
-        return f"{self.short} {found[self.name]:.2f}"
+        return f"{self.short} {shown(found.get(self.name))}"
 
     def effect_in(self, found: Mapping[str, Any]) -> float | None:
         """What is held against the limit, from the figures of one column; None where there is none."""

@@ -41,7 +41,7 @@ class Unseen(ColumnStatistic):
 
     def told(self, found: Mapping[str, Any]) -> str:
         """The share."""
-        return f"never seen {percent(found['unseen'])}"
+        return f"never seen {percent(found.get('unseen'))}"
 
     def effect_in(self, found: Mapping[str, Any]) -> float | None:
         """The excess of the share."""

@@ -21,7 +21,7 @@ from evergreen.drift import ColumnStatistic, Measured, column_statistics, limite
 from evergreen.drift.binning import Binning, Counts
 from evergreen.drift.columns import Columns, Side, by_kind
 from evergreen.drift.distances import benjamini_hochberg
-from evergreen.spec.monitoring import Drift
+from evergreen.signals.drift import Drift
 
 Floats = npt.NDArray[np.float64]
 _Found = list[tuple[Columns, dict[str, Measured]]]

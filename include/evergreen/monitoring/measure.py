@@ -22,6 +22,9 @@ from evergreen.monitoring.performance import bias_of, error_of, slice_errors
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
 from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.signals import SIGNALS
+from evergreen.signals.drift import DRIFT
+from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import widened_spread
 from evergreen.spec import Spec, Task
@@ -121,8 +124,8 @@ def needs_model(spec: Spec) -> bool:
 
 def estimates(spec: Spec) -> bool:
     """Whether performance is estimated: of a classification whose labels are late, or where it is asked."""
-    late = spec.label_delay > 0 or "estimate" in spec.signals
-    return spec.task is Task.CLASSIFICATION and late
+    asked = any(SIGNALS[name].probabilities for name in spec.signals)
+    return spec.task is Task.CLASSIFICATION and (spec.label_delay > 0 or asked)
 
 
 def asks_model(spec: Spec) -> bool:
@@ -143,13 +146,13 @@ def _drift(
     before = Earlier(spec, cells, earlier, partition=partition, version=version)
     night = night_of(spec, cells, partition, cells.flat(counts), before)
     found = drift_of(
-        binnings, reference_sample(spec, cells, night, before), night.sample, spec.monitoring.drift
+        binnings, reference_sample(spec, cells, night, before), night.sample, DRIFT.of(spec.monitoring)
     )
     return {name: one for name, one in found.items() if name in counts}
 
 
 def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: str) -> dict[str, Any] | None:
-    limit, sample = spec.monitoring.drift.limit(JOINT), reference.sample
+    limit, sample = DRIFT.of(spec.monitoring).limit(JOINT), reference.sample
     if limit is None or sample is None:
         return None
     alike = sample[rows_like(spec, sample[PARTITION].tolist(), partition)].drop(columns=PARTITION)
@@ -171,7 +174,7 @@ def _estimate(
     if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
         return None
     off = promised - reference.expected
-    if abs(off) > spec.metric.allowance(promised, spec.monitoring.performance.tolerance):
+    if abs(off) > spec.metric.allowance(promised, PERFORMANCE.of(spec.monitoring).tolerance):
         return None
     probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
     labels = predictions[PREDICTION].to_numpy()

@@ -20,6 +20,7 @@ from evergreen.json_values import finite_or_none
 from evergreen.metrics.measured import Measured, measured
 from evergreen.metrics.predictions import Predictions
 from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.signals.performance import PERFORMANCE
 from evergreen.spec import Spec, Task
 
 OTHER = "(other)"
@@ -77,7 +78,7 @@ def slice_errors(
     then the most frequent, up to 20 of a column; the others are one slice, `column=(other)`. A value without
     known rows is left out. Raises `SpecError` for a column that the rows do not have.
     """
-    if not spec.monitoring.performance.slices or not np.any(known):
+    if not PERFORMANCE.of(spec.monitoring).slices or not np.any(known):
         return {}
     actual, predicted = _labelled(spec, features, predictions, known, model)
     found: dict[str, dict[str, Any]] = {}
@@ -176,7 +177,7 @@ def _slices(
     promised: Collection[str],
 ) -> Iterator[tuple[str, int, float | None]]:
     """Each `column=value` there is, how many rows it has, and its training metric, None on too few."""
-    for column in spec.monitoring.performance.slices:
+    for column in PERFORMANCE.of(spec.monitoring).slices:
         if column not in rows:
             there = ", ".join(map(str, rows.columns[:30]))
             raise SpecError(

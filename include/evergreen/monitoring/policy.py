@@ -12,9 +12,9 @@ from typing import Literal
 
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.record import Decision
-from evergreen.monitoring.signals import signals
 from evergreen.registry.history import Event, Kind
 from evergreen.registry.registry import as_of_version
+from evergreen.signals import SIGNALS, Finding, Nights
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
@@ -52,6 +52,21 @@ def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[
     return found + [Training(as_of, "undecided") for as_of in waiting]
 
 
+def nights_of(spec: Spec, records: Sequence[Record]) -> Nights:
+    """What the signals look at, of records that speak."""
+    monitoring = spec.monitoring
+    return Nights(records, monitoring, spec.calendar, spec.metric, monitoring.retrain.when)
+
+
+def findings(spec: Spec, records: Sequence[Record]) -> dict[str, Finding]:
+    """What the signals that count find after the newest of the records, by name.
+
+    `records` are those that speak: see `evergreen.signals.Nights`.
+    """
+    nights = nights_of(spec, records)
+    return {name: SIGNALS[name].look(nights) for name in spec.signals}
+
+
 def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training]) -> Decision:
     """Whether to retrain after the newest of the records.
 
@@ -61,26 +76,26 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     on the night of the newest. The answer is no while no signal named by `Spec.signals` fires, or while
     `blocked` says so.
 
-    The evidence has `signals` (what `Signal.to_dict` gives, by name), `firing` (the names of those that
+    The evidence has `signals` (what `Finding.to_dict` gives, by name), `firing` (the names of those that
     fire), `blocked`, `circuit_open`, `last_training` (its as-of) and the `champion` (its version).
     """
-    newest = records[-1]
+    newest, calendar = records[-1], spec.calendar
     earlier = [training for training in trainings if training.as_of <= newest.partition]
     since = max((training.as_of for training in earlier), default=None)
-    found = signals(spec, _speaking(spec, records, since))
-    firing = [signal for signal in found if signal.fires]
-    as_of = spec.calendar.shift(newest.partition, 1) if firing else newest.partition
+    found = findings(spec, _speaking(spec, records, since))
+    firing = [name for name, finding in found.items() if finding.fires]
+    as_of = calendar.shift(newest.partition, 1) if firing else newest.partition
     is_open = circuit_open(spec, earlier)
     block = blocked(spec, as_of, earlier) if firing or is_open else None
     retrain = bool(firing) and block is None
-    said = [", ".join(signal.clause for signal in firing or found) or "no signal is asked for"]
+    said = [", ".join(found[name].clause for name in firing or found) or "no signal is asked for"]
     if block:
         said.append(block)
-    elif retrain and since and spec.calendar.has_time:
-        said.append(f"last trained {spec.calendar.counted(spec.calendar.distance(since, as_of))} ago")
+    elif retrain and since and calendar.has_time:
+        said.append(f"last trained {calendar.counted(calendar.distance(since, as_of))} ago")
     evidence = {
-        "signals": {signal.name: signal.to_dict() for signal in found},
-        "firing": [signal.name for signal in firing],
+        "signals": {name: finding.to_dict() for name, finding in found.items()},
+        "firing": firing,
         "blocked": block,
         "circuit_open": is_open,
         "last_training": since,

@@ -21,6 +21,7 @@ from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import by_partition, promised_slices
+from evergreen.signals.drift import DRIFT
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ def _expected(spec: Spec, predicted: Predictions) -> float | None:
 
 
 def _sampled(spec: Spec, features: pd.DataFrame, keys: pd.Series) -> pd.DataFrame | None:
-    if spec.monitoring.drift.limit(JOINT) is None:
+    if DRIFT.of(spec.monitoring).limit(JOINT) is None:
         return None
     places: NDArray[np.intp] = np.arange(len(features))
     if len(places) > SAMPLE:

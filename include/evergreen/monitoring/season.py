@@ -25,6 +25,7 @@ from evergreen.calendar import WEEK, days_of_year_apart, weekday
 from evergreen.drift.binning import Counts
 from evergreen.monitoring.cells import Cells, Floats
 from evergreen.monitoring.drift import Sample
+from evergreen.signals.drift import DRIFT
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
@@ -110,7 +111,7 @@ def night_of(spec: Spec, cells: Cells, partition: str, counts: Floats, earlier: 
         start = min(end - days, start)
         trained = (cells.middles > start) & (cells.middles < middle)
         rows = counts[: cells.widths[0]].sum() + earlier.rows_since(start) + cells.rows[trained].sum()
-        if rows >= spec.monitoring.drift.rows:
+        if rows >= DRIFT.of(spec.monitoring).rows:
             break
     pooled = _stacked([_taken(cells, trained), earlier.since(start), own])
     return Night(pooled, start, end, _sample(pooled, np.ones(len(pooled)), cells.alike))
@@ -126,7 +127,7 @@ def reference_sample(spec: Spec, cells: Cells, night: Night, earlier: Earlier) -
     if not spec.calendar.has_time or spec.drift_reference == "window":
         return _sample(cells, window, cells.alike)
     if spec.drift_reference == "season":
-        weights = _season(cells, window, night.cells, spec.monitoring.drift.rows)
+        weights = _season(cells, window, night.cells, DRIFT.of(spec.monitoring).rows)
         if weights is not None:
             return _sample(cells, weights, cells.alike)
     trailing = _trailing_cells(spec, cells, night, earlier)
@@ -167,7 +168,7 @@ def _longest(spec: Spec, cells: Cells) -> float:
 
 
 def _trailing(spec: Spec) -> float:
-    return spec.monitoring.drift.trailing.total_seconds() / 86_400
+    return DRIFT.of(spec.monitoring).trailing.total_seconds() / 86_400
 
 
 def _season(cells: Cells, window: Floats, night: Cells, rows: int) -> Floats | None:

@@ -27,6 +27,7 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.signals.drift import DRIFT
 from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
@@ -210,7 +211,7 @@ def _monitored(
     spec = pipeline.spec
     if not spec.calendar.has_time:
         return {}
-    reach = 2 * max(spec.monitoring.drift.trailing, LONGEST)
+    reach = 2 * max(DRIFT.of(spec.monitoring).trailing, LONGEST)
     first = min(filter(None, (last_training, due, spec.calendar.back(partition, reach))))
     table = pipeline.lake.find(Table.MONITORING, first, spec.calendar.shift(partition, -1))
     if table is None or "counts" not in table.column_names:

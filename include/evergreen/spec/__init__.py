@@ -15,16 +15,9 @@ from evergreen.spec.gate import (
 from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import (
-    Bias,
-    Cusum,
-    Drift,
     Health,
     Monitoring,
-    Performance,
-    Reference,
     Retrain,
-    Signal,
-    Staleness,
 )
 from evergreen.spec.spec import Scoring, Spec, Validation, load_spec, parse_spec, pipeline_names
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
@@ -33,11 +26,8 @@ from evergreen.task import Task
 __all__ = [
     "Alerts",
     "Approval",
-    "Bias",
     "Candidate",
     "ChampionRule",
-    "Cusum",
-    "Drift",
     "FairnessRule",
     "FeatureSet",
     "Features",
@@ -49,18 +39,14 @@ __all__ = [
     "Lookup",
     "Models",
     "Monitoring",
-    "Performance",
     "Pretrained",
     "Receiver",
-    "Reference",
     "Resources",
     "Retrain",
     "Scoring",
     "Severity",
-    "Signal",
     "SliceRule",
     "Spec",
-    "Staleness",
     "Step",
     "Task",
     "Training",

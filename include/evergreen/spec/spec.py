@@ -16,13 +16,15 @@ from evergreen.calendar import Calendar, Grain, Weekday, check_zone
 from evergreen.description import Described, explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named, metrics_of
+from evergreen.signals import SIGNALS
+from evergreen.signals.drift import DRIFT, Reference
 from evergreen.sources import Join, Source
 from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
 from evergreen.spec.gate import Gate
 from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
-from evergreen.spec.monitoring import Monitoring, Reference, Signal
+from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.training import Training
 from evergreen.task import Task
 from evergreen.units import Column, ConnectionId, Cron, Identifier, Share
@@ -114,23 +116,19 @@ class Spec(Described):
     @property
     def drift_reference(self) -> Reference:
         """What the features of a partition are held against: as described, or the season if there is time."""
-        return self.monitoring.drift.reference or ("season" if self.calendar.has_time else "window")
+        return DRIFT.of(self.monitoring).reference or ("season" if self.calendar.has_time else "window")
 
     @property
-    def signals(self) -> tuple[Signal, ...]:
-        """The signals that may ask for a training: as described, or those that fit the pipeline.
+    def signals(self) -> tuple[str, ...]:
+        """The names of the signals that may ask for a training: as described, or those that fit the pipeline.
 
         Where labels are prompt, performance says all that matters; where they are late, its estimate and
         drift speak before they come; clustering has drift alone.
         """
         if self.monitoring.retrain.on is not None:
             return self.monitoring.retrain.on
-        if self.task is Task.CLUSTERING:
-            return ("drift", "prediction_drift")
-        if not self.label_delay:
-            return ("performance", "cusum")
-        estimate: tuple[Signal, ...] = ("estimate",) if self.task is Task.CLASSIFICATION else ()
-        return ("performance", "cusum", *estimate, "drift", "prediction_drift")
+        late = self.label_delay > 0
+        return tuple(one.name for one in SIGNALS.values() if one.by_default(self.task, late))
 
     @model_validator(mode="after")
     def _whole(self) -> Spec:
@@ -201,10 +199,11 @@ class Spec(Described):
         self._check_monitoring()
 
     def _check_monitoring(self) -> None:
-        on = self.monitoring.retrain.on or ()
-        for signal, task in (("bias", Task.REGRESSION), ("estimate", Task.CLASSIFICATION)):
-            if signal in on and self.task is not task:
-                raise ValueError(f"monitoring.retrain.on: '{signal}' is of {task} alone, leave it out")
+        for name in self.monitoring.retrain.on or ():
+            tasks = SIGNALS[name].tasks
+            if self.task not in tasks:
+                allowed = " and ".join(tasks)
+                raise ValueError(f"monitoring.retrain.on: '{name}' is of {allowed} alone, leave it out")
 
     def _check_features(self) -> None:
         for name, lookup in self.features.lookups.items():

@@ -11,7 +11,7 @@ import yaml
 
 from evergreen.backtest import parse_policy, run_policies
 from evergreen.backtest.policies import variant
-from evergreen.backtest.tune import Tuned, as_yaml, knobs, tune
+from evergreen.backtest.tune import Tuned, as_yaml, tune, turns
 from evergreen.backtest.workers import Workers
 from evergreen.errors import NothingToDoError
 from evergreen.spec import Spec
@@ -72,7 +72,7 @@ def test_only_knobs_of_the_signals_that_count_are_turned(kiosk: Spec) -> None:
     def of(*signals: str) -> set[str]:
         retrain = kiosk.monitoring.retrain.model_copy(update={"on": signals})
         monitoring = kiosk.monitoring.model_copy(update={"retrain": retrain})
-        return set(knobs(kiosk.model_copy(update={"monitoring": monitoring})))
+        return set(turns(kiosk.model_copy(update={"monitoring": monitoring})))
 
     assert of("performance", "staleness") == {"over", "tolerance", "unseen", "cooldown"}
     assert of("cusum") == {"k", "h", "cooldown"}

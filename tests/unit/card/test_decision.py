@@ -13,8 +13,9 @@ from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import judge
 from evergreen.monitoring.policy import Training, decide
 from evergreen.monitoring.training_request import wanted
+from evergreen.signals.performance import Performance
 from evergreen.signals.record import Record
-from evergreen.spec import Monitoring, Performance, Retrain, parse_spec
+from evergreen.spec import Monitoring, Retrain, parse_spec
 
 KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")
 DAYS = list(KIOSK.calendar.between("2024-02-01", "2024-02-05"))

@@ -11,7 +11,7 @@ import pytest
 from evergreen.drift.binning import binning, count_frame
 from evergreen.drift.domain_classifier import FEWEST, ROWS, joint_drift
 from evergreen.monitoring.drift import Sample, drift_of
-from evergreen.spec import Drift
+from evergreen.signals.drift import Drift
 
 LIMIT = 0.6
 

@@ -14,7 +14,7 @@ from scipy.spatial.distance import jensenshannon
 
 from evergreen.drift.binning import binning, count_frame
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
-from evergreen.spec import Drift
+from evergreen.signals.drift import Drift
 
 LIMITS = Drift()
 DAYS, ROWS, FEATURES = 28, 1000, 20

@@ -18,9 +18,11 @@ from evergreen.monitoring.cells import count_cells
 from evergreen.monitoring.measure import asks_model, estimates, measure, performance
 from evergreen.monitoring.record import Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import PREDICTIONS, Reference
+from evergreen.signals.drift import Drift
+from evergreen.signals.performance import Performance
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import widening
-from evergreen.spec import Drift, Performance, Retrain, Spec, parse_spec
+from evergreen.spec import Retrain, Spec, parse_spec
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")

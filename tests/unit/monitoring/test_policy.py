@@ -15,18 +15,11 @@ from evergreen.calendar import Grain
 from evergreen.monitoring.policy import Training, blocked, circuit_open, decide, trainings_of
 from evergreen.monitoring.record import Decision
 from evergreen.registry.history import Event, Kind
+from evergreen.signals.drift import Drift
+from evergreen.signals.performance import Cusum, Performance
 from evergreen.signals.record import Record
-from evergreen.spec import (
-    Cusum,
-    Drift,
-    Labels,
-    Monitoring,
-    Performance,
-    Retrain,
-    Spec,
-    Staleness,
-    parse_spec,
-)
+from evergreen.signals.staleness import Staleness
+from evergreen.spec import Labels, Monitoring, Retrain, Spec, parse_spec
 from evergreen.units import Budget, Times
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 

@@ -26,7 +26,9 @@ from evergreen.monitoring.reference import (
     rows_file,
 )
 from evergreen.pipeline import Pipeline
-from evergreen.spec import Drift, Performance, Spec, parse_spec
+from evergreen.signals.drift import Drift
+from evergreen.signals.performance import Performance
+from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
 from evergreen.training.version_files import to_json, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble

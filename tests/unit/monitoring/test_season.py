@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from evergreen.calendar import Calendar, Grain
 from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.season import Earlier, Night, night_of, reference_sample, rows_like
+from evergreen.signals.drift import Drift
 from evergreen.signals.record import Record
-from evergreen.spec import Drift, Spec, parse_spec
+from evergreen.spec import Spec, parse_spec
 
 KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")
 BINS = 6  # of the only feature; the last two are missing and never seen

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.calendar import Grain
-from evergreen.monitoring.signals import SIGNALS, Signal, signals
+from evergreen.monitoring.policy import findings
+from evergreen.signals import SIGNALS, Finding
+from evergreen.signals.bias import Bias
+from evergreen.signals.drift import Drift
+from evergreen.signals.performance import Cusum, Performance
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum
-from evergreen.spec import (
-    Bias,
-    Cusum,
-    Drift,
-    Monitoring,
-    Performance,
-    Retrain,
-    Spec,
-    Staleness,
-    Task,
-    parse_spec,
-)
-from evergreen.spec import monitoring as spec_module
+from evergreen.signals.staleness import Staleness
+from evergreen.spec import Monitoring, Retrain, Spec, Task, parse_spec
 from evergreen.units import Times
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
@@ -51,8 +43,8 @@ def metric(spec: Spec, name: str) -> Spec:
     return spec.model_copy(update={"training": spec.training.model_copy(update={"metric": name})})
 
 
-def the(spec: Spec, records: list[Record]) -> Signal:
-    (signal,) = signals(spec, records)
+def the(spec: Spec, records: list[Record]) -> Finding:
+    (signal,) = findings(spec, records).values()
     return signal
 
 
@@ -62,9 +54,10 @@ def said(spec: Spec, records: list[Record]) -> tuple[bool, str]:
     return signal.fires, signal.clause
 
 
-def test_every_signal_has_a_name_in_words() -> None:
-    assert tuple(SIGNALS) == get_args(spec_module.Signal)
-    assert [signal.name for signal in signals(described(*SIGNALS), [record(0)])] == list(SIGNALS)
+def test_every_signal_can_be_asked_for_and_has_words() -> None:
+    assert list(findings(described(*SIGNALS), [record(0)])) == list(SIGNALS)
+    for name, signal in SIGNALS.items():
+        assert (signal.name, bool(signal.words), bool(signal.fires_when)) == (name, True, True)
 
 
 # performance
@@ -143,7 +136,7 @@ def test_an_hourly_pipeline_counts_hours() -> None:
 def test_a_snapshot_is_judged_by_itself() -> None:
     spec = described("performance", "cusum", "drift", of=IRIS)
     row = record(0, 0.5, partition="snapshot", promised=0.95, drifted_share=0.6)
-    found = signals(spec, [row])
+    found = findings(spec, [row]).values()
     assert [(signal.fires, signal.clause) for signal in found] == [
         (True, "accuracy 0.500 against 0.950 promised"),
         (False, "a snapshot has no CUSUM"),
@@ -398,4 +391,4 @@ def test_k_of_n_is_what_it_says(shares: list[float], times: int, more: int) -> N
 def test_the_default_signals_can_all_speak() -> None:
     for task in Task:
         spec = KIOSK.model_copy(update={"task": task, "monitoring": Monitoring()})
-        assert [signal.name for signal in signals(spec, [record(0)])] == list(spec.signals)
+        assert tuple(findings(spec, [record(0)])) == spec.signals

@@ -1,0 +1,89 @@
+"""The signal `bias`: a regression that errs to one side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evergreen.description import Described
+from evergreen.numbers import percent
+from evergreen.signals.signal import Finding, Nights, Signal, register
+from evergreen.task import Task
+from evergreen.units import Share, Tolerance
+
+
+class Bias(Described):
+    """Retrain when a regression errs to one side, and there are new rows to learn better from.
+
+    Page's cumulative sums, one up and one down, of each partition's mean of prediction less actual value, as
+    a share of its mean absolute target: a partition adds what lies beyond the slack `k`, and the larger sum
+    crosses at `h`. The share `unseen` of the data now in the training window must have come after the last
+    training.
+    """
+
+    k: Tolerance = 0.02
+    h: Tolerance = 1.0
+    unseen: Share = 0.15
+
+
+@dataclass(frozen=True, kw_only=True)
+class BiasSignal(Signal[Bias]):
+    """Two cumulative sums, one up and one down, of the mean of prediction less actual value.
+
+    A regression that errs to one side has met a world that it can learn; one that errs to both has met
+    noise. Once a sum has crossed it counts until a training answers it.
+
+    Example:
+        monitoring:
+          bias: {k: 2%, h: 100%, unseen: 15%}
+          retrain: {on: [bias]}
+    """
+
+    def look(self, nights: Nights) -> Finding:
+        """Whether a sum has crossed, and enough is unseen to learn from."""
+        import numpy as np
+
+        from evergreen.signals.sequential import page_sums
+
+        known = [record for record in nights.records if record.bias is not None and record.level]
+        if not known:
+            return Finding(False, "no labels that show a bias", {"partitions": 0})
+        limits, unseen = self.of(nights.watched), nights.unseen
+        shares = np.array([(record.bias or 0.0) / (record.level or 1.0) for record in known])
+        sums = page_sums(np.stack([shares, -shares]), limits.k, limits.h)
+        crossed = sums.max(axis=0) > limits.h
+        at = known[int(crossed.argmax())].partition if crossed.any() else None
+        mean = float(shares.mean())
+        side = "more" if mean > 0 else "less"
+        clause = f"predicts {percent(abs(mean))} {side} than the actual level since the last training"
+        if at:
+            clause += f", sum crossed with {at}"
+        else:
+            clause += f" (sum {percent(float(sums.max()))} of {percent(limits.h)})"
+        if at and unseen < limits.unseen:
+            clause += f", {percent(unseen)} of the training window unseen ({percent(limits.unseen)} wanted)"
+        figures = {
+            "bias": mean,
+            "sum": float(sums[:, -1].max()),
+            "limit": limits.h,
+            "at": at,
+            "unseen": unseen,
+            "unseen_wanted": limits.unseen,
+            "partitions": len(known),
+        }
+        return Finding(at is not None and unseen >= limits.unseen, clause, figures)
+
+
+BIAS = register(
+    BiasSignal(
+        name="bias",
+        words="bias",
+        fires_when="a sum of the bias has crossed `bias.h`, and at least `bias.unseen` of the training "
+        "window came after the last training: there is something to learn it from",
+        looks_at="labels",
+        tasks=(Task.REGRESSION,),
+        knobs=Bias,
+        labels=True,
+        figure="bias",
+        source="E. S. Page, Biometrika 41, 1954",
+    )
+)

@@ -1,0 +1,86 @@
+"""The signal `cusum`: a sequential test of the error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evergreen.description import Described
+from evergreen.signals.performance import PERFORMANCE
+from evergreen.signals.signal import Finding, Nights, Signal, register
+from evergreen.signals.turn import Turn, in_quarters
+from evergreen.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class CusumSignal(Signal[Described]):
+    """Page's cumulative sum of the errors: it finds a small lasting change that no single day shows.
+
+    Its knobs are those of the performance, under `monitoring.performance.cusum`: the slack `k` and the limit
+    `h`, both in standard deviations of the hold-out's partitions. See `evergreen.signals.sequential`.
+
+    Example:
+        monitoring:
+          performance: {cusum: {k: 0.5, h: 5}}
+          retrain: {on: [cusum]}
+    """
+
+    def by_default(self, task: Task, late: bool) -> bool:
+        """Wherever there are labels."""
+        return task in self.tasks
+
+    def turns(self) -> dict[str, Turn]:
+        """Slack and limit."""
+        return {
+            "k": Turn((PERFORMANCE.name, "cusum", "k"), range(1, 9), in_quarters),
+            "h": Turn((PERFORMANCE.name, "cusum", "h"), range(2, 13), str),
+        }
+
+    def look(self, nights: Nights) -> Finding:
+        """Whether the sum stands above the limit."""
+        from evergreen.signals.sequential import cusum
+
+        if not nights.calendar.has_time:
+            return Finding(False, "a snapshot has no CUSUM", {})
+        known = nights.labelled(len(nights.records))
+        if not known:
+            return Finding(False, "no labels for a CUSUM", {"partitions": 0})
+        limits, newest = PERFORMANCE.of(nights.watched).cusum, known[-1]
+        if newest.usual is None or not newest.spread:
+            return Finding(False, "the hold-out has too few partitions for a CUSUM", {"spread": None})
+        found = cusum(
+            [record.error or 0.0 for record in known],
+            newest.usual,
+            newest.spread,
+            limits.k,
+            limits.h,
+            partitions=[record.partition for record in known],
+            higher_is_better=nights.metric.higher_is_better,
+        )
+        crossed = f"CUSUM crossed {nights.calendar.on(found.at)}" if found.at else ""
+        clause = crossed if found.crossed else f"CUSUM {found.sum:.1f} of {limits.h:g}"
+        figures = {
+            "sum": found.sum,
+            "limit": limits.h,
+            "since": found.since,
+            "at": found.at,
+            "usual": newest.usual,
+            "spread": newest.spread,
+            "partitions": len(known),
+        }
+        return Finding(found.crossed, clause, figures)
+
+
+CUSUM = register(
+    CusumSignal(
+        name="cusum",
+        words="CUSUM of the error",
+        fires_when="the sum stands above `performance.cusum.h`",
+        looks_at="labels",
+        tasks=(Task.REGRESSION, Task.CLASSIFICATION),
+        labels=True,
+        time=True,
+        alert="performance",
+        figure="sum",
+        source="E. S. Page, Biometrika 41, 1954",
+    )
+)

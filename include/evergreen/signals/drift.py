@@ -1,0 +1,124 @@
+"""The signal `drift`: how many features have drifted, or all of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import islice
+from typing import Any, Literal
+
+from pydantic import Field
+
+from evergreen.description import Extended
+from evergreen.drift import Statistic, limits, most_drifted
+from evergreen.drift.joint import JOINT
+from evergreen.numbers import percent
+from evergreen.signals.record import Record
+from evergreen.signals.signal import Finding, Nights, Watched, register
+from evergreen.signals.single import OfSinglePartitions
+from evergreen.task import Task
+from evergreen.units import Duration, Share
+
+Reference = Literal["season", "trailing", "window"]
+
+_LEADING = 2  # features named in a clause
+_WARNED_OF = 3  # and in an alert
+TOGETHER = "the features drifted together"
+
+
+class Drift(Extended):
+    """When a feature is called drifted, and what share of them is drift.
+
+    A feature is drifted if an effect is above the limit of its statistic, which has the statistic's name here
+    (see `evergreen.drift`), and the test of it holds at the false discovery rate `false_discovery` over all
+    features. A partition of fewer than `rows` rows is pooled with those before it. `reference` is what the
+    partition is held against: the whole training `window`, the `trailing` length of time before the
+    partition, or the training rows of the same `season`; by default the season where there is time.
+    """
+
+    reference: Reference | None = None
+    false_discovery: Share = 0.01
+    rows: int = Field(default=500, ge=1)
+    trailing: Duration = timedelta(days=28)
+    share: Share = 0.5
+
+    @classmethod
+    def further(cls) -> Mapping[str, tuple[Any, Any]]:
+        """The limits of the statistics."""
+        return limits()
+
+    def limit(self, statistic: Statistic) -> Any:
+        """The limit of a statistic."""
+        return getattr(self, statistic.name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftSignal(OfSinglePartitions[Drift]):
+    """The share of the features that drifted, or, where it is asked for, all of them together.
+
+    Data drift is recorded always; features drift more often than models fail, so it counts by default only
+    where nothing better is known in time.
+
+    Example:
+        monitoring:
+          drift: {share: 50%, psi: 0.1, joint: 0.7}
+          retrain: {on: [drift], when: 2 of 3 partitions}
+    """
+
+    def by_default(self, task: Task, late: bool) -> bool:
+        """Where there are no labels, or they come later."""
+        return late or task is Task.CLUSTERING
+
+    def measured(self, watched: Watched) -> dict[str, Any]:
+        """All but the share of features that is drift."""
+        return self.of(watched).model_dump(mode="json", exclude={"share"})
+
+    def holds(self, nights: Nights, record: Record) -> bool:
+        """Whether enough features drifted, or all together."""
+        limit = self.of(nights.watched).share
+        return together(record) or 0 < record.drifted_share >= limit
+
+    def look(self, nights: Nights) -> Finding:
+        """Whether the features drifted often enough."""
+        limit, newest, held = self.of(nights.watched).share, nights.newest, self.held(nights)
+        leading = dict(islice(most_drifted(newest.drift).items(), _LEADING))
+        jointly = f" or all of them together ({JOINT.told(newest.joint)})" if newest.joint else ""
+        named = f": {' and '.join(f'{name} {told}' for name, told in leading.items())}" if leading else ""
+        clause = (
+            f"at least {percent(limit)} of the features{jointly} drifted {held.words}"
+            f" ({held.wanted_words}{percent(newest.drifted_share)} on the newest{named})"
+        )
+        figures = {"drifted_share": newest.drifted_share, "limit": limit, "leading": list(leading)}
+        if newest.joint:
+            figures |= {JOINT.name: newest.joint.get("auc")}
+        return Finding(held.fires, clause, {**figures, **held.figures})
+
+    def warning(self, record: Record, clause: str) -> str:
+        """The share, the features that drifted most, and whether all drifted together."""
+        leading = islice(most_drifted(record.drift).items(), _WARNED_OF)
+        named = ", ".join(f"{name} ({told})" for name, told in leading)
+        most = f", most of all {named}" if named else ""
+        share = f"{record.drifted_share:.0%} of the features drifted{most}"
+        if not together(record):
+            return share
+        return f"{share}; {TOGETHER}" if record.drifted_share else TOGETHER
+
+
+def together(record: Record) -> bool:
+    """Whether the features drifted together, as far as it was asked for."""
+    return bool((record.joint or {}).get("drifted"))
+
+
+DRIFT = register(
+    DriftSignal(
+        name="drift",
+        words="drift of the features",
+        fires_when="at least `drift.share` of the features drifted (or all together, with `joint`), in "
+        "`retrain.when` of the last partitions",
+        looks_at="features",
+        knobs=Drift,
+        alert="drift",
+        figure="drifted_share",
+    )
+)

@@ -1,0 +1,122 @@
+"""The signal `performance`: the error over several partitions against what was promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import Field
+
+from evergreen.description import Described
+from evergreen.numbers import percent
+from evergreen.signals.signal import Finding, Nights, Signal, Watched, register
+from evergreen.signals.turn import Turn, in_partitions, in_percent
+from evergreen.signals.words import against, stretch
+from evergreen.task import Task
+from evergreen.units import Column, Partitions, Tolerance
+
+
+class Cusum(Described):
+    """Page's cumulative sum of each partition's error, in standard deviations of the hold-out's partitions.
+
+    A partition adds what it lies above the promise less the slack `k`; the sum crosses at `h`.
+    """
+
+    k: float = Field(default=0.5, ge=0)
+    h: float = Field(default=5, gt=0)
+
+
+class Performance(Described):
+    """How much above what the hold-out promised the error may lie, over how many partitions with labels.
+
+    `slices` are columns by whose values the error is recorded too.
+    """
+
+    tolerance: Tolerance = 0.25
+    over: Partitions = 5
+    cusum: Cusum = Cusum()
+    slices: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerformanceSignal(Signal[Performance]):
+    """The mean error of the last partitions with labels, each weighted by its rows, against the promise.
+
+    It looks at several partitions, so a single bad one does not make it fire.
+
+    Example:
+        monitoring:
+          performance: {tolerance: 25%, over: 5 partitions}
+          retrain: {on: [performance]}
+    """
+
+    def by_default(self, task: Task, late: bool) -> bool:
+        """Wherever there are labels."""
+        return task in self.tasks
+
+    def measured(self, watched: Watched) -> dict[str, Any]:
+        """The slices."""
+        return self.of(watched).model_dump(mode="json", include={"slices"})
+
+    def turns(self) -> dict[str, Turn]:
+        """Partitions and tolerance."""
+        return {
+            "over": Turn((self.name, "over"), range(1, 15), in_partitions),
+            "tolerance": tolerance_turn(),
+        }
+
+    def look(self, nights: Nights) -> Finding:
+        """Whether the mean error is beyond the tolerance."""
+        limits, calendar = self.of(nights.watched), nights.calendar
+        over = max(limits.over, 1) if calendar.has_time else 1
+        known = nights.labelled(over)
+        if len(known) < over:
+            clause = f"labels of {len(known)} of the {calendar.counted(over)} that performance is judged by"
+            return Finding(False, clause, {"partitions": len(known), "wanted": over})
+        rows = sum(record.labelled for record in known)
+        error = sum((record.error or 0.0) * record.labelled for record in known) / rows
+        promised = sum((record.promised or 0.0) * record.labelled for record in known) / rows
+        fires = worse(nights, error, promised)
+        figures = {
+            "error": error,
+            "promised": promised,
+            "tolerance": limits.tolerance,
+            "partitions": len(known),
+            "first": known[0].partition,
+            "last": known[-1].partition,
+        }
+        over_them = f" over {stretch(calendar, known, nights.newest)}" if calendar.has_time else ""
+        clause = (
+            f"{nights.metric.words} {against(error, promised, over_them)}"
+            f"{'' if fires else f' (tolerance {percent(limits.tolerance)})'}"
+        )
+        return Finding(fires, clause, figures)
+
+
+def worse(nights: Nights, error: float | None, promised: float | None) -> bool:
+    """Whether an error lies beyond the tolerance of what was promised; unknown ones do not."""
+    if error is None or promised is None:
+        return False
+    allowed = nights.metric.allowance(promised, PERFORMANCE.of(nights.watched).tolerance)
+    return nights.metric.loss(error, promised) > allowed
+
+
+def tolerance_turn() -> Turn:
+    """How far an error may lie from the promise."""
+    return Turn((PERFORMANCE.name, "tolerance"), range(5, 105, 5), in_percent)
+
+
+PERFORMANCE = register(
+    PerformanceSignal(
+        name="performance",
+        words="performance",
+        fires_when="the mean error over `performance.over` labelled partitions is worse than promised by "
+        "more than `performance.tolerance`",
+        looks_at="labels",
+        tasks=(Task.REGRESSION, Task.CLASSIFICATION),
+        knobs=Performance,
+        labels=True,
+        alert="performance",
+        figure="error",
+    )
+)

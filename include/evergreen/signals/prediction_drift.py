@@ -1,0 +1,59 @@
+"""The signal `prediction_drift`: whether the predictions have drifted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from evergreen.description import Described
+from evergreen.drift import told
+from evergreen.drift.psi import PSI
+from evergreen.signals.record import Record
+from evergreen.signals.signal import Finding, Nights, register
+from evergreen.signals.single import OfSinglePartitions
+from evergreen.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionDriftSignal(OfSinglePartitions[Described]):
+    """The distribution of the predictions against that of the hold-out, by the limits of `monitoring.drift`.
+
+    It sees at once what moves the model, and says nothing of whether the model is right.
+
+    Example:
+        monitoring:
+          drift: {psi: 0.1}
+          retrain: {on: [prediction_drift], when: 2 of 3 partitions}
+    """
+
+    def by_default(self, task: Task, late: bool) -> bool:
+        """Where there are no labels, or they come later."""
+        return late or task is Task.CLUSTERING
+
+    def holds(self, nights: Nights, record: Record) -> bool:
+        """Whether the predictions drifted."""
+        return bool((record.prediction_drift or {}).get("drifted"))
+
+    def look(self, nights: Nights) -> Finding:
+        """Whether the predictions drifted often enough."""
+        found = nights.newest.prediction_drift
+        if found is None:
+            return Finding(False, "no reference for the predictions", {PSI.name: None})
+        held = self.held(nights)
+        clause = f"the predictions drifted {held.words} ({held.wanted_words}{told(found)} on the newest)"
+        return Finding(held.fires, clause, {PSI.name: found.get(PSI.name), **held.figures})
+
+    def warning(self, record: Record, clause: str) -> str:
+        """Only that they drifted."""
+        return "the predictions drifted"
+
+
+PREDICTION_DRIFT = register(
+    PredictionDriftSignal(
+        name="prediction_drift",
+        words="drift of the predictions",
+        fires_when="the predictions drifted, in `retrain.when` of the last partitions",
+        looks_at="predictions",
+        alert="drift",
+        figure=PSI.name,
+    )
+)

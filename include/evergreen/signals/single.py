@@ -1,0 +1,69 @@
+"""Signals of single partitions: they hold or not on each, and fire when they hold often enough."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from evergreen.signals.record import Record
+from evergreen.signals.signal import Knobs, Nights, Signal
+from evergreen.signals.turn import Turn, in_times
+from evergreen.signals.words import stretch
+
+_WHEN = ((1, 1), (2, 2), (2, 3), (3, 3), (3, 5), (4, 5), (5, 7))
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfSinglePartitions(Signal[Knobs]):
+    """A signal that fires when it holds in `monitoring.retrain.when` of the last partitions.
+
+    The newest must be among those in which it holds.
+    """
+
+    @abstractmethod
+    def holds(self, nights: Nights, record: Record) -> bool:
+        """Whether it holds on a partition."""
+
+    def held(self, nights: Nights) -> Held:
+        """In how many of the last partitions it holds."""
+        wanted, among = nights.when if nights.calendar.has_time else (1, 1)
+        last = nights.records[-among:]
+        held = [self.holds(nights, record) for record in last]
+        return Held(sum(held), len(last), wanted, held[-1], stretch(nights.calendar, last, nights.newest))
+
+    def turns(self) -> dict[str, Turn]:
+        """How often it must hold."""
+        return {"when": Turn(("retrain", "when"), _WHEN, in_times)}
+
+
+@dataclass(frozen=True)
+class Held:
+    """In how many of the last partitions something held, and whether that is often enough."""
+
+    held: int
+    among: int
+    wanted: int
+    newest: bool
+    stretch: str
+
+    @property
+    def fires(self) -> bool:
+        """Whether it held on the newest and on as many as are wanted."""
+        return self.newest and self.held >= self.wanted
+
+    @property
+    def words(self) -> str:
+        """`on 2 of the last 3 days`."""
+        share = {0: "none of ", self.among: "each of " if self.among > 1 else ""}
+        return f"on {share.get(self.held, f'{self.held} of ')}{self.stretch}"
+
+    @property
+    def wanted_words(self) -> str:
+        """How many are wanted, where it held but too seldom."""
+        return f"{self.wanted} wanted; " if 0 < self.held < self.wanted else ""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """The numbers, as evidence."""
+        return {"held": self.held, "among": self.among, "wanted": self.wanted}
