@@ -14,6 +14,7 @@ from benchmarks import (
     backtest,
     data_docs,
     drift,
+    front_door,
     gate,
     history,
     http,
@@ -41,6 +42,7 @@ BENCHMARKS = {
     "history": history.measure,
     "backfill": backfill.measure,
     "parse": parse.measure,
+    "front_door": front_door.measure,
 }
 
 

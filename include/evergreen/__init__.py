@@ -56,7 +56,7 @@ __all__ = [
 _HOMES = {
     "Card": "evergreen.front_door.model",
     "Model": "evergreen.front_door.model",
-    "PartitionError": "evergreen.partition",
+    "PartitionError": "evergreen.calendar",
     "Pipeline": "evergreen.front_door.opened",
     "TrainingSet": "evergreen.training_set.assemble",
     "open": "evergreen.front_door.opened",

@@ -53,10 +53,7 @@ def _partitions(spec: Spec, given: pd.DataFrame) -> list[str]:
         return [spec.first_partition] * len(given)
     if spec.time_column not in given.columns:
         raise _lacking(spec, [spec.time_column])
-    try:
-        times = pd.to_datetime(given[spec.time_column], utc=True)
-    except (ValueError, TypeError) as error:
-        raise _unfit(spec, spec.time_column, error) from None
+    times = _moments(spec, given[spec.time_column], spec.time_column)
     if times.isna().any():
         raise RefusedError(f"{spec.name}: the rows have no time in '{spec.time_column}': give each one")
     return [spec.calendar.key_of(time.to_pydatetime()) for time in times]
@@ -87,11 +84,30 @@ def _as_published(spec: Spec, given: pd.DataFrame, schema: pa.Schema) -> pa.Tabl
         if field.name not in given.columns:
             columns[field.name] = pa.nulls(len(given), field.type)
             continue
+        values = given[field.name]
+        if pa.types.is_timestamp(field.type) and field.type.tz:
+            values = _moments(spec, values, field.name)
         try:
-            columns[field.name] = pa.Array.from_pandas(given[field.name], type=field.type)
+            columns[field.name] = pa.Array.from_pandas(values, type=field.type)
         except (pa.ArrowException, ValueError, TypeError) as error:
             raise _unfit(spec, field.name, error) from None
     return pa.table(columns, schema=schema)
+
+
+def _moments(spec: Spec, values: pd.Series, column: str) -> pd.Series:
+    """The values as moments in UTC; raises `RefusedError` for what is no time, or has no zone."""
+    try:
+        times = pd.to_datetime(values)
+    except (ValueError, TypeError) as error:
+        raise _unfit(spec, column, error) from None
+    if times.dt.tz is not None:
+        return times.dt.tz_convert("UTC")
+    if times.notna().any():
+        raise RefusedError(
+            f"{spec.name}: the times in '{column}' have no zone: say which is meant, for instance with "
+            f"rows['{column}'].dt.tz_localize('UTC')"
+        )
+    return times.dt.tz_localize("UTC")
 
 
 def _lacking(spec: Spec, missing: list[str]) -> RefusedError:

@@ -123,6 +123,11 @@ def test_a_partition_that_is_not_published_yet(pipeline: evergreen.Pipeline) -> 
         ),
         (lambda rows: rows.assign(at="noon"), evergreen.RefusedError, "column 'at' does not fit"),
         (
+            lambda rows: rows.assign(at=rows["at"].dt.tz_localize(None)),
+            evergreen.RefusedError,
+            r"the times in 'at' have no zone: .* rows\['at'\].dt.tz_localize\('UTC'\)",
+        ),
+        (
             lambda rows: rows.drop(columns="partition").assign(at=None),
             evergreen.RefusedError,
             "no time in 'at'",
