@@ -1,0 +1,38 @@
+"""What docs/how-to/sources.md and waiting.md show is right: every source and every kind of paging in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from evergreen.sources import KINDS, Source
+from evergreen.sources.http.paging import PAGINGS, Paging
+
+HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
+SOURCES = (HOW_TO / "sources.md").read_text()
+
+
+def sources(page: str) -> list[Any]:
+    """What the pages' blocks of YAML say of single sources."""
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    return [said for block in blocks for said in yaml.safe_load(block).get("sources", {}).values()]
+
+
+@pytest.mark.parametrize("page", ["sources.md", "waiting.md"])
+def test_every_source_is_read(page: str) -> None:
+    found = [Source.model_validate(said) for said in sources((HOW_TO / page).read_text())]
+    assert {source.kind for source in found} == set(KINDS)
+
+
+def test_the_table_has_every_kind_of_paging() -> None:
+    rows = re.findall(r"^\| `(\{.*\})` \|", SOURCES, re.MULTILINE)
+    assert [Paging.model_validate(yaml.safe_load(row)).kind for row in rows] == list(PAGINGS)
+
+
+def test_the_registry_is_shown_as_it_is() -> None:
+    (shown,) = re.findall(r"^KINDS: .*? = \{(.*)\}$", SOURCES, re.MULTILINE)
+    assert re.findall(r'"(\w+)"', shown) == [*KINDS, "sqlite"]
