@@ -4,15 +4,15 @@
 | | |
 |---|---|
 | **What** | waits for and extracts each source, joins and validates the rows, publishes the partition |
-| **Schedule** | `$schedule` (UTC), one run for each $partition partition: the one that has just ended |
+| **Schedule** | `$schedule` ($timezone): $takes |
 | **In** | $sources |
 | **Out** | the lake's `partitions` and `quarantine` tables; asset `${pipeline}_partitions` |
 | **Safe to re-run?** | yes, in any order: a partition is replaced as a whole, in one atomic commit |
 | **Owner** | $owner |
 
-**Backfill**: `airflow backfill create --dag-id ${pipeline}_ingest --from-date A --to-date B`
-(a day `B` written like 2024-01-31T23:59, so that its night is included),
-or trigger it with a partition key (Advanced Options) or the param *Partition*.
+**Backfill**: `airflow backfill create --dag-id ${pipeline}_ingest --from-date A --to-date B` runs what begins
+between the two, both included; or trigger it with a partition key (Advanced Options) or the param
+*Partition*. An empty form takes the newest partition that had ended when the run was due.
 
 **A long history at once**: the params *Partition* and *Last partition of a range* load the whole range in one
 run. A refused partition leaves the others alone: they are published, and *publish* ends red and names it.

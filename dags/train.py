@@ -24,11 +24,11 @@ Actions*), with the gate's report; no, or no answer in time, is an outcome too. 
 - a bad model was promoted: `evergreen models rollback $pipeline`.
 """
 
-from airflow.sdk import DAG, CronTriggerTimetable
+from airflow.sdk import DAG
 
 from evergreen.stages import TRAIN
 from evergreen_airflow.assets import published_by
-from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, training_params
+from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, trained, training_params
 from evergreen_airflow.operators.approve import ApproveOperator
 from evergreen_airflow.operators.build_training_set import BuildTrainingSetOperator
 from evergreen_airflow.operators.evaluate import EvaluateOperator
@@ -37,9 +37,8 @@ from evergreen_airflow.operators.promote import PromoteOperator
 from evergreen_airflow.operators.train import TrainOperator
 
 for spec in described_pipelines(TRAIN):
-    cron = spec.training.schedule
     with DAG(
-        schedule=CronTriggerTimetable(cron, timezone="UTC") if cron else None,
+        schedule=trained(spec),
         params=training_params(spec),
         max_active_runs=1,
         **dag_arguments(spec, TRAIN, __doc__),

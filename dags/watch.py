@@ -4,7 +4,7 @@
 | | |
 |---|---|
 | **What** | sees whether the last night is finished: its partition published, scored and monitored |
-| **Schedule** | $watch (UTC), the hour that `alerts.deadline` sets |
+| **Schedule** | $deadline ($timezone), the first at or after the tick of `${pipeline}_ingest` |
 | **In** | the lake's tables; the champion |
 | **Out** | an alert that names the stage that is missing, and a note when the night is finished after all |
 | **Safe to re-run?** | yes: an open alert is not sent again |

@@ -1,4 +1,4 @@
-"""Evergreen's plugin: the site of Data Docs, and its place in the UI's navigation.
+"""Evergreen's plugin: its timetable, the site of Data Docs, and the site's place in the UI's navigation.
 
 Airflow executes this file in all of its processes and asks only the API server for the site, which is
 therefore made when it is asked for.
@@ -6,17 +6,19 @@ therefore made when it is asked for.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
 from evergreen_airflow.links import MOUNT, site_path
+from evergreen_airflow.timetable import PartitionTimetable
 
 
 class EvergreenPlugin(AirflowPlugin):
-    """What Evergreen adds to Airflow's UI."""
+    """What Evergreen adds to Airflow."""
 
     name = "evergreen"
+    timetables: ClassVar = [PartitionTimetable]
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:

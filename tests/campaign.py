@@ -41,6 +41,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],
     "sequential": ["tests/unit/signals/test_sequential.py"],
     "guards": ["tests/guards"],
+    "calendars": ["tests/dags/test_timetable.py"],
     "properties": ["-m", "hypothesis", "tests"],
 }
 

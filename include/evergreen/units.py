@@ -9,6 +9,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
+from evergreen.calendar import check_cron
+
 # At most six digits: a length of time beyond what a date can hold is a slip of the pen.
 _DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
 _SIZE = re.compile(r"([0-9]{1,6}) (kB|MB|GB)")
@@ -185,6 +187,8 @@ ImportPath = Annotated[
 """The import path of an estimator."""
 
 Cron = Annotated[
-    str, _text(_CRON.pattern, "write five fields like '0 2 * * *' (minute, hour, day, month, weekday)")
+    str,
+    _text(_CRON.pattern, "write five fields like '0 2 * * *' (minute, hour, day, month, weekday)"),
+    AfterValidator(check_cron),
 ]
-"""When a DAG runs."""
+"""When a DAG runs, in the pipeline's time zone."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from string import Template
 from typing import Any
 
 from airflow.sdk import (
     Asset,
     AsyncCallback,
-    CronPartitionTimetable,
     CronTriggerTimetable,
     DeadlineAlert,
     DeadlineReference,
@@ -20,19 +19,13 @@ from airflow.sdk import (
     get_parsing_context,
 )
 
-from evergreen.calendar import Grain
 from evergreen.errors import SpecError
 from evergreen.spec import Spec, load_spec, pipeline_names
 from evergreen.stages import INGEST, TRAIN, Stage
 from evergreen_airflow.notifiers import AlertNotifier
+from evergreen_airflow.timetable import PartitionTimetable
 
-_CRONS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-}
+_LONG_AGO = date(2024, 1, 1)
 
 alert = AlertNotifier("failed")
 """Says that a task failed for good and somebody must know: the `on_failure_callback` of every task."""
@@ -64,9 +57,9 @@ def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:
         "description": f"{spec.description}: {stage}",
         "doc_md": doc_page(spec, page),
         "tags": {"evergreen", stage.name, spec.task.value, spec.partition.value},
-        "start_date": datetime(spec.start.year, spec.start.month, spec.start.day, tzinfo=UTC)
-        if spec.start
-        else datetime(2024, 1, 1, tzinfo=UTC),
+        "start_date": spec.calendar.start(spec.first_partition)
+        if spec.calendar.has_time
+        else datetime.combine(spec.start or _LONG_AGO, time(), tzinfo=UTC),
         "catchup": False,
         "dagrun_timeout": timedelta(hours=6) + longest_wait(spec, stage),
         "deadline": deadline(spec, stage),
@@ -115,7 +108,11 @@ def doc_page(spec: Spec, page: str) -> str:
         description=spec.description,
         owner=spec.owner,
         schedule=spec.schedule,
-        watch=f"`{_watch_cron(spec)[0]}`",
+        timezone=spec.timezone,
+        takes=f"each {spec.calendar.grain.facts.word} at the first tick after its end"
+        if spec.calendar.has_time
+        else "the snapshot at each tick",
+        deadline=f"{spec.alerts.deadline:%H:%M}" if spec.alerts.deadline else "no hour",
         train_schedule=spec.training.schedule or "none of its own",
         partition=spec.partition.value,
         sources=", ".join(f"{name} ({source.kind})" for name, source in spec.sources.items()),
@@ -133,35 +130,24 @@ def _approval(spec: Spec) -> str:
     return f"{who} {when}, and has {approval.within} to answer"
 
 
-def nightly(spec: Spec) -> CronPartitionTimetable | CronTriggerTimetable:
-    """The pipeline's cron; with time, each run's key is the partition that ended before it."""
-    if not spec.calendar.has_time:
-        return CronTriggerTimetable(spec.schedule, timezone="UTC")
-    return CronPartitionTimetable(
-        spec.schedule, timezone="UTC", run_offset=-1, key_format=spec.calendar.key_format
-    )
+def nightly(spec: Spec) -> PartitionTimetable | CronTriggerTimetable:
+    """The pipeline's cron: with time, each partition is run at the first tick at or after its end."""
+    return PartitionTimetable(spec.ticks) if spec.calendar.has_time else _cron(spec, spec.schedule)
 
 
-def watched(spec: Spec) -> CronPartitionTimetable | CronTriggerTimetable:
-    """`alerts.deadline` on the days of the pipeline's cron; each run's key is the last that is due by then.
-
-    An hourly pipeline is watched every hour, at the deadline's minute.
-    """
-    cron, due = _watch_cron(spec)
-    if not spec.calendar.has_time:
-        return CronTriggerTimetable(cron, timezone="UTC")
-    return CronPartitionTimetable(cron, timezone="UTC", run_offset=-due, key_format=spec.calendar.key_format)
+def watched(spec: Spec) -> PartitionTimetable | CronTriggerTimetable:
+    """At `alerts.deadline`: with time, each partition is watched at the first one at or after its tick."""
+    ticks = spec.watched
+    return PartitionTimetable(ticks) if spec.calendar.has_time else _cron(spec, ticks.schedules[-1].cron)
 
 
-def _watch_cron(spec: Spec) -> tuple[str, int]:
-    """The cron of the watch, and how many of its ticks back the partition lies that is due."""
-    fields = _CRONS.get(spec.schedule, spec.schedule).split()
-    began = tuple(int(field) if field.isdigit() else 0 for field in (fields[1], fields[0]))
-    by = spec.alerts.deadline or time(0)
-    if spec.partition is Grain.HOURLY:
-        return f"{by.minute} * * * *", 1 if by.minute >= began[1] else 2
-    # By an hour before that of the schedule, only the night before it can be finished.
-    return f"{by.minute} {by.hour} {' '.join(fields[2:])}", 1 if (by.hour, by.minute) >= began else 2
+def trained(spec: Spec) -> CronTriggerTimetable | None:
+    """The trainings' own cron; None where the description names none."""
+    return _cron(spec, spec.training.schedule) if spec.training.schedule else None
+
+
+def _cron(spec: Spec, cron: str) -> CronTriggerTimetable:
+    return CronTriggerTimetable(cron, timezone=spec.timezone)
 
 
 def follows(spec: Spec, asset: Asset) -> PartitionedAssetTimetable | list[Asset]:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import AsyncCallback, CronPartitionTimetable, CronTriggerTimetable, DeadlineReference
+from airflow.sdk import AsyncCallback, CronTriggerTimetable, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.serialization.decoders import decode_deadline_alert
 from airflow.serialization.encoders import encode_deadline_alert
@@ -25,6 +25,7 @@ from evergreen.spec import load_spec
 from evergreen.storage import Storage
 from evergreen_airflow.lifecycle import watched
 from evergreen_airflow.notifiers import AlertNotifier
+from evergreen_airflow.timetable import PartitionTimetable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DAY, NEXT = "2024-01-05", "2024-01-06"
@@ -198,35 +199,44 @@ def test_a_pipeline_with_a_deadline_has_a_watch(describe: Describe) -> None:
     dag = DagBag(str(REPOSITORY / "dags")).dags["shop_watch"]
     assert [task.task_id for task in dag.tasks] == ["watch"]
     assert dag.tags == {"evergreen", "watch", "regression", "daily"}
-    assert "`30 6 * * *` (UTC)" in dag.doc_md
+    assert "06:30 (UTC), the first at or after the tick of `shop_ingest`" in dag.doc_md
     assert set(dag.params) == {"partition"}
 
 
 @pytest.mark.parametrize(
-    ("schedule", "grain", "deadline", "cron", "back"),
+    ("schedule", "grain", "deadline", "key", "at"),
     [
-        ("0 2 * * *", "daily", "06:30", "30 6 * * *", 1),
-        ("0 22 * * *", "daily", "06:30", "30 6 * * *", 2),
-        ("0 2 * * *", "daily", "02:00", "0 2 * * *", 1),
-        ("@daily", "daily", "00:10", "10 0 * * *", 1),
-        ("0 3 * * 1", "weekly", "08:00", "0 8 * * 1", 1),
-        ("30 4 1 * *", "monthly", "04:00", "0 4 1 * *", 2),
-        ("10 * * * *", "hourly", "00:40", "40 * * * *", 1),
-        ("10 * * * *", "hourly", "00:05", "5 * * * *", 2),
+        ("0 2 * * *", "daily", "06:30", "2024-05-01", "05-02T06:30"),
+        ("0 22 * * *", "daily", "06:30", "2024-05-01", "05-03T06:30"),
+        ("0 2 * * *", "daily", "02:00", "2024-05-01", "05-02T02:00"),
+        ("@daily", "daily", "00:10", "2024-05-01", "05-02T00:10"),
+        ("0 2 * * 1-5", "daily", "06:30", "2024-05-03", "05-06T06:30"),
+        ("0 3 * * 1", "weekly", "08:00", "2024-04-29", "05-06T08:00"),
+        ("@weekly", "weekly", "08:00", "2024-04-29", "05-12T08:00"),
+        ("30 4 1 * *", "monthly", "04:00", "2024-04", "05-02T04:00"),
+        ("10 * * * *", "hourly", "00:40", "2024-05-01T05", "05-01T06:40"),
+        ("10 * * * *", "hourly", "00:05", "2024-05-01T05", "05-01T07:05"),
     ],
 )
-def test_the_watch_runs_at_its_hour_for_the_night_that_is_due(
-    describe: Describe, schedule: str, grain: str, deadline: str, cron: str, back: int
+def test_a_partition_is_watched_at_the_first_deadline_after_its_tick(
+    describe: Describe, schedule: str, grain: str, deadline: str, key: str, at: str
 ) -> None:
     timetable = watched(describe(schedule, grain, deadline))
-    assert isinstance(timetable, CronPartitionTimetable)
-    assert (timetable.expression, timetable.run_offset) == (cron, -back)
+    assert isinstance(timetable, PartitionTimetable)
+    assert f"{timetable.ticks.at(key):%m-%dT%H:%M}" == at
 
 
-def test_a_snapshot_is_watched_on_the_days_it_is_taken(describe: Describe) -> None:
+def test_the_deadline_is_an_hour_of_the_pipelines_zone(describe: Describe) -> None:
+    spec = describe().model_copy(update={"timezone": "Asia/Kolkata"})
+    timetable = watched(spec)
+    assert isinstance(timetable, PartitionTimetable)
+    assert f"{timetable.ticks.at('2024-05-01'):%m-%dT%H:%M}" == "05-02T01:00"
+
+
+def test_a_snapshot_is_watched_every_day(describe: Describe) -> None:
     timetable = watched(describe("0 3 * * 1", "snapshot", "07:00"))
     assert isinstance(timetable, CronTriggerTimetable)
-    assert timetable.expression == "0 7 * * 1"
+    assert timetable.expression == "0 7 * * *"
 
 
 def test_the_watch_tells_and_succeeds(describe: Describe, told: list) -> None:

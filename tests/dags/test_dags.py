@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import CronPartitionTimetable, PartitionedAssetTimetable
+from airflow.sdk import PartitionedAssetTimetable
 
 from evergreen.spec import Task
 from evergreen.stages import STAGES, stage_of
+from evergreen_airflow.timetable import PartitionTimetable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PIPELINES = {"bike_demand", "iris", "wine_segments"}
@@ -121,8 +122,9 @@ def test_each_dag_is_what_the_list_of_stages_says(dags: dict) -> None:
 
 def test_a_pipeline_with_time_runs_by_partition(dags: dict) -> None:
     nightly = dags["bike_demand_ingest"].timetable
-    assert isinstance(nightly, CronPartitionTimetable)
-    assert (nightly.run_offset, nightly.key_format) == (-1, "%Y-%m-%d")
+    assert isinstance(nightly, PartitionTimetable)
+    assert nightly.ticks.calendar.grain == "daily"
+    assert nightly.summary == "0 2 * * *"
     for stage, asset in (("score", "bike_demand_partitions"), ("monitor", "bike_demand_predictions")):
         follower = dags[f"bike_demand_{stage}"].timetable
         assert isinstance(follower, PartitionedAssetTimetable)

@@ -45,9 +45,9 @@ def dag_policy(dag: DAG) -> None:
     A file with the source's last night (`EVERGREEN_NIGHTS_UNTIL`, written by `make load` and `make demo`)
     holds back the nights after it, which would find no data. Backfills and runs started by hand go on.
     """
-    from airflow.sdk import CronPartitionTimetable
+    from evergreen_airflow.timetable import PartitionTimetable
 
-    if isinstance(dag.timetable, CronPartitionTimetable):
+    if isinstance(dag.timetable, PartitionTimetable):
         with suppress(KeyError, FileNotFoundError, ValueError):
             path = Path(os.environ["EVERGREEN_NIGHTS_UNTIL"])
             dag.end_date = datetime.fromisoformat(json.loads(path.read_text())["until"])

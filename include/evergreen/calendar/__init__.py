@@ -1,10 +1,12 @@
-"""Calendars: grains, partition keys, time zones, arithmetic on keys. The one home of all facts of time."""
+"""Calendars: grains, keys, time zones, arithmetic on keys, ticks. The one home of all facts of time."""
 
 from __future__ import annotations
 
 from evergreen.calendar.calendar import LONGEST, SNAPSHOT, Calendar, PartitionError
 from evergreen.calendar.grain import Grain, Weekday
+from evergreen.calendar.schedule import Schedule, check_cron
 from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
+from evergreen.calendar.ticks import Tick, Ticks
 from evergreen.calendar.zone import NoSuchTimeError, Zone, check_zone, zone_of
 
 __all__ = [
@@ -16,8 +18,12 @@ __all__ = [
     "Grain",
     "NoSuchTimeError",
     "PartitionError",
+    "Schedule",
+    "Tick",
+    "Ticks",
     "Weekday",
     "Zone",
+    "check_cron",
     "check_zone",
     "days_of_year_apart",
     "weekday",

@@ -5,14 +5,14 @@ A pipeline is one folder. Everything in its description that has a good default 
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from evergreen.calendar import Calendar, Grain, Weekday, check_zone
+from evergreen.calendar import Calendar, Grain, Schedule, Ticks, Weekday, check_zone
 from evergreen.description import Described, explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named, metrics_of
@@ -82,6 +82,22 @@ class Spec(Described):
     def calendar(self) -> Calendar:
         """The pipeline's partitions."""
         return _calendar(self.partition, self.timezone, self.week_starts)
+
+    @property
+    def ticks(self) -> Ticks:
+        """Which tick of the schedule takes which partition."""
+        return Ticks(self.calendar, (Schedule(self.schedule, self.timezone),))
+
+    @property
+    def watched(self) -> Ticks:
+        """When which partition must be monitored: at the first `alerts.deadline` at or after its tick.
+
+        Partitions of less than a day are watched every hour, at the deadline's minute.
+        """
+        by = self.alerts.deadline or time()
+        hour = "*" if self.calendar.mean_length < timedelta(days=1) and self.calendar.has_time else by.hour
+        deadline = Schedule(f"{by.minute} {hour} * * *", self.timezone)
+        return Ticks(self.calendar, (*self.ticks.schedules, deadline))
 
     @cached_property
     def time_column(self) -> str | None:

@@ -1,0 +1,65 @@
+"""`Ticks`: which partitions a tick of a cron takes, and which tick takes a partition.
+
+A partition's tick is the first at or after its end. So every partition has exactly one, whatever the cron,
+and a tick takes all partitions that have ended since the tick before: one, several (a weekend, on Monday) or
+none (a weekly pipeline on a Tuesday).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from evergreen.calendar.calendar import Calendar
+from evergreen.calendar.schedule import Schedule
+
+_INSTANT = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A tick (UTC) and the partitions that it takes, in the order of time."""
+
+    at: datetime
+    partitions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """The partitions of a calendar with time, taken by one schedule after another.
+
+    With two schedules the partitions that a tick of the first takes are taken by the first tick of the second
+    at or after it: what is ingested by `0 2 * * *` and watched at 06:00.
+
+    For all keys and moments, `at(key) <= moment` is the same as `key <= newest(moment)`.
+    """
+
+    calendar: Calendar
+    schedules: tuple[Schedule, ...]
+
+    def at(self, key: str) -> datetime:
+        """The tick (UTC) that takes a partition; raises `PartitionError` for a key that is none."""
+        moment = self.calendar.end(key)
+        for schedule in self.schedules:
+            moment = schedule.first(moment)
+        return moment
+
+    def newest(self, moment: datetime) -> str:
+        """The newest partition that a tick at or before a moment has taken."""
+        for schedule in reversed(self.schedules):
+            moment = schedule.last(moment)
+        return self.calendar.newest_ended(moment)
+
+    def first_beside(self, key: str) -> str:
+        """The first partition of those that the same tick takes as this one."""
+        return self.calendar.shift(self.newest(self.at(key) - _INSTANT), 1)
+
+    def following(self, after: datetime, first: str) -> Iterator[Tick]:
+        """The ticks after a moment that take partitions, without the partitions before `first`."""
+        key = max(first, self.calendar.shift(self.newest(after), 1))
+        while True:
+            at = self.at(key)
+            last = self.newest(at)
+            yield Tick(at, tuple(self.calendar.between(key, last)))
+            key = self.calendar.shift(last, 1)
