@@ -12,7 +12,7 @@ from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import above_curve, points
 from evergreen.drift import limited
 from evergreen.numbers import number, percent
-from evergreen.reports.templates import template
+from evergreen.pages.templates import template
 from evergreen.signals.drift import DRIFT
 from evergreen.spec import Spec
 

@@ -14,7 +14,7 @@ from evergreen.backtest.tradeoff import Point, above_curve, on_curve, points
 from evergreen.drift import Statistic, limited
 from evergreen.metrics import metric_named
 from evergreen.numbers import number, percent
-from evergreen.reports.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
+from evergreen.pages.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
 
 SMOOTHED = 7  # partitions
 SERIES = 6  # colours that are told apart

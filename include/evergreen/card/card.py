@@ -15,8 +15,8 @@ from evergreen.card.limits import feature_rows, limits
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.numbers import number, percent
-from evergreen.reports import plots
-from evergreen.reports.templates import template
+from evergreen.pages import plots
+from evergreen.pages.templates import template
 from evergreen.spec import Spec
 
 _FOLDER = Path(__file__).resolve().parent

@@ -13,7 +13,7 @@ from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.slices import SliceResult
 from evergreen.metrics import metric_named
 from evergreen.numbers import number, percent, signed
-from evergreen.reports.plots.choice import Loss
+from evergreen.pages.plots.choice import Loss
 from evergreen.spec import FairnessRule, Spec
 
 _MOST_SLICES = 60

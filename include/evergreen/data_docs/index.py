@@ -16,7 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from evergreen.reports.templates import template
+from evergreen.pages.templates import template
 from evergreen.spec import Spec
 from evergreen.validation.report import ValidationReport
 

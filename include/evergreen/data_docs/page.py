@@ -9,7 +9,7 @@ from typing import Any
 
 from evergreen.data_docs.index import TEMPLATES, Verdict, moment, verdict_of
 from evergreen.data_docs.sentence import Sentence, sentence, shown
-from evergreen.reports.templates import template
+from evergreen.pages.templates import template
 from evergreen.spec import Spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.report import ExpectationResult, ValidationReport

@@ -20,9 +20,9 @@ from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.explain import explain, trial_scores
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
-from evergreen.reports import plots
-from evergreen.reports.plots.choice import Loss
-from evergreen.reports.plots.svg import WIDTH, Scale, cut, spanned
+from evergreen.pages import plots
+from evergreen.pages.plots.choice import Loss
+from evergreen.pages.plots.svg import WIDTH, Scale, cut, spanned
 from evergreen.spec import Gate, Spec, load_spec
 from evergreen.training_set.assemble import assemble
 

@@ -1,14 +1,14 @@
 """Figures as inline SVG, drawn from the values of a version's explanation. No script, no dependency."""
 
-from evergreen.reports.plots.choice import importance_bars, loss_intervals, trial_scores
-from evergreen.reports.plots.errors import (
+from evergreen.pages.plots.choice import importance_bars, loss_intervals, trial_scores
+from evergreen.pages.plots.errors import (
     confusion_matrix,
     reliability_curve,
     residual_histogram,
     residuals_over_predictions,
     residuals_over_time,
 )
-from evergreen.reports.plots.rows import cluster_plane, cluster_sizes, target_distribution, target_over_time
+from evergreen.pages.plots.rows import cluster_plane, cluster_sizes, target_distribution, target_over_time
 
 __all__ = [
     "cluster_plane",

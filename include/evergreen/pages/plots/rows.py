@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from evergreen.numbers import number, percent
-from evergreen.reports.plots.svg import WIDTH, Figure, Plot, Scale, key_ticks, legend, spanned, width
+from evergreen.pages.plots.svg import WIDTH, Figure, Plot, Scale, key_ticks, legend, spanned, width
 
 _SERIES = 6
 _CLASSES = 12

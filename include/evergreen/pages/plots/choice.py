@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from evergreen.numbers import number, signed
-from evergreen.reports.plots.svg import WIDTH, Figure, Plot, Scale, legend, spanned, width
+from evergreen.pages.plots.svg import WIDTH, Figure, Plot, Scale, legend, spanned, width
 
 _MOST_FEATURES = 14
 _SERIES = 6  # colours that are told apart

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from evergreen.numbers import number, percent, signed
-from evergreen.reports.plots.svg import WIDTH, Figure, Plot, key_ticks, spanned, width
+from evergreen.pages.plots.svg import WIDTH, Figure, Plot, key_ticks, spanned, width
 
 
 def residuals_over_predictions(residuals: Mapping[str, Any], unit: str) -> Markup:

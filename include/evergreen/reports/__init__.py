@@ -1,1 +1,0 @@
-"""What pages for people are made of: templates and styles, numbers, figures."""
