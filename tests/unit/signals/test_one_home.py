@@ -1,0 +1,41 @@
+"""What is known of a signal stands in `evergreen.signals` and nowhere else: no table of names grows back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evergreen.signals import SIGNALS
+from tests.unit.metrics.test_one_home import ROOT, literals
+
+HOME = ROOT / "include" / "evergreen" / "signals"
+
+EXCEPTIONS = {
+    "include/evergreen/alerts/conditions.py": {"drift", "performance"},  # keys of alerts
+    "include/evergreen/backtest/run.py": {"drift"},  # the package
+    "include/evergreen/front_door/tables.py": {"bias"},  # a column of a record
+    "include/evergreen/monitoring/measure.py": {"bias"},  # a column of a record
+    "include/evergreen/monitoring/record.py": {"bias", "drift", "prediction_drift"},  # columns of a record
+}
+"""Other things of the same name."""
+
+
+def named_outside(home: Path, names: set[str]) -> dict[str, set[str]]:
+    files = [
+        file
+        for folder in ("include/evergreen", "plugins", "dags")
+        for file in (ROOT / folder).rglob("*.py")
+        if home not in file.parents
+    ]
+    return {str(file.relative_to(ROOT)): found for file in files if (found := names & {*literals(file)})}
+
+
+def test_no_other_module_names_a_signal_or_writes_its_words() -> None:
+    names = {text for signal in SIGNALS.values() for text in (signal.name, signal.words)}
+    assert named_outside(HOME, names) == EXCEPTIONS, "ask the signal itself: evergreen.signals.SIGNALS"
+
+
+def test_every_signal_is_named_in_one_module_alone() -> None:
+    home = {file.stem: set(literals(file)) for file in HOME.rglob("*.py")}
+    alerts = {signal.alert for signal in SIGNALS.values()}
+    for name in set(SIGNALS) - alerts:
+        assert [module for module, named in home.items() if name in named] == [name]
