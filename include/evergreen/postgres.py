@@ -24,10 +24,8 @@ STATEMENT_TIMEOUT = timedelta(minutes=10)
 _DATABASES: dict[str, dbapi.Connection] = {}
 _OPENING = threading.Lock()
 
-# The same text for the same value, whatever the login's or the database's own settings are. A column without
-# a zone is compared to bounds as UTC.
+# The same text for the same value, whatever the login's or the database's own settings are.
 _SETTINGS = {
-    "timezone": "UTC",
     "datestyle": "ISO, MDY",
     "intervalstyle": "postgres",
     "bytea_output": "hex",
@@ -50,17 +48,21 @@ _TIMED_OUT = "57014"
 
 @contextmanager
 def transaction(
-    connection: Connection, read_only: bool = False, timeout: timedelta = STATEMENT_TIMEOUT
+    connection: Connection,
+    read_only: bool = False,
+    timeout: timedelta = STATEMENT_TIMEOUT,
+    timezone: str = "UTC",
 ) -> Iterator[Any]:
     """A cursor in one transaction, committed at the end and rolled back by an error.
 
-    Times are in UTC and a statement takes `timeout` at most; a read-only transaction sees one state of the
-    database throughout, and unchanged tables in the same order. Raises `UnavailableError` where the server
-    cannot be reached, goes away or is out of breath, `SourceError` where it refuses. No message holds the
-    password.
+    The session is in `timezone` and a statement takes `timeout` at most; a read-only transaction sees one
+    state of the database throughout, and unchanged tables in the same order. Raises `UnavailableError` where
+    the server cannot be reached, goes away or is out of breath, `SourceError` where it refuses. No message
+    holds the password.
     """
     limit = min(max(int(timeout.total_seconds() * 1000), _SHORTEST), _LONGEST)
     settings = {**_SETTINGS, **(_IN_ORDER if read_only else {}), "statement_timeout": str(limit)}
+    settings["timezone"] = timezone
     with (
         _errors(connection),
         _database(conninfo(connection)).adbc_clone() as session,

@@ -7,11 +7,12 @@ from evergreen.calendar.grain import Grain, Weekday
 from evergreen.calendar.schedule import Schedule, check_cron
 from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
 from evergreen.calendar.ticks import Tick, Ticks
-from evergreen.calendar.zone import NoSuchTimeError, Zone, check_zone, zone_of
+from evergreen.calendar.zone import UTC_ZONE, NoSuchTimeError, Zone, check_zone, zone_of
 
 __all__ = [
     "LONGEST",
     "SNAPSHOT",
+    "UTC_ZONE",
     "WEEK",
     "YEAR",
     "Calendar",

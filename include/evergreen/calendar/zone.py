@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 _FIRST_YEAR = 1840  # before it no zone of the tz database has a change
 _STEP = timedelta(days=3)  # no zone was ever changed and changed back in less
-_GAP = timedelta(days=1)  # no longer one was ever skipped
+_DAY = timedelta(days=1)  # nothing longer was ever skipped
 _SECOND = timedelta(seconds=1)
 TICK = timedelta(microseconds=1)
 """What time is counted in."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
+_FIRST, _LAST = datetime.min, datetime.max  # noqa: DTZ901
 
 
 class NoSuchTimeError(ValueError):
@@ -73,8 +74,8 @@ class Zone:
     def __init__(self, name: str) -> None:
         self.name = name
         self.info = ZoneInfo(name)
-        start = datetime.min if name == "UTC" else datetime(_FIRST_YEAR, 1, 1)  # noqa: DTZ001, DTZ901
-        first = Stretch(datetime.min, datetime.min, self._offset(start), datetime.min)  # noqa: DTZ901
+        start = _FIRST if name == "UTC" else datetime(_FIRST_YEAR, 1, 1)  # noqa: DTZ001
+        first = Stretch(_FIRST, _FIRST, self._offset(start), _FIRST)
         self._changes = Changes((first,), MAXYEAR if name == "UTC" else _FIRST_YEAR)
 
     def changes(self, year: int) -> Changes:
@@ -86,18 +87,19 @@ class Zone:
     def moment(self, local: datetime) -> datetime:
         """The moment (UTC) of a local time, by this module's rule.
 
-        Raises `NoSuchTimeError` for a time that the clocks skip, `OverflowError` beyond the years 1 to 9999.
+        Raises `NoSuchTimeError` for a time that the clocks skip. One of the years 1 and 9999 that would leave
+        them in UTC becomes the first or last time that can be named.
         """
         local = local.replace(tzinfo=None)
         changes = self.changes(local.year)
         stretch = changes.stretches[changes.index_of_local(local)]
         if local < stretch.first:
-            form = "%H:%M" if stretch.reached.date() == stretch.first.date() else "%Y-%m-%d %H:%M"
-            raise NoSuchTimeError(
-                f"{local.isoformat(sep=' ')} does not exist in {self.name}, where the clocks went from "
-                f"{stretch.reached:{form}} to {stretch.first:{form}}"
-            )
-        return (local - stretch.offset).replace(tzinfo=UTC)
+            raise NoSuchTimeError(self.why_none(local))
+        try:
+            return (local - stretch.offset).replace(tzinfo=UTC)
+        except OverflowError:
+            # What stands for "never" stays the first or last time that can be named.
+            return (_LAST if local.year == MAXYEAR else _FIRST).replace(tzinfo=UTC)
 
     def first_of(self, local: datetime) -> datetime:
         """The first moment (UTC without `tzinfo`) at which the clocks show a local time or a later one."""
@@ -111,22 +113,54 @@ class Zone:
         stretch = changes.stretches[changes.index(moment)]
         return stretch.reached if moment == stretch.at else max(stretch.reached, moment + stretch.offset)
 
+    def why_none(self, local: datetime) -> str:
+        """Why a local time that the clocks skip is none, in words."""
+        changes = self.changes(local.year)
+        stretch = changes.stretches[changes.index_of_local(local)]
+        form = "%H:%M" if stretch.reached.date() == stretch.first.date() else "%Y-%m-%d %H:%M"
+        return (
+            f"{local.isoformat(sep=' ')} does not exist in {self.name}, where the clocks went from "
+            f"{stretch.reached:{form}} to {stretch.first:{form}}"
+        )
+
     def moments(self, local: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
         """Local times (n,) in microseconds since 1970 to moments (n,) in the same, and which exist (n,).
 
         The moment of one that does not exist means nothing.
         """
+        table, among = self._among(local, "reached")
+        return _within_years(local, table["offset"][among]), local >= table["first"][among]
+
+    def day_starts(
+        self, midnights: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """The first moments of the days of local midnights (n,), and which days exist (n,); see `moments`."""
         import numpy as np
 
-        if not len(local):
-            return local, np.ones(0, dtype=bool)
-        latest = min(int(local.max()) // (365 * 86_400_000_000) + 1970, MAXYEAR)
-        stretches = self.changes(latest).stretches
-        reached = np.array([_since_1970(stretch.reached) for stretch in stretches])
-        first = np.array([_since_1970(stretch.first) for stretch in stretches])
-        offset = np.array([stretch.offset // TICK for stretch in stretches])
-        among = np.maximum(np.searchsorted(reached, local, side="right") - 1, 0)
-        return local - offset[among], local >= first[among]
+        table, among = self._among(midnights, "reached")
+        local = np.maximum(midnights, table["first"][among])
+        return _within_years(local, table["offset"][among]), local - midnights < _DAY // TICK
+
+    def locals(self, moments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The local times (n,) that the clocks show at moments (n,), in microseconds since 1970."""
+        table, among = self._among(moments, "at")
+        local: npt.NDArray[np.int64] = moments + table["offset"][among]
+        return local
+
+    def _among(
+        self, times: npt.NDArray[np.int64], by: str
+    ) -> tuple[dict[str, npt.NDArray[np.int64]], npt.NDArray[np.intp]]:
+        """The stretches as columns, and which of them each time is in, by one of the columns."""
+        import numpy as np
+
+        latest = int(times.max(initial=0)) // (365 * _DAY // TICK) + 1970
+        stretches = self.changes(min(latest, MAXYEAR)).stretches
+        table = {
+            name: np.array([_since_1970(getattr(stretch, name)) for stretch in stretches])
+            for name in ("at", "first", "reached")
+        }
+        table["offset"] = np.array([stretch.offset // TICK for stretch in stretches])
+        return table, np.maximum(np.searchsorted(table[by], times, side="right") - 1, 0)
 
     def _offset(self, moment: datetime) -> timedelta:
         return self.info.fromutc(moment.replace(tzinfo=self.info)).replace(tzinfo=None) - moment
@@ -138,7 +172,7 @@ class Zone:
             last = stretches[-1]
             # By the local time if nothing has changed: ten times as fast as by the moment.
             if offset_at(at + last.offset) != last.offset:
-                stretches.append(self._changed(last, max(at - _STEP - _GAP, last.at), at))
+                stretches.append(self._changed(last, max(at - _STEP - _DAY, last.at), at))
             at += _STEP
         return Changes(tuple(stretches), until)
 
@@ -155,6 +189,10 @@ class Zone:
 def zone_of(name: str) -> Zone:
     """The time zone of a name that `check_zone` allows."""
     return Zone(name)
+
+
+UTC_ZONE = zone_of("UTC")
+"""The zone of those who name none."""
 
 
 def check_zone(name: str) -> str:
@@ -176,6 +214,15 @@ def _meant(name: str) -> str:
     near = [table[found] for table in tables for found in get_close_matches(wanted, table, 2, 0.75)]
     found = dict.fromkeys(same[:1] or near)
     return f": did you mean {' or '.join(found)}?" if found else ", write one like 'Europe/Berlin'"
+
+
+def _within_years(local: npt.NDArray[np.int64], offset: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    import numpy as np
+
+    moments = local - offset
+    first, last = _since_1970(_FIRST), _since_1970(_LAST)
+    named = (local >= first) & (local <= last)
+    return np.where(named, np.clip(moments, first, last), moments)
 
 
 def _since_1970(moment: datetime) -> int:

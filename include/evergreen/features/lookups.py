@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from evergreen.calendar import Zone
 from evergreen.errors import EvergreenError, SpecError
 from evergreen.lake import Lake, Table
 from evergreen.spec import Lookup, Spec, parse_spec
@@ -139,12 +140,13 @@ def _looked_up(
     spec = pipeline.spec
     where = _where(spec, name)
     other = looked_up_spec(spec, name)
-    time = _moments(rows, spec.time_column or "", where)
+    time = _moments(rows, spec.time_column or "", where, spec.calendar.zone)
     with _named(where):
         theirs = _read(pipeline, lookup, other, time, version)
     _check_columns(where, lookup, rows, theirs)
-    known = _moments(theirs, lookup.known_at or other.time_column or "", where, day_ends=True)
-    happened = _moments(theirs, other.time_column, where) if other.time_column else known
+    zone = other.calendar.zone
+    known = _moments(theirs, lookup.known_at or other.time_column or "", where, zone, day_ends=True)
+    happened = _moments(theirs, other.time_column, where, zone) if other.time_column else known
     entity, others = _entities(where, lookup, rows, theirs)
     max_age = lookup.max_age // timedelta(microseconds=1)
     found = newest_known(Asked(entity, time), Told(others, happened, known), max_age)
@@ -214,10 +216,11 @@ def _kind(kind: pa.DataType) -> pa.DataType:
     return pa.large_string() if pa.types.is_string(kind) or pa.types.is_large_string(kind) else kind
 
 
-def _moments(table: pa.Table, column: str, where: str, *, day_ends: bool = False) -> Integers:
+def _moments(table: pa.Table, column: str, where: str, zone: Zone, *, day_ends: bool = False) -> Integers:
     """A column of times in microseconds since 1970, UTC; one that is missing lies before all others.
 
-    Of a date it is the day's first moment or, with `day_ends`, the first after it: till then it is not known.
+    Of a date it is the first moment of the local day or, with `day_ends`, the first after it: till then it is
+    not known.
     """
     if column not in table.column_names:
         there = ", ".join(table.column_names)
@@ -226,10 +229,11 @@ def _moments(table: pa.Table, column: str, where: str, *, day_ends: bool = False
     is_date = pa.types.is_date(values.type)
     if not is_date and not pa.types.is_timestamp(values.type):
         raise SpecError(f"{where}: '{column}' holds {values.type}, no time: cast it in its source")
-    zone = None if is_date else values.type.tz
-    moments = pc.cast(pc.cast(values, pa.timestamp("us", zone)), pa.int64())
-    if is_date and day_ends:
-        moments = pc.add(moments, _DAY)
+    if is_date:
+        midnights = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
+        days = midnights.fill_null(0).to_numpy() + (_DAY if day_ends else 0)
+        return np.where(values.is_valid().to_numpy(), zone.day_starts(days)[0], BEFORE_ALL)
+    moments = pc.cast(pc.cast(values, pa.timestamp("us", values.type.tz)), pa.int64())
     known: Integers = moments.fill_null(BEFORE_ALL).to_numpy().astype(np.int64)
     return known
 

@@ -31,9 +31,7 @@ def extract(
 def wanted(pipeline: Pipeline, partition: str, checkpoint: Checkpoint | None = None) -> Wanted:
     """What is wanted of a source of the pipeline."""
     spec = pipeline.spec
-    calendar = spec.calendar
-    start, end = (calendar.start(partition), calendar.end(partition)) if calendar.has_time else (None, None)
-    return Wanted(partition, start, end, spec.folder, pipeline.storage, pipeline.connect, checkpoint)
+    return Wanted(partition, spec.calendar, spec.folder, pipeline.storage, pipeline.connect, checkpoint)
 
 
 def _batches(rows: Rows, where: str) -> Iterator[pa.RecordBatch]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from evergreen.calendar import Zone
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, SourceError
 from evergreen.ingestion.publish import publish
 from evergreen.ingestion.published import PublishedPartitions
@@ -103,7 +104,7 @@ def _plan(
     waiting = read_quarantine(pipeline.lake, partition)
     by_id = {one.id: one for one in waiting}
     stored = {one.id: one for one in Corrections(pipeline.storage, pipeline.name).of(partition)}
-    values = _values(where, schema, changes or {})
+    values = _values(where, schema, changes or {}, pipeline.spec.calendar.zone)
     asked = ids or (by_id if changes is None else changes)
     for one in asked:
         # A row that was released before is no mistake, unless it is now to be something else.
@@ -128,12 +129,12 @@ def _plan(
     return _Plan(rows, there, list(new.values()), list({**stored, **new}.values()))
 
 
-def _values(where: str, schema: pa.Schema, changes: Changes) -> dict[str, dict[str, Any] | None]:
+def _values(where: str, schema: pa.Schema, changes: Changes, zone: Zone) -> dict[str, dict[str, Any] | None]:
     """The corrected columns by row, as they are stored; None for a row that is right as it is."""
     found = {}
     for one, change in changes.items():
         try:
-            found[one] = to_json(fit(schema, change)) or None
+            found[one] = to_json(fit(schema, change, zone)) or None
         except ValueError as error:
             raise SourceError(f"{where}: row {one}: {error}: mend the corrected value") from None
     return found

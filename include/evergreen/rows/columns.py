@@ -19,10 +19,10 @@ from functools import cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
+from evergreen.rows.local import LOCAL, TIME, local_days, moments
 from evergreen.shown import shown
-
-TIME = pa.timestamp("us", tz="UTC")
 
 _DECLARED = {
     "text": pa.string(),
@@ -51,12 +51,13 @@ class LakeTypes:
     """The lake's types for a source's columns: those of `types` (column to type name), else the default.
 
     By default a number is float64, but an integer stays one if `whole_numbers`; a time is
-    `timestamp[us, UTC]`, where one without a zone is taken as UTC; a time of day is text; a list keeps its
-    elements in these types. A declared column is cast where nothing of a value is lost.
+    `timestamp[us, UTC]`, where one without a zone is local time of `zone`; a time of day is text; a list
+    keeps its elements in these types. A declared column is cast where nothing of a value is lost.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
     whole_numbers: bool = True
+    zone: Zone = UTC_ZONE
 
     def schema(self, source: pa.Schema) -> pa.Schema:
         """The lake's schema for a source's.
@@ -73,10 +74,20 @@ class LakeTypes:
         if not schema.names:
             return batch
         columns = [
-            _cast(target.name, values, target.type)
+            _cast(target.name, values, target.type, self.zone)
             for target, values in zip(schema, batch.columns, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def skipped(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """By index why rows cannot be cast: they hold local times that the clocks of the zone skip."""
+        found: dict[int, str] = {}
+        for target, values in zip(self.schema(batch.schema), batch.columns, strict=True):
+            if target.type == TIME and pa.types.is_timestamp(values.type) and values.type.tz is None:
+                for at in moments(values.cast(LOCAL, safe=False), self.zone)[1]:
+                    time = values[at].cast(LOCAL, safe=False).as_py()
+                    found.setdefault(at, f"column '{target.name}': {self.zone.why_none(time)}")
+        return found
 
     def table(self, table: pa.Table) -> pa.Table:
         """The table cast to `schema`; raises `SourceError` naming the column that cannot be."""
@@ -205,10 +216,10 @@ def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
 
 
-def _cast(name: str, values: pa.Array, target: pa.DataType) -> pa.Array:
+def _cast(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     try:
         values = _plain(values)
-        result = values if values.type == target else _converted(values, target)
+        result = values if values.type == target else _converted(values, target, zone)
         _check_years(result)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = one_line(error, 200)
@@ -226,16 +237,16 @@ def _plain(values: pa.Array) -> pa.Array:
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
-def _converted(values: pa.Array, target: pa.DataType) -> pa.Array:
+def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     """The values in the type; raises `pa.ArrowInvalid` where something of one would be lost."""
     types, kind = pa.types, values.type
     is_time = types.is_temporal(target)
     if (is_time and _is_number(kind)) or (_is_number(target) and types.is_temporal(kind)):
         raise pa.ArrowInvalid(f"{kind} is another kind of thing")
     if is_time and _is_text(kind):
-        return _moments(values).cast(target)
-    if types.is_date(target) and types.is_timestamp(kind):
-        return values.cast(TIME).cast(target)
+        return _read_times(values, zone).cast(target)
+    if types.is_timestamp(kind) or target == pa.list_(TIME):
+        return _times_converted(values, target, zone)
     if types.is_boolean(target) and _is_number(kind):
         return _truths(values)
     if types.is_decimal(target):
@@ -272,13 +283,35 @@ def _decimals_at_once(texts: pa.Array, kind: pa.Decimal128Type) -> pa.Array | No
         return None
 
 
-def _moments(texts: pa.Array) -> pa.Array:
-    """Times from their ISO texts; one without an offset is taken as UTC."""
+def _times_converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
+    """Times, or lists of them, in a type of times, days or text."""
+    kind = values.type
+    if _is_list(kind) and kind.value_type.tz is None:
+        # Copied, so that its offsets begin at 0.
+        lists = pa.concat_arrays([values.cast(pa.list_(LOCAL))])
+        return pa.ListArray.from_arrays(lists.offsets, _existing(lists.values, zone), mask=lists.is_null())
+    if target == TIME and kind.tz is None:
+        return _existing(values, zone)
+    if pa.types.is_date(target):
+        return values.cast(LOCAL).cast(target) if kind.tz is None else local_days(values, zone)
+    return values.cast(target)
+
+
+def _existing(values: pa.Array, zone: Zone) -> pa.Array:
+    """Local times as moments; raises `pa.ArrowInvalid` for one that the clocks skip."""
+    times, none = moments(values, zone)
+    if none:
+        raise pa.ArrowInvalid(zone.why_none(values[none[0]].cast(LOCAL, safe=False).as_py()))
+    return times
+
+
+def _read_times(texts: pa.Array, zone: Zone) -> pa.Array:
+    """Times from their ISO texts; one without an offset is local time of the zone."""
     texts = texts.cast(pa.string())
     zoned = pc.match_substring_regex(texts, _WITH_ZONE)
     nothing = pa.scalar(None, pa.string())
-    local = pc.if_else(zoned, nothing, texts).cast(pa.timestamp("us"))
-    return pc.coalesce(pc.if_else(zoned, texts, nothing).cast(TIME), local.cast(TIME))
+    local = pc.if_else(zoned, nothing, texts).cast(LOCAL)
+    return pc.coalesce(pc.if_else(zoned, texts, nothing).cast(TIME), _existing(local, zone))
 
 
 def _truths(numbers: pa.Array) -> pa.Array:

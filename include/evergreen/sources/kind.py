@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from evergreen.calendar import Calendar, Zone
 from evergreen.description import Described
 from evergreen.units import Column, TypeName
 
@@ -61,17 +62,33 @@ class Question(Described):
 class Wanted:
     """What is wanted of a source: one partition, and the means to get at it.
 
-    `start` and `end` are the partition's first instant and the first one after it, None for a snapshot.
     `folder` is the pipeline's. With a `checkpoint` a read may go on where an earlier attempt ended.
     """
 
     partition: str
-    start: datetime | None
-    end: datetime | None
+    calendar: Calendar
     folder: Path
     storage: Storage
     connect: Connect
     checkpoint: Checkpoint | None = None
+
+    @property
+    def start(self) -> datetime | None:
+        """The partition's first moment, None for a snapshot; it shows local time."""
+        return self._shown(self.calendar.start)
+
+    @property
+    def end(self) -> datetime | None:
+        """The first moment after the partition, None for a snapshot; it shows local time."""
+        return self._shown(self.calendar.end)
+
+    @property
+    def zone(self) -> Zone:
+        """The time zone in which a time without an offset is meant."""
+        return self.calendar.zone
+
+    def _shown(self, bound: Callable[[str], datetime]) -> datetime | None:
+        return bound(self.partition).astimezone(self.zone.info) if self.calendar.has_time else None
 
 
 @dataclass(frozen=True)

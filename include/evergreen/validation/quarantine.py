@@ -7,14 +7,16 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import RefusedError
 from evergreen.rows.batches import Rejected, Rows
+from evergreen.sources.text.declared import time_of
 
 if TYPE_CHECKING:
     from evergreen.lake import Lake
@@ -124,21 +126,24 @@ def restore(text: str, schema: pa.Schema) -> dict[str, Any]:
     return {column.name: fitted(column, values.get(column.name)) for column in schema}
 
 
-def fit(schema: pa.Schema, values: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values of columns of a schema in their types; raises `ValueError` naming one that does not fit."""
+def fit(schema: pa.Schema, values: Mapping[str, Any], zone: Zone = UTC_ZONE) -> dict[str, Any]:
+    """JSON values of columns of a schema in their types, see `fitted`.
+
+    Raises `ValueError` naming one that does not fit.
+    """
     if unknown := [name for name in values if name not in schema.names]:
         raise ValueError(f"there is no column '{unknown[0]}' (there: {', '.join(schema.names)})")
-    return {name: fitted(schema.field(name), value) for name, value in values.items()}
+    return {name: fitted(schema.field(name), value, zone) for name, value in values.items()}
 
 
-def fitted(column: pa.Field, value: Any) -> Any:
+def fitted(column: pa.Field, value: Any, zone: Zone = UTC_ZONE) -> Any:
     """A JSON value as the Python value of a column's type; raises `ValueError` if it is not of that type.
 
-    A time without an offset is UTC; a whole number is one even if it is written `7.0`; a decimal may be a
-    number or text.
+    A time without an offset is local time of the zone; a whole number is one even if it is written `7.0`; a
+    decimal may be a number or text.
     """
     try:
-        return _value(column.type, value)
+        return _value(column.type, value, zone)
     except (ValueError, TypeError, OverflowError, InvalidOperation, pa.ArrowInvalid):
         shown = json.dumps(value, ensure_ascii=False, default=str)[:_SHOWN]
         raise ValueError(f"column '{column.name}': {shown} is no {column.type}") from None
@@ -154,13 +159,15 @@ def _json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _value(kind: pa.DataType, value: Any) -> Any:
+def _value(kind: pa.DataType, value: Any, zone: Zone) -> Any:
     if value is None:
         return None
     if pa.types.is_list(kind):
-        return [_value(kind.value_type, item) for item in _only(list, value)]
+        return [_value(kind.value_type, item, zone) for item in _only(list, value)]
     if pa.types.is_decimal(kind):
         return _decimal(kind, value)
+    if pa.types.is_timestamp(kind):
+        return time_of(_only(str, value), zone)
     read = next((read for test, read in _READERS if test(kind)), None)
     if read is None:
         raise ValueError
@@ -196,16 +203,10 @@ def _decimal(kind: pa.DataType, value: Any) -> Decimal:
     return Decimal(pa.scalar(number, kind).as_py())  # refuses what would lose a digit
 
 
-def _time(value: Any) -> datetime:
-    time = datetime.fromisoformat(_only(str, value))
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
-
-
 _READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], Any]], ...] = (
     (pa.types.is_boolean, lambda value: _only(bool, value)),
     (pa.types.is_integer, _whole),
     (pa.types.is_floating, _float),
     (pa.types.is_string, lambda value: _only(str, value)),
     (pa.types.is_date, lambda value: date.fromisoformat(_only(str, value))),
-    (pa.types.is_timestamp, _time),
 )

@@ -12,7 +12,7 @@ import pytest
 
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.rows.columns import TIME
+from evergreen.rows.local import TIME
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
 

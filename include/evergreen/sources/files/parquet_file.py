@@ -8,37 +8,46 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes
 from evergreen.sources.files.locate import LocatedFile
+from evergreen.sources.local_times import without_skipped
+from evergreen.sources.text.lines import Rejections
 
 _BATCH_ROWS = 65_536
 _BUFFER = 2**20
 
 
-def read_parquet_files(files: Sequence[LocatedFile], types: Mapping[str, str]) -> Rows:
+def read_parquet_files(files: Sequence[LocatedFile], types: Mapping[str, str], zone: Zone = UTC_ZONE) -> Rows:
     """The rows of Parquet files with the same columns, in the order of the first file.
 
     Types are the lake's: see `LakeTypes`; an integer stays one. Where files differ in a column's type it has
     the one that holds both. Raises `SourceError`, here or while the rows are read, for a file that is
-    damaged, columns that differ, and a value that its column's type cannot hold.
+    damaged, columns that differ, and a value that its column's type cannot hold. Rows with a local time that
+    the clocks of the zone skip are rejected.
     """
-    lake = LakeTypes(types)
+    lake, rejections = LakeTypes(types, zone=zone), Rejections()
     schemas = []
     for located in files:
         with _opened(located) as parquet:
             schemas.append(lake.schema(parquet.schema_arrow))
     schema = _common(files, schemas)
-    return Rows(schema, _batches(files, lake, schema))
+    return Rows(schema, _batches(files, lake, schema, rejections), rejections.found)
 
 
-def _batches(files: Sequence[LocatedFile], lake: LakeTypes, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+def _batches(
+    files: Sequence[LocatedFile], lake: LakeTypes, schema: pa.Schema, rejections: Rejections
+) -> Iterator[pa.RecordBatch]:
     for located in files:
         with _opened(located) as parquet:
+            row = 1
             for batch in parquet.iter_batches(_BATCH_ROWS):
                 batch.validate(full=True)  # a damaged page may hold anything
-                yield lake.batch(batch).select(schema.names).cast(schema)
+                sound = without_skipped(batch, lake, rejections, f"{located.name}, row", row)
+                row += batch.num_rows
+                yield lake.batch(sound).select(schema.names).cast(schema)
 
 
 def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Schema:

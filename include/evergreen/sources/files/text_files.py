@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
 from evergreen.shown import shown
@@ -17,14 +18,16 @@ from evergreen.sources.text.spool import Spool
 _JSON_CHUNK = 2**20  # as Python objects it is many times that
 
 
-def read_csv_files(files: Sequence[LocatedFile], delimiter: str, types: Mapping[str, str]) -> Rows:
+def read_csv_files(
+    files: Sequence[LocatedFile], delimiter: str, types: Mapping[str, str], zone: Zone = UTC_ZONE
+) -> Rows:
     """The rows of CSV files with one header; columns in the order of the first file.
 
     A column's type is the declared one, else it is found in all its values: see `text.types.read`. A record
     that cannot be read, or holds a value that does not fit a declared type, is rejected. Raises `SourceError`
     for a file without a header, a header that names a column twice or not at all, and headers that differ.
     """
-    spool = Spool(types)
+    spool = Spool(types, zone)
     try:
         first: CsvText | None = None
         for located in files:
@@ -34,27 +37,27 @@ def read_csv_files(files: Sequence[LocatedFile], delimiter: str, types: Mapping[
                 _check_same(first, text)
                 spool.expect(text.header)
                 for block in text.blocks():
-                    spool.keep(block.prepare(types, spool.known, _place(located)))
+                    spool.keep(block.prepare(types, spool.known, _place(located), zone))
         return spool.rows()
     except BaseException:
         spool.close()
         raise
 
 
-def read_json_files(files: Sequence[LocatedFile], types: Mapping[str, str]) -> Rows:
+def read_json_files(files: Sequence[LocatedFile], types: Mapping[str, str], zone: Zone = UTC_ZONE) -> Rows:
     """The rows of files of JSON lines; a file without bytes has no rows.
 
     Types are as `prepare_records` says. A line that holds no JSON object, or a value that does not fit a
     declared type, is rejected; a blank one is none. Raises `SourceError` as `prepare_records` does.
     """
-    spool, decode = Spool(types), decoder(types)
+    spool, decode = Spool(types, zone), decoder(types)
     try:
         for located in files:
             with located.open() as file:
                 for lines in line_blocks(plain_chunks(file, located.name, _JSON_CHUNK)):
                     block = read_lines(lines, decode)
                     try:
-                        prepared = block.prepare(types, spool.known, _place(located))
+                        prepared = block.prepare(types, spool.known, _place(located), zone)
                     except SourceError as error:
                         where = f"{located.name}: lines {lines.first} and following"
                         raise SourceError(f"{where}: {error}") from None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def _read(source: HttpSource, wanted: Wanted) -> Rows:
     from evergreen.sources.http.read import read_http
 
-    return read_http(source, wanted.connect(source.conn_id), wanted.partition, wanted.checkpoint)
+    return read_http(source, wanted.connect(source.conn_id), wanted.partition, wanted.checkpoint, wanted.zone)
 
 
 def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | None:

@@ -58,10 +58,14 @@ class Content:
 
         An API has the columns of the records that are kept.
         """
+
+        def place(_: int, number: int) -> str:
+            return f"page {page}, record {number}"
+
         prepared = Prepared()
         for block in self.blocks:
             known = {**spool.known, **prepared.known}
-            one = block.prepare(spool.types, known, lambda _, number: f"page {page}, record {number}")
+            one = block.prepare(spool.types, known, place, spool.zone)
             prepared = prepared.then(one if one.batches else Prepared(rejected=one.rejected))
         return prepared
 

@@ -14,10 +14,11 @@ from typing import Any
 import pyarrow as pa
 from tenacity import wait_random_exponential
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError, SourceError
 from evergreen.rows.batches import Rows
-from evergreen.rows.columns import TIME
+from evergreen.rows.local import TIME
 from evergreen.shown import shown
 from evergreen.sources.checkpoint import Checkpoint, Keeper
 from evergreen.sources.http.address import first_page, next_page
@@ -27,6 +28,7 @@ from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.document import at
 from evergreen.sources.http.paging import Page, Progress
 from evergreen.sources.http.stumble import TooMuchError
+from evergreen.sources.local_times import with_event_time
 from evergreen.sources.text.spool import Spool
 
 ATTEMPTS = 5
@@ -41,7 +43,11 @@ _log = logging.getLogger(__name__)
 
 
 def read_http(
-    source: HttpSource, connection: Connection, partition: str, checkpoint: Checkpoint | None = None
+    source: HttpSource,
+    connection: Connection,
+    partition: str,
+    checkpoint: Checkpoint | None = None,
+    zone: Zone = UTC_ZONE,
 ) -> Rows:
     """All records of the API for one partition; memory is that of a page.
 
@@ -63,9 +69,9 @@ def read_http(
     path = api.address(source.path.replace("{partition}", partition))
     deadline = time.monotonic() + source.timeout.total_seconds()
     first = first_page(source.paging.config, path, params)
-    keeper = Keeper(checkpoint, _identity(source, str(api.base), first))
+    keeper = Keeper(checkpoint, _identity(source, zone, str(api.base), first))
     with Session(api, source.path, deadline, ATTEMPTS, _BACKOFF) as session:
-        reading = _Reading(source, api, session, first, keeper)
+        reading = _Reading(source, api, session, keeper, first=first, zone=zone)
         try:
             reading.all_pages()
         except BaseException:
@@ -78,8 +84,10 @@ def read_http(
 class _Reading:
     """One read: the pages so far in a spool, and how far it has come."""
 
-    def __init__(self, source: HttpSource, api: Api, session: Session, first: str, keeper: Keeper) -> None:
-        self._source, self._api, self._session = source, api, session
+    def __init__(
+        self, source: HttpSource, api: Api, session: Session, keeper: Keeper, *, first: str, zone: Zone
+    ) -> None:
+        self._source, self._zone, self._api, self._session = source, zone, api, session
         self._first, self._keeper = first, keeper
         self._whole = True  # the spool holds just the pages that the progress counts
         self._last: Content | str | None  # the last page, or the digest of its records
@@ -112,7 +120,7 @@ class _Reading:
         """The rows of all pages; what is wrong with them as a whole is no base for a retry."""
         try:
             self._check_total()
-            rows = self.spool.rows()
+            rows = with_event_time(self.spool.rows(), self._source.time_column, self._zone)
             _check_time(rows.schema, self._source)
         except EvergreenError:
             self._keeper.clear()
@@ -210,7 +218,7 @@ class _Reading:
         self._begin()
 
     def _begin(self) -> None:
-        self.spool = Spool(self._source.types)
+        self.spool = Spool(self._source.types, self._zone)
         self._progress = Progress(self._first)
         self._last = None
 
@@ -256,10 +264,15 @@ def _check_time(schema: pa.Schema, source: HttpSource) -> None:
         there = ", ".join(map(shown, schema.names[:20]))
         raise SourceError(f"no field '{name}' (there: {there}): check time_column")
     if schema.field(name).type != TIME:
-        raise SourceError(f"field '{name}' is not a time: the API must send ISO 8601 with an offset")
+        raise SourceError(
+            f"field '{name}' is not a time: the API must send ISO 8601 with an offset, "
+            "or declare it 'time' under the source's types: then a time without an offset is local"
+        )
 
 
-def _identity(source: HttpSource, base: str, first: str) -> str:
+def _identity(source: HttpSource, zone: Zone, base: str, first: str) -> str:
     """What a kept read was of: all that decides which records there are and how they are read."""
     described = source.model_dump(mode="json", exclude={"max_pages", "max_bytes", "timeout"})
-    return hashlib.sha256(json.dumps([described, base, first], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([described, zone.name, base, first], sort_keys=True).encode()
+    ).hexdigest()

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 def _read(source: PostgresSource, wanted: Wanted) -> Rows:
     from evergreen.sources.postgres.read import read_postgres
 
-    return read_postgres(source, wanted.connect(source.conn_id), wanted.folder, wanted.start, wanted.end)
+    return read_postgres(
+        source, wanted.connect(source.conn_id), wanted.folder, wanted.start, wanted.end, zone=wanted.zone
+    )
 
 
 def _ask(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> str | None:

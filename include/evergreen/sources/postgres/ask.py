@@ -26,8 +26,10 @@ def ask_sql(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> st
         query = read_sql_file(wanted.folder, name, bounds is not None)
     except SourceError as error:
         raise SourceError(f"complete.sql: {error}") from None
-    with transaction(wanted.connect(source.conn_id), read_only=True, timeout=TIMEOUT) as cursor:
-        bind(cursor, bounds)
+    with transaction(
+        wanted.connect(source.conn_id), read_only=True, timeout=TIMEOUT, timezone=wanted.zone.name
+    ) as cursor:
+        bind(cursor, bounds, wanted.zone)
         cursor.execute(query)
         row = cursor.fetchone()
     if row is None:

@@ -12,13 +12,24 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.postgres import quoted, stream, transaction
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes, check_names
+from evergreen.sources.local_times import with_event_time, without_skipped
 from evergreen.sources.postgres.description import PostgresSource
-from evergreen.sources.postgres.sql_file import END, START, Bounds, bind, read_sql_file
+from evergreen.sources.postgres.sql_file import (
+    END,
+    LOCAL_END,
+    LOCAL_START,
+    START,
+    Bounds,
+    bind,
+    read_sql_file,
+)
+from evergreen.sources.text.lines import Rejections
 
 # Types that arrive as what they are. NUMERIC and MONEY are asked for as doubles; others (an enum, a uuid, an
 # address) as the text PostgreSQL writes for them.
@@ -79,26 +90,37 @@ def read_postgres(
     folder: Path,
     start: datetime | None,
     end: datetime | None,
+    *,
+    zone: Zone = UTC_ZONE,
 ) -> Rows:
     """The source's rows with `start <= time_column < end`, or all rows where no bounds are given.
 
-    A SQL file below `folder` gets the bounds as `$1` and `$2`. Unchanged tables give their rows in the same
-    order. Raises, here or while the batches are read, `SourceError` for wrong credentials, a missing table,
-    column or file, wrong SQL and a value that the lake cannot hold; `UnavailableError` where the server
-    cannot be reached, goes away or takes longer than the source's timeout. No message holds the password.
+    A column without a time zone holds local times of `zone`, and a `date` local days. A SQL file below
+    `folder` gets the bounds as `$1` and `$2`, and as local times as `$3` and `$4`. Unchanged tables give
+    their rows in the same order. Raises, here or while the batches are read, `SourceError` for wrong
+    credentials, a missing table, column or file, wrong SQL and a value that the lake cannot hold;
+    `UnavailableError` where the server cannot be reached, goes away or takes longer than the source's
+    timeout. No message holds the password.
     """
     bounds = None if start is None or end is None else (start, end)
-    reading = _read(source, connection, folder, bounds)
+    rejections = Rejections()
+    reading = _read(source, connection, folder, bounds, zone=zone, rejections=rejections)
     # The schema comes first, so that the transaction is open, and `close` ends it, even if no row is read.
-    return Rows(next(reading), reading)
+    return with_event_time(Rows(next(reading), reading, rejections.found), source.time_column, zone)
 
 
 def _read(
-    source: PostgresSource, connection: Connection, folder: Path, bounds: Bounds | None
+    source: PostgresSource,
+    connection: Connection,
+    folder: Path,
+    bounds: Bounds | None,
+    *,
+    zone: Zone,
+    rejections: Rejections,
 ) -> Generator[Any, None, None]:
     """The lake's schema, then the batches."""
-    with transaction(connection, read_only=True, timeout=source.timeout) as cursor:
-        bind(cursor, bounds)
+    with transaction(connection, read_only=True, timeout=source.timeout, timezone=zone.name) as cursor:
+        bind(cursor, bounds, zone)
         if source.sql is not None:
             query = _file_query(cursor, folder, source.sql, bounds)
         else:
@@ -115,11 +137,18 @@ def _read(
         # Every name was found in the catalogue or in the result's description, and is quoted.
         cursor.execute(f"SELECT {', '.join(selected)} {query.origin}")
         with closing(stream(cursor)) as batches:
-            yield from _lake_batches(batches, LakeTypes(source.types), arrays)
+            lake, place = LakeTypes(source.types, zone=zone), f"{source.table or source.sql}, row"
+            yield from _lake_batches(batches, lake, arrays, rejections, place)
 
 
-def _lake_batches(batches: pa.RecordBatchReader, lake: LakeTypes, arrays: Sequence[str]) -> Iterator[Any]:
-    width = len(batches.schema) - len(arrays)
+def _lake_batches(
+    batches: pa.RecordBatchReader,
+    lake: LakeTypes,
+    arrays: Sequence[str],
+    rejections: Rejections,
+    place: str,
+) -> Iterator[Any]:
+    width, row = len(batches.schema) - len(arrays), 1
     yield lake.schema(pa.schema(list(batches.schema)[:width]))
     for batch in batches:
         for name, deep in zip(arrays, batch.columns[width:], strict=True):
@@ -128,7 +157,8 @@ def _lake_batches(batches: pa.RecordBatchReader, lake: LakeTypes, arrays: Sequen
                     f"column '{name}' holds an array of several dimensions: declare it text under the "
                     "source's types in pipeline.yaml"
                 )
-        yield lake.batch(batch.select(range(width)))
+        yield lake.batch(without_skipped(batch.select(range(width)), lake, rejections, place, row))
+        row += batch.num_rows
 
 
 def _selected(name: str, kind: _Kind, wanted: str | None) -> str:
@@ -178,7 +208,8 @@ def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> 
             "of type timestamptz, timestamp or date, or write the query as a sql file"
         )
     time = quoted(source.time_column)
-    return _Query(columns, f"{origin} WHERE {time} >= {START} AND {time} < {END}")
+    start, end = (START, END) if kind.name == "timestamptz" else (LOCAL_START, LOCAL_END)
+    return _Query(columns, f"{origin} WHERE {time} >= {start} AND {time} < {end}")
 
 
 def _catalogue(cursor: Any, table: str) -> tuple[str, dict[str, int]]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 
 Bounds = tuple[datetime, datetime]
@@ -14,12 +15,15 @@ Bounds = tuple[datetime, datetime]
 
 # COPY, the only way to stream a result, takes no parameters: they are bound as settings of the transaction.
 # Each stands in a query of its own, which is run once and not for every row.
-START = "(SELECT pg_catalog.current_setting('evergreen.start')::timestamptz)"
-END = "(SELECT pg_catalog.current_setting('evergreen.end')::timestamptz)"
-_BIND = (
-    "SELECT pg_catalog.set_config('evergreen.start', $1, true), "
-    "pg_catalog.set_config('evergreen.end', $2, true)"
+_SETTINGS = ("start", "end", "local_start", "local_end")
+_BIND = "SELECT " + ", ".join(
+    f"pg_catalog.set_config('evergreen.{name}', ${number}, true)" for number, name in enumerate(_SETTINGS, 1)
 )
+START, END, LOCAL_START, LOCAL_END = (
+    f"(SELECT pg_catalog.current_setting('evergreen.{name}')::{kind})"
+    for name, kind in zip(_SETTINGS, ["timestamptz", "timestamptz", "timestamp", "timestamp"], strict=True)
+)
+_PARAMETERS = {"1": START, "2": END, "3": LOCAL_START, "4": LOCAL_END}
 
 _QUERIES = ("SELECT", "WITH", "VALUES", "TABLE")
 # What SQL is made of, as far as a parameter and a statement's end must be told from a text and a comment.
@@ -37,17 +41,23 @@ _TOKEN = re.compile(
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 
 
-def bind(cursor: Any, bounds: Bounds | None) -> None:
-    """Give `START` and `END` their values for the transaction; nothing to do without bounds."""
+def bind(cursor: Any, bounds: Bounds | None, zone: Zone = UTC_ZONE) -> None:
+    """Give `START`, `END` and their local times their values for the transaction; nothing without bounds.
+
+    The local ones are what columns without a zone are compared with: see `Zone.reached`.
+    """
     if bounds is not None:
-        cursor.execute(_BIND, [moment.astimezone(UTC).isoformat(sep=" ") for moment in bounds])
+        moments = [moment.astimezone(UTC) for moment in bounds]
+        local = [zone.reached(moment.replace(tzinfo=None)) for moment in moments]
+        cursor.execute(_BIND, [moment.isoformat(sep=" ") for moment in (*moments, *local)])
         cursor.fetchall()
 
 
 def read_sql_file(folder: Path, name: str, bounded: bool) -> str:
     """The query in a SQL file below `folder`, ready to be put into another one.
 
-    `$1` and `$2` become `START` and `END`, which `bind` gives values: none is written into the text.
+    `$1` and `$2` become `START` and `END`, `$3` and `$4` the same as local times; `bind` gives them values:
+    none is written into the text.
     Raises `SourceError` for a file that is missing or outside, several statements, one that is no query, and
     a parameter that there is not.
     """
@@ -109,8 +119,9 @@ def _bound(parameter: str, name: str, bounded: bool) -> str:
             f"sql file '{name}' asks for ${parameter}, and a pipeline without partitions in time has no "
             "bounds: mend the file"
         )
-    if parameter not in ("1", "2"):
+    if parameter not in _PARAMETERS:
         raise SourceError(
-            f"sql file '{name}' asks for ${parameter}, and there are only $1 and $2: mend the file"
+            f"sql file '{name}' asks for ${parameter}, and there are only $1 and $2, and $3 and $4 for "
+            "columns without a time zone: mend the file"
         )
-    return START if parameter == "1" else END
+    return _PARAMETERS[parameter]

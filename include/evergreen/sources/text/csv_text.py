@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.columns import check_names
 from evergreen.shown import shown
@@ -50,11 +51,13 @@ class CsvBlock:
     def __len__(self) -> int:
         return int(self.columns.num_rows) + len(self.unreadable)
 
-    def prepare(self, types: Mapping[str, str], known: Mapping[str, Known], place: Place) -> Prepared:
+    def prepare(
+        self, types: Mapping[str, str], known: Mapping[str, Known], place: Place, zone: Zone = UTC_ZONE
+    ) -> Prepared:
         """The block for a spool; raises as `prepare_texts` does."""
         if not self.columns.num_columns:
             return Prepared(rejected=rejected(self.unreadable, place))
-        prepared, misfits = prepare_texts(types, known, self.columns)
+        prepared, misfits = prepare_texts(types, known, self.columns, zone)
         bad = [*self.unreadable, *self._unfit(misfits)]
         return Prepared(prepared.batches, prepared.known, rejected(bad, place))
 

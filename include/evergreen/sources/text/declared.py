@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.calendar import UTC_ZONE, NoSuchTimeError, Zone
 from evergreen.rows.columns import NUMBER, declared, exact
 from evergreen.shown import shown
 
@@ -23,10 +24,12 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _PLAIN: dict[str, set[type]] = {"text": {str}, "float": {float}, "int": {int}, "boolean": {bool}}
 
 
-def declared_array(values: Sequence[Any], name: str) -> tuple[pa.Array | None, dict[int, str]]:
+def declared_array(
+    values: Sequence[Any], name: str, zone: Zone = UTC_ZONE
+) -> tuple[pa.Array | None, dict[int, str]]:
     """The values as an array of the declared type; or None, and why for each value that does not fit.
 
-    Text fits numbers, truth values, dates and times if it is one (a time without an offset is UTC), and
+    Text fits numbers, truth values, dates and times if it is one (without an offset it is local), and
     every value fits `text`: numbers, truth values and objects as JSON. A decimal takes a number all of whose
     digits it has, a float any that is finite (1e999 is not). NaN is no value.
     """
@@ -39,12 +42,14 @@ def declared_array(values: Sequence[Any], name: str) -> tuple[pa.Array | None, d
         else:
             if name != "float" or not pc.any(pc.is_inf(found)).as_py():
                 return found, {}
-    fit = _fit(name, kind)
+    fit = _fit(name, kind, zone)
     fitting: list[Any] = []
     reasons: dict[int, str] = {}
     for at, value in enumerate(values):
         try:
             fitting.append(None if value is None or value != value else fit(value))  # noqa: PLR0124 - NaN
+        except NoSuchTimeError as error:
+            reasons[at] = str(error)
         except (ValueError, OverflowError, RecursionError):
             reasons[at] = f"'{shown(value)}' is no {name}"
     return (None, reasons) if reasons else (pa.array(fitting, kind), {})
@@ -58,12 +63,26 @@ def json_text(value: Any) -> str:
         return json.dumps(_finite(value), sort_keys=True, default=float)
 
 
-def time_of(text: str, needs_offset: bool = False) -> datetime:
-    """The time that an ISO 8601 text says, in UTC; raises `ValueError` for other text."""
+def time_of(text: str, zone: Zone = UTC_ZONE, needs_offset: bool = False) -> datetime:
+    """The time that an ISO 8601 text says, in UTC; raises `ValueError` for other text.
+
+    One without an offset is local time of the zone; `NoSuchTimeError` is raised where its clocks skip it.
+    """
     time = datetime.fromisoformat(text)
     if time.tzinfo is None and needs_offset:
         raise ValueError("no offset")
-    return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    return time.astimezone(UTC) if time.tzinfo else zone.moment(time)
+
+
+def why_no_time(text: str, zone: Zone) -> str:
+    """Why a text is no time, in words."""
+    try:
+        time_of(text.strip(), zone)
+    except NoSuchTimeError as error:
+        return str(error)
+    except (ValueError, OverflowError):
+        pass
+    return f"'{shown(text)}' is no time"
 
 
 def _finite(value: Any) -> Any:
@@ -74,7 +93,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float | Decimal) and not math.isfinite(float(value)) else value
 
 
-def _fit(name: str, kind: pa.DataType) -> Callable[[Any], Any]:
+def _fit(name: str, kind: pa.DataType, zone: Zone) -> Callable[[Any], Any]:
+    if name == "time":
+        return lambda value: time_of(value if isinstance(value, str) else _no(), zone)
     if pa.types.is_decimal(kind):
         return lambda value: _decimal(value, kind)
     return _FITS[name]
@@ -119,10 +140,6 @@ def _date(value: Any) -> date:
     return date.fromisoformat(value if isinstance(value, str) else _no())
 
 
-def _time(value: Any) -> Any:
-    return time_of(value if isinstance(value, str) else _no())
-
-
 def _decimal(value: Any, kind: pa.DataType) -> Decimal:
     number = exact(repr(value) if isinstance(value, float) else _no_truth(value), kind)
     return _no() if number is None else number
@@ -142,5 +159,4 @@ _FITS: dict[str, Callable[[Any], Any]] = {
     "int": _int,
     "boolean": _boolean,
     "date": _date,
-    "time": _time,
 }

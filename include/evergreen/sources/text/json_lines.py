@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.sources.text.lines import NOT_UTF8, TOO_LONG, LineBlock, Place, Unreadable, rejected
 from evergreen.sources.text.records import prepare_records
 from evergreen.sources.text.spool import Known, Prepared
@@ -56,11 +57,16 @@ class JsonBlock:
     def __len__(self) -> int:
         return len(self.records) + len(self.unreadable)
 
-    def prepare(self, types: Mapping[str, str], known: Mapping[str, Known], place: Place) -> Prepared:
+    def prepare(
+        self, types: Mapping[str, str], known: Mapping[str, Known], place: Place, zone: Zone = UTC_ZONE
+    ) -> Prepared:
         """The block for a spool; raises as `prepare_records` does."""
         bad = Prepared(rejected=rejected(self.unreadable, place))
-        good = prepare_records(types, known, self.records, lambda at: place(self.lines[at], self.numbers[at]))
-        return bad.then(good)
+
+        def place_of(at: int) -> str:
+            return place(self.lines[at], self.numbers[at])
+
+        return bad.then(prepare_records(types, known, self.records, place_of, zone))
 
 
 def read_lines(block: LineBlock, decode: Decode, first_number: int = 1) -> JsonBlock:

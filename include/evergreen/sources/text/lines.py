@@ -96,8 +96,8 @@ def rejected(unreadable: Iterable[Unreadable], place: Place) -> tuple[Rejected, 
 class Rejections:
     """The records of a source that cannot be kept, as many as memory is there for."""
 
-    def __init__(self) -> None:
-        self.found: list[Rejected] = []
+    def __init__(self, found: list[Rejected] | None = None) -> None:
+        self.found: list[Rejected] = [] if found is None else found
         self._cost = 0
 
     def add(self, rejected: Iterable[Rejected]) -> None:

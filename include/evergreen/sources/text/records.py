@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
 from evergreen.shown import shown
@@ -42,35 +43,40 @@ def prepare_records(
     known: Mapping[str, Known],
     records: Sequence[Mapping[str, Any]],
     place: Callable[[int], str],
+    zone: Zone = UTC_ZONE,
 ) -> Prepared:
     """The records as a batch, for a spool that knows `known`; `place` says where the one at an index stands.
 
     One column a field, in order of first appearance; an absent field is null. Numbers are float64, booleans
     stay; text is text, unless every value is an ISO 8601 time with an offset: then `timestamp[us, UTC]`.
-    Objects and lists become JSON text, NaN is no value. `types` declares what a column is instead. Records
+    Objects and lists become JSON text, NaN is no value. `types` declares what a column is instead, where a
+    time without an offset is local time of the zone. Records
     that do not fit a declared type, or hold no fields or no Unicode, are rejected. Raises `SourceError` for a
     field that mixes kinds, a whole number beyond 2**53, and more than 2,000 fields.
     """
     try:
-        columns, after = _columns(types, known, records)
+        columns, after = _columns(types, known, records, zone)
         batch = pa.record_batch(columns) if records else None
     except (_MisfitsError, UnicodeEncodeError, RecursionError) as error:
         reasons = error.reasons if isinstance(error, _MisfitsError) else _unkeepable(records)
         good = [at for at in range(len(records)) if at not in reasons]
-        rest = prepare_records(types, known, [records[at] for at in good], lambda at: place(good[at]))
+        rest = prepare_records(types, known, [records[at] for at in good], lambda at: place(good[at]), zone)
         misfits = (Rejected(_raw(records[at]), place(at), why) for at, why in reasons.items())
         return replace(rest, rejected=(*rest.rejected, *misfits))
     return Prepared((batch,) if batch is not None else (), after)
 
 
 def _columns(
-    types: Mapping[str, str], known: Mapping[str, Known], records: Sequence[Mapping[str, Any]]
+    types: Mapping[str, str],
+    known: Mapping[str, Known],
+    records: Sequence[Mapping[str, Any]],
+    zone: Zone,
 ) -> tuple[dict[str, pa.Array], dict[str, Known]]:
     if not all(records):
         raise _MisfitsError({at: "has no fields" for at, record in enumerate(records) if not record})
     values = _transposed(records)
     check_width(known, values)
-    columns = _declared(types, {name: values[name] for name in values if name in types})
+    columns = _declared(types, {name: values[name] for name in values if name in types}, zone)
     after: dict[str, Known] = {}
     for name, those in values.items():
         if name in types:
@@ -80,11 +86,13 @@ def _columns(
     return {name: columns[name] for name in values}, after
 
 
-def _declared(types: Mapping[str, str], values: Mapping[str, Sequence[Any]]) -> dict[str, pa.Array]:
+def _declared(
+    types: Mapping[str, str], values: Mapping[str, Sequence[Any]], zone: Zone
+) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
     reasons: dict[int, str] = {}
     for name, those in values.items():
-        columns[name], misfits = declared_array(those, types[name])
+        columns[name], misfits = declared_array(those, types[name], zone)
         reasons |= {at: f"field '{shown(name)}': {why}" for at, why in misfits.items()}
     if reasons:
         raise _MisfitsError(dict(sorted(reasons.items())))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.columns import check_names, declared
@@ -51,11 +52,12 @@ class Spool:
     """Batches are kept, then given back with one schema: each column in a type that all its values have.
 
     Columns stand in the order of first appearance; one that a batch lacks is null there. `types` declares
-    what a column is, whatever its values.
+    what a column is, whatever its values, and `zone` what a time without an offset means.
     """
 
-    def __init__(self, types: Mapping[str, str] = {}) -> None:
+    def __init__(self, types: Mapping[str, str] = {}, zone: Zone = UTC_ZONE) -> None:
         self.types = dict(types)
+        self.zone = zone
         self.known: dict[str, Known] = {}
         self._rejections = Rejections()
         self._spill = Spill()
@@ -76,7 +78,7 @@ class Spool:
         schema = pa.schema([(name, self._type(name)) for name in self.known])
         check_names(schema.names)
         readings = {name: known.readings[0] for name, known in self.known.items() if known.readings}
-        return Rows(schema, _Settled(self._spill, schema, readings), self._rejections.found)
+        return Rows(schema, _Settled(self._spill, schema, readings, self.zone), self._rejections.found)
 
     def close(self) -> None:
         """Give the temporary file's space back."""
@@ -125,6 +127,7 @@ class _Settled:
     spill: Spill
     schema: pa.Schema
     readings: Mapping[str, str]
+    zone: Zone
     pending: list[pa.RecordBatch] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -165,6 +168,6 @@ class _Settled:
         column = batch.column(at)
         if column.type == field.type:
             return column
-        if (settled := read(column, self.readings[field.name])) is None:
+        if (settled := read(column, self.readings[field.name], self.zone)) is None:
             raise SourceError(f"column '{shown(field.name)}' was read as {field.type} and is none: run again")
         return settled

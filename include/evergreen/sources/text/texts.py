@@ -6,35 +6,53 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 
+from evergreen.calendar import UTC_ZONE, Zone
+from evergreen.rows.local import TIME
 from evergreen.shown import shown
 from evergreen.sources.text.spool import Known, Prepared, check_width
-from evergreen.sources.text.types import IN_CSV, fit, read
+from evergreen.sources.text.types import IN_CSV, READINGS, fit, read, skipped
 
 
 def prepare_texts(
-    types: Mapping[str, str], known: Mapping[str, Known], batch: pa.RecordBatch
+    types: Mapping[str, str], known: Mapping[str, Known], batch: pa.RecordBatch, zone: Zone = UTC_ZONE
 ) -> tuple[Prepared, dict[int, str]]:
     """The rows of a batch of text columns that fit the declared `types`, for a spool that knows `known`.
 
     Also returns why the other rows do not fit, by their index. An undeclared column is read as `text.types`
-    says of CSV. Raises `SourceError` for too many columns.
+    says of CSV; a row with a local time that the clocks of the zone skip does not fit. Raises `SourceError`
+    for too many columns.
     """
     check_width(known, batch.schema.names)
     columns: dict[str, pa.Array] = {}
     misfits: dict[int, str] = {}
     for name, texts in zip(batch.schema.names, batch.columns, strict=True):
-        columns[name], reasons = fit(texts, types[name]) if name in types else (texts, {})
-        for row, reason in reasons.items():
-            misfits.setdefault(row, f"column '{shown(name)}': {reason}")
-    fitting = pa.RecordBatch.from_pydict(columns)
-    if misfits:
-        rows = pa.array([row not in misfits for row in range(batch.num_rows)], pa.bool_())
-        fitting = fitting.filter(rows)
+        columns[name], reasons = fit(texts, types[name], zone) if name in types else (texts, {})
+        _note(misfits, name, reasons)
+    fitting = _without(pa.RecordBatch.from_pydict(columns), misfits)
     after = {
         name: Known("declared") if name in types else _narrowed(known.get(name, Known()), texts)
         for name, texts in zip(fitting.schema.names, fitting.columns, strict=True)
     }
+    none: dict[int, str] = {}
+    for name, column in after.items():
+        if column.readings and READINGS[column.readings[0]] == TIME:
+            _note(none, name, skipped(fitting.column(name), zone))
+    if none:
+        rows = [row for row in range(batch.num_rows) if row not in misfits]
+        misfits |= {rows[at]: reason for at, reason in none.items()}
+        fitting = _without(fitting, none)
     return Prepared((fitting,) if fitting.num_rows else (), after), misfits
+
+
+def _note(misfits: dict[int, str], name: str, reasons: Mapping[int, str]) -> None:
+    for row, reason in reasons.items():
+        misfits.setdefault(row, f"column '{shown(name)}': {reason}")
+
+
+def _without(batch: pa.RecordBatch, rows: Mapping[int, str]) -> pa.RecordBatch:
+    if not rows:
+        return batch
+    return batch.filter(pa.array([row not in rows for row in range(batch.num_rows)], pa.bool_()))
 
 
 def _narrowed(known: Known, texts: pa.Array) -> Known:

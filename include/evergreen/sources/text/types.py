@@ -9,9 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.rows.columns import TIME, decimals, declared
+from evergreen.calendar import UTC_ZONE, NoSuchTimeError, Zone
+from evergreen.rows.columns import decimals, declared
+from evergreen.rows.local import TIME, moments
 from evergreen.shown import shown
-from evergreen.sources.text.declared import declared_array, time_of
+from evergreen.sources.text.declared import declared_array, time_of, why_no_time
+
+_Reader = Callable[[pa.Array, Zone], pa.Array | None]
 
 READINGS = {
     "float": pa.float64(),
@@ -35,25 +39,36 @@ _FIRST_TIME = int(pa.scalar(datetime(1, 1, 1, tzinfo=UTC), TIME).value)
 _LAST_TIME = int(pa.scalar(datetime.max.replace(tzinfo=UTC), TIME).value)
 
 
-def read(texts: pa.Array, reading: str) -> pa.Array | None:
+def read(texts: pa.Array, reading: str, zone: Zone = UTC_ZONE) -> pa.Array | None:
     """The texts as one of `READINGS`, or None if one of them is not of that kind; a null stays null.
 
     `float`: finite decimal numbers, and NaN, which is null. Numbers written like "01234", and whole ones
     beyond 2**53, are none: they are codes, and as float64 would lose their zeros or digits. `boolean`: true
-    or false, in either case. `date`: 2024-01-31. `time`: ISO 8601, without an offset in UTC. Spaces around
-    these count for nothing. `instant`: ISO 8601 with an offset.
+    or false, in either case. `date`: 2024-01-31. `time`: ISO 8601, without an offset local time of the zone,
+    and null where its clocks skip it (see `skipped`). Spaces around these count for nothing. `instant`: ISO
+    8601 with an offset.
     """
-    return _READERS[reading](texts)
+    return _READERS[reading](texts, zone)
 
 
-def fit(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
+def skipped(texts: pa.Array, zone: Zone) -> dict[int, str]:
+    """By index why texts, which can be read as `time`, are no time in the zone: its clocks skip them."""
+    times = None if zone.name == "UTC" else read(texts, "time", zone)
+    if times is None or times.null_count == texts.null_count:
+        return {}
+    none = np.flatnonzero(pc.and_(pc.is_null(times), pc.is_valid(texts)).to_numpy(zero_copy_only=False))
+    return {at: why_no_time(texts[at].as_py(), zone) for at in none.tolist()}
+
+
+def fit(texts: pa.Array, type_name: str, zone: Zone = UTC_ZONE) -> tuple[pa.Array, dict[int, str]]:
     """The texts in the declared type, and by index why a value does not fit it (it is then null here)."""
     if type_name == "text":
         return texts, {}
     if type_name not in _DECLARED:
         return _fit_decimals(pc.ascii_trim_whitespace(texts), type_name)
-    found = _DECLARED[type_name](texts)
-    return (found, {}) if found is not None else _fit_each(texts, type_name)
+    found = _DECLARED[type_name](texts, zone)
+    whole = found is not None and (type_name != "time" or found.null_count == texts.null_count)
+    return (found, {}) if whole else _fit_each(texts, type_name, zone)
 
 
 def _fit_decimals(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
@@ -61,27 +76,27 @@ def _fit_decimals(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, 
     return found, {at: f"'{shown(texts[at].as_py())}' is no {type_name}" for at in none}
 
 
-def _fit_each(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
+def _fit_each(texts: pa.Array, type_name: str, zone: Zone) -> tuple[pa.Array, dict[int, str]]:
     """The same value by value; slower by far."""
     values = pc.ascii_trim_whitespace(texts).to_pylist()
     if type_name == "float":
         values = [None if value is not None and value.lower() == "nan" else value for value in values]
-    found, reasons = declared_array(values, type_name)
+    found, reasons = declared_array(values, type_name, zone)
     if reasons:
         values = [None if at in reasons else value for at, value in enumerate(values)]
-        found, _ = declared_array(values, type_name)
+        found, _ = declared_array(values, type_name, zone)
     assert found is not None
     return found, reasons
 
 
-def _spaced(reader: Callable[[pa.Array], pa.Array | None]) -> Callable[[pa.Array], pa.Array | None]:
+def _spaced(reader: _Reader) -> _Reader:
     """The reader, for which spaces around a value count for nothing."""
 
-    def read_spaced(texts: pa.Array) -> pa.Array | None:
-        if (found := reader(texts)) is not None:
+    def read_spaced(texts: pa.Array, zone: Zone) -> pa.Array | None:
+        if (found := reader(texts, zone)) is not None:
             return found
         trimmed = pc.ascii_trim_whitespace(texts)
-        return None if trimmed.equals(texts) else reader(trimmed)
+        return None if trimmed.equals(texts) else reader(trimmed, zone)
 
     return read_spaced
 
@@ -156,36 +171,46 @@ def _date(texts: pa.Array) -> pa.Array | None:
     return _within_years(_dates(texts), _FIRST_TIME // _DAY.as_py(), _LAST_TIME // _DAY.as_py())
 
 
-def _time(texts: pa.Array) -> pa.Array | None:
+def _time(texts: pa.Array, zone: Zone) -> pa.Array | None:
     first = texts.drop_null()[:1].to_pylist()
     if first and first[0].strip()[4:5] != "-":  # which costs less than to try
         return None
     try:
-        naive = texts.cast(pa.timestamp("us"))
-        return _within_years(pc.assume_timezone(naive, "UTC"), _FIRST_TIME, _LAST_TIME)
+        times, _ = moments(texts.cast(pa.timestamp("us")), zone)
     except pa.ArrowInvalid:
-        return _zoned(texts)
+        return _zoned(texts, zone)
+    return _within_years(times, _FIRST_TIME, _LAST_TIME)
 
 
-def _instant(texts: pa.Array) -> pa.Array | None:
+def _instant(texts: pa.Array, zone: Zone) -> pa.Array | None:
     try:
         for text in texts.drop_null()[:1].to_pylist():  # ordinary text fails here
-            time_of(text, needs_offset=True)
+            time_of(text, zone, needs_offset=True)
     except (ValueError, OverflowError):
         return None
-    return _zoned(texts, needs_offset=True)
+    return _zoned(texts, zone, needs_offset=True)
 
 
-def _zoned(texts: pa.Array, needs_offset: bool = False) -> pa.Array | None:
+def _zoned(texts: pa.Array, zone: Zone, needs_offset: bool = False) -> pa.Array | None:
     try:
         return _within_years(texts.cast(TIME), _FIRST_TIME, _LAST_TIME)
     except pa.ArrowInvalid:
         # Arrow's parser is fast, Python's knows all of ISO 8601, and a column with and without offsets.
         try:
-            times = [None if text is None else time_of(text, needs_offset) for text in texts.to_pylist()]
+            times = [
+                None if text is None else _time_or_none(text, zone, needs_offset)
+                for text in texts.to_pylist()
+            ]
         except (ValueError, OverflowError):
             return None
         return pa.array(times, TIME)
+
+
+def _time_or_none(text: str, zone: Zone, needs_offset: bool) -> datetime | None:
+    try:
+        return time_of(text, zone, needs_offset)
+    except NoSuchTimeError:
+        return None
 
 
 def _within_years(values: pa.Array | None, first: int, last: int) -> pa.Array | None:
@@ -196,17 +221,21 @@ def _within_years(values: pa.Array | None, first: int, last: int) -> pa.Array | 
     return values if first <= span["min"].value and span["max"].value <= last else None
 
 
-_READERS: dict[str, Callable[[pa.Array], pa.Array | None]] = {
-    "float": _spaced(_number),
-    "boolean": _spaced(_boolean),
-    "date": _spaced(_date),
+def _zoneless(reader: Callable[[pa.Array], pa.Array | None]) -> _Reader:
+    return lambda texts, _: reader(texts)
+
+
+_READERS: dict[str, _Reader] = {
+    "float": _spaced(_zoneless(_number)),
+    "boolean": _spaced(_zoneless(_boolean)),
+    "date": _spaced(_zoneless(_date)),
     "time": _spaced(_time),
     "instant": _instant,
 }
-_DECLARED: dict[str, Callable[[pa.Array], pa.Array | None]] = {
-    "float": _float,
-    "int": _whole,
-    "boolean": _boolean,
-    "date": _date,
+_DECLARED: dict[str, _Reader] = {
+    "float": _zoneless(_float),
+    "int": _zoneless(_whole),
+    "boolean": _zoneless(_boolean),
+    "date": _zoneless(_date),
     "time": _time,
 }

@@ -75,8 +75,8 @@ def test_any_query_is_taken_as_it_is(sql):
 
 
 def test_parameters_that_there_are_not():
-    with pytest.raises(SourceError, match=r"asks for \$3, and there are only \$1 and \$2: mend the file"):
-        _statement("SELECT $3", "q.sql", True)
+    with pytest.raises(SourceError, match=r"asks for \$5, and there are only \$1 and \$2"):
+        _statement("SELECT $5", "q.sql", True)
     with pytest.raises(
         SourceError, match=r"asks for \$2, and a pipeline without partitions in time has no bounds"
     ):

@@ -1,0 +1,64 @@
+"""What a source's local times come to: rows whose time the clocks skip are rejected, days become times."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from evergreen.calendar import Zone
+from evergreen.rows.batches import Rejected, Rows
+from evergreen.rows.columns import LakeTypes
+from evergreen.rows.local import TIME, day_starts
+from evergreen.sources.text.lines import Rejections
+
+
+def without_skipped(
+    batch: pa.RecordBatch, lake: LakeTypes, rejections: Rejections, place: str, first: int
+) -> pa.RecordBatch:
+    """The rows of a typed batch that the lake's types can hold; the others are added to `rejections`.
+
+    These have a local time that the clocks of the zone skip. `place` says where rows stand, `first` is the
+    number of the first one.
+    """
+    none = lake.skipped(batch)
+    if not none:
+        return batch
+    rejections.add(Rejected(_text(batch, at), f"{place} {first + at}", reason) for at, reason in none.items())
+    return batch.filter(pa.array([at not in none for at in range(batch.num_rows)], pa.bool_()))
+
+
+def with_event_time(rows: Rows, name: str | None, zone: Zone) -> Rows:
+    """The rows with the column `name`, if it holds days, as the first moments of these in the zone."""
+    if name is None or name not in rows.schema.names:
+        return rows
+    at = rows.schema.get_field_index(name)
+    kind = rows.schema.field(at).type
+    if not (pa.types.is_date(kind) or pa.types.is_null(kind)):
+        return rows
+    schema = rows.schema.set(at, pa.field(name, TIME))
+    return Rows(schema, _timed(rows, schema, at, zone), rows.rejected)
+
+
+def _timed(rows: Rows, schema: pa.Schema, at: int, zone: Zone) -> Iterator[pa.RecordBatch]:
+    rejections = Rejections(rows.rejected)
+    number = 0
+    try:
+        for batch in rows:
+            times, none = day_starts(batch.column(at), zone)
+            timed = pa.RecordBatch.from_arrays(
+                [*batch.columns[:at], times, *batch.columns[at + 1 :]], schema=schema
+            )
+            if none:
+                why = f"column '{schema.names[at]}': a day that the clocks in {zone.name} passed by"
+                rejections.add(Rejected(_text(batch, row), f"row {number + row + 1}", why) for row in none)
+                timed = timed.filter(pa.array([row not in none for row in range(len(timed))], pa.bool_()))
+            number += batch.num_rows
+            yield timed
+    finally:
+        rows.close()
+
+
+def _text(batch: pa.RecordBatch, at: int) -> str:
+    return json.dumps(batch.slice(at, 1).to_pylist()[0], ensure_ascii=False, default=str)
