@@ -10,7 +10,7 @@ class Stage:
     """A stage: its `name` is that of the DAG's suffix and tag, of the command and of its timings.
 
     - `done`: the task of the DAG after which the stage's work is done.
-    - `aside`: tasks of the DAG whose failure keeps no row from being scored.
+    - `aside`: tasks of the DAG whose failure does not stop any row from being scored.
     - `table`: the lake table that holds a partition once the stage is done with it; empty where none does.
     - `asset`: what the DAG publishes, which others may be scheduled by; empty where it publishes nothing.
     - `serving`: whether there are no predictions without it, so that its failure is critical.
@@ -47,7 +47,7 @@ WATCH = Stage("watch", done="watch", limited=False, optional=True, command=False
 
 STAGES = (INGEST, SCORE, MONITOR, TRAIN, WATCH)
 NIGHTLY = tuple(stage for stage in STAGES if stage.table)
-"""Without these a night is not finished."""
+"""The stages without which a night is not finished."""
 
 
 def stage_named(name: str) -> Stage:

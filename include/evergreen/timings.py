@@ -45,11 +45,11 @@ def now() -> str:
 
 @contextmanager
 def timed(pipeline: Pipeline, stage: Stage, partition: str) -> Iterator[Timing]:
-    """Measure what runs within, and note it as the stage's last run for the partition (of a range: its last).
+    """Measure the body, and note it as the stage's last run for the partition (of a range: its last one).
 
-    What runs within sets `rows` of the timing if it counts them, and `began` if earlier tasks belong to the
-    run too. Nothing is noted where there was nothing to do. A note that cannot be written is only logged: it
-    never fails the stage.
+    The body sets `rows` of the timing if it counts them, and `began` if earlier tasks belong to the run too.
+    Nothing is noted where there was nothing to do. A note that cannot be written is only logged: it never
+    fails the stage.
     """
     timing = Timing()
     start = time.monotonic()

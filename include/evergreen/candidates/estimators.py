@@ -57,10 +57,10 @@ PREPROCESS_MODULES = frozenset(
 """Where the steps before the estimator may come from."""
 
 SCORE_FUNCTIONS = frozenset({"chi2", "f_classif", "f_regression", "r_regression"})
-"""What `score_func` of a selection may name. Mutual information adds noise that no seed of ours reaches."""
+"""What `score_func` of a selection may name. Not mutual information, whose noise cannot be seeded here."""
 
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {
-    # A category that training has not seen must not end a night's scoring, and few estimators take sparse
+    # A category that training has not seen must not make scoring fail, and few estimators take sparse
     # features.
     "OneHotEncoder": {"handle_unknown": "infrequent_if_exist", "sparse_output": False},
     "OrdinalEncoder": {"handle_unknown": "use_encoded_value", "unknown_value": -1},
@@ -76,7 +76,7 @@ _KIND = {TransformerMixin: "transformer", BaseEstimator: "estimator"}
 def check_candidates(spec: Spec) -> None:
     """Raise `SpecError`, naming the key path, if a candidate of the description cannot be built.
 
-    A pretrained one is not looked at: that takes the storage, see `evergreen.candidates.pretrained`.
+    A pretrained one is not checked: it lies in the storage, see `evergreen.candidates.pretrained`.
     """
     for number, candidate in enumerate(spec.training.candidates):
         if candidate.pretrained is None:
@@ -92,10 +92,11 @@ def candidate_path(spec: Spec, number: int) -> str:
 def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     """Candidate `number` with these parameters, not fit yet: steps, estimator, target transform.
 
-    A parameter `<step>__<name>` goes to a step: its class in lower case, numbered (`simpleimputer-1`) where
-    there are several of a class. A parameter's value `{estimator: <path>, params: {...}}` is an estimator of
-    its own, and a list of such are several. Whatever has a `random_state` gets the description's seed. Raises
-    `SpecError` for anything that is not on the allow-list, does not suit the task, or has no such parameter.
+    A parameter `<step>__<name>` belongs to a step, which is named by its class in lower case, with a number
+    (`simpleimputer-1`) where several have the same class. A value `{estimator: <path>, params: {...}}` stands
+    for an estimator, and so does each of a list of these. Everything with a `random_state` gets the
+    description's seed. Raises `SpecError` for what is not on the allow-list, does not suit the task, or has
+    no such parameter.
     """
     candidate = spec.training.candidates[number]
     where = candidate_path(spec, number)
@@ -120,7 +121,7 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
 
 
 def weight_argument(model: Any) -> str:
-    """What `fit` of a model that `build_estimator` made calls the rows' weights."""
+    """The argument for the rows' weights in `fit` of a model that `build_estimator` made."""
     inner = model.regressor if isinstance(model, TransformedTargetRegressor) else model
     return f"{inner.steps[-1][0]}__sample_weight" if isinstance(inner, Pipeline) else "sample_weight"
 
@@ -169,7 +170,7 @@ def _defaults(spec: Spec, kind: type[Any], params: Mapping[str, Any]) -> dict[st
         return {}
     found = dict(_DEFAULTS.get(kind.__name__, {}))
     if kind is TargetEncoder:
-        # Rows are encoded by the targets of others, seeded here: the encoder's own seed is on its way out.
+        # Rows are encoded by the targets of other rows, seeded here: the encoder's own seed is deprecated.
         split = StratifiedKFold if spec.task is Task.CLASSIFICATION else KFold
         found["cv"] = split(5, shuffle=True, random_state=spec.training.seed)
     if spec.task is Task.REGRESSION and "score_func" in inspect.signature(kind).parameters:
@@ -181,7 +182,7 @@ def _chained(candidate: Candidate, steps: list[tuple[str, Any]], estimator: Any)
     if not steps:
         return estimator
     if any(step.columns is not None for step in candidate.preprocess):
-        # Columns are found by name, so every step has to hand names on.
+        # Columns are found by name, so every step must keep the names.
         for _, step in steps:
             step.set_output(transform="pandas")
     # A step may have the estimator's class too: an isotonic regression does.

@@ -1,4 +1,4 @@
-"""The challenger: the best candidate, tuned in folds that respect time, fit without and with the hold-out."""
+"""The challenger: the best candidate, tuned by cross-validation, fit without and with the hold-out."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
 class Challenger:
     """`evaluated` was fit without the hold-out and is measured on it; `final` was fit on all rows and serves.
 
-    A pretrained model is both. `candidate` says what was chosen (estimator, preprocess, target_transform,
-    params, and of a pretrained model its key and digest); `trials` all that was tried, with its score in
+    A pretrained model is both. `candidate` is what was chosen: estimator, preprocess, target_transform and
+    params; for a pretrained model also its key and digest. `trials` is all that was tried, with the score in
     cross-validation, the scores of the folds and the seconds they took.
     """
 
@@ -108,8 +108,8 @@ def _as_it_is(spec: Spec, number: int, pretrained: Mapping[int, Any], sample: Sa
 
 
 def _without_empty(features: pd.DataFrame) -> pd.DataFrame:
-    # Where history is shorter than a look-back, a feature has no value yet: as a constant, nothing is learnt
-    # from it, while some estimators cannot be fit on a column without any value.
+    # Where history is shorter than a look-back, a feature may have no value at all. Some estimators cannot be
+    # fit on such a column; a constant does no harm.
     blank: dict[str, Any] = {}
     for name in features:
         if features[name].isna().all() and not isinstance(features[name].dtype, pd.CategoricalDtype):

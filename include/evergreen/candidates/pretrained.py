@@ -1,4 +1,4 @@
-"""Models that were trained elsewhere: read from the storage, held against their digest, used as they are."""
+"""Models that were trained elsewhere: read from the storage, checked by their digest, used unchanged."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def read_model(spec: Spec, where: str, key: str, data: bytes) -> Any:
 class OnnxModel(BaseEstimator):  # type: ignore[misc]
     """An ONNX graph as a fitted scikit-learn estimator; onnxruntime runs it on one thread.
 
-    `graph` is the file's bytes as a uint8 array. The graph takes either one matrix (n, d) of all features, or
-    one input (n, 1) a feature, named as it. The matrix's columns are those that the graph's metadata
-    `features` lists (as JSON), in that order, or else all there are in theirs. One output is the predictions,
-    (n,) or (n, 1). One may be the probabilities: for each row a mapping from class to probability, as
-    converters of scikit-learn write it, or a matrix (n, k) if `classes` names its k columns. A graph that
-    gives the matrix alone predicts the most probable class.
+    `graph` is the file's bytes as a uint8 array. Its input is either one matrix (n, d) of all features, or
+    for each feature an input (n, 1) of the same name. The matrix has the features that the graph's metadata
+    `features` (JSON) lists, in that order, by default all of them. One output is the predictions, (n,) or
+    (n, 1). Another may be the probabilities: for each row a mapping from class to probability, as
+    scikit-learn's converters write it, or a matrix (n, k) if the metadata `classes` names its k columns. A
+    graph with the matrix alone predicts the most probable class.
     """
 
     def __init__(self, graph: NDArray[np.uint8], classes: tuple[Any, ...] | None = None) -> None:
@@ -106,7 +106,7 @@ class OnnxModel(BaseEstimator):  # type: ignore[misc]
             unknown = sorted({entry.type for entry in model._runtime().get_inputs()} - set(_TYPES))
             model._outputs()
         except Exception as error:
-            # What onnxruntime raises has no base of its own.
+            # onnxruntime's errors have no common base class.
             raise IntegrityError(
                 f"not an ONNX graph that can be used: {one_line(error)}: export it again"
             ) from error
@@ -134,7 +134,7 @@ class OnnxModel(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"the graph's output '{labels}' has {found.size} values for {len(features)} rows"
             )
-        # In single precision a mean over many rows would be rounded.
+        # In single precision a mean over many rows would be inexact.
         return found.reshape(-1).astype(np.float64) if found.dtype.kind == "f" else found.reshape(-1)
 
     @available_if(lambda model: model.classes is not None)  # type: ignore[untyped-decorator]
@@ -239,7 +239,7 @@ def _tensor(features: pd.DataFrame, names: list[str], kind: str) -> NDArray[Any]
 
 
 def _blank(entry: Any) -> NDArray[Any]:
-    """A row for an input, to see the form of an answer."""
+    """A row for an input, to try what shape the outputs have."""
     shape = [1, *(size if isinstance(size, int) else 1 for size in entry.shape[1:])]
     return (
         np.full(shape, "", dtype=object)

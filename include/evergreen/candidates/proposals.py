@@ -1,4 +1,4 @@
-"""The settings of a candidate, proposed one after another and none of them twice."""
+"""The settings of a candidate that are to be tried, none of them twice."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Proposals(Protocol):
         """The next setting; None if there is none."""
 
     def learn(self, score: float | None) -> None:
-        """Take in the score of the setting proposed last; NaN where it could not be had."""
+        """Take the score of the setting proposed last into account; NaN where it has none."""
 
 
 def proposals_of(spec: Spec, number: int) -> Proposals:
-    """What is tried of a candidate: all its settings if they are no more than `tuning.trials`, or TPE's."""
+    """A candidate's proposals: all its settings, or TPE's where they are more than `tuning.trials`."""
     search = spec.training.candidates[number].search
     dimensions = parse_search(f"{candidate_path(spec, number)}.search", search)
     size, trials = space_size(dimensions), spec.training.tuning.trials
@@ -67,8 +67,8 @@ class _Listed:
 class _Sampled:
     """Settings that Optuna's sampler suggests, seeded.
 
-    A sampler may suggest a setting again. Such a suggestion is withdrawn and the sampler asked anew; after
-    20 in a row settings are drawn at random, and after 1,000 there are taken to be no others.
+    A sampler may suggest a setting again; it is then asked for another. After 20 repeats in a row settings
+    are drawn at random, and after 1,000 all of them count as tried.
     """
 
     def __init__(self, dimensions: Mapping[str, Dimension], size: int, seed: int, *, maximize: bool) -> None:

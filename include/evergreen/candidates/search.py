@@ -1,4 +1,4 @@
-"""The search space of a candidate: what `search` in a description means, and how Optuna is asked for it."""
+"""The search space of a candidate: what `search` in a description means, and its form for Optuna."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Choices:
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
         """A value for one trial."""
-        # By position: Optuna itself takes no lists or mappings as choices.
+        # By position: Optuna accepts no lists or mappings as choices.
         return self.choices[trial.suggest_categorical(name, list(range(len(self.choices))))]
 
 

@@ -29,8 +29,8 @@ _log = logging.getLogger(__name__)
 class Trial:
     """A candidate (its number in the description) with its parameters, and its score where it was tried.
 
-    `folds` are the scores whose mean `score` is, `seconds` how long they took (of no bearing on whether two
-    trials are equal), `problem` why a setting of a search could not be fit; its score is NaN then.
+    `score` is the mean of the scores in `folds`. `seconds` is how long the trial took; it does not count when
+    trials are compared. `problem` says why a setting could not be fit; its score is NaN then.
     """
 
     candidate: int
@@ -64,12 +64,12 @@ Fit = Callable[[Spec, Trial, Sample], Any]
 def tune(spec: Spec, training_set: TrainingSet, fit: Fit) -> tuple[Trial, list[Trial]]:
     """The best trial by `training.metric`, and all of them in the order tried.
 
-    The candidates take turns, a trial each. One with a `search` gets `tuning.trials` settings, none of them
-    twice, of Optuna's TPE (Bergstra et al. 2011), seeded; where its whole search space is no larger than
-    that, every setting. One without is a single trial. Once `tuning.within` is over no trial is begun, but
-    every candidate is tried once: what is found then depends on the machine's speed. A single trial in all is
-    not scored. A setting of a search that cannot be fit is recorded, and passed over; raises `SpecError` if
-    no trial has a finite score, or a candidate without a search cannot be fit.
+    The candidates take turns, one trial each. A candidate without a `search` has a single trial. One with a
+    `search` gets `tuning.trials` settings from Optuna's TPE (Bergstra et al. 2011), seeded and none of them
+    twice, or every setting where there are no more than that. After `tuning.within` no trial is begun, but
+    every candidate is tried once; the result then depends on the machine's speed. If there is only one trial
+    in all, it is not scored. A setting that cannot be fit is recorded and skipped. Raises `SpecError` if no
+    trial has a finite score, or a candidate without a search cannot be fit.
     """
     candidates = spec.training.candidates
     if len(candidates) == 1 and not candidates[0].search:
@@ -87,9 +87,9 @@ def tune(spec: Spec, training_set: TrainingSet, fit: Fit) -> tuple[Trial, list[T
 
 
 def best_of(spec: Spec, trials: Iterable[Trial]) -> Trial:
-    """The best of trials with finite scores; of equals the first candidate's first one.
+    """The best of trials with finite scores; of equal ones the first of the candidate described first.
 
-    The description's order is an order of preference.
+    So the order in the description is an order of preference.
     """
     return min(trials, key=lambda trial: (spec.metric.loss(trial.score or 0.0), trial.candidate))
 

@@ -1,7 +1,7 @@
-"""The index of a pipeline's Data Docs, and the small pages beside it. The index carries its own facts.
+"""The index of a pipeline's Data Docs, and the small pages beside it. The index holds its own data.
 
-Great Expectations builds its index by reading every result there is. This one is read, added to and written
-again: the facts that it shows stand in it as JSON too, one short list for each run.
+Great Expectations builds its index by reading every result again. This one is read, extended and written:
+what it shows is in it as JSON too, one short list for each run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from evergreen.validation.report import ValidationReport
 TEMPLATES = Path(__file__).resolve().parent
 
 KEPT = 2_000
-"""How many runs an index lists at most, the newest partitions'; pages of others stay where they are."""
+"""How many runs an index lists at most: those of the newest partitions. The pages of others stay."""
 
 _FACTS = re.compile(rb'<script type="application/json" id="runs">(.*?)</script>', re.DOTALL)
 _NOTE = 160
@@ -100,7 +100,7 @@ class Run:
 
     @property
     def period(self) -> str:
-        """What the run is listed under: the month of the partition, its year if it is a month itself."""
+        """The heading that the run is listed under: the partition's month, or year for monthly partitions."""
         dated = self.partition if self.partition[:1].isdigit() else self.when
         return dated[: 4 if len(dated) == 7 else 7] or "-"
 

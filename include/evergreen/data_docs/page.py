@@ -72,7 +72,7 @@ def _outcome(result: ExpectationResult) -> str:
 
 
 def _rank(line: Line) -> tuple[int, int]:
-    """What did not hold comes first, the gravest of it before all; otherwise as the suite has it."""
+    """Failed expectations come first, the most severe before the others; else the order of the suite."""
     gravity = _GRAVITY.get(line.severity, len(_GRAVITY)) if line.outcome == "failed" else 0
     return _ORDER.index(line.outcome), gravity
 

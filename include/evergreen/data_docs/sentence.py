@@ -12,8 +12,8 @@ from typing import Any
 _PLACE = re.compile(r"\$(\w+)")
 _LONGEST = 120  # characters of a value
 _MOST = 60  # parts of a sentence: a set may have thousands of values
-# Every pipeline asks these of its keys. Their words are here, so that one that asks nothing else does without
-# Great Expectations, whose import takes longer than reading a million rows.
+# Every pipeline has these expectations for its keys. With their words here, a pipeline that has no others
+# does not import Great Expectations, which takes longer than reading a million rows.
 _OF_KEYS = {
     "expect_column_values_to_not_be_null": "$column values must never be null.",
     "expect_column_values_to_be_unique": "$column values must be unique.",
@@ -45,15 +45,15 @@ class Sentence:
 def sentence(name: str, arguments: Mapping[str, Any]) -> Sentence:
     """The words for an expectation; its name's own where Great Expectations has none for it.
 
-    A limit by history that no number could be worked out for is told in words. The first call that needs
-    Great Expectations imports it, which validation has done before. A sentence takes 0.1 ms, and nothing the
-    second time (see docs/adr/0005-data-docs.md).
+    A limit by history without a number, since there was too little history, is described in words. The first
+    call that needs Great Expectations imports it. A sentence takes 0.1 ms the first time and is cached (see
+    docs/adr/0005-data-docs.md).
     """
     return _sentence(name, json.dumps(arguments, default=str))
 
 
 def shown(value: Any) -> str:
-    """A value in a sentence: numbers without noise, long text cut."""
+    """A value in a sentence: numbers rounded, long text truncated."""
     if isinstance(value, float):
         return f"{value:.10g}"
     if isinstance(value, list | tuple):

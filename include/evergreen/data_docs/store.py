@@ -1,8 +1,8 @@
 """Data Docs: a page for every validation run and an index of a pipeline's pages, in the storage.
 
-Nothing is ever rebuilt. A run writes its own page, lays down the lines that the index lacks, and moves the
-index by compare-and-set, with the lines of all runs that wait at that moment. So of runs that end at once one
-writes for all, and no line is lost. Pages and index need no network and no program to be read: a copy of the
+Nothing is ever rebuilt. A run writes its own page, stores the lines that the index lacks, and writes the
+index by compare-and-set with the lines of all runs that wait at that moment. So where several runs end at
+once, one writes for all, and no line is lost. Pages and index need no network and no program: a copy of the
 folder opens in any browser.
 """
 
@@ -70,7 +70,7 @@ def _add_to_index(pipeline: Pipeline, run: str, new: Sequence[Run]) -> None:
     for _ in range(_ATTEMPTS):
         stored = storage.find(index)
         known = _known(pipeline, stored)
-        if set(new) <= set(known):  # whoever was faster has taken them along
+        if set(new) <= set(known):  # another run has written them meanwhile
             storage.delete([own])
             return
         waiting = [key for key in storage.list(_lines_key(pipeline.name)) if key != own]
@@ -92,20 +92,20 @@ def _add_to_index(pipeline: Pipeline, run: str, new: Sequence[Run]) -> None:
 
 
 def _lines_key(pipeline: str, run: str | None = None) -> str:
-    """Where the lines wait that the index lacks: of one run, or of all."""
+    """Where lines are stored that the index lacks: of one run, or of all."""
     return f"{pipeline}/{FOLDER}/.lines/" + (f"{run}.json" if run else "")
 
 
 def _lines(storage: Storage, key: str) -> list[Run]:
     stored = storage.find(key)
     try:
-        return read_lines(stored.body) if stored else []  # gone if somebody has taken it along by now
+        return read_lines(stored.body) if stored else []  # gone if another run has written it meanwhile
     except ValueError:
-        return []  # nobody else's scribbles shall break a night
+        return []  # a damaged file must not break a night
 
 
 def _known(pipeline: Pipeline, stored: StoredObject | None) -> list[Run]:
-    """The runs that the index lists; where it was lost or spoilt, those whose pages are there."""
+    """The runs that the index lists; where it is missing or damaged, those whose pages are there."""
     if stored:
         try:
             return read_index(stored.body)
@@ -116,5 +116,5 @@ def _known(pipeline: Pipeline, stored: StoredObject | None) -> list[Run]:
 
 
 def _bytes(html: str) -> bytes:
-    # Text from a source may hold half a surrogate pair, which UTF-8 has no bytes for.
+    # Text from a source may hold half a surrogate pair, which cannot be encoded in UTF-8.
     return html.encode("utf-8", "xmlcharrefreplace")

@@ -1,7 +1,7 @@
 """Labels from their source to the lake: those that are due with a partition, kept by their rows' partition.
 
-Labels are read by the same code as rows. What is kept of a partition follows from the source alone, in
-whatever order nights run: a label whose row is not published (any more, or yet) waits for it.
+Labels are read by the same code as rows. What is stored of a partition follows from the source alone, in
+whatever order nights run: a label is stored even where its row is not published (yet, or any more).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Labelled:
 
     @property
     def without_row(self) -> int:
-        """How many labels belong to no row that is published by now: they reach no model and no measure."""
+        """How many labels belong to no published row: they are not used until it is published."""
         return max(0, self.labels - self.labelled)
 
     @property
@@ -92,11 +92,11 @@ def ingest_labels(
 ) -> list[Labelled]:
     """Read the labels that became due with each of `partitions`, and publish them; returns what was read.
 
-    `partitions` are nights: that of K brings the labels of K - delay, and only those. Each of these becomes
-    as a whole what its source gives, many to a commit; read again, it makes no new version of the table.
-    `progress` is called with each night that is done. One that is refused (two labels for a key, values that
-    are no labels, too many records that cannot be read) leaves the others alone; at the end one error names
-    all that were. Raises `NothingToDoError` where nothing is due, `UnavailableError` where a server is out of
+    `partitions` are nights: that of K brings the labels of K - delay. The labels of a partition are replaced
+    as a whole, many partitions to a commit; the same labels make no new version of the table. `progress` is
+    called with each night that is done. Where labels are refused (two for a key, values that are no labels,
+    too many records that cannot be read), the others are published, and one error at the end names all that
+    were refused. Raises `NothingToDoError` where nothing is due, `UnavailableError` where a server is out of
     reach.
     """
     spec = pipeline.spec

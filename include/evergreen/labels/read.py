@@ -74,10 +74,10 @@ def conformed(spec: Spec, partition: str, labels: pa.Table, published: pa.Schema
 
 
 def _given(pipeline: Pipeline, where: str, partition: str) -> tuple[pa.Table, list[Rejected]]:
-    """The columns that count, of all rows that the source gives, and the records that could not be read."""
+    """The needed columns of all rows that the source gives, and the records that could not be read."""
     spec = pipeline.spec
     assert spec.labels is not None
-    # It is read as the only source of a description, by the code that reads them all.
+    # It is read like the only source of a description, by the same code as all sources.
     alone = spec.model_copy(update={"sources": {LABELS: spec.labels.source}, "join": ()})
     with closing(extract(replace(pipeline, spec=alone), LABELS, partition)) as rows:
         schema = rows.schema

@@ -1,4 +1,4 @@
-"""The training set as of a partition: what was published before it, and nothing from it on."""
+"""The training set as of a partition: only what was published for partitions before it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 TableVersions = dict[str, int]
-"""The version of each table that was read: `partitions` and `labels` are the own ones, others of lookups."""
+"""The version of each table that was read: `partitions`, `labels`, and the tables of lookups."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,10 @@ def read_window(
 ) -> tuple[pd.DataFrame, TableVersions]:
     """The published rows that training as of a partition may see, and the table versions they were read at.
 
-    Lookups are joined, and labels that come later where they are known as of it. `versions` reads earlier
-    ones, such as a model's lineage names. Raises `PartitionError` for a wrong key, `NotFoundError` if nothing
-    was ever published and `NothingToDoError` if no labels were read yet.
+    Lookups are joined, and labels that come later as far as they are known then. `versions` names the table
+    versions to read, such as those in a model's lineage; by default the present ones. Raises `PartitionError`
+    for a wrong key, `NotFoundError` if nothing was ever published and `NothingToDoError` if no labels were
+    read yet.
     """
     spec = pipeline.spec
     calendar = spec.calendar
@@ -85,11 +86,11 @@ def assemble(
 ) -> TrainingSet:
     """The training set as of a partition. Pure: the same rows before `as_of` give the same set and version.
 
-    `rows` may hold more than is needed: rows of partitions from `as_of` on are dropped before anything looks
-    at them, as are those before the window's look-back; labels that come later are masked where they are not
-    known as of it, and no feature function sees the target then. Raises `NothingToDoError` when fewer
-    partitions than `training.minimum` are in the window (have known labels there, where these come later),
-    and `SpecError` if the features of the newest partition are not what scoring will build for it.
+    `rows` may hold more than is needed: rows from `as_of` on, and rows before the window's look-back, are
+    dropped first. Labels that come later are masked where they are not known then, and feature functions do
+    not see the target at all. Raises `NothingToDoError` when fewer partitions than `training.minimum` are in
+    the window (or, where labels come later, have known labels there), and `SpecError` if the features of the
+    newest partition differ from those that scoring would build for it.
     """
     spec.calendar.check(as_of)
     seen = mask_unknown(spec, _visible(spec, rows, as_of), as_of)
@@ -140,12 +141,12 @@ def _with_target(pipeline: Pipeline, rows: pa.Table, last: str, versions: TableV
 
 
 def _shown_to_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows as feature functions see them: where labels come later, scoring has none of any partition."""
+    """The rows as feature functions see them: without the target where labels come later, as in scoring."""
     return rows.drop(columns=[spec.target]) if spec.labels and spec.target in rows.columns else rows
 
 
 def _plain_labels(spec: Spec, window: pd.DataFrame) -> pd.DataFrame:
-    """The rows, their target in the type that it has where none is missing: classes as they are named."""
+    """The rows with the target in its plain type, not in one that allows missing values."""
     if spec.labels is None or spec.target is None or not len(window):
         return window
     target = window[spec.target].infer_objects()
@@ -213,9 +214,9 @@ def _weights(spec: Spec, rows: pd.DataFrame) -> NDArray[np.float64] | None:
 
 
 def _check_as_scored(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> None:
-    """Build the newest partition as scoring will, alone and without its target: nothing may differ.
+    """Build the newest partition's features as scoring will, and raise `SpecError` if they differ.
 
-    Each function gets no more than the look-back that it declares.
+    They are built without the partition's target, and each function gets only the look-back that it declares.
     """
     newest = str(rows[PARTITION].iloc[-1])
     trained = features[(rows[PARTITION] == newest).to_numpy()]
@@ -238,7 +239,7 @@ def _check_as_scored(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> 
 def _equal(trained: pd.Series, scored: pd.Series) -> bool:
     if pd.api.types.is_numeric_dtype(trained) and pd.api.types.is_numeric_dtype(scored):
         left, right = trained.to_numpy(float, na_value=np.nan), scored.to_numpy(float, na_value=np.nan)
-        # Not bit for bit: sums of pandas' groupby and rolling round by all the rows a frame holds.
+        # Not bit for bit: the rounding of pandas' groupby and rolling sums depends on all rows of a frame.
         size = float(np.nan_to_num(np.abs(left)).max(initial=0.0))
         return np.allclose(left, right, rtol=1e-9, atol=1e-9 * size, equal_nan=True)
     return trained.equals(scored)

@@ -44,8 +44,8 @@ def data_digest(rows: pd.DataFrame) -> str:
 def spec_digest(spec: Spec) -> str:
     """Digest of what in the description bears on a model and its verdict.
 
-    Owner, schedules, sources, monitoring and scoring do not: what the sources gave is in the data. Of labels
-    that come later their delay does.
+    Owner, schedules, sources, monitoring and scoring do not: what the sources gave is in the data. Of
+    `labels` only the delay does.
     """
     content = spec.model_dump(
         mode="json",
@@ -110,7 +110,7 @@ def git_commit(folder: Path) -> str | None:
 
 
 def _estimators(spec: Spec) -> dict[str, str]:
-    """Digests of the modules of a team's own estimators that the candidates name, whichever way they do."""
+    """Digests of the modules of a team's own estimators that the candidates name anywhere."""
     named = json.dumps(spec.training.model_dump(mode="json", include={"candidates"}))
     allowed = allowed_estimators(spec.folder.parent)
     modules = {name.rpartition(".")[0] for name in allowed if f'"{name}"' in named}
@@ -122,7 +122,7 @@ def _source(module: str) -> bytes:
         found = find_spec(module)
     except ImportError:
         found = None
-    # What is not there cannot be trained with: the candidate's own check says so.
+    # A module that does not exist is reported by the check of the candidates.
     return Path(found.origin).read_bytes() if found and found.has_location and found.origin else b""
 
 

@@ -21,12 +21,11 @@ def folds_of(
 ) -> list[Fold]:
     """The folds of rows with these partitions (n,), this target (n,) and, where asked for, groups (n,).
 
-    With time: whole partitions, each fold fit on what came before the partitions it is scored on, without
-    those that reach into the `tuning.gap` before them. Snapshot: stratified by class for classification,
-    plain K-fold for regression, both shuffled with the seed; rows of a group stay on one side. Clustering has
-    no target to overfit to: a single fold of all rows, fit and scored. Fewer folds than described are made
-    where there are too few partitions, groups, rows, or rows of a class for them; raises `NothingToDoError`
-    if there are not even two.
+    With time, folds are made of whole partitions: each is fit on partitions before those it is scored on, and
+    those within the `tuning.gap` between are left out. For a snapshot they are shuffled with the seed,
+    stratified by class for classification; rows of a group stay together. Clustering has no target to overfit
+    to, so it has one fold that is fit and scored on all rows. Where there are too few partitions, groups,
+    rows, or rows of a class, there are fewer; raises `NothingToDoError` if there are not even two.
     """
     rows = np.arange(len(partitions))
     if spec.task is Task.CLUSTERING:
@@ -77,7 +76,7 @@ def _in_time(spec: Spec, partitions: pd.Series) -> list[Fold]:
     folds = []
     for known, unseen in split.split(np.arange(len(keys))):
         if gap:
-            # A partition that the gap begins in has rows within it, and is left out as a whole.
+            # A partition that the gap begins in is left out as a whole.
             end = spec.calendar.back(str(keys[unseen[0]]), gap)
             known = known[np.asarray(keys[known] < end, dtype=bool)]  # noqa: PLW2901 - what the gap leaves
         if len(known):

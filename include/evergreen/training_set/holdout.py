@@ -19,10 +19,10 @@ from evergreen.training_set.folds import groups_of
 def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of: str) -> NDArray[np.bool_]:
     """A mask (n,) of the rows held out.
 
-    With time: the partitions of the last `training.holdout` before `as_of` or, where labels come later, up to
-    the newest partition of the rows, whose labels are known (a share counts partitions, rounded up).
-    Snapshot: a share of the rows drawn at random, seeded, stratified by class where there are classes; with
-    `tuning.group` a share of the groups, whole.
+    With time: the partitions of the last `training.holdout` before `as_of`; where labels come later, of the
+    last up to the newest partition with known labels. A share counts partitions, rounded up.
+    For a snapshot: a share of the rows, drawn at random with the seed and stratified by class; with
+    `tuning.group` a share of the groups.
     Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out, or if a
     class would be left with no row to learn from.
     """
