@@ -19,6 +19,7 @@ MOST_DIGITS = 4000
 """Digits of the longest whole number that is read; Python reads no more than 4300."""
 
 NO_OBJECT = "is no JSON object"
+_NO_JSON = "is not JSON"
 
 _FLOATS, _DECIMALS = msgspec.json.Decoder(), msgspec.json.Decoder(float_hook=Decimal)
 
@@ -86,7 +87,8 @@ def read_lines(block: LineBlock, decode: Decode, first_number: int = 1) -> JsonB
             places.append(line)
             numbers.append(number)
         else:
-            is_open = line == block.first + len(lines) - 1 and found not in (TOO_LONG, NO_OBJECT)
+            is_last = line == block.first + len(lines) - 1
+            is_open = is_last and (found == NOT_UTF8 or found.startswith(_NO_JSON))
             unreadable.append(Unreadable(line, number, text, found, is_open))
         number += 1
     return JsonBlock(records, places, numbers, unreadable)
@@ -103,7 +105,7 @@ def _object(line: bytes, decode: Decode) -> dict[str, Any] | str:
     except OverflowError:
         return "holds a number of too many digits"
     except ValueError as error:
-        return f"is not JSON: {error}"
+        return f"{_NO_JSON}: {error}"
     return value if isinstance(value, dict) else NO_OBJECT
 
 

@@ -307,6 +307,25 @@ class TestFormats:
         assert read(source(format=kind), api.connection()).num_rows == 1
         assert len(api.asked) == 2
 
+    @pytest.mark.parametrize(
+        ("kind", "last", "reason"),
+        [
+            ("json_lines", b"[1]", "is no JSON object"),
+            ("json_lines", b"[" * 100_000, "is nested too deeply"),
+            ("json_lines", b'{"n": ' + b"9" * 5000 + b"}", "holds a number of too many digits"),
+            ("csv", b"soon,1", "column 'hour': 'soon' is no time"),
+        ],
+    )
+    def test_a_whole_record_at_the_end_that_is_wrong_is_rejected(self, api, answer, kind, last, reason):
+        before = {
+            "json_lines": b'{"hour": "2011-01-01T00:00:00Z", "n": 1}\n',
+            "csv": b"hour,n\n2011-01-01,1\n",
+        }
+        api.will(answer(body=before[kind] + last))
+        rows = read_http(source(format=kind, types={"hour": "time"}), api.connection(), DAY)
+        assert rows.table().num_rows == 1
+        assert [(r.place, r.reason) for r in rows.rejected] == [("page 1, record 2", reason)]
+
     @pytest.mark.parametrize("charset", ["latin-1", "utf-16", "UTF-8", "cp1252"])
     def test_other_charsets(self, api, answer, charset):
         body = json.dumps(page(hour(0, name="Zürich")), ensure_ascii=False).encode(charset)
