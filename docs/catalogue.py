@@ -166,10 +166,10 @@ def signals() -> str:
     from evergreen.signals import SIGNALS as FOUND
 
     rows = [
-        (f"`{one.name}`", one.fires_when, one.looks_at, ", ".join(one.tasks), _counts(one))
+        (f"`{one.name}`", one.fires_when, ", ".join(one.needs), ", ".join(one.tasks), _counts(one))
         for one in FOUND.values()
     ]
-    head = ("signal", "fires when", "of", "tasks", "by default")
+    head = ("signal", "fires when", "needs", "tasks", "by default")
     return SIGNALS + _rows(head, rows) + "".join(_section(one, _knobs(one)) for one in FOUND.values())
 
 

@@ -124,7 +124,7 @@ def needs_model(spec: Spec) -> bool:
 
 def estimates(spec: Spec) -> bool:
     """Whether performance is estimated: of a classification whose labels are late, or where it is asked."""
-    asked = any(SIGNALS[name].probabilities for name in spec.signals)
+    asked = any("probabilities" in SIGNALS[name].needs for name in spec.signals)
     return spec.task is Task.CLASSIFICATION and (spec.label_delay > 0 or asked)
 
 

@@ -79,10 +79,9 @@ BIAS = register(
         words="bias",
         fires_when="a sum of the bias has crossed `bias.h`, and at least `bias.unseen` of the training "
         "window came after the last training: there is something to learn it from",
-        looks_at="labels",
+        needs=("labels",),
         tasks=(Task.REGRESSION,),
         knobs=Bias,
-        labels=True,
         figure="bias",
         source="E. S. Page, Biometrika 41, 1954",
     )

@@ -116,7 +116,7 @@ DRIFT = register(
         words="drift of the features",
         fires_when="at least `drift.share` of the features drifted (or all together, with `joint`), in "
         "`retrain.when` of the last partitions",
-        looks_at="features",
+        needs=("features",),
         knobs=Drift,
         alert="drift",
         figure="drifted_share",

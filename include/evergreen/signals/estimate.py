@@ -60,9 +60,8 @@ ESTIMATE = register(
         words="estimated performance",
         fires_when="the estimated metric is worse than promised by more than `performance.tolerance`, in "
         "`retrain.when` of the last partitions",
-        looks_at="probabilities",
+        needs=("probabilities",),
         tasks=(Task.CLASSIFICATION,),
-        probabilities=True,
         alert="performance",
         figure="estimated",
         source="D. Hendrycks and K. Gimpel, ICLR 2017; S. Garg et al., ICLR 2022",

@@ -112,10 +112,9 @@ PERFORMANCE = register(
         words="performance",
         fires_when="the mean error over `performance.over` labelled partitions is worse than promised by "
         "more than `performance.tolerance`",
-        looks_at="labels",
+        needs=("labels",),
         tasks=(Task.REGRESSION, Task.CLASSIFICATION),
         knobs=Performance,
-        labels=True,
         alert="performance",
         figure="error",
     )

@@ -52,7 +52,7 @@ PREDICTION_DRIFT = register(
         name="prediction_drift",
         words="drift of the predictions",
         fires_when="the predictions drifted, in `retrain.when` of the last partitions",
-        looks_at="predictions",
+        needs=("predictions",),
         alert="drift",
         figure=PSI.name,
     )

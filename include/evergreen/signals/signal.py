@@ -23,6 +23,7 @@ from evergreen.units import Times
 
 Knobs = TypeVar("Knobs", bound=Described)
 Alerted = Literal["performance", "drift"]
+Need = Literal["labels", "probabilities", "features", "predictions", "time"]
 
 
 class Watched(Extended):
@@ -88,10 +89,9 @@ class Finding:
 class Signal(ABC, Generic[Knobs]):
     """One reason to retrain.
 
-    `name` is what a description calls it and `words` what a page does; `fires_when` and `looks_at` say in
-    words when it fires and of what. It is for the `tasks`. `knobs` is the model of what a description may set
-    under `monitoring.<name>`, None where there is nothing to set. `labels`, `probabilities` and `time` say
-    what it needs.
+    `name` is what a description calls it, `words` what a page does, and `fires_when` says when it fires. It
+    is for the `tasks`, and silent without what it `needs`. `knobs` is the model of what a description may set
+    under `monitoring.<name>`, None where there is nothing to set.
 
     `alert` is the alert that says so when it fires, None for none. `figure` is the figure of its finding that
     is None, or not there, while the signal cannot be judged: such an alert is not over. One without a figure
@@ -102,12 +102,9 @@ class Signal(ABC, Generic[Knobs]):
     name: str
     words: str
     fires_when: str
-    looks_at: str
     tasks: tuple[Task, ...] = tuple(Task)
     knobs: type[Knobs] | None = None
-    labels: bool = False
-    probabilities: bool = False
-    time: bool = False
+    needs: tuple[Need, ...] = ()
     alert: Alerted | None = None
     figure: str = ""
     of_time: bool = False

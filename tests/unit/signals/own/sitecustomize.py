@@ -44,10 +44,9 @@ register(
         name="surge",
         words="surge of the target",
         fires_when="more is sold than in the hold-out by more than `surge.rise`",
-        looks_at="labels",
+        needs=("labels",),
         tasks=(Task.REGRESSION,),
         knobs=Surge,
-        labels=True,
         alert="performance",
         figure="risen",
     )
