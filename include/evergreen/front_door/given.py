@@ -97,7 +97,7 @@ def _as_published(spec: Spec, given: pd.DataFrame, schema: pa.Schema) -> pa.Tabl
 def _moments(spec: Spec, values: pd.Series, column: str) -> pd.Series:
     """The values as moments in UTC; raises `RefusedError` for what is no time, or has no zone."""
     try:
-        times = pd.to_datetime(values)
+        times = pd.to_datetime(values, format="ISO8601")
     except (ValueError, TypeError) as error:
         raise _unfit(spec, column, error) from None
     if times.dt.tz is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -39,17 +40,18 @@ class Model:
     """A version that `Pipeline.champion` or `Pipeline.version` found.
 
     `version` is its id, `as_of` the partition before which it learnt, `metrics` its metrics of the hold-out
-    by name (floats).
+    by name (floats, NaN where one could not be computed).
     """
 
     def __init__(self, pipeline: Pipeline, version: str) -> None:
         self._pipeline = pipeline
         self.version = version
         self.as_of = as_of_version(version)
-        self.metrics: dict[str, float] = metrics_of(pipeline.registry, version)
+        metrics = metrics_of(pipeline.registry, version)
+        self.metrics = {name: math.nan if value is None else float(value) for name, value in metrics.items()}
 
     def __repr__(self) -> str:
-        said = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items() if value is not None)
+        said = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         return f"<evergreen.Model {self.version} of {self._pipeline.name}{f': {said}' if said else ''}>"
 
     @cached_property

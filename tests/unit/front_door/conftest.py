@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -14,7 +13,7 @@ from evergreen.lake import Table
 from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
 from evergreen.scoring.score import score
-from evergreen.spec import Gate, Limit, parse_spec
+from evergreen.spec import parse_spec
 from evergreen.storage import Credentials, Storage
 from evergreen.training.stage import train
 from evergreen.validation.quarantine import QUARANTINE
@@ -46,12 +45,11 @@ def kiosk(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     broken = ("a,b,c", "readable", "3 fields in place of 2", "20.csv:7")
     rows = [dict(zip(QUARANTINE.names, row, strict=True)) for row in (unread, broken)]
     pipeline.lake.replace(Table.QUARANTINE, {"2024-01-20": pa.Table.from_pylist(rows, schema=QUARANTINE)})
-    strict = Gate(limits={"mae": Limit(max=1e-6)})
-    train(
-        replace(pipeline, spec=pipeline.spec.model_copy(update={"gate": strict})),
-        SCORED[2],
-        {"kind": "shell"},
-    )
+    champion = str(pipeline.registry.champion())
+    files = {name: pipeline.registry.read(champion, name) for name in pipeline.registry.files(champion)}
+    refused = f"{SCORED[2]}-0123456789ab"
+    pipeline.registry.commit(refused, files)
+    pipeline.registry.refuse(refused, SCORED[2], {"kind": "shell"})
     return pipeline
 
 

@@ -38,19 +38,20 @@ def code(page: str) -> str:
 
 @pytest.fixture(scope="module")
 def bike(s3_server: str, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    """The demo's pipeline with four months of simulated rows, a plain champion, and three nights."""
+    """The demo's pipeline with seven weeks of simulated rows, a plain champion, and three nights."""
     folder = tmp_path_factory.mktemp("pipelines") / "bike_demand"
     folder.mkdir()
     (folder / "features.py").write_text((BIKE / "features.py").read_text())
     described = read_mapping(BIKE / "pipeline.yaml")
-    described["training"]["candidates"] = described["training"]["candidates"][:1]
-    described["training"]["candidates"][0]["params"]["max_iter"] = 50
+    forest = {"estimator": "sklearn.ensemble.RandomForestRegressor", "params": {"n_estimators": 20}}
+    described["training"]["candidates"] = [forest]
+    described["training"]["minimum"] = "30 partitions"
     del described["scoring"]
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(described))
     storage = Storage("how-to-python", "", Credentials(s3_server, access_key="test", secret_key="test"))
     storage._client.create_bucket(Bucket=storage.bucket)
     pipeline = Pipeline(parse_spec(folder / "pipeline.yaml"), storage)
-    data = simulate(date(2011, 1, 1), date(2011, 5, 6))
+    data = simulate(date(2011, 3, 20), date(2011, 5, 6))
     rows = data.rentals.merge(data.weather, left_on="rented_at", right_on="hour").drop(columns="hour")
     rows["rented_at"] = rows["rented_at"].dt.as_unit("us")
     schema = pa.Schema.from_pandas(rows, preserve_index=False)
