@@ -12,7 +12,7 @@
 
 **Backfill**: `airflow backfill create --dag-id ${pipeline}_ingest --from-date A --to-date B` runs what begins
 between the two, both included; or trigger it with a partition key (Advanced Options) or the param
-*Partition*. An empty form takes the newest partition that had ended when the run was due.
+*Partition*. An empty form takes the newest partition that had ended when the run was due; its log says which.
 
 **A long history at once**: the params *Partition* and *Last partition of a range* load the whole range in one
 run. A refused partition leaves the others alone: they are published, and *publish* ends red and names it.

@@ -10,6 +10,8 @@
 | **Safe to re-run?** | yes: the record is replaced, and one decision never starts a second training |
 | **Owner** | $owner |
 
+Triggered with an empty form it takes the newest partition that is scored; cleared later, the same again.
+
 *retrain* is skipped when the decision is no; for any partition but the newest published one, so that a
 backfilled hole never retrains; and while a training of the nights before, within the cooldown, has not ended.
 The decision and its evidence travel with the run, are stored with the model that comes of it, and are on its
@@ -36,7 +38,7 @@ from evergreen_airflow.operators.retrain import RetrainOperator
 for spec in described_pipelines(MONITOR):
     with DAG(
         schedule=follows(spec, published_by(SCORE, spec.name)),
-        params=partition_params(spec),
+        params=partition_params(spec, MONITOR),
         max_active_runs=4,
         **dag_arguments(spec, MONITOR, __doc__),
     ):

@@ -10,6 +10,8 @@
 | **Safe to re-run?** | yes: predictions are keyed, and a partition's are replaced as a whole |
 | **Owner** | $owner |
 
+Triggered with an empty form it scores the newest partition that is published; cleared later, the same again.
+
 *score* is skipped while there is no champion; *train_first_champion* then starts `${pipeline}_train`, as soon
 as there is the least history that the description asks for. Where the gate refuses that one, the next comes
 after the cooldown, and none after so many refused in a row (`retrain.refusals`) until a person promotes one.
@@ -33,7 +35,7 @@ from evergreen_airflow.operators.score import ScoreOperator
 for spec in described_pipelines(SCORE):
     with DAG(
         schedule=follows(spec, published_by(INGEST, spec.name)),
-        params=partition_params(spec),
+        params=partition_params(spec, SCORE),
         max_active_runs=4,
         **dag_arguments(spec, SCORE, __doc__),
     ):

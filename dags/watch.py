@@ -11,7 +11,8 @@
 | **Owner** | $owner |
 
 It sees a night that never began too (a paused DAG, a scheduler that stood still) and days without data. The
-task is green either way: it has done its work, and its log says what is missing.
+task is green either way: it has done its work, and its log says what is missing. Triggered with an empty form
+it looks at the newest partition that had to be finished.
 
 **When it fails**
 - the storage was unreachable: clear the task when it is back.
@@ -27,7 +28,7 @@ for spec in described_pipelines(WATCH):
     if spec.alerts.deadline:
         with DAG(
             schedule=watched(spec),
-            params=partition_params(spec),
+            params=partition_params(spec, WATCH),
             max_active_runs=1,
             **dag_arguments(spec, WATCH, __doc__),
         ):

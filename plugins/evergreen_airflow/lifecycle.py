@@ -20,6 +20,7 @@ from airflow.sdk import (
 )
 
 from evergreen.errors import SpecError
+from evergreen.runs import NEWEST
 from evergreen.spec import Spec, load_spec, pipeline_names
 from evergreen.stages import INGEST, TRAIN, Stage
 from evergreen_airflow.notifiers import AlertNotifier
@@ -155,8 +156,8 @@ def follows(spec: Spec, asset: Asset) -> PartitionedAssetTimetable | list[Asset]
     return PartitionedAssetTimetable(assets=asset) if spec.calendar.has_time else [asset]
 
 
-def partition_params(spec: Spec) -> dict[str, Param]:
-    """The form of a DAG that works on one partition."""
+def partition_params(spec: Spec, stage: Stage) -> dict[str, Param]:
+    """The form of a stage that works on one partition."""
     if not spec.calendar.has_time:
         return {}
     return {
@@ -164,18 +165,18 @@ def partition_params(spec: Spec) -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Partition",
-            description=f"A {spec.partition} partition key like {spec.first_partition}. "
-            "Empty: the run's own partition key.",
+            description=f"A {spec.partition} partition key like {spec.first_partition}. Empty: the run's own "
+            f"partition key, or without one the newest partition that {NEWEST[stage]}.",
         )
     }
 
 
 def range_params(spec: Spec) -> dict[str, Param]:
-    """The form of a DAG that works on one partition or on a range of them."""
+    """The form of a DAG that ingests one partition or a range of them."""
     if not spec.calendar.has_time:
         return {}
     return {
-        **partition_params(spec),
+        **partition_params(spec, INGEST),
         "to": Param(
             None,
             type=["null", "string"],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow.sdk import BaseNotifier
 from airflow.sdk.exceptions import AirflowException
 
+from evergreen.calendar import SNAPSHOT
 from evergreen.stages import Stage, stage_of
 from evergreen_airflow.connections import open_pipeline
 
@@ -71,7 +72,7 @@ def _failed(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     else:
         # What others raise may hold anything; it is in the log, where Airflow masks secrets.
         why = f"{type(error).__name__}: see the task's log" if error else "it was ended from outside"
-    task, partition = context["ti"].task_id, _partition(pipeline, context)
+    task, partition = context["ti"].task_id, _partition(pipeline, stage, context)
     run_failed(pipeline, stage, task, partition, f"{context['ti'].dag_id}, task {task}: {why}")
 
 
@@ -83,7 +84,7 @@ def _succeeded(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     in_time = False
     if limit is not None and task == stage.done:
         in_time = datetime.now(UTC) - (run.start_date or run.run_after) <= limit
-    run_succeeded(pipeline, stage, task, _partition(pipeline, context), in_time)
+    run_succeeded(pipeline, stage, task, _partition(pipeline, stage, context), in_time)
 
 
 def _late(pipeline: Pipeline, stage: Stage, context: Context) -> None:
@@ -93,17 +94,24 @@ def _late(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     # The deadline of a run that has failed passes too, and a backfill's runs wait in a queue.
     if run["run_type"] != "backfill" and run["state"] in ("queued", "running"):
         given = _named(run.get("conf") or {}) or run.get("partition_key")
-        run_late(pipeline, stage, given or _without(pipeline))
+        run_late(pipeline, stage, given or _without(pipeline, stage, run["run_id"]))
 
 
-def _partition(pipeline: Pipeline, context: Context) -> str:
+def _partition(pipeline: Pipeline, stage: Stage, context: Context) -> str:
     run = context.get("dag_run")
-    return _named(context.get("params") or {}) or (run and run.partition_key) or _without(pipeline)
+    given = _named(context.get("params") or {}) or (run and run.partition_key)
+    return given or _without(pipeline, stage, run.run_id if run else "")
 
 
 def _named(params: Any) -> str | None:
     return params.get("to") or params.get("partition") or params.get("as_of")
 
 
-def _without(pipeline: Pipeline) -> str:
-    return "" if pipeline.spec.calendar.has_time else "snapshot"
+def _without(pipeline: Pipeline, stage: Stage, run_id: str) -> str:
+    """The partition of a run that names none; empty if it has none, or has not chosen one yet."""
+    from evergreen.runs import choice_of
+
+    if not pipeline.spec.calendar.has_time:
+        return SNAPSHOT
+    choice = choice_of(pipeline, stage, run_id)
+    return choice.partition if choice else ""

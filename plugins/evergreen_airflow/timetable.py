@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from airflow.exceptions import InvalidPartitionKeyError
@@ -64,7 +65,7 @@ class PartitionTimetable(Timetable):
     ) -> DagRunInfo | None:
         """The run after the last that was scheduled or backfilled; None after the DAG's end."""
         key = self._next(last_dagrun_info, utcnow(), restriction)
-        tick = self.ticks.at(key)
+        tick = _due(self.ticks, key)
         if restriction.latest is not None and tick > restriction.latest:
             return None
         return self._run(key, tick)
@@ -75,7 +76,7 @@ class PartitionTimetable(Timetable):
             key = self.calendar.key_of(last.partition_date)
             following = self.calendar.shift(key, 1)
             # A backfill's run is no part of a tick: it is due at its partition's end.
-            if last.run_after == self.ticks.at(key) == self.ticks.at(following):
+            if last.run_after == _due(self.ticks, key) == _due(self.ticks, following):
                 return max([following, *allowed])
             allowed.append(following)
         if not (restriction.catchup and allowed):
@@ -128,3 +129,9 @@ class PartitionTimetable(Timetable):
             partition_date=in_pendulum(self.calendar.start(key)),
             partition_key=key,
         )
+
+
+@lru_cache(maxsize=256)
+def _due(ticks: Ticks, key: str) -> datetime:
+    """A partition's tick, which is asked for again with the run after it."""
+    return ticks.at(key)

@@ -16,7 +16,6 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 from evergreen.calendar import PartitionError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.spec import load_spec
 from evergreen.stages import INGEST
 from evergreen.storage import Storage
 from evergreen_airflow.assets import published_by
@@ -73,6 +72,8 @@ class Run:
             partition_key=partition_key,
             run_id=f"run {partition_key} {params}",
             start_date=datetime(2024, 2, 1, tzinfo=UTC),
+            run_after=datetime(2024, 1, 4, 12, tzinfo=UTC),
+            logical_date=None,
         )
         self.context: dict[str, Any] = {"params": params, "dag_run": dag_run}
 
@@ -184,7 +185,7 @@ def test_a_range_run_again_changes_nothing(folder: Path) -> None:
 )
 def test_the_partitions_of_a_run(folder: Path, key: str | None, params: Any, expected: list[str]) -> None:
     context: Any = {"params": params, "dag_run": SimpleNamespace(partition_key=key)}
-    assert partitions_of(context, load_spec("shop")) == expected
+    assert partitions_of(context, open_pipeline("shop")) == expected
 
 
 @pytest.mark.parametrize(
@@ -198,9 +199,18 @@ def test_the_partitions_of_a_run(folder: Path, key: str | None, params: Any, exp
 def test_a_wrong_range_is_refused_in_one_line(folder: Path, to: str, says: str) -> None:
     context: Any = {"params": {"to": to}, "dag_run": SimpleNamespace(partition_key=DAYS[0])}
     with pytest.raises(PartitionError) as refusal:
-        partitions_of(context, load_spec("shop"))
+        partitions_of(context, open_pipeline("shop"))
     assert str(refusal.value).startswith(says)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_range_without_a_first_partition_is_refused(folder: Path) -> None:
+    context: Any = {
+        "params": {"partition": None, "to": DAYS[2]},
+        "dag_run": SimpleNamespace(partition_key=None),
+    }
+    with pytest.raises(PartitionError, match="shop: the range up to '2024-01-03' has no first partition: "):
+        partitions_of(context, open_pipeline("shop"))
 
 
 def test_a_range_in_words() -> None:

@@ -27,10 +27,11 @@ from tests.campaign import FULL
 FIRST, LAST = date(2017, 1, 1), date(2026, 12, 31)
 ZONES = ("UTC", "Europe/Berlin", "America/New_York")
 CRONS = {
-    Grain.HOURLY: ("5 * * * *", "0 */6 * * *", "30 2 * * 1-5", "0,30 * * * *"),
+    Grain.HOURLY: ("5 * * * *", "0 */6 * * *", "30 2 * * *", "0,30 * * * *", "30 1 * * 1-5"),
     Grain.DAILY: (
         "0 2 * * *",
-        "30 2 * * 1-5",
+        "30 2 * * *",
+        "0 2 * * 1-5",
         "@daily",
         "0 */6 * * *",
         "@weekly",
@@ -41,7 +42,6 @@ CRONS = {
     Grain.MONTHLY: ("30 4 1 * *", "0 2 * * *", "0 6 * * 1", "@yearly", "0 0 29 2 *", "0 0 L * *"),
 }
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-ANY = TimeRestriction(earliest=None, latest=None, catchup=True)
 
 
 def due(at: str) -> datetime:

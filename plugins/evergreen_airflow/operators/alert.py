@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.stages import MONITOR
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class AlertOperator(PipelineOperator):
         """Tell what is new; all that holds is in the log."""
         from evergreen.alerts import alert_on
 
-        partition = partition_of(context, pipeline.spec)
+        partition = partition_of(context, pipeline, MONITOR)
         found = alert_on(pipeline, partition)
         for alert in found:
             self.log.info("%s %s: [%s] %s", pipeline.name, partition, alert.severity, alert.title)

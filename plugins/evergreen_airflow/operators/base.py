@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -10,13 +11,18 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
+from evergreen.calendar import SNAPSHOT, PartitionError
+from evergreen.stages import INGEST
 from evergreen_airflow.connections import open_pipeline
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
     from evergreen.pipeline import Pipeline
-    from evergreen.spec import Spec
+    from evergreen.stages import Stage
+
+
+_log = logging.getLogger(__name__)
 
 
 class PipelineOperator(BaseOperator):
@@ -49,7 +55,7 @@ class PipelineOperator(BaseOperator):
         """
         event = context["outlet_events"][asset]
         event.extra = {"partition": partitions[-1], **facts}
-        if partitions != ("snapshot",) and partitions != (context["dag_run"].partition_key,):
+        if partitions != (SNAPSHOT,) and partitions != (context["dag_run"].partition_key,):
             event.add_partitions(list(partitions))
 
 
@@ -68,38 +74,43 @@ def task_outcome() -> Iterator[None]:
         raise AirflowFailException(str(reason)) from None
 
 
-def partition_of(context: Context, spec: Spec) -> str:
-    """The partition a run is for: its param `partition`, or its partition key, or `snapshot`.
+def partition_of(context: Context, pipeline: Pipeline, stage: Stage) -> str:
+    """The partition that a stage's run is for: its param `partition`, its partition key, or `snapshot`.
 
-    Raises `NotFoundError` where a pipeline with time was triggered without either.
+    A run that names none takes the newest that there is for the stage, and takes it again when it is cleared;
+    the log says which and why. Raises `NothingToDoError` where there is none yet.
     """
-    from evergreen.errors import NotFoundError
-
-    given = context["params"].get("partition") or context["dag_run"].partition_key
+    spec, run = pipeline.spec, context["dag_run"]
+    given = context["params"].get("partition") or run.partition_key
     if given:
         return spec.calendar.check(given)
     if not spec.calendar.has_time:
-        return "snapshot"
-    raise NotFoundError(
-        f"{spec.name}: the run names no partition: trigger it again with a partition key "
-        "(Advanced Options) or with the param 'partition'"
-    )
+        return SNAPSHOT
+    from evergreen.runs import chosen
+
+    choice = chosen(pipeline, stage, run.run_id, run.logical_date or run.run_after)
+    _log.info("%s", choice)
+    return choice.partition
 
 
-def partitions_of(context: Context, spec: Spec) -> list[str]:
-    """The partitions a run is for, in order: those up to its param `to`, or only the one of `partition_of`.
+def partitions_of(context: Context, pipeline: Pipeline) -> list[str]:
+    """The partitions to ingest, in order: those up to the param `to`, or only the one of `partition_of`.
 
-    Raises `PartitionError` where `to` lies before the first.
+    Raises `PartitionError` where `to` lies before the first, or the run names no first.
     """
-    first, last = partition_of(context, spec), context["params"].get("to")
+    params, last = context["params"], context["params"].get("to")
+    if last and not (params.get("partition") or context["dag_run"].partition_key):
+        raise PartitionError(
+            f"{pipeline.name}: the range up to '{last}' has no first partition: trigger the run again with "
+            "the param 'partition' too"
+        )
+    first = partition_of(context, pipeline, INGEST)
     if not last:
         return [first]
-    from evergreen.calendar import PartitionError
-
-    if not (partitions := list(spec.calendar.between(first, last))):
+    if not (partitions := list(pipeline.spec.calendar.between(first, last))):
         raise PartitionError(
-            f"{spec.name}: the range ends with '{last}', before its first partition '{first}': trigger the "
-            "run again with the params in order"
+            f"{pipeline.name}: the range ends with '{last}', before its first partition '{first}': trigger "
+            "the run again with the params in order"
         )
     return partitions
 

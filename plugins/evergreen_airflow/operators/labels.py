@@ -22,5 +22,5 @@ class LabelsOperator(PipelineOperator):
         """
         from evergreen.labels.ingest import ingest_labels
 
-        for each in ingest_labels(pipeline, partitions_of(context, pipeline.spec)):
+        for each in ingest_labels(pipeline, partitions_of(context, pipeline)):
             self.log.info("%s %s", pipeline.name, each.sentence)

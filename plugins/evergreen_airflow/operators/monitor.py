@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.stages import MONITOR
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
 
 if TYPE_CHECKING:
@@ -19,5 +20,5 @@ class MonitorOperator(PipelineOperator):
         """Measure and decide; the decision's sentence is in the log, whether yes or no."""
         from evergreen.monitoring.stage import monitor
 
-        decision = monitor(pipeline, partition_of(context, pipeline.spec))
+        decision = monitor(pipeline, partition_of(context, pipeline, MONITOR))
         self.log.info("%s: %s", pipeline.name, decision.reason)

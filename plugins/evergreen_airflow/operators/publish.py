@@ -25,7 +25,7 @@ class PublishPartitionOperator(PipelineOperator):
         """
         from evergreen.ingestion.stage import publish_staged
 
-        published = publish_staged(pipeline, partitions_of(context, pipeline.spec), run_token(context))
+        published = publish_staged(pipeline, partitions_of(context, pipeline), run_token(context))
         for each in published:
             self.log.info(
                 "%s %s: %d rows published, %d quarantined%s",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from evergreen.stages import TRAIN
+from evergreen.stages import MONITOR, TRAIN
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.operators.base import partition_of, task_outcome
 
@@ -69,7 +69,7 @@ class RetrainOperator(TriggerTrainingOperator):
         """The retraining that the monitor decided on."""
         from evergreen.monitoring.training_request import retraining_request
 
-        return retraining_request(pipeline, partition_of(context, pipeline.spec))
+        return retraining_request(pipeline, partition_of(context, pipeline, MONITOR))
 
 
 class TrainFirstChampionOperator(TriggerTrainingOperator):

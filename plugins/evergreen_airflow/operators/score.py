@@ -21,7 +21,7 @@ class ScoreOperator(PipelineOperator):
         """Score the partition; skipped, with the reason, where no champion was in force."""
         from evergreen.scoring.score import score
 
-        partition = partition_of(context, pipeline.spec)
+        partition = partition_of(context, pipeline, SCORE)
         scored = score(pipeline, partition)
         self.log.info("%s %s: %d rows scored by %s", pipeline.name, partition, scored.rows, scored.version)
         self.emit(context, published_by(SCORE, pipeline.name), partition, version=scored.version)

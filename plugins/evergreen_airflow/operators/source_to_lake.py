@@ -28,6 +28,6 @@ class SourceToLakeOperator(PipelineOperator):
         """Read the source and stage its rows."""
         from evergreen.ingestion.stage import stage_source
 
-        partitions = partitions_of(context, pipeline.spec)
+        partitions = partitions_of(context, pipeline)
         rows = stage_source(pipeline, partitions, run_token(context), self.source)
         self.log.info("%s %s: %d rows of '%s' staged", pipeline.name, in_words(partitions), rows, self.source)

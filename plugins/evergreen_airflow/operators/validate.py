@@ -26,7 +26,7 @@ class ValidateOperator(PipelineOperator):
         """
         from evergreen.ingestion.stage import stage_validated
 
-        partitions, run = partitions_of(context, pipeline.spec), run_token(context)
+        partitions, run = partitions_of(context, pipeline), run_token(context)
         # Noted before anything is validated, so that a refusal has the button too.
         alone = len(partitions) == 1
         self.data_docs = page_path(pipeline.name, partitions[0], run) if alone else index_path(pipeline.name)

@@ -47,7 +47,7 @@ class WaitForSourceOperator(PipelineOperator):
         complete = pipeline.spec.sources[self.source].complete
         if complete is None:
             return
-        partitions = partitions_of(context, pipeline.spec)
+        partitions = partitions_of(context, pipeline)
         still = missing(pipeline, self.source, partitions)
         if still is None:
             self.log.info("%s %s: '%s' is complete", pipeline.name, in_words(partitions), self.source)

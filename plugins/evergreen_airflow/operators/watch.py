@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.stages import WATCH
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ class WatchOperator(PipelineOperator):
         """Look and tell; the task succeeds either way, for it has done its work."""
         from evergreen.alerts import watch
 
-        partition = partition_of(context, pipeline.spec)
+        partition = partition_of(context, pipeline, WATCH)
         late = watch(pipeline, partition)
         if late is None:
             self.log.info("%s %s: the night is finished", pipeline.name, partition)
