@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from evergreen.description import Described, explain, read_mapping
 from evergreen.errors import SpecError
-from evergreen.monitoring.policy import Decision, Training, decide
+from evergreen.monitoring.policy import Training, decide
+from evergreen.monitoring.record import Decision
 from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Spec
 

@@ -26,7 +26,8 @@ from evergreen.backtest.history import History
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.drift.joint import JOINT
 from evergreen.evaluation.evaluate import Champion, evaluate
-from evergreen.evaluation.gate import Outcome, judge
+from evergreen.evaluation.gate import judge
+from evergreen.evaluation.verdict import Outcome
 from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.measure import estimates, measure
 from evergreen.monitoring.reference import Reference, build_reference

@@ -13,12 +13,10 @@ from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
-from evergreen.evaluation.verdict import Check, Outcome, Verdict, in_words
+from evergreen.evaluation.verdict import Check, Outcome, Verdict
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import is_usable
 from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
-
-__all__ = ["Check", "Outcome", "Verdict", "in_words", "judge"]
 
 _NAMED = 10  # values that a sentence names; the rest are counted
 _LONGEST = 60  # characters; longer values from the data are truncated

@@ -18,8 +18,6 @@ from evergreen.signals import SIGNALS, Finding, Nights
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
-__all__ = ["Decision", "Training", "blocked", "circuit_open", "decide", "trainings_of"]
-
 
 @dataclass(frozen=True)
 class Training:

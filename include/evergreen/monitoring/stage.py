@@ -18,8 +18,8 @@ from evergreen.labels.known import newest_known
 from evergreen.lake import Table
 from evergreen.monitoring.health import health
 from evergreen.monitoring.measure import asks_model, measure, performance
-from evergreen.monitoring.policy import Decision, decide
-from evergreen.monitoring.record import SCHEMA, decisions_in, records_in, to_table
+from evergreen.monitoring.policy import decide
+from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
 from evergreen.monitoring.training_request import trainings
 from evergreen.registry.registry import as_of_version

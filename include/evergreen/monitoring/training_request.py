@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import NothingToDoError
 from evergreen.labels.ingest import labelled_partitions
 from evergreen.lake import Table
-from evergreen.monitoring.policy import Decision, Training, blocked, trainings_of
-from evergreen.monitoring.record import monitored
+from evergreen.monitoring.policy import Training, blocked, trainings_of
+from evergreen.monitoring.record import Decision, monitored
 from evergreen.registry.registry import as_of_version
 
 if TYPE_CHECKING:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from evergreen.registry.signature import Signatures
     from evergreen.storage import Storage
 
-__all__ = ["MODEL", "Registry", "as_of_version"]
-
 
 class Registry:
     """The models of `pipeline`; `storage` is already at the pipeline's folder.

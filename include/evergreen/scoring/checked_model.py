@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evergreen.features.functions import features_digest
-from evergreen.registry.registry import MODEL
+from evergreen.registry.versions import MODEL
 from evergreen.scoring.golden import GOLDEN, check_golden
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from evergreen.evaluation.verdict import Verdict
 from evergreen.json_values import json_values
 from evergreen.monitoring.reference import REFERENCE, build_reference, rows_file
 from evergreen.registry.model_file import dump_model
-from evergreen.registry.registry import MODEL, Registry
+from evergreen.registry.registry import Registry
+from evergreen.registry.versions import MODEL
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet

@@ -17,7 +17,8 @@ from sklearn.tree import DecisionTreeClassifier
 from evergreen.candidates.fit import Challenger
 from evergreen.errors import SpecError
 from evergreen.evaluation.evaluate import Champion, Evaluation, _positions, evaluate
-from evergreen.evaluation.gate import Outcome, judge
+from evergreen.evaluation.gate import judge
+from evergreen.evaluation.verdict import Outcome
 from evergreen.registry.model_file import dump_model
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult, GroupResult
-from evergreen.evaluation.gate import Outcome, Verdict, judge
+from evergreen.evaluation.gate import judge
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
+from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.spec import Spec
 
 FINITE = st.floats(0.001, 1e6)
