@@ -61,7 +61,8 @@ class HourLine(Line):
             raise ValueError(f"the clocks in {self.zone.name} skip this hour")
         number = plain + (ord(letter) - ord("a") if letter else 0)
         if self._key(number) != key:
-            raise ValueError(f"the clocks in {self.zone.name} show this hour once" if letter else key)
+            why = f"the clocks in {self.zone.name} do not show this hour so often"
+            raise ValueError(why if letter else key)
         return number
 
     def _plain(self, hour: int) -> int | None:

@@ -29,6 +29,7 @@ from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
 from evergreen.ingestion.receipts import Receipts
+from evergreen.ingestion.same_calendar import check_calendar
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.rows.blocks import begun
@@ -212,6 +213,7 @@ def _joined(pipeline: Pipeline, sources: Mapping[str, Rows]) -> Rows:
 def _validated(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> Outcomes:
     """Each partition's outcome, in order; some are read while those before them are validated."""
     spec = pipeline.spec
+    check_calendar(pipeline)
     keys = [spec.calendar.check(key) for key in partitions]
     judges = Judges(spec, load_suite(spec))
     published = PublishedPartitions(pipeline.lake, judges.history_needed)

@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
-from evergreen.rows.local import LOCAL, TIME, local_days, moments
+from evergreen.rows.local import LOCAL, TIME, day_starts, local_days, moments
 from evergreen.shown import shown
 
 _DECLARED = {
@@ -245,7 +245,7 @@ def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
         raise pa.ArrowInvalid(f"{kind} is another kind of thing")
     if is_time and _is_text(kind):
         return _read_times(values, zone).cast(target)
-    if types.is_timestamp(kind) or target == pa.list_(TIME):
+    if types.is_timestamp(kind) or target in (TIME, pa.list_(TIME)):
         return _times_converted(values, target, zone)
     if types.is_boolean(target) and _is_number(kind):
         return _truths(values)
@@ -286,11 +286,16 @@ def _decimals_at_once(texts: pa.Array, kind: pa.Decimal128Type) -> pa.Array | No
 def _times_converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     """Times, or lists of them, in a type of times, days or text."""
     kind = values.type
+    if pa.types.is_date(kind) and target == TIME:
+        times, none = day_starts(values, zone)
+        if none:
+            raise pa.ArrowInvalid(f"{values[none[0]]}: the clocks in {zone.name} passed this day by")
+        return times
     if _is_list(kind) and kind.value_type.tz is None:
         # Copied, so that its offsets begin at 0.
         lists = pa.concat_arrays([values.cast(pa.list_(LOCAL))])
         return pa.ListArray.from_arrays(lists.offsets, _existing(lists.values, zone), mask=lists.is_null())
-    if target == TIME and kind.tz is None:
+    if target == TIME and pa.types.is_timestamp(kind) and kind.tz is None:
         return _existing(values, zone)
     if pa.types.is_date(target):
         return values.cast(LOCAL).cast(target) if kind.tz is None else local_days(values, zone)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evergreen.errors import NotFoundError, RefusedError, SourceError
+from evergreen.errors import NotFoundError, RefusedError, SourceError, SpecError
+from evergreen.ingestion.same_calendar import check_calendar
 from evergreen.ingestion.stage import ingest, publish_staged, stage_source, stage_validated
 from evergreen.lake import Lake, Table
 from evergreen.pipeline import Pipeline
@@ -208,3 +209,28 @@ def test_a_key_of_another_grain_is_refused_before_anything_is_read(daily):
         ingest(daily, ["2011-01"])
     with pytest.raises(Exception, match="'2011-01' is not a key of a daily pipeline"):
         stage_source(daily, ["2011-01"], "run", "sales")
+
+
+def test_another_calendar_is_refused_where_partitions_are_published(daily, storage):
+    def in_zone(zone, name="daily"):
+        return Pipeline(daily.spec.model_copy(update={"timezone": zone, "name": name}), storage)
+
+    ingest(in_zone("UTC"), DAYS[:1])
+    with pytest.raises(
+        SpecError, match="daily: timezone: is 'Europe/Berlin', and partitions are published with 'UTC'"
+    ):
+        ingest(in_zone("Europe/Berlin"), DAYS[1:2])
+    assert daily.lake.partitions() == DAYS[:1]
+    # What an older release published was published in UTC.
+    storage.delete(["daily/calendar.json"])
+    with pytest.raises(SpecError, match="write 'UTC' again, or give the pipeline another name"):
+        ingest(in_zone("Asia/Kolkata"), DAYS[1:2])
+    ingest(daily, DAYS[1:2])
+    # Before anything is published it may change.
+    for zone in ("Asia/Kolkata", "UTC"):
+        check_calendar(in_zone(zone, "other"))
+        assert json.loads(storage.read("other/calendar.json").body) == {
+            "partition": "daily",
+            "timezone": zone,
+            "week_starts": "monday",
+        }

@@ -154,6 +154,13 @@ def test_lists_of_local_times_are_moments_too(tmp_path: Path, storage: Any):
     assert rows.table().column("at").to_pylist() == [[utc(2024, 7, 1, 10), None], None, []]
 
 
+def test_a_date_declared_a_time_is_the_first_moment_of_the_local_day(tmp_path: Path, storage: Any):
+    pq.write_table(pa.table({"day": pa.array([date(2024, 7, 1), None])}), tmp_path / "rows.parquet")
+    source = FileSource(path="rows.parquet", types={"day": "time"})
+    rows = read_file(source, tmp_path, storage, "snapshot", None, zone=zone_of("Europe/Berlin"))
+    assert rows.table().column("day").to_pylist() == [utc(2024, 6, 30, 22), None]
+
+
 def test_a_moment_declared_a_date_is_its_local_day(tmp_path: Path, storage: Any):
     moments = pa.array([utc(2024, 6, 30, 22, 30), None], pa.timestamp("us", tz="UTC"))
     pq.write_table(pa.table({"day": moments}), tmp_path / "rows.parquet")

@@ -69,6 +69,20 @@ def test_what_is_often_one_word_may_be_written_so(folder: Path):
     assert spec.training.candidates[0].preprocess == (Step(step="sklearn.preprocessing.StandardScaler"),)
 
 
+def test_days_and_weeks_are_those_of_the_time_zone(folder: Path):
+    for zone, grain, start, first in [
+        ("Europe/Berlin", "daily", "2011-01-01", "2011-01-01"),
+        ("America/New_York", "hourly", "2011-01-01", "2011-01-01T00"),
+        ("America/Sao_Paulo", "hourly", "2018-11-04", "2018-11-04T01"),  # midnight was skipped
+        ("Pacific/Apia", "daily", "2011-12-30", "2011-12-31"),  # the day was
+    ]:
+        text = BIKES.replace("partition: daily", f"partition: {grain}\ntimezone: {zone}")
+        spec = parse(folder, text.replace("start: 2011-01-01", f"start: {start}"))
+        assert (spec.calendar.timezone, spec.first_partition) == (zone, first)
+    weekly = BIKES.replace("partition: daily", "partition: weekly\nweek_starts: sunday")
+    assert parse(folder, weekly).first_partition == "2010-12-26"
+
+
 def test_on_is_a_key_and_no_boolean(folder: Path):
     for on in ("at", "[at]"):
         assert parse(folder, BIKES.replace("{at: hour}", on)).join[0].on == {"at": "at"}
@@ -118,6 +132,22 @@ BROKEN = [
         "partition: daily",
         "partition: day",
         "partition: must be 'hourly', 'daily', 'weekly', 'monthly' or 'snap",
+    ),
+    (
+        "partition: daily",
+        "partition: daily\ntimezone: Berlin",
+        "timezone: no time zone 'Berlin': did you mean Europe/Berlin?",
+    ),
+    ("partition: daily", "partition: daily\ntimezone: Mars", "timezone: no time zone 'Mars', write one like"),
+    (
+        "partition: daily",
+        "partition: daily\nweek_starts: sunday",
+        "week_starts: a daily pipeline has no weeks, leave it out",
+    ),
+    (
+        "partition: daily",
+        "partition: weekly\nweek_starts: sun",
+        "week_starts: must be 'monday', 'tuesday', 'wednesday'",
     ),
     ("partition: daily", "partition: snapshot", "training.holdout: a snapshot has no time, write a share"),
     (

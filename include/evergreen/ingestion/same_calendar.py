@@ -1,0 +1,38 @@
+"""Whether a pipeline's description still has the calendar that its partitions were published by."""
+
+from __future__ import annotations
+
+import json
+
+from evergreen.errors import SpecError
+from evergreen.pipeline import Pipeline
+
+_FIRST = {"timezone": "UTC", "week_starts": "monday"}  # of those who published before there was a choice
+
+
+def check_calendar(pipeline: Pipeline) -> None:
+    """Note the calendar at `<pipeline>/calendar.json` before anything is published by it.
+
+    Raises `SpecError` where partitions are published by another one: a key would then hold other rows, and
+    between old and new partitions there would be rows twice, and rows in none.
+    """
+    spec, key = pipeline.spec, f"{pipeline.name}/calendar.json"
+    described = {
+        "partition": str(spec.partition),
+        "timezone": spec.timezone,
+        "week_starts": str(spec.week_starts),
+    }
+    found = pipeline.storage.find(key)
+    published = json.loads(found.body) if found else {"partition": str(spec.partition), **_FIRST}
+    if found and published == described:
+        return
+    changed = {name: value for name, value in described.items() if published.get(name) != value}
+    if changed and pipeline.lake.partitions():
+        name, value = next(iter(changed.items()))
+        before = published.get(name)
+        raise SpecError(
+            f"{pipeline.name}: {name}: is '{value}', and partitions are published with '{before}': their "
+            f"keys would hold other rows; write '{before}' again, or give the pipeline another name and "
+            f"ingest from {spec.first_partition} on"
+        )
+    pipeline.storage.stage(key, json.dumps(described).encode(), "application/json")
