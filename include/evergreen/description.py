@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from evergreen.errors import SpecError, one_line
+from evergreen.units import ConnectionName
 
 
 class Described(BaseModel):
@@ -33,6 +34,20 @@ class Described(BaseModel):
     def written(cls) -> type[BaseModel]:
         """The model of what people write here: this one, unless what they write is turned into something."""
         return cls
+
+
+def connection_ids(described: object) -> Iterator[str]:
+    """The ids of all connections that a part of a description names, whatever part it is."""
+    if isinstance(described, ConnectionName):
+        yield str(described)
+    elif isinstance(described, BaseModel):
+        for name in type(described).model_fields:
+            yield from connection_ids(getattr(described, name))
+    elif isinstance(described, Mapping):
+        yield from connection_ids(tuple(described.values()))
+    elif isinstance(described, list | tuple | set | frozenset):
+        for part in described:
+            yield from connection_ids(part)
 
 
 class OneOf(Described):

@@ -162,8 +162,17 @@ Identifier = Annotated[
 Column = Annotated[str, _text(r".{1,63}", "write a column's name of 1 to 63 characters")]
 """The name of a column."""
 
+
+class ConnectionName(str):
+    """A connection's id as a type of its own, so that it can be found wherever a description holds one."""
+
+    __slots__ = ()
+
+
 ConnectionId = Annotated[
-    str, _text(r"[A-Za-z][A-Za-z0-9_]*", "write a connection's id of letters, digits and '_'")
+    str,
+    _text(r"[A-Za-z][A-Za-z0-9_]*", "write a connection's id of letters, digits and '_'"),
+    AfterValidator(ConnectionName),
 ]
 """The id of a connection, which is part of a variable's name too: `AIRFLOW_CONN_<ID>`."""
 

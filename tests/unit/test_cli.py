@@ -163,6 +163,75 @@ def test_check_finds_what_is_wrong(
     assert message in failed["detail"]
 
 
+@pytest.mark.parametrize(
+    ("new", "conn_id"),
+    [
+        ("labels: {source: {http: {conn_id: lab, path: '/{partition}'}}, delay: 1 partitions}", "lab"),
+        ("alerts: {to: [{conn_id: ops}]}", "ops"),
+        ("scoring: {conn_id: db, table: predictions}", "db"),
+        ("models: {signing: keys}", "keys"),
+    ],
+)
+def test_check_looks_at_every_connection(
+    pipelines: Path, configured: Storage, evergreen: Evergreen, new: str, conn_id: str
+):
+    (pipelines / "daily" / "pipeline.yaml").write_text(f"{DAILY}{new}\n")
+    document = evergreen.document("check", "daily", exit_code=1)
+    (failed,) = [check for check in document["checks"] if not check["ok"]]
+    assert failed["check"] == f"connection {conn_id}"
+    assert f"AIRFLOW_CONN_{conn_id.upper()}" in failed["detail"]
+
+
+def test_check_shows_the_next_ticks_and_what_they_take(
+    pipelines: Path, configured: Storage, evergreen: Evergreen
+):
+    file = pipelines / "daily" / "pipeline.yaml"
+    file.write_text(DAILY.replace("0 3 * * *", "0 3 * * 1-5") + "timezone: Europe/Berlin\n")
+    document = evergreen.document("check", "--now", "2024-03-28T12:00")
+    ticks = [(tick["at"], tick["partitions"]) for tick in document["ticks"] if tick["pipeline"] == "daily"]
+    assert ticks == [
+        ("2024-03-29T02:00:00+00:00", ["2024-03-28"]),
+        ("2024-04-01T01:00:00+00:00", ["2024-03-29", "2024-03-30", "2024-03-31"]),
+        ("2024-04-02T01:00:00+00:00", ["2024-04-01"]),
+        ("2024-04-03T01:00:00+00:00", ["2024-04-02"]),
+        ("2024-04-04T01:00:00+00:00", ["2024-04-03"]),
+    ]
+    kinds = [tick for tick in document["ticks"] if tick["pipeline"] == "kinds"]
+    assert [tick["at"][:10] for tick in kinds] == [
+        "2024-04-01",
+        "2024-04-08",
+        "2024-04-15",
+        "2024-04-22",
+        "2024-04-29",
+    ]
+    assert {tuple(tick["partitions"]) for tick in kinds} == {("snapshot",)}
+    shown = evergreen("check", "daily", "--now", "2024-03-28T12:00").stdout
+    assert "2024-04-01 03:00 Europe/Berlin" in shown
+    assert "2024-03-29 to 2024-03-31 (3 days)" in shown
+
+
+def test_before_the_start_check_shows_the_first_partition(
+    pipelines: Path, configured: Storage, evergreen: Evergreen
+):
+    (first, *_) = evergreen.document("check", "daily", "--now", "2000-01-01")["ticks"]
+    assert (first["at"], first["partitions"]) == ("2011-01-02T03:00:00+00:00", ["2011-01-01"])
+
+
+def test_a_cron_that_never_comes_is_refused(pipelines: Path, configured: Storage, evergreen: Evergreen):
+    (pipelines / "daily" / "pipeline.yaml").write_text(DAILY.replace("0 3 * * *", "0 0 30 2 *"))
+    document = evergreen.document("check", "daily", exit_code=1)
+    (failed,) = [check for check in document["checks"] if not check["ok"]]
+    assert failed["check"] == "description"
+    assert "schedule: '0 0 30 2 *' never comes: no month that it names has such a day" in failed["detail"]
+    assert document["ticks"] == []
+
+
+def test_a_time_that_is_none_is_wrong_usage(pipelines: Path, configured: Storage, evergreen: Evergreen):
+    result = evergreen("check", "daily", "--now", "noon")
+    assert result.exit_code == 2
+    assert "--now 'noon' is no time" in result.stderr
+
+
 def test_check_without_a_storage_names_the_variable(pipelines: Path, evergreen: Evergreen):
     (failed,) = [c for c in evergreen.document("check", "kinds", exit_code=1)["checks"] if not c["ok"]]
     assert failed["detail"] == (

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from evergreen.calendar.calendar import Calendar
+from evergreen.calendar.calendar import SNAPSHOT, Calendar
 from evergreen.calendar.schedule import Schedule
 
 _INSTANT = timedelta(microseconds=1)
@@ -27,7 +27,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Ticks:
-    """The partitions of a calendar with time, taken by one schedule after another.
+    """The partitions of a calendar, taken by one schedule after another.
 
     With two schedules the partitions that a tick of the first takes are taken by the first tick of the second
     at or after it: what is ingested by `0 2 * * *` and watched at 06:00.
@@ -56,7 +56,13 @@ class Ticks:
         return self.calendar.shift(self.newest(self.at(key) - _INSTANT), 1)
 
     def following(self, after: datetime, first: str) -> Iterator[Tick]:
-        """The ticks after a moment that take partitions, without the partitions before `first`."""
+        """The ticks after a moment that take partitions, without the partitions before `first`.
+
+        A snapshot is taken by every tick.
+        """
+        while not self.calendar.has_time:
+            after = self.schedules[0].first(after + _INSTANT)
+            yield Tick(after, (SNAPSHOT,))
         key = max(first, self.calendar.shift(self.newest(after), 1))
         while True:
             at = self.at(key)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,9 +15,20 @@ from evergreen.cli.command import Answer, register, table
 from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
+    from evergreen.calendar import Tick
     from evergreen.spec import Spec
 
+TICKS = 5
+"""How many ticks are shown of each pipeline."""
+
 OnePipeline = Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="default: all of them")]
+
+Now = Annotated[
+    str | None,
+    typer.Option(
+        "--now", metavar="TIME", help="show the ticks after this time (UTC without an offset); default: now"
+    ),
+]
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,24 @@ class Checked:
     check: str
     ok: bool
     detail: str
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """A tick that comes: in local time, and its partitions in words."""
+
+    pipeline: str
+    tick: Tick
+    local: str
+    words: str
+
+    def document(self) -> dict[str, Any]:
+        """The tick for programs."""
+        return {
+            "pipeline": self.pipeline,
+            "at": self.tick.at.isoformat(),
+            "partitions": list(self.tick.partitions),
+        }
 
 
 def add_to(app: typer.Typer) -> None:
@@ -47,18 +78,50 @@ def pipelines() -> Answer:
     return Answer({"pipelines": rows}, shown)
 
 
-def check(pipeline: OnePipeline = None) -> Answer:
-    """Check descriptions, suites, feature functions, estimators, connections and the storage."""
+def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
+    """Check descriptions, suites, feature functions, estimators, connections and the storage.
+
+    And show the next ticks of each schedule with the partitions that each will take.
+    """
+    from rich.console import Group
+
     from evergreen.spec import pipeline_names
 
-    names = [pipeline] if pipeline else pipeline_names()
+    moment = _moment(now)
     found = [_checked(None, "storage", _storage)]
-    for name in names:
-        found += _pipeline(name)
+    ticks: list[Upcoming] = []
+    for name in [pipeline] if pipeline else pipeline_names():
+        specs: list[Spec] = []
+        found += _pipeline(name, specs)
+        ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
     ok = all(one.ok for one in found)
     rows = ((one.pipeline, one.check, "ok" if one.ok else "FAILED", one.detail) for one in found)
-    shown = table(["pipeline", "check", "", "detail"], rows)
-    return Answer({"ok": ok, "checks": found}, shown, 0 if ok else EvergreenError.exit_code)
+    shown = Group(
+        table(["pipeline", "check", "", "detail"], rows),
+        table(
+            ["pipeline", "next ticks", "take"], ((tick.pipeline, tick.local, tick.words) for tick in ticks)
+        ),
+    )
+    document = {"ok": ok, "checks": found, "ticks": [tick.document() for tick in ticks]}
+    return Answer(document, shown, 0 if ok else EvergreenError.exit_code)
+
+
+def _moment(now: str | None) -> datetime:
+    if now is None:
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(now)
+    except ValueError:
+        raise typer.BadParameter(f"--now '{now}' is no time: write it like 2024-05-31T18:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _upcoming(spec: Spec, moment: datetime) -> Iterator[Upcoming]:
+    for tick in islice(spec.ticks.following(moment, spec.first_partition), TICKS):
+        local = f"{tick.at.astimezone(spec.calendar.zone.info):%Y-%m-%d %H:%M} {spec.timezone}"
+        first, last, count = tick.partitions[0], tick.partitions[-1], len(tick.partitions)
+        words = first if count == 1 else f"{first} to {last} ({spec.calendar.counted(count)})"
+        yield Upcoming(spec.name, tick, local, words)
 
 
 def _described(name: str) -> dict[str, Any]:
@@ -79,10 +142,11 @@ def _described(name: str) -> dict[str, Any]:
     }
 
 
-def _pipeline(name: str) -> Iterator[Checked]:
+def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
+    """What is checked of a pipeline; `specs` is given its description if it can be read."""
+    from evergreen.description import connection_ids
     from evergreen.spec import load_spec
 
-    specs: list[Spec] = []
     yield _checked(name, "description", lambda: specs.append(load_spec(name)))
     for spec in specs:
         yield _checked(name, "expectations", partial(_expectations, spec))
@@ -90,7 +154,7 @@ def _pipeline(name: str) -> Iterator[Checked]:
         yield _checked(name, "estimators", partial(_estimators, spec))
         if any(candidate.pretrained for candidate in spec.training.candidates):
             yield _checked(name, "pretrained", partial(_pretrained, spec))
-        for conn_id in _connection_ids(spec):
+        for conn_id in dict.fromkeys(connection_ids(spec)):
             yield _checked(name, f"connection {conn_id}", partial(_connection, conn_id))
 
 
@@ -139,14 +203,6 @@ def _pretrained(spec: Spec) -> str:
 
     models = load_pretrained(Pipeline(spec, Storage.open()))
     return ", ".join(f"{spec.training.candidates[n].label} ({type(m).__name__})" for n, m in models.items())
-
-
-def _connection_ids(spec: Spec) -> list[str]:
-    found = (getattr(source.config, "conn_id", None) for source in spec.sources.values())
-    ids = [conn_id for conn_id in found if conn_id]
-    ids += [spec.scoring.conn_id] if spec.scoring else []
-    ids += [spec.models.signing] if spec.models.signing else []
-    return list(dict.fromkeys(ids))
 
 
 def _connection(conn_id: str) -> str:
