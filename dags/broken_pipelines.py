@@ -1,6 +1,6 @@
 """Shows a wrong `pipeline.yaml` in Airflow as an import error of its own.
 
-The four stage files leave such a pipeline out, so that it never takes the other pipelines' DAGs down.
+The stage files skip such a pipeline, so that it does not remove the other pipelines' DAGs.
 (Airflow parses only files that hold the words `airflow` and `dag`.)
 """
 

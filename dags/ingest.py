@@ -10,28 +10,29 @@
 | **Safe to re-run?** | yes, in any order: a partition is replaced as a whole, in one atomic commit |
 | **Owner** | $owner |
 
-**Backfill**: `airflow backfill create --dag-id ${pipeline}_ingest --from-date A --to-date B` runs what begins
-between the two, both included; or trigger it with a partition key (Advanced Options) or the param
-*Partition*. An empty form takes the newest partition that had ended when the run was due; its log says which.
+**Backfill**: `airflow backfill create --dag-id ${pipeline}_ingest --from-date A --to-date B` runs every
+partition that begins between A and B, both included. Or trigger a run with a partition key (Advanced Options)
+or the param *Partition*. With an empty form the newest partition that had ended when the run was due is
+taken; the log says which.
 
 **A long history at once**: the params *Partition* and *Last partition of a range* load the whole range in one
-run. A refused partition leaves the others alone: they are published, and *publish* ends red and names it.
-Only the newest partition of a range without refusals is announced, so that one score run follows;
-*Announce* `all` starts one for each, and `evergreen score $pipeline --partition A --to B` scores a range
+run. If a partition is refused, the others are still published, and *publish* fails and names it. Only the
+newest partition of a range without refusals emits an asset event, so that one score run follows. With
+*Announce* `all` each partition does, and `evergreen score $pipeline --partition A --to B` scores a range
 without Airflow.
 
 **When it fails**
-- *wait* red: the source was not complete in time. Its log says what was asked, since when, and what was
-  missing; clear the run when the source has caught up (its time to wait begins anew).
-- *extract* red: its log names the source and the remedy (connection, table, key, answer of the API). An
+- *wait* failed: the source was not complete in time. The log says what was checked, since when, and what was
+  missing. Clear the run when the source has caught up; its time to wait starts again.
+- *extract* failed: the log names the source and the remedy (connection, table, key, answer of the API). An
   unreachable source was tried four times; clear the task when it is back.
-- *validate* red: the partition was **refused**; nothing was published, the last good state stays. The log
-  names the expectations that failed. Mend the source and clear the run from its first task.
-- *publish* red: the storage could not be written: clear the task. Or partitions of a range were refused (its
-  log names them; all others are published): mend the source and clear the run from its first task.
-- *labels* (only where labels come later than their rows) red: the labels that are due were refused or could
-  not be read; its log says why. The partition itself is published and scored all the same. Mend their source
-  and clear the task, or `evergreen labels $pipeline --partition A --to B`. Skipped: none are due yet.
+- *validate* failed: the partition was **refused**. Nothing of it was published; an earlier published state
+  stays. The log names the expectations that failed. Fix the source and clear the run from its first task.
+- *publish* failed: if the storage could not be written, clear the task. If partitions of a range were refused
+  (the log names them; all others are published), fix the source and clear the run from its first task.
+- *labels* failed (only with delayed labels): the labels that are due were refused or could not be read; the
+  log says why. The partition itself is published and scored anyway. Fix the labels' source and clear the
+  task, or run `evergreen labels $pipeline --partition A --to B`. Skipped: no labels are due yet.
 """
 
 from airflow.sdk import DAG
@@ -70,5 +71,5 @@ for spec in described_pipelines(INGEST):
             complete >> extract[name]
         list(extract.values()) >> validate >> publish
         if spec.labels:
-            # Beside the chain: labels that are late, or wrong, keep no row from being scored.
+            # No task depends on it: labels that are late or wrong must not delay the scoring of rows.
             LabelsOperator(task_id="labels", pipeline=spec.name)

@@ -10,20 +10,21 @@
 | **Safe to re-run?** | yes: the record is replaced, and one decision never starts a second training |
 | **Owner** | $owner |
 
-Triggered with an empty form it takes the newest partition that is scored; cleared later, the same again.
+With an empty form it takes the newest scored partition; a run that is cleared later takes the same one again.
 
-*retrain* is skipped when the decision is no; for any partition but the newest published one, so that a
-backfilled hole never retrains; and while a training of the nights before, within the cooldown, has not ended.
-The decision and its evidence travel with the run, are stored with the model that comes of it, and are on its
-card. After so many refused challengers in a row (`retrain.refusals`) none is trained any more.
+*retrain* is skipped if the decision is no, if the partition is not the newest published one (so a backfilled
+hole never starts a training), and while a training started within the cooldown is running. The decision and
+its evidence are passed to the training, stored with the model and shown on its card. After several refused
+challengers in a row (`retrain.refusals`) no more are trained.
 
-*alert* tells the receivers that the description names what is wrong, once, and when it is over; a receiver
-that cannot be reached is in its log and is tried again the next night. See docs/how-to/alerts.md.
+*alert* sends alerts to the receivers in `pipeline.yaml`: once when an alert opens, and once when it is
+resolved. If a receiver cannot be reached, the log says so and the next night retries. See
+docs/how-to/alerts.md.
 
 **When it fails**
-- the storage was unreachable: clear the task when it is back. No decision was lost: it is made again.
-- *retrain* is always skipped, for "the last 3 challengers were refused": see why on their cards, mend it,
-  then `evergreen train $pipeline`; or promote one with `evergreen models promote $pipeline VERSION`.
+- the storage was unreachable: clear the task when it is back. No decision was lost; it is made again.
+- *retrain* is always skipped because "the last 3 challengers were refused": see why on their cards, fix the
+  cause, then run `evergreen train $pipeline`; or promote one: `evergreen models promote $pipeline VERSION`.
 """
 
 from airflow.sdk import DAG

@@ -5,21 +5,22 @@
 |---|---|
 | **What** | scores the partition with the champion that was in force as of it |
 | **Schedule** | each partition that `${pipeline}_ingest` publishes |
-| **In** | the partition and the history its features look back on; the champion |
+| **In** | the partition and the look-back of its features; the champion |
 | **Out** | the lake's `predictions` table, $sink; asset `${pipeline}_predictions` |
 | **Safe to re-run?** | yes: predictions are keyed, and a partition's are replaced as a whole |
 | **Owner** | $owner |
 
-Triggered with an empty form it scores the newest partition that is published; cleared later, the same again.
+With an empty form it scores the newest published partition; a run that is cleared later, the same one again.
 
-*score* is skipped while there is no champion; *train_first_champion* then starts `${pipeline}_train`, as soon
-as there is the least history that the description asks for. Where the gate refuses that one, the next comes
-after the cooldown, and none after so many refused in a row (`retrain.refusals`) until a person promotes one.
+*score* is skipped while there is no champion. *train_first_champion* then starts `${pipeline}_train` as soon
+as there is enough history (`training.minimum`). If the gate refuses that challenger, the next one is trained
+after the cooldown. After several refused in a row (`retrain.refusals`) none is trained until a person
+promotes one.
 
 **When it fails**
-- `features.py` or a package changed so that the champion would predict otherwise than when it was trained:
-  the log says what differs; train a new one (`evergreen train $pipeline`), or go back.
-- the model does not match its digest: it is never loaded. See `evergreen models verify $pipeline`, then
+- `features.py` or a package changed so that the champion's predictions differ from those at its training:
+  the log says what differs. Train a new model (`evergreen train $pipeline`), or undo the change.
+- the model does not match its digest, so it is not loaded. See `evergreen models verify $pipeline`, then
   `evergreen models rollback $pipeline`.
 - PostgreSQL or the storage was unreachable: clear the task when it is back.
 """

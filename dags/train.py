@@ -3,24 +3,25 @@
 
 | | |
 |---|---|
-| **What** | trains a challenger as of a partition, holds it against the gate, promotes it to champion |
+| **What** | trains a challenger as of a partition, passes it through the gate, promotes it to champion |
 | **Approval** | $approval |
 | **Schedule** | triggered by `${pipeline}_monitor` with the reason, or by hand; cron: $train_schedule |
-| **In** | the partitions before `as_of`, never a later one |
+| **In** | the partitions before `as_of`, and no others |
 | **Out** | a version below `models/`, `champion.json`, the history; asset `${pipeline}_champion` |
 | **Safe to re-run?** | yes: same data, description and code give the same version, which is not made twice |
 | **Owner** | $owner |
 
-A challenger that the gate refuses is an outcome, not a failure: *gate* is green and says why, *promote* is
-skipped, and the champion stays. Where a person is asked, *approve* waits for the answer in the UI (*Required
-Actions*), with the gate's report; no, or no answer in time, is an outcome too. See docs/how-to/approval.md.
+A refused challenger is not a failure: *gate* succeeds and its log gives the reasons, *promote* is skipped and
+the champion stays. If approval is required, *approve* waits for the answer in the UI (*Required Actions*) and
+shows the gate's report. A rejection, or no answer in time, is not a failure. See docs/how-to/approval.md.
 
 **When it fails**
 - *build_training_set* skipped: there is too little history before `as_of`; backfill `${pipeline}_ingest`.
-- *train* red: a candidate cannot be fit; the log's last line names it. Mend `pipeline.yaml` or `features.py`.
-- *gate* red: the stored model does not predict what it did when it was trained; the log says what differs.
+- *train* failed: a candidate cannot be fit; the log's last line names it. Fix it in `pipeline.yaml` or
+  `features.py`.
+- *gate* failed: the stored model's predictions differ from those at its training; the log says what differs.
 - *approve* was answered wrongly: clear it to be asked again, or `evergreen models promote $pipeline VERSION`.
-- *promote* red: somebody else promoted at the same moment, or the storage was unreachable; clear the task.
+- *promote* failed: another promotion won at the same moment, or the storage was unreachable; clear the task.
 - a bad model was promoted: `evergreen models rollback $pipeline`.
 """
 

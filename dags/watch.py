@@ -3,16 +3,16 @@
 
 | | |
 |---|---|
-| **What** | sees whether the last night is finished: its partition published, scored and monitored |
+| **What** | checks whether the last night is finished: its partition published, scored and monitored |
 | **Schedule** | $deadline ($timezone), the first at or after the tick of `${pipeline}_ingest` |
 | **In** | the lake's tables; the champion |
-| **Out** | an alert that names the stage that is missing, and a note when the night is finished after all |
+| **Out** | an alert that names the stage that has not finished, and a note when it has |
 | **Safe to re-run?** | yes: an open alert is not sent again |
 | **Owner** | $owner |
 
-It sees a night that never began too (a paused DAG, a scheduler that stood still) and days without data. The
-task is green either way: it has done its work, and its log says what is missing. Triggered with an empty form
-it looks at the newest partition that had to be finished.
+It also detects a night that never started (a paused DAG, a scheduler that was down) and days without data.
+The task succeeds in all these cases; its log says what is missing. With an empty form it checks the newest
+partition whose deadline has passed.
 
 **When it fails**
 - the storage was unreachable: clear the task when it is back.
