@@ -259,8 +259,8 @@ def test_what_is_kept_is_named_by_all_code_that_bears_on_a_replay():
         "environment",
         "ingestion",
         "numbers",
+        "pages",
         "postgres",
-        "reports",
         "storage",
         "timings",
     } - {"labels", "registry"}

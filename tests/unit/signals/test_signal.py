@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 
@@ -15,6 +17,7 @@ from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE, Performance
 from evergreen.spec import Monitoring, Task
 from tests.unit.monitoring.kiosk_records import KIOSK, record
+from tests.unit.test_layering import HEAVY
 
 EVERY = pytest.mark.parametrize("signal", SIGNALS.values(), ids=list(SIGNALS))
 
@@ -81,3 +84,13 @@ def test_words() -> None:
     assert words_of("cusum") == "CUSUM of the error"
     assert words_of("of_older_code") == "of_older_code"
     assert of_time() == {"staleness"}
+
+
+def test_what_a_description_needs_of_signals_and_statistics_is_light() -> None:
+    program = f"""
+import sys
+import evergreen.signals, evergreen.drift, evergreen.spec
+print(*sorted({HEAVY!r} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []
