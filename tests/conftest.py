@@ -26,7 +26,7 @@ from tests.campaign import INJECTED, examples
 settings.register_profile(
     "evergreen",
     deadline=None,
-    max_examples=examples(100),
+    max_examples=examples(50),
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )

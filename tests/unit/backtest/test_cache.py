@@ -12,6 +12,7 @@ import pytest
 from evergreen.backtest import cache as module
 from evergreen.backtest.cache import KEPT, Cache, cache_folder
 from evergreen.errors import EvergreenError
+from tests.campaign import rounds
 
 INCLUDE = Path(__file__).parents[3] / "include"
 
@@ -132,13 +133,13 @@ def test_a_folder_that_has_grown_too_large_is_begun_anew(
 
 def test_processes_may_open_a_new_cache_at_the_same_moment(tmp_path: Path) -> None:
     """Changing to the write-ahead log is not waited for by SQLite itself."""
-    folders = [tmp_path / str(number) for number in range(60)]
+    folders = [tmp_path / str(number) for number in range(rounds(15, 60))]
     for folder in folders:
         folder.mkdir()
     opens = (
         "import sys; from pathlib import Path; from evergreen.backtest.cache import Cache\n"
         "sys.stdout.write('.'); sys.stdout.flush(); sys.stdin.readline()\n"
-        "for number in range(60):\n"
+        f"for number in range({len(folders)}):\n"
         "    cache = Cache(Path(sys.argv[1]) / str(number)); cache.put({'a': b'1'}); cache.close()\n"
     )
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

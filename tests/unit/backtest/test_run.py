@@ -26,6 +26,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
 from evergreen.training_set.digest import CODE as OF_TRAINING
+from tests.campaign import FULL
 from tests.unit.test_layering import used_by
 from tests.unit.training_set.test_digest import PLUMBING
 
@@ -150,7 +151,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("after", [1, 9, 30])
+@pytest.mark.parametrize("after", [1, 9, 30] if FULL else [9])
 def test_a_run_that_is_killed_goes_on(
     sales: Sales, kiosk: Spec, days: list[str], tmp_path: Path, fits: list[str], after: int
 ) -> None:

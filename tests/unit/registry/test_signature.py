@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -288,6 +289,7 @@ EDWARDS = (
         (None, {}, "has no key: put a public one in public_key"),
         (PAIR.private, {"public_key": OTHER.public}, "its private key belongs to no public_key"),
     ],
+    ids=itertools.count(),  # keys are new in every process
 )
 def test_wrong_keys_are_told_in_one_line_without_them(password, extra, problem):
     with pytest.raises(SourceError, match=r"^connection 'signing'") as told:
