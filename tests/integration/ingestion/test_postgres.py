@@ -187,7 +187,7 @@ class TestSqlFiles:
         ("SELECT FROM WHERE", "syntax error at or near"),
         ("SELECT 1 AS a, 2 AS a", "column 'a' comes more than once"),
         ("SELECT 1 AS partition", "column 'partition' has the name of the lake's own"),
-        ("SELECT $3::int AS a", r"asks for \$3, and there are only \$1 and \$2"),
+        ("SELECT $5::int AS a", r"asks for \$5, and there are only \$1 and \$2"),
         ("SELECT 1 / (100000 - i) AS a FROM generate_series(1, 200000) i", "division by zero"),
     )
 
