@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evergreen.calendar.calendar import LONGEST, SNAPSHOT, Calendar, PartitionError
+from evergreen.calendar.calendar import LONGEST, SNAPSHOT, Calendar, PartitionError, period_of
 from evergreen.calendar.grain import Grain, Weekday
 from evergreen.calendar.schedule import Schedule, check_cron
 from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
@@ -27,6 +27,7 @@ __all__ = [
     "check_cron",
     "check_zone",
     "days_of_year_apart",
+    "period_of",
     "weekday",
     "zone_of",
 ]

@@ -29,6 +29,11 @@ class PartitionError(EvergreenError):
     """A partition key that does not fit the pipeline's calendar."""
 
 
+def period_of(key: str) -> str:
+    """The month in which a key, or an ISO time, lies by its name; of a month the year."""
+    return key[: 4 if len(key) == 7 else 7]
+
+
 @dataclass(frozen=True)
 class Calendar:
     """The partitions of one grain: local hours, days, weeks or months of a time zone.

@@ -16,6 +16,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from evergreen.calendar import period_of
 from evergreen.pages.templates import template
 from evergreen.spec import Spec
 from evergreen.validation.report import ValidationReport
@@ -102,7 +103,7 @@ class Run:
     def period(self) -> str:
         """The heading that the run is listed under: the partition's month, or year for monthly partitions."""
         dated = self.partition if self.partition[:1].isdigit() else self.when
-        return dated[: 4 if len(dated) == 7 else 7] or "-"
+        return period_of(dated) or "-"
 
 
 def verdict_of(report: ValidationReport) -> Verdict:

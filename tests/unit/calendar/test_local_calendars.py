@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import re
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from evergreen.calendar import (
     PartitionError,
     Weekday,
     days_of_year_apart,
+    period_of,
     weekday,
 )
 
@@ -204,3 +207,38 @@ def test_a_calendar_can_be_sent_to_another_process():
     calendar = Calendar(Grain.HOURLY, "Europe/Berlin")
     calendar.start("2024-10-27T02b")
     assert pickle.loads(pickle.dumps(calendar)) == calendar
+
+
+def test_the_how_to_says_what_is():
+    page = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "calendars.md").read_text()
+    code = page.partition("```python\n")[2].partition("```")[0]
+    given: dict[str, object] = {}
+    exec(code, given)
+    said = dict(re.findall(r"^(calendar\..*?) +# (.*)$", code, re.MULTILINE))
+    assert len(said) == 2
+    for line, answer in said.items():
+        found = eval(line, given)
+        assert (f"{found:%Y-%m-%d %H:%M} UTC" if isinstance(found, datetime) else str(found)) == answer
+
+
+@pytest.mark.parametrize(
+    ("key", "period"),
+    [("2024-01-31T05", "2024-01"), ("2024-01-31", "2024-01"), ("2024-01", "2024"), ("", "")],
+)
+def test_the_period_of_a_key(key: str, period: str):
+    assert period_of(key) == period
+
+
+def test_no_other_module_knows_what_differs_from_grain_to_grain():
+    # A member of `Grain`, a step or a key's form, anywhere but in the package: a second home.
+    root = Path(__file__).resolve().parents[3]
+    known = re.compile(r"Grain\.[A-Z]|relativedelta|strptime|%Y-%m-%dT%H\"|evergreen\.partition\b")
+    found = [
+        f"{path.relative_to(root)}: {line.strip()}"
+        for folder in ("include/evergreen", "plugins", "dags", "deploy")
+        for path in (root / folder).rglob("*.py")
+        if "evergreen/calendar" not in path.as_posix()
+        for line in path.read_text().splitlines()
+        if known.search(line)
+    ]
+    assert found == []
