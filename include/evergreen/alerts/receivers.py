@@ -1,4 +1,4 @@
-"""Sending a message to where a connection leads: e-mail, Slack, or a webhook.
+"""Sending a message to where a connection leads: e-mail, Slack, a webhook, or an address that apprise knows.
 
 Addresses and tokens are secrets: nothing here puts them into a log or an error.
 """
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from evergreen.alerts.mail import Mail, mail_of
 from evergreen.alerts.post import Post
+from evergreen.alerts.service import Service, service_of
 from evergreen.errors import SourceError
 
 if TYPE_CHECKING:
@@ -36,11 +37,17 @@ def send(connection: Connection, message: Message) -> str | None:
     return addressed(connection, message).send()
 
 
-def addressed(connection: Connection, message: Message) -> Mail | Post:
+def addressed(connection: Connection, message: Message) -> Mail | Post | Service:
     """The message as it is sent there. Raises `SourceError` for a connection that cannot receive any."""
+    if connection.extra.get("url"):
+        return service_of(connection, message)
     make = KINDS.get(connection.conn_type)
     if make is None:
-        raise _unfit(connection, f"its type '{connection.conn_type}' is none of {', '.join(KINDS)}")
+        raise _unfit(
+            connection,
+            f"its type '{connection.conn_type}' is none of {', '.join(KINDS)}, and its extra has no apprise "
+            "address as 'url'",
+        )
     try:
         return make(connection, message)
     except ValueError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,6 +165,33 @@ def test_a_no_of_slacks_api_is_a_no_whatever_the_status(webhook: Any, body: byte
     assert send(connection("slack", password="xoxb-1", extra=extra), opened(ALERT)) == why
 
 
+def test_any_apprise_address_will_do(webhook: Any) -> None:
+    there = connection("generic", extra={"url": f"json://127.0.0.1:{webhook.port}/any?:team=data"})
+    assert send(there, opened(ALERT)) is None
+    (request,) = webhook.requests
+    assert request.body["team"] == "data"
+    assert request.body["title"] == "[critical] bikes: mae is 91.2"
+    assert request.body["message"] == TEXT
+    assert request.body["type"] == "failure"
+
+
+def test_why_an_apprise_address_did_not_take_a_message(
+    webhook: Any, unused_port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    not_taken = "it cannot be reached, or did not take the message"
+    webhook.status = 503
+    for url, why in (
+        (f"json://127.0.0.1:{webhook.port}/", not_taken),
+        (f"json://127.0.0.1:{unused_port}/", not_taken),
+        (f"nothing://{SECRET}", "the 'url' in its extra is not an address that apprise knows"),
+    ):
+        assert send(connection("generic", extra={"url": url}), opened(ALERT)) == why
+    (tmp_path / "apprise.py").write_text("raise SystemExit(9)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    there = connection("generic", extra={"url": f"json://127.0.0.1:{webhook.port}/"})
+    assert send(there, opened(ALERT)) == "the program that sends it ended with code 9"
+
+
 def test_no_redirect_is_followed(new_receiver: Callable[[], Any]) -> None:
     first, second = new_receiver(), new_receiver()
     first.status, first.headers = 307, {"Location": f"{second.address}/elsewhere"}
@@ -172,7 +200,8 @@ def test_no_redirect_is_followed(new_receiver: Callable[[], Any]) -> None:
         connection("slackwebhook", host=f"{first.address}/services", password="T1/B2/x3"),
     ):
         assert send(there, opened(ALERT)) == "it answered 307"
-    assert (len(first.requests), second.requests) == (2, [])
+    assert send(connection("generic", extra={"url": f"json://127.0.0.1:{first.port}/any"}), opened(ALERT))
+    assert (len(first.requests), second.requests) == (3, [])
 
 
 def test_who_cannot_be_reached_says_so_and_raises_nothing(webhook: Any, unused_port: int) -> None:
@@ -223,6 +252,7 @@ def test_nothing_secret_is_logged_even_at_debug_level(
         for there in (
             connection("http", host=f"{base}/s3cretpath", password="s3crettoken"),
             connection("slackwebhook", host=f"{base}/services", password="T9/B9/s3cretslack"),
+            connection("generic", extra={"url": f"json://ann:s3cretpass@127.0.0.1:{port}/s3cretpath"}),
         ):
             send(there, opened(ALERT))
             assert "s3cret" not in repr(addressed(there, opened(ALERT)))
@@ -230,7 +260,7 @@ def test_nothing_secret_is_logged_even_at_debug_level(
         there = mail(port, login="ann@example.org", password="s3cretpass")
         send(there, opened(ALERT))
         assert "s3cret" not in repr(addressed(there, opened(ALERT)))
-    assert len(webhook.requests) == 2
+    assert len(webhook.requests) == 3
     assert len(mailbox.mails) == 2
     said = caplog.text + "".join(capfd.readouterr())
     assert not [secret for secret in [*secrets, "T9"] if secret in said]
