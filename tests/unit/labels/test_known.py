@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.calendar import Grain
 from evergreen.labels.known import mask_unknown, newest_known, newest_trained
 from evergreen.spec import Spec, parse_spec
 from evergreen.training_set.digest import data_digest
@@ -18,7 +19,7 @@ SPEC = parse_spec(LENDER)
 def delayed(delay: int, grain: str = "daily") -> Spec:
     assert SPEC.labels is not None
     return SPEC.model_copy(
-        update={"labels": SPEC.labels.model_copy(update={"delay": delay}), "partition": grain}
+        update={"labels": SPEC.labels.model_copy(update={"delay": delay}), "partition": Grain(grain)}
     )
 
 
