@@ -58,9 +58,15 @@ class AirflowApi:
         """Let the DAG's runs start."""
         self._call("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
-    def trigger(self, dag_id: str, partition: str | None = None, conf: dict[str, Any] | None = None) -> Run:
-        """Start a run by hand, for a partition where the DAG has them."""
-        body = {"logical_date": None, "partition_key": partition, "conf": conf or {}}
+    def trigger(
+        self,
+        dag_id: str,
+        partition: str | None = None,
+        conf: dict[str, Any] | None = None,
+        at: str | None = None,
+    ) -> Run:
+        """Start a run by hand, for a partition where the DAG has them, and at a time of its own."""
+        body = {"logical_date": at, "partition_key": partition, "conf": conf or {}}
         return _run(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body))
 
     def run(self, run: Run) -> Run:
@@ -93,6 +99,18 @@ class AirflowApi:
         return {
             each["task_id"]: each["state"] or "none" for each in self._call("GET", path)["task_instances"]
         }
+
+    def clear(self, run: Run) -> None:
+        """Let all tasks of a run that has ended run again."""
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/clear"
+        self._call("POST", path, json={"dry_run": False})
+
+    def log(self, run: Run, task: str) -> list[str]:
+        """The lines that the newest try of a task logged."""
+        path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances/{task}"
+        number = self._call("GET", path)["try_number"]
+        content = self._call("GET", f"{path}/logs/{number}", headers={"Accept": "application/json"})
+        return [str(line.get("event", "")) if isinstance(line, dict) else line for line in content["content"]]
 
     def page(self, run: Run) -> str:
         """The address of the run in the UI."""

@@ -15,8 +15,9 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import PartitionedAssetTimetable
 
-from evergreen.spec import Task
+from evergreen.spec import Task, load_spec
 from evergreen.stages import STAGES, stage_of
+from evergreen_airflow.lifecycle import nightly, trained, watched
 from evergreen_airflow.timetable import PartitionTimetable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -129,6 +130,19 @@ def test_a_pipeline_with_time_runs_by_partition(dags: dict) -> None:
         follower = dags[f"bike_demand_{stage}"].timetable
         assert isinstance(follower, PartitionedAssetTimetable)
         assert follower.asset_condition.name == asset
+
+
+def test_crons_are_in_the_pipelines_time_zone() -> None:
+    spec = load_spec("iris", REPOSITORY / "include" / "pipelines")
+    training = spec.training.model_copy(update={"schedule": "0 5 1 * *"})
+    local = spec.model_copy(update={"timezone": "Asia/Kolkata", "training": training})
+    found = [nightly(local), trained(local), watched(local)]
+    assert [(cron.expression, cron.timezone) for cron in found] == [
+        ("0 3 * * 1", "Asia/Kolkata"),
+        ("0 5 1 * *", "Asia/Kolkata"),
+        ("0 0 * * *", "Asia/Kolkata"),
+    ]
+    assert trained(spec) is None
 
 
 def test_every_dag_has_page_tags_owner_limits_and_retries(dags: dict) -> None:

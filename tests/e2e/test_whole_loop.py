@@ -39,7 +39,7 @@ def week(stack: Stack, airflow: AirflowApi, pipeline: Pipeline, bike_file: Path 
     for dag_id in DAGS:
         airflow.unpause(dag_id)
     create = ["backfill", "create", "--dag-id", DAGS[0], "--max-active-runs", "4"]
-    dates = ["--from-date", WEEK[0], "--to-date", f"{WEEK[-1]}T23:59:59+00:00"]
+    dates = ["--from-date", WEEK[0], "--to-date", WEEK[-1]]
     variables = environment.for_programs(environment.read(stack.home))
     subprocess.run([str(embedded_airflow.executable()), *create, *dates], env=variables, check=True)
     wait_for(lambda: airflow.count(DAGS[0], ENDED, "backfill") == len(WEEK), "the backfill")
@@ -173,3 +173,21 @@ def test_predictions_table_has_one_row_a_key(night: Run, stack: Stack) -> None:
             "SELECT count(*) - count(DISTINCT rented_at) FROM bike_demand_predictions"
         ).fetchone() or (None,)
     assert twice == 0
+
+
+def test_empty_forms_take_the_newest_and_the_same_again(night: Run, airflow: AirflowApi) -> None:
+    def said(run: Run, task: str) -> str:
+        wait_for(lambda: airflow.run(run).ended, f"{run.run_id} of {run.dag_id}")
+        assert airflow.run(run).state == "success"
+        return next(line for line in airflow.log(run, task) if "the newest" in line)
+
+    score, monitor = airflow.trigger(DAGS[1]), airflow.trigger(DAGS[2])
+    assert said(score, "score") == "2011-01-08: the newest day that is published"
+    assert said(monitor, "monitor") == "2011-01-08: the newest day that is scored"
+    ingest = airflow.trigger(DAGS[0], at="2011-01-10T05:00:00Z")
+    for task in ("extract_rentals", "publish"):
+        assert said(ingest, task) == "2011-01-09: the newest day that had ended at 2011-01-10 05:00 UTC"
+    wait_for(lambda: airflow.runs(DAGS[2], partition="2011-01-09"), "the monitor of 2011-01-09")
+    airflow.clear(score)
+    wait_for(lambda: not airflow.run(score).ended, "the cleared run to begin")
+    assert said(score, "score") == "2011-01-08: the newest day that is published"

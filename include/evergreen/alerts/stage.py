@@ -135,7 +135,7 @@ def _night(pipeline: Pipeline, partition: str, severity: Severity, title: str, t
 
 def _deadline(pipeline: Pipeline) -> str:
     deadline = pipeline.spec.alerts.deadline
-    return f"{deadline:%H:%M} UTC" if deadline else "now"
+    return f"{deadline:%H:%M} {pipeline.spec.timezone}" if deadline else "now"
 
 
 def _failed(stage: Stage, task: str) -> str:
