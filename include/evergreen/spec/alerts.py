@@ -34,8 +34,8 @@ class Receiver(Described):
 class Alerts(Described):
     """Who is told, and of what time runs out.
 
-    `deadline` is the hour, in the pipeline's time zone, by which a night must be monitored, `limits` how long a
-    run of a stage may take.
+    `deadline` is the hour, in the pipeline's time zone, by which a night must be monitored, `limits` how long
+    a run of a stage may take.
     """
 
     to: tuple[Receiver, ...] = ()
