@@ -1,4 +1,4 @@
-"""Backtest: a stretch of history replayed under several policies of retraining, to compare them."""
+"""Backtest: a range of history replayed under several retraining policies, to compare them."""
 
 from evergreen.backtest.policies import Policy, parse_policy, read_variants
 from evergreen.backtest.result import Event, Night, PolicyResult

@@ -1,4 +1,4 @@
-"""Trainings known beforehand: those of fixed schedules, which idle processes can do meanwhile. Pure."""
+"""Trainings known in advance (those of fixed schedules), which idle processes can do meanwhile. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evergreen.spec import Spec
 def foreseen(spec: Spec, history: History, policies: Sequence[Policy], first: str, last: str) -> list[str]:
     """The as-of keys that the fixed schedules will ask for from `first` to `last`, if their first passes.
 
-    A replay asks for what it needs by itself: this bears on when a training is done, not on whether.
+    This only decides when a training is done. A replay still asks for every training that it needs.
     """
     nights = history.published(first, spec.calendar.shift(last, 1))
     start = next((key for key in nights if may_train_first(spec, history, key)), None)

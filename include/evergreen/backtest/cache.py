@@ -1,9 +1,9 @@
 """What backtests keep between runs: trained challengers, verdicts and measured nights.
 
 There is a folder below the root for each state of description and code, and in it one SQLite file that the
-processes of a run share. What is kept goes by a name that holds the digest of the rows it follows from, so
-that another stretch, or rows that differ from some day on, share what they have in common. An entry is
-written in one transaction: a run that is killed leaves whole entries or none.
+processes of a run share. The name of an entry contains the digest of the rows it was computed from, so runs
+over other ranges, or over rows that differ from some day on, share the entries they have in common. An entry
+is written in one transaction: a run that is killed leaves whole entries or none.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import IO
 from evergreen.errors import EvergreenError
 
 KEPT = 6  # folders, of all pipelines together
-LARGEST = 4 * 2**30  # bytes of one: it is then begun anew
+LARGEST = 4 * 2**30  # bytes of one; a larger one is cleared
 
 _FILE, _IN_USE, _CLAIMS = "kept.db", "in-use", "claims"
 _TABLE = "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)"
 
 
 class Cache:
-    """Entries by name in a folder, or without one in memory; one a process."""
+    """Entries by name, in a folder or without one in memory. Each process has its own object."""
 
     def __init__(self, folder: Path | None) -> None:
         self._claims: IO[bytes] | None = None if folder is None else (folder / _CLAIMS).open("a+b")
@@ -48,7 +48,7 @@ class Cache:
         return None if found is None else bytes(found[0])
 
     def put(self, bodies: Mapping[str, bytes]) -> None:
-        """Keep entries, all or none of them; what is there already stays."""
+        """Store entries, all or none of them. An existing entry is not replaced."""
         self._entries.execute("BEGIN IMMEDIATE")
         try:
             self._entries.executemany("INSERT INTO kept VALUES (?, ?) ON CONFLICT DO NOTHING", bodies.items())
@@ -59,11 +59,12 @@ class Cache:
 
     @contextmanager
     def claim(self, name: str) -> Iterator[None]:
-        """Keep other processes from working on an entry meanwhile; they wait. A death gives it back."""
+        """Lock an entry: other processes that claim it wait. The lock is released if the process dies."""
         if self._claims is None:
             yield
             return
-        # A byte of the file stands for a name: nothing is left behind, and a collision only makes one wait.
+        # The lock is on one byte of the file, chosen by the name: no lock files remain, and a collision of
+        # two names only makes one process wait.
         place = int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
         fcntl.lockf(self._claims, fcntl.LOCK_EX, 1, place)
         try:
@@ -72,7 +73,7 @@ class Cache:
             fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, place)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         with self.claim(_FILE):  # the last one to leave takes the log with it
             self._entries.close()
         if self._claims is not None:
@@ -88,7 +89,7 @@ def cache_folder(root: Path, name: str, *, fresh: bool = False) -> Iterator[Path
     """
     folder = root / name
     if (fresh or _size(folder) > LARGEST) and not _removed(folder) and fresh:
-        raise EvergreenError(f"{folder}: another backtest is using what was kept: let it end, or stop it")
+        raise EvergreenError(f"{folder}: another backtest is using this cache: let it end, or stop it")
     lock = _entered(folder)
     try:
         os.utime(folder)
@@ -108,7 +109,7 @@ def _entered(folder: Path) -> IO[bytes]:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock.fileno()), (folder / _IN_USE).stat()):
                 return lock
-        # It was removed between the two: begin again in a new one.
+        # Another run removed the folder between opening and locking: try again with a new one.
         lock.close()
 
 

@@ -1,7 +1,7 @@
-"""A drill: a copy of the history drifts from a partition on, and the policy is watched while it is replayed.
+"""A drill: a copy of the history with drift from some partition on, replayed to see how the policy reacts.
 
-Beside it the untouched history is replayed under the same policy. What the two have in common would have
-happened anyhow; what only the shifted one has is the answer to the shift.
+The unchanged history is replayed under the same policy. What happens in both replays would have happened
+anyway; what happens only in the shifted one is the reaction to the shift.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ PREDICTIONS = "(prediction)"
 
 @dataclass(frozen=True)
 class Alarm:
-    """A night on which `signals` fire, and the policy's sentence.
+    """A night on which `signals` fire, and the policy's reason.
 
-    `delay` is the number of scored partitions from the first shifted one to it: 0 for that one's own night,
-    and negative before it.
+    `delay` is the number of scored partitions since the first shifted one: 0 for the night of that one, and
+    negative before it.
     """
 
     partition: str
@@ -51,11 +51,11 @@ class Alarm:
 
 @dataclass(frozen=True)
 class FeatureDrill:
-    """When a feature that the shift changes is called drifted, from the first shifted partition on.
+    """When a feature that the shift changes is flagged as drifted, from the first shifted partition on.
 
-    `shifted` is the first partition in which it is so with the shift, `untouched` without it. `alone` is the
-    first in which it is so with the shift and not without it, `delay` scored partitions after the first
-    shifted one, and `why`. None where there is none.
+    `shifted` is the first partition in which it is flagged with the shift, `untouched` without the shift.
+    `alone` is the first in which it is flagged only with the shift, `delay` scored partitions after the first
+    shifted one, for the aspects in `why`. None where there is no such partition.
     """
 
     shifted: str | None
@@ -67,10 +67,10 @@ class FeatureDrill:
 
 @dataclass(frozen=True)
 class Errors:
-    """The training metric over stretches, as the mean of the partitions' values by labelled rows.
+    """The training metric over ranges, as the mean of the partitions' values weighted by labelled rows.
 
-    `before` the shift; from it on up to and with the partition of the reaction (`unanswered`), and after that
-    (`answered`); all from it on (`after`). None where there are no labels, or no such partitions.
+    `before` the shift; `after` it, which is split into `unanswered` (up to and including the partition of the
+    reaction) and `answered` (after it). None where there are no labels, or no such partitions.
     """
 
     before: float | None
@@ -81,7 +81,7 @@ class Errors:
 
 @dataclass(frozen=True)
 class Side:
-    """What came of one replay; `retrainings` are those that the policy asked for, over the whole stretch."""
+    """The result of one replay; `retrainings` are those that the policy asked for, over the whole range."""
 
     trainings: int
     promotions: int
@@ -97,9 +97,9 @@ class Drill:
 
     `noticed` is the first night on which a signal fires that does not fire that night on the untouched
     history, `reaction` the first such night on which a training is asked for; both name those signals alone.
-    Staleness goes by the calendar and is none of them. `false_alarms` are the trainings that were asked for
-    before the shift by any signal but staleness. `series` are the scored partitions of the stretch, with the
-    error on either side.
+    Staleness is excluded, because it depends only on the calendar. `false_alarms` are the trainings that were
+    asked for before the shift by any signal but staleness. `series` are the scored partitions of the range,
+    with the error on both sides.
     """
 
     pipeline: str
@@ -125,10 +125,10 @@ class Drill:
 
 
 def stretch(pipeline: Pipeline, at: str, first: str | None, last: str | None) -> tuple[str, str, int]:
-    """The first and the last partition of a drill, by default all that is published, and how many there are.
+    """The first and the last partition of a drill (default: all that is published), and how many there are.
 
-    Raises `NothingToDoError` for a snapshot, `PartitionError` if `at` lies outside the stretch, and
-    `NotFoundError` where nothing is published from `at` on, or too little before it to train on.
+    Raises `NothingToDoError` for a snapshot, `PartitionError` if `at` lies outside the range, and
+    `NotFoundError` if nothing is published from `at` on, or too little before it to train on.
     """
     spec, calendar = pipeline.spec, pipeline.spec.calendar
     if not calendar.has_time:
@@ -164,12 +164,12 @@ def drill(
     seed: int = 0,
     progress: Progress = silent,
 ) -> Drill:
-    """Replay the published history with the shifts made from partition `at` on, and as it is.
+    """Replay the published history with the shifts from partition `at` on, and unchanged.
 
-    The stretch is that of `stretch`, which see for what it raises beside `SpecError` for a shift that does
-    not fit. Reads the lake once and writes nothing to it; what is trained is kept where backtests keep it, so
-    that the next drill over the same history is faster. `progress` is called with each partition that is done
-    in either replay.
+    The range and the errors raised are those of `stretch`; also raises `SpecError` for a shift that does not
+    fit its column. Reads the lake once and writes nothing to it. Trained models are kept in the cache of
+    backtests, so the next drill over the same history is faster. `progress` is called with each partition
+    that is done in either replay.
     """
     first, last, _ = stretch(pipeline, at, first, last)
     rows = read_rows(pipeline, first, last)
@@ -201,7 +201,7 @@ def run_drill(
     root: Path | None = None,
     workers: int = WORKERS,
 ) -> Drill:
-    """The drill over rows (with `partition`) that are read; `root` and `workers` as in `run_policies`."""
+    """The drill over rows (with `partition`) in memory; `root` and `workers` as in `run_policies`."""
     shifted = apply_shifts(spec, rows, shifts, at, seed)
     features = changed_features(spec, rows, shifted, at)
 
@@ -219,7 +219,7 @@ def run_drill(
         )
         return result
 
-    # Where there are two cores each replay has a process of its own, and these threads only wait for them.
+    # With two cores each replay has its own process, and these threads only wait for them.
     with ThreadPoolExecutor(min(workers, cores())) as both:
         results = list(both.map(replayed, (shifted, rows)))
     return compare(spec, shifts, features, *results, at=at, first=first, last=last)
@@ -248,7 +248,7 @@ def compare(
     first: str,
     last: str,
 ) -> Drill:
-    """What the shifted replay did that the untouched one did not. Pure."""
+    """What only the shifted replay did, and not the unchanged one. Pure."""
     play = _Play(at, [night.partition for night in shifted.nights])
     anyhow = {night.partition: night for night in untouched.nights}
     before = [night for night in shifted.nights if night.partition < at]
@@ -280,7 +280,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Play:
-    """What figures of a drill are counted from: the first shifted partition, and the `scored` keys."""
+    """What the figures of a drill are counted from: the first shifted partition, and the `scored` keys."""
 
     at: str
     scored: Sequence[str]
@@ -331,7 +331,7 @@ def _firing(night: Night | None) -> set[str]:
 
 
 def _drift(night: Night, name: str) -> list[str]:
-    """What of a feature drifted, in a word each; nothing if it is not called drifted."""
+    """The aspects in which a feature drifted, in a word each; empty if it is not flagged as drifted."""
     record = night.record
     found = record.prediction_drift if name == PREDICTIONS else record.drift.get(name)
     return list(found["why"]) if found and found["drifted"] else []

@@ -1,4 +1,4 @@
-"""The rows of a pipeline as a replay needs them: any stretch of partitions at once, as a slice."""
+"""The rows of a pipeline as a replay needs them: any range of partitions as a slice."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from evergreen.training_set.assemble import read_start
 
 
 class History:
-    """Published rows in the order of time, cut by partition; a partition's features are built only once.
+    """Published rows in the order of time, by partition; a partition's features are built only once.
 
-    What any method gives for a partition holds no row of a later one.
+    No method returns a row of a later partition than the one it is asked for.
     """
 
     def __init__(self, spec: Spec, rows: pd.DataFrame) -> None:
@@ -49,7 +49,7 @@ class History:
             first = calendar.back(partition, self._spec.look_back)
             seen = self.rows(first, calendar.shift(partition, 1))
             if self._spec.labels is not None:
-                # Where labels come later, scoring has none of any partition.
+                # With delayed labels, scoring has no label of any partition.
                 seen = seen.drop(columns=[self._spec.target])
             self._features[partition] = partition_features(self._spec, seen, partition)
         return self._features[partition]
@@ -64,9 +64,9 @@ class History:
         return self.partitions[low:high]
 
     def digest(self, first: str, end: str) -> str:
-        """What the rows from partition `first` up to, and without, `end` are known by: 16 hexadecimal digits.
+        """A digest of the rows from partition `first` up to, and without, `end`: 16 hexadecimal digits.
 
-        Other values, columns, types or partitions give another one; rows outside do not bear on it.
+        It depends on values, columns, types and partitions, but not on rows outside this range.
         """
         low, high = self._places(first, end)
         return hashlib.sha256(b"".join(self._digests[low:high])).hexdigest()[:16]

@@ -28,8 +28,8 @@ _EVERY = re.compile(r"every (\d{1,6})")
 class Policy:
     """When to retrain: by a description's rules, or on a fixed schedule.
 
-    `every` is the number of partitions from one training to the next of a fixed schedule, None for never
-    again after the first. `monitoring` are the rules of a variant; `configured` has the description's own.
+    For a fixed schedule, `every` is the number of partitions from one training to the next, None for only the
+    first training. `monitoring` are the rules of a variant; `configured` has those of the description.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Policy:
 
     @property
     def fixed(self) -> bool:
-        """Whether it trains by the calendar alone, whatever is measured."""
+        """Whether it depends only on the calendar and not on measurements."""
         return self.monitoring is None and self.name != CONFIGURED
 
     def of(self, spec: Spec) -> Spec:
@@ -70,20 +70,20 @@ def parse_policy(name: str) -> Policy:
 
 
 def read_variants(spec: Spec, file: Path) -> list[Policy]:
-    """The variants in a YAML file: names, and for each what it has otherwise in `monitoring`.
+    """The variants in a YAML file: names, and for each its differences in `monitoring`.
 
-    Raises `SpecError` naming file and key path for what a description could not hold either.
+    Raises `SpecError` with file and key path for anything that is not allowed in a description.
     """
     return [variant(spec, str(name), changes, f"{file}: ") for name, changes in read_mapping(file).items()]
 
 
 def variant(spec: Spec, name: str, changes: Any, where: str = "") -> Policy:
-    """The configured policy with changes to `monitoring`, which are checked as the description is."""
+    """The configured policy with changes to `monitoring`, which are checked like the description."""
     if name in (CONFIGURED, NEVER) or _EVERY.fullmatch(name):
         raise SpecError(f"{where}{name}: this is a policy's own name: give the variant another")
     try:
         changed = overlaid(spec.monitoring, Monitoring.model_validate(changes))
-        # What the parts of a description ask of one another is asked again, of the whole.
+        # Rules between the parts of a description must be checked again on the whole.
         parts = {key: getattr(spec, key) for key in Spec.model_fields}
         checked = Spec.model_validate({**parts, "monitoring": changed})
     except ValidationError as error:
@@ -93,7 +93,7 @@ def variant(spec: Spec, name: str, changes: Any, where: str = "") -> Policy:
 
 
 def overlaid(base: Part, changes: Part) -> Part:
-    """The part of a description with everything that the changes set, key by key, at any depth."""
+    """The part of a description, with all keys that the changes set replaced, at any depth."""
     update = {
         key: overlaid(getattr(base, key), value) if isinstance(value, Described) else value
         for key in changes.model_fields_set

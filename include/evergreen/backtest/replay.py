@@ -1,6 +1,6 @@
 """One policy replayed over history: score a partition, measure, decide, perhaps train, go on. Pure.
 
-It calls what the DAGs call, in the order in which nights go, and keeps in memory what they publish.
+It calls the same functions as the DAGs, in the same order, and keeps in memory what the DAGs publish.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ Progress = Callable[[str, int], None]
 
 
 def silent(policy: str, partitions: int) -> None:
-    """Progress that nobody watches."""
+    """Ignore progress."""
 
 
 @dataclass
 class _Spent:
-    """Seconds, as long as each thing took when it was done."""
+    """Seconds that each part took when it was first computed."""
 
     fit: float = 0.0
     predict: float = 0.0
@@ -73,11 +73,11 @@ def replay(
 ) -> PolicyResult:
     """Replay the published partitions from `first` to `last`, both included, under one policy.
 
-    The first model is trained as of the first partition of the stretch before which `training.minimum`
-    partitions lie in the window; a training decided on after a partition is as of the one after it. Nothing
-    that is done for a partition depends on a later one. `pretrained` holds loaded models by candidate number.
-    `work`, of the same description and history, shares what is made between replays. `known` are the days on
-    which the data is known to change, none of them for data that never does.
+    The first model is trained as of the first partition of the range with `training.minimum` partitions in
+    the window before it. A training decided on after a partition is as of the next partition. Nothing that is
+    done for a partition depends on a later one. `pretrained` holds loaded models by candidate number. `work`,
+    of the same description and history, shares results between replays. `known` are the days on which the
+    data is known to change; empty for data that never does.
     """
     night = _Replay(policy, policy.of(spec), history, work or Work(spec, history, pretrained=pretrained))
     for partition in history.published(first, spec.calendar.shift(last, 1)):
@@ -112,7 +112,7 @@ class _Replay:
         began = time.perf_counter()
         decision = self.policy.decide(self.spec, state.records, state.trainings)
         state.spent.decide += time.perf_counter() - began
-        # The counts are needed to pool nights, and by nobody afterwards.
+        # The counts are needed only to pool nights.
         state.nights.append(Night(replace(record, counts={}), decision))
         following = self.spec.calendar.shift(partition, 1)
         if decision.retrain and following <= last:
@@ -120,7 +120,7 @@ class _Replay:
             self._train(following, partition, kind, decision.reason)
 
     def result(self, known: Sequence[str] | None) -> PolicyResult:
-        """What it came to."""
+        """The result."""
         state, spent = self.state, self.state.spent
         answers = known is not None and not self.policy.fixed
         alarms, delays = detections(self.spec.calendar, state.events, known or ())
@@ -152,7 +152,7 @@ class _Replay:
         try:
             challenger = self.work.trained(as_of)
         except NothingToDoError:
-            # As in a night: the training is skipped, and whoever wants one may ask again.
+            # As in a night: the training is skipped, and a later night may ask again.
             return
         judged = self.work.judged(challenger, state.champion)
         state.spent.fit += challenger.fit_seconds
@@ -183,9 +183,9 @@ class _Replay:
         if not labelled:
             return None
         if needs_model(spec):
-            # Published predictions hold no probabilities. The mean of the partitions' values, weighted by
-            # rows, is the value of all rows for a mean over rows, and the usual day's for an area under a
-            # curve.
+            # Published predictions have no probabilities. The mean of the partitions' values, weighted by
+            # rows, equals the value over all rows for a metric that is a mean over rows; for an area under a
+            # curve it is that of an average day.
             return sum((record.error or 0.0) * record.labelled for record in state.records) / labelled
         own = [self.history.own_rows(partition) for partition in state.predictions]
         actual = pd.concat(own, ignore_index=True)[spec.target]

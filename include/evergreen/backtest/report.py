@@ -1,4 +1,4 @@
-"""The page of a backtest: what each policy came to, drawn and in words. Self-contained, without a script."""
+"""The page of a backtest: the result of each policy, in figures and words. Self-contained, no script."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def render_backtest(
 
 
 def _drift(spec: Spec, watched: PolicyResult, features: Sequence[str]) -> list[dict[str, Any]]:
-    """A figure of each statistic by which a feature drifted; of the first where none did."""
+    """A figure of each statistic by which a feature drifted; of the first one if no feature did."""
     whys = {why for night in watched.nights for found in night.drifted.values() for why in found}
     drawn = [statistic for statistic in limited() if statistic.why in whys] or [limited()[0]]
     limits = [(statistic, DRIFT.of(spec.monitoring).limit(statistic)) for statistic in drawn]
@@ -72,7 +72,7 @@ def _drift(spec: Spec, watched: PolicyResult, features: Sequence[str]) -> list[d
 
 
 def _answer(results: Sequence[PolicyResult]) -> str:
-    """What came of it, in a sentence or two."""
+    """The outcome, in a sentence or two."""
     scored = [result for result in results if result.value is not None]
     if not scored:
         return "No policy had a champion in this stretch: nothing was scored."

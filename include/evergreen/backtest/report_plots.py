@@ -17,17 +17,17 @@ from evergreen.numbers import number, percent
 from evergreen.pages.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
 
 SMOOTHED = 7  # partitions
-SERIES = 6  # colours that are told apart
+SERIES = 6  # colours that can be distinguished
 
 _WIDE = 900.0
 _CURVE = 640.0
 _RUG = 17.0  # height of a policy's line of trainings
 _LINE = 14.0  # height of a line of text
-_FAR = 2.5  # a policy so many times worse than all others is cut off
+_FAR = 2.5  # a policy this many times worse than all others is cut off
 
 
 class Canvas(Figure):
-    """A figure of a width of its own, with two axes: `x` and `y` are its scales."""
+    """A figure with its own width and two axes: `x` and `y` are its scales."""
 
     def __init__(self, name: str, title: str, told: str, *, size: tuple[float, float]) -> None:
         super().__init__(name, title, told, size[1])
@@ -134,12 +134,12 @@ def error_over_time(results: Sequence[PolicyResult], known: Sequence[str] = ()) 
 def drift_over_time(
     result: PolicyResult, features: Sequence[str], statistic: Statistic, limit: float
 ) -> Markup:
-    """A drift statistic of features, smoothed, and the limit it is held against."""
+    """A drift statistic of features, smoothed, and its limit."""
     keys = [night.partition for night in result.nights]
     lines = [_effects(result, name, statistic) for name in features]
     values = [value for line in lines for value in line if value is not None]
     ordered = sorted(values)
-    # A feature may leave its bins altogether for a day: the others are still to be seen.
+    # A feature may leave its bins entirely for a day; the others must still be visible.
     top = max(ordered[int(0.99 * (len(ordered) - 1))] * 1.25 if ordered else 0.0, 2.5 * limit)
     highest = {name: max(_known(line), default=None) for name, line in zip(features, lines, strict=True)}
     told = "; ".join(f"{name}: at most {number(value)}" for name, value in highest.items())

@@ -1,4 +1,4 @@
-"""What a policy came to: its error, its trainings and why they were, its nights, and what it cost."""
+"""The result of a policy: its error, its trainings with their reasons, its nights, and its cost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FIGURES = (
 
 @dataclass(frozen=True)
 class Event:
-    """A training: what it was as of, and what became of its challenger.
+    """A training: its as-of key, and the outcome for its challenger.
 
     `partition` is the one whose decision asked for it, None for a first one; `reason` says why in a sentence,
     and `kind` by the names of the signals (`performance+cusum`), `first`, or `schedule`. `failed` are the
@@ -48,7 +48,7 @@ class Event:
 
     @property
     def triggered(self) -> bool:
-        """Whether what was measured asked for it, not the calendar or the age of the champion."""
+        """Whether a measurement asked for it, and not the calendar or the age of the champion."""
         names = set(self.kind.split("+")) - {"first", "schedule"}
         return bool(names - of_time())
 
@@ -93,14 +93,14 @@ class Night:
 
 @dataclass(frozen=True)
 class PolicyResult:
-    """What a policy came to: `value` is `metric` over all scored rows of the stretch, None without any.
+    """The result of a policy: `value` is `metric` over all scored rows of the range, None without any.
 
-    `seconds` is what it costs alone: fitting, predicting, measuring (all around the two: rows and features,
-    evaluating, drift) and deciding, each as long as it took when it was done, also where that was for another
-    policy or in an earlier run. `false_alarms` counts the trainings that were triggered before the first
-    known change, and `delays` has for each how many partitions after it the first decision came (0: in its
-    own night), None where none came before the next change; both are None where no days are known, or for a
-    fixed schedule, which answers nothing.
+    `seconds` is the cost of this policy alone: fitting, predicting, measuring (everything else: rows and
+    features, evaluating, drift) and deciding. Each counts with the time it took when it was computed, also if
+    that was for another policy or in an earlier run. `false_alarms` counts the trainings that were triggered
+    before the first known change. `delays` has for each known change the number of partitions until the first
+    decision (0: the same night), None if none came before the next change. Both are None if no changes are
+    known, or for a fixed schedule, which does not react.
     """
 
     policy: str
@@ -135,7 +135,7 @@ class PolicyResult:
 
     @property
     def halted(self) -> str | None:
-        """The night from which to the end the circuit breaker let no training start; None if it did."""
+        """The night since which the circuit breaker stopped all trainings to the end; None if it did not."""
         found = None
         for night in reversed(self.nights):
             if not night.decision.evidence.get("circuit_open"):
@@ -159,7 +159,7 @@ def detections(
 ) -> tuple[int, dict[str, int | None]]:
     """False alarms, and the delay of each known day of change; see `PolicyResult`.
 
-    A decision answers the newest change at or before its partition.
+    A decision is attributed to the newest change at or before its partition.
     """
     triggered = sorted(event.partition for event in events if event.partition and event.triggered)
     days = sorted(set(known))

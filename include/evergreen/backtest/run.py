@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 def kept() -> Path:
-    """The folder below which backtests and drills keep what they train."""
+    """The folder of the cache in which backtests and drills keep trained models."""
     return home() / "backtest" / "kept"
 
 
@@ -53,10 +53,10 @@ def backtest(
     known: Sequence[str] | None = None,
     fresh: bool = False,
 ) -> list[PolicyResult]:
-    """Replay the published partitions from `first` to `last` under each policy, and return what each came to.
+    """Replay the published partitions from `first` to `last` under each policy, and return the results.
 
-    Reads the lake once and writes nothing to it. What is trained is kept below `EVERGREEN_HOME/backtest`, so
-    that a run that was ended goes on where it stood, with the same results; `fresh` begins anew. `progress`
+    Reads the lake once and writes nothing to it. Trained models are kept below `EVERGREEN_HOME/backtest`, so
+    an interrupted run resumes with the same results; `fresh` clears them. `progress`
     is called with a policy's name and how many more of its partitions are done. `known` are the days on which
     the data is known to change. Raises `NotFoundError` if nothing is published there, `NothingToDoError` for
     a snapshot, `SpecError` for an unknown policy.
@@ -70,7 +70,7 @@ def backtest(
 def opened(
     pipeline: Pipeline, first: str, last: str, *, workers: int = WORKERS, fresh: bool = False
 ) -> Iterator[Workers]:
-    """Workers with the pipeline's rows up to `last` and what earlier runs kept; raises as `backtest`."""
+    """Workers with the pipeline's rows up to `last` and the cache of earlier runs; raises as `backtest`."""
     spec = pipeline.spec
     if not spec.calendar.has_time:
         raise NothingToDoError(f"{spec.name}: a snapshot has no time, so there is no history to replay")
@@ -98,9 +98,9 @@ def run_policies(
     root: Path | None = None,
     fresh: bool = False,
 ) -> list[PolicyResult]:
-    """Replay each policy over the rows (with `partition`), in up to `workers` processes; results as asked.
+    """Replay each policy over the rows (with `partition`), in up to `workers` processes; results in order.
 
-    What is trained is shared between the policies; below the folder `root` it is kept for later runs too.
+    Trained models are shared between the policies, and kept below the folder `root` for later runs.
     """
     count = min(workers, cores())
     with (
@@ -111,7 +111,7 @@ def run_policies(
 
 
 def kept_as(spec: Spec) -> str:
-    """The name of the folder for what follows from this description (its policy apart) and this code."""
+    """The name of the cache folder of this description (without its policy) and this code."""
     parts = {
         "spec": spec_digest(spec),
         "code": code_digest(spec),
@@ -125,8 +125,8 @@ def ensure_published(
 ) -> list[str]:
     """Ingest what is not published yet between the pipeline's start and `last`; returns the keys ingested.
 
-    History before `first` is needed too, to train on. `progress` is called with each partition that is done.
-    One that is refused or has no good source is left out, with a warning: nights do without it too.
+    History before `first` is needed for training. `progress` is called with each partition that is done. A
+    partition that is refused or has no good source is skipped with a warning, as in production.
     """
     calendar = pipeline.spec.calendar
     there = set(pipeline.lake.partitions())
@@ -145,7 +145,7 @@ def ensure_published(
 
 
 def read_rows(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
-    """The published rows up to `last` with `partition`, their lookups, and all labels that have come.
+    """The published rows up to `last` with `partition`, their lookups, and all labels published so far.
 
     Raises `NotFoundError` if nothing is published from `first` on.
     """

@@ -1,9 +1,9 @@
-"""Shifts: changes that a drill makes to raw rows from a partition on, written small: `temperature=+0.5sd`.
+"""Shifts: changes that a drill makes to raw rows from a partition on, like `temperature=+0.5sd`.
 
 Pure, vectorised, and seeded where rows are drawn. Rows before the partition, the number of rows and their
-order never change. A shift's yardstick (mean, standard deviation, classes) is the history before the
-partition, so that it means the same however long the stretch is; rows are drawn in the order of partitions,
-so that a longer stretch draws the same ones.
+order never change. Mean, standard deviation and classes are those of the history before the partition, so a
+shift does not depend on the length of the range. Rows are drawn in the order of partitions, so a longer range
+draws the same ones.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Given:
 class Shift:
     """A change of one raw column, `text` as it was written.
 
-    `needs` is what the column must hold: `numbers`, `text`, `labels`, or `values` of any kind. `change` gives
-    the values (n,) as they become, and raises `ValueError` with the reason and the remedy.
+    `needs` is what the column must hold: `numbers`, `text`, `labels`, or `values` of any kind. `change`
+    returns the changed values (n,), and raises `ValueError` with the reason and the remedy.
     """
 
     column: str
@@ -97,10 +97,10 @@ def apply_shifts(
     """The rows (n, with `partition`) with the shifts made from partition `at` on, one after another.
 
     Rows before `at`, columns not named, index and order stay as they are; the frame given is not changed.
-    Whole numbers stay whole: each is rounded up or down at random, so that the mean is kept where the change
-    is a fraction. Where they lose values the column becomes float64, and where booleans do, object, as Arrow
-    gives columns with nulls; any other keeps its type. Raises `SpecError` for a column that is not there,
-    that names or dates a row, or that does not hold what the change needs.
+    Whole numbers stay whole: after a change by a fraction each is rounded up or down at random, which
+    preserves the mean. If values go missing, integers become float64 and booleans object, as Arrow converts
+    columns with nulls; other types stay. Raises `SpecError` for an unknown column, a key or time column, or a
+    column that does not hold what the change needs.
     """
     for shift in shifts:
         if reason := _refusal(spec, rows, shift):
@@ -165,13 +165,13 @@ def _steps(spec: Spec, keys: NDArray[np.str_], at: str) -> NDArray[np.int64]:
 
 
 def _numbers(change: Callable[[Numbers, Given], Numbers], values: pd.Series, given: Given) -> pd.Series:
-    """The values changed as numbers, NaN where there are none, in the type they had."""
+    """The values changed as numbers, NaN where they are missing, in their original type."""
     changed = change(values.to_numpy(float, na_value=np.nan), given)
     if types.is_integer_dtype(values.dtype):
         changed = np.floor(changed + given.draw.random(len(changed)))
         limits = np.iinfo(getattr(values.dtype, "numpy_dtype", values.dtype))
         if ((changed < limits.min) | (changed >= limits.max)).any():
-            raise ValueError(f"values beyond what {values.dtype} can hold come of it: write a smaller change")
+            raise ValueError(f"the result exceeds what {values.dtype} can hold: write a smaller change")
     return pd.Series(changed, index=values.index).astype(values.dtype)
 
 
@@ -224,7 +224,7 @@ def _flip(share: float, values: pd.Series, given: Given) -> pd.Series:
     classes = pd.Index(given.before.dropna().unique())
     if len(classes) < 2:
         raise ValueError(f"there are {len(classes)} classes before, none to flip to: choose a later --at")
-    # Two numbers a row, side by side: further rows change nothing for the earlier ones.
+    # Two random numbers a row, side by side, so that more rows do not change the draws of earlier ones.
     draw = given.draw.random((len(values), 2))
     flipped = (draw[:, 0] < share) & values.notna().to_numpy()
     on = 1 + (draw[:, 1] * (len(classes) - 1)).astype(np.intp)

@@ -17,7 +17,7 @@ _APART = 5
 
 @dataclass(frozen=True)
 class Point:
-    """A policy in the plane of trainings and error."""
+    """A policy's number of trainings and its error."""
 
     policy: str
     trainings: int
@@ -34,12 +34,13 @@ def points(results: Sequence[PolicyResult]) -> tuple[list[Point], list[Point]]:
 
 
 def on_curve(fixed: Sequence[Point], trainings: int) -> float | None:
-    """The error of the fixed schedules at a number of trainings, on a line between the two beside it.
+    """The error of the fixed schedules at a number of trainings, interpolated between the two nearest.
 
-    The line is drawn over the logarithm of the trainings: error falls by about as much with each doubling, so
-    that a line over their number would lie far above the curve and flatter what is compared with it. At more
-    trainings than any schedule it is the error of the one with most. None at fewer than any, without two
-    schedules, or between two of which one trains more than five times as often: that line cuts a bend off.
+    Interpolation is linear in the logarithm of the trainings, because error falls by about the same amount
+    with each doubling. A line over their number would lie far above the curve and flatter the policies that
+    are compared with it. With more trainings than any schedule it is the error of the schedule with most.
+    None with fewer than any, without two schedules, or between two schedules of which one trains more than
+    five times as often, because the curve is not straight over that distance.
     """
     if len({point.trainings for point in fixed}) < 2 or trainings < fixed[0].trainings:
         return None

@@ -1,8 +1,8 @@
-"""Tuning of a policy's knobs: a search on the first part of the history, and what it comes to on the rest.
+"""Tuning of a policy's settings: a search on the first part of the history, evaluated on the rest.
 
-Every trial is a whole replay, as-of exact: a training may be as of any partition, not of a coarser grid, for
-a policy that is answered late is another policy. Trials share what they train, so there are never more
-trainings than partitions, and later trials cost little.
+Every trial is a full replay. A training may be as of any partition and not only of a coarser grid, because
+delayed trainings would make it another policy. Trials share trained models, so there are never more trainings
+than partitions, and later trials cost little.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SCHEDULES = ("never", "every 7", "every 14", "every 30")
 
 @dataclass(frozen=True)
 class Trial:
-    """What a setting of the knobs came to on the first part; `value` is None where nothing was scored."""
+    """The result of one setting on the first part; `value` is None if nothing was scored."""
 
     overrides: dict[str, Any]
     value: float | None
@@ -36,7 +36,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search found: the best setting as `overrides` of `monitoring`, and how it does on the rest.
+    """The result of a search: the best setting as `overrides` of `monitoring`, and its results on the rest.
 
     It was searched for on `first` to `until` with at most `allowed` trainings there, and is compared on
     `start` to `last` in `results`. An empty setting says that nothing was better than the description's own.
@@ -66,10 +66,10 @@ def tune(
     progress: Callable[[str, int], None] = lambda name, steps: None,
     known: Sequence[str] | None = None,
 ) -> Tuned:
-    """Search the knobs of the signals that count, on the published partitions `nights` up to `until`.
+    """Search the settings of the active signals on the published partitions `nights` up to `until`.
 
-    The lowest error wins that takes no more trainings than `per_year` of them in a year allow (default: the
-    configured budget). Seeded: the same rows give the same answer, with any number of processes. Raises
+    The best setting has the lowest error with at most `per_year` trainings a year (default: the configured
+    budget). Seeded: the same rows give the same answer, with any number of processes. Raises
     `NothingToDoError` if either part has no partition.
     """
     early = [key for key in nights if key <= until]
@@ -100,7 +100,7 @@ def tune(
 
 
 def turns(spec: Spec) -> dict[str, Turn]:
-    """What can be turned, by name: what bears on a signal that counts, and the cooldown."""
+    """What can be tuned, by name: the settings of the active signals, and the cooldown."""
     found: dict[str, Turn] = {}
     for name in spec.signals:
         found |= SIGNALS[name].turns()
@@ -151,7 +151,7 @@ def _overrides(spec: Spec, trial: Any) -> dict[str, Any]:
 
 
 def _loss(spec: Spec, trial: Trial, allowed: int) -> float:
-    """What is searched for the least of: the error, worse by the share of trainings that are too many."""
+    """The loss to minimise: the error, increased by the share of trainings above the limit."""
     if trial.value is None:
         return 1e300
     loss = spec.metric.loss(trial.value)
@@ -167,7 +167,7 @@ def _allowed(spec: Spec, partitions: int, per_year: float | None) -> int:
 
 
 def _written(text: str) -> Any:
-    """A number where it is one: it stands in YAML without quotes."""
+    """A number if it is one, so that YAML shows it without quotes."""
     try:
         return float(text) if "." in text else int(text)
     except ValueError:
@@ -175,7 +175,7 @@ def _written(text: str) -> Any:
 
 
 def as_yaml(overrides: Mapping[str, Any]) -> str:
-    """The setting as it stands in a description, to be pasted."""
+    """The setting as YAML to paste into a description."""
     import yaml
 
     return yaml.safe_dump({"monitoring": dict(overrides)}, sort_keys=False, default_flow_style=False)

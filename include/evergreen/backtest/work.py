@@ -1,8 +1,8 @@
-"""What replays work on: challengers, verdicts and measured nights, each of them made once for all policies.
+"""What replays share: challengers, verdicts and measured nights, each computed once for all policies.
 
-A training as of a partition follows from the rows before it, the description and the code, and from no
-policy; so does the verdict on a challenger against one champion, and what a champion's night comes to. What
-depends on a policy is only which of them are asked for.
+A training as of a partition depends on the rows before it, the description and the code, but not on the
+policy. The same holds for the verdict on a challenger against one champion, and for the measurements of a
+champion's night. A policy only decides which of them are needed.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ _SETS = 2
 
 @dataclass(frozen=True)
 class Trained:
-    """A challenger: its `version` and candidate, and the `key` it goes by, which its rows bear on too.
+    """A challenger: its `version` and candidate, and its `key` in the cache, which depends on its rows too.
 
-    `fit_seconds` is how long it took to fit, and `other_seconds` what lies around that: putting the rows
-    together, and keeping the models; whenever that was.
+    `fit_seconds` is how long it took to fit, and `other_seconds` the rest (assembling the rows, storing the
+    models), both at the time when it was trained.
     """
 
     key: str
@@ -62,7 +62,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Judged:
-    """What the gate said of a challenger, with the details of the checks that did not pass."""
+    """The gate's verdict on a challenger, with the details of the failed checks."""
 
     promoted: bool
     outcome: str
@@ -81,10 +81,10 @@ class Scored:
 
 
 class HeldOut:
-    """What a challenger that was fit without the hold-out said of it, in place of the model itself.
+    """The stored predictions of a challenger on its hold-out, used in place of the model itself.
 
-    It answers for the features of the hold-out and for no others. To keep a model takes as long as a tenth of
-    a small training, and nothing but the hold-out is ever asked of this one.
+    It can predict only the features of the hold-out. Storing a model takes a tenth of the time of a small
+    training, and the model that is fit without the hold-out never predicts anything else.
     """
 
     def __init__(self, said: Predictions) -> None:
@@ -122,16 +122,16 @@ class HeldOut:
 
 
 class Work:
-    """Trains, judges and scores what it is asked for and has not kept.
+    """Trains, judges and scores on demand, and caches the results.
 
-    `pretrained` holds loaded models by candidate number. What it gives is the same, bit for bit, whether it
-    was kept or made now. One process uses an object; several may share the folder of a cache.
+    `pretrained` holds loaded models by candidate number. Results are bit-identical whether they come from the
+    cache or not. An object belongs to one process; several processes may share the folder of a cache.
     """
 
     def __init__(
         self, spec: Spec, history: History, cache: Cache | None = None, pretrained: Mapping[int, Any] = {}
     ) -> None:
-        # Limits on time and memory would be measured wrong by replays side by side.
+        # Time and memory cannot be measured right while replays run in parallel.
         gate = spec.gate.model_copy(update={"resources": Resources()})
         self._spec = spec.model_copy(update={"gate": gate})
         self._history = history
@@ -144,7 +144,7 @@ class Work:
     def trained(self, as_of: str) -> Trained:
         """The challenger as of a partition; raises `NothingToDoError` where there is too little to train on.
 
-        Of several processes that want the same one trains it, and the others wait.
+        If several processes want the same challenger, one trains it and the others wait.
         """
         key = f"{as_of}/{self._history.digest(read_start(self._spec, as_of), as_of)}"
         if (found := self._kept_challenger(key)) is not None:
@@ -153,7 +153,7 @@ class Work:
             return self._kept_challenger(key) or self._train(key, as_of)
 
     def judged(self, challenger: Trained, champion: Trained | None) -> Judged:
-        """What the gate says of a challenger against a champion, or where there is none yet."""
+        """The gate's verdict on a challenger against a champion (None: there is no champion yet)."""
         name = f"verdict/{challenger.key}/{champion.key if champion else 'none'}"
         if (body := self._cache.get(name)) is None:
             began = time.perf_counter()
@@ -164,7 +164,7 @@ class Work:
             verdict = judge(self._spec, evaluation)
             body = _packed(
                 {
-                    # Where a person is always asked, they are taken to say yes to what holds everything.
+                    # A person who is always asked is assumed to approve whatever passes all checks.
                     "promoted": verdict.outcome in (Outcome.ACCEPTED, Outcome.APPROVAL),
                     "outcome": str(verdict.outcome),
                     "failed": [check.detail for check in verdict.checks if not check.passed],
@@ -176,7 +176,7 @@ class Work:
         return Judged(**{**content, "failed": tuple(content["failed"])})
 
     def scored(self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]) -> Scored:
-        """What the night of a partition comes to under a champion and a policy's description.
+        """The predictions and measurements of a partition under a champion and a policy's description.
 
         `earlier` are the records of the champion's nights before, oldest first.
         """
@@ -256,7 +256,7 @@ class Work:
         name = f"reference/{_measuring(spec)}/{champion.key}"
         if name not in self._references:
             sample = None
-            # The rows that a classifier of domains asks for are not kept: they are drawn again, the same.
+            # The rows for the domain classifier are not cached, because the same ones can be drawn again.
             body = self._cache.get(name) if DRIFT.of(spec.monitoring).limit(JOINT) is None else None
             if body is None:
                 training_set, challenger = self._set(champion), self._challenger(champion)
@@ -264,7 +264,7 @@ class Work:
                 built = build_reference(spec, training_set, evaluation, challenger)
                 sample, body = built.sample, _packed(built.to_dict())
                 self._cache.put({name: body})
-            # Read back as nights do, so that it is the same whether it was kept or not.
+            # Parsed from JSON as nights do, so that it is the same whether it comes from the cache or not.
             self._references = {name: Reference.from_dict(_unpacked(body), sample)}
         return self._references[name]
 
@@ -302,7 +302,7 @@ class Work:
 
 
 def _measuring(spec: Spec) -> str:
-    """Digest of what in `monitoring` bears on a measurement."""
+    """Digest of the settings in `monitoring` that affect a measurement."""
     watched = spec.monitoring
     limits: dict[str, Any] = {one.name: one.measured(watched) for one in SIGNALS.values()}
     limits["estimated"] = PERFORMANCE.of(watched).tolerance if estimates(spec) else None

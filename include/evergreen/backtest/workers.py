@@ -1,4 +1,4 @@
-"""Processes that replay policies over the same rows and share what they make through a cache."""
+"""Processes that replay policies over the same rows and share results through a cache."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TRAININGS = "trainings"
 class Workers:
     """Up to `count` processes with the same rows (with `partition`), or this one alone; a context manager.
 
-    `folder` is where what they make is kept. Without one it is kept in memory, by a single process only.
+    `folder` is the folder of the cache. Without one it is in memory, for a single process only.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Workers:
         self._work: Work | None = None
         self._cache = Cache(folder)
         if count > 1 and folder is not None:
-            # Spawned, not forked: a fork would inherit the threads of Arrow and OpenMP half-alive.
+            # Spawned, not forked: a fork would inherit threads of Arrow and OpenMP in a broken state.
             context = get_context("spawn")
             self._steps: Queue[tuple[str, int]] = context.Queue()
             arguments = (spec, rows, pretrained, folder, self._steps)
@@ -82,13 +82,13 @@ class Workers:
     ) -> list[PolicyResult]:
         """Replay the policies as `evergreen.backtest.replay.replay` does; results in the order asked.
 
-        With several processes the trainings of fixed schedules are dealt to all of them, also of a single
-        schedule; their progress goes by the name `TRAININGS`.
+        With several processes the trainings of fixed schedules are distributed over all of them, even those
+        of a single schedule; their progress has the name `TRAININGS`.
         """
         if self._pool is None:
             with _one_thread():
                 return [self._replay(policy, first, last, progress, known) for policy in policies]
-        # First what no other process can help with, then what all can, then what has little left to do.
+        # First the work that cannot be shared, then the work that can, then what has little left to do.
         alone = [policy for policy in policies if not policy.fixed]
         fixed = [policy for policy in policies if policy.fixed]
         pool, running = self._pool, dict[str, Future[PolicyResult]]()
@@ -106,11 +106,11 @@ class Workers:
         return list(self._history.published(first, self._spec.calendar.shift(last, 1)))
 
     def foreseen(self, policies: Sequence[Policy], first: str, last: str) -> list[str]:
-        """The as-of keys that are trained beforehand: those of fixed schedules, where there are processes."""
+        """The as-of keys that are trained in advance: those of fixed schedules, with several processes."""
         if self._pool is None:
             return []
         keys = foreseen(self._spec, self._history, policies, first, last)
-        # The first is what the other replays begin with: nobody need wait for it here.
+        # The other replays start with the first training, so it is not done in advance.
         return [*keys[1:], *keys[:1]]
 
     def _replay(
@@ -143,7 +143,7 @@ def _replay(policy: Policy, first: str, last: str, known: Sequence[str] | None) 
 
 
 def _train(as_of: str) -> None:
-    # Where there is too little to train on, the replay that asks for it passes over it.
+    # If there is too little to train on, the replay that asks for it handles that.
     with suppress(NothingToDoError):
         _worker["work"].trained(as_of)
     _step(TRAININGS, 1)
@@ -154,7 +154,7 @@ def _step(name: str, steps: int) -> None:
 
 
 def _report(steps: Queue[tuple[str, int]], running: Sequence[Future[Any]], progress: Progress) -> None:
-    """Pass the workers' steps on until all are done or one has failed, whose error is raised."""
+    """Pass the workers' steps on until all are done; raise the error of the first that fails."""
     while True:
         finished = all(future.done() for future in running)
         try:
@@ -175,7 +175,7 @@ def _explained(spec: Spec) -> Iterator[None]:
         yield
     except BrokenProcessPool:
         raise EvergreenError(
-            f"{spec.name}: a process of the backtest was ended from outside (out of memory?): run it again, "
+            f"{spec.name}: a process of the backtest was killed from outside (out of memory?): run it again, "
             "with fewer policies at once; what was trained is kept"
         ) from None
 

@@ -1,1 +1,1 @@
-"""Features: from the rows of a partition and its look-back to what a model sees."""
+"""Features: computed from the rows of a partition and its look-back, the input of a model."""

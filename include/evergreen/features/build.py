@@ -1,7 +1,7 @@
-"""Features: what the pipeline's function and its feature sets make of rows, and what they must keep to.
+"""Features: built from rows by the pipeline's function and its feature sets, and checked.
 
 A function gets the rows of one or more partitions together with those of `look_back` before them, in the
-order of time, and gives one row of features for each, under the same index.
+order of time, and returns one row of features for each, with the same index.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from evergreen.spec import Spec
 def build_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
     """The features of the rows, one row each, with the index of `rows`: the sets' columns, then the others.
 
-    `rows` hold the partitions wanted and their look-back, in any order: each function sees them in the order
-    of `in_order`. Raises `SpecError` if a function fails, or if what it returns has other rows, a column
-    twice or that another function gives too, none at all, or the target itself.
+    `rows` are the wanted partitions and their look-back, in any order; each function gets them sorted by
+    `in_order`. Raises `SpecError` if a function fails, or if its result has other rows, no columns, a column
+    twice, a column that another function returns too, or the target itself.
     """
     ordered = in_order(spec, rows)
     parts = {origin: _built(spec, origin, build, ordered) for origin, build in load_functions(spec).items()}
@@ -33,9 +33,9 @@ def build_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def each_function(spec: Spec) -> Iterator[Spec]:
-    """The description cut down to each of its feature functions, with the look-back that one declares.
+    """For each feature function the description with this function alone and its declared look-back.
 
-    Their features side by side are those of the whole description.
+    The features of all of them, side by side, are those of the whole description.
     """
     if not spec.feature_sets:
         yield spec
@@ -52,9 +52,9 @@ def _with(spec: Spec, features: dict[str, object], **others: object) -> Spec:
 
 
 def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows by time and key; the same frame where they already are. The index is kept.
+    """The rows sorted by time and key; the same frame if it is sorted already. The index is kept.
 
-    Raises `SpecError` if a column that names a row is missing.
+    Raises `SpecError` if a key column is missing.
     """
     by = list(dict.fromkeys([*([spec.time_column] if spec.time_column else []), *spec.keys]))
     if missing := [column for column in by if column not in rows.columns]:
@@ -69,9 +69,9 @@ def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
-    """The rows that scoring a partition sees: it and its look-back, its own target unknown.
+    """The rows that scoring a partition reads: its own, without their target, and its look-back.
 
-    Where labels come later than the rows, no row has a target yet.
+    With delayed labels, no row has a target.
     """
     key = rows[PARTITION]
     first = spec.calendar.back(partition, spec.look_back)

@@ -1,4 +1,4 @@
-"""The feature functions of a pipeline: where they are written, loading them, and the digest of their code."""
+"""The feature functions of a pipeline: finding and loading them, and the digest of their code."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ ALL_COLUMNS = "all columns but key, time, target and weight"
 
 
 def load_functions(spec: Spec) -> dict[str, Build]:
-    """The functions whose columns are the features, by where each is written: the sets', then the own one.
+    """The feature functions by their place in the files: first those of sets, then the pipeline's own.
 
-    Without any, one that gives all columns but key, time, target, weight and partition. Raises `SpecError` if
-    a file or function is missing, or a file cannot be executed.
+    Without any, one that returns all columns but key, time, target, weight and partition. Raises `SpecError`
+    if a file or function is missing, or a file cannot be executed.
     """
     functions = {
         place.origin: _function(spec.name, place, _source(spec.name, place)) for place in _places(spec)
@@ -49,7 +49,7 @@ def features_digest(spec: Spec) -> str:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a function is written: its key path in the description, its file and its name in it."""
+    """The place of a function: its key path in the description, its file and its name in the file."""
 
     key: str
     origin: str
@@ -75,7 +75,7 @@ def _all_columns(spec: Spec) -> Build:
 
 
 class _SourceLoader(importlib.abc.SourceLoader):
-    """Loads exactly the bytes that were digested: no bytecode cache, no second look at the file."""
+    """Loads exactly the bytes that were digested: no bytecode cache, and the file is not read again."""
 
     def __init__(self, file: Path, source: bytes) -> None:
         self._file = file

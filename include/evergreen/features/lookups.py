@@ -1,7 +1,7 @@
-"""Lookups: columns of another pipeline's rows, joined to a pipeline's own as they were known at the time.
+"""Lookups: columns of another pipeline's rows, joined to a pipeline's own as known at the time of each row.
 
-A value that became known after a row's own time is never joined to it, not even one of the same partition. So
-a row has the same values whenever it is read, however many rows are read with it.
+This is a point-in-time join: a value that became known after a row's own time is never joined to it, not even
+from the same partition. So a row has the same values whenever it is read, and with whatever other rows.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BEFORE_ALL = np.iinfo(np.int64).min
 
 
 def lookup_versions(pipeline: Pipeline) -> dict[str, int]:
-    """The present version of the table that each of the pipeline's lookups reads, by the lookup's name.
+    """The current version of the table that each of the pipeline's lookups reads, by the lookup's name.
 
     Raises `NotFoundError` if one of those pipelines has published nothing yet.
     """
@@ -48,10 +48,10 @@ def lookup_versions(pipeline: Pipeline) -> dict[str, int]:
 def with_lookups(pipeline: Pipeline, rows: pa.Table, versions: Mapping[str, int] | None = None) -> pa.Table:
     """The rows with the columns of the pipeline's lookups, null where nothing was known. The order is kept.
 
-    `versions` reads other pipelines' tables as they were then, by lookup; by default as they are. Whole
-    numbers and booleans come as float64, for they may be missing. Raises `SpecError`, naming the lookup, for
-    a column that is not there, types that do not meet, or a pipeline that cannot be looked up, and
-    `NotFoundError` if that has published nothing yet.
+    `versions` are the table versions of the other pipelines to read, by lookup; the default is the current
+    ones. Whole numbers and booleans become float64, because they may be missing. Raises `SpecError`, naming
+    the lookup, for an unknown column, types that cannot match, or a pipeline that cannot be looked up, and
+    `NotFoundError` if that pipeline has published nothing yet.
     """
     if not len(rows):
         return rows
@@ -77,7 +77,7 @@ def with_lookups(pipeline: Pipeline, rows: pa.Table, versions: Mapping[str, int]
 def looked_up_spec(spec: Spec, name: str) -> Spec:
     """The description of the pipeline that a lookup reads.
 
-    Raises `SpecError` if that is wrong itself, or has no time and the lookup no `known_at`.
+    Raises `SpecError` if that description is wrong, or if it has no time and the lookup no `known_at`.
     """
     lookup = spec.features.lookups[name]
     other = parse_spec(spec.folder.parent / lookup.pipeline / "pipeline.yaml")
@@ -91,7 +91,7 @@ def looked_up_spec(spec: Spec, name: str) -> Spec:
 
 @dataclass(frozen=True)
 class Asked:
-    """Rows that look up: number of the entity, -1 if it is missing, and time, both (n,)."""
+    """The rows on the left of the join: number of the entity, -1 if it is missing, and time, both (n,)."""
 
     entity: Integers
     time: Integers
@@ -99,7 +99,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Told:
-    """Rows that are looked up: entity, when each happened, and since when it is known, all (m,)."""
+    """The rows on the right of the join: entity, event time, and since when each is known, all (m,)."""
 
     entity: Integers
     happened: Integers
@@ -107,18 +107,18 @@ class Told:
 
 
 def newest_known(asked: Asked, told: Told, max_age: int) -> Integers:
-    """For each row asked the position of the newest row told of its entity, (n,); -1 where none was known.
+    """For each row of `asked` the position in `told` of the newest known row of its entity, (n,); -1 if none.
 
-    Known is what became known at the row's time or before. The newest happened last; of those that happened
-    at one moment it is the one known last, then the last one told. One that happened more than `max_age`
-    before the row is too old.
+    A row of `told` counts if it became known at or before the time of the row asked. The newest has the
+    latest event time; of several with the same event time it is the one known last, then the last one in
+    `told`. A row whose event time is more than `max_age` before the row asked is too old.
     """
     usable = np.flatnonzero((told.entity >= 0) & (np.minimum(told.known, told.happened) > BEFORE_ALL))
     happened, known = told.happened[usable], told.known[usable]
     newer = np.lexsort((known, happened))
     rank = np.empty(len(newer), np.int64)
     rank[newer] = np.arange(len(newer))
-    # All in the order of entity and time, what becomes known at a moment before who asks at that moment.
+    # Sort all by entity and time; at the same moment, rows that become known come before rows that ask.
     entity = np.concatenate([told.entity[usable], asked.entity])
     order = np.lexsort((np.concatenate([known, asked.time]), entity))
     block = np.cumsum(np.diff(entity[order], prepend=entity[order][:1]) != 0) * (len(newer) + 1)
@@ -155,21 +155,21 @@ def _looked_up(
 
 
 def _read(pipeline: Pipeline, lookup: Lookup, other: Spec, time: Integers, version: int | None) -> pa.Table:
-    """The partitions that may hold what the rows look up: none that is too old, none that is too new."""
+    """The partitions that may contain matches for the rows, without those that are too old or too new."""
     lake = Lake(pipeline.storage, other.name)
     asked = time[time > BEFORE_ALL]
     if not other.calendar.has_time or not len(asked):
         return lake.read(Table.PARTITIONS, version=version)
     first, last = (_EPOCH + timedelta(microseconds=int(moment)) for moment in (asked.min(), asked.max()))
     oldest = None if first - _EPOCH <= lookup.max_age else other.calendar.key_of(first - lookup.max_age)
-    # What is known before it happens, such as a forecast, may lie in any later partition.
+    # A row that is known before its event time, such as a forecast, may be in any later partition.
     newest = other.calendar.key_of(last) if lookup.known_at is None else None
     return lake.read(Table.PARTITIONS, oldest, newest, version=version)
 
 
 @contextmanager
 def _named(where: str) -> Iterator[None]:
-    """Errors of another pipeline's table say which lookup asked for it."""
+    """Add the name of the lookup to errors of the other pipeline's table."""
     try:
         yield
     except EvergreenError as error:
@@ -188,7 +188,7 @@ def _check_columns(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table)
 
 
 def _entities(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table) -> tuple[Integers, Integers]:
-    """A number for each row's entity, the same on both sides; -1 where a part of its name is missing."""
+    """A number for each row's entity, the same on both sides; -1 where a part of its key is missing."""
     numbers = np.zeros(len(rows) + len(theirs), np.int64)
     named = np.ones(len(numbers), bool)
     for mine, their in lookup.on.items():
@@ -217,10 +217,10 @@ def _kind(kind: pa.DataType) -> pa.DataType:
 
 
 def _moments(table: pa.Table, column: str, where: str, zone: Zone, *, day_ends: bool = False) -> Integers:
-    """A column of times in microseconds since 1970, UTC; one that is missing lies before all others.
+    """A column of times in microseconds since 1970, UTC; a missing time sorts before all others.
 
-    Of a date it is the first moment of the local day or, with `day_ends`, the first after it: till then it is
-    not known.
+    A date is the start of the local day or, with `day_ends`, its end, because a date's row is not known
+    before the day is over.
     """
     if column not in table.column_names:
         there = ", ".join(table.column_names)
@@ -239,7 +239,7 @@ def _moments(table: pa.Table, column: str, where: str, zone: Zone, *, day_ends: 
 
 
 def _nullable(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    # In pandas a column of them would change its type with the first value that is missing.
+    # In pandas such a column would change its type when a value is missing.
     if pa.types.is_boolean(values.type):
         values = values.cast(pa.int8())
     return values.cast(pa.float64(), safe=False) if pa.types.is_integer(values.type) else values

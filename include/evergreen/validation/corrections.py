@@ -1,8 +1,8 @@
 """Corrections of quarantined rows: kept in the storage, and applied whenever the partition is published.
 
-A correction stands at `<pipeline>/corrections/<partition>/<id>.json` and names the row by its original text.
-A row that comes from the source as that text is replaced before it is validated; once the source itself has
-mended the row, the text no longer occurs and the correction does nothing.
+A correction is stored at `<pipeline>/corrections/<partition>/<id>.json` and identifies the row by its
+original text. A row of the source with that text is replaced before validation. Once the source has fixed the
+row, the text no longer occurs and the correction has no effect.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ _TRANSFERS = 8  # corrections that are read or written at the same time
 
 @dataclass(frozen=True)
 class Correction:
-    """What a quarantined row is to be: `corrected` has the columns that change, None if it is right as it is.
+    """A correction of a quarantined row: `corrected` has the changed columns, None to release it unchanged.
 
-    `original` is the row's text in quarantine, `place` where it stands if it is a record that could not be
-    read, `by` the login name of whoever corrected it and `reason` why. `etag` is that of the stored object;
-    None for a correction that is not stored yet.
+    `original` is the row's text in quarantine, `place` the position of a record that could not be read, `by`
+    the login name of the person who corrected it and `reason` why. `etag` is that of the stored object; None
+    for a correction that is not stored yet.
     """
 
     original: str
@@ -60,7 +60,7 @@ class Correction:
 
     @property
     def changes(self) -> bool:
-        """Whether the row becomes another by it, or was to become another by the one it replaces."""
+        """Whether this correction, or the one it replaces, changes the row."""
         return self.corrected is not None or self.etag is not None
 
     def to_json(self) -> bytes:
@@ -79,7 +79,7 @@ class Correction:
 
 
 class Corrections:
-    """The stored corrections of a pipeline. What there are is asked once, what they say when it is wanted."""
+    """The stored corrections of a pipeline. They are listed once and read on demand."""
 
     def __init__(self, storage: Storage, pipeline: str) -> None:
         self._storage, self._pipeline = storage, pipeline
@@ -133,9 +133,9 @@ class Corrections:
 
 
 def corrected(rows: Rows, corrections: Sequence[Correction]) -> Rows:
-    """The rows with each corrected one in the place of its original; those of unreadable records come last.
+    """The rows with each original replaced by its correction; rows of unreadable records come last.
 
-    A record that is corrected is no longer among `rejected`, which is complete when all batches were read.
+    A corrected record is removed from `rejected`, which is complete when all batches were read.
     Raises `RefusedError`, naming id and column, for a correction that does not fit the rows' schema.
     """
     changes = _changes(rows.schema, corrections)
@@ -146,9 +146,9 @@ def corrected(rows: Rows, corrections: Sequence[Correction]) -> Rows:
 
 
 def originals(quarantined: pa.Table, schema: pa.Schema, corrections: Sequence[Correction]) -> pa.Table:
-    """A quarantine in which a corrected row that still breaks something has its original text again.
+    """The quarantine, in which a corrected row that still breaks an expectation has its original text again.
 
-    So it keeps its name, and can be corrected anew. `schema` is that of the rows that were validated.
+    So it keeps its id and can be corrected again. `schema` is that of the rows that were validated.
     """
     by_text = {to_text(row): correction for correction, row in _changes(schema, corrections).made}
     if not by_text:
@@ -164,7 +164,7 @@ def originals(quarantined: pa.Table, schema: pa.Schema, corrections: Sequence[Co
 
 @dataclass(frozen=True)
 class _Changes:
-    """Corrections for rows of one schema: what each original becomes, by its text as such a row or record."""
+    """Corrections for rows of one schema, by the text of the original row or record."""
 
     schema: pa.Schema
     rows: Mapping[str, dict[str, Any]]
@@ -173,13 +173,13 @@ class _Changes:
 
     @cached_property
     def _wanted(self) -> list[tuple[int, pa.Array]]:
-        """By column, the values that originals have there: a quick look before a row is written as text."""
+        """By column, the values that originals have there: a fast filter before a row is written as text."""
         rows = pa.Table.from_pylist([restore(text, self.schema) for text in self.rows], self.schema)
         plain = (at for at, kind in enumerate(self.schema.types) if not pa.types.is_nested(kind))
         return [(at, pc.unique(rows.column(at))) for at in plain]
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The batch with the rows replaced that are to be."""
+        """The batch with its corrected rows replaced."""
         if not self.rows:
             return batch
         likely = np.arange(batch.num_rows)
@@ -231,7 +231,7 @@ class _Corrected:
 
 
 def _changes(schema: pa.Schema, corrections: Sequence[Correction]) -> _Changes:
-    """What the corrections that change something make of rows of a schema."""
+    """The corrections that change rows, for rows of one schema."""
     rows: dict[str, dict[str, Any]] = {}
     records: dict[str, dict[str, Any]] = {}
     made = []
@@ -250,7 +250,7 @@ def _changes(schema: pa.Schema, corrections: Sequence[Correction]) -> _Changes:
             try:
                 original = restore(correction.original, schema)
             except ValueError:
-                continue  # the columns have changed so much that no row can be this one
+                continue  # the columns have changed so much that no row can match it
             new = rows[to_text(original)] = original | values
         made.append((correction, new))
     return _Changes(schema, rows, records, made)

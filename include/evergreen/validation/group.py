@@ -1,4 +1,4 @@
-"""Partitions validated side by side: what is asked of single rows is asked of all their rows at once."""
+"""Partitions validated together: row-level expectations are checked on the rows of all of them at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evergreen.validation.validate import Check, Validated
 
 
 class Group:
-    """Partitions whose rows are judged together. Their schema is one."""
+    """Partitions whose rows are validated together. They have the same schema."""
 
     def __init__(self, spec: Spec, judges: Judges) -> None:
         self._spec, self._judges = spec, judges
@@ -31,7 +31,7 @@ class Group:
         return len(self._order)
 
     def add(self, partition: str, rows: Rows, changes: Sequence[str] = ()) -> None:
-        """Read a partition's rows to their end; what is wrong with them is told by `finish`."""
+        """Read all rows of a partition; `finish` reports what is wrong with them."""
         self._order.append(partition)
         check = Check(
             self._spec, self._judges, partition, rows.schema, changes=changes, rejected=rows.rejected
@@ -57,7 +57,7 @@ class Group:
                 break
 
     def fail(self, partition: str, error: EvergreenError) -> None:
-        """Take a partition whose rows could not even be begun."""
+        """Add a partition whose rows could not be opened."""
         self._order.append(partition)
         self._failed[partition] = self._named(partition, error)
 
@@ -66,8 +66,8 @@ class Group:
     ) -> Iterator[tuple[str, Validated | EvergreenError]]:
         """Each partition's outcome, in the order in which they were added.
 
-        `history` is asked for the profiles of the partitions before one when those in the group that come
-        before it have been given out.
+        `history` is called for the profiles of the partitions before one after all earlier partitions of the
+        group were yielded.
         """
         self._judge()
         for partition in self._order:

@@ -1,4 +1,4 @@
-"""Limits that follow the data: a number worked out from the partitions published before this one.
+"""Limits that follow the data: a number computed from the partitions published before this one.
 
 In place of a number an expectation may say `{last: 28 partitions, of: row_count, times: 0.5}`: half the
 median row count of the last 28 partitions, in event time, before the one that is validated.
@@ -29,7 +29,7 @@ _KNOWN = f"{', '.join(FIGURES)}, or 'quantile q' with q of {', '.join(map(str, Q
 
 @dataclass(frozen=True)
 class NotEnough:
-    """There are fewer earlier partitions with the figure than a limit asks for."""
+    """There are fewer earlier partitions with the figure than a limit needs."""
 
     found: int
     needed: int
@@ -41,9 +41,9 @@ class NotEnough:
 class Limit(Described):
     """The median of a figure over the `last` partitions, times `times`, plus `plus`.
 
-    `of` is one of `FIGURES` or `quantile 0.5`; `column` defaults to the expectation's own. A partition that
-    lacks the figure (no such column then, or no value in it) is passed over. Fewer than `at_least` others
-    (default 7, or `last` if that is less) are not enough.
+    `of` is one of `FIGURES` or `quantile 0.5`; `column` defaults to the expectation's own. A partition
+    without the figure (no such column, or no value in it) is skipped. At least `at_least` others are needed
+    (default 7, or `last` if that is less).
     """
 
     last: Partitions
@@ -78,7 +78,7 @@ class Limit(Described):
 
     @classmethod
     def read(cls, content: Mapping[Any, Any], column: Any) -> Limit:
-        """The limit that a description says; `column` is the expectation's own, or None.
+        """The limit written in a description; `column` is the expectation's own, or None.
 
         Raises `ValueError` with one line that says what is wrong and what is allowed.
         """
@@ -118,13 +118,13 @@ class Limit(Described):
         return None if figure is None or isinstance(figure, str) else float(figure)
 
 
-# Mappings that Great Expectations itself wants; a mapping anywhere else stands for a number.
+# Mappings that are arguments of Great Expectations; any other mapping is a limit that replaces a number.
 _OPAQUE = frozenset({"json_schema", "library_metadata", "meta", "partition_object", "row_condition"})
 _OF_LISTS = "quantile_ranges"
 
 
 def with_limits(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """An expectation's arguments with a `Limit` in each place of a mapping that stands for a number.
+    """An expectation's arguments with a `Limit` in place of each mapping that describes one.
 
     Raises `ValueError` with one line that names the argument.
     """
@@ -150,7 +150,7 @@ def replaced(value: Any, number: Callable[[Limit], Any]) -> Any:
 
 
 def whole(arguments: Mapping[str, Any], name: str, value: float) -> int:
-    """The whole number that bounds a count as `value` does; Great Expectations would cut its fraction off."""
+    """The whole number that bounds a count as `value` does; Great Expectations would truncate it."""
     if name == "min_value":
         return math.floor(value) if arguments.get("strict_min") else math.ceil(value)
     if name == "max_value":

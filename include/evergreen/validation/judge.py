@@ -1,4 +1,4 @@
-"""Great Expectations at work: which rows of a table break which expectations, and what it saw."""
+"""Running Great Expectations: which rows of a table break which expectations, and what was observed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ SAMPLES = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """What Great Expectations says of one expectation: whether it holds, and which rows break it.
+    """Great Expectations' result for one expectation: whether it holds, and which rows break it.
 
-    Rows are numbered from 0. `samples` are values that break it, `observed` is what one on the whole table
-    saw, and `problem` says why it could not be computed.
+    Rows are numbered from 0. `samples` are values that break it, `observed` is the value found by an
+    expectation on the whole table, and `problem` says why it could not be computed.
     """
 
     success: bool
@@ -35,7 +35,7 @@ class Outcome:
 
 
 class Judges:
-    """The suite divided by what each entry needs to see, and made into Great Expectations' own, once."""
+    """The suite, split into row-level entries and others, with Great Expectations' objects built once."""
 
     def __init__(self, spec: Spec, suite: Suite) -> None:
         keys = len(spec.keys) + 1
@@ -76,14 +76,14 @@ class Judges:
 
 
 def judge(expectations: Mapping[int, Any], rows: pa.Table) -> dict[int, Outcome]:
-    """Each Great Expectations expectation's outcome on the rows, by its number. No rows hold everything."""
+    """Each Great Expectations expectation's outcome on the rows, by its number. Without rows all hold."""
     if not expectations:
         return {}
     results = _validator(rows).graph_validate(
         configurations=[expectation.configuration for expectation in expectations.values()],
         runtime_configuration={"result_format": "COMPLETE"},
     )
-    # Those that cannot be computed come first: each is told by the number it carries.
+    # Great Expectations puts those that cannot be computed first, so results are matched by their number.
     found = {result.expectation_config.meta["number"]: _outcome(result) for result in results}
     return {number: found[number] for number in expectations}
 
@@ -96,7 +96,7 @@ def text(value: Any) -> str:
 
 
 def _by_row(entry: Entry) -> bool:
-    # Whether a warning with `mostly` takes its rows out at all is known at the end of the partition.
+    # Whether a warning with `mostly` quarantines its rows is known only at the end of the partition.
     if entry.needs_history or not entry.row_level:
         return False
     return entry.severity != "warning" or entry.mostly == 1
@@ -108,7 +108,7 @@ def _part(outcome: Outcome, start: int, end: int) -> Outcome:
 
 
 def _validator(rows: pa.Table) -> Any:
-    # Not `batch.validate`, which takes twice as long: it first digests the whole frame, for a name of it.
+    # Not `batch.validate`, which takes twice as long because it first digests the whole frame for an id.
     great_expectations()
     from great_expectations.execution_engine import PandasExecutionEngine
     from great_expectations.validator.validator import Validator
@@ -121,7 +121,7 @@ def _validator(rows: pa.Table) -> Any:
 
 def _frame(rows: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = to_frame(rows)
-    # Whole numbers stay whole beside nulls: a row must not look other for its neighbour.
+    # Whole numbers stay whole beside nulls: a null in one row must not change the values of others.
     for name in rows.column_names:
         if pa.types.is_integer(rows.schema.field(name).type) and rows.column(name).null_count:
             frame[name] = pd.array(rows.column(name).to_pandas(integer_object_nulls=True), dtype="Int64")
@@ -130,7 +130,7 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
 
 def _outcome(result: Any) -> Outcome:
     if problem := _exception(result.exception_info):
-        # An expectation that cannot be computed was not held: nothing may pass for want of a column.
+        # An expectation that cannot be computed fails: nothing may pass because a column is missing.
         return Outcome(False, problem=problem)
     found = result.result
     rows = np.asarray(found.get("unexpected_index_list") or (), np.int64)

@@ -1,7 +1,7 @@
 """Figures of a partition's columns: counts, mean, deviation, extremes, quantiles; one pass, flat memory.
 
-Nulls and NaN are missing values, as in pandas and Great Expectations. Infinities are counted by themselves:
-no other figure sees them, so that one of them does not swallow a column's mean, and all figures fit JSON.
+Nulls and NaN are missing values, as in pandas and Great Expectations. Infinities are counted separately and
+excluded from all other figures, so that they do not make a column's mean infinite and all figures fit JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 SAMPLED = 100_000
 """Up to so many rows quantiles are exact; beyond, so many rows at most stand for all."""
 
-# Multiples of the golden ratio, modulo 1, lie evenly in any stretch of rows and follow no period of the data.
+# Multiples of the golden ratio, modulo 1, are spread evenly over any range and avoid the data's periods.
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -32,7 +32,7 @@ class ColumnProfile:
 
     Numbers (booleans are none) have `mean`, `std` (of a sample, n - 1; None below two values) and
     `quantiles` (`{"0.5": ...}`, interpolated linearly). Numbers, dates and times have `min` and `max`, dates
-    and times as ISO text. What a column has not is None, or empty.
+    and times as ISO text. Figures that a column does not have are None, or empty.
     """
 
     nulls: int
@@ -52,7 +52,7 @@ class Profile:
     columns: Mapping[str, ColumnProfile]
 
     def to_dict(self) -> dict[str, Any]:
-        """The profile as JSON values; what a column has not is left out."""
+        """The profile as JSON values, without figures that a column does not have."""
         bare = vars(ColumnProfile(-1))
         columns = {
             name: {key: value for key, value in vars(column).items() if value != bare[key]}
@@ -62,7 +62,7 @@ class Profile:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Profile:
-        """The profile that `to_dict` made; figures that this program does not know are passed over."""
+        """The profile that `to_dict` made; unknown figures are ignored."""
         known = ColumnProfile.__dataclass_fields__
         columns = {
             name: ColumnProfile(**{key: value for key, value in column.items() if key in known})
@@ -74,7 +74,7 @@ class Profile:
 class Profiler:
     """Takes a partition's batches, one after the other, and gives its profile.
 
-    How the rows are cut into batches changes nothing but the last digits of `mean` and `std`. Memory: at most
+    The division into batches affects only the last digits of `mean` and `std`. Memory: at most
     `SAMPLED` values of each column of numbers.
     """
 
@@ -84,7 +84,7 @@ class Profiler:
         self._sample = _Sample()
 
     def add(self, batch: pa.RecordBatch) -> None:
-        """Count a batch's rows in; its columns stand in the order of the schema."""
+        """Add a batch; its columns are in the order of the schema."""
         self._sample.advance(batch.num_rows)
         for (_, column), values in zip(self._columns, batch.columns, strict=True):
             column.add(values, self._sample)
@@ -95,9 +95,9 @@ class Profiler:
 
 
 class _Sample:
-    """Which rows stand for all: each up to `SAMPLED`, then half of them, a quarter, ..., spread evenly.
+    """The sampled rows: all up to `SAMPLED` rows, above that half of them, a quarter, ..., evenly spread.
 
-    Which they are depends on nothing but the number of rows.
+    The sample depends only on the number of rows.
     """
 
     def __init__(self) -> None:
@@ -156,11 +156,11 @@ class _Times(_Column):
         try:
             return str(pa.scalar(moment, self._whole).cast(self._kind).as_py().isoformat())
         except (OverflowError, ValueError):
-            return None  # Arrow's calendar goes on where ISO's four digits of a year end
+            return None  # Arrow has years beyond the four digits of ISO 8601
 
 
 class _Numbers(_Column):
-    """Numbers: everything. Mean and deviation are joined batch by batch (Chan, Golub and LeVeque, 1979)."""
+    """Numbers: all figures. Mean and deviation are merged by batch (Chan, Golub and LeVeque, 1979)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -191,7 +191,7 @@ class _Numbers(_Column):
     def _widen(self, values: pa.Array, finite: NDArray[np.float64]) -> None:
         least: float | int
         most: float | int
-        if pa.types.is_integer(values.type):  # exact, which beyond 2**53 a float64 is not
+        if pa.types.is_integer(values.type):  # exact; a float64 is not beyond 2**53
             found = pc.min_max(values)
             least, most = found["min"].as_py(), found["max"].as_py()
         else:

@@ -35,7 +35,7 @@ _SHOWN = 60  # characters of a value in a message
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A row in quarantine: its text, the expectations it breaks, why, and where it stands if unreadable."""
+    """A row in quarantine: its text, the expectations it breaks, why, and its position if unreadable."""
 
     partition: str
     row: str
@@ -55,7 +55,7 @@ class Quarantined:
 
     @property
     def values(self) -> dict[str, Any] | None:
-        """The row's values as JSON has them; None for an unreadable record."""
+        """The row's values as in its JSON text; None for an unreadable record."""
         return dict(json.loads(self.row)) if self.readable else None
 
     @property
@@ -76,9 +76,9 @@ def read_quarantine(lake: Lake, partition: str | None = None) -> list[Quarantine
 
 
 def unvalidated(lake: Lake, partition: str, schema: pa.Schema, waiting: Sequence[Quarantined]) -> Rows:
-    """A partition as it was before validation: its published rows, and those that wait in quarantine.
+    """A partition as it was before validation: its published rows and its quarantined rows.
 
-    Raises `RefusedError` if one of these does not fit the schema.
+    Raises `RefusedError` if a quarantined row does not fit the schema.
     """
     from evergreen.lake import Table
 
@@ -99,7 +99,7 @@ def row_id(text: str) -> str:
 def to_text(row: Mapping[str, Any]) -> str:
     """A row of the lake (Python values, as `to_pylist` gives them) as the JSON text that `restore` reads.
 
-    Numbers, truth values, text, lists and nulls are JSON's own, whole numbers with all their digits. Dates
+    Numbers, booleans, text, lists and nulls are those of JSON, whole numbers with all their digits. Dates
     and times are ISO 8601 text, decimals text with all their digits, and NaN and the infinities the texts
     `nan`, `inf` and `-inf`. The columns keep their order.
     """
@@ -127,9 +127,9 @@ def restore(text: str, schema: pa.Schema) -> dict[str, Any]:
 
 
 def fit(schema: pa.Schema, values: Mapping[str, Any], zone: Zone = UTC_ZONE) -> dict[str, Any]:
-    """JSON values of columns of a schema in their types, see `fitted`.
+    """JSON values converted to the types of their columns, see `fitted`.
 
-    Raises `ValueError` naming one that does not fit.
+    Raises `ValueError` naming the first that does not fit.
     """
     if unknown := [name for name in values if name not in schema.names]:
         raise ValueError(f"there is no column '{unknown[0]}' (there: {', '.join(schema.names)})")
@@ -151,7 +151,7 @@ def fitted(column: pa.Field, value: Any, zone: Zone = UTC_ZONE) -> Any:
 
 def _json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no word for it
+        return str(value)  # JSON cannot express NaN and the infinities
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, list):
@@ -200,7 +200,7 @@ def _float(value: Any) -> float:
 
 def _decimal(kind: pa.DataType, value: Any) -> Decimal:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(_only((int, str, Decimal), value))
-    return Decimal(pa.scalar(number, kind).as_py())  # refuses what would lose a digit
+    return Decimal(pa.scalar(number, kind).as_py())  # refuses to lose digits
 
 
 _READERS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[Any], Any]], ...] = (

@@ -1,4 +1,4 @@
-"""What validation found in one partition."""
+"""The result of validating one partition."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 class ExpectationResult:
     """One expectation's outcome: `unexpected` counts the rows that break it (0 for one on the whole table).
 
-    `detail` says in a few words what was found; `arguments` are those the expectation was judged with.
+    `detail` says in a few words what was found; `arguments` are those that the expectation was run with.
     """
 
     expectation: str

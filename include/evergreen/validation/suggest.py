@@ -1,4 +1,4 @@
-"""A draft of a suite from the published history: what held there and room beyond it, for people to edit."""
+"""A draft of a suite from the published history: what held there, with some tolerance, for people to edit."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from evergreen.validation.profile import ColumnProfile, Profile, Profiler
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
-# A text column with so few values, each so short and seen so often, is taken for a set.
+# A text column with at most this many values, which are short and frequent enough, is treated as a set.
 _VALUES, _LENGTH, _TIMES = 20, 50, 5
 _EXACT = 2**53  # Great Expectations keeps bounds as floats
 
 
 @dataclass(frozen=True)
 class Draft:
-    """The YAML of a suite, and what it was drafted from: so many partitions from `first` to `last`."""
+    """The YAML of a suite, and the partitions it was drafted from: their number, `first` and `last`."""
 
     text: str
     first: str
@@ -39,8 +39,8 @@ class Draft:
 def suggest(pipeline: Pipeline, last: int) -> Draft:
     """A draft from the `last` partitions that are published; raises `NotFoundError` if there is none.
 
-    Every one of them passes it and loses no row to quarantine. Reads as many before them too: limits by
-    history look there. Holds the rows in memory.
+    All of them pass the draft without a quarantined row. Reads as many partitions before them too, for limits
+    by history. Holds the rows in memory.
     """
     published = pipeline.lake.partitions()[-2 * last :]
     if not published:
@@ -79,7 +79,7 @@ class _History:
     last: int
 
     def limit(self, of: str, **more: float) -> dict[str, Any]:
-        """A limit by history, as an expectation says it."""
+        """A limit by history, as written in an expectation."""
         return {"last": f"{self.last} partition{'s' if self.last > 1 else ''}", "of": of, **more}
 
     def compared(self, of: str, column: str | None = None) -> list[tuple[Profile, float]]:
@@ -213,9 +213,9 @@ def _number(kind: pa.DataType, found: ColumnProfile, name: str, history: _Histor
 
 
 def wide(low: float | int, high: float | int) -> tuple[float | int, float | int]:
-    """A range half as wide again on either side, in round numbers; not below 0 if nothing was.
+    """A range widened by half its width on each side, in round numbers; not below 0 if no value was.
 
-    One too narrow or too wide for floats to be rounded in stays as it is.
+    A range that is too narrow or too wide to be rounded as floats stays as it is.
     """
     span = high - low or max(abs(high), 1)
     if not 1e-290 < span < 1e290:
@@ -250,7 +250,7 @@ def _entry(name: str, arguments: dict[str, Any], severity: str = "critical") -> 
 
 
 def _listed(names: Sequence[str]) -> str:
-    """Names as YAML writes them, so that none of them can break out of a comment's line."""
+    """Names as YAML writes them, escaped so that none can break out of a comment's line."""
     return _flow(list(names))[1:-1]
 
 

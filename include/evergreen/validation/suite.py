@@ -26,7 +26,7 @@ from evergreen.validation.profile import Profile
 
 SEVERITIES = ("critical", "warning", "info")
 
-# Great Expectations' expectations on values that look at one row and at nothing else.
+# Great Expectations' expectations on values that depend only on the row itself.
 _OF_A_VALUE = frozenset(
     {
         "expect_column_value_lengths_to_be_between",
@@ -74,9 +74,9 @@ _OF_THE_SCHEMA = re.compile(r"expect_(table_|query_|column_to_exist$)")
 
 @dataclass(frozen=True)
 class Entry:
-    """One expectation as people write it: its name, its arguments and how grave breaking it is.
+    """One expectation as written in the file: its name, its arguments and its severity.
 
-    `number` is its place in the suite, from 0; `place` says where it is written, for messages.
+    `number` is its position in the suite, from 0; `place` is its file and line, for messages.
     """
 
     name: str
@@ -87,12 +87,12 @@ class Entry:
 
     @property
     def label(self) -> str:
-        """Name and columns, as reports and quarantine call it: `expect_x(column)`."""
+        """Name and columns, as in reports and quarantine: `expect_x(column)`."""
         return f"{self.name}({', '.join(self._named)})"
 
     @property
     def needs_history(self) -> bool:
-        """Whether a limit of it must be worked out from earlier partitions."""
+        """Whether one of its limits must be computed from earlier partitions."""
         return bool(self.limits)
 
     @cached_property
@@ -101,7 +101,7 @@ class Entry:
         return tuple(limits(self._parsed))
 
     def resolved(self, history: Sequence[Profile]) -> Entry | NotEnough:
-        """The entry with numbers for its limits, or why there are none.
+        """The entry with numbers for its limits, or the reason why they cannot be computed.
 
         `history` holds the profiles of the partitions before this one, oldest first: all of them, or at least
         as many as the longest `last`. A limit on a count becomes whole, and `mostly` stays from 0 to 1.
@@ -119,7 +119,7 @@ class Entry:
         Rows of many partitions or blocks can then be judged in one call, and `holds` says for any part of
         them whether the entry holds there. Expectations that compare rows (uniqueness, order, z-scores,
         outliers) or look at the whole column's type do not, nor any with a `row_condition`. Those on several
-        columns only without `mostly`: of how many rows it is a share depends on the rows that are ignored.
+        columns do only without `mostly`, because its share is of the rows that are not ignored.
         """
         if self.arguments.get("row_condition") is not None:
             return False
@@ -129,7 +129,7 @@ class Entry:
 
     @property
     def columns(self) -> tuple[str, ...] | None:
-        """The columns it looks at; () for one on the number of rows, None where it may be any."""
+        """The columns it reads; () for one on the number of rows, None if it may read any."""
         if self.arguments.get("row_condition") is not None:
             return None
         if self.name in _ROW_COUNT:
@@ -172,13 +172,13 @@ class Entry:
 
 @dataclass(frozen=True)
 class Suite:
-    """The entries of one file, those on the rows' keys before them."""
+    """The entries of one file, after those on the rows' keys."""
 
     entries: tuple[Entry, ...]
 
     @property
     def history_needed(self) -> int:
-        """How many partitions before this one its limits look at, at most; 0 if it has none."""
+        """The largest number of earlier partitions that its limits need; 0 if it has none."""
         return max((limit.last for entry in self.entries for limit in entry.limits), default=0)
 
 
@@ -192,7 +192,7 @@ def load_suite(spec: Spec) -> Suite:
     written = _entries(spec.folder / spec.validation.suite)
     entries = tuple(replace(entry, number=number) for number, entry in enumerate((*keys, *written)))
     for entry in entries[len(keys) :]:
-        # Any number will do for a limit here: the arguments are checked, not the data.
+        # Any number serves as limit here, because only the arguments are checked and not the data.
         build(entry._with(dict.fromkeys(entry.limits, 1.0)))
     return Suite(entries)
 
@@ -220,8 +220,8 @@ def build(entry: Entry) -> Any:
 def holds(entry: Entry, rows: int, nulls: int, unexpected: int) -> bool:
     """Whether a row-level entry holds for `rows` rows, of which `unexpected` break it.
 
-    `nulls` is how many values of its column are null or NaN. Great Expectations judges the share of the rows
-    that have a value, but of all rows where the expectation is on nulls themselves; none at all hold.
+    `nulls` is how many values of its column are null or NaN. As in Great Expectations, the share is of the
+    rows that have a value, or of all rows for an expectation on nulls. Without such rows the entry holds.
     """
     judged = rows if entry.name in _OF_ALL_ROWS else rows - nulls
     if entry.name in _OF_SEVERAL_VALUES or not judged:
@@ -231,7 +231,7 @@ def holds(entry: Entry, rows: int, nulls: int, unexpected: int) -> bool:
 
 @cache
 def great_expectations() -> Any:
-    """The Great Expectations module, with its calls home off."""
+    """The Great Expectations module, with its telemetry off."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     import great_expectations as gx
 
@@ -255,7 +255,7 @@ def _entries(file: Path) -> list[Entry]:
         raise SpecError(
             f"{file}: must be a list of expectations like '- expect_column_to_exist: {{column: x}}'"
         )
-    # What `read_yaml` gives has no places any more; the tree it is made from has.
+    # The result of `read_yaml` has no line numbers, but the YAML tree has.
     nodes: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     lines = [node.start_mark.line + 1 for node in nodes.value]
     places = (f"{file}: line {line}: entry {number}" for number, line in enumerate(lines, start=1))
@@ -282,7 +282,7 @@ def _entry(place: str, item: Any) -> Entry:
 
 @cache
 def _known() -> dict[str, str]:
-    """The names people write, and the classes of Great Expectations they stand for."""
+    """The names of expectations in the file, and their classes in Great Expectations."""
     import great_expectations.expectations as gxe
 
     classes = (name for name in dir(gxe) if name.startswith("Expect") and name != "Expectation")

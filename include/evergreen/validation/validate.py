@@ -1,7 +1,7 @@
 """A partition's rows against its suite: valid, quarantined, or refused as a whole.
 
-The rows come in blocks. What can be said of each row by itself is said at once, of the blocks of many
-partitions in one call; what needs the whole partition is said at its end.
+The rows come in blocks. Row-level expectations are checked block by block, for many partitions in one call;
+expectations that need the whole partition are checked at its end.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Validated:
 
 @dataclass
 class _Tally:
-    """What blocks have shown of one entry so far."""
+    """The results of one entry over the blocks so far."""
 
     rows: int = 0
     nulls: int = 0
@@ -59,7 +59,7 @@ class _Tally:
 
 @dataclass
 class _Offence:
-    """A row that breaks a `warning`: its text, and all it breaks."""
+    """A row that breaks a `warning`: its text, and all expectations it breaks."""
 
     text: str
     expectations: list[str] = field(default_factory=list)
@@ -71,7 +71,7 @@ class _Offence:
 
 
 class Check:
-    """One partition on its way through validation: blocks in, `Validated` or `RefusedPartitionError` out."""
+    """The validation of one partition: takes blocks, ends in `Validated` or `RefusedPartitionError`."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Check:
         self._profiler = Profiler(schema)
 
     def add(self, block: pa.Table, outcomes: Mapping[int, Outcome]) -> None:
-        """Take in a block, with what was said of its rows; raises `RefusedError` for rows out of time."""
+        """Add a block with its rows' outcomes; raises `RefusedError` for rows outside the partition."""
         _check_time(self._spec, self.partition, block)
         broken = self._count(block, outcomes)
         for batch in block.to_batches():
@@ -132,7 +132,7 @@ class Check:
         return Validated(self._writer.finish(record), self._schema, self._quarantined(), report, profile)
 
     def discard(self) -> None:
-        """Give the partition up."""
+        """Discard the partition's file."""
         self._writer.discard()
 
     # -- rows
@@ -173,7 +173,7 @@ class Check:
             self._profiler.add(batch)
 
     def _take_out(self, late: Mapping[int, Sequence[Entry]]) -> None:
-        """Quarantine rows that only the whole partition has shown to be wrong: write the others again."""
+        """Quarantine rows that only checks of the whole partition found wrong: write the others again."""
         written = self._writer.finish()
         self._writer, self._profiler = PartitionWriter(self._schema), Profiler(self._schema)
         numbers = np.delete(np.arange(self._rows), list(self._offences))
