@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,13 +19,46 @@ from evergreen.description import read_mapping
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIKE_FILE = REPOSITORY.parent / "shared" / "data" / "bike_sharing" / "hour.csv"
 
+# In the shape of a pipeline's: one a day of data, and one that follows it.
+TWO_DAGS = """
+from datetime import UTC, datetime
+from airflow.sdk import DAG, Asset, PartitionedAssetTimetable, task
+from evergreen.calendar import Calendar, Grain, Schedule, Ticks
+from evergreen_airflow.timetable import PartitionTimetable
+
+days = Asset(name="days", uri="test://days")
+nights = PartitionTimetable(Ticks(Calendar(Grain.DAILY), (Schedule("0 2 * * *", "UTC"),)))
+start = datetime(2011, 1, 1, tzinfo=UTC)
+
+with DAG("first", schedule=nights, start_date=start, catchup=False):
+
+    @task(outlets=[days])
+    def import_heavily():
+        import sys
+        print("WARM" if "great_expectations" in sys.modules and "sklearn" in sys.modules else "COLD")
+
+    import_heavily()
+
+with DAG("second", schedule=PartitionedAssetTimetable(assets=days), start_date=start, catchup=False):
+
+    @task
+    def follow():
+        pass
+
+    follow()
+"""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests below this folder are end-to-end tests, and share one stack that takes a while to start."""
+    """All tests below this folder are end-to-end tests, and share one stack that takes a while to start.
+
+    Those of the stack itself come last: they kill and stop it.
+    """
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
             item.add_marker(pytest.mark.timeout(900))
+    items.sort(key=lambda item: item.path == Path(__file__).parent / "test_stack.py")
 
 
 @pytest.fixture(scope="session")
@@ -40,20 +72,38 @@ def bike_file() -> Path | None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack; its variables are set for the tests, and it is stopped at the end."""
+    """A running stack, which is stopped at the end."""
     folder = tmp_path_factory.mktemp("e2e")
-    before = dict(os.environ)
-    os.environ["EVERGREEN_PIPELINES"] = str(_pipelines(folder / "pipelines"))
-    os.environ["EVERGREEN_PORTS"] = "free"
     home = Home(folder / "home")
+    _pipelines(folder / "pipelines")
+    _dags(folder / "dags")
     try:
-        running = up(home)
-        os.environ.update(environment.read(home))
+        with pytest.MonkeyPatch.context() as variables:
+            for name, value in _choices(home).items():
+                variables.setenv(name, value)
+            running = up(home)
         yield running
     finally:
         down(home)
-        os.environ.clear()
-        os.environ.update(before)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _environment(stack: Stack) -> Iterator[None]:
+    """The stack's variables, for the tests of a file here and for no others."""
+    with pytest.MonkeyPatch.context() as variables:
+        for name, value in {**_choices(stack.home), **environment.read(stack.home)}.items():
+            variables.setenv(name, value)
+        yield
+
+
+def _choices(home: Home) -> dict[str, str]:
+    """What is set when the stack is started."""
+    folder = home.root.parent
+    return {
+        "EVERGREEN_PIPELINES": str(folder / "pipelines"),
+        "EVERGREEN_DAGS": str(folder / "dags"),
+        "EVERGREEN_PORTS": "free",
+    }
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +112,13 @@ def airflow(stack: Stack) -> AirflowApi:
     return AirflowApi(stack)
 
 
-def _pipelines(folder: Path) -> Path:
+def _dags(folder: Path) -> None:
+    """The repository's DAG files, and one with two small DAGs."""
+    shutil.copytree(REPOSITORY / "dags", folder)
+    (folder / "two_dags.py").write_text(TWO_DAGS)
+
+
+def _pipelines(folder: Path) -> None:
     """The repository's pipelines; `bike_demand` learns from five days and retrains at the first excuse.
 
     `iris` asks a person before it promotes.
@@ -81,4 +137,3 @@ def _pipelines(folder: Path) -> Path:
     description = read_mapping(file)
     description["gate"]["approval"] = {"when": "always", "within": "1 hours", "by": [ADMIN]}
     file.write_text(yaml.safe_dump(description, sort_keys=False))
-    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -34,11 +33,15 @@ def asked(airflow: AirflowApi) -> tuple[Run, dict[str, Any]]:
     return run, form
 
 
-def answer(airflow: AirflowApi, run: Run, option: str) -> dict[str, str]:
+def answer(airflow: AirflowApi, stack: Stack, run: Run, option: str) -> dict[str, str]:
     """The tasks' states once the run has ended after this answer."""
     # No person answers within the second: Airflow then takes the task's pause for its end, and asks again.
-    # When its executor has told the scheduler of the pause cannot be seen from outside.
-    time.sleep(10)
+    # That its executor has told the scheduler of the pause stands in the log alone.
+    log = stack.home.logs / "scheduler.log"
+    key = f"TaskInstanceKey(dag_id='{TRAIN}', task_id='approve', run_id='{run.run_id}'"
+    wait_for(
+        lambda: f"Received executor event with state success for task instance {key}" in log.read_text(), key
+    )
     body = {"chosen_options": [option], "params_input": {}}
     airflow._call("PATCH", path(run, "taskInstances/approve/-1/hitlDetails"), json=body)
     return ended(airflow, run)
@@ -60,7 +63,7 @@ def pipeline(stack: Stack, airflow: AirflowApi) -> Pipeline:
     return Pipeline.open("iris")
 
 
-def test_a_person_says_no_and_then_yes(pipeline: Pipeline, airflow: AirflowApi) -> None:
+def test_a_person_says_no_and_then_yes(pipeline: Pipeline, airflow: AirflowApi, stack: Stack) -> None:
     run, form = asked(airflow)
     (version,) = pipeline.registry.versions()
     assert form["subject"] == f"iris: promote {version} to champion?"
@@ -70,7 +73,7 @@ def test_a_person_says_no_and_then_yes(pipeline: Pipeline, airflow: AirflowApi) 
     assert "the end-to-end test asks for it" in form["body"]
     assert pipeline.registry.history() == []
 
-    tasks = answer(airflow, run, "Reject")
+    tasks = answer(airflow, stack, run, "Reject")
     assert (tasks["gate"], tasks["approve"], tasks["promote"]) == ("success", "success", "skipped")
     (refusal,) = pipeline.registry.history()
     assert (refusal.kind, refusal.version) == ("refused", version)
@@ -83,7 +86,7 @@ def test_a_person_says_no_and_then_yes(pipeline: Pipeline, airflow: AirflowApi) 
 
     run, form = asked(airflow)
     assert form["subject"] == f"iris: promote {version} to champion?"
-    tasks = answer(airflow, run, "Approve")
+    tasks = answer(airflow, stack, run, "Approve")
     assert (tasks["approve"], tasks["promote"]) == ("success", "success")
     assert pipeline.registry.champion() == version
     promotion = pipeline.registry.history()[-1]

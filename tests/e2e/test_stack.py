@@ -1,4 +1,4 @@
-"""The embedded stack itself: started on free ports in a temporary folder, hurt, mended and stopped."""
+"""The embedded stack itself: hurt, mended and stopped."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from textwrap import dedent
 
 import httpx
 import psutil
@@ -20,57 +18,21 @@ import pytest
 from deploy.demo_data.sources import yesterday
 from deploy.embedded import postgres, processes
 from deploy.embedded.airflow_api import AirflowApi, Run
-from deploy.embedded.environment import read, weather_url
+from deploy.embedded.environment import weather_url
 from deploy.embedded.home import REPOSITORY, Home
 from deploy.embedded.load import nights
 from deploy.embedded.stack import Stack
 from evergreen.errors import StorageError
 from evergreen.storage import Credentials, Storage
-
-pytestmark = pytest.mark.timeout(900)
-
-# Two DAGs in the shape of a pipeline's: one a day of data, and one that follows it.
-DAGS = """
-from datetime import UTC, datetime
-from airflow.sdk import DAG, Asset, CronPartitionTimetable, PartitionedAssetTimetable, task
-
-days = Asset(name="days", uri="test://days")
-cron = CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
-start = datetime(2011, 1, 1, tzinfo=UTC)
-
-with DAG("first", schedule=cron, start_date=start, catchup=False):
-
-    @task(outlets=[days])
-    def import_heavily():
-        import sys
-        print("WARM" if "great_expectations" in sys.modules and "sklearn" in sys.modules else "COLD")
-
-    import_heavily()
-
-with DAG("second", schedule=PartitionedAssetTimetable(assets=days), start_date=start, catchup=False):
-
-    @task
-    def follow():
-        pass
-
-    follow()
-"""
+from tests.e2e.waiting import wait_for
 
 
 class Driver:
     """Calls the stack's command as a shell would."""
 
-    def __init__(self, folder: Path) -> None:
-        self.home = Home(folder / "home")
-        dags = folder / "dags"
-        dags.mkdir(parents=True)
-        (dags / "two_dags.py").write_text(dedent(DAGS))
-        self.environment = {
-            **os.environ,
-            "EVERGREEN_HOME": str(self.home.root),
-            "EVERGREEN_DAGS": str(dags),
-            "EVERGREEN_PORTS": "free",
-        }
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.environment = {**os.environ, "EVERGREEN_HOME": str(home.root), "EVERGREEN_PORTS": "free"}
 
     def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -94,13 +56,8 @@ class Driver:
 
 
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    found = Driver(tmp_path_factory.mktemp("stack"))
-    try:
-        found.done("up")
-        yield found
-    finally:
-        found("clean")
+def driver(stack: Stack) -> Driver:
+    return Driver(stack.home)
 
 
 def members(home: Home) -> list[psutil.Process]:
@@ -114,20 +71,25 @@ def count_rentals(stack: Stack) -> int:
     return int(str(row[0]))
 
 
-def wait_for(api: AirflowApi, dag_id: str, partition: str) -> Run:
-    deadline = time.monotonic() + 120
-    while True:
-        for run in api.runs(dag_id, partition=partition):
-            if run.ended:
-                return run
-        assert time.monotonic() < deadline, f"{dag_id} of {partition} does not end"
-        time.sleep(0.5)
+def ended(api: AirflowApi, dag_id: str, partition: str) -> Run:
+    """The run of a partition, once it has ended."""
+    wait_for(
+        lambda: any(run.ended for run in api.runs(dag_id, partition=partition)), f"{dag_id} of {partition}"
+    )
+    return api.runs(dag_id, partition=partition)[0]
+
+
+def leaders(home: Home) -> dict[str, int]:
+    """The process of each service."""
+    found = {name: processes.find(home, name) for name in processes.started(home)}
+    return {name: process.pid for name, process in found.items() if process}
 
 
 def test_up_twice_says_so(driver: Driver) -> None:
-    before = sorted(each.pid for each in members(driver.home))
+    before = leaders(driver.home)
+    assert len(before) > 6
     assert "already running" in driver.done("up")
-    assert sorted(each.pid for each in members(driver.home) if each.pid in before) == before
+    assert leaders(driver.home) == before
 
 
 def test_everything_listens_on_this_machine_alone(driver: Driver) -> None:
@@ -179,11 +141,7 @@ def test_the_databases_ask_for_a_password(driver: Driver) -> None:
         )
 
 
-def test_the_store_honours_conditions_and_asks_for_a_key(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in read(driver.home).items():
-        monkeypatch.setenv(name, value)
+def test_the_store_honours_conditions_and_asks_for_a_key(driver: Driver) -> None:
     Storage.open().probe()
     stranger = Credentials(os.environ["AWS_ENDPOINT_URL"], access_key="EGSTRANGER", secret_key="a guess")
     with pytest.raises(StorageError, match="access denied"):
@@ -193,16 +151,18 @@ def test_the_store_honours_conditions_and_asks_for_a_key(
 def test_airflow_logs_in_runs_partitions_and_holds_back_nights_without_data(driver: Driver) -> None:
     nights(driver.home).end(date(2012, 12, 31))
     api = AirflowApi(driver.stack)
-    deadline = time.monotonic() + 120
-    while (dag := api.dag("first")) is None or dag["next_dagrun_run_after"] or not api.dag("second"):
+
+    def held_back() -> bool:
         assert not api.import_errors()
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+        first = api.dag("first")
+        return first is not None and not first["next_dagrun_run_after"] and api.dag("second") is not None
+
+    wait_for(held_back, "Airflow to read the two DAGs")
     for dag_id in ("first", "second"):
         api.unpause(dag_id)
     run = api.trigger("first", partition="2011-01-05")
-    assert wait_for(api, "first", "2011-01-05").state == "success"
-    assert wait_for(api, "second", "2011-01-05").state == "success"
+    assert ended(api, "first", "2011-01-05").state == "success"
+    assert ended(api, "second", "2011-01-05").state == "success"
     assert api.tasks(run) == {"import_heavily": "success"}
     (log,) = (driver.home.logs / "airflow").glob("dag_id=first/*/task_id=import_heavily/attempt=1.log")
     assert "WARM" in log.read_text()
@@ -223,8 +183,8 @@ def test_a_killed_scheduler_is_replaced_and_its_workers_are_gone(driver: Driver)
 
 
 def test_a_killed_database_is_recovered_with_what_it_held(driver: Driver) -> None:
-    driver.done("load")
     before = count_rentals(driver.stack)
+    assert before
     server = processes.find(driver.home, "postgres")
     assert server is not None
     server.kill()
