@@ -69,7 +69,7 @@ def test_a_file_is_written_once_and_never_over(run, tmp_path):
     file.write_text("mine")
     again = run("iris", "--out", str(file))
     assert (again.exit_code, file.read_text()) == (1, "mine")
-    assert again.stderr == f"evergreen: {file} is there already and stays as it is: name a new file\n"
+    assert again.stderr == f"evergreen: {file} exists already and is not overwritten: name a new file\n"
     nowhere = run("iris", "--out", str(tmp_path / "no" / "draft.yaml"))
     assert nowhere.exit_code == 1
     assert nowhere.stderr.endswith("cannot be written (No such file or directory): name another file\n")

@@ -1,4 +1,4 @@
-"""The backtest as a command: policies of retraining, compared on a stretch of history."""
+"""The backtest as a command: retraining policies, compared on a range of history."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ Named = Annotated[
 ]
 Variants = Annotated[
     Path | None,
-    typer.Option("--variants", metavar="FILE", help="YAML: names, and what each has otherwise in monitoring"),
+    typer.Option("--variants", metavar="FILE", help="YAML: names, and for each its changes in monitoring"),
 ]
 DriftAt = Annotated[
     list[str] | None,
     typer.Option(
         "--drift-at",
         metavar="KEY",
-        help="a partition from which the data is known to be another; may be repeated: false alarms and "
-        "delays are counted then",
+        help="a partition at which the data is known to change; may be repeated; false alarms and delays are "
+        "then counted",
     ),
 ]
 Report = Annotated[
     Path | None,
     typer.Option(
-        "--report", metavar="PATH", help="where the page goes; default: EVERGREEN_HOME/backtest/reports"
+        "--report", metavar="PATH", help="where to save the page; default: EVERGREEN_HOME/backtest/reports"
     ),
 ]
-Fresh = Annotated[bool, typer.Option("--fresh", help="train anew what earlier runs have kept")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="clear the cache of earlier runs")]
 Tune = Annotated[
-    bool, typer.Option("--tune", help="search the policy's knobs on a first part, and compare on the rest")
+    bool, typer.Option("--tune", help="search the policy's settings on a first part, and compare on the rest")
 ]
 TuneTo = Annotated[
     str | None,
@@ -64,7 +64,7 @@ Trials = Annotated[int, typer.Option("--trials", min=1, help="how many settings 
 MostTrainings = Annotated[
     float | None,
     typer.Option(
-        "--max-trainings", min=0.1, help="trainings a year that a setting may take; default: the budget's"
+        "--max-trainings", min=0.1, help="the most trainings a year for a setting; default: the budget's"
     ),
 ]
 
@@ -89,13 +89,13 @@ def backtest(
     trials: Trials = 40,
     max_trainings: MostTrainings = None,
 ) -> Answer:
-    """Replay a stretch of history day by day under several policies of retraining, and compare them.
+    """Replay a range of history day by day under several retraining policies, and compare them.
 
-    What is not published yet is ingested first. What is trained is kept, so that a run that was ended goes on
-    where it stood. A page with the figures is saved, and where it lies is said.
+    Partitions that are not published yet are ingested first. Trained models are cached, so an interrupted run
+    resumes where it stopped. A page with the figures is saved, and its path is printed.
 
-    With --tune the knobs of the configured policy are searched on the first part of the stretch; on the rest
-    the best of them is compared with the configured policy and fixed schedules (or those of --policy).
+    With --tune the settings of the configured policy are searched on the first part of the range. On the rest
+    the best setting is compared with the configured policy and fixed schedules (or those of --policy).
     """
 
     opened = open_pipeline(pipeline)
@@ -145,7 +145,7 @@ def backtest(
 
 @contextlib.contextmanager
 def bars(totals: Mapping[str, int], nights: int) -> Iterator[Callable[[str, int], None]]:
-    """A bar on a terminal's standard error for each name that makes progress, `nights` long or as told."""
+    """A progress bar on a terminal's standard error for each name, `nights` long or as in `totals`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -1,4 +1,4 @@
-"""`evergreen pipelines` and `evergreen check`: what pipelines there are, and whether they can work."""
+"""`evergreen pipelines` and `evergreen check`: list the pipelines, and check that they can run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Now = Annotated[
 
 @dataclass(frozen=True)
 class Checked:
-    """One thing that was looked at; `detail` says what is wrong with it, or what was found."""
+    """One check; `detail` says what is wrong, or what was found."""
 
     pipeline: str | None
     check: str
@@ -43,7 +43,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class Upcoming:
-    """A tick that comes: in local time, and its partitions in words."""
+    """A coming tick: in local time, and its partitions in words."""
 
     pipeline: str
     tick: Tick
@@ -81,7 +81,7 @@ def pipelines() -> Answer:
 def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
     """Check descriptions, suites, feature functions, estimators, connections and the storage.
 
-    And show the next ticks of each schedule with the partitions that each will take.
+    Also shows the next ticks of each schedule with the partitions that each will take.
     """
     from rich.console import Group
 
@@ -143,7 +143,7 @@ def _described(name: str) -> dict[str, Any]:
 
 
 def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
-    """What is checked of a pipeline; `specs` is given its description if it can be read."""
+    """The checks of a pipeline; its description is appended to `specs` if it can be read."""
     from evergreen.description import connection_ids
     from evergreen.spec import load_spec
 

@@ -31,7 +31,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a fa
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found: a document for programs, the same for people, and the exit code."""
+    """The result of a command: a document for programs, the same for people, and the exit code."""
 
     document: Any
     shown: RenderableType
@@ -63,7 +63,7 @@ def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
 
 
 def open_pipeline(name: str) -> Pipeline:
-    """The pipeline that a command works on, found as `evergreen.open` finds it."""
+    """The pipeline that a command works on, found in the same way as by `evergreen.open`."""
     from evergreen.front_door.opened import find
 
     return find(name)
@@ -80,7 +80,7 @@ def each(keys: Sequence[str], label: str) -> Iterator[str]:
 def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A progress bar on a terminal's standard error, `total` steps long (None: not known).
 
-    What is yielded shows a name and moves the bar on, by one step or by as many as it is given.
+    The yielded function shows a name and advances the bar by one step, or by the given number of steps.
     """
     from rich.progress import Progress
 
@@ -104,7 +104,7 @@ def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> RenderableTy
 
 
 def plain(value: Any) -> Any:
-    """What JSON can hold: data classes as objects, NaN and infinity as null, numpy's as numbers."""
+    """The value as JSON values: data classes as objects, NaN and infinity as null, numpy's as numbers."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -121,7 +121,7 @@ def plain(value: Any) -> Any:
 def _answer(command: Callable[[], Answer], debug: bool) -> Answer:
     try:
         load_environment()
-        # Libraries print where they like, and standard output is the document's alone.
+        # Standard output is only for the document, but libraries may print to it.
         with contextlib.redirect_stdout(sys.stderr):
             return command()
     except (typer.BadParameter, typer.Exit, typer.Abort):

@@ -1,4 +1,4 @@
-"""The drill as a command: what the policy does about a shift that is made on purpose."""
+"""The drill as a command: how the policy reacts to a shift that is made on purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Shifts = Annotated[
     list[str],
-    typer.Option("--shift", metavar="COLUMN=CHANGE", help="what drifts; several are made one after another"),
+    typer.Option("--shift", metavar="COLUMN=CHANGE", help="a shift; may be repeated, applied in order"),
 ]
 At = Annotated[str, typer.Option("--at", metavar="KEY", help="the first partition that is shifted")]
 First = Annotated[
@@ -30,7 +30,7 @@ Last = Annotated[
     str | None,
     typer.Option("--to", metavar="KEY", help="the last partition replayed; default: the newest published"),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="draws other rows where some are drawn at random")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="the seed of random draws of rows")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,8 +49,8 @@ def drill(
 ) -> Answer:
     """Let a copy of the history drift, and see whether, when and why the policy reacts.
 
-    The published history is replayed under the configured policy, with the shifts made from --at on and as it
-    is, so that what would have happened anyhow is told apart. Nothing is published.
+    The published history is replayed under the configured policy, once with the shifts from --at on and once
+    unchanged, to see which trainings would have happened anyway. Nothing is published.
 
     A shift is a raw column and a change:
 
@@ -65,7 +65,7 @@ def drill(
     condition='new 2%'       so many rows have a category never seen before
     kind='flip 10%'          so many rows have the label of another class
 
-    The target may be shifted too: its relation to the features is then another one.
+    The target may be shifted too, which changes its relation to the features.
     """
     from evergreen.backtest import drill as stage
 
@@ -87,7 +87,7 @@ def _parsed(texts: list[str]) -> list[Shift]:
 
 
 def shown(found: Drill) -> RenderableType:
-    """What a drill found, for people."""
+    """The result of a drill, for people."""
     from rich.console import Group
     from rich.text import Text
 

@@ -11,7 +11,7 @@ from evergreen.cli.command import Answer, PipelineName, open_pipeline, register
 from evergreen.errors import EvergreenError
 
 Last = Annotated[
-    int, typer.Option("--last", metavar="N", min=1, help="from how many partitions, the newest ones")
+    int, typer.Option("--last", metavar="N", min=1, help="how many of the newest partitions to draft from")
 ]
 Out = Annotated[
     Path | None,
@@ -37,7 +37,7 @@ def suggest_expectations(pipeline: PipelineName, last: Last = 28, out: Out = Non
         "rows": drafted.rows,
     }
     if out is None:
-        # What shows it ends the line.
+        # The output adds the line break at the end.
         return Answer({**document, "draft": drafted.text}, drafted.text.removesuffix("\n"))
     _write(out, drafted.text)
     count = f"{drafted.partitions} partition{'s' if drafted.partitions > 1 else ''}"
@@ -49,6 +49,6 @@ def _write(file: Path, text: str) -> None:
         with file.open("x", encoding="utf-8") as new:
             new.write(text)
     except FileExistsError:
-        raise EvergreenError(f"{file} is there already and stays as it is: name a new file") from None
+        raise EvergreenError(f"{file} exists already and is not overwritten: name a new file") from None
     except OSError as error:
         raise EvergreenError(f"{file} cannot be written ({error.strerror}): name another file") from None

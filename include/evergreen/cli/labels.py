@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def labels(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
-    """Read the labels that became due with partitions: those of the partitions their delay before."""
+    """Read the labels that became due with partitions: those of the partitions `labels.delay` earlier."""
     from evergreen.labels.ingest import ingest_labels
 
     opened = open_pipeline(pipeline)

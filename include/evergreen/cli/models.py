@@ -40,7 +40,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_versions(pipeline: PipelineName) -> Answer:
-    """All versions, newest first, with what each is now."""
+    """All versions with their states, newest first."""
     from evergreen.registry.overview import overviews
 
     registry = open_pipeline(pipeline).registry
@@ -79,7 +79,7 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
 
 
 def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer:
-    """Put a version in force by hand, from its own as-of on, whatever the gate said."""
+    """Promote a version by hand, in force from its as-of on, whatever the gate decided."""
     from evergreen.registry.registry import as_of_version
     from evergreen.scoring.checked_model import load_checked_model
 
@@ -111,7 +111,7 @@ def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer
 def verify(pipeline: PipelineName) -> Answer:
     """Check every stored file against digest and signature, and the champion against the history.
 
-    What a dead or running commit left is told and is no error; `models clean` removes it in time.
+    Folders of interrupted or running commits are listed, but are not errors; `models clean` removes them.
     """
     registry = open_pipeline(pipeline).registry
     problems, leftovers = registry.verify(), registry.leftovers()
@@ -125,9 +125,9 @@ def verify(pipeline: PipelineName) -> Answer:
 
 
 def clean(pipeline: PipelineName, dry_run: DryRun = False) -> Answer:
-    """Remove versions out of force for longer than models.retention, and what dead commits left.
+    """Remove versions out of force for longer than models.retention, and folders of interrupted commits.
 
-    Ages count back from the newest event of the history. What is in force for any partition stays.
+    Ages are measured from the newest event of the history. Versions in force for any partition are kept.
     """
     opened = open_pipeline(pipeline)
     retention = opened.spec.models.retention

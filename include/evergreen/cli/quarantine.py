@@ -1,4 +1,4 @@
-"""`evergreen quarantine`: the rows that a pipeline's expectations kept back, and putting them back."""
+"""`evergreen quarantine`: list, correct and release the rows that broke a pipeline's expectations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Partition = Annotated[
 ]
 Ids = Annotated[
     list[str] | None,
-    typer.Option("--id", metavar="ID", help="a row, as `quarantine show` names it; may come several times"),
+    typer.Option("--id", metavar="ID", help="a row's id, as `quarantine show` lists it; may be repeated"),
 ]
 From = Annotated[
     Path | None,
@@ -41,9 +41,7 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; kept
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app, below `quarantine`."""
-    quarantine = typer.Typer(
-        no_args_is_help=True, help="Rows in quarantine: see them, correct them, put them back."
-    )
+    quarantine = typer.Typer(no_args_is_help=True, help="Rows in quarantine: list, correct and release them.")
     for name, command in (("list", list_partitions), ("show", show), ("release", release)):
         register(quarantine, name)(command)
     app.add_typer(quarantine, name="quarantine")
@@ -92,7 +90,7 @@ def release(
     corrected: From = None,
     reason: Reason = "",
 ) -> Answer:
-    """Put rows back, corrected or as they are, and publish the partition again without asking its sources."""
+    """Release rows, corrected or unchanged, and publish the partition again without reading its sources."""
     from evergreen.ingestion.release import release as put_back
 
     opened = open_pipeline(pipeline)
@@ -149,7 +147,9 @@ def _partition(pipeline: Pipeline, partition: str | None) -> str:
         return pipeline.spec.calendar.check(partition)
     keys = pipeline.lake.partitions(Table.QUARANTINE)
     if not keys:
-        raise NotFoundError(f"{pipeline.name}: no row is in quarantine: nothing is to be seen or released")
+        raise NotFoundError(
+            f"{pipeline.name}: no row is in quarantine, so there is nothing to show or release"
+        )
     return keys[-1]
 
 

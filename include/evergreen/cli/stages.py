@@ -65,7 +65,7 @@ def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Ans
 def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
     """Train a challenger, put it through the gate, and promote it if it passes.
 
-    Where the gate leaves it to a person, it is for `evergreen models promote` to do so.
+    If the gate requires approval, a person promotes it with `evergreen models promote`.
     """
     from evergreen.training import stage
 

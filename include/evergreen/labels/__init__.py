@@ -1,1 +1,1 @@
-"""Labels that come later than their rows: read when they are due, joined, and known only from then on."""
+"""Delayed labels: read when they are due, joined to their rows, and used only from then on."""

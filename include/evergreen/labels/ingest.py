@@ -1,7 +1,7 @@
-"""Labels from their source to the lake: those that are due with a partition, kept by their rows' partition.
+"""Labels from their source to the lake: those that are due with a partition, stored by their rows' partition.
 
-Labels are read by the same code as rows. What is stored of a partition follows from the source alone, in
-whatever order nights run: a label is stored even where its row is not published (yet, or any more).
+Labels are read by the same code as rows. The stored labels of a partition depend only on the source and not
+on the order of nights: a label is stored even if its row is not published (yet, or any more).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Labelled:
-    """The labels of one partition as they are now in the lake.
+    """The labels of one partition in the lake after reading.
 
     `labels` counts them, `rows` the partition's published rows, and `labelled` those of them that have a
     label. `absent`, `outside` and `rejected` count what was left out, as `Found` says. `changed` is False if
@@ -66,13 +66,13 @@ class Labelled:
 
 
 def ensure(pipeline: Pipeline, partition: str) -> str | None:
-    """Read the labels that are due with `partition`, unless they are there; returns whose labels are known.
+    """Read the labels that are due with `partition`, unless they are there; returns their partition.
 
-    The answer is the key of the partition whose labels the night of `partition` brings: `partition` less the
-    delay. None where nothing is due: the description has no `labels`, that partition lies before the
-    pipeline's start, its source had none, or they were refused (a warning says why; the ingest task `labels`
-    is red for the same reason, and a later call asks again).
-    Raises `UnavailableError` where source or storage cannot be reached: a retry may help.
+    That is the key of the partition whose labels the night of `partition` brings: `partition` minus the
+    delay. None if there are none: the description has no `labels`, that partition lies before the pipeline's
+    start, its source had no labels, or they were refused (a warning says why; the ingest task `labels` fails
+    for the same reason, and a later call tries again).
+    Raises `UnavailableError` if source or storage cannot be reached; a retry may help.
     """
     spec = pipeline.spec
     if spec.labels is None or (due := newest_known(spec, partition)) < spec.first_partition:
@@ -92,12 +92,12 @@ def ingest_labels(
 ) -> list[Labelled]:
     """Read the labels that became due with each of `partitions`, and publish them; returns what was read.
 
-    `partitions` are nights: that of K brings the labels of K - delay. The labels of a partition are replaced
-    as a whole, many partitions to a commit; the same labels make no new version of the table. `progress` is
-    called with each night that is done. Where labels are refused (two for a key, values that are no labels,
-    too many records that cannot be read), the others are published, and one error at the end names all that
-    were refused. Raises `NothingToDoError` where nothing is due, `UnavailableError` where a server is out of
-    reach.
+    `partitions` are nights: the night of K brings the labels of K - delay. The labels of a partition are
+    replaced as a whole, with many partitions in one commit; unchanged labels make no new version of the
+    table. `progress` is called with each night that is done. If labels are refused (two for a key, values
+    that are no labels, too many unreadable records), the others are still published, and one error at the end
+    names all refused partitions. Raises `NothingToDoError` if nothing is due, `UnavailableError` if a server
+    cannot be reached.
     """
     spec = pipeline.spec
     due = {newest_known(spec, spec.calendar.check(night)): night for night in partitions}
@@ -133,7 +133,7 @@ def labelled_partitions(pipeline: Pipeline, as_of: str) -> list[str]:
 
 
 def _read_together(pipeline: Pipeline, keys: Sequence[str]) -> dict[str, Found | EvergreenError]:
-    """What the source gives for each partition, all in the types of the table."""
+    """The labels from the source for each partition, all in the types of the table."""
     outcomes: dict[str, Found | EvergreenError] = {}
     schema = pipeline.lake.schema(Table.LABELS)
     with ThreadPoolExecutor(READERS) as pool:

@@ -34,8 +34,8 @@ def with_labels(
     `rows` hold `partition` and the keys: rows of the lake, or predictions. `as_of` is the partition whose
     night has read its labels: those of partition k are filled in if k + delay <= `as_of` (a training as of D
     gives the partition before D); None fills in all that have been read. `column` names the column to fill in
-    place of the target, such as `actual` of the predictions, whose present values it replaces. `version`
-    reads the labels as they were then.
+    place of the target, such as `actual` of the predictions, whose current values are replaced. `version` is
+    the version of the table of labels to read.
 
     Order and number of the rows are kept, and without `labels` in the description they come back as they are.
     Raises `NotFoundError` if no labels were ever read, `SpecError` if the rows have a target of their own,
@@ -55,7 +55,7 @@ def with_labels(
 
 
 def unlabelled(pipeline: Pipeline, rows: pa.Table) -> pa.Table:
-    """The rows with a target column of the labels' type and no value in it, as scoring sees them.
+    """The rows with an empty target column of the labels' type, as scoring gets them.
 
     Without `labels` in the description they come back as they are. Raises as `with_labels`.
     """
@@ -77,7 +77,7 @@ def label_schema(pipeline: Pipeline) -> pa.Schema:
 def join_labels(spec: Spec, rows: pa.Table, labels: pa.Table) -> pa.Table:
     """Rows and labels (both with `partition` and the keys) joined; a label without a row is left out. Pure.
 
-    The label is the one column of `labels` that names no row.
+    The label is the only column of `labels` that is not part of the key.
     """
     names = [*spec.keys, PARTITION]
     join = Join(left=ROWS, right=LABELS, on={name: name for name in names}, expect="many_to_one")

@@ -28,8 +28,8 @@ def mask_unknown(spec: Spec, rows: pd.DataFrame, as_of: str) -> pd.DataFrame:
     """The rows, with the target missing where a training as of `as_of` does not know it.
 
     `rows` have `partition` and the target. Without `labels` in the description they come back as they are.
-    Masked labels and labels that never came are missing in the same way, and the target's type (float64 for
-    numbers, object for truth values) does not depend on them: so labels that come later change nothing.
+    Masked labels look like labels that never came, and the target's type (float64 for numbers, object for
+    booleans) does not depend on them. So labels that come later change nothing.
     """
     if spec.labels is None or spec.target is None or spec.target not in rows.columns:
         return rows

@@ -1,4 +1,4 @@
-"""The labels of one partition as their source gives them: keys and target, one label a key, none missing."""
+"""The labels of one partition as read from their source: keys and target, exactly one label per key."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from evergreen.spec import Spec, Task
 
 @dataclass(frozen=True)
 class Found:
-    """What a source gave for a partition.
+    """What was read from a source for a partition.
 
     `labels` holds keys and target, in the order of the keys. `absent` counts the records without a label or
     without a key, `outside` those of other partitions, `rejected` those that could not be read: they are all
@@ -37,7 +37,7 @@ class Found:
 def read_labels(pipeline: Pipeline, partition: str) -> Found:
     """Read the labels of the rows of a partition.
 
-    The source is read as any other, for that partition alone; its `time_column` is the time of the rows.
+    The source is read like any other, for this partition only; its `time_column` is the time of the rows.
     Raises `SourceError` and `UnavailableError` as every source does, `SourceError` for a column that is
     missing or holds no labels, `RefusedError` for two labels for one key, infinite ones, and a share of
     records that cannot be read above `validation.max_quarantined`.
@@ -58,7 +58,7 @@ def read_labels(pipeline: Pipeline, partition: str) -> Found:
 def conformed(spec: Spec, partition: str, labels: pa.Table, published: pa.Schema | None) -> pa.Table:
     """The labels in the types of those published before, None if there are none yet.
 
-    A number fits another type of number as long as its value stays what it is. Raises `RefusedError`, naming
+    A number may be cast to another numeric type if its value does not change. Raises `RefusedError`, naming
     the columns, for any other type.
     """
     try:
@@ -74,15 +74,15 @@ def conformed(spec: Spec, partition: str, labels: pa.Table, published: pa.Schema
 
 
 def _given(pipeline: Pipeline, where: str, partition: str) -> tuple[pa.Table, list[Rejected]]:
-    """The needed columns of all rows that the source gives, and the records that could not be read."""
+    """The needed columns of all rows of the source, and the records that could not be read."""
     spec = pipeline.spec
     assert spec.labels is not None
-    # It is read like the only source of a description, by the same code as all sources.
+    # Read by the same code as all sources, as if it were the only source of a description.
     alone = spec.model_copy(update={"sources": {LABELS: spec.labels.source}, "join": ()})
     with closing(extract(replace(pipeline, spec=alone), LABELS, partition)) as rows:
         schema = rows.schema
         names = [*spec.keys, str(spec.target)]
-        if not schema.names:  # a source without rows may not even know its columns
+        if not schema.names:  # a source without rows may not know its columns
             return pa.Table.from_batches([], pa.schema([(name, pa.null()) for name in names])), rows.rejected
         if missing := [name for name in names if name not in schema.names]:
             raise SourceError(
@@ -96,7 +96,7 @@ def _given(pipeline: Pipeline, where: str, partition: str) -> tuple[pa.Table, li
 
 
 def _of_partition(spec: Spec, partition: str, rows: pa.Table) -> pa.Table:
-    """The rows whose time, where the source names one, lies in the partition; keys and target only."""
+    """The rows whose time, if the source has a time column, is in the partition; keys and target only."""
     assert spec.labels is not None
     time = spec.labels.source.time_column
     if time in rows.column_names and pa.types.is_timestamp(rows.field(time).type):
@@ -109,7 +109,7 @@ def _of_partition(spec: Spec, partition: str, rows: pa.Table) -> pa.Table:
 
 
 def _present(spec: Spec, rows: pa.Table) -> pa.Table:
-    """The rows that have a label and a whole key."""
+    """The rows that have a label and a complete key."""
     for name in rows.column_names:
         rows = rows.filter(pc.invert(pc.is_null(rows.column(name), nan_is_null=True)))
     return rows

@@ -1,1 +1,1 @@
-"""Rows between source and lake: batches, blocks, keys, digests, files, and how pandas sees them."""
+"""Rows between source and lake: batches, blocks, keys, digests, files, and their conversion to pandas."""

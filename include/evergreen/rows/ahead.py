@@ -1,4 +1,4 @@
-"""Reading ahead: the source works on its next batches while the one before is being written."""
+"""Reading ahead: the source reads its next batches while the current one is being written."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from evergreen.rows.batches import Rows
 
-DEPTH = 4  # batches that wait at most
-_PATIENCE = 0.1  # seconds between looks at whether anybody still reads
+DEPTH = 4  # batches that are read ahead at most
+_PATIENCE = 0.1  # seconds between checks whether the reader is still there
 
 
 def ahead(rows: Rows) -> Rows:
-    """The same rows, read by a thread of their own. An error of the source is raised at its place."""
+    """The same rows, read by a separate thread. An error of the source is raised where it occurred."""
     return Rows(rows.schema, _batches(rows), rows.rejected)
 
 

@@ -1,4 +1,4 @@
-"""A source's rows on their way: batches that are read once, and the records that could not be read."""
+"""A source's rows as a stream: batches that are read once, and the records that could not be read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Rejected:
-    """A record that could not be read: its text, where it stands (`rentals.csv:17`), and why."""
+    """A record that could not be read: its text, its position (`rentals.csv:17`), and why."""
 
     text: str
     place: str
@@ -21,8 +21,8 @@ class Rejected:
 class Rows:
     """Rows of one source and partition in the lake's types, batch by batch; they can be read once.
 
-    `rejected` is complete when all batches were read. Reading may raise what the source's reader raises. An
-    abandoned read is ended by `close`, which frees what the reader holds.
+    `rejected` is complete when all batches were read. Reading may raise what the source's reader raises. Call
+    `close` to abandon a read, which frees the reader's resources.
     """
 
     schema: pa.Schema

@@ -1,4 +1,4 @@
-"""Rows in blocks: what is joined, validated and written at a time, however a source cuts its batches."""
+"""Rows in blocks: the unit that is joined, validated and written, whatever the size of a source's batches."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ BLOCK = 131_072  # rows
 def blocks(rows: Rows, keys: Sequence[str], size: int = BLOCK) -> Iterator[pa.Table]:
     """The rows in blocks of `size`, the last one smaller; none for no rows.
 
-    Rows that all fit into one block are sorted by `keys`, so that reading them in another order is no change
-    of the partition. More stay in the order of the source.
+    Rows that all fit into one block are sorted by `keys`, so that another order of the source does not change
+    the partition. More rows stay in the order of the source.
     """
     waiting: list[pa.RecordBatch] = []
     count, single = 0, True
@@ -34,7 +34,7 @@ def blocks(rows: Rows, keys: Sequence[str], size: int = BLOCK) -> Iterator[pa.Ta
 
 
 def begun(rows: Rows, size: int) -> Rows:
-    """The same rows, of which the first `size` or all, if there are fewer, have been read."""
+    """The same rows, of which the first `size` (or all, if there are fewer) are already in memory."""
     remaining = iter(rows)
     read: list[pa.RecordBatch] = []
     count = 0

@@ -1,8 +1,8 @@
-"""The column types that the lake keeps, whatever the source calls them.
+"""The column types of the lake, and the conversion from the types of sources.
 
-A column's type must not depend on the values of one day: backfilling in another order would otherwise make
-another table. Numbers from text formats (JSON, CSV) are therefore always float64, even where one day's
-happen to be whole, and every time is `timestamp[us, UTC]`. A pipeline may declare another type for a column.
+A column's type must not depend on the values of one day, because backfilling in another order would then make
+another table. So numbers from text formats (JSON, CSV) are always float64, even if those of one day happen to
+be whole, and every time is `timestamp[us, UTC]`. A pipeline may declare another type for a column.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 _DECIMAL = re.compile(r"decimal\(([0-9]+), ?([0-9]+)\)")
 _DIGITS_128, _DIGITS_256 = 38, 76
-# A time of day with an offset at its end; the day's own hyphens are no sign of one.
+# A time of day with an offset at its end; the hyphens of a date do not count as one.
 _WITH_ZONE = r":[0-9.]+ ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
-# What Python, pandas and most readers of the lake can name. PostgreSQL's infinity lies outside.
+# The range that Python, pandas and most readers of the lake support. PostgreSQL's infinity lies outside.
 _YEARS = {
     "timestamp": (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
     "date": (date.min, date.max),
@@ -52,7 +52,7 @@ class LakeTypes:
 
     By default a number is float64, but an integer stays one if `whole_numbers`; a time is
     `timestamp[us, UTC]`, where one without a zone is local time of `zone`; a time of day is text; a list
-    keeps its elements in these types. A declared column is cast where nothing of a value is lost.
+    keeps its elements in these types. A column is cast to its declared type if no value loses anything.
     """
 
     types: Mapping[str, str] = field(default_factory=dict)
@@ -62,8 +62,8 @@ class LakeTypes:
     def schema(self, source: pa.Schema) -> pa.Schema:
         """The lake's schema for a source's.
 
-        Raises `SourceError` naming a column that comes twice, one called `partition` (the lake has its own),
-        and one whose type (bytes, a structure, a list of lists) the lake cannot keep.
+        Raises `SourceError` naming a repeated column, one called `partition` (the lake has its own), and one
+        whose type (bytes, a structure, a list of lists) the lake does not support.
         """
         check_names(source.names)
         return pa.schema([(column.name, self._type(column)) for column in source])
@@ -109,7 +109,7 @@ class LakeTypes:
 
 
 def declared(name: str) -> pa.DataType:
-    """The Arrow type for a type's name in a description; raises `SourceError` for one that there is not."""
+    """The Arrow type for a type's name in a description; raises `SourceError` for an unknown name."""
     if name in _DECLARED:
         return _DECLARED[name]
     if match := _DECIMAL.fullmatch(name):
@@ -123,7 +123,7 @@ def declared(name: str) -> pa.DataType:
 
 
 def check_names(names: list[str]) -> None:
-    """Raise `SourceError` for a name that comes twice, and for the lake's own column `partition`."""
+    """Raise `SourceError` for a repeated name, and for the lake's own column `partition`."""
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise SourceError(f"column '{twice[0]}' comes more than once: rename one")
     if "partition" in names:
@@ -131,10 +131,10 @@ def check_names(names: list[str]) -> None:
 
 
 def decimals(texts: pa.Array, kind: pa.Decimal128Type) -> tuple[pa.Array, list[int]]:
-    """The numbers that texts are, to the last digit, and by index those that are none of the type.
+    """The texts as exact decimal numbers, and the indices of those that do not fit the type.
 
     These are null in the array: text that is no finite number, such as `NaN`, and numbers with more digits
-    than the type has, before the point or behind it. A number may have an exponent; a null stays null.
+    than the type has, before or after the decimal point. A number may have an exponent; a null stays null.
     """
     texts = texts.cast(pa.string())
     found = _decimals_at_once(texts, kind)
@@ -159,7 +159,7 @@ def exact(number: str | int | Decimal, kind: pa.Decimal128Type) -> Decimal | Non
 
 @cache
 def _context(digits: int) -> Context:
-    """Arithmetic that raises where a digit would be lost, or there are too many."""
+    """Arithmetic that raises if a digit would be lost, or if there are too many."""
     return Context(prec=digits, traps=[Inexact, InvalidOperation])
 
 
@@ -228,7 +228,7 @@ def _cast(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Ar
 
 
 def _plain(values: pa.Array) -> pa.Array:
-    """The values of an extension or dictionary column as what they stand for."""
+    """The values of an extension or dictionary column in their plain type."""
     if isinstance(values.type, pa.UuidType):
         texts = [value and str(uuid.UUID(bytes=value)) for value in values.storage.to_pylist()]
         return pa.array(texts, pa.string())
@@ -238,7 +238,7 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
-    """The values in the type; raises `pa.ArrowInvalid` where something of one would be lost."""
+    """The values in the type; raises `pa.ArrowInvalid` if a value would lose anything."""
     types, kind = pa.types, values.type
     is_time = types.is_temporal(target)
     if (is_time and _is_number(kind)) or (_is_number(target) and types.is_temporal(kind)):
@@ -257,7 +257,7 @@ def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
 def _decimal(values: pa.Array, target: pa.Decimal128Type) -> pa.Array:
     types, kind = pa.types, values.type
     if types.is_integer(kind) or types.is_decimal128(kind):
-        # Arrow wants room for the largest integer there could be, and overflows from decimal128 silently.
+        # Arrow requires precision for the largest possible integer, and overflows from decimal128 silently.
         return values.cast(pa.decimal256(_DIGITS_256, target.scale)).cast(target)
     if not (_is_text(kind) or types.is_decimal256(kind) or _is_bytes(kind)):
         return values.cast(target)
@@ -269,9 +269,9 @@ def _decimal(values: pa.Array, target: pa.Decimal128Type) -> pa.Array:
 
 
 def _decimals_at_once(texts: pa.Array, kind: pa.Decimal128Type) -> pa.Array | None:
-    """The texts as Arrow reads them; None where it would, or might, make other numbers of them.
+    """The texts as Arrow parses them; None if it would, or might, get other numbers.
 
-    Those are numbers whose digits overflow on the way, and some with an exponent.
+    That happens with numbers whose digits overflow while parsing, and some with an exponent.
     """
     most = (pc.max(pc.binary_length(texts)).as_py() or 0) + kind.scale
     if most > _DIGITS_256 or pc.any(pc.match_substring(texts, "e", ignore_case=True)).as_py():

@@ -1,7 +1,7 @@
 """The digest of rows: the same names, types and values in the same order give the same one.
 
-It is taken of the values themselves, so that neither the way they lie in memory nor the version of a file
-format matters.
+It is computed from the values themselves, so it does not depend on their layout in memory or on the version
+of a file format.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 
 class RowsDigest:
-    """SHA-256 over rows that come in parts. The parts' sizes matter: give parts of a fixed size."""
+    """SHA-256 over rows in parts. The result depends on the sizes of the parts, so use a fixed size."""
 
     def __init__(self, schema: pa.Schema) -> None:
         names = json.dumps([[field.name, _name(field.type)] for field in schema])
@@ -54,7 +54,7 @@ class RowsDigest:
             return
         found = np.frombuffer(values, np.uint8, len(column) * width, column.offset * width)
         if nulls is not None:
-            # What lies under a null is nobody's value.
+            # The bytes under a null are undefined.
             found = found.reshape(-1, width).copy()
             found[nulls] = 0
         self._sha.update(found.data)
@@ -68,5 +68,5 @@ class RowsDigest:
 
 
 def _name(kind: pa.DataType) -> str:
-    # Formats do not agree on what the items of a list are called.
+    # Formats use different names for the items of a list.
     return f"list<{_name(kind.value_type)}>" if pa.types.is_list(kind) else str(kind)

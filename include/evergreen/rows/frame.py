@@ -1,4 +1,4 @@
-"""Arrow to pandas: rows of the lake as expectations, features and models see them."""
+"""Arrow to pandas: rows of the lake as expectations, features and models get them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pyarrow as pa
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """The table as a pandas DataFrame for validation, features and models.
 
-    A decimal becomes float64 and a date datetime64, which are what pandas and scikit-learn count with; a list
-    becomes a tuple, which can be compared and hashed. Arrow alone would make Python objects of the first two
-    and NumPy's arrays of the third.
+    A decimal becomes float64 and a date datetime64, which pandas and scikit-learn can compute with; a list
+    becomes a tuple, which can be compared and hashed. Arrow's own conversion gives Python objects for the
+    first two and NumPy arrays for lists.
     """
     tuples: dict[str, list[tuple[Any, ...] | None]] = {}
     for index, column in enumerate(table.schema):

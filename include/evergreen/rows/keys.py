@@ -1,4 +1,4 @@
-"""The keys of a partition's rows: which are absent, and which come more than once. Exact, in flat memory."""
+"""The keys of a partition's rows: which are missing, and which are repeated. Exact, in flat memory."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from evergreen.rows.spill import Spill
 
-SHOWN = 3  # keys that are told by name
+SHOWN = 3  # keys that are shown as examples
 _IN_MEMORY = 16 * 2**20  # bytes of keys that are not written to a temporary file
-_SHORT = 2**32 - 1  # the longest step that is kept in 4 bytes
-_TOGETHER = 1_000_000  # rows of equal hashes that are looked at again at a time
+_SHORT = 2**32 - 1  # the longest step that fits into 4 bytes
+_TOGETHER = 1_000_000  # rows with equal hashes that are compared at a time
 _ROWS, _COUNT = "rows", "count_all"
 
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -31,11 +31,11 @@ Codes = NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class KeysFound:
-    """What the keys of some rows are like.
+    """Missing and repeated keys of some rows.
 
-    `nulls` counts, by key column, the rows without a value there, and `null_rows` those without one in any.
-    Among the rows that have all of them `repeated` counts those whose key another row has too,
-    `repeated_keys` their different keys, and `examples` tells the smallest three of these: `7, x (2 rows)`.
+    `nulls` counts, by key column, the rows without a value there, and `null_rows` the rows without a value in
+    at least one of them. Among the other rows, `repeated` counts those whose key another row has too,
+    `repeated_keys` their distinct keys, and `examples` shows the smallest three of these: `7, x (2 rows)`.
     """
 
     rows: int
@@ -49,10 +49,10 @@ class KeysFound:
 class KeySet:
     """The keys of rows that come batch by batch, all of one schema.
 
-    A key is one column or several; null and NaN are no value, -0.0 is 0.0. A number, time, date or truth
-    value that is a key alone is kept as it is, any other key as a 64-bit hash. Memory is 4 bytes a row while
-    keys ascend; else 8, and twice that while `check` runs. Keys with equal hashes are then compared
-    themselves; if they are many, they lie in a temporary file.
+    A key has one column or several; null and NaN count as missing, -0.0 equals 0.0. A key of one number,
+    time, date or boolean is kept as it is, any other key as a 64-bit hash. Memory is 4 bytes a row while keys
+    ascend; else 8, and twice that while `check` runs. Keys with equal hashes are then compared by value; if
+    there are many, they are kept in a temporary file.
     """
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -123,7 +123,7 @@ class KeySet:
             yield from self._looked_at_again(again[starts], counts)
 
     def _looked_at_again(self, suspects: Codes, counts: NDArray[np.int64]) -> Iterator[pa.Table]:
-        """The keys of those hashes that are truly equal; so many hashes at a time as memory bears."""
+        """The keys that are really equal among those with equal hashes; a bounded number at a time."""
         assert self._schema is not None
         part = np.cumsum(counts) // _TOGETHER
         names = self._schema.names
@@ -142,7 +142,7 @@ class KeySet:
 
 @dataclass(frozen=True)
 class _Packed:
-    """Codes of a batch; of ascending ones the steps between them, if they are short."""
+    """Codes of a batch; if they ascend in short steps, only the steps are kept."""
 
     first: np.uint64
     last: np.uint64
@@ -168,7 +168,7 @@ class _Packed:
 
 
 class _Kept:
-    """Batches of keys: in memory as long as they are few."""
+    """Batches of keys: in memory while there are few, else in a temporary file."""
 
     def __init__(self) -> None:
         self._batches: list[pa.RecordBatch] = []
@@ -255,7 +255,7 @@ def _words(column: pa.Array) -> Codes:
 
 
 def _values(words: Codes, kind: pa.DataType) -> pa.Array:
-    """What `_words` made words of."""
+    """The inverse of `_words`."""
     if pa.types.is_boolean(kind):
         return pa.array(words).cast(kind)
     numbers = pa.array(words.view(np.uint64 if pa.types.is_uint64(kind) else np.int64))

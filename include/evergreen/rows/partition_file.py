@@ -1,6 +1,6 @@
-"""A partition as a file: rows written to a local temporary Parquet file that is named by their digest.
+"""A partition as a file: rows written to a local temporary Parquet file, stored under their digest.
 
-The file has no name on disk, so that a writer that is killed leaves nothing behind.
+The local file has no name, so a writer that is killed leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ RECORD = b"evergreen"
 
 @dataclass(frozen=True)
 class PartitionFile:
-    """A whole partition: how many rows, the digest of them, the file's size, nulls and bounds by column.
+    """A whole partition: number of rows, their digest, the file's size, nulls and bounds by column.
 
-    `body` is the local file; one that is in the storage already stands at the key `staged`.
+    `body` is the local file; `staged` is the key of a file that is already in the storage.
     """
 
     rows: int
@@ -35,7 +35,7 @@ class PartitionFile:
     staged: str | None = field(default=None, compare=False)
 
     def path(self, partition: str) -> str:
-        """Where the file stands below its table's folder."""
+        """The path of the file below its table's folder."""
         return f"partition={partition}/{self.digest}.parquet"
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class PartitionFile:
         return cls(values["rows"], values["digest"], values["size"], values["statistics"], staged=staged)
 
     def close(self) -> None:
-        """Give up the local file."""
+        """Delete the local file."""
         if self.body is not None:
             self.body.close()
 
@@ -105,7 +105,7 @@ class PartitionWriter:
         return PartitionFile(self._rows, self._digest.hexdigest(), size, statistics, self._file)
 
     def discard(self) -> None:
-        """Give the file up."""
+        """Delete the file."""
         self._parquet.close()
         self._file.close()
 
@@ -121,18 +121,18 @@ class PartitionWriter:
 
 
 def footer_size(tail: bytes) -> int:
-    """How many bytes at the end of a Parquet file are its footer, told by its last 8 bytes."""
+    """The size in bytes of a Parquet file's footer, read from the file's last 8 bytes."""
     return int.from_bytes(tail[-8:-4], "little") + 8
 
 
 def read_record(tail: bytes) -> dict[str, Any]:
-    """The record in a partition's file, of which `tail` is the end with the whole footer; empty if none."""
+    """The record in a partition's file; `tail` is its end with the whole footer. Empty if there is none."""
     found = (pq.read_metadata(pa.BufferReader(tail)).metadata or {}).get(RECORD)
     return dict(json.loads(found)) if found else {}
 
 
 def _in_steps(kind: pa.DataType) -> bool:
-    """Whether values are whole numbers or times, of which neighbours differ little."""
+    """Whether values are whole numbers or times, whose neighbours usually differ little."""
     return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind))
 
 

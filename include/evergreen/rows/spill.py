@@ -14,7 +14,7 @@ from evergreen.errors import UnavailableError
 class Spill:
     """Batches are appended, then read back in their order, one in memory at a time.
 
-    The file has no name, so that nothing is left behind by a process that is killed. A full disk raises
+    The file has no name, so a process that is killed leaves nothing behind. A full disk raises
     `UnavailableError`.
     """
 
@@ -70,7 +70,7 @@ class Spill:
             yield from pa.ipc.open_stream(self._file)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._writer = None
         self._file.close()
 
