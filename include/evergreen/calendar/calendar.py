@@ -202,8 +202,10 @@ class Calendar:
         """
         if not self.has_time:
             return 0.0
-        self._number(key)
-        return self._line.day(key) + self.mean_days / 2
+        try:
+            return self._line.day(key) + self.mean_days / 2
+        except (ValueError, OverflowError) as error:
+            raise PartitionError(self._wrong(key, str(error))) from None
 
     def like(self, key: str, count: int) -> list[list[str]]:
         """The keys before this one that are like it, for each cycle of the grain, the longest first.
