@@ -1,4 +1,4 @@
-"""A whole stack of one benchmark's own, on free ports, gone afterwards."""
+"""A complete stack for one benchmark, on free ports, removed afterwards."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def airflow_stack() -> Iterator[tuple[Stack, AirflowApi]]:
-    """The stack with the simulated sources loaded, and a session with its Airflow; gone afterwards.
+    """The stack with the simulated sources loaded, and a session with its Airflow; removed afterwards.
 
-    Its DAGs are the repository's, and those that do nothing.
+    It has the repository's DAGs and the empty ones.
     """
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="evergreen-bench-") as folder:

@@ -26,10 +26,9 @@ LIMIT_OVERHEAD = 1.3
 def measure() -> list[Figure]:
     """Mean absolute error of weekly training, in rentals an hour, and the time it takes beyond the models'.
 
-    One round: nothing in the error is random, and the overhead is a ratio within the one run: the replay of
-    one policy, with nothing kept from before, against what of it is spent inside the estimators' own `fit`
-    and `predict`. The data is the hourly file of the UCI's bike sharing data set, named by DATA; without it
-    there is no figure.
+    One round suffices: the error is not random, and the overhead is a ratio within the run, the time of the
+    replay of one policy with an empty cache over its time inside the estimators' own `fit` and `predict`. The
+    data is the hourly file of the UCI's bike sharing data set, named by DATA; without it there is no figure.
     """
     if not FILE.is_file():
         print(f"  left out: {FILE} is not there; name the UCI's hour.csv with DATA=")

@@ -1,4 +1,4 @@
-"""What Data Docs cost a night: a page, and a line in an index that already lists 1,000 runs."""
+"""The cost of Data Docs per night: a page, and a line in an index that already lists 1,000 runs."""
 
 from __future__ import annotations
 

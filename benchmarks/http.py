@@ -1,4 +1,4 @@
-"""How fast a paged API is read, against a bare loop with the same HTTP library that throws all away."""
+"""How fast a paged API is read, against a bare loop with the same HTTP library that discards the data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from evergreen.sources.http.read import read_http
 PAGES = int(os.environ.get("BENCH_HTTP_PAGES", "1000"))
 RECORDS = 1_000  # a page
 LIMIT = 1 / 0.8  # at least 80 % of the bare loop's rate
-# The server makes nothing while it serves: a few bodies, to which it adds each page's cursor.
+# The server computes nothing while it serves: it has a few bodies, and adds each page's cursor.
 SERVER = """
 import json, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer

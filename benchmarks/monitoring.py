@@ -1,7 +1,7 @@
-"""What the monitor calls drift in worlds whose truth is known: no change, changes of one feature, seasons.
+"""What the monitor flags as drift in simulations with a known truth: no change, one changed feature, seasons.
 
-Rows are drawn day by day, counted into a reference and held against it as a night does it; the configured
-policy, on the signal `drift` alone, says what would have been trained. There is no model in it.
+Rows are drawn day by day, counted into a reference and compared with it as in a night. The configured policy,
+with `drift` as its only signal, decides what would have been trained. No model is involved.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def _record(partition: str, rows: int, found: dict[str, FeatureDrift], counts: d
 
 @dataclass(frozen=True)
 class Stretch:
-    """A stretch of days: how many (feature, day) pairs were called drifted, of how many, and trainings."""
+    """A range of days: how many (feature, day) pairs were flagged as drifted, of how many, and trainings."""
 
     called: int
     pairs: int
@@ -152,7 +152,7 @@ class Stretch:
 
 
 def stretch(world: World, days: int = YEAR) -> Stretch:
-    """What the monitor makes of the days after a world's window."""
+    """The monitor's results for the days after a world's window."""
     found = list(world.days(days))
     called = sum(one.drifted for night in found for one in night.values())
     return Stretch(called, sum(map(len, found)), len(world.trainings))

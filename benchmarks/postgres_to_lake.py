@@ -1,7 +1,7 @@
-"""A large table of PostgreSQL to a published partition: time and peak memory, beside what others need.
+"""A large table of PostgreSQL to a published partition: time and peak memory, compared with other ways.
 
-The pipeline asks only what every pipeline asks: keys that are present and come once, and times within the
-partition. What expectations cost is measured by `validation`.
+The pipeline has only the checks of every pipeline: keys are present and unique, and times are within the
+partition. The cost of expectations is measured by `validation`.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _ingest(folder: Path, name: str) -> Callable[[], None]:
     from evergreen.storage import Storage
 
     os.environ["EVERGREEN_PIPELINES"] = str(folder)
-    # Each time into a lake of its own: rows that are there already would not be written.
+    # Each time into a new lake, because rows that are there already would not be written.
     pipeline = Pipeline.open(name, storage=Storage.open().child(uuid.uuid4().hex))
 
     def run() -> None:

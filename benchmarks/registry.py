@@ -73,7 +73,7 @@ def measure() -> list[Figure]:
 
 
 class _Bare:
-    """What one would write without a registry."""
+    """The code that one would write without a registry."""
 
     def __init__(self, storage: Storage, data: bytes) -> None:
         self._client, self._bucket = storage._client, storage.bucket
@@ -91,7 +91,7 @@ class _Bare:
 
 
 class _Ours:
-    """A new version each time, and its champion loaded with nothing remembered."""
+    """A new version each time, and its champion loaded without a cache."""
 
     def __init__(self, storage: Storage, data: bytes) -> None:
         self._storage, self._data = storage, data

@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real S3 server of one benchmark's own, on free ports, gone afterwards."""
+"""A real PostgreSQL and a real S3 server for one benchmark, on free ports, removed afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from deploy.embedded.stack import Stack, down, up_stores
 
 @contextmanager
 def stores() -> Iterator[Stack]:
-    """Both servers, running; their variables are set, and the environment is put back at the end."""
+    """Both servers, running; their variables are set, and the environment is restored at the end."""
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="evergreen-bench-") as folder:
         home = Home(Path(folder) / "home")

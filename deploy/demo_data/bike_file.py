@@ -1,6 +1,6 @@
-"""The real thing: the hourly file of the UCI bike sharing data set (Fanaee-T and Gama, 2013; CC BY 4.0).
+"""Real data: the hourly file of the UCI bike sharing data set (Fanaee-T and Gama, 2013; CC BY 4.0).
 
-Its weather is scaled to 0..1; here it gets its units back, as the data set's description says:
+Its weather is scaled to 0..1 and is converted back to units here, as the data set's description says:
 temperature 47 t - 8 and felt temperature 66 t - 16 in degrees Celsius, humidity 100 h in per cent,
 wind speed 67 w in km/h.
 """
@@ -21,7 +21,7 @@ _REMEDY = "give the UCI bike sharing data set's hour.csv"
 
 
 def read_bike_file(path: Path) -> DemoData:
-    """Both sources from `hour.csv`; raises `DataError` for a file that is not it."""
+    """Both sources from `hour.csv`; raises `DataError` for any other file."""
     try:
         rows = pd.read_csv(path)
     except FileNotFoundError:

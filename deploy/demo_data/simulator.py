@@ -1,6 +1,6 @@
-"""Simulated rentals and weather for any day from 2011-01-01: the same for a day whenever it is asked for.
+"""Simulated rentals and weather for any day from 2011-01-01; the same day always gives the same data.
 
-What is in it, so that nobody has to guess:
+It contains:
 
 - *seasons*: a yearly wave of temperature around 14 degrees C, warmest in late July, with spells of a few
   days that are warmer or colder, and a daily wave that peaks in the afternoon;
@@ -10,12 +10,12 @@ What is in it, so that nobody has to guess:
   ride in the afternoon, and much more on weekends and holidays (the federal ones of the United States);
 - *growth*: demand doubles within the first two years and levels off, then grows by 3 % a year;
 - *the announced drift*: **on 11 April 2011 fares are halved**. From that day on registered demand is 1.6
-  times and casual demand 2.2 times what it was, for good. A model trained on days before knows nothing of
-  it, and weather and calendar do not tell;
-- *a faulty sensor*: on about one day in 30 the wind of a single hour is given as 999 km/h, which cannot be.
+  times and casual demand 2.2 times as high, permanently. A model trained on earlier days cannot know it, and
+  weather and calendar do not show it;
+- *a faulty sensor*: on about one day in 30 the wind of a single hour is the impossible value 999 km/h.
 
-A day is drawn from a generator seeded by its date (`numpy.random.default_rng`); what carries over from day
-to day is a weighted sum of the draws of that day and the ones before, so that a day alone equals the same
+A day is drawn from a generator seeded by its date (`numpy.random.default_rng`); what persists from day
+to day is a weighted sum of the draws of that day and earlier ones, so a day generated alone equals the same
 day in a range. Felt temperature is the Australian Bureau of Meteorology's apparent temperature
 (Steadman 1994).
 """
@@ -172,7 +172,7 @@ def _growth(days: pd.DatetimeIndex) -> Floats:
 
 
 def _smooth(noise: Floats) -> Floats:
-    """Average over three hours, the day taken as a ring, at unit variance."""
+    """Average over three hours, with the day as a circle, scaled to unit variance."""
     return np.asarray((np.roll(noise, 1, axis=1) + noise + np.roll(noise, -1, axis=1)) / np.sqrt(3))
 
 

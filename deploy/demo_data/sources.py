@@ -1,4 +1,4 @@
-"""What both kinds of demo data are made of, and what is known about the one that is loaded."""
+"""The columns of both kinds of demo data, and the record of the one that is loaded."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ class Loaded:
 
 
 def yesterday() -> date:
-    """The last day that is over, in UTC: where simulated history ends."""
+    """The last complete day in UTC, where simulated history ends."""
     return datetime.now(tz=UTC).date() - timedelta(days=1)

@@ -1,8 +1,8 @@
-"""The demo's weather API: hourly observations of a day, in pages, for who has the key.
+"""The demo's weather API: hourly observations of a day, in pages, protected by an API key.
 
-`GET /v1/hourly?day=2011-01-01` answers `{"data": [...], "next": "<cursor>" or null}`; the next page is
-asked for with `cursor=<cursor>`. It serves what `make load DATA=file` left, else the simulator up to
-yesterday. A day without observations has an empty page.
+`GET /v1/hourly?day=2011-01-01` answers `{"data": [...], "next": "<cursor>" or null}`; `cursor=<cursor>`
+requests the next page. It serves the data of `make load DATA=file`, else the simulator up to yesterday. A day
+without observations has an empty page.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WEATHER_FILE = "weather.parquet"
 
 
 def create_app(folder: Path, api_key: str) -> FastAPI:
-    """The API over the weather in `folder`, or the simulator if there is none; `api_key` opens it."""
+    """The API over the weather in `folder`, or the simulator if there is none; requests need `api_key`."""
     app = FastAPI(title="Demo weather", docs_url=None, redoc_url=None, openapi_url=None)
 
     def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:

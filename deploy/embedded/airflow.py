@@ -47,7 +47,7 @@ def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
             "simple_auth_manager_users": f"{ADMIN}:admin",
             "simple_auth_manager_passwords_file": _passwords_file(home),
             "execution_api_server_url": f"{url(ports)}/execution/",
-            # The default asks the name service for this machine's full name.
+            # The default resolves this machine's full name by DNS.
             "hostname_callable": "socket.gethostname",
         },
         "database": {"sql_alchemy_conn": f"postgresql+psycopg2://{database}"},
@@ -68,7 +68,7 @@ def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
         # A task's token must outlive its training.
         "execution_api": {"jwt_expiration_time": _LONGEST_TASK},
         "scheduler": {
-            # Twenty running runs would keep a backfill's queued ones from being looked at.
+            # With the default, twenty running runs would starve a backfill's queued runs.
             "max_dagruns_per_loop_to_schedule": 200,
             "max_dagruns_to_create_per_loop": 50,
             "scheduler_idle_sleep_time": 0.3,
@@ -89,7 +89,8 @@ def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
             str(folder) for folder in (CONFIG_FOLDER, REPOSITORY / "include", REPOSITORY / "plugins")
         ),
         "GX_ANALYTICS_ENABLED": "false",
-        # Training may use every core; linear algebra starts no threads that a forked task would lose.
+        # Training may use every core, but linear algebra must not start threads that a forked task would
+        # lose.
         "OMP_NUM_THREADS": str(os.cpu_count() or 1),
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -100,7 +101,7 @@ def services(environment: dict[str, str], ports: Ports) -> list[Service]:
     """The api-server, scheduler, dag-processor and triggerer."""
     commands = {
         "api-server": ["api-server", "--host", HOST, "--port", str(ports.ui), "--workers", "1"],
-        # Logs are read from the disk they are written to: the log servers, which listen everywhere, stay off.
+        # Logs are read from the local disk, so the log servers, which listen on all addresses, stay off.
         "scheduler": ["scheduler", "--skip-serve-logs"],
         "dag-processor": ["dag-processor"],
         "triggerer": ["triggerer", "--skip-serve-logs"],
@@ -122,7 +123,7 @@ def prepare(home: Home, secrets: Secrets, environment: dict[str, str]) -> None:
     """Write the login, and bring the metadata database to this Airflow's version."""
     write_atomically(_passwords_file(home), json.dumps({ADMIN: secrets.admin_password}))
     stamp = home.airflow / "migrated"
-    # The database may have been removed by hand: the stamp names the very cluster it was migrated in.
+    # The database may have been removed by hand, so the stamp names the cluster that was migrated.
     state = f"{version('apache-airflow')} {(home.postgres / 'PG_VERSION').stat().st_ino}"
     if stamp.exists() and stamp.read_text() == state:
         return

@@ -28,7 +28,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will happen in it."""
+        """Whether it has finished, with success or failure."""
         return self.state in ENDED
 
 
@@ -65,7 +65,7 @@ class AirflowApi:
         conf: dict[str, Any] | None = None,
         at: str | None = None,
     ) -> Run:
-        """Start a run by hand, for a partition where the DAG has them, and at a time of its own."""
+        """Start a manual run, for a partition if the DAG has partitions, with its own logical time."""
         body = {"logical_date": at, "partition_key": partition, "conf": conf or {}}
         return _run(self._call("POST", f"/api/v2/dags/{dag_id}/dagRuns", json=body))
 
@@ -89,7 +89,7 @@ class AirflowApi:
         return int(self._call("GET", f"/api/v2/dags/{dag_id}/dagRuns", params=query)["total_entries"])
 
     def open_backfills(self, dag_id: str) -> int:
-        """How many backfills of a DAG Airflow has not closed yet; while there is one, it starts no other."""
+        """How many backfills of a DAG Airflow has not closed yet; it starts no other while one is open."""
         found = self._call("GET", "/api/v2/backfills", params={"dag_id": dag_id})["backfills"]
         return sum(each["completed_at"] is None for each in found)
 

@@ -1,16 +1,16 @@
-"""`make demo`: a model kept fresh, from an empty folder to a table.
+"""`make demo`: a model kept fresh, from an empty folder to a closing table.
 
-The demo lives through the first 120 days of its data: 90 are backfilled, from the pipeline's `start`
+The demo uses the first 120 days of its data: 90 are backfilled, from the pipeline's `start`
 (2011-01-01) on, and give the first champion; the 30 nights after them are replayed one by one, each with
 ingest, score, monitor and the retraining that drift calls for. Simulated data halves its fares on
-2011-04-11, in the middle of those nights (see `deploy/demo_data/simulator.py`); the real file needs no such
-thing, for demand grows by itself.
+2011-04-11, in the middle of those nights (see `deploy/demo_data/simulator.py`); the real file needs no
+announced drift, because its demand grows by itself.
 
-While that goes on, no night is scheduled: the newest real night would be years ahead of the replayed ones
-and the monitor retrains only for the newest partition. Afterwards the schedule goes on where the source
-does: simulated history reaches up to yesterday, so the nights to come are real; a file has ended.
+Meanwhile no night is scheduled, because the newest real night would be years ahead of the replayed ones and
+the monitor retrains only for the newest partition. Afterwards the schedule continues for simulated data,
+which reaches up to yesterday; a file has no further nights.
 
-It can be run again: what is published is not ingested again, what was replayed is not replayed again.
+It can be run again: published partitions are not ingested again, and replayed nights are not replayed again.
 """
 
 from __future__ import annotations
@@ -87,11 +87,11 @@ class Demo:
         self._console = console
 
     def run(self) -> None:
-        """All steps, each of which leaves alone what is there already."""
+        """All steps; each skips what is done already."""
         self._home.create()
         self._step("Starting the stack")
         if Loaded.read(self._home.source) is None:
-            # Before Airflow reads a DAG: no night may be scheduled yet.
+            # This must happen before Airflow reads a DAG, so that no night is scheduled yet.
             nights(self._home).end(date(2000, 1, 1))
         self._stack = up(self._home, self._say)
         os.environ.update(environment.read(self._home))
@@ -219,7 +219,7 @@ class Demo:
             self._console.print(f"  {demo_report.night(self._pipeline, key, before).line()}")
 
     def _one_night(self, key: str) -> None:
-        """Ingest one partition and wait until all that follows from it has settled."""
+        """Ingest one partition and wait until all runs that follow from it have finished."""
         run = self._wait_for_run(self._api.trigger(INGEST.dag_id(PIPELINE), partition=key))
         if run.state == "success":
             run = self._wait_for_run(self._follower(run, SCORE.dag_id(PIPELINE)))

@@ -1,4 +1,4 @@
-"""What the demo tells: one line a night, and the closing table. Read from the lake and the registry."""
+"""The output of the demo: one line a night, and the closing table, from the lake and the registry."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Summary:
 
 
 def night(pipeline: Pipeline, partition: str, after: int = 0) -> Night:
-    """What is stored of one night; of the models, what happened after event number `after`."""
+    """The stored results of one night; for the models, the events after number `after`."""
     monitoring = _read(pipeline, Table.MONITORING, partition, partition)
     return Night(
         partition=partition,

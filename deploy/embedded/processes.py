@@ -1,8 +1,8 @@
-"""Start services detached, find them again, and stop them and their children; and nobody else's.
+"""Start services detached, find them again, and stop them and their children, but no other processes.
 
-A service leads a session of its own, so that its children can be found even after it was killed. Its
-record holds the process's start time and the running system's identity: a number that the system has
-given to another process since is never taken for ours.
+A service runs in its own session, so that its children can be found even after it was killed. Its record
+holds the process's start time and the running system's identity, so that a process id that the system has
+reused is never taken for ours.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def leftovers(home: Home, name: str) -> list[psutil.Process]:
         return []
     leader = find(home, name)
     if leader is None and _alive(record.pid) is not None:
-        # The number belongs to another process now; the system reuses it only once our session is empty.
+        # The id belongs to another process now; the system reuses it only when our session is empty.
         return []
     found = {process.pid: process for process in _session(record.pid)}
     for process in list(found.values()):
@@ -148,7 +148,7 @@ def is_listening(port: int) -> bool:
 def is_free(port: int) -> bool:
     """Whether a service could listen at this port of 127.0.0.1."""
     with socket.socket() as probe:
-        # As servers do: an address whose last connections are only fading away is free.
+        # As servers do: an address whose last connections are in TIME_WAIT counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
@@ -183,7 +183,7 @@ def _read_record(home: Home, name: str) -> _Record | None:
 
 
 def _system() -> str:
-    """What changes when the machine, or the container whose process numbers these are, starts anew."""
+    """An identity that changes when the machine, or the container of these process ids, restarts."""
     boot = Path("/proc/sys/kernel/random/boot_id")
     if not boot.exists():
         return f"{psutil.boot_time():.0f}"

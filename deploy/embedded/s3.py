@@ -25,7 +25,7 @@ def endpoint(ports: Ports) -> str:
 
 
 def service(home: Home, ports: Ports, secrets: Secrets) -> Service:
-    """The server: S3 alone, on disk, on 127.0.0.1, and only for who signs with our keys."""
+    """The server: only S3, on disk, on 127.0.0.1, and only for requests signed with our keys."""
     scratch = home.s3 / "tmp"
     scratch.mkdir(exist_ok=True)
     return Service(
@@ -43,7 +43,7 @@ def service(home: Home, ports: Ports, secrets: Secrets) -> Service:
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(home.s3 / "data"),
             "TMPDIR": str(scratch),
-            # Listeners of other services, which would take ports of their own.
+            # Turns off listeners of other services, which would take more ports.
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",

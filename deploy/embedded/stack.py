@@ -19,7 +19,7 @@ from deploy.embedded.processes import Service
 
 Say = Callable[[str], None]
 
-# In the order in which they are stopped: what uses PostgreSQL ends before it.
+# In the order in which they are stopped: the users of PostgreSQL before PostgreSQL.
 _STOP_ORDER = ("source-feed", "weather", "scheduler", "triggerer", "dag-processor", "api-server", "s3")
 
 
@@ -53,8 +53,8 @@ class Stack:
 def up(home: Home, say: Say = print) -> Stack:
     """Start what does not run; returns when all of it answers.
 
-    Called twice it changes nothing. After a crash it ends what was left over and starts that anew. Raises
-    `StackError` for a port that somebody else uses or a service that does not start.
+    Idempotent. After a crash it stops leftover processes and starts them again. Raises `StackError` for a
+    port that another program uses or a service that does not start.
     """
     home.create()
     with _lock(home):
@@ -80,7 +80,7 @@ def up(home: Home, say: Say = print) -> Stack:
 
 
 def up_stores(home: Home, say: Say = print) -> Stack:
-    """Start PostgreSQL and the S3 server alone; otherwise as `up`."""
+    """Start only PostgreSQL and the S3 server; otherwise as `up`."""
     home.create()
     with _lock(home):
         stack = Stack(home, _ports(home), secrets.keep(home))
@@ -121,7 +121,7 @@ def _names() -> tuple[str, ...]:
 
 
 def _stop_airflow(home: Home) -> None:
-    # All four are told first and waited for then: each takes seconds to end.
+    # All four are signalled first and then waited for, because each takes seconds to end.
     for name in airflow.COMPONENTS:
         if process := processes.find(home, name):
             process.send_signal(signal.SIGTERM)
@@ -169,7 +169,7 @@ def _ports(home: Home) -> Ports:
         return saved
     chosen = choose_ports()
     if saved and not any(Ports.variable(name) in os.environ for name in asdict(saved)):
-        # Connections that people noted down keep working as long as they can.
+        # Keep the ports of the last start if possible, so that addresses people noted down keep working.
         free = all(processes.is_free(port) for port in asdict(saved).values())
         return saved if free else chosen
     return chosen
@@ -182,7 +182,7 @@ def _clear_leftovers(home: Home) -> None:
 
 
 def _create_databases(stack: Stack, timeout: float) -> None:
-    """Create them as soon as PostgreSQL has recovered from how it was stopped."""
+    """Create them as soon as PostgreSQL has recovered from its last stop."""
     deadline = time.monotonic() + timeout
     while True:
         try:
