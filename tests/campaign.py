@@ -123,7 +123,18 @@ def main(names: list[str]) -> int:
 def _run(name: str, folder: Path) -> None:
     tests = CAMPAIGNS[name]
     workers = ["-n", os.environ.get("JOBS") or "2"] if name in ("properties", "gate") else []
-    command = [sys.executable, "-m", "pytest", "-q", *workers, "-o", "timeout=7200", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        *workers,
+        "-o",
+        "timeout=7200",
+        "-o",
+        "junit_family=xunit1",
+        *tests,
+    ]
     subprocess.run(
         [*command, f"--junitxml={folder / name}.xml"],
         cwd=ROOT,
