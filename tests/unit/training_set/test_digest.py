@@ -135,6 +135,7 @@ PLUMBING = {
     "registry",
     "rows",
     "shown",
+    "signals",  # they say when a model is trained, and nothing of what it is
     "sources",
     "stages",
     "units",
