@@ -105,7 +105,7 @@ def stop(home: Home, name: str, stop_signal: signal.Signals = signal.SIGTERM, gr
         _send(leader, stop_signal)
         _wait([leader], grace)
     rest = {process.pid: process for process in [*members, *leftovers(home, name)]}
-    survivors = [process for process in rest.values() if _is_alive(process)]
+    survivors = [process for process in rest.values() if is_alive(process)]
     for process in survivors:
         _send(process, signal.SIGTERM)
     for process in _wait(survivors, 5.0 if survivors else 0.0):
@@ -157,6 +157,14 @@ def is_free(port: int) -> bool:
     return not is_listening(port)
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs still: it may end at any moment, also between two questions about it."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def log_path(home: Home, name: str) -> Path:
     """The log file of a service."""
     return home.logs / f"{name}.log"
@@ -194,7 +202,7 @@ def _session(leader: int) -> list[psutil.Process]:
     members = []
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) == leader and _is_alive(process):
+            if os.getsid(process.pid) == leader and is_alive(process):
                 members.append(process)
         except (ProcessLookupError, PermissionError):
             continue
@@ -213,14 +221,7 @@ def _alive(pid: int) -> psutil.Process | None:
         process = psutil.Process(pid)
     except psutil.NoSuchProcess:
         return None
-    return process if _is_alive(process) else None
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+    return process if is_alive(process) else None
 
 
 def _send(process: psutil.Process, number: signal.Signals) -> None:
@@ -233,8 +234,8 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
 def _wait(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Wait for processes to end; returns those that have not."""
     deadline = time.monotonic() + seconds
-    remaining = [process for process in processes if _is_alive(process)]
+    remaining = [process for process in processes if is_alive(process)]
     while remaining and time.monotonic() < deadline:
         time.sleep(0.05)
-        remaining = [process for process in remaining if _is_alive(process)]
+        remaining = [process for process in remaining if is_alive(process)]
     return remaining

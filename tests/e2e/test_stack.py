@@ -64,6 +64,15 @@ def members(home: Home) -> list[psutil.Process]:
     return [each for name in processes.started(home) for each in processes.leftovers(home, name)]
 
 
+def listening_at(process: psutil.Process) -> list[str]:
+    """The addresses at which a process accepts connections; none once it has ended."""
+    try:
+        connections = process.net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return []
+    return [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
+
+
 def count_rentals(stack: Stack) -> int:
     with postgres.connect(stack.ports, stack.secrets) as connection:
         row = connection.execute("SELECT count(*) FROM rentals").fetchone()
@@ -93,12 +102,7 @@ def test_up_twice_says_so(driver: Driver) -> None:
 
 
 def test_everything_listens_on_this_machine_alone(driver: Driver) -> None:
-    addresses = [
-        connection.laddr.ip
-        for each in members(driver.home)
-        for connection in each.net_connections("tcp")
-        if connection.status == psutil.CONN_LISTEN
-    ]
+    addresses = [address for each in members(driver.home) for address in listening_at(each)]
     assert len(addresses) >= 4
     assert set(addresses) == {"127.0.0.1"}
 
@@ -179,7 +183,7 @@ def test_a_killed_scheduler_is_replaced_and_its_workers_are_gone(driver: Driver)
         time.sleep(0.05)
     assert "scheduler       does not run" in driver.done("status")
     assert "starting scheduler" in driver.done("up")
-    assert not [each for each in workers if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not [each for each in workers if processes.is_alive(each)]
 
 
 def test_a_killed_database_is_recovered_with_what_it_held(driver: Driver) -> None:
@@ -198,7 +202,7 @@ def test_a_killed_database_is_recovered_with_what_it_held(driver: Driver) -> Non
 def test_down_leaves_no_process_and_a_taken_port_is_named(driver: Driver) -> None:
     before = members(driver.home)
     assert "Stopped: " in driver.done("down")
-    assert not [each for each in before if each.is_running() and each.status() != psutil.STATUS_ZOMBIE]
+    assert not [each for each in before if processes.is_alive(each)]
     assert "Nothing was running" in driver.done("down")
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -60,7 +60,7 @@ def test_stop_ends_a_service_and_its_children(home: Home) -> None:
     parent = start(home, PARENT)
     (child,) = parent.children()
     assert processes.stop(home, "thing")
-    until(lambda: not _lives(parent) and not _lives(child))
+    until(lambda: not processes.is_alive(parent) and not processes.is_alive(child))
     assert processes.find(home, "thing") is None
     assert processes.started(home) == []
     assert not processes.stop(home, "thing")
@@ -73,14 +73,14 @@ def test_what_a_killed_service_left_behind_is_found_and_ended(home: Home) -> Non
     until(lambda: processes.find(home, "thing") is None)
     assert [process.pid for process in processes.leftovers(home, "thing")] == [child.pid]
     assert processes.stop(home, "thing")
-    until(lambda: not _lives(child))
+    until(lambda: not processes.is_alive(child))
 
 
 def test_a_service_that_does_not_listen_to_reason_is_killed(home: Home) -> None:
     found = start(home, STUBBORN)
     began = time.monotonic()
     processes.stop(home, "thing", grace=0.3)
-    until(lambda: not _lives(found))
+    until(lambda: not processes.is_alive(found))
     assert time.monotonic() - began < 50, "it would end by itself after a minute"
 
 
@@ -110,7 +110,7 @@ def test_a_record_of_before_a_reboot_means_nothing(home: Home) -> None:
     record_path.write_text(json.dumps({**json.loads(record), "system": "another boot"}))
     assert processes.find(home, "thing") is None
     assert not processes.stop(home, "thing")
-    assert _lives(found)
+    assert processes.is_alive(found)
     record_path.write_text(record)
 
 
@@ -150,10 +150,3 @@ def test_ports() -> None:
         assert processes.is_listening(port)
         assert not processes.is_free(port)
     assert processes.is_free(port)
-
-
-def _lives(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
