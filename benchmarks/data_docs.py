@@ -52,7 +52,7 @@ def _report(pipeline: Pipeline, suite: Suite, number: int) -> ValidationReport:
     from evergreen.validation.report import ExpectationResult, ValidationReport
 
     quarantined = 2 if number % 10 == 1 else 0
-    refused = "12 of 24 rows would be quarantined: mend the source" if number % 20 == 0 else None
+    refused = "12 of 24 rows would be quarantined: fix the source" if number % 20 == 0 else None
     results = []
     for entry in suite.entries:
         bad = bool(quarantined) and entry.severity == "warning"

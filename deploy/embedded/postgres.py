@@ -118,7 +118,7 @@ def _initialise(home: Home, secrets: Secrets, user: str | None) -> None:
     except subprocess.CalledProcessError as error:
         reason = (error.stderr or "").strip().splitlines()[-1:]
         raise StackError(
-            f"PostgreSQL cannot make its data folder {draft}: {' '.join(reason)}: mend that and run 'make up'"
+            f"PostgreSQL cannot make its data folder {draft}: {' '.join(reason)}: fix that and run 'make up'"
         ) from None
     except PermissionError:
         raise StackError(

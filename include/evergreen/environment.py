@@ -54,6 +54,6 @@ def parse(file: Path) -> dict[str, str]:
             continue
         name, equals, value = words[0].partition("=")
         if len(words) != 1 or not equals or not name.isidentifier():
-            raise EvergreenError(f"{file}: line {number} is not NAME=value: mend it, or run make down and up")
+            raise EvergreenError(f"{file}: line {number} is not NAME=value: fix it, or run make down and up")
         variables[name] = value
     return variables

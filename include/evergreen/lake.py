@@ -221,7 +221,7 @@ class Lake:
         if problems:
             raise RefusedError(
                 f"{self._pipeline}: lake table '{table}': {'; '.join(problems)}; nothing was published: "
-                "mend the source, or give the pipeline a new name for a new shape"
+                "fix the source, or give the pipeline a new name for a new shape"
             )
 
     # Writers of other partitions may commit at the same moment; the loser's commit is tried again.

@@ -144,7 +144,7 @@ def _errors(connection: Connection) -> Iterator[None]:
             raise UnavailableError(f"{where}: {text}: run again, or raise the source's timeout") from None
         if not state or state.startswith(_PASSING):
             raise UnavailableError(f"{where}: {text}: check that the server runs, then run again") from None
-        raise SourceError(f"{where}: {text} (SQLSTATE {state}): mend the statement or the grants") from None
+        raise SourceError(f"{where}: {text} (SQLSTATE {state}): fix the statement or the grants") from None
 
 
 def _said(text: str) -> str:

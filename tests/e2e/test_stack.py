@@ -1,4 +1,4 @@
-"""The embedded stack itself: hurt, mended and stopped."""
+"""The embedded stack itself: damaged, repaired and stopped."""
 
 from __future__ import annotations
 

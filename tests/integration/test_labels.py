@@ -174,7 +174,7 @@ def test_two_labels_for_a_loan_are_refused_and_what_was_published_stays(
     with pytest.raises(RefusedError) as refused:
         ingest_labels(lender, [day(DELAY)])
     assert str(refused.value) == (
-        "lender 2024-01-01: labels: 2 values of loan have more than one label: 0 (2 rows); 1 (2 rows): mend "
+        "lender 2024-01-01: labels: 2 values of loan have more than one label: 0 (2 rows); 1 (2 rows): fix "
         "the source"
     )
     assert labels(lender) == {day(0): A_DAY}

@@ -132,7 +132,7 @@ def _circuit(spec: Spec, decision: Decision) -> _Check:
     text = (
         f"{spec.monitoring.retrain.refusals} challengers in a row were refused and no further training is "
         f"started: {decision.reason}: see why the gate refuses (evergreen models list {spec.name}), then "
-        "promote a version, or mend data or description and train by hand"
+        "promote a version, or fix data or description and train by hand"
     )
     holds = bool(decision.evidence.get("circuit_open"))
     return _Check(CIRCUIT, holds, "critical", "retraining has stopped: a person must look", text)

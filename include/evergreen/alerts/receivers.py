@@ -124,6 +124,6 @@ KINDS: dict[str, Callable[[Connection, Message], Mail | Post]] = {
 
 def _unfit(connection: Connection, why: str) -> SourceError:
     return SourceError(
-        f"connection '{connection.conn_id}' cannot receive alerts: {why}: mend the connection, or name "
+        f"connection '{connection.conn_id}' cannot receive alerts: {why}: fix the connection, or name "
         "another in alerts.to"
     )

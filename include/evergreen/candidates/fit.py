@@ -88,7 +88,7 @@ def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample
     except Exception as error:
         raise SpecError(
             f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
-            f"{one_line(error)}: mend its params or the features"
+            f"{one_line(error)}: fix its params or the features"
         ) from error
 
 

@@ -52,7 +52,7 @@ def _loaded(pipeline: Pipeline, number: int, described: Pretrained) -> Any:
     except NotFoundError:
         raise NotFoundError(
             f"{where}.key: {pipeline.storage.uri(described.key)} does not exist: upload the model there, or "
-            "mend the key"
+            "fix the key"
         ) from None
     digest = hashlib.sha256(data).hexdigest()
     if digest != described.sha256:

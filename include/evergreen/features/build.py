@@ -59,7 +59,7 @@ def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
     by = list(dict.fromkeys([*([spec.time_column] if spec.time_column else []), *spec.keys]))
     if missing := [column for column in by if column not in rows.columns]:
         raise SpecError(
-            f"{spec.name}: the rows have no column {', '.join(missing)}: mend 'key' or the sources"
+            f"{spec.name}: the rows have no column {', '.join(missing)}: fix 'key' or the sources"
         )
     if not rows.index.is_unique:
         raise SpecError(f"{spec.name}: the rows' index has duplicates: reset it before building features")
@@ -91,7 +91,7 @@ def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.Data
         raise
     except Exception as error:
         raise SpecError(
-            f"{where} failed with {type(error).__name__}: {one_line(error)}: mend the function"
+            f"{where} failed with {type(error).__name__}: {one_line(error)}: fix the function"
         ) from error
     _check(spec, where, rows, features)
     return features

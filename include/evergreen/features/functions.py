@@ -106,7 +106,7 @@ def _function(pipeline: str, place: _Place, source: bytes) -> Build:
     except Exception as error:
         del sys.modules[module_name]
         raise SpecError(
-            f"{where} cannot be loaded: {type(error).__name__}: {one_line(error)}: mend the file"
+            f"{where} cannot be loaded: {type(error).__name__}: {one_line(error)}: fix the file"
         ) from error
     function = getattr(module, place.name, None)
     if not callable(function):
@@ -118,4 +118,4 @@ def _source(pipeline: str, place: _Place) -> bytes:
     try:
         return place.file.read_bytes()
     except OSError:
-        raise SpecError(f"{pipeline}: {place.key}: no file {place.file}: write it or mend the path") from None
+        raise SpecError(f"{pipeline}: {place.key}: no file {place.file}: write it or fix the path") from None

@@ -178,12 +178,12 @@ def _named(where: str) -> Iterator[None]:
 
 def _check_columns(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table) -> None:
     if missing := [column for column in lookup.on if column not in rows.column_names]:
-        raise SpecError(f"{where}.on: the rows have no column '{missing[0]}': mend the lookup")
+        raise SpecError(f"{where}.on: the rows have no column '{missing[0]}': fix the lookup")
     needed = [*lookup.on.values(), *lookup.columns, *([lookup.known_at] if lookup.known_at else [])]
     if missing := [column for column in needed if column not in theirs.column_names]:
         there = ", ".join(theirs.column_names)
         raise SpecError(
-            f"{where}: '{lookup.pipeline}' has no column '{missing[0]}' (there: {there}): mend the lookup"
+            f"{where}: '{lookup.pipeline}' has no column '{missing[0]}' (there: {there}): fix the lookup"
         )
 
 
@@ -224,7 +224,7 @@ def _moments(table: pa.Table, column: str, where: str, zone: Zone, *, day_ends: 
     """
     if column not in table.column_names:
         there = ", ".join(table.column_names)
-        raise SpecError(f"{where}: no column '{column}' (there: {there}): mend the lookup")
+        raise SpecError(f"{where}: no column '{column}' (there: {there}): fix the lookup")
     values = table.column(column)
     is_date = pa.types.is_date(values.type)
     if not is_date and not pa.types.is_timestamp(values.type):

@@ -103,7 +103,7 @@ def _allowed(
 
 def _refused(problems: list[str]) -> RefusedError:
     return RefusedError(
-        f"{'; '.join(problems)}: mend the source, or allow it by validation.schema_change in pipeline.yaml, "
+        f"{'; '.join(problems)}: fix the source, or allow it by validation.schema_change in pipeline.yaml, "
         "or give the pipeline a new name for a new shape"
     )
 

@@ -149,7 +149,7 @@ class _Side:
             raise RefusedError(
                 f"source '{join.left}': {self.unmatched} rows have no match in '{join.right}' by "
                 f"{', '.join(join.on)}, and 'how: inner' would drop them: {'; '.join(self._unmatched.keys)}: "
-                "mend the sources, or write 'how: left' to keep them with nulls"
+                "fix the sources, or write 'how: left' to keep them with nulls"
             )
 
 
@@ -187,7 +187,7 @@ def _check_columns(join: Join, left: pa.Schema, right: pa.Schema) -> None:
                 raise RefusedError(f"source '{name}' gave no rows: check the source, then ingest again")
             raise SourceError(
                 f"source '{name}' has no column '{key}' to join on (there: {', '.join(schema.names)}): "
-                "mend the source or the join in pipeline.yaml"
+                "fix the source or the join in pipeline.yaml"
             )
     both = (set(left.names) & set(right.names)) - set(join.on.values())
     if both:
@@ -209,7 +209,7 @@ def _refuse_repeated(join: Join, name: str, keys: list[str], seen: KeySet) -> No
     if found.repeated:
         raise RefusedError(
             f"source '{name}': {found.repeated_keys} values of {', '.join(keys)} come more than once, which "
-            f"breaks 'expect: {join.expect}': {'; '.join(found.examples)}: mend the source or the join in "
+            f"breaks 'expect: {join.expect}': {'; '.join(found.examples)}: fix the source or the join in "
             "pipeline.yaml"
         )
 

@@ -44,7 +44,7 @@ class PublishedPartitions:
             if any(abs(bound) > EXACT for bound in self._lake.bounds(Table.PARTITIONS, name)):
                 raise RefusedError(
                     f"column '{name}' was int64 and is double, and holds numbers beyond 2**53 that would "
-                    "change: mend the source, or declare its type"
+                    "change: fix the source, or declare its type"
                 )
 
     def accept(self, partition: str, schema: pa.Schema, profile: Profile) -> None:

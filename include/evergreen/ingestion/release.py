@@ -136,7 +136,7 @@ def _values(where: str, schema: pa.Schema, changes: Changes, zone: Zone) -> dict
         try:
             found[one] = to_json(fit(schema, change, zone)) or None
         except ValueError as error:
-            raise SourceError(f"{where}: row {one}: {error}: mend the corrected value") from None
+            raise SourceError(f"{where}: row {one}: {error}: fix the corrected value") from None
     return found
 
 

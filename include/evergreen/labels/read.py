@@ -65,9 +65,9 @@ def conformed(spec: Spec, partition: str, labels: pa.Table, published: pa.Schema
         conformer = Conformer(published, labels.schema)
         batches = [conformer.batch(batch) for batch in labels.to_batches()]
     except RefusedError as error:
-        problems = str(error).partition(": mend")[0]
+        problems = str(error).partition(": fix")[0]
         raise RefusedError(
-            f"{spec.name} {partition}: labels: {problems}: mend the source, or declare the type it had under "
+            f"{spec.name} {partition}: labels: {problems}: fix the source, or declare the type it had under "
             "the source's 'types'"
         ) from None
     return pa.Table.from_batches(batches, conformer.schema)
@@ -87,7 +87,7 @@ def _given(pipeline: Pipeline, where: str, partition: str) -> tuple[pa.Table, li
         if missing := [name for name in names if name not in schema.names]:
             raise SourceError(
                 f"{where}: the source has no column '{missing[0]}' (there: {', '.join(schema.names)}), and "
-                "labels are joined to the rows by their key: mend the source, or name its columns so in SQL"
+                "labels are joined to the rows by their key: fix the source, or name its columns so in SQL"
             )
         if (time := spec.labels.source.time_column) and time in schema.names and time not in names:
             names.append(time)
@@ -123,7 +123,7 @@ def _check_rejected(spec: Spec, where: str, read: int, rejected: Sequence[Reject
         first = rejected[0]
         raise RefusedError(
             f"{where}: {len(rejected)} of {read + len(rejected)} records cannot be read, more than "
-            f"max_quarantined {most:.1%}, the first at {first.place} ({first.reason}): mend the source"
+            f"max_quarantined {most:.1%}, the first at {first.place} ({first.reason}): fix the source"
         )
 
 
@@ -133,11 +133,11 @@ def _check_values(spec: Spec, where: str, labels: pa.Table) -> None:
     number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
     if types.is_nested(kind) or (spec.task is Task.REGRESSION and not number):
         raise SourceError(
-            f"{where}: '{spec.target}' holds {kind}, which a {spec.task} cannot learn: mend the source, or "
+            f"{where}: '{spec.target}' holds {kind}, which a {spec.task} cannot learn: fix the source, or "
             "declare the column under its 'types'"
         )
     if types.is_floating(kind) and (infinite := pc.sum(pc.is_inf(column)).as_py()):
-        raise RefusedError(f"{where}: {infinite} values of '{spec.target}' are infinite: mend the source")
+        raise RefusedError(f"{where}: {infinite} values of '{spec.target}' are infinite: fix the source")
 
 
 def _check_unique(spec: Spec, where: str, labels: pa.Table) -> None:
@@ -148,5 +148,5 @@ def _check_unique(spec: Spec, where: str, labels: pa.Table) -> None:
     if found.repeated:
         raise RefusedError(
             f"{where}: {found.repeated_keys} values of {', '.join(spec.keys)} have more than one label: "
-            f"{'; '.join(found.examples)}: mend the source"
+            f"{'; '.join(found.examples)}: fix the source"
         )

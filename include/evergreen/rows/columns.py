@@ -223,7 +223,7 @@ def _cast(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Ar
         _check_years(result)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         reason = one_line(error, 200)
-        raise SourceError(f"column '{name}' cannot be read as {target}: {reason}: mend the source") from None
+        raise SourceError(f"column '{name}' cannot be read as {target}: {reason}: fix the source") from None
     return result
 
 

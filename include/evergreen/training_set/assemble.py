@@ -200,7 +200,7 @@ def _weights(spec: Spec, rows: pd.DataFrame) -> NDArray[np.float64] | None:
         return None
     where = f"{spec.name}: training.weight: column '{column}'"
     if column not in rows.columns:
-        raise SpecError(f"{where} is not in the rows: name one that is, or mend the sources")
+        raise SpecError(f"{where} is not in the rows: name one that is, or fix the sources")
     if not pd.api.types.is_numeric_dtype(rows[column]) or pd.api.types.is_bool_dtype(rows[column]):
         raise SpecError(f"{where} holds {rows[column].dtype}, no numbers: cast it in the source")
     weights = rows[column].to_numpy(float, na_value=np.nan)
@@ -208,7 +208,7 @@ def _weights(spec: Spec, rows: pd.DataFrame) -> NDArray[np.float64] | None:
     if wrong:
         raise SpecError(
             f"{where} has {wrong} values that are missing, not finite or not above 0: expect it above 0 in "
-            f"{spec.validation.suite}, or mend the source"
+            f"{spec.validation.suite}, or fix the source"
         )
     return weights
 
@@ -231,7 +231,7 @@ def _check_as_scored(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> 
     if unequal:
         raise SpecError(
             f"{spec.name}: features {', '.join(unequal[:5])} of partition {newest} differ between training "
-            "and scoring: mend the function, it sees the partition's own target, later rows, or further back "
+            "and scoring: fix the function, it sees the partition's own target, later rows, or further back "
             "than its look_back"
         )
 

@@ -215,14 +215,14 @@ class _Corrected:
         try:
             for batch in self.source:
                 yield self.changes.batch(batch)
-            mended = []
+            corrected_rows = []
             for record in self.source.rejected:
                 if (row := self.changes.records.get(record.text)) is None:
                     self.rejected.append(record)
                 else:
-                    mended.append(row)
-            if mended:
-                yield pa.RecordBatch.from_pylist(mended, self.source.schema)
+                    corrected_rows.append(row)
+            if corrected_rows:
+                yield pa.RecordBatch.from_pylist(corrected_rows, self.source.schema)
         finally:
             self.close()
 

@@ -118,7 +118,7 @@ def _header(spec: Spec, keys: Sequence[str], rows: int) -> list[str]:
     seen = f"{len(keys)} partitions, {keys[0]} to {keys[-1]}" if len(keys) > 1 else f"partition {keys[0]}"
     return [
         f"# A draft for {spec.name} from what was published: {seen}, {rows} rows.",
-        "# It says what was, not what must be: read every line, mend it, and delete what you cannot explain.",
+        "# It says what was, not what must be: read every line, fix it, and delete what you cannot explain.",
         "# critical (the default) refuses a partition, warning sends rows to quarantine, info is reported.",
         f"# That {_listed(spec.keys)} {'is' if len(spec.keys) == 1 else 'are'} present and unique "
         "is always asked.",

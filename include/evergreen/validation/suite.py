@@ -214,7 +214,7 @@ def build(entry: Entry) -> Any:
         return kind(**entry.arguments, severity=entry.severity, meta={"number": entry.number})
     except (ValueError, TypeError) as error:
         text = one_line(error)
-        raise SpecError(f"{entry.place}: {entry.label}: {text}: mend its arguments") from None
+        raise SpecError(f"{entry.place}: {entry.label}: {text}: fix its arguments") from None
 
 
 def holds(entry: Entry, rows: int, nulls: int, unexpected: int) -> bool:

@@ -257,7 +257,7 @@ class Check:
         critical = [r for r in report.failed if r.severity == "critical"]
         if critical:
             problems = "; ".join(f"{result.expectation}: {result.detail}" for result in critical)
-            return f"{problems}: mend the source, then ingest again"
+            return f"{problems}: fix the source, then ingest again"
         share, most = report.quarantined / report.rows, self._spec.validation.max_quarantined
         if share <= most:
             return None
@@ -267,7 +267,7 @@ class Check:
             labels[labels.index(UNREADABLE)] += f" ({first.place}: {first.reason})"
         return (
             f"{report.quarantined} of {report.rows} rows ({share:.1%}) would be quarantined, more than "
-            f"max_quarantined {most:.1%}, by {', '.join(labels)}: mend the source, or the expectations, then "
+            f"max_quarantined {most:.1%}, by {', '.join(labels)}: fix the source, or the expectations, then "
             "ingest again"
         )
 
@@ -295,7 +295,7 @@ def _check_time(spec: Spec, partition: str, rows: pa.Table) -> None:
     times = rows.column(name)
     if not pa.types.is_timestamp(times.type):
         raise RefusedError(
-            f"{spec.name} {partition}: refused: '{name}' is {times.type} and no time: mend the source"
+            f"{spec.name} {partition}: refused: '{name}' is {times.type} and no time: fix the source"
         )
     start, end = spec.calendar.start(partition), spec.calendar.end(partition)
     outside = pc.or_(
@@ -305,7 +305,7 @@ def _check_time(spec: Spec, partition: str, rows: pa.Table) -> None:
     if len(strays):
         raise RefusedError(
             f"{spec.name} {partition}: refused: {len(strays)} rows lie outside the partition, the first at "
-            f"{strays[0].as_py().isoformat()} in '{name}': mend the source's query or params"
+            f"{strays[0].as_py().isoformat()} in '{name}': fix the source's query or params"
         )
 
 

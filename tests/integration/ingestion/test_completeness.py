@@ -118,8 +118,8 @@ def test_a_snapshot_has_no_bounds(run: Callable[[str], None], pipeline: Callable
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT 1", "sql/loaded.sql answered 1, neither true nor false: mend the query"),
-        ("SELECT 'true'", "sql/loaded.sql answered 'true', neither true nor false: mend the query"),
+        ("SELECT 1", "sql/loaded.sql answered 1, neither true nor false: fix the query"),
+        ("SELECT 'true'", "sql/loaded.sql answered 'true', neither true nor false: fix the query"),
         ("SELECT true FROM loads,", "syntax error"),
         ("SELECT true -- $1; DELETE FROM loads\n WHERE $1 > $2 AND", "syntax error"),
         ("SELECT finished FROM lods", 'relation "lods" does not exist'),

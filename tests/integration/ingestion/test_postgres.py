@@ -102,13 +102,13 @@ class TestTables:
         ({"table": "sales.nope"}, r"no table 'sales\.nope' \(there: public\.T, sales\.orders\)"),
         ({"table": "t"}, r"no table 't' \(there: public\.T"),
         ({"table": "a.b.c.d"}, r"no table 'a\.b\.c\.d'"),
-        ({"table": "T", "columns": ["x"]}, r"table 'T' has no column 'x' \(there: a, b\): mend"),
+        ({"table": "T", "columns": ["x"]}, r"table 'T' has no column 'x' \(there: a, b\): fix"),
         ({"table": "T", "time_column": "x"}, r"table 'T' has no column 'x'"),
         ({"table": "T", "time_column": "a"}, r"time_column 'a' of table 'T' is of type int4: name one"),
         ({"table": "T", "columns": ["a", "a"]}, r"column 'a' comes more than once"),
         (
             {"table": "T", "types": {"x": "int"}},
-            r"no column 'x' \(there: a, b\): mend the source's types",
+            r"no column 'x' \(there: a, b\): fix the source's types",
         ),
         ({"table": "T", "types": {"a": "decimal(39, 0)"}}, r"type 'decimal\(39, 0\)' is none"),
         ({"table": "sales.orders"}, r"column 'partition' has the name of the lake's own column"),
@@ -129,7 +129,7 @@ class TestTables:
 
     def test_a_table_without_columns_is_an_error(self, database):
         database.run("CREATE TABLE t ()")
-        with pytest.raises(SourceError, match="table 't' has no columns: mend the table"):
+        with pytest.raises(SourceError, match="table 't' has no columns: fix the table"):
             database.read(table="t")
         with pytest.raises(SourceError, match=r"sql file 'query\.sql' gives no columns"):
             database.query("SELECT FROM t")
@@ -146,7 +146,7 @@ class TestTables:
         )
         try:
             for table, problem in (("t", "permission denied for table t"), ("hidden.t", "schema hidden")):
-                with pytest.raises(SourceError, match=f"{problem}.*mend the statement or the grants") as told:
+                with pytest.raises(SourceError, match=f"{problem}.*fix the statement or the grants") as told:
                     guest.read(table=table)
                 assert "guests secret" not in str(told.value)
             database.run("GRANT SELECT (a) ON t TO guest")

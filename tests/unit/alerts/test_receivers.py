@@ -18,9 +18,9 @@ from evergreen.connections import Connection, from_environment
 from evergreen.errors import SourceError
 
 ALERT = Alert(
-    "limit", "critical", "mae is 91.2", "mae is 91.2; at most 80: look & <mend>", "bikes", "2024-01-05"
+    "limit", "critical", "mae is 91.2", "mae is 91.2; at most 80: look & <fix>", "bikes", "2024-01-05"
 )
-TEXT = "mae is 91.2; at most 80: look & <mend>\n\nPipeline bikes, partition 2024-01-05. Alert 'limit'."
+TEXT = "mae is 91.2; at most 80: look & <fix>\n\nPipeline bikes, partition 2024-01-05. Alert 'limit'."
 SECRET = "p@ss/w0rd %2F"
 
 
@@ -119,7 +119,7 @@ def test_slack_gets_a_coloured_attachment(webhook: Any) -> None:
     assert request.path == "/services/T1/B2/x3y4z5"
     (attachment,) = request.body["attachments"]
     assert attachment["title"] == "[critical] bikes: mae is 91.2"
-    assert attachment["text"].startswith("mae is 91.2; at most 80: look &amp; &lt;mend&gt;")
+    assert attachment["text"].startswith("mae is 91.2; at most 80: look &amp; &lt;fix&gt;")
     assert set(attachment) == {"title", "text", "color"}
     assert "icon_url" not in request.body
     send(there, closed(ALERT))

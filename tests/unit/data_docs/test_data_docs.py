@@ -53,7 +53,7 @@ QUARANTINED = report(
     quarantined=6,
     results=(result(), result(False, 6, "6 of 24 rows, such as -4.0, -3.0")),
 )
-REFUSED = report(refused="expect_x(cnt): 9 of 24 rows: mend the source, then ingest again")
+REFUSED = report(refused="expect_x(cnt): 9 of 24 rows: fix the source, then ingest again")
 NOTED = report(results=(result(), result(False, 1, "1 of 24 rows, such as 3.0", "info")))
 
 
@@ -120,7 +120,7 @@ class TestPage:
 
     def test_a_refusal_is_told_with_its_reason_and_publishes_nothing(self):
         text = page(REFUSED).text
-        assert "refused expect_x(cnt): 9 of 24 rows: mend the source, then ingest again" in text
+        assert "refused expect_x(cnt): 9 of 24 rows: fix the source, then ingest again" in text
         assert "0 may be published" in text
         assert "quarantine show" not in text
 
@@ -346,10 +346,10 @@ class TestWriting:
         assert [run.verdict for run in listed(pipeline)] == [Verdict.PASSED]
 
     def test_text_that_is_none_is_written_all_the_same(self, pipeline):
-        write_data_docs(pipeline, RUN, NIGHT, [report(refused="half a sign: \ud83d: mend the source")])
+        write_data_docs(pipeline, RUN, NIGHT, [report(refused="half a sign: \ud83d: fix the source")])
         body = pipeline.storage.read(page_key("bike_demand", "2011-06-01", RUN)).body
-        assert b"half a sign: &#55357;: mend the source" in body
-        assert listed(pipeline)[0].note == "half a sign: \ud83d: mend the source"
+        assert b"half a sign: &#55357;: fix the source" in body
+        assert listed(pipeline)[0].note == "half a sign: \ud83d: fix the source"
 
     def test_no_partition_writes_nothing(self, pipeline):
         assert write_data_docs(pipeline, RUN, NIGHT, []) == []

@@ -62,7 +62,7 @@ def test_another_type_is_taken_where_nothing_is_lost(changes, expected):
     ],
 )
 def test_what_would_be_lost_is_refused_by_name(changes, problem):
-    with pytest.raises(RefusedError, match=f"{problem}: mend the source"):
+    with pytest.raises(RefusedError, match=f"{problem}: fix the source"):
         conform(rows(**changes), PUBLISHED)
 
 
@@ -91,7 +91,7 @@ def test_a_value_that_does_not_fit_is_found_in_its_batch():
     good, bad = (pa.record_batch([[v], ["x"], [float(v)]], schema=offered) for v in (1, 2**60))
     assert conformer.batch(good).to_pylist() == [{"a": 1.0, "b": "x", "n": 1}]
     with pytest.raises(
-        RefusedError, match="'a' was double and is int64; column 'n' was int32 and is double: mend"
+        RefusedError, match="'a' was double and is int64; column 'n' was int32 and is double: fix"
     ):
         conformer.batch(bad)
 
@@ -107,8 +107,8 @@ class TestIgnoreNew:
     @pytest.mark.parametrize(
         ("offered", "problem"),
         [
-            (rows().drop_columns(["a"]), "column 'a' is missing: mend"),
-            (rows(c=[1], b=[1]), "column 'b' was string and is int64: mend"),
+            (rows().drop_columns(["a"]), "column 'a' is missing: fix"),
+            (rows(c=[1], b=[1]), "column 'b' was string and is int64: fix"),
         ],
     )
     def test_anything_else_is_refused(self, offered, problem):
@@ -181,7 +181,7 @@ class TestEvolve:
     def test_types_that_nothing_holds_are_refused(self, published, offered):
         with pytest.raises(RefusedError) as refused:
             Conformer(pa.schema([("x", published)]), pa.schema([("x", offered)]), "evolve")
-        assert str(refused.value).startswith(f"column 'x' was {published} and is {offered}: mend")
+        assert str(refused.value).startswith(f"column 'x' was {published} and is {offered}: fix")
 
     @pytest.mark.parametrize(
         ("old", "new"),

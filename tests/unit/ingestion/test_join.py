@@ -70,7 +70,7 @@ def test_an_inner_join_takes_what_matches_and_drops_nothing():
     assert join_sources(described, {"a": a(2, 1), "b": b(1, 2, 3)}).column("id").to_pylist() == [2, 1]
     with pytest.raises(
         RefusedError,
-        match=r"source 'a': 4 rows have no match in 'b' by id, and 'how: inner' .*: 9; 7; 5: mend",
+        match=r"source 'a': 4 rows have no match in 'b' by id, and 'how: inner' .*: 9; 7; 5: fix",
     ):
         join_sources(described, {"a": a(9, 1, 7, 5, 3), "b": b(1, 2)})
 
@@ -80,7 +80,7 @@ def test_null_and_nan_match_nothing_and_repeat_nothing():
     right = pa.table({"number": [None, float("nan"), None, 1.0], "y": [5, 6, 7, 8]})
     sources = {"a": left, "b": right}
     assert join_sources(spec(join()), sources).column("y").to_pylist() == [None, None, None, 8]
-    with pytest.raises(RefusedError, match=r"3 rows have no match in 'b' by id.*: None; nan; None: mend"):
+    with pytest.raises(RefusedError, match=r"3 rows have no match in 'b' by id.*: None; nan; None: fix"):
         join_sources(spec(join(how="inner")), sources)
 
 
@@ -192,7 +192,7 @@ class TestCardinality:
             join_sources(spec(join()), sources)
 
     def test_only_the_first_three_keys_are_named(self):
-        with pytest.raises(RefusedError, match=r"5 values.*: 1 \(2 rows\); 2 \(2 rows\); 3 \(2 rows\): mend"):
+        with pytest.raises(RefusedError, match=r"5 values.*: 1 \(2 rows\); 2 \(2 rows\); 3 \(2 rows\): fix"):
             join_sources(spec(join()), {"a": a(*[*range(5, 0, -1)] * 2), "b": b(1)})
 
 

@@ -105,7 +105,7 @@ def test_one_task_after_the_other_gives_the_same_tables_as_all_in_one(daily, sto
     assert tables(other) == tables(daily)
 
 
-def test_a_mended_source_replaces_rows_and_empties_the_quarantine(daily):
+def test_a_fixed_source_replaces_rows_and_empties_the_quarantine(daily):
     ingest(daily, DAYS)
     write_day(daily.spec.folder, DAYS[1], 11, 21, 31.5)
     assert [p.changed for p in ingest(daily, DAYS)] == [False, True, False]

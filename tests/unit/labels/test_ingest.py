@@ -153,7 +153,7 @@ def test_labels_of_a_first_range_are_all_of_one_type(lender: Lender):
         table = pa.table({"loan": [n * 100, n * 100 + 1], "late": late})
         pq.write_table(table, lender.folder / "labels" / f"{day(n)}.parquet")
     with pytest.raises(
-        RefusedError, match=r"1 of 3 .* column 'late' was int64 and is double: mend the source"
+        RefusedError, match=r"1 of 3 .* column 'late' was int64 and is double: fix the source"
     ):
         ingest_labels(lender.pipeline, nights(5, 6, 7))
     assert lender.labels() == {day(0): [1, 0], day(2): [2, 3]}

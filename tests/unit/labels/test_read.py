@@ -66,7 +66,7 @@ def test_two_labels_for_a_key_are_refused_with_the_keys(lender: Lender):
     twice = "".join(f"{loan},{day(3)}T09:00Z,true\n" for loan in (300, 301, 302, 301, 300, 303))
     lender.label(3, HEAD + twice)
     message = refusal(lender)
-    assert "2 values of loan have more than one label: 300 (2 rows); 301 (2 rows): mend the source" in message
+    assert "2 values of loan have more than one label: 300 (2 rows); 301 (2 rows): fix the source" in message
 
 
 def test_a_label_that_is_there_once_and_once_not_is_one_label(lender: Lender):
@@ -127,7 +127,7 @@ def test_a_number_fits_another_type_and_other_types_are_refused(lender: Lender):
         with pytest.raises(RefusedError) as refused:
             conformed(lender.spec, day(3), pa.table({"loan": [1, 2], "late": values}), published)
         assert str(refused.value) == (
-            f"lender 2024-01-04: labels: column 'late' was int64 and is {kind}: mend the source, or declare "
+            f"lender 2024-01-04: labels: column 'late' was int64 and is {kind}: fix the source, or declare "
             "the type it had under the source's 'types'"
         )
     first = pa.table({"loan": [1], "late": ["a"]})

@@ -230,7 +230,7 @@ def test_there_may_be_nothing_to_roll_back_to(registry: Registry):
         registry.rollback(C)
 
 
-def test_a_pointer_that_lags_is_read_right_reported_and_mended(registry: Registry, storage: Storage):
+def test_a_pointer_that_lags_is_read_right_reported_and_fixed(registry: Registry, storage: Storage):
     promote(registry, A)
     pointer = storage.read("bikes/champion.json").body
     promote(registry, B)

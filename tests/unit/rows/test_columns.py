@@ -165,7 +165,7 @@ def test_a_declared_type_wins(wanted, values, expected):
     ],
 )
 def test_a_value_of_which_something_would_be_lost_is_refused_by_column(wanted, value):
-    with pytest.raises(SourceError, match=r"^column 'x' cannot be read as .*: mend the source$") as told:
+    with pytest.raises(SourceError, match=r"^column 'x' cannot be read as .*: fix the source$") as told:
         LakeTypes({"x": wanted}).table(pa.table({"x": [value]}))
     assert "\n" not in str(told.value)
 
@@ -237,7 +237,7 @@ def test_text_is_an_exact_decimal_or_none(values, kind):
     assert (found.to_pylist(), none) == (expected, sorted(misfits))
     lake, table = LakeTypes({"x": "decimal({}, {})".format(*kind)}), pa.table({"x": array})
     if misfits:
-        with pytest.raises(SourceError, match=r"^column 'x' cannot be read as .*: mend the source$"):
+        with pytest.raises(SourceError, match=r"^column 'x' cannot be read as .*: fix the source$"):
             lake.table(table)
     else:
         assert lake.table(table).column("x").to_pylist() == expected

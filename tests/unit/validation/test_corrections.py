@@ -49,11 +49,10 @@ class TestCorrected:
         found = corrected(rows, [correction(row(2, -5.0, "bo"), {"x": 5})]).table()
         assert found.to_pylist() == [row(1), row(2, 5.0, "bo"), row(3)]
 
-    def test_a_row_that_the_source_has_mended_is_left_alone(self):
-        mended = [row(2, 4.0, "bo")]
+    def test_a_row_that_the_source_has_fixed_is_left_alone(self):
+        fixed = [row(2, 4.0, "bo")]
         assert (
-            corrected(batches(mended), [correction(row(2, -5.0, "bo"), {"x": 5})]).table().to_pylist()
-            == mended
+            corrected(batches(fixed), [correction(row(2, -5.0, "bo"), {"x": 5})]).table().to_pylist() == fixed
         )
 
     def test_rows_that_are_right_as_they_are_cost_nothing(self):
@@ -74,11 +73,11 @@ class TestCorrected:
 
     def test_a_corrected_record_that_could_not_be_read_becomes_a_row(self):
         rows = batches([row(1)])
-        kept, mended = Rejected("3;abc", "a.csv:4", "no number"), Rejected("2;abc", "a.csv:3", "no number")
+        kept, fixed = Rejected("3;abc", "a.csv:4", "no number"), Rejected("2;abc", "a.csv:3", "no number")
 
         def read():
             yield from batches([row(1)])
-            rows.rejected.extend([mended, kept])
+            rows.rejected.extend([fixed, kept])
 
         rows.batches = read()
         result = corrected(rows, [correction("2;abc", {"id": 2, "x": 1.5}, place="a.csv:3")])
@@ -281,7 +280,7 @@ class TestRelease:
         ingest_corrected(pipeline)
         assert pipeline.lake.version(Table.PARTITIONS) == before
         assert list(kept) == [99.0]
-        write(tmp_path, 1, 2, 3, 5, 6)  # the source has mended its rows
+        write(tmp_path, 1, 2, 3, 5, 6)  # the source has fixed its rows
         ingest_corrected(pipeline)
         assert published(pipeline) == [1, 2, 3, 5, 6]
 
@@ -338,7 +337,7 @@ class TestRelease:
     )
     def test_a_value_of_another_type_is_named_and_nothing_changes(self, pipeline, changes, problem):
         one = waiting(pipeline)[-4.0].id
-        with pytest.raises(SourceError, match=f"^p 2011-01-01: row {one}: {problem}: mend"):
+        with pytest.raises(SourceError, match=f"^p 2011-01-01: row {one}: {problem}: fix"):
             release(pipeline, DAY, by="ann", changes={one: changes})
         assert pipeline.storage.list("p/corrections/") == []
 

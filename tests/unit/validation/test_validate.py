@@ -70,9 +70,7 @@ class TestRefused:
             check(BETWEEN, rows())
 
     def test_a_critical_expectation_names_rows_and_values(self, check):
-        with pytest.raises(
-            RefusedError, match=r"to_be_between\(x\): 2 of 3 rows, such as 11\.0, -1\.0: mend"
-        ):
+        with pytest.raises(RefusedError, match=r"to_be_between\(x\): 2 of 3 rows, such as 11\.0, -1\.0: fix"):
             check(BETWEEN, rows(11, 5, -1))
 
     def test_a_table_expectation_says_what_it_found(self, check):

@@ -55,14 +55,14 @@ def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Sc
     for located, schema in zip(files, schemas, strict=True):
         if differing := sorted(set(names) ^ set(schema.names)):
             raise SourceError(
-                f"{located.name} and {first} differ in the columns {', '.join(differing[:10])}: mend them"
+                f"{located.name} and {first} differ in the columns {', '.join(differing[:10])}: fix them"
             )
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
         reason = one_line(error, 200)
         raise SourceError(
-            f"{first} and {len(files) - 1} more files have columns of different kinds ({reason}): mend the "
+            f"{first} and {len(files) - 1} more files have columns of different kinds ({reason}): fix the "
             "files or declare the columns' types"
         ) from None
 

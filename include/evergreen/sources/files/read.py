@@ -93,7 +93,7 @@ def _check_times(schema: pa.Schema, source: FileSource, first: str) -> None:
         return
     if name not in schema.names:
         raise SourceError(
-            f"{first} has no column '{name}' (there: {', '.join(schema.names)}): mend the file or the "
+            f"{first} has no column '{name}' (there: {', '.join(schema.names)}): fix the file or the "
             "source's time_column"
         )
     kind = schema.field(name).type

@@ -74,9 +74,9 @@ def _place(located: LocatedFile) -> Place:
 
 def _check_same(first: CsvText, text: CsvText) -> None:
     if missing := [name for name in first.header if name not in text.header]:
-        raise SourceError(f"{text.name} has no {_columns(missing)}, which {first.name} has: mend the files")
+        raise SourceError(f"{text.name} has no {_columns(missing)}, which {first.name} has: fix the files")
     if more := [name for name in text.header if name not in first.header]:
-        raise SourceError(f"{text.name} has the {_columns(more)}, which {first.name} has not: mend the files")
+        raise SourceError(f"{text.name} has the {_columns(more)}, which {first.name} has not: fix the files")
 
 
 def _columns(names: Sequence[str]) -> str:

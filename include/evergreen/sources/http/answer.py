@@ -102,7 +102,7 @@ def _utf8(answer: Answer) -> bytes:
         return body.decode(charset).encode().removeprefix(BOM)
     except LookupError:
         raise SourceError(
-            f"the API answers in the charset '{shown(charset)}', which is unknown: mend it"
+            f"the API answers in the charset '{shown(charset)}', which is unknown: fix it"
         ) from None
     except ValueError:
         raise StumbleError(f"the answer is not text in its charset '{shown(charset)}'") from None
@@ -132,10 +132,10 @@ def _document(body: bytes, decode: Decode) -> Any:
     try:
         return decode(body)
     except RecursionError:
-        raise SourceError("the answer is nested too deeply: mend the API or the source's path") from None
+        raise SourceError("the answer is nested too deeply: fix the API or the source's path") from None
     except OverflowError:
         raise SourceError(
-            f"the answer holds a number of more than {MOST_DIGITS:,} digits: mend the API"
+            f"the answer holds a number of more than {MOST_DIGITS:,} digits: fix the API"
         ) from None
     except ValueError:
         raise StumbleError("the answer is not a whole JSON document") from None

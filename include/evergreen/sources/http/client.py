@@ -104,7 +104,7 @@ def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
             every.update(httpx.Headers({"Authorization": f"Bearer {password}"}))
     except (httpx.InvalidURL, UnicodeError):
         raise SourceError(
-            f"connection '{connection.conn_id}': its host is no address or its key not plain text: mend it"
+            f"connection '{connection.conn_id}': its host is no address or its key not plain text: fix it"
         ) from None
     return Api(base.copy_with(username=None, password=None, query=None, fragment=None), every, auth, key)
 
@@ -283,7 +283,7 @@ def _extra_headers(connection: Connection) -> dict[str, str]:
     if not isinstance(headers, Mapping):
         raise SourceError(
             f"connection '{connection.conn_id}': 'headers' in its extra is no mapping of names to "
-            "values: mend it"
+            "values: fix it"
         )
     return {str(name): str(value) for name, value in headers.items()}
 

@@ -26,7 +26,7 @@ def unpacked(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
             yield from _gunzipped(chunks)
         case other:
             raise SourceError(
-                f"the API answers in the coding '{shown(other)}', which was not asked for: mend it"
+                f"the API answers in the coding '{shown(other)}', which was not asked for: fix it"
             )
 
 

@@ -1,4 +1,4 @@
-"""How the read of a page may fail: so that another attempt may mend it, or by being too much."""
+"""The two ways to fail at a page: temporarily, so that a retry may succeed, or because it is too large."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from evergreen.errors import SourceError
 
 
 class StumbleError(Exception):
-    """The API failed in a way that another attempt may mend; `wait` is how many seconds it asks to wait."""
+    """The API failed temporarily, so that a retry may succeed; `wait` is how many seconds it asks to wait."""
 
     def __init__(self, problem: str, wait: float | None = None) -> None:
         super().__init__(problem)
@@ -14,4 +14,4 @@ class StumbleError(Exception):
 
 
 class TooMuchError(SourceError):
-    """The answer passes a limit of the source; asking again would only pass it again."""
+    """The answer exceeds a limit of the source; a retry would exceed it again."""

@@ -36,5 +36,5 @@ def ask_sql(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> st
         return f"{name} answered no row"
     answer = row[0]
     if answer is not None and not isinstance(answer, bool):
-        raise SourceError(f"{name} answered {shown(repr(answer))}, neither true nor false: mend the query")
+        raise SourceError(f"{name} answered {shown(repr(answer))}, neither true nor false: fix the query")
     return None if answer else f"{name} answered {'null' if answer is None else 'false'}"

@@ -127,7 +127,7 @@ def _read(
             query = _table_query(cursor, source, bounds)
         if absent := [name for name in source.types if name not in query.columns]:
             raise SourceError(
-                f"there is no column '{absent[0]}' (there: {', '.join(query.columns)}): mend the source's "
+                f"there is no column '{absent[0]}' (there: {', '.join(query.columns)}): fix the source's "
                 "types in pipeline.yaml"
             )
         selected = [_selected(name, kind, source.types.get(name)) for name, kind in query.columns.items()]
@@ -193,10 +193,10 @@ def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> 
     if missing := [name for name in needed if name not in oids]:
         raise SourceError(
             f"table '{source.table}' has no column '{missing[0]}' (there: {', '.join(oids)}): "
-            "mend the table or the source's columns in pipeline.yaml"
+            "fix the table or the source's columns in pipeline.yaml"
         )
     if not wanted:
-        raise SourceError(f"table '{source.table}' has no columns: mend the table")
+        raise SourceError(f"table '{source.table}' has no columns: fix the table")
     check_names(wanted)
     kinds = _kinds(cursor, {name: oids[name] for name in needed})
     columns, origin = {name: kinds[name] for name in wanted}, f"FROM {relation}"

@@ -99,7 +99,7 @@ def _statement(sql: str, name: str, bounded: bool) -> str:
     if first not in _QUERIES:
         raise SourceError(
             f"sql file '{name}' begins with {first or 'nothing'}, and a read-only transaction runs "
-            f"{', '.join(_QUERIES)} only: mend the file"
+            f"{', '.join(_QUERIES)} only: fix the file"
         )
     return "".join(parts).strip()
 
@@ -117,11 +117,11 @@ def _bound(parameter: str, name: str, bounded: bool) -> str:
     if not bounded:
         raise SourceError(
             f"sql file '{name}' asks for ${parameter}, and a pipeline without partitions in time has no "
-            "bounds: mend the file"
+            "bounds: fix the file"
         )
     if parameter not in _PARAMETERS:
         raise SourceError(
             f"sql file '{name}' asks for ${parameter}, and there are only $1 and $2, and $3 and $4 for "
-            "columns without a time zone: mend the file"
+            "columns without a time zone: fix the file"
         )
     return _PARAMETERS[parameter]

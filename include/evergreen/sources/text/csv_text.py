@@ -136,7 +136,7 @@ class CsvText:
         if len(names) > MOST_COLUMNS:
             raise self._no_header(f"line {record.line} names more than {MOST_COLUMNS:,} columns")
         if empty := [number for number, name in enumerate(names, 1) if not name.strip()]:
-            raise SourceError(f"{self.name}: column {empty[0]} of {len(names)} has no name: mend the header")
+            raise SourceError(f"{self.name}: column {empty[0]} of {len(names)} has no name: fix the header")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise SourceError(f"{self.name}: column '{shown(twice[0])}' comes more than once: rename one")
         check_names(names)
@@ -144,7 +144,7 @@ class CsvText:
         return names
 
     def _no_header(self, problem: str) -> SourceError:
-        return SourceError(f"{self.name} is not a CSV file with a header: {problem}: mend the file")
+        return SourceError(f"{self.name} is not a CSV file with a header: {problem}: fix the file")
 
     def _block(self, lines: LineBlock, is_last: bool) -> CsvBlock:
         text = lines.text[: _in_order(lines.text, self._delimiter, is_last)]

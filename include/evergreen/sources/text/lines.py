@@ -106,7 +106,7 @@ class Rejections:
             self._cost += len(one.text) + _RECORD_COST
             if self._cost > _MOST_REJECTED:
                 raise SourceError(
-                    f"{one.place}: {one.reason}, and so are {len(self.found):,} records before it: mend the "
+                    f"{one.place}: {one.reason}, and so are {len(self.found):,} records before it: fix the "
                     "source, or its format, delimiter and types in pipeline.yaml"
                 )
             self.found.append(one)

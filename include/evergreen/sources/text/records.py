@@ -172,7 +172,7 @@ def _unkeepable(records: Sequence[Mapping[str, Any]]) -> dict[int, str]:
         except RecursionError:
             reasons[at] = "is nested too deeply"
     if not reasons:
-        raise SourceError("records cannot be kept: their text is not Unicode, mend the source")
+        raise SourceError("records cannot be kept: their text is not Unicode, fix the source")
     return reasons
 
 

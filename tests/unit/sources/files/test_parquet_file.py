@@ -49,7 +49,7 @@ def test_files_follow_one_another_in_batches(read, monkeypatch):
 @pytest.mark.parametrize(
     ("contents", "problem"),
     [
-        ([{"a": [1]}, {"b": [1]}], r"^1\.parquet and 0\.parquet differ in the columns a, b: mend them$"),
+        ([{"a": [1]}, {"b": [1]}], r"^1\.parquet and 0\.parquet differ in the columns a, b: fix them$"),
         ([{"a": [1]}, {"a": ["x"]}], r"^0\.parquet and 1 more files have columns of different kinds"),
         ([{"a": [{"b": 1}]}], r"^0\.parquet: column 'a' is of type struct"),
         ([b""], r"^0\.parquet is no whole Parquet file"),

@@ -151,7 +151,7 @@ def test_a_declared_text_keeps_its_zeros_and_digits(read):
 
 def test_the_order_of_the_columns_may_differ_between_files_but_not_their_names(read):
     assert read("a,b\n1,x\n", "b,a\ny,2\n")[0].to_pylist() == [{"a": 1.0, "b": "x"}, {"a": 2.0, "b": "y"}]
-    with pytest.raises(SourceError, match=r"^1\.csv has no column 'b', which 0\.csv has: mend the files$"):
+    with pytest.raises(SourceError, match=r"^1\.csv has no column 'b', which 0\.csv has: fix the files$"):
         read("a,b\n1,x\n", "a\n1\n")
     with pytest.raises(SourceError, match=r"^1\.csv has the columns 'b', 'c', which 0\.csv has not"):
         read("a\n1\n", "a,b,c\n1,2,3\n")
@@ -160,18 +160,18 @@ def test_the_order_of_the_columns_may_differ_between_files_but_not_their_names(r
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "0.csv is not a CSV file with a header: it is empty: mend the file"),
-        ("\n\r\n", "0.csv is not a CSV file with a header: it is empty: mend the file"),
+        ("", "0.csv is not a CSV file with a header: it is empty: fix the file"),
+        ("\n\r\n", "0.csv is not a CSV file with a header: it is empty: fix the file"),
         (
             b"a,\xff\n",
-            "0.csv is not a CSV file with a header: line 1 holds bytes that are not UTF-8: mend the file",
+            "0.csv is not a CSV file with a header: line 1 holds bytes that are not UTF-8: fix the file",
         ),
         (
             '"a\n1\n',
-            "0.csv is not a CSV file with a header: line 1 has a quote that is not closed: mend the file",
+            "0.csv is not a CSV file with a header: line 1 has a quote that is not closed: fix the file",
         ),
         ("a,b,a\n", "0.csv: column 'a' comes more than once: rename one"),
-        ("a,,b\n", "0.csv: column 2 of 3 has no name: mend the header"),
+        ("a,,b\n", "0.csv: column 2 of 3 has no name: fix the header"),
         ("partition\n", "column 'partition' has the name of the lake's own column: rename it"),
     ],
 )

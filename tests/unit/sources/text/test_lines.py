@@ -56,7 +56,7 @@ def test_rejected_lines_do_not_fill_the_memory(monkeypatch):
     bad = [Rejected("x", f"a.csv:{number}", "is bad") for number in (1, 2, 3)]
     rejections.add(bad[:2])
     with pytest.raises(
-        SourceError, match=r"^a\.csv:3: is bad, and so are 2 records before it: mend the source"
+        SourceError, match=r"^a\.csv:3: is bad, and so are 2 records before it: fix the source"
     ):
         rejections.add(bad[2:])
     assert len(rejections.found) == 2
