@@ -1,7 +1,7 @@
 """Evergreen's plugin: its timetable, the site of Data Docs, and the site's place in the UI's navigation.
 
-Airflow executes this file in all of its processes and asks only the API server for the site, which is
-therefore made when it is asked for.
+Airflow executes this file in all of its processes, but only the API server asks for the site. So the site
+is made when it is asked for.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ class _Draws:
 def simulate(first: date, last: date) -> DemoData:
     """Every hour from `first` to `last`, both included; raises `DataError` before 2011-01-01.
 
-    No rows if `last` lies before `first`.
+    No rows if `last` is before `first`.
     """
     if first < FIRST_DAY:
         raise DataError(f"simulated history begins on {FIRST_DAY}: ask for a day from then on, not {first}")

@@ -18,7 +18,7 @@ from evergreen.errors import SourceError
 
 @dataclass(frozen=True)
 class Connection:
-    """Where a source is and how to get in. Secrets are left out of its `repr`."""
+    """The address and credentials of a source. Secrets are left out of its `repr`."""
 
     conn_id: str
     conn_type: str

@@ -1,4 +1,4 @@
-"""Finding and reading descriptions in YAML, and saying what is wrong: where, what, and what is allowed."""
+"""Finds and parses descriptions in YAML; errors name the place, the problem and what is allowed."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from evergreen.units import ConnectionName
 
 
 class Described(BaseModel):
-    """A part of a description: frozen, without unknown keys, without numbers that are none."""
+    """A part of a description: frozen, without unknown keys, NaN or infinity."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @classmethod
     def written(cls) -> type[BaseModel]:
-        """The model of what people write here: this one, unless what they write is turned into something."""
+        """The model of the written form: this model, unless the written form is converted."""
         return cls
 
 
 def connection_ids(described: object) -> Iterator[str]:
-    """The ids of all connections that a part of a description names, whatever part it is."""
+    """The ids of all connections that any part of a description names."""
     if isinstance(described, ConnectionName):
         yield str(described)
     elif isinstance(described, BaseModel):
@@ -51,7 +51,7 @@ def connection_ids(described: object) -> Iterator[str]:
 
 
 class OneOf(Described):
-    """A part of a description that is of one of several kinds, and is written below the kind's name.
+    """A part of a description that has one of several kinds, written below the kind's name.
 
     `{postgres: {table: payments}}` becomes the kind `postgres` with its model as `config`. Further fields of
     a subclass are written beside the kind's name.
@@ -62,12 +62,12 @@ class OneOf(Described):
 
     @classmethod
     def kinds(cls) -> Mapping[str, type[Described]]:
-        """The models of the kinds, by name. They are looked up anew each time a description is read."""
+        """The models of the kinds, by name. They are looked up each time a description is read."""
         raise NotImplementedError
 
     @classmethod
     def without_kind(cls) -> tuple[str, Described] | None:
-        """Kind and model where no kind is written; None if one must be."""
+        """Kind and model if no kind is written; None if a kind is required."""
         return None
 
     @classmethod
@@ -107,7 +107,7 @@ class Extended(Described):
 
     @classmethod
     def further(cls) -> Mapping[str, tuple[Any, Any]]:
-        """The further keys, looked up anew each time: of each its type, and its default or a `Field`."""
+        """The further keys, looked up each time: their types, and their defaults or a `Field`."""
         raise NotImplementedError
 
     @classmethod
@@ -139,7 +139,7 @@ def pipelines_folder(variables: Mapping[str, str] | None = None) -> Path:
 
 
 def read_mapping(file: Path) -> dict[Any, Any]:
-    """The mapping in a YAML file; raises `SpecError` naming the file, and the line where there is one."""
+    """The mapping in a YAML file; raises `SpecError` naming the file, and the line if known."""
     content = read_yaml(file)
     if not isinstance(content, dict):
         raise SpecError(f"{file}: must be a mapping of keys to values, see include/pipelines for examples")
@@ -147,7 +147,7 @@ def read_mapping(file: Path) -> dict[Any, Any]:
 
 
 def read_yaml(file: Path) -> Any:
-    """What a YAML 1.2 file holds; raises `SpecError` naming the file, and the line where there is one."""
+    """The content of a YAML 1.2 file; raises `SpecError` naming the file, and the line if known."""
     try:
         return yaml.load(file.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
@@ -166,7 +166,7 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key comes once, and only `true` and `false` are booleans, as in YAML 1.2.
+    """Safe YAML with unique keys, in which only `true` and `false` are booleans, as in YAML 1.2.
 
     A join's `on` is a key there, not a boolean.
     """
@@ -181,7 +181,7 @@ class _Loader(yaml.SafeLoader):
         for key, _ in node.value:
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
-                    problem=f"the key '{key.value}' is there twice", problem_mark=key.start_mark
+                    problem=f"the key '{key.value}' is repeated", problem_mark=key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)

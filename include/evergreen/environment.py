@@ -24,10 +24,10 @@ def home() -> Path:
 
 
 def variables() -> dict[str, str]:
-    """This process's variables and, where one is not set, that of `.evergreen/env`. Nothing is set.
+    """This process's variables, completed by those of `.evergreen/env`. Nothing is set.
 
     Only variables that Evergreen reads are taken from the file (`EVERGREEN_*`, `AWS_*`, `AIRFLOW_CONN_*`): it
-    may lie in a folder that the user merely stands in. Raises `EvergreenError` for a file of another form.
+    may be in a folder that the user happens to be in. Raises `EvergreenError` for a file of another form.
     """
     file = home() / "env"
     found = parse(file) if file.is_file() else {}

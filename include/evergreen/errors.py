@@ -12,7 +12,7 @@ class EvergreenError(Exception):
 
 
 class SpecError(EvergreenError):
-    """A pipeline's description is wrong: the message has file, key path, the problem, what is allowed."""
+    """A pipeline's description is invalid: the message has file, key path, problem and allowed values."""
 
 
 class SourceError(EvergreenError):
@@ -20,7 +20,7 @@ class SourceError(EvergreenError):
 
 
 class UnavailableError(EvergreenError):
-    """A source or the storage cannot be reached just now: a retry may help."""
+    """A source or the storage cannot be reached at the moment: a retry may help."""
 
 
 class StorageError(EvergreenError):
@@ -28,11 +28,11 @@ class StorageError(EvergreenError):
 
 
 class ConflictError(StorageError):
-    """A conditional write lost: somebody else wrote first."""
+    """A conditional write failed: somebody else wrote first."""
 
 
 class IntegrityError(EvergreenError):
-    """What is stored does not match its digest, and is never loaded."""
+    """A stored file does not match its digest, and is never loaded."""
 
 
 class NotFoundError(EvergreenError):
@@ -52,5 +52,5 @@ class NothingToDoError(EvergreenError):
 
 
 def one_line(said: object, most: int = 300) -> str:
-    """What an error, or a text, says in a single line, truncated to `most` characters."""
+    """An error or a text as a single line, truncated to `most` characters."""
     return " ".join(str(said).split())[:most]

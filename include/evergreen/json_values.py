@@ -1,4 +1,4 @@
-"""Numbers as JSON has them: it knows no NaN and no infinity, so null stands for what is not finite."""
+"""Numbers in JSON, which has no NaN and no infinity: null stands for numbers that are not finite."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def finite_or_none(value: float | None) -> float | None:
-    """The number as a JSON value: null where there is none, or it is not finite."""
+    """The number as a JSON value: null if there is none, or it is not finite."""
     return float(value) if value is not None and math.isfinite(value) else None
 
 

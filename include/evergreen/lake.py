@@ -62,7 +62,7 @@ class Lake:
     def replace(
         self, table: Table, contents: Mapping[str, pa.Table], schema: pa.Schema | None = None
     ) -> list[str]:
-        """Make each table of `contents` the whole content of the partition that is its key.
+        """Replace each partition (the key) with its table in `contents`.
 
         As `commit` does; a table without rows empties its partition. The rows do not have the column
         `partition`. `schema` is the table's schema afterwards, by default the one it has. Raises
@@ -78,7 +78,7 @@ class Lake:
         return self.commit(table, files, schema)
 
     def commit(self, table: Table, files: Mapping[str, PartitionFile | None], schema: pa.Schema) -> list[str]:
-        """Make each file the whole content of the partition that is its key; None empties one.
+        """Replace each partition (the key) with its file; None empties the partition.
 
         All in one atomic commit; returns the partitions that changed. Unchanged content makes no new version
         of the table. `schema` (without `partition`) is the table's schema afterwards: a new column is null in
@@ -119,7 +119,7 @@ class Lake:
         return [value for name in names for value in found.column(name).to_pylist() if value is not None]
 
     def records(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """What was recorded with each of the published partitions, by key; a partition without is left out.
+        """The record of each published partition, by key; a partition without a record is left out.
 
         Reads the files' footers, not their rows.
         """

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them."""
+"""Numbers formatted for people."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ ABSENT = "-"
 
 
 def number(value: float | None) -> str:
-    """Four significant digits, thousands parted; a hyphen for what is missing or not finite."""
+    """Four significant digits, thousands separated; a hyphen for a number that is missing or not finite."""
     if value is None or not math.isfinite(value):
         return ABSENT
     if float(value).is_integer() and abs(value) < 1e15:
@@ -24,7 +24,7 @@ def signed(value: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share, 0 to 1, as percent; never 0 % of what is there, nor 100 % of what is not whole."""
+    """A share, 0 to 1, as percent; a share above 0 is never shown as 0 %, nor one below 1 as 100 %."""
     if value is None or not math.isfinite(value):
         return ABSENT
     if 0 < value < 0.001:

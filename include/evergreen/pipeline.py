@@ -1,6 +1,6 @@
-"""A pipeline at work: its description together with the storage and connections it uses.
+"""A pipeline: its description together with the storage and connections it uses.
 
-What takes long to import (the lake does, half a second) is imported when it is first asked for.
+Slow imports (the lake takes half a second) happen at first use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """What every stage is given: the description, the storage, and a way to look connections up."""
+    """The input of every stage: the description, the storage, and the lookup of connections."""
 
     spec: Spec
     storage: Storage = field(repr=False)
@@ -60,7 +60,7 @@ class Pipeline:
         return Registry(self.storage.child(self.name), self.name, signatures, self.spec.folder.parent)
 
     def staging(self, run: str) -> Staging:
-        """Where one run keeps what its tasks hand to one another."""
+        """The files that tasks of one run pass on to one another."""
         from evergreen.staging import Staging
 
         return Staging(self.storage, self.name, run)

@@ -38,7 +38,7 @@ _BATCH_BYTES, _BATCH = StatementOptions.BATCH_SIZE_HINT_BYTES.value, str(4 * 2**
 # The longest that PostgreSQL takes, in milliseconds, and the shortest: to it, 0 is no limit at all.
 _LONGEST, _SHORTEST = 2**31 - 1, 1
 
-# What libpq says, without a SQLSTATE, when the server is there and will not have us.
+# What libpq says, without a SQLSTATE, when the server can be reached but refuses the login.
 _UNWELCOME = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
 # SQLSTATE classes of a server that may well answer a later attempt: connection, transaction rollback,
 # resources, operator intervention (a statement time-out is one), system.
@@ -57,7 +57,7 @@ def transaction(
 
     The session is in `timezone` and a statement takes `timeout` at most; a read-only transaction sees one
     state of the database throughout, and unchanged tables in the same order. Raises `UnavailableError` where
-    the server cannot be reached, goes away or is out of breath, `SourceError` where it refuses. No message
+    the server cannot be reached, disconnects or is overloaded, `SourceError` if it refuses. No message
     holds the password.
     """
     limit = min(max(int(timeout.total_seconds() * 1000), _SHORTEST), _LONGEST)
@@ -87,10 +87,10 @@ def stream(cursor: Any) -> AdbcRecordBatchReader:
 
 
 def _database(address: str) -> dbapi.Connection:
-    """A connection kept only to make others from, in a fifth of the time and a sixtieth of the work.
+    """A connection kept only to clone others from, in a fifth of the time and a sixtieth of the work.
 
     The driver reads PostgreSQL's types once for all connections that are cloned from one another. No query
-    runs on this one, so that it may break without harm.
+    runs on this one, so it does no harm if it breaks.
     """
     with _OPENING:
         if address not in _DATABASES:
@@ -115,7 +115,7 @@ def conninfo(connection: Connection) -> str:
         "connect_timeout": CONNECT_SECONDS,
         "application_name": "evergreen",
         "client_encoding": "UTF8",
-        # A server that vanished without a word is noticed within a minute, not after hours.
+        # A server that vanished silently is noticed within a minute, not after hours.
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
@@ -161,5 +161,5 @@ def _redacted(text: str, connection: Connection) -> str:
         for form in {secret, quote(secret, safe=""), quote(secret), _literal(secret).strip("'")}:
             text = text.replace(form, "***")
     text = " ".join(text.split())
-    # What is wrong stands at the end where a long value was at the beginning.
+    # The problem may be at the end, after a long value.
     return text if len(text) <= 300 else f"{text[:145]} ... {text[-145:]}"

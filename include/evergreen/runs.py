@@ -1,7 +1,7 @@
-"""Which partition a run takes that names none, and takes again whenever it is cleared.
+"""The partition of a run that names none; the same again whenever the run is cleared.
 
-The answer to "the newest" changes from night to night. So the first one is kept, as an object of the run that
-only its first task can create, and all tasks of the run, and all that run again, read it from there.
+The newest partition changes from night to night. So the first answer is stored as an object of the run, which
+only the first task creates; all tasks and retries of the run read it from there.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ NEWEST = {
     MONITOR: "is scored",
     WATCH: "had to be finished when the run was due",
 }
-"""Which is the newest partition for a stage, in words: the newest day that ..."""
+"""Which partition is the newest for a stage, in words: the newest day that ..."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The partition that a run takes which names none, and why."""
+    """The partition of a run that names none, and the reason."""
 
     partition: str
     reason: str
@@ -42,9 +42,9 @@ class Choice:
 
 
 def chosen(pipeline: Pipeline, stage: Stage, run_id: str, due: datetime) -> Choice:
-    """The partition that a stage's run takes; the first answer that a run was given is its answer for good.
+    """The partition of a stage's run; the first answer is stored and returned ever after.
 
-    `due` is the run's own time. Raises `NothingToDoError` where there is no such partition yet.
+    `due` is the run's own time. Raises `NothingToDoError` if there is no such partition yet.
     """
     if (known := choice_of(pipeline, stage, run_id)) is not None:
         return known
@@ -58,7 +58,7 @@ def chosen(pipeline: Pipeline, stage: Stage, run_id: str, due: datetime) -> Choi
 
 
 def choice_of(pipeline: Pipeline, stage: Stage, run_id: str) -> Choice | None:
-    """What a run has taken; None if it has taken nothing yet, or names its partition itself."""
+    """The partition that a run has taken; None if it has taken none yet, or names its partition itself."""
     found = pipeline.storage.find(_key(pipeline, stage, run_id))
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""A foreign text as an error message may show it: one short, printable line."""
+"""Foreign text truncated to one short, printable line, for error messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages of a pipeline in the order of a night: the one list for DAGs, commands, alerts and the demo."""
+"""The ordered list of a pipeline's stages; DAGs, commands, alerts and the demo read it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage: its `name` is that of the DAG's suffix and tag, of the command and of its timings.
+    """A stage: `name` is the DAG's suffix and tag, and the name of the command and of the timings.
 
     - `done`: the task of the DAG after which the stage's work is done.
     - `aside`: tasks of the DAG whose failure does not stop any row from being scored.
-    - `table`: the lake table that holds a partition once the stage is done with it; empty where none does.
-    - `asset`: what the DAG publishes, which others may be scheduled by; empty where it publishes nothing.
-    - `serving`: whether there are no predictions without it, so that its failure is critical.
+    - `table`: the lake table that has a partition once the stage has finished it; empty if there is none.
+    - `asset`: the asset that the DAG publishes, by which others may be scheduled; empty if there is none.
+    - `serving`: whether predictions depend on it, so that its failure is critical.
     - `limited`: whether `alerts.limits` may limit how long it takes.
     - `optional`: whether only some pipelines have it, as their description says.
     - `command`: whether a shell can run it.
@@ -51,11 +51,11 @@ NIGHTLY = tuple(stage for stage in STAGES if stage.table)
 
 
 def stage_named(name: str) -> Stage:
-    """The stage with this name; raises `KeyError` where there is none."""
+    """The stage with this name; raises `KeyError` if there is none."""
     return {stage.name: stage for stage in STAGES}[name]
 
 
 def stage_of(dag_id: str) -> tuple[str, Stage]:
-    """The pipeline and the stage that a DAG is of; raises `KeyError` for one that is of none."""
+    """The pipeline and the stage of a DAG; raises `KeyError` for a DAG of no stage."""
     pipeline, _, name = dag_id.rpartition("_")
     return pipeline, stage_named(name)

@@ -1,4 +1,4 @@
-"""What the tasks of one run hand to one another: objects below `<pipeline>/staging/<run>/`.
+"""The files that tasks of one run pass on to one another: objects below `<pipeline>/staging/<run>/`.
 
 Nothing here is published: objects are overwritten without a condition, by a retry too, and deleted by the
 run's last task.
@@ -41,20 +41,20 @@ class Staging:
         self._run = run
 
     def write_table(self, name: str, rows: pa.Table) -> None:
-        """Keep a table under `name`, in place of an earlier one."""
+        """Store a table under `name`, replacing an earlier one."""
         sink = pa.BufferOutputStream()
         pq.write_table(rows, sink, compression="zstd")
         self.write_bytes(name, sink.getvalue().to_pybytes())
 
     def read_table(self, name: str) -> pa.Table:
-        """The table kept under `name`; raises `NotFoundError`, or `IntegrityError` if it is not a table."""
+        """The table stored under `name`; raises `NotFoundError`, or `IntegrityError` if it is not a table."""
         try:
             return pq.read_table(pa.BufferReader(self.read_bytes(name)))
         except pa.ArrowInvalid as error:
             raise self._damaged(name, error) from None
 
     def write_rows(self, name: str, rows: Rows) -> int:
-        """Keep rows under `name` as they come, in place of earlier ones; returns how many there were."""
+        """Store rows under `name` while they are read, replacing earlier ones; returns their number."""
         writer = PartitionWriter(rows.schema)
         try:
             for batch in rows:
@@ -66,7 +66,7 @@ class Staging:
             rows.close()
 
     def read_rows(self, name: str) -> Rows:
-        """The rows kept under `name`; raises `NotFoundError`, or `IntegrityError` if they are damaged."""
+        """The rows stored under `name`; raises `NotFoundError`, or `IntegrityError` if they are damaged."""
         body = tempfile.TemporaryFile(prefix="evergreen-")  # noqa: SIM115 - the batches hold it
         try:
             self._storage.download(self.key(name), body)
@@ -80,43 +80,43 @@ class Staging:
         return Rows(parquet.schema_arrow, _batches(body, parquet), rejected)
 
     def write_file(self, name: str, file: PartitionFile) -> PartitionFile:
-        """Keep a partition's file under `name`; returns it as it stands there."""
+        """Store a partition's file under `name`; returns the stored file."""
         assert file.body is not None
         self._storage.upload(self.key(name), file.body)
         return replace(file, body=None, staged=self.key(name))
 
     def write_json(self, name: str, value: Any) -> None:
-        """Keep a JSON value under `name`, in place of an earlier one. NaN is not JSON: `ValueError`."""
+        """Store a JSON value under `name`, replacing an earlier one. NaN is not JSON: `ValueError`."""
         self.write_bytes(name, json.dumps(value, allow_nan=False).encode())
 
     def read_json(self, name: str) -> Any:
-        """The value kept under `name`; raises `NotFoundError`, or `IntegrityError` if it is not JSON."""
+        """The value stored under `name`; raises `NotFoundError`, or `IntegrityError` if it is not JSON."""
         try:
             return json.loads(self.read_bytes(name))
         except ValueError as error:
             raise self._damaged(name, error) from None
 
     def write_bytes(self, name: str, body: bytes) -> None:
-        """Keep bytes under `name`, in place of earlier ones."""
+        """Store bytes under `name`, replacing earlier ones."""
         self._storage.stage(self.key(name), body)
 
     def read_bytes(self, name: str) -> bytes:
-        """The bytes kept under `name`; raises `NotFoundError`."""
+        """The bytes stored under `name`; raises `NotFoundError`."""
         try:
             return self._storage.read(self.key(name)).body
         except NotFoundError:
             raise self._missing(name) from None
 
     def exists(self, name: str) -> bool:
-        """Whether something is kept under `name`."""
+        """Whether an object is stored under `name`."""
         return self._storage.exists(self.key(name))
 
     def delete(self, names: Iterable[str]) -> None:
-        """Delete what is kept under the names, if anything is."""
+        """Delete the objects stored under the names, if any."""
         self._storage.delete(self.key(name) for name in names)
 
     def clear(self) -> int:
-        """Delete all that the run kept; returns how many objects there were."""
+        """Delete all objects of the run; returns their number."""
         return self._storage.delete_all(self.key(""))
 
     def clear_others(self, folders: Sequence[str]) -> int:
@@ -135,7 +135,7 @@ class Staging:
         return len(left)
 
     def key(self, name: str) -> str:
-        """The key in the storage of what is kept under `name`."""
+        """The key in the storage of the object stored under `name`."""
         return f"{self._pipeline}/staging/{self._run}/{name}"
 
     def _missing(self, name: str) -> NotFoundError:

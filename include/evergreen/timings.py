@@ -1,4 +1,4 @@
-"""How long each stage ran, and whether it failed: one small object a partition, below `<pipeline>/timings/`.
+"""How long each stage ran, and whether it failed: small objects below `<pipeline>/timings/`.
 
 The wall clock is read here and nowhere else, and never to decide what data to use.
 """
@@ -39,16 +39,16 @@ class Timing:
 
 
 def now() -> str:
-    """This moment, as `Timing.began` holds it."""
+    """The current time, in the form of `Timing.began`."""
     return datetime.now(UTC).isoformat()
 
 
 @contextmanager
 def timed(pipeline: Pipeline, stage: Stage, partition: str) -> Iterator[Timing]:
-    """Measure the body, and note it as the stage's last run for the partition (of a range: its last one).
+    """Measure the body, and record it as the stage's last run for the partition (of a range: its last one).
 
     The body sets `rows` of the timing if it counts them, and `began` if earlier tasks belong to the run too.
-    Nothing is noted where there was nothing to do. A note that cannot be written is only logged: it never
+    Nothing is recorded if there was nothing to do. A record that cannot be written is only logged: it never
     fails the stage.
     """
     timing = Timing()
@@ -85,7 +85,7 @@ def _note(pipeline: Pipeline, stage: Stage, partition: str, timing: Timing, star
         body = json.dumps(asdict(timing)).encode()
         pipeline.storage.stage(_key(pipeline, stage, partition), body, "application/json")
     except EvergreenError as error:
-        _log.warning("%s %s: how long %s took is not noted: %s", pipeline.name, partition, stage, error)
+        _log.warning("%s %s: how long %s took is not recorded: %s", pipeline.name, partition, stage, error)
 
 
 def _key(pipeline: Pipeline, stage: Stage, partition: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from evergreen.calendar import check_cron
 
-# At most six digits: a length of time beyond what a date can hold is a slip of the pen.
+# At most six digits: a duration beyond the range of dates is a typing error.
 _DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
 _SIZE = re.compile(r"([0-9]{1,6}) (kB|MB|GB)")
 _BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30}
@@ -146,13 +146,13 @@ Tolerance = Annotated[float, BeforeValidator(_tolerance)]
 """A relative tolerance, not negative, written like `25%`; more than 100 % is allowed."""
 
 RetrainBudget = Annotated[Budget, BeforeValidator(_budget)]
-"""So many retrainings within so many partitions, written like `6 per 30 partitions`."""
+"""A number of retrainings within a number of partitions, written like `6 per 30 partitions`."""
 
 Frequency = Annotated[Times, BeforeValidator(_times)]
-"""So many of the last so many partitions, written like `2 of 3 partitions`."""
+"""A number out of the last partitions, written like `2 of 3 partitions`."""
 
 HoldOut = Annotated[timedelta | float, BeforeValidator(_holdout), PlainSerializer(_written)]
-"""What training holds back: a duration at the end, or a share drawn at random."""
+"""The hold-out: a duration at the end, or a random share."""
 
 Identifier = Annotated[
     str, _text(r"[a-z][a-z0-9_]{0,62}", "write a name of a-z, 0-9 and '_' that starts with a letter")
@@ -188,7 +188,7 @@ TypeName = Annotated[
         "write one of text, float, int, boolean, date, time, or 'decimal(12, 2)'",
     ),
 ]
-"""What the lake keeps a column as."""
+"""The type of a column in the lake."""
 
 ImportPath = Annotated[
     str, _text(r"[A-Za-z_]\w*(\.\w+)+", "write the full path like 'sklearn.linear_model.Ridge'")

@@ -1,1 +1,1 @@
-"""Evergreen's side of Airflow: operators, assets and what the DAG files share. The work is in `evergreen`."""
+"""Operators, assets and code shared by the DAG files. The logic is in `evergreen`."""

@@ -1,4 +1,4 @@
-"""The assets that link a pipeline's DAGs: ingest makes partitions, score predictions, train the champion."""
+"""The assets that link a pipeline's DAGs: partitions (ingest), predictions (score), champion (train)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from evergreen.stages import Stage
 
 
 def published_by(stage: Stage, pipeline: str) -> Asset:
-    """What a stage of a pipeline publishes."""
+    """The asset that a stage of a pipeline publishes."""
     name = stage.asset
     return Asset(name=f"{pipeline}_{name}", uri=f"evergreen://{pipeline}/{name}", group="evergreen")

@@ -15,7 +15,7 @@ STORAGE_CONNECTION = "EVERGREEN_STORAGE_CONN_ID"
 
 
 def airflow_connection(conn_id: str) -> Connection:
-    """The Airflow connection `conn_id`; raises `SourceError` where Airflow knows none."""
+    """The Airflow connection `conn_id`; raises `SourceError` if it is not defined."""
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     from evergreen.connections import Connection

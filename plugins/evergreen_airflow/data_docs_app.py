@@ -1,8 +1,8 @@
-"""The site of Data Docs on Airflow's API server: the stored pages, for those who may see them. Read-only.
+"""The site of Data Docs on Airflow's API server: serves the stored pages and model cards, read-only.
 
-Model cards are among them. Who may read the logs of a pipeline's ingest may read its pages, for both show
-values of the data. A page is served as it was stored, under a policy that lets a browser run and load
-nothing.
+A user who may read the logs of a pipeline's ingest may read its pages, because both show values of the data.
+A page is served as it was stored, with a Content-Security-Policy that forbids scripts and external
+resources.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ HEADERS = {
     "Cache-Control": "private, no-store",
 }
 
-# What keys and tokens are made of: letters that mean nothing in a path, and never a dot first.
+# Keys and tokens have only characters without a meaning in a path, and do not begin with a dot.
 _PARTITION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _RUN = re.compile(r"[0-9a-z_-]{1,64}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
-_TITLES = {401: "Log in first", 403: "Not for you", 404: "There is no such page", 405: "Only for reading"}
+_TITLES = {401: "Log in first", 403: "No access", 404: "There is no such page", 405: "Read-only"}
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ VisiblePipeline = Annotated[str, Depends(visible_pipeline)]
 
 
 def to_index(pipeline: VisiblePipeline) -> Response:
-    """Lead to the index of the pipeline."""
+    """Redirect to the index of the pipeline."""
     return RedirectResponse(index_path(pipeline))
 
 
@@ -110,7 +110,7 @@ def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
 
     absent = HTTPException(
         status.HTTP_404_NOT_FOUND,
-        "This run has left no page: its validation did not get as far, or the page was deleted. The log of "
+        "This run has no page: its validation did not finish, or the page was deleted. The log of "
         "its task 'validate' says more.",
     )
     if not _PARTITION.fullmatch(partition) or not _RUN.fullmatch(run):
@@ -142,7 +142,7 @@ def nothing(user: GetUserDep) -> Response:
 
 
 def _newest(body: bytes, partition: str) -> Run | None:
-    """The partition's last run in an index; None also where somebody has spoilt the index."""
+    """The partition's last run in an index; None also if the index cannot be parsed."""
     from evergreen.data_docs.index import newest, read_index
 
     try:
@@ -153,7 +153,7 @@ def _newest(body: bytes, partition: str) -> Run | None:
 
 @cache
 def _storage(pipeline: str) -> Storage:
-    """The storage on Airflow's connections; to make a client takes longer than to read a page with it."""
+    """The storage on Airflow's connections; cached, because making a client is slower than reading a page."""
     from evergreen_airflow.connections import open_pipeline
 
     return open_pipeline(pipeline).storage
@@ -189,14 +189,14 @@ def _notice(title: str, text: str, code: int) -> HTMLResponse:
 
 
 def _refusal(request: Request, error: AnyHTTPException) -> Response:
-    """In plain words; a browser that has not logged in is led to do so, and back."""
+    """A page that says why; a browser that is not logged in is redirected to the login, and back."""
     if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
         back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return RedirectResponse(
             f"{site_path().removesuffix(MOUNT)}/api/v2/auth/login?next={quote(back, safe='')}",
             headers={"Cache-Control": "no-store"},
         )
-    return _notice(_TITLES.get(error.status_code, "This did not work"), str(error.detail), error.status_code)
+    return _notice(_TITLES.get(error.status_code, "Failed"), str(error.detail), error.status_code)
 
 
 def _failure(request: Request, error: EvergreenError) -> Response:

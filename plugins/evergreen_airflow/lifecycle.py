@@ -1,4 +1,4 @@
-"""What the DAG files share: the pipelines to build; a DAG's schedule, page, params, limits and alerts."""
+"""Code shared by the DAG files: the pipelines to build; a DAG's schedule, page, params, limits and alerts."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from evergreen_airflow.timetable import PartitionTimetable
 _LONG_AGO = date(2024, 1, 1)
 
 alert = AlertNotifier("failed")
-"""Says that a task failed for good and somebody must know: the `on_failure_callback` of every task."""
+"""The `on_failure_callback` of every task: sends an alert when a task has failed after its retries."""
 
 
 def described_pipelines(stage: Stage) -> Iterator[Spec]:
     """The pipelines to build a stage's DAGs for.
 
-    All of them while the DAG file is parsed; only the one that is asked for while a task runs. A pipeline
+    All of them when Airflow parses the DAG file; only the pipeline of the task when a task runs. A pipeline
     whose description is wrong is left out here and named by `dags/broken_pipelines.py`.
     """
     wanted = get_parsing_context().dag_id
@@ -48,7 +48,7 @@ def described_pipelines(stage: Stage) -> Iterator[Spec]:
 
 
 def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:
-    """Arguments of the `DAG` of one pipeline and stage, but for its schedule and params.
+    """Arguments of the `DAG` of one pipeline and stage, except its schedule and params.
 
     `page` is the DAG file's docstring: it becomes the DAG's page, with `$pipeline` and the like filled in.
     """
@@ -88,15 +88,15 @@ def longest_wait(spec: Spec, stage: Stage) -> timedelta:
 
 
 def deadline(spec: Spec, stage: Stage) -> DeadlineAlert | None:
-    """What tells that a run of the stage goes on past its limit; None where it has none."""
+    """The deadline that alerts when a run of the stage exceeds its limit; None if it has no limit."""
     limit = spec.alerts.limits.get(stage.name)
     if limit is None:
         return None
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        # In seconds: of a timedelta Airflow 3.3 stores a form that breaks the clearing of a run.
+        # In seconds: with a timedelta, clearing a run fails in Airflow 3.3 (see docs/adr/0008).
         interval=limit.total_seconds(),
-        # In the triggerer: to a callback in the executor Airflow 3.3 refuses all connections.
+        # In the triggerer: Airflow 3.3 refuses connections to a callback in the executor.
         callback=AsyncCallback(AlertNotifier, kwargs={"event": "late"}),
         name=f"{stage} within {limit}",
     )
@@ -132,18 +132,18 @@ def _approval(spec: Spec) -> str:
 
 
 def nightly(spec: Spec) -> PartitionTimetable | CronTriggerTimetable:
-    """The pipeline's cron: with time, each partition is run at the first tick at or after its end."""
+    """The nightly timetable: a partition's run is due at the first tick at or after its end."""
     return PartitionTimetable(spec.ticks) if spec.calendar.has_time else _cron(spec, spec.schedule)
 
 
 def watched(spec: Spec) -> PartitionTimetable | CronTriggerTimetable:
-    """At `alerts.deadline`: with time, each partition is watched at the first one at or after its tick."""
+    """The watch's timetable: each partition at the first `alerts.deadline` at or after its tick."""
     ticks = spec.watched
     return PartitionTimetable(ticks) if spec.calendar.has_time else _cron(spec, ticks.schedules[-1].cron)
 
 
 def trained(spec: Spec) -> CronTriggerTimetable | None:
-    """The trainings' own cron; None where the description names none."""
+    """The cron of trainings; None if the description has none."""
     return _cron(spec, spec.training.schedule) if spec.training.schedule else None
 
 

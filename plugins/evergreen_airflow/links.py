@@ -1,4 +1,4 @@
-"""Where Data Docs stand in Airflow's UI, and the button on a task that leads there."""
+"""Paths of Data Docs in Airflow's UI, and the button on a task that links to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOUNT = "/evergreen/data-docs"
 
 
 def site_path() -> str:
-    """The path of the site: without a host, so that it leads there through whatever proxy one came."""
+    """The path of the site; without a host, so that links work behind any proxy."""
     from airflow.sdk.configuration import conf
 
     return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + MOUNT
@@ -39,12 +39,12 @@ def card_path(pipeline: str, version: str) -> str:
 class DataDocsLink(BaseOperatorLink):
     """The button "Data Docs" of a task that validates.
 
-    Airflow asks for the address in the task's own process when the try has ended, well or not, and keeps it
-    as an XCom. The operator has noted it as `data_docs` by then; without a note there is no button.
+    Airflow asks for the address in the task's process after each try, successful or not, and stores it as an
+    XCom. The operator has set its attribute `data_docs` by then; without it there is no button.
     """
 
     name = "Data Docs"
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The address that the operator noted; empty if it ended before it knew its partition."""
+        """The operator's `data_docs`; empty if the task ended before it knew its partition."""
         return getattr(operator, "data_docs", None) or ""

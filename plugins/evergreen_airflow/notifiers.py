@@ -1,6 +1,6 @@
-"""A pipeline's alerts within Airflow: tasks that fail for good, that succeed again, runs past a limit.
+"""Alerts on Airflow's events: tasks that failed after their retries or succeed again, runs past a limit.
 
-Who is told is in the pipeline's description (`alerts.to`); Airflow itself is told nothing of it.
+The receivers are those of the pipeline's description (`alerts.to`); Airflow has no settings of its own.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _log = logging.getLogger(__name__)
 
 
 class AlertNotifier(BaseNotifier):
-    """Tells the receivers of the pipeline whose DAG it is; a receiver or storage out of reach fails nothing.
+    """Notifies the receivers of the DAG's pipeline; an unreachable receiver or storage fails nothing.
 
-    A failure is in the task's log in any case, as one line that begins with ALERT (in the DAG processor's
-    where the task was killed from outside).
+    A failure is always logged as one line that begins with ALERT, in the task's log, or in the DAG
+    processor's log if the task was killed from outside.
 
     :param event: what happened. `failed`: a task, after its retries. `succeeded`: a task, which ends the
         alert of an earlier failure. `late`: a run went on past the limit of its stage.
@@ -40,11 +40,11 @@ class AlertNotifier(BaseNotifier):
         self.event = event
 
     async def async_notify(self, context: Context) -> None:
-        """Tell of the event from the triggerer; in a thread, for a slow receiver must not hold it up."""
+        """Notify from the triggerer; in a thread, so that a slow receiver does not block it."""
         await asyncio.to_thread(self.notify, context)
 
     def notify(self, context: Context) -> None:
-        """Tell of the event."""
+        """Notify the receivers of the event."""
         from evergreen.errors import EvergreenError
         from evergreen.spec import load_spec
 
@@ -60,7 +60,7 @@ class AlertNotifier(BaseNotifier):
             pipeline = open_pipeline(name)
             {"failed": _failed, "succeeded": _succeeded, "late": _late}[self.event](pipeline, stage, context)
         except EvergreenError as error:
-            _log.warning("%s: nobody could be told: %s", dag_id, error)
+            _log.warning("%s: no alert could be sent: %s", dag_id, error)
 
 
 def _failed(pipeline: Pipeline, stage: Stage, context: Context) -> None:
@@ -70,7 +70,7 @@ def _failed(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     if isinstance(error, AirflowException):
         why = " ".join(str(error).split())
     else:
-        # What others raise may hold anything; it is in the log, where Airflow masks secrets.
+        # Other errors may contain secrets; their text is only in the log, where Airflow masks them.
         why = f"{type(error).__name__}: see the task's log" if error else "it was ended from outside"
     task, partition = context["ti"].task_id, _partition(pipeline, stage, context)
     run_failed(pipeline, stage, task, partition, f"{context['ti'].dag_id}, task {task}: {why}")
@@ -91,7 +91,7 @@ def _late(pipeline: Pipeline, stage: Stage, context: Context) -> None:
     from evergreen.alerts import run_late
 
     run: Any = context["dag_run"]
-    # The deadline of a run that has failed passes too, and a backfill's runs wait in a queue.
+    # A deadline also passes for a run that has failed; and a backfill's runs wait in a queue.
     if run["run_type"] != "backfill" and run["state"] in ("queued", "running"):
         given = _named(run.get("conf") or {}) or run.get("partition_key")
         run_late(pipeline, stage, given or _without(pipeline, stage, run["run_id"]))

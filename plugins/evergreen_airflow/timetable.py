@@ -1,4 +1,4 @@
-"""Airflow's timetable of a pipeline with time: its runs are its partitions, one after another."""
+"""The timetable of a pipeline that is not a snapshot: one run for each partition, in order."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 class PartitionTimetable(Timetable):
     """One run for each partition, due at the tick that takes it.
 
-    A tick that takes three partitions makes three runs, each with its own key. Nothing is run before its
-    partition has ended. After a pause (and without `catchup`) the runs go on with the partitions that the
-    newest tick takes, but what was begun of a tick's partitions is finished.
+    A tick that takes three partitions makes three runs, each with its own key. No run is due before its
+    partition has ended. After a pause (and without `catchup`) the runs start with the partitions of the
+    newest tick; but if some partitions of an earlier tick were already run, the rest of that tick are run
+    first.
 
-    A backfill runs the partitions that begin between its dates, each as soon as it has ended.
+    A backfill runs the partitions that begin between its dates, each due as soon as it has ended.
     """
 
     partitioned = True
@@ -46,7 +47,7 @@ class PartitionTimetable(Timetable):
         return crons if self.calendar.timezone == "UTC" else f"{crons} ({self.calendar.timezone})"
 
     def serialize(self) -> dict[str, Any]:
-        """What `deserialize` makes an equal timetable of."""
+        """The arguments from which `deserialize` makes an equal timetable."""
         return {
             "grain": self.calendar.grain.value,
             "timezone": self.calendar.timezone,
@@ -56,7 +57,7 @@ class PartitionTimetable(Timetable):
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> PartitionTimetable:
-        """The timetable that `serialize` was asked of."""
+        """The timetable that `serialize` described."""
         calendar = Calendar(Grain(data["grain"]), data["timezone"], Weekday(data["week_starts"]))
         return cls(Ticks(calendar, tuple(Schedule(cron, data["timezone"]) for cron in data["crons"])))
 
@@ -75,7 +76,7 @@ class PartitionTimetable(Timetable):
         if last is not None and last.partition_date is not None:
             key = self.calendar.key_of(last.partition_date)
             following = self.calendar.shift(key, 1)
-            # A backfill's run is no part of a tick: it is due at its partition's end.
+            # A backfill's run belongs to no tick: it is due at its partition's end.
             if last.run_after == _due(self.ticks, key) == _due(self.ticks, following):
                 return max([following, *allowed])
             allowed.append(following)
@@ -94,7 +95,7 @@ class PartitionTimetable(Timetable):
             key = self.calendar.shift(key, 1)
 
     def localize_partition_datetime(self, dt: datetime) -> DateTime:
-        """The moment of the local time that a person wrote, whatever its offset says."""
+        """The moment of a date that a person entered, taken as local time whatever its offset."""
         return in_pendulum(self.calendar.zone.first_of(dt.replace(tzinfo=None)).replace(tzinfo=UTC))
 
     def _decode_partition_date(self, partition_key: str) -> datetime:
@@ -104,15 +105,15 @@ class PartitionTimetable(Timetable):
             raise InvalidPartitionKeyError(str(error)) from None
 
     def infer_manual_data_interval(self, *, run_after: DateTime) -> DataInterval:
-        """The moment itself: a run that is started by hand has no stretch of time of its own."""
+        """The moment itself: a run that is started by hand has no interval of time."""
         return DataInterval.exact(run_after)
 
     def generate_run_id(
         self, *, run_type: DagRunType, run_after: DateTime, data_interval: DataInterval | None, **extra: Any
     ) -> str:
-        """An id of its own for each run: when it is due, its partition, and letters drawn at random.
+        """A unique id: when the run is due, its partition, and random letters.
 
-        A partition may be run again by another backfill.
+        The random letters are needed because another backfill may run the same partition again.
         """
         parts = [run_after.isoformat(), extra.get("partition_key"), get_random_string()]
         return run_type.generate_run_id(suffix="__".join(part for part in parts if part))
@@ -133,5 +134,5 @@ class PartitionTimetable(Timetable):
 
 @lru_cache(maxsize=256)
 def _due(ticks: Ticks, key: str) -> datetime:
-    """A partition's tick, which is asked for again with the run after it."""
+    """The tick of a partition; cached, because it is needed again for the next run."""
     return ticks.at(key)

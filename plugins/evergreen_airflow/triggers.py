@@ -1,4 +1,4 @@
-"""What waits in the triggerer while a task is deferred."""
+"""The trigger that waits for a source while its task is deferred."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from evergreen_airflow.connections import open_pipeline
 
 
 class SourceCompleteTrigger(BaseTrigger):
-    """Asks a source again and again, and fires when its task should ask for itself.
+    """Polls a source, and fires when its task should check the source itself.
 
-    That is when the partitions are complete, when asking again is vain, and at the deadline. What is stored
-    of it are names: connections are looked up here, whenever a question is asked.
+    That is when the partitions are complete, after an error that a retry cannot fix, and at the deadline.
+    Airflow stores only names: connections are looked up here for each poll.
 
     :param pipeline: the pipeline's name.
     :param source: the source's name.
     :param partitions: the keys of the partitions that are not complete yet.
-    :param every: seconds from an answer to the next question.
+    :param every: seconds from an answer to the next poll.
     :param until: when to give up, in ISO 8601 with an offset.
     """
 
@@ -36,7 +36,7 @@ class SourceCompleteTrigger(BaseTrigger):
         self.until = until
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """The path of the class, and the arguments to make the trigger anew."""
+        """The path of the class, and the arguments to make the trigger again."""
         arguments = ("pipeline", "source", "partitions", "every", "until")
         path = f"{type(self).__module__}.{type(self).__qualname__}"
         return path, {name: getattr(self, name) for name in arguments}
@@ -45,7 +45,7 @@ class SourceCompleteTrigger(BaseTrigger):
         """Fire once."""
         while (pause := min(self.every, self._left())) > 0:
             await asyncio.sleep(pause)
-            # In a thread: a slow source must not hold up the other triggers.
+            # In a thread: a slow source must not block the other triggers.
             if self._left() <= 0 or await asyncio.to_thread(self._settled):
                 break
         yield TriggerEvent(self.source)
@@ -54,7 +54,7 @@ class SourceCompleteTrigger(BaseTrigger):
         return (datetime.fromisoformat(self.until) - datetime.now(UTC)).total_seconds()
 
     def _settled(self) -> bool:
-        """Ask once; whether there is nothing left to wait for."""
+        """Poll once; whether there is nothing left to wait for."""
         from evergreen.errors import EvergreenError, UnavailableError
         from evergreen.ingestion.completeness import missing
 

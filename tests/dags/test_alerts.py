@@ -147,8 +147,8 @@ def test_a_receiver_or_store_out_of_reach_is_one_line(
     AlertNotifier("failed")(context(exception=AirflowFailException("shop: it broke")))
     assert caplog.messages == [
         "ALERT shop_score score: shop: it broke",
-        "shop_score: nobody could be told: EVERGREEN_STORAGE is not set: start the embedded stack (make up), "
-        "or set it to s3://bucket or s3://bucket/prefix",
+        "shop_score: no alert could be sent: EVERGREEN_STORAGE is not set: start the embedded stack (make "
+        "up), or set it to s3://bucket or s3://bucket/prefix",
     ]
 
 

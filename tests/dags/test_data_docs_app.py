@@ -181,7 +181,7 @@ def test_no_address_leads_out_of_the_pages(reader: TestClient, written: Pipeline
 
 def test_what_is_not_there_is_said_in_plain_words(reader: TestClient):
     assert "Nothing of bike_demand has been validated yet" in reader.get(INDEX).text
-    assert "This run has left no page" in reader.get(PAGE).text
+    assert "This run has no page" in reader.get(PAGE).text
     unknown = reader.get(f"{MOUNT}/bike_demand_2/index.html")
     assert (unknown.status_code, "No pipeline has this name" in unknown.text) == (404, True)
     for path in (INDEX, PAGE):

@@ -222,7 +222,7 @@ def test_a_cron_that_never_comes_is_refused(pipelines: Path, configured: Storage
     document = evergreen.document("check", "daily", exit_code=1)
     (failed,) = [check for check in document["checks"] if not check["ok"]]
     assert failed["check"] == "description"
-    assert "schedule: '0 0 30 2 *' never comes: no month that it names has such a day" in failed["detail"]
+    assert "schedule: '0 0 30 2 *' never ticks: no month that it names has such a day" in failed["detail"]
     assert document["ticks"] == []
 
 

@@ -144,7 +144,7 @@ def test_rows_are_released_as_they_are_once_they_hold(pipeline, folder):
         (b'\n{"y": 3}', 'corrected.jsonl:2: no JSON object with an "id"'),
         (b"y", "corrected.jsonl:1: no JSON object"),
         (b"[" * 100_000, "corrected.jsonl:1: no JSON object"),
-        (b'{"id": "a"}\n{"id": "a"}', "corrected.jsonl:2: row a comes twice"),
+        (b'{"id": "a"}\n{"id": "a"}', "corrected.jsonl:2: row a is given twice"),
         (b'{"id": "a"}', "daily 2011-01-01: no row 'a' in quarantine: see evergreen quarantine show daily"),
         (b'{"id": "ID", "y": "3"}', "row ID: column 'y': \"3\" is no double: fix the corrected value"),
         (b'{"id": "ID", "why": 3}', "row ID: there is no column 'why' (there: at, y, who)"),

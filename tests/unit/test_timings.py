@@ -81,7 +81,7 @@ def test_a_note_that_cannot_be_written_fails_nothing(
         done.append(1)
     assert done == [1]
     assert caplog.messages == [
-        "kiosk 2024-01-05: how long score took is not noted: storage cannot be reached"
+        "kiosk 2024-01-05: how long score took is not recorded: storage cannot be reached"
     ]
 
 

@@ -135,7 +135,7 @@ def _circuit(spec: Spec, decision: Decision) -> _Check:
         "promote a version, or fix data or description and train by hand"
     )
     holds = bool(decision.evidence.get("circuit_open"))
-    return _Check(CIRCUIT, holds, "critical", "retraining has stopped: a person must look", text)
+    return _Check(CIRCUIT, holds, "critical", "retraining has stopped and needs a person", text)
 
 
 def _rows(spec: Spec, record: Record) -> Iterator[_Check]:

@@ -127,7 +127,7 @@ class _Sender:
                 silent.add(delivery.conn_id)
                 name = self._pipeline.name
                 _log.warning(
-                    "%s: '%s' was not told of %s, and will be at the next run: %s",
+                    "%s: '%s' was not notified of %s, the next run tries again: %s",
                     name,
                     delivery.conn_id,
                     delivery.key,

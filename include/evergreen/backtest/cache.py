@@ -89,7 +89,9 @@ def cache_folder(root: Path, name: str, *, fresh: bool = False) -> Iterator[Path
     """
     folder = root / name
     if (fresh or _size(folder) > LARGEST) and not _removed(folder) and fresh:
-        raise EvergreenError(f"{folder}: another backtest is using this cache: let it end, or stop it")
+        raise EvergreenError(
+            f"{folder}: another backtest is using this cache: wait for it to end, or stop it"
+        )
     lock = _entered(folder)
     try:
         os.utime(folder)

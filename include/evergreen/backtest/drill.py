@@ -140,7 +140,7 @@ def stretch(pipeline: Pipeline, at: str, first: str | None, last: str | None) ->
         )
     first, last = calendar.check(first or published[0]), calendar.check(last or published[-1])
     if not first <= calendar.check(at) <= last:
-        raise PartitionError(f"--at {at} lies outside the stretch from {first} to {last}: choose one inside")
+        raise PartitionError(f"--at {at} is outside the range from {first} to {last}: choose one inside")
     if not any(at <= key <= last for key in published):
         raise NotFoundError(
             f"{spec.name}: no partition is published from {at} to {last}: choose another --at"

@@ -80,7 +80,7 @@ def read_variants(spec: Spec, file: Path) -> list[Policy]:
 def variant(spec: Spec, name: str, changes: Any, where: str = "") -> Policy:
     """The configured policy with changes to `monitoring`, which are checked like the description."""
     if name in (CONFIGURED, NEVER) or _EVERY.fullmatch(name):
-        raise SpecError(f"{where}{name}: this is a policy's own name: give the variant another")
+        raise SpecError(f"{where}{name}: a policy has this name: rename the variant")
     try:
         changed = overlaid(spec.monitoring, Monitoring.model_validate(changes))
         # Rules between the parts of a description must be checked again on the whole.

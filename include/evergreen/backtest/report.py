@@ -75,7 +75,7 @@ def _answer(results: Sequence[PolicyResult]) -> str:
     """The outcome, in a sentence or two."""
     scored = [result for result in results if result.value is not None]
     if not scored:
-        return "No policy had a champion in this stretch: nothing was scored."
+        return "No policy had a champion in this range: nothing was scored."
     said = []
     for result in scored:
         distance = above_curve(results, result.policy)
@@ -83,7 +83,7 @@ def _answer(results: Sequence[PolicyResult]) -> str:
             side = "worse" if distance > 0 else "better"
             said.append(
                 f"{result.policy}: {result.metric} {number(result.value)} with {_trainings(result)}, "
-                f"{percent(abs(distance))} {side} than fixed schedules are with as many."
+                f"{percent(abs(distance))} {side} than fixed schedules with as many trainings."
             )
     if said:
         return " ".join(said)

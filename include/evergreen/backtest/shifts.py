@@ -25,13 +25,13 @@ from evergreen.spec import Spec, Task
 
 FORMS = {
     "+0.5sd": "the mean moves, by standard deviations of the history before",
-    "-3": "the mean moves, by so much in the column's unit",
-    "x1.5": "the spread about the mean before is so many times as wide",
+    "-3": "the mean moves, by this much in the column's unit",
+    "x1.5": "the spread around the mean of the history before is multiplied",
     "*1.8+32": "another unit: every value is multiplied, then added to",
-    "creep +0.5sd per 30 partitions": "the mean moves on and on, by so much every 30 partitions",
-    "missing 5%": "so many rows lose their value",
-    "new 2%": "so many rows have a category never seen before",
-    "flip 10%": "so many rows have the label of another class",
+    "creep +0.5sd per 30 partitions": "the mean keeps moving, by this much every 30 partitions",
+    "missing 5%": "this share of the rows lose their value",
+    "new 2%": "this share of the rows get a category never seen before",
+    "flip 10%": "this share of the rows get the label of another class",
 }
 """Every form of a change, by an example, and what it does."""
 
@@ -131,7 +131,7 @@ def _refusal(spec: Spec, rows: pd.DataFrame, shift: Shift) -> str | None:
     if column not in rows.columns:
         return f"the rows have no column '{column}': name one of {free}"
     if column in fixed:
-        return f"'{column}' says which row it is, or when: name one of {free}"
+        return f"'{column}' is a key or the time of a row: name one of {free}"
     labels = column == spec.target and spec.task is Task.CLASSIFICATION
     if shift.needs == "labels" and column == spec.target and not labels:
         return f"the target of a {spec.task} has no classes to flip: scale it, like '{column}=*1.5'"
@@ -140,7 +140,7 @@ def _refusal(spec: Spec, rows: pd.DataFrame, shift: Shift) -> str | None:
         return None
     fitting = {"numbers": _OF_NUMBERS, "text": ("new 2%",)}.get(kind, ())
     allowed = ", ".join((*fitting, *(("flip 10%",) if labels else ()), "missing 5%"))
-    return f"'{column}' holds {kind}, and this is a change of {shift.needs}: write one of {allowed}"
+    return f"'{column}' holds {kind}, and this is a change for {shift.needs}: write one of {allowed}"
 
 
 def _kind(values: pd.Series) -> str:
@@ -223,7 +223,9 @@ def _invent(share: float, values: pd.Series, given: Given) -> pd.Series:
 def _flip(share: float, values: pd.Series, given: Given) -> pd.Series:
     classes = pd.Index(given.before.dropna().unique())
     if len(classes) < 2:
-        raise ValueError(f"there are {len(classes)} classes before, none to flip to: choose a later --at")
+        raise ValueError(
+            f"the history before has {len(classes)} classes, none to flip to: choose a later --at"
+        )
     # Two random numbers a row, side by side, so that more rows do not change the draws of earlier ones.
     draw = given.draw.random((len(values), 2))
     flipped = (draw[:, 0] < share) & values.notna().to_numpy()
@@ -236,14 +238,16 @@ def _finite(values: pd.Series) -> Numbers:
     numbers = values.to_numpy(float, na_value=np.nan)
     numbers = np.asarray(numbers[np.isfinite(numbers)])
     if not len(numbers):
-        raise ValueError("the column has no values before: choose a later --at")
+        raise ValueError("the column has no values in the history before: choose a later --at")
     return numbers
 
 
 def _deviation(values: pd.Series) -> float:
     deviation = float(_finite(values).std())
     if math.isclose(deviation, 0, abs_tol=1e-12):
-        raise ValueError("the column does not vary before: write the change in its unit, like '+3'")
+        raise ValueError(
+            "the column does not vary in the history before: write the change in its unit, like '+3'"
+        )
     return deviation
 
 

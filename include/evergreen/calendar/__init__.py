@@ -1,4 +1,4 @@
-"""Calendars: grains, keys, time zones, arithmetic on keys, ticks. The one home of all facts of time."""
+"""Calendars: grains, keys, time zones, arithmetic on keys, ticks. The only package that knows time."""
 
 from __future__ import annotations
 

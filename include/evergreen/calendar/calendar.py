@@ -1,4 +1,4 @@
-"""`Calendar`: the partitions of a pipeline, their keys, and the time that they stand for."""
+"""`Calendar`: the partitions of a pipeline, their keys, and the time that each covers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from evergreen.calendar.zone import Zone, zone_of
 from evergreen.errors import EvergreenError
 
 SNAPSHOT = "snapshot"
-"""The one key of a pipeline without time."""
+"""The only key of a snapshot pipeline."""
 
 LONGEST = max(grain.facts.longest for grain in Grain)
-"""The longest that a partition of any grain may be."""
+"""The maximum length of a partition of any grain."""
 
 _DAY = timedelta(days=1)
 _EXAMPLE = datetime(2024, 1, 31, 5)  # noqa: DTZ001
@@ -30,7 +30,7 @@ class PartitionError(EvergreenError):
 
 
 def period_of(key: str) -> str:
-    """The month in which a key, or an ISO time, lies by its name; of a month the year."""
+    """The month of a key or an ISO time, taken from its text; for a monthly key the year."""
     return key[: 4 if len(key) == 7 else 7]
 
 
@@ -38,13 +38,13 @@ def period_of(key: str) -> str:
 class Calendar:
     """The partitions of one grain: local hours, days, weeks or months of a time zone.
 
-    `timezone` is an IANA name that `check_zone` allows. A day's key is its date, a week's that of its first
-    day, which is a `week_starts`, a month's `YYYY-MM`, an hour's `YYYY-MM-DDTHH`, with a letter where the
-    clocks show an hour again (see `hours`). Keys sort as text in the order of time, so they can be compared
-    and ranged over wherever text can. Moments are aware; those that come out are in UTC.
+    `timezone` is an IANA name that `check_zone` allows. A day's key is its date, a week's the date of its
+    first day (a `week_starts`), a month's `YYYY-MM`, an hour's `YYYY-MM-DDTHH`, with a letter for an hour
+    that the clocks repeat (see `hours`). Keys sort as text in the order of time, so text comparisons and
+    ranges of keys are correct. Moments are aware; returned moments are in UTC.
 
-    A snapshot is its own neighbour, and has neither start nor end. `PartitionError` is raised for keys that
-    are none, and beyond the years 1 to 9999.
+    A snapshot has one key, and neither start nor end. `PartitionError` is raised for invalid keys, and
+    outside the years 1 to 9999.
     """
 
     grain: Grain
@@ -53,34 +53,34 @@ class Calendar:
 
     @property
     def key_format(self) -> str:
-        """The `strftime` form of a key; raises `PartitionError` for a snapshot, which has none."""
+        """The `strftime` form of a key; raises `PartitionError` for a snapshot."""
         if self.grain.facts.key_format is None:
             raise PartitionError("a snapshot has no time: its only partition key is 'snapshot'")
         return self.grain.facts.key_format
 
     @property
     def has_time(self) -> bool:
-        """Whether the partitions follow one another in time."""
+        """Whether partitions cover periods of time; False for a snapshot."""
         return self.grain.facts.key_format is not None
 
     @property
     def zone(self) -> Zone:
-        """The time zone, which says what a local time means."""
+        """The time zone of local times."""
         return zone_of(self.timezone)
 
     @property
     def mean_days(self) -> float:
-        """How long a partition is on average, in days; 0 for a snapshot."""
+        """The average length of a partition in days; 0 for a snapshot."""
         return self.grain.facts.mean_days
 
     @property
     def mean_length(self) -> timedelta:
-        """How long a partition is on average."""
+        """The average length of a partition."""
         return timedelta(days=self.mean_days)
 
     @property
     def has_weeks(self) -> bool:
-        """Whether it matters which day a week starts with."""
+        """Whether the start of the week matters."""
         return self.grain is Grain.WEEKLY
 
     @property
@@ -89,7 +89,7 @@ class Calendar:
         return self.grain.facts.a_year
 
     def check(self, key: str) -> str:
-        """The key itself if it is one of this calendar; raises `PartitionError` if not."""
+        """The key itself if it is valid in this calendar; otherwise raises `PartitionError`."""
         if not self.has_time:
             if key != SNAPSHOT:
                 raise PartitionError(f"'{key}' is not a partition key of a snapshot pipeline: use 'snapshot'")
@@ -106,19 +106,19 @@ class Calendar:
         return self._moment(self._number(key) + 1)
 
     def local_bounds(self, key: str) -> tuple[datetime, datetime]:
-        """From which local time, included, to which, excluded, times without an offset are the partition's.
+        """First local time (included) and last (excluded) without an offset that belong to the partition.
 
-        Without `tzinfo`. One after another the bounds of all partitions leave no local time out: one that
-        exists twice is the first partition's, one that does not exist that of the partition after the gap. So
-        the hour `02b` has none.
+        Without `tzinfo`. The bounds of all partitions together include every local time: a repeated time
+        belongs to the first partition, a skipped one to the partition after the gap. So the bounds of the
+        hour `02b` are empty.
         """
         start, end = (moment.replace(tzinfo=None) for moment in (self.start(key), self.end(key)))
         return self.zone.reached(start), self.zone.reached(end)
 
     def key_of(self, moment: datetime) -> str:
-        """Key of the partition that holds a moment.
+        """Key of the partition that contains a moment.
 
-        One without `tzinfo` is a local time; raises `NoSuchTimeError` where the clocks skip it.
+        A moment without `tzinfo` is a local time; raises `NoSuchTimeError` if the clocks skip it.
         """
         if not self.has_time:
             return SNAPSHOT
@@ -129,28 +129,28 @@ class Calendar:
             raise self._beyond(str(moment)) from None
 
     def key_of_day(self, day: date) -> str:
-        """Key of the partition that a local day begins in, or the next day that there is."""
+        """Key of the partition in which a local day begins; for a skipped day, the next day."""
         if not self.has_time:
             return SNAPSHOT
         return self.key_of_local(datetime.combine(day, time()))
 
     def key_of_local(self, local: datetime) -> str:
-        """Key of the partition among whose `local_bounds` a local time is, whether it exists or not."""
+        """Key of the partition whose `local_bounds` include a local time, which may be a skipped one."""
         if not self.has_time:
             return SNAPSHOT
         return self._held(self.zone.first_of(local))
 
     def shift(self, key: str, steps: int) -> str:
-        """The key `steps` partitions later (earlier if negative). A snapshot's key is its own neighbour."""
+        """The key `steps` partitions later (earlier if negative); a snapshot's only key for any `steps`."""
         if not self.has_time:
             return self.check(key)
         return self._key(self._number(key) + steps)
 
     def back(self, key: str, length: timedelta) -> str:
-        """The key of the partition that holds the moment `length` before this one's start.
+        """The key of the partition that contains the moment `length` before this one's start.
 
-        Whole days are counted by the local calendar, so 28 days before a midnight is a midnight; what is left
-        of the length, such as 6 hours, by the clock of physics.
+        Whole days are calendar days, so 28 days before a midnight is a midnight; the rest of the length, such
+        as 6 hours, is elapsed time.
         """
         if not self.has_time:
             return self.check(key)
@@ -163,7 +163,7 @@ class Calendar:
             raise self._beyond(f"{length} before '{key}'") from None
 
     def between(self, first: str, last: str) -> Iterator[str]:
-        """All keys from `first` to `last`, both included; none if `last` lies before `first`."""
+        """All keys from `first` to `last`, both included; none if `last` is before `first`."""
         if not self.has_time:
             self.check(first), self.check(last)
             yield SNAPSHOT
@@ -172,24 +172,24 @@ class Calendar:
             yield self._key(number)
 
     def distance(self, first: str, last: str) -> int:
-        """How many partitions `last` lies after `first` (negative if before); 0 for a snapshot.
+        """How many partitions `last` is after `first` (negative if before); 0 for a snapshot.
 
-        The difference of two numbers that are kept: a backtest asks a hundred thousand times.
+        The difference of two cached numbers: a backtest calls this a hundred thousand times.
         """
         if not self.has_time:
             return 0
         return self._number(last) - self._number(first)
 
     def newest_ended(self, moment: datetime) -> str:
-        """The newest key whose partition has ended by a moment: at the very moment of its end it has."""
+        """The newest key whose partition has ended at or before a moment."""
         return self.shift(self.key_of(moment), -1)
 
     def next_to_end(self, moment: datetime) -> str:
-        """The first key whose partition ends after a moment: the one that holds it."""
+        """The first key whose partition ends after a moment: the partition that contains it."""
         return self.key_of(moment)
 
     def ended(self, after: datetime, until: datetime) -> Iterator[str]:
-        """The keys whose partitions ended after a moment and not after another, in the order of time."""
+        """The keys whose partitions ended after one moment and not after another, in the order of time."""
         if not self.has_time:
             yield SNAPSHOT
             return
@@ -198,7 +198,7 @@ class Calendar:
     def middle(self, key: str) -> float:
         """The middle of a partition in local days, as in `season`; 0 for a snapshot.
 
-        Every partition counts as long as the mean, and every day as long as another.
+        Every partition is taken to have the mean length, and every day the same length.
         """
         if not self.has_time:
             return 0.0
@@ -208,10 +208,10 @@ class Calendar:
             raise PartitionError(self._wrong(key, str(error))) from None
 
     def like(self, key: str, count: int) -> list[list[str]]:
-        """The keys before this one that are like it, for each cycle of the grain, the longest first.
+        """Comparable earlier keys, for each cycle of the grain, the longest cycle first.
 
-        That is, of an hour the same hour of the same weekday in the `count` weeks before, and that of the
-        `count` days before; of a day the same weekday. Oldest first, without those that the clocks skipped.
+        For an hour: the same hour of the same weekday in the `count` weeks before, and the same hour of the
+        `count` days before. For a day: the same weekday. Oldest first, without keys that the clocks skipped.
         """
         if not self.has_time:
             return []
@@ -288,7 +288,7 @@ class Calendar:
 
 @lru_cache(maxsize=256)
 def _line_of(grain: Grain, timezone: str, week_starts: Weekday) -> Line:
-    """The numbered partitions of a grain with time; kept, for they remember what was asked."""
+    """The numbered partitions of a grain; cached, because they keep their own cache of keys."""
     zone = zone_of(timezone)
     match grain:
         case Grain.HOURLY:

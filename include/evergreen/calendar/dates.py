@@ -1,6 +1,6 @@
 """Partitions of whole local days: days, weeks and months.
 
-Local time that the clocks show a second time belongs to the newest day that has begun.
+Local time that the clocks repeat belongs to the newest day that has begun.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from evergreen.calendar.zone import TICK, Changes, Stretch, Zone
 
 
 class Dates(ABC):
-    """How days fall into partitions, and the keys of these: without clocks, so without zones."""
+    """The grouping of days into partitions, and their keys; independent of time zones."""
 
     @abstractmethod
     def number(self, day: date) -> int:
-        """The number of the partition that a day is in."""
+        """The number of the partition that contains a day."""
 
     @abstractmethod
     def first(self, number: int) -> date:
@@ -31,7 +31,7 @@ class Dates(ABC):
         return self.first(number).isoformat()
 
     def parsed(self, key: str) -> int:
-        """The number of a key; raises `ValueError` for one that is none of this grain."""
+        """The number of a key; raises `ValueError` for an invalid key of this grain."""
         return self.number(date.fromisoformat(key))
 
 
@@ -54,7 +54,7 @@ class Weeks(Dates):
     starts: int
 
     def number(self, day: date) -> int:
-        """The number of the week that holds a day."""
+        """The number of the week that contains a day."""
         return (day.toordinal() - 1 - self.starts) // WEEK
 
     def first(self, number: int) -> date:
@@ -66,7 +66,7 @@ class Months(Dates):
     """Months since the year 0."""
 
     def number(self, day: date) -> int:
-        """The number of the month that holds a day."""
+        """The number of the month that contains a day."""
         return day.year * 12 + day.month - 1
 
     def first(self, number: int) -> date:
@@ -83,7 +83,7 @@ class Months(Dates):
 
 
 class DateLine(Line):
-    """Partitions of whole local days. `_skipped` are the numbers of those days that the clocks passed by."""
+    """Partitions of whole local days. `_skipped` are the numbers of the days that the clocks skipped."""
 
     def __init__(self, zone: Zone, dates: Dates) -> None:
         super().__init__(zone)
@@ -91,7 +91,7 @@ class DateLine(Line):
         self._known: tuple[Changes, tuple[int, ...]] | None = None
 
     def holding(self, moment: datetime) -> int:
-        """The number of the partition that holds a moment."""
+        """The number of the partition that contains a moment."""
         changes = self.zone.changes(moment.year)
         stretch = changes.stretches[changes.index(moment)]
         local = moment + stretch.offset
@@ -103,7 +103,7 @@ class DateLine(Line):
         return datetime.combine(self._dates.first(self._named(number)), time())
 
     def at(self, local: datetime) -> str | None:
-        """The key of the partition that a local time is in; None if the clocks passed its day by."""
+        """The key of the partition that contains a local time; None if the clocks skipped its day."""
         named = self._dates.number(local)
         return None if named in self._skipped(local.year) else self._dates.key(named)
 
@@ -113,7 +113,7 @@ class DateLine(Line):
             raise ValueError(key)
         skipped = self._skipped(self._dates.first(named).year)
         if named in skipped:
-            raise ValueError(f"the clocks in {self.zone.name} passed this day by")
+            raise ValueError(f"the clocks in {self.zone.name} skip this day")
         return named - bisect_left(skipped, named)
 
     def _key(self, number: int) -> str:
@@ -123,7 +123,7 @@ class DateLine(Line):
         return self.zone.first_of(self.local(number))
 
     def _named(self, number: int) -> int:
-        """The number by which `Dates` know a partition: that of one from which none is skipped."""
+        """The partition's number in `Dates`, which counts skipped days too."""
         skipped = self._skipped(self._dates.first(number).year)
         for place, named in enumerate(skipped):
             if number < named - place:

@@ -1,7 +1,7 @@
-"""Grains: how long a partition is, and every fact that differs from grain to grain.
+"""Grains: the lengths of partitions, and every fact that differs between grains.
 
-A new grain is a member of `Grain` with its `Facts`, and a way to number its partitions in `line.py` if it has
-none yet.
+To add a grain, add a member of `Grain` with its `Facts`, and if necessary a way to number its partitions in
+`line.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from evergreen.calendar.season import YEAR
 
 
 class Grain(StrEnum):
-    """How long one partition is. `snapshot` has no time in it, and the one key `snapshot`."""
+    """The length of a partition. `snapshot` has no time, and the only key `snapshot`."""
 
     HOURLY = "hourly"
     DAILY = "daily"
@@ -24,7 +24,7 @@ class Grain(StrEnum):
 
     @property
     def facts(self) -> Facts:
-        """What differs from grain to grain."""
+        """The facts that differ between grains."""
         return _FACTS[self]
 
 
@@ -49,11 +49,11 @@ class Weekday(StrEnum):
 class Facts:
     """The facts of a grain.
 
-    `key_format` is the `strftime` form of a key, None without time. `word` names one partition in a sentence
-    ("the last 5 days"), and `on` stands before a key ("crossed on 2024-01-31"). `mean_days` is how long a
-    partition is on average and `longest` the longest that there is; `a_year` how many a year has. `cycles`
-    are the days after which a partition of like kind comes again (the same hour of the week, the same hour),
-    the longest first.
+    `key_format` is the `strftime` form of a key, None for a snapshot. `word` names a partition in a sentence
+    ("the last 5 days"), and `on` is the word before a key ("crossed on 2024-01-31"). `mean_days` is the
+    average length of a partition and `longest` the maximum; `a_year` is how many a year has. `cycles` are the
+    days after which a comparable partition follows (the same hour of the week, the same hour), the longest
+    first.
     """
 
     key_format: str | None

@@ -1,7 +1,7 @@
 """Partitions of local hours.
 
-An hour ends where the clocks are put back. Those that follow, until the clocks pass the hour that was
-reached, have its key with a letter: `2024-10-27T02`, `2024-10-27T02b`, `2024-10-27T03`.
+An hour ends where the clocks are put back. The following hours, until the clocks pass the hour that they had
+reached, have the key of that hour with a letter: `2024-10-27T02`, `2024-10-27T02b`, `2024-10-27T03`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LETTERS = frozenset(["", *"bcdefghijklmnopqrstuvwxyz"])
 class _Run:
     """The hours of one stretch of time.
 
-    `plus` is added to an hour to get its number, `first` the number of the first partition that begins in it.
-    `reached` is the hour that the clocks had come to before, and `reached_number` its number.
+    `plus` is added to an hour to get its number; `first` is the number of the first partition that begins in
+    the stretch. `reached` is the hour that the clocks had reached before it, and `reached_number` its number.
     """
 
     plus: int
@@ -31,25 +31,25 @@ class _Run:
 
 
 class HourLine(Line):
-    """Partitions of hours, of 60 minutes but where clocks are changed; an hour is one since the day 0."""
+    """Hourly partitions, of 60 minutes except where clocks change; hours are counted from day 0."""
 
     def __init__(self, zone: Zone) -> None:
         super().__init__(zone)
         self._known: tuple[Changes, list[_Run], list[int]] | None = None
 
     def holding(self, moment: datetime) -> int:
-        """The number of the partition that holds a moment."""
+        """The number of the partition that contains a moment."""
         changes, runs, _ = self._runs(moment.year)
         place = changes.index(moment)
         return _hour(moment + changes.stretches[place].offset) + runs[place].plus
 
     def local(self, number: int) -> datetime:
-        """The full hour that a partition is of."""
+        """The full hour of a partition."""
         run, _ = self._run(number)
         return _time(number - run.plus)
 
     def at(self, local: datetime) -> str | None:
-        """The key of the hour that holds a local time, when it first comes; None if the clocks skip it."""
+        """The key of the first hour that contains a local time; None if the clocks skip it."""
         hour = _hour(local)
         number = self._plain(hour)
         return None if number is None else _written(hour)
@@ -61,12 +61,12 @@ class HourLine(Line):
             raise ValueError(f"the clocks in {self.zone.name} skip this hour")
         number = plain + (ord(letter) - ord("a") if letter else 0)
         if self._key(number) != key:
-            why = f"the clocks in {self.zone.name} do not show this hour so often"
+            why = f"the clocks in {self.zone.name} do not repeat this hour so often"
             raise ValueError(why if letter else key)
         return number
 
     def _plain(self, hour: int) -> int | None:
-        """The number of an hour when it first comes; None if the clocks skip it."""
+        """The number of the first occurrence of an hour; None if the clocks skip it."""
         local = _time(hour)
         changes, runs, _ = self._runs(local.year)
         place = changes.index_of_local(local)
@@ -86,7 +86,7 @@ class HourLine(Line):
         return stretch.at if stretch.first > local else local - stretch.offset
 
     def _run(self, number: int) -> tuple[_Run, Stretch]:
-        # Hours and their numbers differ by less than the hours of a year.
+        # An hour and its number differ by less than the hours of a year.
         changes, runs, firsts = self._runs(min(number // (24 * 365) + 1, MAXYEAR))
         place = bisect_right(firsts, number) - 1
         return runs[place], changes.stretches[place]
@@ -102,7 +102,7 @@ class HourLine(Line):
 
 
 def _following(run: _Run, before: Stretch, stretch: Stretch) -> _Run:
-    """The hours of a stretch, from those of the one before it."""
+    """The hours of a stretch, computed from those of the previous stretch."""
     last, first = _hour(stretch.at - TICK + before.offset), _hour(stretch.first)
     number = last + run.plus
     begins = 1 if first != last or stretch.offset < before.offset else 0

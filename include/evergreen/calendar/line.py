@@ -1,10 +1,10 @@
-"""Partitions as numbers, one after another in time: arithmetic on keys is arithmetic on whole numbers.
+"""Partitions as consecutive numbers: arithmetic on keys is arithmetic on whole numbers.
 
-Where clocks are put back, the keys do not go back with them, so they are unique and sort as text as time
-does: `dates` and `hours` say how. What the clocks skip is no partition: no hour 02 in spring, and no
-2011-12-30 in Samoa.
+Where clocks are put back, the keys do not go back with them, so keys are unique and sort as text in the order
+of time (see `dates` and `hours`). Hours and days that the clocks skip are no partitions: no hour 02 in
+spring, no 2011-12-30 in Samoa.
 
-Moments are UTC without `tzinfo` here, and local times have none either.
+Moments here are UTC without `tzinfo`; local times have no `tzinfo` either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CACHED = 1 << 16  # keys: seven years of hours
 class Line(ABC):
     """The partitions of one grain in one zone, numbered in the order of time.
 
-    Keys that are none raise `ValueError`, numbers and moments beyond the years 1 to 9999 `OverflowError` or
+    Invalid keys raise `ValueError`; numbers and moments outside the years 1 to 9999 raise `OverflowError` or
     `ValueError`.
     """
 
@@ -34,19 +34,19 @@ class Line(ABC):
         self.start = lru_cache(_CACHED)(self._start)
         """The first moment of a number."""
         self.day = lru_cache(_CACHED)(self._day)
-        """Where in local days the partition of a key begins, as in `season`."""
+        """The start of a key's partition in local days, as in `season`."""
 
     @abstractmethod
     def holding(self, moment: datetime) -> int:
-        """The number of the partition that holds a moment."""
+        """The number of the partition that contains a moment."""
 
     @abstractmethod
     def local(self, number: int) -> datetime:
-        """The local time at which a partition is said to begin, whether the clocks show it or not."""
+        """The nominal local start of a partition, which the clocks may skip."""
 
     @abstractmethod
     def at(self, local: datetime) -> str | None:
-        """The key of the partition that a local time is in by name; None if there is none."""
+        """The key of the partition that contains a local time; None if there is none."""
 
     @abstractmethod
     def _number(self, key: str) -> int: ...

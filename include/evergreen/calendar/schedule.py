@@ -1,13 +1,13 @@
-"""`Schedule`: the moments at which a cron comes, in a time zone.
+"""`Schedule`: the ticks of a cron in a time zone.
 
-A cron names local times. Where the clocks are changed, one rule makes moments of them, which is that of
-Airflow's own cron timetables:
+A cron names local times. When clocks change, they are converted to moments by the rule of Airflow's own cron
+timetables:
 
-- A time that the clocks skip comes as much later as they skip: 02:30 at 03:30.
-- A time that they show twice comes the second time only, so that a night's run never comes twice; but a cron
-  of every hour (`0 * * * *`) comes both times, so that no hour is left out.
+- A skipped time is moved forward by the length of the gap: 02:30 ticks at 03:30.
+- A repeated time ticks only the second time, so that a nightly run is never repeated; but an hourly cron
+  (`0 * * * *`) ticks both times, so that no hour is left out.
 
-Two times of a cron that fall on one moment are one tick, and ticks come in the order of time.
+Two times of a cron at the same moment are one tick, and ticks are in the order of time.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _DRAWN = re.compile(r"(^|[ ,])[hHrR]")
 
 
 def check_cron(expression: str) -> str:
-    """The expression itself if it is a cron that comes; raises `ValueError` with what is wrong if not."""
+    """The expression itself if it is a cron that ticks; otherwise raises `ValueError` with the problem."""
     from croniter import CroniterBadDateError
 
     if _DRAWN.search(expression):
-        raise ValueError(f"'{expression}' is drawn at random: write the minute and the hour")
+        raise ValueError(f"'{expression}' is random: write the minute and the hour")
     try:
         _walk(expression, _FIRST).get_next(datetime)
     except CroniterBadDateError:
-        raise ValueError(f"'{expression}' never comes: no month that it names has such a day") from None
+        raise ValueError(f"'{expression}' never ticks: no month that it names has such a day") from None
     except ValueError as error:
         raise ValueError(f"'{expression}' is no cron: {error}") from None
     return expression
@@ -65,7 +65,7 @@ class Schedule:
         return self._nearest(moment, later=False)
 
     def _nearest(self, moment: datetime, later: bool) -> datetime:
-        """Walk the cron's local times away from a moment, until none that follows can be nearer to it."""
+        """Walk the cron's local times away from a moment, until no later one can be nearer to it."""
         moment = moment.astimezone(UTC)
         best: datetime | None = None
         for local in self._times(_naive(moment) + self._offsets(moment)[not later], later):
@@ -85,7 +85,7 @@ class Schedule:
         return local > _naive(best) + high if later else local < _naive(best) + low
 
     def _times(self, start: datetime, later: bool) -> Iterator[datetime]:
-        """The cron's local times from one on, it included: forwards, or else backwards."""
+        """The cron's local times from a given one (included), forwards or backwards."""
         minute = start.replace(second=0, microsecond=0)
         if later:
             walk = _walk(self.cron, minute - _MINUTE if minute == start else minute).get_next
@@ -95,15 +95,15 @@ class Schedule:
             yield walk(datetime)
 
     def _moments(self, local: datetime) -> tuple[datetime, ...]:
-        """The moments at which a local time of the cron comes, by this module's rule."""
-        # `fold` is 1 for the second time; for a time that is skipped it is the offset after the gap.
+        """The moments of a local time of the cron, by this module's rule."""
+        # `fold` 1 is the second of two; for a skipped time it gives the offset after the gap.
         one, other = (local.replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1))
         if one < other and self._every_hour:
             return one, other
         return (max(one, other),)
 
     def _offsets(self, moment: datetime) -> tuple[timedelta, timedelta]:
-        """The least and the most that the clocks are ahead of UTC within a day of a moment."""
+        """The smallest and largest offset from UTC within a day of a moment."""
         found = [(moment + step).astimezone(self._zone).utcoffset() for step in (-_DAY, timedelta(0), _DAY)]
         known = [offset for offset in found if offset is not None]
         return min(known), max(known)

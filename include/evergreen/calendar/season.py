@@ -1,4 +1,4 @@
-"""Days as numbers: the weekday and the time of the year of a day, alike for one number and an array of them.
+"""Weekday and time of the year of days as numbers, for single numbers and arrays.
 
 Day 1 is 0001-01-01, a Monday, as in `datetime.date.toordinal`; half a day later is 1.5.
 """
@@ -17,10 +17,10 @@ YEAR = 365.2425
 
 
 def weekday(day: Number) -> Number:
-    """The weekday of a day, or of each of an array: a Monday is 1, a Sunday 0."""
+    """The weekday of a day, or of each in an array: Monday is 1, Sunday 0."""
     return day // 1 % WEEK  # type: ignore[operator, return-value, no-any-return]
 
 
 def days_of_year_apart(one: Number, other: Number | float) -> Number:
-    """Days from the `other` time of the year to the `one`, whatever the years; from -182.6 to 182.6."""
+    """Days from `other` to `one` within the year, ignoring the years; from -182.6 to 182.6."""
     return (one - other + YEAR / 2) % YEAR - YEAR / 2  # type: ignore[operator, return-value, no-any-return]

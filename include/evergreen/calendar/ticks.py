@@ -1,8 +1,8 @@
-"""`Ticks`: which partitions a tick of a cron takes, and which tick takes a partition.
+"""`Ticks`: the partitions that a tick of a cron takes, and the tick of each partition.
 
-A partition's tick is the first at or after its end. So every partition has exactly one, whatever the cron,
-and a tick takes all partitions that have ended since the tick before: one, several (a weekend, on Monday) or
-none (a weekly pipeline on a Tuesday).
+A partition's tick is the first at or after its end. So every partition has exactly one tick, with any cron,
+and a tick takes all partitions that have ended since the previous tick: one, several (a weekend, on Monday)
+or none (a weekly pipeline on a Tuesday).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class Tick:
 
 @dataclass(frozen=True)
 class Ticks:
-    """The partitions of a calendar, taken by one schedule after another.
+    """The partitions of a calendar, taken by ticks of one or more schedules in sequence.
 
-    With two schedules the partitions that a tick of the first takes are taken by the first tick of the second
-    at or after it: what is ingested by `0 2 * * *` and watched at 06:00.
+    With two schedules, the partitions of a tick of the first are taken by the first tick of the second at or
+    after it, such as ingested by `0 2 * * *` and watched at 06:00.
 
     For all keys and moments, `at(key) <= moment` is the same as `key <= newest(moment)`.
     """
@@ -39,24 +39,24 @@ class Ticks:
     schedules: tuple[Schedule, ...]
 
     def at(self, key: str) -> datetime:
-        """The tick (UTC) that takes a partition; raises `PartitionError` for a key that is none."""
+        """The tick (UTC) that takes a partition; raises `PartitionError` for an invalid key."""
         moment = self.calendar.end(key)
         for schedule in self.schedules:
             moment = schedule.first(moment)
         return moment
 
     def newest(self, moment: datetime) -> str:
-        """The newest partition that a tick at or before a moment has taken."""
+        """The newest partition taken by a tick at or before a moment."""
         for schedule in reversed(self.schedules):
             moment = schedule.last(moment)
         return self.calendar.newest_ended(moment)
 
     def first_beside(self, key: str) -> str:
-        """The first partition of those that the same tick takes as this one."""
+        """The first partition of those taken by the same tick as this one."""
         return self.calendar.shift(self.newest(self.at(key) - _INSTANT), 1)
 
     def following(self, after: datetime, first: str) -> Iterator[Tick]:
-        """The ticks after a moment that take partitions, without the partitions before `first`.
+        """The ticks after a moment that take partitions; partitions before `first` are left out.
 
         A snapshot is taken by every tick.
         """

@@ -1,9 +1,8 @@
-"""Time zones: when the clocks are changed, and which moment a time without an offset is.
+"""Time zones: the changes of their clocks, and the conversion of times without an offset.
 
-A time without an offset, such as `2024-03-31 02:30` in `Europe/Berlin`, is *local*. The rule for all of them:
-a time that the clocks show twice is the first of the two (as `fold=0` of PEP 495), and a time that they skip
-is no time: `NoSuchTimeError`. `Zone.moment` is where the rule is kept, and `Zone.moments` is the same for
-arrays.
+A time without an offset, such as `2024-03-31 02:30` in `Europe/Berlin`, is *local*. One rule for all of them:
+a repeated time is the first of the two moments (as `fold=0` of PEP 495), and a skipped time is invalid:
+`NoSuchTimeError`. `Zone.moment` implements the rule, and `Zone.moments` the same for arrays.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-_FIRST_YEAR = 1840  # before it no zone of the tz database has a change
-_STEP = timedelta(days=3)  # no zone was ever changed and changed back in less
-_DAY = timedelta(days=1)  # nothing longer was ever skipped
+_FIRST_YEAR = 1840  # no zone of the tz database has an earlier change
+_STEP = timedelta(days=3)  # no zone was ever changed and changed back within this
+_DAY = timedelta(days=1)  # no longer gap was ever skipped
 _SECOND = timedelta(seconds=1)
 TICK = timedelta(microseconds=1)
-"""What time is counted in."""
+"""The unit of times in arrays."""
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 _FIRST, _LAST = datetime.min, datetime.max  # noqa: DTZ901
@@ -39,9 +38,9 @@ class NoSuchTimeError(ValueError):
 class Stretch:
     """Time between two changes of a zone's clocks.
 
-    `at` is its first moment (UTC), `first` the local time that the clocks show then, and `offset` what they
-    are ahead of UTC. `reached` is the local time that they had come to just before: all times before that
-    were shown or skipped already. None has a `tzinfo`.
+    `at` is its first moment (UTC), `first` the local time of the clocks then, and `offset` their offset from
+    UTC. `reached` is the latest local time that the clocks had reached before: all earlier times were shown
+    or skipped already. None has a `tzinfo`.
     """
 
     at: datetime
@@ -51,7 +50,7 @@ class Stretch:
 
 
 class Changes:
-    """The stretches of a zone up to some year, in the order of time, and where a time lies among them."""
+    """The stretches of a zone up to some year, in the order of time, and the search among them."""
 
     def __init__(self, stretches: tuple[Stretch, ...], until: int) -> None:
         self.stretches = stretches
@@ -60,16 +59,16 @@ class Changes:
         self._reached = [stretch.reached for stretch in stretches]
 
     def index(self, moment: datetime) -> int:
-        """Which stretch holds a moment (UTC without `tzinfo`)."""
+        """The stretch that contains a moment (UTC without `tzinfo`)."""
         return bisect_right(self._at, moment) - 1
 
     def index_of_local(self, local: datetime) -> int:
-        """In which stretch the clocks first came to a local time, or passed it by."""
+        """The stretch in which the clocks first reached a local time, or skipped it."""
         return bisect_right(self._reached, local) - 1
 
 
 class Zone:
-    """A time zone by its IANA name; take it from `zone_of`."""
+    """A time zone by its IANA name; create it by `zone_of`."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -79,7 +78,7 @@ class Zone:
         self._changes = Changes((first,), MAXYEAR if name == "UTC" else _FIRST_YEAR)
 
     def changes(self, year: int) -> Changes:
-        """The stretches of time up to the end of a year, or later. They are looked for once."""
+        """The stretches of time up to the end of a year, or later; cached."""
         if self._changes.until < min(year + 2, MAXYEAR):
             self._changes = self._extended(min(year + 4, MAXYEAR))
         return self._changes
@@ -87,8 +86,8 @@ class Zone:
     def moment(self, local: datetime) -> datetime:
         """The moment (UTC) of a local time, by this module's rule.
 
-        Raises `NoSuchTimeError` for a time that the clocks skip. One of the years 1 and 9999 that would leave
-        them in UTC becomes the first or last time that can be named.
+        Raises `NoSuchTimeError` for a skipped time. A time whose moment would be outside the years 1 to 9999
+        becomes the first or last representable moment.
         """
         local = local.replace(tzinfo=None)
         changes = self.changes(local.year)
@@ -98,23 +97,23 @@ class Zone:
         try:
             return (local - stretch.offset).replace(tzinfo=UTC)
         except OverflowError:
-            # What stands for "never" stays the first or last time that can be named.
+            # A placeholder for "never" becomes the first or last representable moment.
             return (_LAST if local.year == MAXYEAR else _FIRST).replace(tzinfo=UTC)
 
     def first_of(self, local: datetime) -> datetime:
-        """The first moment (UTC without `tzinfo`) at which the clocks show a local time or a later one."""
+        """The first moment (UTC without `tzinfo`) at which the clocks show at least a local time."""
         changes = self.changes(local.year)
         stretch = changes.stretches[changes.index_of_local(local)]
         return stretch.at if stretch.first > local else local - stretch.offset
 
     def reached(self, moment: datetime) -> datetime:
-        """The local time that the clocks have come to just before a moment (UTC without `tzinfo`)."""
+        """The local time that the clocks have reached just before a moment (UTC without `tzinfo`)."""
         changes = self.changes(moment.year)
         stretch = changes.stretches[changes.index(moment)]
         return stretch.reached if moment == stretch.at else max(stretch.reached, moment + stretch.offset)
 
     def why_none(self, local: datetime) -> str:
-        """Why a local time that the clocks skip is none, in words."""
+        """Why a local time is invalid, in words."""
         changes = self.changes(local.year)
         stretch = changes.stretches[changes.index_of_local(local)]
         form = "%H:%M" if stretch.reached.date() == stretch.first.date() else "%Y-%m-%d %H:%M"
@@ -124,9 +123,9 @@ class Zone:
         )
 
     def moments(self, local: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Local times (n,) in microseconds since 1970 to moments (n,) in the same, and which exist (n,).
+        """Local times (n,) in microseconds since 1970 as moments (n,) in the same unit, and which exist (n,).
 
-        The moment of one that does not exist means nothing.
+        The moment of a time that does not exist is undefined.
         """
         table, among = self._among(local, "reached")
         return _within_years(local, table["offset"][among]), local >= table["first"][among]
@@ -142,7 +141,7 @@ class Zone:
         return _within_years(local, table["offset"][among]), local - midnights < _DAY // TICK
 
     def locals(self, moments: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The local times (n,) that the clocks show at moments (n,), in microseconds since 1970."""
+        """The local times (n,) at moments (n,), in microseconds since 1970."""
         table, among = self._among(moments, "at")
         local: npt.NDArray[np.int64] = moments + table["offset"][among]
         return local
@@ -150,7 +149,7 @@ class Zone:
     def _among(
         self, times: npt.NDArray[np.int64], by: str
     ) -> tuple[dict[str, npt.NDArray[np.int64]], npt.NDArray[np.intp]]:
-        """The stretches as columns, and which of them each time is in, by one of the columns."""
+        """The stretches as columns, and the search for times by one of the columns."""
         import numpy as np
 
         latest = int(times.max(initial=0)) // (365 * _DAY // TICK) + 1970
@@ -170,14 +169,14 @@ class Zone:
         at, end = datetime(self._changes.until, 1, 1), datetime(until, 1, 1)  # noqa: DTZ001
         while at < end:
             last = stretches[-1]
-            # By the local time if nothing has changed: ten times as fast as by the moment.
+            # Asked by local time, as if nothing had changed: ten times as fast as by the moment.
             if offset_at(at + last.offset) != last.offset:
                 stretches.append(self._changed(last, max(at - _STEP - _DAY, last.at), at))
             at += _STEP
         return Changes(tuple(stretches), until)
 
     def _changed(self, before: Stretch, low: datetime, high: datetime) -> Stretch:
-        """The stretch that begins after `low` and not after `high`: changes are at whole seconds."""
+        """The stretch that begins after `low` and not after `high`, found to the second."""
         while high - low > _SECOND:
             middle = low + (high - low) // _SECOND // 2 * _SECOND
             low, high = (low, middle) if self._offset(middle) != before.offset else (middle, high)
@@ -192,11 +191,11 @@ def zone_of(name: str) -> Zone:
 
 
 UTC_ZONE = zone_of("UTC")
-"""The zone of those who name none."""
+"""The default zone."""
 
 
 def check_zone(name: str) -> str:
-    """The name itself if it is one of the IANA's; raises `ValueError` with the nearest names if not."""
+    """The name itself if it is an IANA name; otherwise raises `ValueError` with similar names."""
     if name == "localtime":
         raise ValueError("'localtime' differs from machine to machine: write a name like 'Europe/Berlin'")
     try:

@@ -256,7 +256,7 @@ def _nested(spec: Spec, where: str, value: Mapping[str, Any]) -> Any:
 def _check_task(spec: Spec, where: str, candidate: Candidate, estimator: Any) -> None:
     if not suits(spec, estimator):
         raise SpecError(
-            f"{where}.estimator: {candidate.estimator} does not do {spec.task}: choose one that does"
+            f"{where}.estimator: {candidate.estimator} does not support {spec.task}: choose one that does"
         )
     if not hasattr(estimator, "predict"):
         raise SpecError(
@@ -279,6 +279,6 @@ def _check_weights(spec: Spec, where: str, candidate: Candidate, estimator: Any)
     asked = [key for key in ("weight", "balance") if getattr(spec.training, key)]
     if asked and not has_fit_parameter(estimator, "sample_weight"):
         raise SpecError(
-            f"{where}.estimator: {candidate.estimator} takes no weights of rows: choose another, or leave "
+            f"{where}.estimator: {candidate.estimator} accepts no row weights: choose another, or leave "
             f"training.{asked[0]} out"
         )

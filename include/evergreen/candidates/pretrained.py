@@ -74,7 +74,7 @@ def read_model(spec: Spec, where: str, key: str, data: bytes) -> Any:
         raise IntegrityError(f"{where}: {key}: {error}") from error
     if not hasattr(model, "predict") or not (isinstance(model, OnnxModel) or suits(spec, model)):
         raise SpecError(
-            f"{where}: {key} holds {type(model).__name__}, which does not do {spec.task}: name another"
+            f"{where}: {key} holds {type(model).__name__}, which does not support {spec.task}: name another"
         )
     return model
 

@@ -1,1 +1,1 @@
-"""A version's card, for the person who decides on it."""
+"""The model card of a version, for the person who decides on it."""

@@ -1,4 +1,4 @@
-"""A version's card: one page for the person who decides on it. Self-contained HTML, without a script."""
+"""The model card of a version: one self-contained HTML page without scripts, for the person who decides."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def render_card(
     verdict: Verdict,
     explanation: Mapping[str, Any] | None = None,
 ) -> str:
-    """The card of a version: what it is, why it was trained, how it did, and what the gate said.
+    """The card of a version: the model, the reason for its training, its metrics, and the gate's verdict.
 
     `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`, and `explanation`
-    that of its `explanation.json`; without it, and without what an older evaluation lacks, those parts are
-    left out. All text is escaped.
+    that of its `explanation.json`. Parts without data (no explanation, or an older evaluation) are left out.
+    All text is escaped.
     """
     explanation = explanation or {}
     losses = comparison.champion_losses(spec, evaluation)
@@ -82,7 +82,7 @@ def render_card(
 
 
 def decision(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, verdict: Verdict) -> str:
-    """What follows from the verdict, in one sentence."""
+    """The consequence of the verdict, in one sentence."""
     champion = (evaluation.champion or {}).get("version")
     since = f" from {lineage['as_of']} on" if spec.calendar.has_time else ""
     match verdict.outcome:
@@ -93,8 +93,10 @@ def decision(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, ver
             stays = f"champion {champion} stays in force" if champion else "there is still no champion"
             return f"The gate refuses this version: {stays}."
         case Outcome.INCONCLUSIVE:
-            return "The comparison with the champion is open, and everything else holds: you decide."
-    return "All checks of the gate hold, and this pipeline asks a person before a promotion: you decide."
+            return (
+                "The comparison with the champion is inconclusive, and all other checks passed: you decide."
+            )
+    return "All checks of the gate passed, and this pipeline requires approval: you decide."
 
 
 def reason_sentence(reason: Mapping[str, Any]) -> str:
@@ -120,7 +122,7 @@ def load_snippet(spec: Spec, lineage: Mapping[str, Any]) -> str:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    """Why it was not simply accepted, in the gate's words: the first few."""
+    """The first failed checks, in the gate's words."""
     failed = [check.detail for check in verdict.checks if not check.passed]
     if not failed:
         return [f"All {len(verdict.checks)} checks passed."]
@@ -129,7 +131,7 @@ def _reasons(verdict: Verdict) -> list[str]:
 
 
 def _answer(spec: Spec, evaluation: Evaluation, verdict: Verdict) -> dict[str, str] | None:
-    """What each answer of a person means; None where nobody is asked."""
+    """The consequence of each answer; None if nobody is asked."""
     if not verdict.needs_approval:
         return None
     champion = (evaluation.champion or {}).get("version")
@@ -137,22 +139,22 @@ def _answer(spec: Spec, evaluation: Evaluation, verdict: Verdict) -> dict[str, s
     approval = spec.gate.approval
     return {
         "approve": f"it replaces champion {champion}" if champion else "it is the first champion",
-        "reject": f"{stays}; so it does without an answer in time" if approval else stays,
+        "reject": f"{stays}; also without an answer in time" if approval else stays,
         "by": ", ".join(approval.by) if approval else "",
     }
 
 
 def _errors(spec: Spec, explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
-    """Figures of how the challenger errs, each with what to look for."""
+    """Figures of the challenger's errors, each with advice on how to read it."""
     residuals, unit = explanation.get("residuals"), spec.target or ""
     if residuals and residuals["points"]:
         yield (
-            "A cloud around zero is right. A slope or a fan is something it has not learnt.",
+            "A cloud around zero is good. A slope or a fan is a pattern that the model has not learnt.",
             plots.residuals_over_predictions(residuals, unit),
         )
         if residuals["over_time"]:
             yield (
-                "Bars on one side, or growing, tell of a level that has moved since it was trained.",
+                "Bars on one side, or growing, mean that the level has moved since the training.",
                 plots.residuals_over_time(residuals["over_time"], unit),
             )
         if residuals["histogram"]:
@@ -161,34 +163,34 @@ def _errors(spec: Spec, explanation: Mapping[str, Any]) -> Iterator[tuple[str, M
                 plots.residual_histogram(residuals["histogram"], unit),
             )
     if confusion := explanation.get("confusion"):
-        yield "Off the diagonal: which classes it takes for which.", plots.confusion_matrix(confusion)
+        yield "Off the diagonal: the classes that it confuses.", plots.confusion_matrix(confusion)
     reliability = explanation.get("reliability")
     if reliability and len(reliability["bins"]) > 1:
         yield (
-            "On the diagonal probabilities mean what they say; bars are 95% intervals.",
+            "On the diagonal the probabilities are calibrated; bars are 95% intervals.",
             plots.reliability_curve(reliability),
         )
     if clusters := explanation.get("clusters"):
         yield "A cluster of a few rows may be no more than outliers.", plots.cluster_sizes(clusters)
         if clusters["points"]:
             yield (
-                "Clusters that lie apart here are apart; others may still be.",
+                "Clusters that are separate here are separate; those that overlap here may be separate too.",
                 plots.cluster_plane(clusters),
             )
 
 
 def _choice(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
-    """Figures of what the model leans on and how it was found."""
+    """Figures of the importance of features and of the search."""
     importance = explanation.get("importance")
     if importance and importance["features"]:
         yield (
-            "Its values are dealt to the rows anew. Features that tell the same share what they are worth.",
+            "Its values are shuffled over the rows. Features with the same information share importance.",
             plots.importance_bars(importance, explanation["metric"]),
         )
     search = explanation.get("search")
     if search and len(search["trials"]) > 1:
         yield (
-            "Each dot is a trial, the line the best so far. Still moving at its end: more trials may help.",
+            "Each dot is a trial, the line the best so far. If it improves to the end, run more trials.",
             plots.trial_scores(search, explanation["metric"]),
         )
 
@@ -201,12 +203,12 @@ def _data(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
     target = window["target"]
     if window["over_time"] and len(window["over_time"]) > 1:
         yield (
-            "What it was measured on should look like what it will meet.",
+            "The hold-out should look like the rows that the model will score.",
             plots.target_over_time(window["over_time"], target and target["name"]),
         )
     if target:
         yield (
-            "Held-out rows that look otherwise than those trained on make every metric here less sure.",
+            "If held-out rows differ from those trained on, every metric here is less certain.",
             plots.target_distribution(target),
         )
 
@@ -217,7 +219,7 @@ def _best_trials(spec: Spec, trials: list[dict[str, Any]]) -> list[dict[str, Any
 
 
 def _text(value: Any) -> str:
-    """A parameter or a step as a person would write it."""
+    """A parameter or a step as text for people."""
     if isinstance(value, float):
         return number(value)
     return json.dumps(value, default=str) if isinstance(value, dict | list) else str(value)

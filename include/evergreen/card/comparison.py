@@ -1,4 +1,4 @@
-"""The tables of a card that compare: metrics, the champion's margin, slices, groups, resources. Pure."""
+"""The comparisons of a card: metrics, champion, slices, groups, resources. Pure functions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_LOSSES = 16
 
 @dataclass(frozen=True)
 class SliceLine:
-    """A slice as the card tells it; `outcome` is held, worse, small or unknown, `said` why."""
+    """A slice's line in the card; `outcome` is held, worse, small or unknown, `said` the reason."""
 
     name: str
     rows: int
@@ -36,7 +36,7 @@ class SliceLine:
 
 
 def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """The metrics, the one that decides first: challenger with its interval, baseline, and the champion."""
+    """The metrics, the training metric first: challenger with its interval, baseline, and champion."""
     champion = (evaluation.champion or {}).get("metrics") or {}
     compared = evaluation.challenger_on_champion_rows or {}
     names = [evaluation.metric, *(name for name in evaluation.challenger if name != evaluation.metric)]
@@ -58,7 +58,7 @@ def metric_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def interval_text(evaluation: Evaluation, name: str) -> str:
-    """The interval of the challenger's metric; empty where there is none."""
+    """The interval of the challenger's metric; empty if there is none."""
     found = evaluation.intervals.get(name)
     if found is None or not (math.isfinite(found.low) and math.isfinite(found.high)):
         return ""
@@ -66,7 +66,7 @@ def interval_text(evaluation: Evaluation, name: str) -> str:
 
 
 def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
-    """The comparison in sentences: how much better or worse, how sure, and what is asked."""
+    """The comparison in sentences: the difference, its interval, and the gate's rule."""
     if not math.isfinite(comparison.loss):
         return [f"{comparison.metric} could not be compared on the {comparison.rows:,} shared rows."]
     name, loss = comparison.metric, comparison.loss
@@ -79,17 +79,19 @@ def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
     ]
     if math.isfinite(comparison.low) and math.isfinite(comparison.high):
         said.append(
-            f"With {percent(comparison.confidence)} confidence its true loss lies between "
+            f"With {percent(comparison.confidence)} confidence its true loss is between "
             f"{signed(comparison.low)} and {signed(comparison.high)} (below 0 is better), from "
             f"{comparison.rounds:,} resamples of {_units(spec, comparison)}."
         )
     else:
-        said.append("There is too little data for an interval: chance cannot be told from difference.")
+        said.append(
+            "There is too little data for an interval: a difference cannot be distinguished from chance."
+        )
     return [*said, _asked(spec, comparison)]
 
 
 def champion_losses(spec: Spec, evaluation: Evaluation) -> list[Loss]:
-    """What the figure of intervals shows: all rows first, then the slices that were compared."""
+    """The losses in the figure of intervals: all rows first, then the compared slices."""
     comparison = evaluation.comparison
     if comparison is None or not math.isfinite(comparison.loss):
         return []
@@ -117,7 +119,7 @@ def fairness_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def resource_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
-    """What was measured of the model's needs beside the limits of the description."""
+    """The measured resources of the model, with the limits of the description."""
     return list(_resources(spec, evaluation))
 
 
@@ -141,12 +143,12 @@ def _asked(spec: Spec, comparison: Comparison) -> str:
     bound = abs(allowed_loss(comparison, rule))
     share = f" ({percent(rule.margin)} of the champion's)" if rule.margin else ""
     if rule.test == "superiority" and not bound:
-        return "The gate asks that the whole interval shows a gain."
+        return "The gate requires the whole interval to be a gain."
     if rule.test == "superiority":
-        return f"The gate asks that the whole interval shows a gain of more than {number(bound)}{share}."
+        return f"The gate requires the whole interval to be a gain of more than {number(bound)}{share}."
     if not bound:
-        return "The gate asks that the whole interval shows no loss."
-    return f"The gate asks that the whole interval stays at a loss of {number(bound)}{share} or less."
+        return "The gate requires the whole interval to be no loss."
+    return f"The gate requires the whole interval to be a loss of {number(bound)}{share} or less."
 
 
 def _loss(label: str, comparison: Comparison, allowed: float) -> Loss:

@@ -1,4 +1,4 @@
-"""What a card says of the decision that led to the training. Pure."""
+"""The part of a card on the decision that led to the training. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from evergreen.signals import words_of
 
 
 def signal_rows(reason: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The signals for a table, those that fired first: its name, whether it fired, and what it found.
+    """The signals as rows of a table, fired ones first: name, whether it fired, and what it found.
 
-    `reason` is that of the version's lineage. None for a training that no monitor asked for, and for what a
-    person wrote in place of evidence.
+    `reason` is the reason in the version's lineage. Empty for a training that the monitor did not start, and
+    for a reason that a person wrote.
     """
     signals = _mapping(_mapping(reason.get("evidence")).get("signals"))
     rows = [
@@ -28,7 +28,7 @@ def signal_rows(reason: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def decided(reason: Mapping[str, Any]) -> dict[str, str]:
-    """What else explains a table of signals: the partition, the champion and the last training, if known."""
+    """Facts that explain the table of signals: partition, champion and last training, if known."""
     evidence = _mapping(reason.get("evidence"))
     known = {
         "partition": reason.get("partition"),

@@ -1,4 +1,4 @@
-"""What a card says of the data, and of what the model was not tried on. Pure."""
+"""The parts of a card on the data, and on what was not tested. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FEW_ROWS = 30  # of a class
 
 
 def feature_rows(window: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The features for a table: what training saw of each, nulls, and what was new in the hold-out."""
+    """The features as rows of a table: values in training, nulls, and new values in the hold-out."""
     return [
         {
             "name": entry["name"],
@@ -30,7 +30,7 @@ def feature_rows(window: Mapping[str, Any]) -> list[dict[str, Any]]:
 def limits(
     spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, explanation: Mapping[str, Any] | None
 ) -> list[str]:
-    """What the model was not tried on, or not enough to tell, a sentence each."""
+    """What was not tested, or not on enough rows; one sentence each."""
     said = [*_of_time(spec, lineage), *_of_champion(evaluation), *_of_slices(spec, evaluation)]
     window = (explanation or {}).get("window")
     if window:
@@ -42,15 +42,15 @@ def _of_time(spec: Spec, lineage: Mapping[str, Any]) -> Iterator[str]:
     window = lineage["window"]
     if spec.calendar.has_time:
         yield (
-            f"It has seen {window['first']} to {window['last']} and nothing else: what happens at other "
-            "times of the year, or has changed since, is unknown to it."
+            f"The model was trained on {window['first']} to {window['last']} only: other times of the year "
+            "and later changes are unknown to it."
         )
 
 
 def _of_champion(evaluation: Evaluation) -> Iterator[str]:
     champion = evaluation.champion
     if champion and champion.get("seen") and not champion.get("problem"):
-        yield "The champion may have been trained on rows it is compared on, which flatters it."
+        yield "The champion may have been trained on rows it is compared on, which makes it look better."
 
 
 def _of_slices(spec: Spec, evaluation: Evaluation) -> Iterator[str]:
@@ -83,13 +83,13 @@ def _of_features(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     beyond = sorted((entry for entry in features if entry["beyond"]), key=lambda entry: -entry["beyond"])
     if beyond:
         told = [f"{entry['name']} ({percent(entry['beyond'])} of the rows)" for entry in beyond]
-        yield f"The hold-out holds values that training never saw, of {_named(told)}."
+        yield f"The hold-out has values that are new since training, in {_named(told)}."
     constant = [entry["name"] for entry in features if _is_constant(entry)]
     if constant:
-        yield f"One value alone was seen of {_named(constant)}: what another would do is unknown."
+        yield f"Only one value was seen of {_named(constant)}: the effect of others is unknown."
     empty = [entry["name"] for entry in features if entry["nulls"] == 1]
     if empty:
-        yield f"No value at all was seen of {_named(empty)}."
+        yield f"No value was seen of {_named(empty)}."
     more = [
         f"{entry['name']} ({percent(entry['nulls'])}, then {percent(entry['nulls_held'])})"
         for entry in features
@@ -105,7 +105,7 @@ def _of_classes(target: Mapping[str, Any] | None) -> Iterator[str]:
     classes = (target or {}).get("classes", ())
     few = [f"{entry['name']} ({entry['held']})" for entry in classes if entry["held"] < _FEW_ROWS]
     if few:
-        yield f"Little is known of classes with fewer than {_FEW_ROWS} held-out rows: {_named(few)}."
+        yield f"Little is known about classes with fewer than {_FEW_ROWS} held-out rows: {_named(few)}."
 
 
 def _is_constant(entry: Mapping[str, Any]) -> bool:

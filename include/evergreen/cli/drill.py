@@ -56,14 +56,14 @@ def drill(
 
     \b
     temperature=+0.5sd       the mean moves, by standard deviations of the history before
-    temperature=-3           the mean moves, by so much in the column's unit
-    temperature=x1.5         the spread about the mean before is so many times as wide
+    temperature=-3           the mean moves, by this much in the column's unit
+    temperature=x1.5         the spread around the mean of the history before is multiplied
     temperature='*1.8+32'    another unit: every value is multiplied, then added to
     temperature='creep +0.5sd per 30 partitions'
-                             the mean moves on and on, by so much every 30 partitions
-    temperature='missing 5%' so many rows lose their value
-    condition='new 2%'       so many rows have a category never seen before
-    kind='flip 10%'          so many rows have the label of another class
+                             the mean keeps moving, by this much every 30 partitions
+    temperature='missing 5%' this share of the rows lose their value
+    condition='new 2%'       this share of the rows get a category never seen before
+    kind='flip 10%'          this share of the rows get the label of another class
 
     The target may be shifted too, which changes its relation to the features.
     """

@@ -116,7 +116,9 @@ def verify(pipeline: PipelineName) -> Answer:
     registry = open_pipeline(pipeline).registry
     problems, leftovers = registry.verify(), registry.leftovers()
     document: dict[str, Any] = {"pipeline": pipeline, "ok": not problems, "problems": problems}
-    told = [f"models/{name}/ has no manifest: a commit left it, or has not ended" for name in leftovers]
+    told = [
+        f"models/{name}/ has no manifest: a commit was interrupted, or has not ended" for name in leftovers
+    ]
     if leftovers:
         document["leftovers"] = leftovers
     fine = f"{pipeline}: {len(registry.versions())} versions and {len(registry.history())} events are sound"

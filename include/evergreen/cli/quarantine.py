@@ -135,7 +135,7 @@ def _corrected(file: Path) -> dict[str, dict[str, Any]]:
                 f'{file}:{number}: no JSON object with an "id": write a line like {{"id": "0f3a...", "x": 1}}'
             )
         if values["id"] in found:
-            raise SourceError(f"{file}:{number}: row {values['id']} comes twice: leave one out")
+            raise SourceError(f"{file}:{number}: row {values['id']} is given twice: leave one out")
         found[values.pop("id")] = values
     return found
 

@@ -124,7 +124,7 @@ def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
     """The keys from `first` to `last` (default: only `first`), checked; an empty range is wrong usage."""
     keys = list(pipeline.spec.calendar.between(first, last or first))
     if not keys:
-        raise typer.BadParameter(f"--to {last} lies before {first}")
+        raise typer.BadParameter(f"--to {last} is before {first}")
     return keys
 
 

@@ -44,7 +44,7 @@ class Joint(Statistic):
 JOINT = register(
     Joint(
         name="joint",
-        words="area under the curve of a classifier of domains",
+        words="area under the ROC curve of a domain classifier",
         short="AUC",
         limit=Limit(float | None, Field(default=None, gt=0.5, lt=1)),
         source="D. Lopez-Paz and M. Oquab, ICLR 2017",

@@ -106,7 +106,7 @@ def register(statistic: AnyStatistic) -> AnyStatistic:
     Raises `ValueError` for a name that is taken, and for a second test of a kind of column.
     """
     if statistic.name in STATISTICS:
-        raise ValueError(f"statistic '{statistic.name}': there is one of this name, take another")
+        raise ValueError(f"statistic '{statistic.name}': the name is taken, choose another")
     if isinstance(statistic, ColumnStatistic) and statistic.tests:
         for other in column_statistics():
             if other.tests and set(other.kinds) & set(statistic.kinds):

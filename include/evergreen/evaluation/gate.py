@@ -73,7 +73,7 @@ def _finite(evaluation: Evaluation) -> Check:
 def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
     check = f"limit {name}"
     if not is_usable(evaluation.challenger, name):
-        return Check(check, False, f"{name} is missing on the hold-out, so its limit cannot be held")
+        return Check(check, False, f"{name} is missing on the hold-out, so its limit cannot be checked")
     value = evaluation.challenger[name]
     if limit.max is not None and value > limit.max:
         return Check(check, False, f"{name} {_number(value)} is above its limit of {_number(limit.max)}")
@@ -98,7 +98,7 @@ def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
 
 def _champion(spec: Spec, evaluation: Evaluation) -> Asked:
     if evaluation.champion is None:
-        return Check("champion", True, "there is no champion yet to be held against"), False
+        return Check("champion", True, "there is no champion yet to compare with"), False
     version, found, rule = evaluation.champion["version"], evaluation.comparison, spec.gate.champion
     if found is None:
         why = evaluation.champion.get("problem") or f"{evaluation.metric} was not compared"
@@ -177,7 +177,7 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Aske
     name, where = f"slice {_shown(result)}", f"on {_shown(result)} ({_count(result.rows, 'row')})"
     found = result.comparison
     if evaluation.champion is None:
-        return Check(name, True, f"there is no champion yet to be held against {where}"), False
+        return Check(name, True, f"there is no champion yet to compare with {where}"), False
     if found is None:
         # Open only where the champion itself cannot be compared: then a person is asked about all of it.
         return Check(name, False, f"nothing could be compared {where}"), evaluation.comparison is None
@@ -250,7 +250,7 @@ def _resources(spec: Spec, evaluation: Evaluation) -> Iterator[Check]:
         if limit is None:
             continue
         if value is None or not math.isfinite(value):
-            yield Check(name, False, f"{name} could not be measured, so its limit cannot be held")
+            yield Check(name, False, f"{name} could not be measured, so its limit cannot be checked")
         else:
             relation = "is within its limit of" if value <= limit else "is above its limit of"
             yield Check(name, value <= limit, f"{name}: {words(value)} {relation} {words(limit)}")

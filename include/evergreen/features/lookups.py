@@ -196,10 +196,12 @@ def _entities(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table) -> t
         if kinds[0] != kinds[1]:
             raise SpecError(
                 f"{where}.on: '{mine}' holds {kinds[0]} and '{their}' of '{lookup.pipeline}' {kinds[1]}, so "
-                "they never meet: cast one in its source"
+                "they never match: cast one in its source"
             )
         if pa.types.is_nested(kinds[0]):
-            raise SpecError(f"{where}.on: '{mine}' holds {kinds[0]}, which names nothing: take another")
+            raise SpecError(
+                f"{where}.on: '{mine}' holds {kinds[0]}, which cannot be a key: use another column"
+            )
         sides = [rows.column(mine).cast(kinds[0]), theirs.column(their).cast(kinds[0])]
         both = pa.chunked_array([chunk for side in sides for chunk in side.chunks])
         codes = both.combine_chunks().dictionary_encode().indices

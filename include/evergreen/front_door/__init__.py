@@ -1,1 +1,1 @@
-"""What people use in Python: a pipeline that is opened, its models, and tables of what happened."""
+"""The Python interface for people: opened pipelines, their models, and tables of what happened."""

@@ -1,4 +1,4 @@
-"""Rows that a person gives, in the types of the published ones and with the look-back that those have."""
+"""Rows that a user passes, cast to the published types and completed with their look-back."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def given_with_look_back(pipeline: Pipeline, given: pd.DataFrame) -> dict[str, pa.Table]:
     """For each partition of the given rows, oldest first: its rows and those of its look-back.
 
-    The look-back is made of the given rows of earlier partitions and of what is published of the others. A
-    partition that `given` does not name follows from the time of its row. Columns that no published row has
-    are left out; the target may be missing. Raises `NotFoundError` if nothing is published yet,
-    `RefusedError` naming a column that is missing, or whose values do not fit.
+    The look-back consists of the given rows of earlier partitions and the published rows of all others.
+    Without a column `partition`, a row's partition follows from its time. Columns that are not published are
+    left out; the target may be missing. Raises `NotFoundError` if nothing is published yet, `RefusedError`
+    naming a column that is missing, or whose values do not fit.
     """
     spec, calendar = pipeline.spec, pipeline.spec.calendar
     if not len(given):
@@ -60,7 +60,7 @@ def _partitions(spec: Spec, given: pd.DataFrame) -> list[str]:
 
 
 def _published(pipeline: Pipeline, first: str, last: str) -> pa.Table:
-    """Published rows with their lookups, decimals as float64; none, but with all columns, where none are."""
+    """Published rows with their lookups, decimals as float64; an empty table if there are none."""
     lake = pipeline.lake
     rows = lake.read(Table.PARTITIONS, first, last)
     if not len(rows):
@@ -95,7 +95,7 @@ def _as_published(spec: Spec, given: pd.DataFrame, schema: pa.Schema) -> pa.Tabl
 
 
 def _moments(spec: Spec, values: pd.Series, column: str) -> pd.Series:
-    """The values as moments in UTC; raises `RefusedError` for what is no time, or has no zone."""
+    """The values as moments in UTC; raises `RefusedError` for values that are no time, or have no zone."""
     try:
         times = pd.to_datetime(values, format="ISO8601")
     except (ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""A version of a pipeline's model as people use it in Python. It reads, and nothing of it writes."""
+"""A version of a pipeline's model for use in Python. Read-only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LINEAGE, _CARD = "lineage.json", "card.html"
 
 @dataclass(frozen=True)
 class Card:
-    """The card of a version: a page of HTML that needs nothing beside it. A notebook shows it in a frame."""
+    """The card of a version: a self-contained HTML page, which a notebook shows in a frame."""
 
     version: str
     html: str = field(repr=False)
@@ -39,8 +39,8 @@ class Card:
 class Model:
     """A version that `Pipeline.champion` or `Pipeline.version` found.
 
-    `version` is its id, `as_of` the partition before which it learnt, `metrics` its metrics of the hold-out
-    by name (floats, NaN where one could not be computed).
+    `version` is its id, `as_of` the partition before which it was trained, `metrics` its metrics on the
+    hold-out by name (floats, NaN where one could not be computed).
     """
 
     def __init__(self, pipeline: Pipeline, version: str) -> None:
@@ -56,7 +56,7 @@ class Model:
 
     @cached_property
     def lineage(self) -> dict[str, Any]:
-        """What it was made of: window, table versions, digests, packages, candidate, and the reason.
+        """Its lineage: window, table versions, digests, packages, candidate, and the reason of its training.
 
         Raises `NotFoundError` for a version without it, `IntegrityError` if it is damaged.
         """
@@ -64,7 +64,7 @@ class Model:
 
     @cached_property
     def card(self) -> Card:
-        """The page that says what it is worth; its `html` is the text.
+        """Its model card; `html` is the text of the page.
 
         Raises `NotFoundError` for a version without one, `IntegrityError` if it is damaged.
         """
@@ -72,27 +72,27 @@ class Model:
 
     @cached_property
     def estimator(self) -> Any:
-        """The fitted estimator, once it has given the predictions that its golden sample promises.
+        """The fitted estimator, after it has reproduced the predictions of its golden sample.
 
-        Raises `IntegrityError` if a file is damaged, or it predicts otherwise than when it was trained.
+        Raises `IntegrityError` if a file is damaged, or its predictions have changed since it was trained.
         """
         from evergreen.scoring.checked_model import load_checked_model
 
         return load_checked_model(self._pipeline, self.version)
 
     def predict(self, rows: str | pd.DataFrame | None = None) -> pd.DataFrame:
-        """Predictions of a published partition, or of the rows given; by default of the newest partition.
+        """Predictions for a published partition, or for the given rows; default: the newest partition.
 
-        Rows (n, d) are given as `Pipeline.rows` gives them, with or without the target and `partition`; they
-        need not be published. What their features look back on are the given rows of earlier partitions and,
-        of other partitions, the published rows. The target of the partition predicted is not seen.
+        Given rows (n, d) have the form of `Pipeline.rows`, with or without the target and `partition`; they
+        need not be published. Their look-back consists of the given rows of earlier partitions and the
+        published rows of all others. The target of the predicted partition is not used.
 
-        A DataFrame (n, d), as the nights publish it, in the order of partition, time and key: the keys of the
-        rows, `prediction`, `actual` (the target, missing where it is not known), `version` and `partition`.
+        Returns a DataFrame (n, d), as scoring publishes it, in the order of partition, time and key: the keys
+        of the rows, `prediction`, `actual` (the target, missing if unknown), `version` and `partition`.
 
-        Raises `NotFoundError` for a partition that is not published, `PartitionError` for a wrong key,
-        `RefusedError` for rows that lack a column, do not fit their types or share a key, and for features
-        that the model did not learn from, `IntegrityError` as `estimator`.
+        Raises `NotFoundError` for a partition that is not published, `PartitionError` for an invalid key,
+        `RefusedError` for rows that lack a column, do not fit the types or share a key, and for features that
+        the model was not trained on, `IntegrityError` as `estimator`.
         """
         import pyarrow as pa
 
@@ -101,7 +101,7 @@ class Model:
         return to_frame(pa.concat_tables([self._predicted(key, seen) for key, seen in self._seen(rows)]))
 
     def _seen(self, rows: str | pd.DataFrame | None) -> Iterator[tuple[str, pa.Table]]:
-        """The partitions to predict, each with all rows that its features see."""
+        """The partitions to predict, each with all rows that its features use."""
         from evergreen.front_door.given import given_with_look_back
         from evergreen.front_door.rows import newest
         from evergreen.lake import Table

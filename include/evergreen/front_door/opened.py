@@ -1,4 +1,4 @@
-"""A pipeline as people open it in Python. It reads, and nothing of it writes."""
+"""A pipeline opened in Python. Read-only."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 
 
 def open(name: str) -> Pipeline:  # noqa: A001 - it is read as evergreen.open
-    """The pipeline called `name`, at the storage that this process's variables or a running stack name.
+    """The pipeline called `name`, with the storage of this process's variables or of a running stack.
 
-    `EVERGREEN_STORAGE`, `EVERGREEN_PIPELINES`, `AWS_*` and `AIRFLOW_CONN_*` are taken from this process's
-    variables and, where one is not set, from the file `env` of an embedded stack: in `EVERGREEN_HOME`, in
-    `.evergreen` of the current folder, or in `.evergreen` of the repository. Their values are used for this
-    pipeline alone: no variable is set. Nothing is contacted yet.
+    `EVERGREEN_STORAGE`, `EVERGREEN_PIPELINES`, `AWS_*` and `AIRFLOW_CONN_*` are read from this process's
+    variables and, if not set there, from the file `env` of an embedded stack: in `EVERGREEN_HOME`, in
+    `.evergreen` of the current folder, or in `.evergreen` of the repository. Their values are used only for
+    this pipeline: no variable is set. Nothing is contacted yet.
 
-    Raises `NotFoundError` for an unknown pipeline, `SpecError` for a wrong description, `StorageError` where
+    Raises `NotFoundError` for an unknown pipeline, `SpecError` for an invalid description, `StorageError` if
     there is neither a stack nor `EVERGREEN_STORAGE`.
     """
     return Pipeline(find(name))
 
 
 def find(name: str) -> StagePipeline:
-    """The pipeline as the stages take it, found as `open` says; raises as `open` does."""
+    """The pipeline object of the stages, found as by `open`; raises as `open` does."""
     found = variables()
     spec = load_spec(name, pipelines_folder(found))
     storage = Storage.open(found.get("EVERGREEN_STORAGE"), Credentials.from_environment(found))
@@ -44,7 +44,7 @@ def find(name: str) -> StagePipeline:
 
 
 def pipelines() -> list[str]:
-    """The names of the pipelines there are, sorted, in the folder where `open` looks for them.
+    """The sorted names of the pipelines in the folder where `open` looks for them.
 
     Their descriptions are not read. Raises `SpecError` if there is no such folder.
     """
@@ -52,12 +52,12 @@ def pipelines() -> list[str]:
 
 
 class Pipeline:
-    """A pipeline that `evergreen.open` opened: its rows, models, training sets, and what happened to them.
+    """A pipeline that `evergreen.open` opened: its rows, models, training sets, and their history.
 
-    Every call reads what is published at that moment, and none writes. All times are in UTC and carry their
-    zone. A partition is named by its key, such as `2011-04-30`; a snapshot's is `snapshot`. All methods raise
-    `UnavailableError` where the storage cannot be reached and `StorageError` where it refuses; those that
-    take a key raise `PartitionError` for one that the pipeline cannot have.
+    Every call reads what is published at that moment; none writes. All times are aware, in UTC.
+    A partition is named by its key, such as `2011-04-30`; a snapshot's is `snapshot`. All methods raise
+    `UnavailableError` if the storage cannot be reached and `StorageError` if it refuses; methods that
+    take a key raise `PartitionError` for an invalid one.
     """
 
     def __init__(self, pipeline: StagePipeline) -> None:
@@ -87,25 +87,25 @@ class Pipeline:
     ) -> pd.DataFrame:
         """The published rows of partitions, as feature functions get them, in the order of time and key.
 
-        `first` alone is one partition, with `last` a range (both included), of which those are read that are
-        published; `last` alone is all up to it, and neither is the newest partition. `as_of` leaves out what
-        a training as of that partition does not know: partitions from it on, and labels that came later.
+        Only `first`: one partition. `first` and `last`: the published partitions of a range (both included).
+        Only `last`: all up to it. Neither: the newest partition. `as_of` leaves out what a training as of
+        that partition does not know: partitions from it on, and labels that came later.
 
-        A DataFrame (n, d) with index 0 to n - 1: the columns of the sources, `<lookup>_<column>` of lookups,
-        the target where it is known, and `partition`; or only `columns`, in their order. Decimals are
-        float64, dates and times datetime64, lists tuples. Where labels come later than their rows, the target
-        is missing until it is known, and there is no such column before any label was read.
+        Returns a DataFrame (n, d) with index 0 to n - 1: the columns of the sources, `<lookup>_<column>` of
+        lookups, the target if known, and `partition`; or only `columns`, in their order. Decimals are
+        float64, dates and times datetime64, lists tuples. With delayed labels the target is missing until it
+        is known, and its column does not exist before any label was read.
 
-        Raises `NotFoundError` if none of it is published, or for an unknown column.
+        Raises `NotFoundError` if none of the partitions is published, or for an unknown column.
         """
         from evergreen.front_door.rows import published_frame
 
         return published_frame(self._pipeline, first, last, columns, as_of)
 
     def champion(self, as_of: str | None = None) -> Model:
-        """The model in force for the partition `as_of`, or for the newest ones.
+        """The champion as of the partition `as_of`; default: the current champion.
 
-        Raises `NotFoundError` where there is none.
+        Raises `NotFoundError` if there is none.
         """
         from evergreen.front_door.model import Model
 
@@ -117,9 +117,9 @@ class Pipeline:
         return Model(self._pipeline, version)
 
     def version(self, prefix: str) -> Model:
-        """The model whose version starts with `prefix`, whatever became of it.
+        """The model whose version starts with `prefix`, in any state.
 
-        Raises `NotFoundError` where none or more than one does.
+        Raises `NotFoundError` if no version or more than one does.
         """
         from evergreen.front_door.model import Model
 
@@ -134,15 +134,15 @@ class Pipeline:
         return Model(self._pipeline, prefix if prefix in found else found[0])
 
     def training_set(self, as_of: str | None = None) -> TrainingSet:
-        """What a training as of a partition would learn from, made by the same functions.
+        """The training set of a training as of a partition, built by the same functions.
 
-        By default as of the partition after the newest published one. It has `features` (n, d), `target` (n,)
-        or None for clustering, `weights` (n,) or None where all rows count the same, `holdout` (n,), True for
-        rows held out, and the raw `rows`, all aligned by position; `version` is the id that the model would
-        have, and `lineage` what all of it comes from.
+        Default: as of the partition after the newest published one. It has `features` (n, d), `target` (n,)
+        or None for clustering, `weights` (n,) or None if all rows have the same weight, `holdout` (n,), True
+        for rows held out, and the raw `rows`, all aligned by position; `version` is the id that the model
+        would have, and `lineage` the origin of its data and code.
 
         Raises `NotFoundError` if nothing was ever published, `NothingToDoError` for too little history, and
-        `SpecError` for features that are not what scoring would build.
+        `SpecError` for features that differ from those of scoring.
         """
         from evergreen.training.stage import next_as_of
         from evergreen.training_set.assemble import assemble, read_window
@@ -152,35 +152,35 @@ class Pipeline:
         return assemble(self._pipeline.spec, rows, as_of, versions, {})
 
     def predictions(self, first: str | None = None, last: str | None = None) -> pd.DataFrame:
-        """The predictions that were published, of partitions as in `rows`.
+        """The published predictions; `first` and `last` as in `rows`.
 
-        A DataFrame (n, d): the keys of the rows, `prediction`, `actual` (missing where it is not known), the
-        `version` that predicted, and `partition`. Raises `NotFoundError` if none of it is scored.
+        Returns a DataFrame (n, d): the keys of the rows, `prediction`, `actual` (missing if unknown), the
+        `version` that predicted, and `partition`. Raises `NotFoundError` if none of the partitions is scored.
         """
         from evergreen.front_door.rows import predictions_frame
 
         return predictions_frame(self._pipeline, first, last)
 
     def decisions(self) -> pd.DataFrame:
-        """What monitoring measured and decided, one row a scored partition, oldest first.
+        """The measurements and decisions of monitoring, one row per scored partition, oldest first.
 
         Columns: `partition`, `version` (str); `rows`, `labelled` (int64); `metric` (str), its value `error`
-        and what the hold-out `promised`, `bias`, `estimated`, `drifted_share` (float64, missing where it was
+        and its value on the hold-out `promised`, `bias`, `estimated`, `drifted_share` (float64, missing if
         not measured); `age`, the published partitions since the champion's training (int64); `retrain`
-        (bool), `reason` (str), and `evidence` (a dict). docs/monitoring.md says what each means. No rows
-        where nothing was monitored yet.
+        (bool), `reason` (str), and `evidence` (a dict). docs/monitoring.md explains each. No rows if nothing
+        was monitored yet.
         """
         from evergreen.front_door.tables import decisions
 
         return decisions(self._pipeline)
 
     def versions(self) -> pd.DataFrame:
-        """The versions of the model, newest first, and what each is now.
+        """The versions of the model with their current state, newest first.
 
         Columns: `version`, `as_of`, `state` (str: champion, promoted, superseded, withdrawn, refused or
-        committed); `at`, when that happened (datetime64[us, UTC]), `by` (str) and `reason` (a dict);
-        `problem` (str), missing unless its metrics cannot be read; then a column (float64) for each metric of
-        the hold-out. No rows where nothing was trained yet.
+        committed); `at`, the time of the last change (datetime64[us, UTC]), `by` (str) and `reason` (a dict);
+        `problem` (str), missing unless its metrics cannot be read; then a column (float64) for each metric on
+        the hold-out. No rows if nothing was trained yet.
         """
         from evergreen.front_door.tables import versions
 
@@ -190,8 +190,9 @@ class Pipeline:
         """The rows in quarantine, of one partition or of all.
 
         Columns (str): `partition`, `id` (which `evergreen quarantine` takes), the `expectation` that the row
-        breaks, `reason`, and `place`, where the record stands if it could not be read, else empty; `values`
-        is the row as a dict, None for such a record, whose raw text is `text`. No rows where there are none.
+        breaks, `reason`, and `place`, the position of a record that could not be read, else empty; `values`
+        is the row as a dict, None for such a record, whose raw text is in `text`. No rows if none are
+        quarantined.
         """
         from evergreen.front_door.tables import quarantine
 

@@ -1,4 +1,4 @@
-"""Rows of the lake for people: what is published, what was predicted, what was known as of a partition."""
+"""Rows of the lake for people: published rows, predictions, and rows as known as of a partition."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _read(
     last = last or first
     assert last is not None
     if first is not None and last < first:
-        raise PartitionError(f"{pipeline.name}: '{last}' lies before '{first}': give the earlier key first")
+        raise PartitionError(f"{pipeline.name}: '{last}' is before '{first}': give the earlier key first")
     if known is not None and (first or last) > known:
         as_of = pipeline.spec.calendar.shift(known, 1)
         raise NotFoundError(
@@ -91,7 +91,7 @@ def _read(
 
 
 def _labelled(pipeline: Pipeline, rows: pa.Table, known: str | None, column: str | None) -> pa.Table:
-    """The rows with the labels that came later, so far as any were read."""
+    """The rows with their delayed labels, if any were read."""
     try:
         return with_labels(pipeline, rows, known, column=column)
     except NotFoundError:

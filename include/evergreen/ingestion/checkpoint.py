@@ -1,4 +1,4 @@
-"""A read's checkpoint in the staging of its run."""
+"""The checkpoint of a read, stored in the staging of its run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class StagedCheckpoint:
     """A checkpoint below `source_<name>/` in a run's staging.
 
     Parts are objects named by their digest; `checkpoint.json`, written after them, lists those that count.
-    So a read that was killed, or that two tasks do at the same time, never leaves a mixture.
+    So a killed read, or two tasks that read at the same time, never leave a mixture of parts.
     """
 
     def __init__(self, staging: Staging, source_name: str) -> None:
@@ -25,7 +25,7 @@ class StagedCheckpoint:
         self._parts: list[str] = []
 
     def load(self) -> Saved | None:
-        """What was kept last, or None. A damaged part raises `IntegrityError` when it is read."""
+        """The last checkpoint, or None. A damaged part raises `IntegrityError` when it is read."""
         kept = self._staging.read_json(self._name) if self._staging.exists(self._name) else None
         if kept is None:
             return None
@@ -33,7 +33,7 @@ class StagedCheckpoint:
         return Saved(kept["state"], (self._part(digest) for digest in kept["parts"]))
 
     def save(self, part: bytes, state: Mapping[str, Any]) -> None:
-        """Keep another part of the rows, and the state after it."""
+        """Store another part of the rows, and the state after it."""
         if part:
             digest = hashlib.sha256(part).hexdigest()
             self._staging.write_bytes(f"{self._folder}/{digest}", part)
@@ -41,7 +41,7 @@ class StagedCheckpoint:
         self._staging.write_json(self._name, {"parts": self._parts, "state": state})
 
     def clear(self) -> None:
-        """Keep nothing any more; the parts go with the run's staging."""
+        """Drop the checkpoint; its parts are deleted with the run's staging."""
         self._parts = []
         if self._staging.exists(self._name):
             self._staging.write_json(self._name, None)

@@ -1,4 +1,4 @@
-"""Whether a source's partition is complete: a question put to the source before anything is read of it."""
+"""Whether a source's partition is complete: the source is asked before anything is read from it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from evergreen.errors import SourceError, StorageError, UnavailableError
 from evergreen.ingestion.extract import wanted
 from evergreen.pipeline import Pipeline
 
-_SHOWN = 3  # partitions that a line names
+_SHOWN = 3  # how many partitions a line names
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,10 @@ class Missing:
 
 
 def incomplete(pipeline: Pipeline, source_name: str, partition: str) -> str | None:
-    """What is missing of a source's partition, in one line; None if it is complete or declares nothing.
+    """What is missing in a source's partition, in one line; None if it is complete or has no `complete`.
 
-    Raises `UnavailableError` where the source cannot be asked just now and `SourceError` where asking again
-    is vain, both prefixed with pipeline, partition and source.
+    Raises `UnavailableError` if the source cannot be asked at the moment and `SourceError` if a retry cannot
+    help, both prefixed with pipeline, partition and source.
     """
     source = pipeline.spec.sources[source_name]
     try:
@@ -39,8 +39,8 @@ def incomplete(pipeline: Pipeline, source_name: str, partition: str) -> str | No
 def missing(pipeline: Pipeline, source_name: str, partitions: Sequence[str]) -> Missing | None:
     """Which of the partitions are not complete; None if all are.
 
-    A source that cannot be asked just now is not complete, and is asked for no further partition. Raises
-    `SourceError` where asking again is vain.
+    A source that cannot be asked at the moment counts as not complete, also for all later partitions. Raises
+    `SourceError` if a retry cannot help.
     """
     found: list[str] = []
     reasons: list[str] = []

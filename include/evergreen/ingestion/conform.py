@@ -1,4 +1,4 @@
-"""A partition's rows in the columns and types the lake has already published, or is to have from now on."""
+"""Conforms a partition's rows to the published columns and types, or to those published from now on."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}  # of a whole number, by its bits
 
 
 class Conformer:
-    """Brings rows of an offered schema to the one that the partition will have.
+    """Converts rows from the offered schema to the schema of the partition.
 
-    A column without any value takes the published type, and a number fits another type of number as long as
-    its value stays what it is. Beyond that the policy decides. `refuse`: nothing else may differ.
-    `ignore_new`: new columns are dropped. `evolve`: new columns are added (one without any value waits until
-    it has some), a missing one is null, and where nothing is lost the type becomes one that holds both: int32
-    and int64, whole numbers and float64 or decimals, dates and times, decimals of more digits.
+    A column without any value takes the published type, and a number is cast to the published type if the
+    cast is lossless. Everything else depends on the policy. `refuse`: no other difference is allowed.
+    `ignore_new`: new columns are dropped. `evolve`: new columns are added (once they have a value), missing
+    ones are null, and types are widened without loss: int32 to int64, whole numbers to float64 or decimals,
+    dates to times, decimals to more digits.
 
-    `schema` is what `batch` gives, the published columns first. `changes` says in words what is different
-    from what was published: `column 'x' is new`. `widened` names the columns whose published whole numbers,
-    of 64 bits, become float64: the caller makes sure that none of them is beyond 2**53.
+    `schema` is the schema of the batches that `batch` returns, the published columns first. `changes` lists
+    the differences from the published schema in words: `column 'x' is new`. `widened` names the columns whose
+    published 64-bit whole numbers become float64: the caller checks that none of them is beyond 2**53.
 
     Raises `RefusedError` naming every column that the policy does not allow.
     """
@@ -71,8 +71,8 @@ class Conformer:
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in `schema`.
 
-        Raises `RefusedError` naming the columns with a value that does not fit; before a first publication a
-        column without any value, whose type nobody can know.
+        Raises `RefusedError` naming the columns with a value that does not fit, and before the first
+        publication a column without any value, because its type is unknown.
         """
         if batch.schema == self.schema:
             if self._first:
@@ -118,17 +118,17 @@ def _check_known(batch: pa.RecordBatch) -> None:
 
 
 def _fitting(published: pa.DataType, offered: pa.DataType, policy: Policy) -> pa.DataType | None:
-    """The column's type from now on; None if no allowed one holds what was published and what is offered."""
+    """The column's type from now on; None if no allowed type holds both published and offered values."""
     if _holds(published, offered):
         return published
     if policy == "evolve":
         return _wider(published, offered)
-    # The value decides: a day's numbers may all fit.
+    # Whether it fits depends on the values, which are checked later.
     return published if _is_number(published) and _is_number(offered) else None
 
 
 def _holds(kind: pa.DataType, other: pa.DataType) -> bool:
-    """Whether values of the other type fit: by their types, or (whole numbers in float64) by their values."""
+    """Whether values of the other type fit; whole numbers in float64 are checked value by value later."""
     types = pa.types
     if kind == other or types.is_null(other):
         return True
@@ -179,13 +179,13 @@ def _is_number(kind: pa.DataType) -> bool:
 
 
 def _fitted(column: pa.Array, target: pa.DataType) -> pa.Array:
-    """The column in the type; raises `pa.ArrowInvalid` if a value would become another."""
+    """The column in the type; raises `pa.ArrowInvalid` if a value would change."""
     if column.type == target:
         return column
     if pa.types.is_date(column.type) and pa.types.is_timestamp(target):
         return column.cast(pa.timestamp(target.unit)).cast(target)
     if pa.types.is_integer(column.type) and pa.types.is_decimal(target):
-        # Arrow wants room for the largest integer there could be.
+        # Arrow requires precision for the largest possible integer.
         return column.cast(pa.decimal256(76, target.scale)).cast(target)
     fitted = column.cast(target)
     if pa.types.is_floating(column.type) and not _same(column, fitted.cast(column.type, safe=False)):

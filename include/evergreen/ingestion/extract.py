@@ -1,4 +1,4 @@
-"""One source's rows of one partition, whatever its kind."""
+"""Reads one source's rows of one partition, whatever the kind of source."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from evergreen.sources.checkpoint import Checkpoint
 def extract(
     pipeline: Pipeline, source_name: str, partition: str, checkpoint: Checkpoint | None = None
 ) -> Rows:
-    """The rows of the named source that belong to a partition, in the lake's types, as they come.
+    """The named source's rows of a partition, streamed, in the lake's types.
 
-    With a `checkpoint` an API's read goes on where an earlier attempt ended. Raises `SourceError` and
+    With a `checkpoint` an API's read resumes where an earlier attempt ended. Raises `SourceError` and
     `UnavailableError`, here or while the rows are read, prefixed with pipeline, partition and source.
     """
     where = f"{pipeline.name} {partition}: source '{source_name}'"
@@ -29,7 +29,7 @@ def extract(
 
 
 def wanted(pipeline: Pipeline, partition: str, checkpoint: Checkpoint | None = None) -> Wanted:
-    """What is wanted of a source of the pipeline."""
+    """The request that is passed to a source of the pipeline."""
     spec = pipeline.spec
     return Wanted(partition, spec.calendar, spec.folder, pipeline.storage, pipeline.connect, checkpoint)
 

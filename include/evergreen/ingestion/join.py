@@ -1,4 +1,4 @@
-"""Sources joined on equal columns while they stream, with the promised number of matches checked."""
+"""Joins sources on equal columns while they stream, and checks the declared cardinality."""
 
 from __future__ import annotations
 
@@ -22,17 +22,16 @@ _DIGITS = 76  # of Arrow's widest decimal
 def join_sources(spec: Spec, sources: Mapping[str, Rows]) -> Rows:
     """The sources' rows joined as the description says, in the order of the first source's rows.
 
-    The first source (`join[0].left`, or the only one) streams; the others are read into memory, here. A right
-    side's columns come without those it is joined by. A whole number is equal to a float64 or decimal of the
-    same value; null and NaN match nothing. `one_to_one` asks that no key comes twice on either side,
-    `many_to_one` that none does on the right. A left row without a match gets nulls (`how: left`) or refuses
-    the rows (`how: inner`): no row is ever multiplied or dropped. `rejected` holds the records of all sources
-    once all batches were read.
+    The first source (`join[0].left`, or the only one) streams; the others are read into memory here. The key
+    columns of a right side are left out. A whole number is equal to a float64 or decimal of the same value;
+    null and NaN match nothing. `one_to_one` requires unique keys on both sides, `many_to_one` on the right. A
+    left row without a match gets nulls (`how: left`), or all rows are refused (`how: inner`): no row is ever
+    multiplied or dropped. `rejected` has the records of all sources once all batches were read.
 
-    Raises, here or while the batches are read, `RefusedError` naming the first keys that break the promise,
-    or a source without rows and columns; `SourceError` for a column that is missing, of another type than its
-    counterpart, or of a name that both sides use; `SpecError` for joins in an order that leaves a source out;
-    and what the sources' own reading raises. Whatever happens, all sources are closed in the end.
+    Raises, here or while the batches are read, `RefusedError` naming the first keys that violate the
+    cardinality, or a source without rows and columns; `SourceError` for a column that is missing, of another
+    type than its counterpart, or of a name that both sides use; `SpecError` for a wrong order of joins; and
+    the errors of reading the sources. All sources are always closed in the end.
     """
     first = spec.join[0].left if spec.join else next(iter(spec.sources))
     try:
@@ -76,13 +75,15 @@ class _Joined:
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         try:
-            for block in blocks(self.left, ()):  # large ones: each looks through all keys of the right
+            for block in blocks(
+                self.left, ()
+            ):  # large blocks, because each searches all keys of the right side
                 for batch in block.combine_chunks().to_batches():
                     rows = batch
                     for side in self.sides:
                         rows = side.joined(rows)
                     if not any(side.unmatched for side in self.sides):
-                        yield rows  # else it only goes on to say how many there are
+                        yield rows  # else it only goes on to count the unmatched rows
             for side in self.sides:
                 side.check()
             self.rejected.extend([*self.left.rejected, *self.others])
@@ -108,7 +109,7 @@ class _Unmatched:
 
 
 class _Side:
-    """The right side of a join in memory, and what was seen of its left side."""
+    """The right side of a join in memory, and the keys seen on its left side."""
 
     def __init__(self, join: Join, left: pa.Schema, rows: Rows) -> None:
         self._join = join
@@ -141,7 +142,7 @@ class _Side:
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
     def check(self) -> None:
-        """Raise `RefusedError` for what all left rows together have shown to break the promise."""
+        """Raise `RefusedError` if the left rows violate the cardinality; called after the last batch."""
         join = self._join
         if self._left is not None:
             _refuse_repeated(join, join.left, list(join.on), self._left)
@@ -154,7 +155,7 @@ class _Side:
 
 
 class _Lookup:
-    """Finds the number of the row that has a key, among rows of which no two have the same."""
+    """Finds the number of the row with a key, among rows with unique keys."""
 
     def __init__(self, keys: Sequence[pa.Array]) -> None:
         self._values: list[tuple[pa.Array, pa.Array]] = []
@@ -165,14 +166,14 @@ class _Lookup:
         self._rows = code
 
     def find(self, keys: Sequence[pa.Array]) -> pa.Array:
-        """For each key its row, null where there is none or a part of the key is null."""
+        """The row number of each key; null if there is none, or a part of the key is null."""
         code = keys[0]
         for number, key in enumerate(keys[1:]):
             code = self._paired(code, key, number)
         return pc.index_in(code, value_set=self._rows, skip_nulls=True)
 
     def _paired(self, code: pa.Array, key: pa.Array, number: int) -> pa.Array:
-        """One whole number for what stood before and the next column: less than the rows' number squared."""
+        """One whole number for the columns so far and the next one; at most the square of the row count."""
         befores, values = self._values[number]
         before = pc.index_in(code, value_set=befores, skip_nulls=True).cast(pa.int64())
         return pc.add(pc.multiply(before, len(values)), pc.index_in(key, value_set=values, skip_nulls=True))
@@ -218,14 +219,14 @@ def _common(join: Join, left: pa.Field, right: pa.Field) -> pa.DataType:
     """The type in which keys of both sides are compared without loss."""
     types = pa.types
     one, other = left.type, right.type
-    # A column without any value may be of any type.
+    # A column without any value fits any type.
     one, other = (other if types.is_null(one) else one), (one if types.is_null(other) else other)
     if types.is_null(one):
         return pa.int64()
     if types.is_floating(one) and types.is_floating(other):
         return pa.float64()
     if _is_number(one) and _is_number(other):
-        # A float64 that is no whole number has no equal among whole numbers.
+        # A float64 with a fraction equals no whole number.
         return pa.int64()
     if _is_exact(one) and _is_exact(other):
         return pa.decimal256(_DIGITS, max(getattr(one, "scale", 0), getattr(other, "scale", 0)))
@@ -252,7 +253,7 @@ def _keys(
 
 
 def _key(rows: pa.Table | pa.RecordBatch, name: str, kind: pa.DataType) -> pa.Array:
-    """A key column in the common type; null where it can match nothing."""
+    """A key column in the common type; null for values that cannot match."""
     column = rows.column(name)
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()

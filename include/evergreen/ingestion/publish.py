@@ -1,4 +1,4 @@
-"""Publishing what was validated."""
+"""Publishes validated partitions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from evergreen.validation.validate import Validated
 
 @dataclass(frozen=True)
 class Published:
-    """A published partition; `changed` is False if the lake already held just these rows."""
+    """A published partition; `changed` is False if the lake already had exactly these rows."""
 
     partition: str
     rows: int
@@ -23,10 +23,10 @@ class Published:
 
 
 def publish(lake: Lake, validated: Mapping[str, Validated]) -> list[Published]:
-    """Make each outcome the whole content of the partition that is its key: quarantine, then partitions.
+    """Replace each partition (the key) with its outcome: first the quarantine, then the partitions.
 
-    Each table in one atomic commit. The last outcome's schema is the table's from now on. The outcomes' local
-    files are given up.
+    Each table is replaced in one atomic commit. The table's schema becomes that of the last outcome. The
+    outcomes' local files are deleted.
     """
     if not validated:
         return []

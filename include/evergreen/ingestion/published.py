@@ -1,4 +1,4 @@
-"""What is published so far: the columns a partition must have, and the figures of those before it."""
+"""The published partitions: the columns that a new one must have, and the figures of earlier ones."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from evergreen.errors import RefusedError
 from evergreen.lake import Lake, Table
 from evergreen.validation.profile import Profile
 
-EXACT = 2**53  # above it not every whole number has a float64 of its own
+EXACT = 2**53  # above it float64 cannot represent every whole number
 
 
 class PublishedPartitions:
-    """The published partitions of a lake, kept up while more are being published.
+    """The published partitions of a lake, updated while more are published.
 
-    `needed` is how many partitions back anybody looks; 0 reads no record at all.
+    `needed` is how many earlier partitions are used; with 0 no record is read.
     """
 
     def __init__(self, lake: Lake, needed: int) -> None:
@@ -27,7 +27,7 @@ class PublishedPartitions:
         self.schema: pa.Schema | None = lake.schema(Table.PARTITIONS)
 
     def before(self, partition: str) -> list[Profile]:
-        """Profiles of the last partitions before this one, oldest first; those without a record left out."""
+        """Profiles of the last partitions before this one, oldest first; those without a record omitted."""
         if not self._needed:
             return []
         keys = self._keys[max(0, (end := bisect_left(self._keys, partition)) - self._needed) : end]
@@ -39,7 +39,7 @@ class PublishedPartitions:
         return [profile for key in keys if (profile := self._profiles[key]) is not None]
 
     def check_exact(self, columns: Iterable[str]) -> None:
-        """Raise `RefusedError` if one of the columns of whole numbers holds one that float64 has not."""
+        """Raise `RefusedError` if a column holds a whole number that float64 cannot represent."""
         for name in columns:
             if any(abs(bound) > EXACT for bound in self._lake.bounds(Table.PARTITIONS, name)):
                 raise RefusedError(
@@ -48,7 +48,7 @@ class PublishedPartitions:
                 )
 
     def accept(self, partition: str, schema: pa.Schema, profile: Profile) -> None:
-        """Take a partition for published, that will be before the next is asked for."""
+        """Add a partition that will be published before the next one is asked for."""
         self.schema = schema
         if not self._needed:
             return

@@ -1,4 +1,4 @@
-"""Which run published a partition last: how a task that is tried again knows that it was done already."""
+"""The last run that published each partition: a retried task sees that its work is already done."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _WRITERS = 8  # receipts written at the same time
 
 
 class Receipts:
-    """The receipts at `<pipeline>/receipts/<partition>.json`: one a partition, of its last run."""
+    """The receipts at `<pipeline>/receipts/<partition>.json`: one per partition, of its last run."""
 
     def __init__(self, storage: Storage, pipeline: str) -> None:
         self._storage, self._pipeline = storage, pipeline
 
     def write(self, run: str, published: Sequence[Published]) -> None:
-        """Say that the run has published the partitions."""
+        """Record that the run has published the partitions."""
 
         def write(one: Published) -> None:
             told = {"run": run, "rows": one.rows, "quarantined": one.quarantined}
@@ -30,7 +30,7 @@ class Receipts:
             list(pool.map(write, published))
 
     def of(self, partition: str, run: str) -> Published | None:
-        """What the run published of the partition; None if it did not, or another one has since."""
+        """What the run published of the partition; None if it did not, or if another run has since."""
         found = self._storage.find(self._key(partition))
         told = json.loads(found.body) if found else {}
         if told.get("run") != run:

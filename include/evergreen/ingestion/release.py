@@ -1,4 +1,4 @@
-"""Putting quarantined rows back: corrected, or as they are once the suite allows them."""
+"""Releases quarantined rows: corrected, or unchanged if the suite now accepts them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ Changes = Mapping[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Released:
-    """What became of the rows asked for: the ids of those that are published, and those still in quarantine.
+    """The result for the requested rows: ids of those published, and the rows still in quarantine.
 
-    `rows`, `quarantined` and `changed` are of the whole partition.
+    `rows`, `quarantined` and `changed` describe the whole partition.
     """
 
     partition: str
@@ -57,16 +57,16 @@ def release(
     changes: Changes | None = None,
     reason: str = "",
 ) -> Released:
-    """Put quarantined rows back: validate and publish the partition again, without asking its sources.
+    """Release quarantined rows: validate and publish the partition again, without reading its sources.
 
-    `changes` holds corrected columns by row id; a row without is released as it is, or as an earlier
-    correction says. `ids` names the rows asked for (default: those of `changes`, else all). Every row that
-    holds is published, asked for or not, as when the partition is ingested again. The corrections are stored
+    `changes` has corrected columns by row id; a row without changes is released unchanged, or with its
+    earlier correction. `ids` names the requested rows (default: those of `changes`, else all). Every row that
+    passes is published, requested or not, as when the partition is ingested again. The corrections are stored
     between validation and publication, so that a killed release can be repeated and loses nothing.
 
     Raises `NotFoundError` for an id that is not in quarantine, `SourceError` for a value that does not fit
-    its column, `RefusedError` if validation refuses the partition, and `NothingToDoError`; nothing changes
-    then.
+    its column, `RefusedError` if validation refuses the partition, and `NothingToDoError` if no
+    requested row is in quarantine; nothing changes then.
     """
     key = pipeline.spec.calendar.check(partition)
     plan = _plan(pipeline, key, ids, changes, Correction("", None, by, reason))
@@ -76,7 +76,7 @@ def release(
     store.write(key, [one for one in plan.new if one.changes])
     (published,) = publish(pipeline.lake, {key: replace(outcome, quarantined=kept)})
     still = {row_id(text) for text in kept.column("row").to_pylist()}
-    # That a row was right as it was is only known by now.
+    # Only now is it known which rows were right without a change.
     store.write(key, [one for one in plan.new if not one.changes and one.id not in still])
     left = {one.id: one for one in read_quarantine(pipeline.lake, key)}
     released = tuple(one for one in plan.asked if one not in still)
@@ -86,7 +86,7 @@ def release(
 
 @dataclass(frozen=True)
 class _Plan:
-    """A release: the rows of the partition, those asked for, and corrections, the new ones among them."""
+    """A release: the rows of the partition, the requested ids, the new corrections and all corrections."""
 
     rows: Rows
     asked: tuple[str, ...]
@@ -107,7 +107,7 @@ def _plan(
     values = _values(where, schema, changes or {}, pipeline.spec.calendar.zone)
     asked = ids or (by_id if changes is None else changes)
     for one in asked:
-        # A row that was released before is no mistake, unless it is now to be something else.
+        # A row that was released before is accepted, unless its values are changed again.
         done = one in stored and values.get(one, stored[one].corrected) == stored[one].corrected
         if one not in by_id and not done:
             raise NotFoundError(
@@ -130,7 +130,7 @@ def _plan(
 
 
 def _values(where: str, schema: pa.Schema, changes: Changes, zone: Zone) -> dict[str, dict[str, Any] | None]:
-    """The corrected columns by row, as they are stored; None for a row that is right as it is."""
+    """The corrected columns by row, as they are stored; None for a row that needs no change."""
     found = {}
     for one, change in changes.items():
         try:

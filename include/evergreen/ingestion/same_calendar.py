@@ -1,4 +1,4 @@
-"""Whether a pipeline's description still has the calendar that its partitions were published by."""
+"""Checks that a description still has the calendar by which its partitions were published."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import json
 from evergreen.errors import SpecError
 from evergreen.pipeline import Pipeline
 
-_FIRST = {"timezone": "UTC", "week_starts": "monday"}  # of those who published before there was a choice
+_FIRST = {
+    "timezone": "UTC",
+    "week_starts": "monday",
+}  # of pipelines that published before these could be chosen
 
 
 def check_calendar(pipeline: Pipeline) -> None:
-    """Note the calendar at `<pipeline>/calendar.json` before anything is published by it.
+    """Record the calendar at `<pipeline>/calendar.json` before anything is published by it.
 
-    Raises `SpecError` where partitions are published by another one: a key would then hold other rows, and
-    between old and new partitions there would be rows twice, and rows in none.
+    Raises `SpecError` if partitions are published by another calendar: the same key would then have other
+    rows, and between old and new partitions rows would be repeated or missing.
     """
     spec, key = pipeline.spec, f"{pipeline.name}/calendar.json"
     described = {

@@ -1,8 +1,7 @@
 """The stage `ingest`: extract each source, join, conform, validate, publish.
 
-Airflow runs it a function a task, handing over through staging; a shell runs `ingest`, in which rows go from
-the source to the lake as they come. Either way, and however many partitions a call is for, a partition ends
-with the same rows.
+Airflow runs one function per task, with rows passed on through staging; a shell runs `ingest`, which streams
+rows from the source to the lake. Both publish the same rows, for any number of partitions per call.
 """
 
 from __future__ import annotations
@@ -49,8 +48,8 @@ from evergreen.validation.validate import RefusedPartitionError, Validated
 
 TOGETHER = 32  # partitions validated together and published in one commit
 READERS = 4  # partitions read at the same time
-AHEAD = 8  # partitions whose reading has begun
-HEAD = 8_192  # rows of each that are read before its turn comes
+AHEAD = 8  # partitions that are read in advance
+HEAD = 8_192  # rows of each that are read in advance
 
 Outcomes = Iterator[tuple[str, Validated | EvergreenError]]
 Read = Callable[[str], Rows]
@@ -75,9 +74,9 @@ def stage_validated(
 ) -> list[ValidationReport]:
     """Join and validate the staged sources, stage what is valid and what is quarantined, write Data Docs.
 
-    `began` is when the run began, which its pages show. Returns a report for each partition. Of several,
-    those that are refused leave the others alone, and `publish_staged` names them; a single one raises
-    `RefusedError`. Nothing published changes.
+    `began` is the start of the run, which its pages show. Returns a report for each partition. If several
+    partitions are validated, refused ones do not stop the others, and `publish_staged` names them; a single
+    refused partition raises `RefusedError`. Nothing published changes.
     """
     staging = pipeline.staging(run)
 
@@ -102,10 +101,10 @@ def stage_validated(
 def publish_staged(pipeline: Pipeline, partitions: Sequence[str], run: str) -> list[Published]:
     """Publish what the run staged, the quarantine first, each in one atomic commit; then clear the staging.
 
-    Killed in between, it leaves every partition as it was or as it shall be; run again, it finishes. Run
-    after it has cleared the staging, it finds its receipts and changes nothing (the reports are then without
-    results). Raises one `RefusedError` at the end that names those that were refused, and `NotFoundError`
-    if another run has published a partition since, and cleared what this one had staged.
+    If it is killed, every partition has either its old or its new content, and a retry finishes. After the
+    staging was cleared, a retry finds the run's receipts and changes nothing (its reports are without
+    results). At the end raises one `RefusedError` that names the refused partitions; raises `NotFoundError`
+    if another run has published a partition since and cleared what this run had staged.
     """
     with timed(pipeline, INGEST, partitions[-1]) as timing:
         return _published(pipeline, partitions, run, timing)
@@ -133,10 +132,10 @@ def _published(pipeline: Pipeline, partitions: Sequence[str], run: str, timing: 
         done_now = publish(pipeline.lake, good)
         receipts.write(run, done_now)
         published += done_now
-    # What says that the rest is whole goes first: killed in between, a retry must not take a part for it.
+    # Outcomes are deleted first, so that a retry after a kill never uses an incomplete staging.
     staging.delete(_outcome(partition) for partition in partitions)
     staging.clear()
-    # Runs that failed for good leave theirs, and nobody else would look for it.
+    # Runs that failed for good leave their staging behind, and nothing else deletes it.
     staging.clear_others([each.partition for each in published])
     if refused:
         raise _not_published(pipeline, refused, len(partitions))
@@ -146,11 +145,11 @@ def _published(pipeline: Pipeline, partitions: Sequence[str], run: str, timing: 
 def ingest(
     pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
 ) -> list[Published]:
-    """Ingest the partitions, many to a commit, and return what was published, in their order.
+    """Ingest the partitions, many in one commit, and return what was published, in their order.
 
-    `progress` is called with each partition that is done. A partition whose sources or rows are refused
-    leaves the others alone; at the end one `RefusedError` names all that were. Raises `UnavailableError` if a
-    source is not complete.
+    `progress` is called with each finished partition. A partition whose sources or rows are refused does not
+    stop the others; at the end one `RefusedError` names all refused partitions. Raises `UnavailableError` if
+    a source is not complete.
     """
 
     def read(partition: str) -> Rows:
@@ -166,7 +165,7 @@ def publish_rows(
     read: Read,
     progress: Callable[[str], None] = lambda partition: None,
 ) -> list[Published]:
-    """Validate and publish what `read` gives for each partition; otherwise as `ingest`."""
+    """Validate and publish the rows that `read` returns for each partition; otherwise as `ingest`."""
     if not partitions:
         return []
     with timed(pipeline, INGEST, partitions[-1]):
@@ -191,7 +190,7 @@ def _rows_published(
         if len(good) == TOGETHER:
             published += publish(pipeline.lake, good)
             good = {}
-    with ThreadPoolExecutor(1) as pool:  # neither waits for the other
+    with ThreadPoolExecutor(1) as pool:  # both run at the same time
         pages = pool.submit(write_data_docs, pipeline, secrets.token_hex(8), began, reports)
         published += publish(pipeline.lake, good)
         pages.result()
@@ -211,7 +210,7 @@ def _joined(pipeline: Pipeline, sources: Mapping[str, Rows]) -> Rows:
 
 
 def _validated(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> Outcomes:
-    """Each partition's outcome, in order; some are read while those before them are validated."""
+    """Each partition's outcome, in order; later partitions are read while earlier ones are validated."""
     spec = pipeline.spec
     check_calendar(pipeline)
     keys = [spec.calendar.check(key) for key in partitions]
@@ -227,7 +226,8 @@ def _validated(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> Out
             except (RefusedError, SourceError) as error:
                 group.fail(partition, error)
                 continue
-            # Partitions of one schema are judged together; one that brings another goes by itself.
+            # Partitions with the same schema are validated together; one with another schema is validated
+            # alone.
             alone = rows.schema != published.schema
             if alone or len(group) >= TOGETHER:
                 yield from _finished(group, published, corrections)
@@ -250,7 +250,7 @@ def _finished(group: Group, published: PublishedPartitions, corrections: Correct
 
 
 def _conformed(spec: Spec, rows: Rows, published: PublishedPartitions) -> tuple[Rows, tuple[str, ...]]:
-    if not rows.schema.names:  # a source without rows may not even know its columns
+    if not rows.schema.names:  # a source without rows may have no columns
         return Rows(published.schema or rows.schema, rows.batches, rows.rejected), ()
     conformer = Conformer(published.schema, rows.schema, spec.validation.schema_change)
     published.check_exact(conformer.widened)
@@ -267,7 +267,7 @@ def _conformed(spec: Spec, rows: Rows, published: PublishedPartitions) -> tuple[
 
 
 def _reading(keys: Sequence[str], read: Read) -> Generator[tuple[str, Future[Rows]], None, None]:
-    """Each partition with its rows, the first of which are read while partitions before it are worked on."""
+    """Each partition with its rows; the first rows are read while earlier partitions are processed."""
     waiting = deque[tuple[str, Future[Rows]]]()
     pool = ThreadPoolExecutor(READERS)
     try:
@@ -278,7 +278,7 @@ def _reading(keys: Sequence[str], read: Read) -> Generator[tuple[str, Future[Row
         while waiting:
             yield waiting.popleft()
     finally:
-        # After an error nobody wants what has not been read yet.
+        # After an error the partitions that are not read yet are not needed.
         pool.shutdown(cancel_futures=True)
         for _, future in waiting:
             if not future.cancelled() and future.exception() is None:
@@ -294,7 +294,7 @@ def _source(partition: str, source_name: str) -> str:
 
 
 def _outcome(partition: str) -> str:
-    """The one object that says what came of a partition; written last, and read first."""
+    """The object that describes a partition's outcome; written last, and read first."""
     return f"{partition}/outcome.json"
 
 

@@ -97,7 +97,7 @@ METRICS: dict[str, Metric] = {}
 def register(metric: Metric) -> Metric:
     """Add a metric to those there are. Raises `ValueError` for a name that is taken."""
     if metric.name in METRICS:
-        raise ValueError(f"metric '{metric.name}': there is one of this name, take another")
+        raise ValueError(f"metric '{metric.name}': the name is taken, choose another")
     METRICS[metric.name] = metric
     return metric
 

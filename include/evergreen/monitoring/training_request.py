@@ -29,7 +29,7 @@ class TrainingRequest:
     `reason` has `kind` and `sentence`: the kind is `first`, or names the signals that fired, like
     `performance` or `performance+drift`; then `partition` and `evidence` are the decision's. `earlier` are
     the run ids of the requests within the cooldown before it: while one of those runs has not ended, it
-    answers this decision too, though nothing of it is on record yet.
+    covers this decision too, though nothing of it is on record yet.
     """
 
     run_id: str

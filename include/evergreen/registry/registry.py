@@ -211,7 +211,7 @@ class Registry:
             if removed := removal(events, version):
                 return removed
             if version not in removable(events, folders, moment, retention):
-                raise ConflictError(f"{self._pipeline}: {version} is wanted again: clean up another time")
+                raise ConflictError(f"{self._pipeline}: {version} is in use again: clean up later")
             reason = {"retention_days": retention / timedelta(days=1), "until": moment.isoformat()}
             return _event(force, Kind.REMOVED, version, as_of_version(version), None, reason=reason)
 
@@ -225,8 +225,8 @@ class Registry:
     def _check_not_removed(self, events: list[Event], version: str) -> None:
         if event := removal(events, version):
             raise NotFoundError(
-                f"{self._pipeline}: {version} was removed by {event.by} (event {event.seq}), and its id is "
-                "spent: train again with another seed"
+                f"{self._pipeline}: {version} was removed by {event.by} (event {event.seq}), and its id "
+                "cannot be used again: train again with another seed"
             )
 
     def _lost(self, version: str, winner: Event | None, over: str | None) -> ConflictError:
@@ -237,7 +237,7 @@ class Registry:
         )
         return ConflictError(
             f"{self._pipeline}: {version} is not promoted: it was compared with {over or 'no champion'}, and "
-            f"since then {who}: train again, to be compared with the champion of now"
+            f"since then {who}: train again, to be compared with the current champion"
         )
 
     def _rolled_back(

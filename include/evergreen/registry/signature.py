@@ -57,8 +57,8 @@ class Keys:
         listed = tuple(_public_pem(key) for key in public) or (own,)
         if own not in listed:
             raise SourceError(
-                f"{where}: its private key belongs to no public_key of its extra, so nothing it signs would "
-                f"be right: put the pair's public key there, {_HOW}"
+                f"{where}: its private key matches no public_key in its extra, so its signatures would be "
+                f"rejected: add the matching public key, {_HOW}"
             )
         return cls(_private_pem(private), listed)
 

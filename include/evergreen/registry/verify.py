@@ -113,10 +113,10 @@ class Verification:
         champion = fold(events).champion()
         if force == fold(event for event in events if event.seq <= force.seq):
             return [
-                f"{POINTER} is at event {force.seq} of {len(events)}, for a writer was stopped: it is read "
-                f"right, and evergreen models promote {self._pipeline} {champion} moves it on"
+                f"{POINTER} is at event {force.seq} of {len(events)}, because a writer was interrupted: it "
+                f"is read right, and evergreen models promote {self._pipeline} {champion} updates it"
             ]
         return [
-            f"{POINTER} does not follow from the history: delete it in {self._storage.uri()}, the next "
+            f"{POINTER} does not match the history: delete it in {self._storage.uri()}, the next "
             "promotion writes it again"
         ]

@@ -229,8 +229,8 @@ class Versions:
         if found == digest or hmac.compare_digest(there.note, signatures.proof(version, name, found.sha256)):
             return found
         raise IntegrityError(
-            f"{self._pipeline}: version {version}: '{name}' is there already, and nobody with this private "
-            f"key stored it, so it is not signed: delete {self._storage.uri(key)} and run the stage again"
+            f"{self._pipeline}: version {version}: '{name}' exists already and was not stored with this "
+            f"private key, so it is not signed: delete {self._storage.uri(key)} and run the stage again"
         )
 
     def _sign(self, version: str, committed: _Committed) -> None:

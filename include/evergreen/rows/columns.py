@@ -102,8 +102,8 @@ class LakeTypes:
         target = _default(column.type, self.whole_numbers)
         if target is None:
             raise SourceError(
-                f"column '{column.name}' is of type {column.type}, which the lake has no column for: leave "
-                "it out or turn it into text, a number or a time"
+                f"column '{column.name}' is of type {column.type}, which the lake does not have: leave it "
+                "out or cast it to text, a number or a time"
             )
         return target
 
@@ -117,8 +117,8 @@ def declared(name: str) -> pa.DataType:
         if 1 <= precision <= 38 and scale <= precision:
             return pa.decimal128(precision, scale)
     raise SourceError(
-        f"type '{name}' is none the lake has: write one of {', '.join(_DECLARED)}, or decimal(p, s) with p "
-        "at most 38 and s at most p"
+        f"type '{name}' is not a type of the lake: write one of {', '.join(_DECLARED)}, or decimal(p, s) "
+        "with p at most 38 and s at most p"
     )
 
 
@@ -242,7 +242,7 @@ def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     types, kind = pa.types, values.type
     is_time = types.is_temporal(target)
     if (is_time and _is_number(kind)) or (_is_number(target) and types.is_temporal(kind)):
-        raise pa.ArrowInvalid(f"{kind} is another kind of thing")
+        raise pa.ArrowInvalid(f"{kind} cannot become {target}")
     if is_time and _is_text(kind):
         return _read_times(values, zone).cast(target)
     if types.is_timestamp(kind) or target in (TIME, pa.list_(TIME)):
@@ -289,7 +289,7 @@ def _times_converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Ar
     if pa.types.is_date(kind) and target == TIME:
         times, none = day_starts(values, zone)
         if none:
-            raise pa.ArrowInvalid(f"{values[none[0]]}: the clocks in {zone.name} passed this day by")
+            raise pa.ArrowInvalid(f"{values[none[0]]}: the clocks in {zone.name} skip this day")
         return times
     if _is_list(kind) and kind.value_type.tz is None:
         # Copied, so that its offsets begin at 0.

@@ -47,7 +47,7 @@ class Spill:
     def take(self) -> bytes:
         """What was written since the last call, for `restore`; refused after a write that failed."""
         if self._torn:
-            raise UnavailableError("the temporary file holds half a batch: run again")
+            raise UnavailableError("the temporary file is truncated: run again")
         self._end_stream()
         end = self._file.tell()
         self._file.seek(self._taken)

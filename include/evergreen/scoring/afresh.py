@@ -44,7 +44,7 @@ def check_afresh(pipeline: Pipeline, version: str) -> None:
         raise kind(answer["message"])
     last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
     raise IntegrityError(
-        f"{pipeline.name}: version {version} could not be checked in a process of its own, which ended with "
+        f"{pipeline.name}: version {version} could not be checked in a separate process, which ended with "
         f"code {done.returncode} ({one_line(last)}): it is not promoted: fix that, and run the stage again"
     )
 

@@ -57,8 +57,8 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
     """
     if GOLDEN not in registry.files(version):
         raise IntegrityError(
-            f"{spec.name}: version {version} has no golden sample to hold it to: it is not used: train a new "
-            f"one: evergreen train {spec.name}"
+            f"{spec.name}: version {version} has no golden sample to check it against: it is not used: train "
+            f"a new one: evergreen train {spec.name}"
         )
     table = pq.read_table(pa.BufferReader(registry.read(version, GOLDEN)))
     promised = [value for value in table.column(PREDICTION).to_pylist() if value is not None]
@@ -79,7 +79,7 @@ def _predicted(spec: Spec, model: Any, sample: pd.DataFrame) -> list[Any]:
 def _difference(found: list[Any], promised: list[Any]) -> str | None:
     """What differs, in words; None if nothing does."""
     if len(found) != len(promised):
-        return f"{len(found)} predictions in place of {len(promised)}"
+        return f"{len(found)} predictions instead of {len(promised)}"
     numbers = all(isinstance(value, float) for value in [*found, *promised])
     same = [left == right for left, right in zip(found, promised, strict=True)]
     equal = np.isclose(found, promised, rtol=1e-9, atol=1e-9) if numbers else np.array(same, dtype=bool)
@@ -87,8 +87,8 @@ def _difference(found: list[Any], promised: list[Any]) -> str | None:
         return None
     first = int(np.argmin(equal))
     return (
-        f"{int((~equal).sum())} of {len(equal)} are predicted otherwise, the first {_plain(found[first])} in "
-        f"place of {_plain(promised[first])}"
+        f"{int((~equal).sum())} of {len(equal)} are predicted differently, the first {_plain(found[first])} "
+        f"instead of {_plain(promised[first])}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The signal `bias`: a regression that errs to one side."""
+"""The signal `bias`: a regression with a lasting error to one side."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from evergreen.units import Share, Tolerance
 
 
 class Bias(Described):
-    """Retrain when a regression errs to one side, and there are new rows to learn better from.
+    """Retrain when a regression is biased, and the training window has enough new rows.
 
     Page's cumulative sums, one up and one down, of each partition's mean of prediction less actual value, as
-    a share of its mean absolute target: a partition adds what lies beyond the slack `k`, and the larger sum
+    a share of its mean absolute target: a partition adds the part beyond the slack `k`, and the larger sum
     crosses at `h`. The share `unseen` of the data now in the training window must have come after the last
     training.
     """
@@ -29,8 +29,8 @@ class Bias(Described):
 class BiasSignal(Signal[Bias]):
     """Two cumulative sums, one up and one down, of the mean of prediction less actual value.
 
-    A regression that errs to one side has met a world that it can learn; one that errs to both has met
-    noise. Once a sum has crossed it counts until a training answers it.
+    A lasting error to one side can be learnt by a new training; errors to both sides are noise. Once a sum
+    has crossed, the signal fires until the next training.
 
     Example:
         monitoring:
@@ -39,7 +39,7 @@ class BiasSignal(Signal[Bias]):
     """
 
     def look(self, nights: Nights) -> Finding:
-        """Whether a sum has crossed, and enough is unseen to learn from."""
+        """Whether a sum has crossed, and enough of the window is new."""
         import numpy as np
 
         from evergreen.signals.sequential import page_sums
@@ -78,7 +78,7 @@ BIAS = register(
         name="bias",
         words="bias",
         fires_when="a sum of the bias has crossed `bias.h`, and at least `bias.unseen` of the training "
-        "window came after the last training: there is something to learn it from",
+        "window came after the last training: there is data to learn it from",
         needs=("labels",),
         tasks=(Task.REGRESSION,),
         knobs=Bias,

@@ -13,10 +13,10 @@ from evergreen.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class CusumSignal(Signal[Described]):
-    """Page's cumulative sum of the errors: it finds a small lasting change that no single day shows.
+    """Page's cumulative sum of the errors: it detects a small lasting change that no single day shows.
 
-    Its knobs are those of the performance, under `monitoring.performance.cusum`: the slack `k` and the limit
-    `h`, both in standard deviations of the hold-out's partitions. See `evergreen.signals.sequential`.
+    Its settings are those of the performance, under `monitoring.performance.cusum`: the slack `k` and the
+    limit `h`, both in standard deviations of the hold-out's partitions. See `evergreen.signals.sequential`.
 
     Example:
         monitoring:
@@ -25,7 +25,7 @@ class CusumSignal(Signal[Described]):
     """
 
     def by_default(self, task: Task, late: bool) -> bool:
-        """Wherever there are labels."""
+        """For tasks with labels."""
         return task in self.tasks
 
     def turns(self) -> dict[str, Turn]:
@@ -36,7 +36,7 @@ class CusumSignal(Signal[Described]):
         }
 
     def look(self, nights: Nights) -> Finding:
-        """Whether the sum stands above the limit."""
+        """Whether the sum is above the limit."""
         from evergreen.signals.sequential import cusum
 
         if not nights.calendar.has_time:
@@ -74,7 +74,7 @@ CUSUM = register(
     CusumSignal(
         name="cusum",
         words="CUSUM of the error",
-        fires_when="the sum stands above `performance.cusum.h`",
+        fires_when="the sum is above `performance.cusum.h`",
         needs=("labels", "time"),
         tasks=(Task.REGRESSION, Task.CLASSIFICATION),
         alert="performance",

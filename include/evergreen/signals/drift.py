@@ -28,13 +28,13 @@ TOGETHER = "the features drifted together"
 
 
 class Drift(Extended):
-    """When a feature is called drifted, and what share of them is drift.
+    """When a feature counts as drifted, and which share of drifted features counts as drift.
 
-    A feature is drifted if an effect is above the limit of its statistic, which has the statistic's name here
-    (see `evergreen.drift`), and the test of it holds at the false discovery rate `false_discovery` over all
-    features. A partition of fewer than `rows` rows is pooled with those before it. `reference` is what the
-    partition is held against: the whole training `window`, the `trailing` length of time before the
-    partition, or the training rows of the same `season`; by default the season where there is time.
+    A feature is drifted if a statistic is above its limit (a key with the statistic's name, see
+    `evergreen.drift`), and its test is significant at the false discovery rate `false_discovery` over all
+    features. A partition of fewer than `rows` rows is pooled with earlier ones. `reference` is what the
+    partition is compared with: the whole training `window`, the `trailing` length of time before the
+    partition, or the training rows of the same `season`; default: the season, for a snapshot the window.
     """
 
     reference: Reference | None = None
@@ -55,10 +55,10 @@ class Drift(Extended):
 
 @dataclass(frozen=True, kw_only=True)
 class DriftSignal(OfSinglePartitions[Drift]):
-    """The share of the features that drifted, or, where it is asked for, all of them together.
+    """The share of the features that drifted, or with a limit for `joint` all of them together.
 
-    Data drift is recorded always; features drift more often than models fail, so it counts by default only
-    where nothing better is known in time.
+    Drift is always recorded. Features drift more often than models fail, so by default the signal is active
+    only if labels come too late or not at all.
 
     Example:
         monitoring:
@@ -67,11 +67,11 @@ class DriftSignal(OfSinglePartitions[Drift]):
     """
 
     def by_default(self, task: Task, late: bool) -> bool:
-        """Where there are no labels, or they come later."""
+        """If there are no labels, or they come later."""
         return late or task is Task.CLUSTERING
 
     def measured(self, watched: Watched) -> dict[str, Any]:
-        """All but the share of features that is drift."""
+        """All settings except `share`."""
         return self.of(watched).model_dump(mode="json", exclude={"share"})
 
     def holds(self, nights: Nights, record: Record) -> bool:
@@ -106,7 +106,7 @@ class DriftSignal(OfSinglePartitions[Drift]):
 
 
 def together(record: Record) -> bool:
-    """Whether the features drifted together, as far as it was asked for."""
+    """Whether the features drifted together, if `joint` has a limit."""
     return bool((record.joint or {}).get("drifted"))
 
 

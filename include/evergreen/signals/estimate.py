@@ -1,4 +1,4 @@
-"""The signal `estimate`: the error that the model's own probabilities let expect."""
+"""The signal `estimate`: the error expected from the model's own probabilities."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from evergreen.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateSignal(OfSinglePartitions[Described]):
-    """The training metric that a calibrated classifier's own probabilities let expect, without labels.
+    """The training metric expected from a calibrated classifier's own probabilities, without labels.
 
-    It is marked as an estimate wherever it is shown, and blind to a change of what the features mean. It is
-    held against the promise with the tolerance of the performance.
+    It is marked as an estimate wherever it is shown. It cannot detect concept drift. It is compared with the
+    promised metric by the tolerance of `performance`.
 
     Example:
         monitoring:
@@ -29,7 +29,7 @@ class EstimateSignal(OfSinglePartitions[Described]):
     """
 
     def by_default(self, task: Task, late: bool) -> bool:
-        """For a classification whose labels come later: it speaks before they do."""
+        """For a classification whose labels come later: the estimate is known before them."""
         return late and task in self.tasks
 
     def turns(self) -> dict[str, Turn]:

@@ -1,4 +1,4 @@
-"""The signal `performance`: the error over several partitions against what was promised."""
+"""The signal `performance`: the error over several partitions compared with the promised error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evergreen.units import Column, Partitions, Tolerance
 class Cusum(Described):
     """Page's cumulative sum of each partition's error, in standard deviations of the hold-out's partitions.
 
-    A partition adds what it lies above the promise less the slack `k`; the sum crosses at `h`.
+    A partition adds its excess over the promised error less the slack `k`; the sum crosses at `h`.
     """
 
     k: float = Field(default=0.5, ge=0)
@@ -27,9 +27,9 @@ class Cusum(Described):
 
 
 class Performance(Described):
-    """How much above what the hold-out promised the error may lie, over how many partitions with labels.
+    """How much the error may exceed that on the hold-out, over how many partitions with labels.
 
-    `slices` are columns by whose values the error is recorded too.
+    For the columns in `slices` the error is also recorded by value.
     """
 
     tolerance: Tolerance = 0.25
@@ -40,9 +40,9 @@ class Performance(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class PerformanceSignal(Signal[Performance]):
-    """The mean error of the last partitions with labels, each weighted by its rows, against the promise.
+    """The mean error of the last partitions with labels, weighted by rows, compared with the promised error.
 
-    It looks at several partitions, so a single bad one does not make it fire.
+    It uses several partitions, so a single bad one does not make it fire.
 
     Example:
         monitoring:
@@ -51,7 +51,7 @@ class PerformanceSignal(Signal[Performance]):
     """
 
     def by_default(self, task: Task, late: bool) -> bool:
-        """Wherever there are labels."""
+        """For tasks with labels."""
         return task in self.tasks
 
     def measured(self, watched: Watched) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class PerformanceSignal(Signal[Performance]):
 
 
 def worse(nights: Nights, error: float | None, promised: float | None) -> bool:
-    """Whether an error lies beyond the tolerance of what was promised; unknown ones do not."""
+    """Whether an error exceeds the promised one by more than the tolerance; False if it is unknown."""
     if error is None or promised is None:
         return False
     allowed = nights.metric.allowance(promised, PERFORMANCE.of(nights.watched).tolerance)
@@ -102,7 +102,7 @@ def worse(nights: Nights, error: float | None, promised: float | None) -> bool:
 
 
 def tolerance_turn() -> Turn:
-    """How far an error may lie from the promise."""
+    """How much an error may differ from the promised one."""
     return Turn((PERFORMANCE.name, "tolerance"), range(5, 105, 5), in_percent)
 
 

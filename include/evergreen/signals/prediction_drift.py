@@ -15,9 +15,9 @@ from evergreen.task import Task
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionDriftSignal(OfSinglePartitions[Described]):
-    """The distribution of the predictions against that of the hold-out, by the limits of `monitoring.drift`.
+    """The distribution of the predictions against that on the hold-out, by the limits of `monitoring.drift`.
 
-    It sees at once what moves the model, and says nothing of whether the model is right.
+    It detects at once a change that affects the model, but not whether the predictions are wrong.
 
     Example:
         monitoring:
@@ -26,7 +26,7 @@ class PredictionDriftSignal(OfSinglePartitions[Described]):
     """
 
     def by_default(self, task: Task, late: bool) -> bool:
-        """Where there are no labels, or they come later."""
+        """If there are no labels, or they come later."""
         return late or task is Task.CLUSTERING
 
     def holds(self, nights: Nights, record: Record) -> bool:

@@ -1,7 +1,7 @@
 """A sequential test of the error: the cumulative sum of E. S. Page (1954), one-sided towards the worse.
 
-Each partition's error is standardised by what the partitions of the hold-out promised. The sum takes what a
-partition lies above the promise less a slack `k`, never falls below 0, and crosses at `h`: it sees a small
+Each partition's error is standardised by the mean and spread over the hold-out's partitions. The sum adds a
+partition's excess over the mean less a slack `k`, never falls below 0, and crosses at `h`: it detects a small
 lasting rise long before any single partition would stand out. With the mean and the spread known, k = 0.5 and
 h = 5 cross by chance once in about 930 partitions (Montgomery, Introduction to Statistical Quality Control:
 465 for both sides together), and about 10 partitions after a rise of one standard deviation.

@@ -1,9 +1,9 @@
-"""What a signal is, and the registry of all there are.
+"""The definition of a signal, and the registry of all signals.
 
-A signal says by itself what the rest of the project asks of one: which knobs a description may set, for which
-tasks it is, when it fires and in which words, what an alert says of it and what tuning may turn. This module
-and those that define signals are read while Airflow parses DAG files: what needs numpy imports it inside a
-function.
+A signal object has everything that the project needs of it: the settings (`knobs`) that a description may
+set, its tasks, when it fires and in which words, the text of its alert and what tuning may change. This
+module and those that define signals are imported while Airflow parses DAG files, so numpy is imported inside
+functions.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ Need = Literal["labels", "probabilities", "features", "predictions", "time"]
 
 
 class Watched(Extended):
-    """The part of a description that holds the knobs of the signals, those of each under its name."""
+    """The part of a description with the settings of the signals, each under its name."""
 
     @classmethod
     def further(cls) -> Mapping[str, tuple[Any, Any]]:
-        """The knobs of every signal that has some."""
+        """The settings of every signal that has any."""
         return {one.name: (one.knobs, one.knobs()) for one in SIGNALS.values() if one.knobs is not None}
 
 
 @dataclass(frozen=True)
 class Nights:
-    """What a signal looks at.
+    """The data that a signal reads.
 
-    `records` are those that speak, at least one: of the newest champion, since the last training, oldest
-    first, with the labels known by then. `watched` are the knobs of all signals; a signal of single
+    `records` (at least one) are those of the newest champion since the last training, oldest first, with the
+    labels known by then. `watched` are the settings of all signals; a signal of single
     partitions fires when it holds in `when` of the last ones.
     """
 
@@ -62,7 +62,7 @@ class Nights:
         return len(self.records) / history if history else 0.0
 
     def labelled(self, most: int) -> list[Record]:
-        """The newest records, at most so many, that have an error to hold against a promise; oldest first."""
+        """The newest records that have an error and a promised error, at most `most`; oldest first."""
         known: list[Record] = []
         for record in reversed(self.records):
             if len(known) == most:
@@ -74,7 +74,7 @@ class Nights:
 
 @dataclass(frozen=True)
 class Finding:
-    """Whether a signal fires, and a clause that says so with its figures."""
+    """Whether a signal fires, and a clause with its figures."""
 
     fires: bool
     clause: str
@@ -89,14 +89,14 @@ class Finding:
 class Signal(ABC, Generic[Knobs]):
     """One reason to retrain.
 
-    `name` is what a description calls it, `words` what a page does, and `fires_when` says when it fires. It
-    is for the `tasks`, and silent without what it `needs`. `knobs` is the model of what a description may set
-    under `monitoring.<name>`, None where there is nothing to set.
+    `name` is its name in descriptions, `words` its name on pages, and `fires_when` says when it fires. It is
+    for the `tasks`, and does not fire without the data that it `needs`. `knobs` is the model of its settings
+    under `monitoring.<name>`, None if it has none.
 
-    `alert` is the alert that says so when it fires, None for none. `figure` is the figure of its finding that
-    is None, or not there, while the signal cannot be judged: such an alert is not over. One without a figure
-    can always be judged. `of_time` marks one
-    that goes by the calendar alone and so answers nothing that was measured. `source` is that of the method.
+    `alert` is the alert that it raises when it fires, if any. `figure` is the figure of its finding that is
+    None or missing while the signal cannot be judged; its alert is not resolved then. A signal without a
+    figure can always be judged. `of_time` marks a signal that depends only on the calendar, not on
+    measurements. `source` is the source of the method.
     """
 
     name: str
@@ -115,46 +115,46 @@ class Signal(ABC, Generic[Knobs]):
         """Whether it fires after the newest of the nights."""
 
     def of(self, watched: Watched) -> Knobs:
-        """Its knobs, as described."""
+        """Its settings in the description."""
         knobs: Knobs = getattr(watched, self.name)
         return knobs
 
     def by_default(self, task: Task, late: bool) -> bool:
-        """Whether it counts where a description names no signals; `late`: its labels come later."""
+        """Whether it is active if a description names no signals; `late`: labels come later."""
         return False
 
     def measured(self, watched: Watched) -> dict[str, Any]:
-        """Those of its knobs that bear on what is measured of a night, as JSON values."""
+        """Those of its settings that affect the measurements of a night, as JSON values."""
         return {}
 
     def warning(self, record: Record, clause: str) -> str:
-        """What an alert says of the newest record where it fires with this clause."""
+        """The text of an alert on the newest record, when the signal fires with this clause."""
         return clause
 
     def turns(self) -> dict[str, Turn]:
-        """What tuning may turn, by name."""
+        """The settings that tuning may change, by name."""
         return {}
 
 
 SIGNALS: dict[str, Signal[Any]] = {}
-"""Every signal by its name, in the order in which their clauses stand."""
+"""Every signal by its name, in the order of their clauses."""
 
 AnySignal = TypeVar("AnySignal", bound=Signal[Any])
 
 
 def register(signal: AnySignal) -> AnySignal:
-    """Add a signal to those there are. Raises `ValueError` for a name that is taken."""
+    """Add a signal to the registry. Raises `ValueError` for a name that is taken."""
     if signal.name in SIGNALS:
-        raise ValueError(f"signal '{signal.name}': there is one of this name, take another")
+        raise ValueError(f"signal '{signal.name}': the name is taken, choose another")
     SIGNALS[signal.name] = signal
     return signal
 
 
 def of_time() -> set[str]:
-    """The names of the signals that go by the calendar alone."""
+    """The names of the signals that depend only on the calendar."""
     return {one.name for one in SIGNALS.values() if one.of_time}
 
 
 def words_of(name: str) -> str:
-    """What a page calls a signal; one of older code by its name."""
+    """A signal's name on pages; the plain name for a signal that no longer exists."""
     return SIGNALS[name].words if name in SIGNALS else name

@@ -1,4 +1,4 @@
-"""Signals of single partitions: they hold or not on each, and fire when they hold often enough."""
+"""Signals of single partitions: each partition is judged alone, and enough of the last ones must hold."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class OfSinglePartitions(Signal[Knobs]):
 
 @dataclass(frozen=True)
 class Held:
-    """In how many of the last partitions something held, and whether that is often enough."""
+    """In how many of the last partitions the condition held, and whether that is enough."""
 
     held: int
     among: int
@@ -49,7 +49,7 @@ class Held:
 
     @property
     def fires(self) -> bool:
-        """Whether it held on the newest and on as many as are wanted."""
+        """Whether it held on the newest and on enough of the last partitions."""
         return self.newest and self.held >= self.wanted
 
     @property
@@ -60,7 +60,7 @@ class Held:
 
     @property
     def wanted_words(self) -> str:
-        """How many are wanted, where it held but too seldom."""
+        """How many are needed, if it held on too few."""
         return f"{self.wanted} wanted; " if 0 < self.held < self.wanted else ""
 
     @property

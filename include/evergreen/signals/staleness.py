@@ -14,7 +14,7 @@ from evergreen.units import Share
 class Staleness(Described):
     """Retrain when this share of the data now in the training window came after the last training.
 
-    A young pipeline, whose window is still filling, so learns often, and an old one seldom.
+    So a young pipeline, whose window is still filling, is trained often, and an old one seldom.
     """
 
     unseen: Share = 0.2
@@ -24,7 +24,7 @@ class Staleness(Described):
 class StalenessSignal(Signal[Staleness]):
     """The share of the training window that came after the last training.
 
-    It needs no measurement, and is the answer to what creeps.
+    It needs no measurement, and covers changes too slow for the other signals.
 
     Example:
         monitoring:

@@ -1,4 +1,4 @@
-"""What tuning may turn of a policy, and how a value is written in a description."""
+"""The settings of a policy that tuning may change, and how a value is written in a description."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Turn(NamedTuple):
-    """A knob: its path below `monitoring`, the values that are tried, and how one of them is written."""
+    """A setting: its path below `monitoring`, the values that are tried, and how one of them is written."""
 
     path: tuple[str, ...]
     steps: Sequence[Any]

@@ -1,4 +1,4 @@
-"""What the clauses of signals are made of."""
+"""Parts of the clauses of signals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from evergreen.signals.record import Record
 
 
 def stretch(calendar: Calendar, records: Sequence[Record], newest: Record) -> str:
-    """Partitions in words: `the last 5 days` where they are just that, or else from which to which."""
+    """Partitions in words: `the last 5 days`, or else the first and last of them."""
     count = len(records)
     if not calendar.has_time:
         return "the snapshot"
@@ -21,7 +21,7 @@ def stretch(calendar: Calendar, records: Sequence[Record], newest: Record) -> st
 
 
 def against(value: float, promised: float, between: str = "") -> str:
-    """Two figures side by side, with as many digits as tell them apart."""
+    """Two figures, with enough digits to distinguish them."""
     for digits in (3, 4, 5, 6):
         said, other = _figure(value, digits), _figure(promised, digits)
         if said != other or value == promised:

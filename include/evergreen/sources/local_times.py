@@ -51,7 +51,7 @@ def _timed(rows: Rows, schema: pa.Schema, at: int, zone: Zone) -> Iterator[pa.Re
                 [*batch.columns[:at], times, *batch.columns[at + 1 :]], schema=schema
             )
             if none:
-                why = f"column '{schema.names[at]}': a day that the clocks in {zone.name} passed by"
+                why = f"column '{schema.names[at]}': a day that the clocks in {zone.name} skip"
                 rejections.add(Rejected(_text(batch, row), f"row {number + row + 1}", why) for row in none)
                 timed = timed.filter(pa.array([row not in none for row in range(len(timed))], pa.bool_()))
             number += batch.num_rows

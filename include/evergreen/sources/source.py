@@ -53,13 +53,13 @@ class Complete(Described):
         own = {name: said.pop(name) for name in ("every", "within") if name in said}
         question = questions[found[0]]
         if foreign := [name for name in said if name not in question.model_fields]:
-            raise ValueError(f"'{foreign[0]}' does not go with '{found[0]}', leave one of them out")
+            raise ValueError(f"'{foreign[0]}' cannot be combined with '{found[0]}', leave one of them out")
         return make({"question": question.model_validate(said), **own})
 
     @model_validator(mode="after")
     def _in_time(self) -> Self:
         if not self.every or self.every > self.within:
-            raise ValueError("'every' must be more than nothing and at most 'within'")
+            raise ValueError("'every' must be more than 0 and at most 'within'")
         return self
 
 
@@ -80,8 +80,8 @@ class Source(OneOf):
         if self.complete and type(self.complete.question) not in questions:
             allowed = ", ".join(f"'{question.name}'" for question in questions)
             raise ValueError(
-                f"complete.{self.complete.question.name}: a source of the kind '{self.kind}' cannot be asked "
-                f"so, give {allowed}"
+                f"complete.{self.complete.question.name}: a source of the kind '{self.kind}' cannot answer "
+                f"this, give {allowed}"
             )
         return self
 

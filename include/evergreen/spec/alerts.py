@@ -1,4 +1,4 @@
-"""Who is told, of what, and by when a night must be done."""
+"""Alert receivers, and the time limits of stages and nights."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ LimitedStage = Annotated[str, AfterValidator(_limited)]
 
 
 class Receiver(Described):
-    """A connection (e-mail, Slack or a webhook) that is told of alerts from a severity on."""
+    """A connection (e-mail, Slack or a webhook) that receives alerts of a minimum severity."""
 
     conn_id: ConnectionId
     at_least: Severity = "warning"
 
 
 class Alerts(Described):
-    """Who is told, and of what time runs out.
+    """Who receives alerts, and the limits on time.
 
-    `deadline` is the hour, in the pipeline's time zone, by which a night must be monitored, `limits` how long
-    a run of a stage may take.
+    `deadline` is the time of day, in the pipeline's time zone, by which a night must be monitored; `limits`
+    are the longest allowed runs by stage.
     """
 
     to: tuple[Receiver, ...] = ()

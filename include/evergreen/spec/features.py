@@ -1,4 +1,4 @@
-"""How features come about: the pipeline's own function, shared feature sets, lookups in other pipelines."""
+"""How features are built: the pipeline's own function, shared feature sets, lookups in other pipelines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from evergreen.errors import SpecError
 from evergreen.units import Column, Duration, FunctionName, Identifier
 
 FEATURE_SETS = "feature_sets"
-"""The folder, beside the pipelines, of the feature sets that they share."""
+"""The folder of shared feature sets, in the folder of pipelines."""
 
 
 class Lookup(Described):
     """Columns of another pipeline's rows, as they were known at the time of each row.
 
-    `pipeline` names where they are published, `on` maps this pipeline's columns to those that name the entity
-    there. Of the entity's rows that were known by then (`known_at`, by default the other pipeline's event
-    time, is not after the row's own time) the newest by event time counts, unless it is older than `max_age`.
-    A column `c` comes as `<lookup>_c`, null where nothing was known.
+    `pipeline` is the other pipeline; `on` maps this pipeline's columns to the columns that identify the
+    entity there. A row of the entity was known if its `known_at` (default: the other pipeline's event time)
+    is not after the time of the row that looks it up. Of the known rows the newest by event time is used,
+    unless it is older than `max_age`. A column `c` is named `<lookup>_c`, and is null if no row was known.
     """
 
     pipeline: Identifier
@@ -34,8 +34,7 @@ class Lookup(Described):
 class FeatureSet(Described):
     """Features that pipelines share by name, as described in `feature_sets/<name>/feature_set.yaml`.
 
-    `function` is a function like a pipeline's own, in a file of the set's folder, and looks back at most
-    `look_back`.
+    `function` is a feature function in a file of the set's folder; it looks back at most `look_back`.
     """
 
     description: str
@@ -46,17 +45,17 @@ class FeatureSet(Described):
 
     @property
     def name(self) -> str:
-        """What pipelines call it: its folder's name."""
+        """The name of its folder, by which pipelines refer to it."""
         return self.folder.name
 
 
 class Features(Described):
     """`function` is `file.py:name`, a pure function from frame to frame, aligned to the rows given.
 
-    It sees the rows of the partition together with those of `look_back` before it. `sets` are feature sets
-    that pipelines share, each a folder below `feature_sets/` with a function and a look-back of its own:
-    their columns come first. With neither, the features are all columns but key, time, target and weight.
-    `lookups` add columns to the rows before any function sees them.
+    It gets the rows of the partition and the rows within `look_back` before it. `sets` are shared feature
+    sets, each a folder below `feature_sets/` with its own function and look-back; their columns come first.
+    With neither, the features are all columns except key, time, target and weight. `lookups` add columns to
+    the rows before any function gets them.
     """
 
     function: FunctionName | None = None
@@ -75,17 +74,19 @@ class Features(Described):
     @classmethod
     def _columns_apart(cls, lookups: dict[str, Lookup]) -> dict[str, Lookup]:
         if "partitions" in lookups:
-            raise ValueError("'partitions' is the name of the pipeline's own rows: name the lookup otherwise")
+            raise ValueError("'partitions' is the name of the pipeline's own rows: rename the lookup")
         names = [f"{name}_{column}" for name, lookup in lookups.items() for column in lookup.columns]
         if twice := [name for number, name in enumerate(names) if name in names[:number]]:
-            raise ValueError(f"the column '{twice[0]}' comes twice: name each once, or a lookup otherwise")
+            raise ValueError(
+                f"the column '{twice[0]}' is repeated: name each column once, or rename a lookup"
+            )
         return lookups
 
 
 def load_sets(pipeline_file: Path, names: tuple[str, ...]) -> tuple[FeatureSet, ...]:
     """The feature sets of these names, from the folder of pipelines that a `pipeline.yaml` belongs to.
 
-    Reads their YAML only. Raises `SpecError` naming file and key path for one that is not there or is wrong.
+    Only reads their YAML. Raises `SpecError`, naming file and key path, for one that is missing or invalid.
     """
     folder = pipeline_file.parent.parent / FEATURE_SETS
     return tuple(_load_set(pipeline_file, number, folder / name) for number, name in enumerate(names))
@@ -101,7 +102,7 @@ def _load_set(pipeline_file: Path, number: int, folder: Path) -> FeatureSet:
         )
     content = read_mapping(file)
     if "folder" in content:
-        raise SpecError(f"{file}: folder: no such key: it is the folder that the file lies in")
+        raise SpecError(f"{file}: folder: no such key: it is the folder of this file")
     try:
         return FeatureSet.model_validate({**content, "folder": folder})
     except ValidationError as error:

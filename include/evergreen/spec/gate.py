@@ -1,4 +1,4 @@
-"""The rules of the gate: what a challenger must hold before it is promoted."""
+"""The rules of the gate: what a challenger must meet to be promoted."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Limit(Described):
 
 
 class ChampionRule(Described):
-    """How a challenger is held against the champion, on the same hold-out rows.
+    """How a challenger is compared with the champion, on the same hold-out rows.
 
     The difference of `training.metric` gets an interval of this `confidence` by a paired bootstrap of
-    `rounds` resamples, in moving blocks of `block` partitions where there is time. With `non_inferiority` no
-    part of the interval may be worse than a loss of `margin` (relative to the champion's metric); with
-    `superiority` all of it must be better than a gain of `margin`.
+    `rounds` resamples, in moving blocks of `block` partitions (not for snapshots). With `non_inferiority` the
+    whole interval must be at most a loss of `margin` (relative to the champion's metric); with `superiority`
+    the whole interval must be a gain of more than `margin`.
     """
 
     test: Literal["non_inferiority", "superiority"] = "non_inferiority"
@@ -43,10 +43,10 @@ class ChampionRule(Described):
 
 
 class SliceRule(Described):
-    """No value of `column` may lose more than `margin` of the champion's metric on its rows, but by chance.
+    """On the rows of each value of `column` the loss must not exceed `margin`, except perhaps by chance.
 
-    A value with fewer rows than `minimum` is reported and not judged, unless it is `required`: then it is
-    refused. `true` requires all values.
+    A value with fewer rows than `minimum` is reported but not judged; if it is `required`, it is refused.
+    `true` requires all values.
     """
 
     column: Column
@@ -58,7 +58,7 @@ class SliceRule(Described):
 class FairnessRule(Described):
     """The metric may differ by at most `max_difference` between any two values of `column`.
 
-    A value with fewer rows than `minimum` is reported and not judged.
+    A value with fewer rows than `minimum` is reported but not judged.
     """
 
     column: Column
@@ -75,7 +75,7 @@ class Latency(Described):
 
 
 class Resources(Described):
-    """What the model may need: time to predict, size of its file, memory that holds it once loaded."""
+    """Limits on the model's resources: time to predict, size of its file, memory once loaded."""
 
     latency: Latency = Latency()
     size: Size | None = None
@@ -83,9 +83,9 @@ class Resources(Described):
 
 
 class Approval(Described):
-    """A person is asked before a promotion: always, or only where the comparison is inconclusive.
+    """A person is asked before a promotion: always, or only if the comparison is inconclusive.
 
-    Without an answer within this time nothing is promoted. `by` are the users who may answer; empty: anyone
+    Without an answer `within` this time nothing is promoted. `by` are the users who may answer; empty: anyone
     who may edit the DAG's runs.
     """
 
@@ -99,10 +99,10 @@ def _slice(value: Any) -> Any:
 
 
 class Gate(Described):
-    """What a challenger must hold before it is promoted. Beating the dummy baseline is always asked.
+    """What a challenger must meet to be promoted. It must always beat the dummy baseline.
 
-    `calibration` is the most that predicted probabilities may differ from what happened (expected calibration
-    error). Without `approval` an inconclusive comparison keeps the champion.
+    `calibration` is the maximum expected calibration error of the predicted probabilities. Without `approval`
+    an inconclusive comparison keeps the champion.
     """
 
     limits: dict[str, Limit] = {}

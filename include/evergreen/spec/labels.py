@@ -1,4 +1,4 @@
-"""Labels that come later than the rows they belong to."""
+"""Labels that come later than their rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from evergreen.units import Partitions
 
 
 class Labels(Described):
-    """A source of its own for the target, joined to the rows by their key.
+    """A separate source of the target, joined to the rows by their key.
 
     The labels of a partition are read, and count as known, `delay` partitions later.
     """

@@ -1,4 +1,4 @@
-"""How the versions of a pipeline's model are kept."""
+"""How the versions of a pipeline's model are signed and kept."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from evergreen.units import ConnectionId, Duration
 
 
 class Models(Described):
-    """Signatures of versions, and how long those are kept that are no longer in force.
+    """Signatures of versions, and how long former champions are kept.
 
-    `signing` is the connection that holds the keys: its password is the private one, in its extra
-    `public_key` the public one, both PEM; with a private key every new version is signed. With
-    `require_signature` a version without a right signature is never loaded. `evergreen models clean` removes
-    what has been out of force for longer than `retention`.
+    `signing` is the connection with the keys in PEM: its password is the private key, `public_key` in its
+    extra the public key. With a private key every new version is signed. With `require_signature` a version
+    without a valid signature is never loaded. `evergreen models clean` removes versions that have not been
+    champion for longer than `retention`.
     """
 
     signing: ConnectionId | None = None

@@ -1,4 +1,4 @@
-"""What is watched every scored partition, and when a training is asked for."""
+"""What is monitored in every scored partition, and when a training is requested."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ SignalName = Annotated[str, AfterValidator(_signal)]
 
 
 class Health(Described):
-    """What else is alerted on, and from where.
+    """Limits of further alerts.
 
-    How far the rows of a partition may be from the usual number, which share of them may be quarantined, how
-    many partitions in a row may be missing, and how old a champion may be.
+    `volume`: how far the number of rows may be from the usual number. `quarantined`: the largest share of
+    rows in quarantine. `missing`: the most partitions in a row without data. `age`: the oldest champion.
     """
 
     volume: Tolerance = 0.5
@@ -37,8 +37,8 @@ class Health(Described):
 class Retrain(Described):
     """Which signals count, and the limits on how often they may start a training.
 
-    `on` is chosen by the description where it is left out: see `Spec.signals`. A signal of single partitions
-    fires when it holds in `when` of the last ones, the newest among them. After `refusals` refused
+    Without `on` the signals follow from the pipeline: see `Spec.signals`. A signal of single partitions
+    fires when it holds in `when` of the last partitions, including the newest. After `refusals` refused
     challengers in a row no further training is started until one is promoted.
     """
 
@@ -50,10 +50,10 @@ class Retrain(Described):
 
 
 class Monitoring(Watched):
-    """What is watched every scored partition, and the policy that decides on a retraining.
+    """What is monitored in every scored partition, and the policy that decides on a retraining.
 
-    The knobs of each signal stand under its name (see `evergreen.signals`); `PERFORMANCE.of(monitoring)`
-    gives those of a signal.
+    The settings of each signal are under its name (see `evergreen.signals`); `PERFORMANCE.of(monitoring)`
+    returns those of one signal.
     """
 
     health: Health = Health()

@@ -1,6 +1,6 @@
 """A pipeline's description: frozen models, read from `pipeline.yaml`.
 
-A pipeline is one folder. Everything in its description that has a good default is optional.
+A pipeline is one folder. Keys with a good default are optional.
 """
 
 from __future__ import annotations
@@ -31,11 +31,12 @@ from evergreen.units import Column, ConnectionId, Cron, Identifier, Share
 
 
 class Validation(Described):
-    """The suite of expectations, and what else is asked of a partition.
+    """The suite of expectations, and further conditions on a partition.
 
-    More than the share `max_quarantined` of quarantined rows refuses it. When a source's columns change,
-    `schema_change` says what to do: `refuse` the partition, `evolve` the table (a new column is added, a
-    missing one left empty, a number's type widened), or `ignore_new` columns.
+    A partition is refused if more than the share `max_quarantined` of its rows would be quarantined. When a
+    source's columns change, `schema_change` says what to do: `refuse` the partition, `evolve` the table (a
+    new column is added, a missing column is filled with nulls, a number's type is widened), or `ignore_new`
+    columns.
     """
 
     suite: str = "expectations.yaml"
@@ -85,14 +86,14 @@ class Spec(Described):
 
     @property
     def ticks(self) -> Ticks:
-        """Which tick of the schedule takes which partition."""
+        """The ticks of the schedule, and the partitions that each takes."""
         return Ticks(self.calendar, (Schedule(self.schedule, self.timezone),))
 
     @property
     def watched(self) -> Ticks:
-        """When which partition must be monitored: at the first `alerts.deadline` at or after its tick.
+        """The deadline of each partition to be monitored: the first `alerts.deadline` at or after its tick.
 
-        Partitions of less than a day are watched every hour, at the deadline's minute.
+        Partitions shorter than a day are watched every hour, at the deadline's minute.
         """
         by = self.alerts.deadline or time()
         hour = "*" if self.calendar.mean_length < timedelta(days=1) and self.calendar.has_time else by.hour
@@ -111,35 +112,35 @@ class Spec(Described):
 
     @property
     def first_partition(self) -> str:
-        """Key of the partition that the local day `start` begins in; `snapshot` where there is no time."""
+        """Key of the partition in which the local day `start` begins; `snapshot` for a snapshot."""
         return self.calendar.key_of_day(self.start or date(1970, 1, 1))
 
     @property
     def look_back(self) -> timedelta:
-        """How far the features of a partition look back: as far as the own function or a set does."""
+        """How far the features of a partition look back: the longest of the own function and the sets."""
         return max([self.features.look_back, *(shared.look_back for shared in self.feature_sets)])
 
     @property
     def metric(self) -> Metric:
-        """The training metric: the one that decides."""
+        """The training metric, by which models are compared."""
         return metric_named(self.training.metric)
 
     @property
     def label_delay(self) -> int:
-        """How many partitions later the labels of a partition are known; 0 where they come with its rows."""
+        """How many partitions later the labels of a partition are known; 0 if they come with its rows."""
         return self.labels.delay if self.labels else 0
 
     @property
     def drift_reference(self) -> Reference:
-        """What the features of a partition are held against: as described, or the season if there is time."""
+        """What a partition's features are compared with; default: the season, for a snapshot the window."""
         return DRIFT.of(self.monitoring).reference or ("season" if self.calendar.has_time else "window")
 
     @property
     def signals(self) -> tuple[str, ...]:
-        """The names of the signals that may ask for a training: as described, or those that fit the pipeline.
+        """The names of the signals that may ask for a training; the default depends on task and label delay.
 
-        Where labels are prompt, performance says all that matters; where they are late, its estimate and
-        drift speak before they come; clustering has drift alone.
+        With prompt labels, performance is enough. With late labels, its estimate and drift are known before
+        the labels are. Clustering has only drift.
         """
         if self.monitoring.retrain.on is not None:
             return self.monitoring.retrain.on
@@ -190,7 +191,7 @@ class Spec(Described):
         if self.labels.delay * self.calendar.mean_length >= self.training.window:
             raise ValueError("labels.delay: must be shorter than training.window, or no label in it is known")
         if "labels" in self.features.lookups:
-            raise ValueError("features.lookups.labels: is the name of the labels: name the lookup otherwise")
+            raise ValueError("features.lookups.labels: is the name of the labels: rename the lookup")
 
     def _check_model(self) -> None:
         allowed = [metric.name for metric in metrics_of(self.task)]
@@ -219,7 +220,7 @@ class Spec(Described):
             tasks = SIGNALS[name].tasks
             if self.task not in tasks:
                 allowed = " and ".join(tasks)
-                raise ValueError(f"monitoring.retrain.on: '{name}' is of {allowed} alone, leave it out")
+                raise ValueError(f"monitoring.retrain.on: '{name}' is only for {allowed}, leave it out")
 
     def _check_features(self) -> None:
         for name, lookup in self.features.lookups.items():
@@ -265,9 +266,9 @@ _calendar = lru_cache(maxsize=256)(Calendar)
 
 
 def pipeline_names(folder: Path | None = None) -> list[str]:
-    """Names of the pipelines in a folder, by default the configured one, sorted. Nothing is parsed.
+    """Sorted names of the pipelines in a folder, by default the configured one. Nothing is parsed.
 
-    Each is a folder that holds a `pipeline.yaml`.
+    A pipeline is a folder with a `pipeline.yaml`.
     """
     folder = folder or pipelines_folder()
     if not folder.is_dir():
@@ -278,7 +279,7 @@ def pipeline_names(folder: Path | None = None) -> list[str]:
 def load_spec(name: str, folder: Path | None = None) -> Spec:
     """The description of the pipeline called `name` in a folder, by default the configured one.
 
-    Raises `NotFoundError` for an unknown pipeline and `SpecError` for a wrong description.
+    Raises `NotFoundError` for an unknown pipeline and `SpecError` for an invalid description.
     """
     folder = folder or pipelines_folder()
     file = folder / name / "pipeline.yaml"
@@ -289,10 +290,10 @@ def load_spec(name: str, folder: Path | None = None) -> Spec:
 
 
 def parse_spec(file: Path) -> Spec:
-    """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and what is allowed."""
+    """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and allowed values."""
     content = read_mapping(file)
     if "folder" in content:
-        raise SpecError(f"{file}: folder: no such key: it is the folder that the file lies in")
+        raise SpecError(f"{file}: folder: no such key: it is the folder of this file")
     if FEATURE_SETS in content:
         raise SpecError(f"{file}: {FEATURE_SETS}: no such key: name shared sets in features.sets")
     try:

@@ -1,4 +1,4 @@
-"""What a challenger is trained on, what may become it, and how it is chosen."""
+"""Training data, candidates, and the choice among them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _step(value: Any) -> Any:
 class Step(Described):
     """A transformer before the estimator: an import path alone, or with parameters and columns.
 
-    `columns` are the names of those it works on, or `numbers` or `texts` for all that are of that kind where
-    the step stands; the others pass it by. Without, it works on all.
+    `columns` are the names of the columns to transform, or `numbers` or `texts` for all columns of that kind
+    at this step; the others pass unchanged. Without `columns` it transforms all.
     """
 
     step: ImportPath
@@ -34,10 +34,10 @@ class Step(Described):
 
 
 class Pretrained(Described):
-    """A fitted model that is a candidate as it is: its key below `EVERGREEN_STORAGE`, and its digest.
+    """A fitted model that is used without training: its key below `EVERGREEN_STORAGE`, and its digest.
 
-    A `.skops` file holds a scikit-learn estimator, an `.onnx` file a graph with one output of predictions, of
-    probabilities, or one of each.
+    A `.skops` file contains a scikit-learn estimator; an `.onnx` file a graph with one output of predictions,
+    one of probabilities, or both.
     """
 
     key: str = Field(pattern=r".+\.(skops|onnx)$")
@@ -45,12 +45,12 @@ class Pretrained(Described):
 
 
 class Candidate(Described):
-    """An estimator that may become the model: scikit-learn import paths, fixed and searched parameters.
+    """A candidate for the model: scikit-learn import paths, fixed and searched parameters.
 
     `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
     (`{choices: [...]}`); a parameter of a step is written `<class in lower case>__<parameter>`, the class
-    numbered from 1 (`simpleimputer-2`) where it comes more than once. A `pretrained` model is measured as it
-    is, and takes nothing else.
+    numbered from 1 (`simpleimputer-2`) if it is repeated. A `pretrained` model is measured as it is,
+    and allows no other key.
     """
 
     estimator: ImportPath | None = None
@@ -70,17 +70,17 @@ class Candidate(Described):
 
     @property
     def label(self) -> str:
-        """What a person calls it: the estimator's import path, or the key of the pretrained model."""
+        """Its name for people: the estimator's import path, or the key of the pretrained model."""
         return self.estimator or (self.pretrained.key if self.pretrained else "")
 
 
 class Tuning(Described):
-    """How the search goes: trials for each candidate that has one, folds, and what keeps folds apart.
+    """How parameters are searched: trials per candidate with a search, folds, separation of folds.
 
-    `within` ends the search of all candidates after that time, whatever is left of the trials: what is found
-    then depends on the machine. `gap` is event time left out between the rows a fold is fit on and those it
-    is scored on (pipelines with time); rows of one value of the column `group` never stand on both sides, of
-    a fold or of the hold-out (snapshots).
+    `within` stops the search of all candidates after that time, even if trials are left; the result then
+    depends on the speed of the machine. `gap` is the event time left out between the rows a fold is fit on
+    and those it is scored on (not for snapshots). Rows with the same value of the column `group` are never on
+    both sides of a fold or of the hold-out (only for snapshots).
     """
 
     trials: int = Field(default=10, ge=1, le=10_000)
@@ -93,8 +93,8 @@ class Tuning(Described):
 class Training(Described):
     """What a challenger is trained on and how it is chosen.
 
-    `window` is how far back training reads; `minimum` the least number of published partitions in it;
-    `holdout` a duration at the window's end, or a share drawn at random (stratified) for a snapshot. `weight`
+    `window` is how far back training reads; `minimum` the minimum number of published partitions in it;
+    `holdout` a duration at the window's end, or for a snapshot a random (stratified) share. `weight`
     is a column of row weights; `balance` weighs the classes of a classification equally.
     """
 

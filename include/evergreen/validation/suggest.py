@@ -118,10 +118,10 @@ def _header(spec: Spec, keys: Sequence[str], rows: int) -> list[str]:
     seen = f"{len(keys)} partitions, {keys[0]} to {keys[-1]}" if len(keys) > 1 else f"partition {keys[0]}"
     return [
         f"# A draft for {spec.name} from what was published: {seen}, {rows} rows.",
-        "# It says what was, not what must be: read every line, fix it, and delete what you cannot explain.",
+        "# It describes past data, not what must hold: review each line, and delete what you cannot explain.",
         "# critical (the default) refuses a partition, warning sends rows to quarantine, info is reported.",
         f"# That {_listed(spec.keys)} {'is' if len(spec.keys) == 1 else 'are'} present and unique "
-        "is always asked.",
+        "is always checked.",
     ]
 
 
@@ -153,7 +153,7 @@ def _column(spec: Spec, seen: pa.Table, found: ColumnProfile, name: str, history
     if isinstance(found.mean, float):
         words.append(f"{found.min:g} to {found.max:g}, mean {found.mean:.4g}")
     if found.infinite:
-        words.append(f"{found.infinite} infinite values, so nothing is asked of its range")
+        words.append(f"{found.infinite} infinite values, so no range is expected")
     most = history.most_nulls(name)
     words.append(f"nulls: up to {most:.1%} of a partition" if most else "no nulls")
     lines = [f"# -- {_listed([name])}: {', '.join(words)}", *_nulls(spec, name, most)]

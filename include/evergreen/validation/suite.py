@@ -157,7 +157,7 @@ class Entry:
             raise SpecError(f"{self.place}: {self.label}: {error}") from None
         except RecursionError:
             raise SpecError(
-                f"{self.place}: {self.name}: an anchor in it holds itself: write it out"
+                f"{self.place}: {self.name}: an anchor in it contains itself: write it out"
             ) from None
 
     def _with(self, values: dict[Limit, Any]) -> Entry:

@@ -1,1 +1,1 @@
-"""One operator a step of the lifecycle, each in a module named by its verb."""
+"""One operator per step of the lifecycle, each in a module named by its verb."""

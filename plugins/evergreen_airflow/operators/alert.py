@@ -1,4 +1,4 @@
-"""Tell people what a monitored partition shows."""
+"""Send the alerts of a monitored partition."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class AlertOperator(PipelineOperator):
-    """Tell the receivers of the pipeline what is wrong after the partition, and what is over."""
+    """Notify the receivers of the pipeline of new alerts after the partition, and of those that ended."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Tell what is new; all that holds is in the log."""
+        """Send what is new; all open alerts are in the log."""
         from evergreen.alerts import alert_on
 
         partition = partition_of(context, pipeline, MONITOR)

@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 class ApproveOperator(ApprovalOperator):
     """Ask whether the run's version may be promoted, with the gate's report in the form.
 
-    Nobody is asked where the gate accepted the challenger on its own (the task ends at once) or refused it
-    (the task is skipped). Otherwise the task waits, holding no worker. A yes is what the task returns: an
-    XCom, the one place where Airflow keeps a task's answer for the next and throws it away as soon as the
-    task runs again. It names the version that was asked about, which Airflow hands back to the task with the
-    answer, and *promote* takes it for that version alone. So a task that was cleared asks again, one that was
-    marked as success by hand has approved nothing, and an answer never serves for another model.
+    Nobody is asked if the gate accepted the challenger on its own (the task ends at once) or refused it (the
+    task is skipped). Otherwise the task waits, without occupying a worker. It returns an approval as an XCom,
+    because Airflow deletes a task's XComs when the task runs again. The approval names its version, which
+    Airflow passes back to the task with the answer, and *promote* accepts it only for that version. So a task
+    that was cleared asks again, a task marked as success by hand approves nothing, and an answer never counts
+    for another model.
 
-    No, or no answer in time: *promote* is skipped, also if it is cleared, and the history says who refused.
+    After a no, or no answer in time, *promote* is skipped, also if it is cleared; the history says who
+    refused.
 
     :param pipeline: the pipeline's name (templated).
     :param within: how long to wait for an answer, from when the task asks.
@@ -42,7 +43,7 @@ class ApproveOperator(ApprovalOperator):
         super().__init__(
             subject=f"{pipeline}: promote the challenger to champion?",
             response_timeout=within,
-            # Airflow gives this answer in nobody's name when the time is over.
+            # Airflow gives this answer, without a user, when the time is over.
             defaults=self.REJECT,
             assigned_users=[{"id": user, "name": user} for user in by],
             **kwargs,
@@ -56,7 +57,7 @@ class ApproveOperator(ApprovalOperator):
 
             question = open_question(open_pipeline(self.pipeline), run_token(context))
         if question is None:
-            self.log.info("%s: nobody has to be asked", self.pipeline)
+            self.log.info("%s: no approval is needed", self.pipeline)
             return
         link = f"[The model card]({card_path(self.pipeline, question.version)})"
         self.subject, self.body = question.subject, f"{link}\n\n{question.text}"
@@ -69,7 +70,7 @@ class ApproveOperator(ApprovalOperator):
             ) from None
 
     def execute_complete(self, context: Context, event: dict[str, Any], version: str = "") -> Any:
-        """Return the approval of `version`, or put the refusal on record and skip *promote*."""
+        """Return the approval of `version`, or record the refusal and skip *promote*."""
         if "error" in event or event["chosen_options"] == [self.APPROVE]:
             answer = super().execute_complete(context=context, event=event)
             user = _name(answer["responded_by_user"])
@@ -85,7 +86,7 @@ class ApproveOperator(ApprovalOperator):
         user = event["responded_by_user"]
         said = f"rejected by {_name(user)}" if user else f"nobody answered within {self.response_timeout}"
         recorded = decline_staged(open_pipeline(self.pipeline), run_token(context), version, said)
-        stays = "" if recorded else "; it was promoted by other means meanwhile, and stays"
+        stays = "" if recorded else "; it was promoted in another way meanwhile, and stays champion"
         self.log.info("%s: %s is not promoted: %s%s", self.pipeline, version, said, stays)
 
 

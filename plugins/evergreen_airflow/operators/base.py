@@ -1,4 +1,4 @@
-"""What all operators share: the pipeline, the partitions of the run, and how errors end a task."""
+"""The base of all operators: the pipeline, the partitions of the run, and how errors end a task."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class PipelineOperator(BaseOperator):
     def emit(self, context: Context, asset: Asset, *partitions: str, **facts: Any) -> None:
         """Attach the partitions to the asset's event, so that the next DAG runs once for each.
 
-        `facts` are of the last one. A run that was given its partitions as params has no partition key of its
-        own to pass on.
+        `facts` describe the last partition. A run whose partitions were given as params has no partition key
+        to pass on, so the keys are added to the event.
         """
         event = context["outlet_events"][asset]
         event.extra = {"partition": partitions[-1], **facts}
@@ -61,7 +61,7 @@ class PipelineOperator(BaseOperator):
 
 @contextmanager
 def task_outcome() -> Iterator[None]:
-    """Turn the library's errors into what Airflow does: skip, retry, or fail where a retry is vain."""
+    """Map the library's errors to Airflow's: skip, retry, or fail at once if a retry cannot help."""
     from evergreen.errors import ConflictError, EvergreenError, NothingToDoError, UnavailableError
 
     try:
@@ -77,8 +77,8 @@ def task_outcome() -> Iterator[None]:
 def partition_of(context: Context, pipeline: Pipeline, stage: Stage) -> str:
     """The partition that a stage's run is for: its param `partition`, its partition key, or `snapshot`.
 
-    A run that names none takes the newest that there is for the stage, and takes it again when it is cleared;
-    the log says which and why. Raises `NothingToDoError` where there is none yet.
+    A run that names none takes the newest partition available to the stage, and the same one again when it is
+    cleared; the log says which and why. Raises `NothingToDoError` if there is none yet.
     """
     spec, run = pipeline.spec, context["dag_run"]
     given = context["params"].get("partition") or run.partition_key
@@ -96,7 +96,7 @@ def partition_of(context: Context, pipeline: Pipeline, stage: Stage) -> str:
 def partitions_of(context: Context, pipeline: Pipeline) -> list[str]:
     """The partitions to ingest, in order: those up to the param `to`, or only the one of `partition_of`.
 
-    Raises `PartitionError` where `to` lies before the first, or the run names no first.
+    Raises `PartitionError` if `to` is before the first, or the run names no first.
     """
     params, last = context["params"], context["params"].get("to")
     if last and not (params.get("partition") or context["dag_run"].partition_key):

@@ -16,7 +16,7 @@ class BuildTrainingSetOperator(PipelineOperator):
     """Stage the training set of the run's `as_of` (param; default: after the newest published partition)."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Stage features and target, and settle the version's id; skipped where history is too short."""
+        """Stage features and target, and set the version's id; skipped if the history is too short."""
         from evergreen.training.stage import stage_training_set
 
         params = context["params"]

@@ -1,4 +1,4 @@
-"""Evaluate the challenger on its hold-out, beside baseline and champion."""
+"""Evaluate the challenger on its hold-out, together with baseline and champion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gate: hold the evaluation against the rules of the description."""
+"""Gate: check the evaluation by the rules of the description."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class GateOperator(PipelineOperator):
-    """Judge the challenger, commit its version, and see that the stored model predicts as it should."""
+    """Judge the challenger, commit its version, and check the stored model with its golden sample."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """A refusal is an outcome, not a failure: the task is green and the log says why."""

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 class LabelsOperator(PipelineOperator):
-    """Publish the labels of the partitions that lie the labels' delay before those of the run."""
+    """Publish the labels of the partitions that are older than the run's by the labels' delay."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Read the labels; skipped where none are due yet.
+        """Read the labels; skipped if none are due yet.
 
-        Labels that are refused fail the task without a retry. In a range they leave the others alone.
+        Labels that are refused fail the task without a retry. In a range the others are still published.
         """
         from evergreen.labels.ingest import ingest_labels
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MonitorOperator(PipelineOperator):
-    """Record what was measured on the partition together with the decision it led to."""
+    """Record the measurements of the partition and the decision based on them."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Measure and decide; the decision's sentence is in the log, whether yes or no."""

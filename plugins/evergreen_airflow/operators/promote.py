@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class PromoteOperator(PipelineOperator):
     """Promote the run's version if its gate passed; skipped, with the reason, if it was refused.
 
-    Whether a person is needed is read from the version, and the person's yes from what *approve* returned,
-    never from the mere state of that task.
+    Whether an approval is needed is read from the version; the approval is read from what *approve* returned,
+    never from the state of that task.
     """
 
     def run(self, pipeline: Pipeline, context: Context) -> None:

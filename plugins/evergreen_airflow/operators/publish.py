@@ -20,8 +20,8 @@ class PublishPartitionOperator(PipelineOperator):
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Replace the partitions; publishing the same rows again makes no new version of the table.
 
-        Of a range only the newest partition is announced, unless the param `announce` is `all`. If some of
-        it were refused, the others are published, and the task fails and announces nothing.
+        Of a range only the newest partition is announced, unless the param `announce` is `all`. If some
+        partitions were refused, the others are published, and the task fails and announces nothing.
         """
         from evergreen.ingestion.stage import publish_staged
 

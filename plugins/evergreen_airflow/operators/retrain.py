@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TriggerTrainingOperator(TriggerDagRunOperator):
     """Start one training for one request: its id names the run, so a retry or a clear starts no second one.
 
-    The decision travels in `conf.reason` to the training, and from there into the version's lineage and card.
+    The decision is passed to the training in `conf.reason`, and stored in the version's lineage and card.
 
     :param pipeline: the pipeline's name (templated).
     """
@@ -37,7 +37,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
         self.pipeline = pipeline
 
     def execute(self, context: Context) -> None:
-        """Trigger the training that is wanted; skipped, with the reason, where none is."""
+        """Trigger the requested training; skipped, with the reason, if there is none."""
         with task_outcome():
             request = self.request(open_pipeline(self.pipeline), context)
         self._check_none_is_under_way(request, context)
@@ -47,18 +47,18 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
         super().execute(context)
 
     def _check_none_is_under_way(self, request: TrainingRequest, context: Context) -> None:
-        """Skip while a training has not ended that an earlier decision started for the same reason."""
+        """Skip while a training that an earlier decision started for the same reason has not ended."""
         if not request.earlier:
             return
         run_ids = list(request.earlier)
         if context["ti"].get_dr_count(self.trigger_dag_id, run_ids=run_ids, states=["queued", "running"]):
             raise AirflowSkipException(
-                f"{self.pipeline}: {request.run_id} is not started: a training of the nights before, within "
-                f"the cooldown, has not ended yet and answers this decision too: see {self.trigger_dag_id}"
+                f"{self.pipeline}: {request.run_id} is not started: an earlier training within the cooldown "
+                f"has not ended yet and covers this decision too: see {self.trigger_dag_id}"
             )
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
-        """The training that is wanted; raises `NothingToDoError` with the reason where none is."""
+        """The requested training; raises `NothingToDoError` with the reason if there is none."""
         raise NotImplementedError
 
 
@@ -73,7 +73,7 @@ class RetrainOperator(TriggerTrainingOperator):
 
 
 class TrainFirstChampionOperator(TriggerTrainingOperator):
-    """Train a pipeline's first champion as soon as there is the least history its description asks for."""
+    """Train a pipeline's first champion as soon as its history has the required minimum length."""
 
     def request(self, pipeline: Pipeline, context: Context) -> TrainingRequest:
         """The first training."""

@@ -1,4 +1,4 @@
-"""Score a partition with the champion that was in force as of it."""
+"""Score a partition with the champion as of that partition."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ScoreOperator(PipelineOperator):
     """Write the partition's predictions to the lake, and to PostgreSQL where the description asks."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Score the partition; skipped, with the reason, where no champion was in force."""
+        """Score the partition; skipped, with the reason, if there was no champion."""
         from evergreen.scoring.score import score
 
         partition = partition_of(context, pipeline, SCORE)

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 
 class ValidateOperator(PipelineOperator):
-    """Join the staged sources and hold them against the pipeline's suite of expectations."""
+    """Join the staged sources and validate them with the pipeline's suite of expectations."""
 
     operator_extra_links = (DataDocsLink(),)
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Validate the partitions.
 
-        A refusal fails the task without a retry and publishes nothing. In a range it leaves the other
-        partitions alone, and ends the run after they are published.
+        A refusal fails the task without a retry and publishes nothing. In a range the other partitions are
+        still published before the run fails.
         """
         from evergreen.ingestion.stage import stage_validated
 
         partitions, run = partitions_of(context, pipeline), run_token(context)
-        # Noted before anything is validated, so that a refusal has the button too.
+        # Set before the validation, so that a refusal has the button too.
         alone = len(partitions) == 1
         self.data_docs = page_path(pipeline.name, partitions[0], run) if alone else index_path(pipeline.name)
         began = context["dag_run"].start_date or context["dag_run"].run_after

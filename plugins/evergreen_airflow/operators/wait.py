@@ -1,4 +1,4 @@
-"""Wait for a source: its partition is read only once it is complete, and no worker is held until then."""
+"""Wait until a source is complete before its partition is read, without occupying a worker."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from evergreen_airflow.triggers import SourceCompleteTrigger
 
 _SILENT = timedelta(minutes=15)
-"""How long after the deadline a trigger may be silent before the scheduler ends its wait."""
+"""How long after the deadline the scheduler waits for a silent trigger."""
 
 
 class WaitForSourceOperator(PipelineOperator):
     """Wait until a source is complete for the run's partitions, as its `complete` in `pipeline.yaml` says.
 
-    The task asks once and then hands over to a trigger, which ends when there is something new to see: the
-    task is run again and asks for itself. The wait is over `complete.within` after the run's start, which
-    Airflow keeps: no retry, and no restart of any of its programs, starts the clock anew.
+    The task checks once and then defers to a trigger. When the trigger fires, the task runs again and checks
+    the source itself. The wait ends `complete.within` after the run's start, which Airflow stores: neither a
+    retry nor a restart of Airflow's programs extends it.
 
     :param source: the source's name in `pipeline.yaml`.
     """
@@ -36,11 +36,11 @@ class WaitForSourceOperator(PipelineOperator):
         self.source = source
 
     def execute(self, context: Context, event: Any = None) -> None:
-        """Ask, and defer while the source is not complete; `event`, what woke the task, decides nothing."""
+        """Check, and defer while the source is not complete; the trigger's `event` is not used."""
         super().execute(context)
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Ask once; defers, or fails after the deadline with what is missing."""
+        """Check once; defers, or after the deadline fails with what is missing."""
         from evergreen.errors import SourceError
         from evergreen.ingestion.completeness import missing
 
@@ -62,7 +62,7 @@ class WaitForSourceOperator(PipelineOperator):
                 "this task, or allow more time in pipeline.yaml"
             )
         self.log.info("%s; asking again every %s, for %s", still.reason, _words(complete.every), _words(left))
-        # Where no triggerer runs, the scheduler wakes the task, and a retry says what was missing.
+        # If no triggerer runs, the scheduler times the task out, and the retry says what is missing.
         self.defer(
             trigger=self._trigger(still, complete, until), method_name="execute", timeout=left + _SILENT
         )

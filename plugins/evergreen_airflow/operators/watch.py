@@ -1,4 +1,4 @@
-"""See whether a night is finished by its hour, and tell people if it is not."""
+"""Check whether a night is finished by its deadline, and alert if it is not."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class WatchOperator(PipelineOperator):
-    """Tell the receivers of the pipeline if the partition is not published, scored and monitored."""
+    """Alert the receivers of the pipeline if the partition is not published, scored and monitored."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Look and tell; the task succeeds either way, for it has done its work."""
+        """Check and alert; the task succeeds in both cases."""
         from evergreen.alerts import watch
 
         partition = partition_of(context, pipeline, WATCH)

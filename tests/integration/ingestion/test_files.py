@@ -59,7 +59,7 @@ def test_a_file_cut_short_refuses_the_partition_and_a_broken_line_does_not(s3_st
     body = written(records(0), "csv.gz")
     s3_store.stage("in/a.csv.gz", body[: len(body) // 2])
     with pytest.raises(
-        SourceError, match=r"in/a\.csv\.gz is no whole gzip file \(Truncated compressed stream\)"
+        SourceError, match=r"in/a\.csv\.gz is not a complete gzip file \(Truncated compressed stream\)"
     ):
         read("in/a.csv.gz")
     s3_store.stage("in/a.csv.gz", gzip.compress(b'n,s\n1,"two\nlines"\n2\n3,x\n'))

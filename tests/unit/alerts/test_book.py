@@ -84,7 +84,7 @@ def test_what_has_no_partition_is_now() -> None:
 
 def test_one_that_comes_back_before_its_end_was_told_is_not_told_anew() -> None:
     book, _ = sent(updated(Book(), [alert()], (), "2024-01-05"), OPS)
-    book = updated(book, [], {"drift"}, "2024-01-06")  # nobody could be told
+    book = updated(book, [], {"drift"}, "2024-01-06")  # no alert could be sent
     book = updated(book, [alert(partition="2024-01-07")], {"drift"}, "2024-01-07")
     assert sent(book, OPS)[1] == []
     assert not book.entries["drift"].over

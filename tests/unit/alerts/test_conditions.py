@@ -151,7 +151,7 @@ def test_an_open_circuit_is_critical() -> None:
     (alert,) = conditions(KIOSK, GOOD, decision(circuit_open=True))
     assert (alert.key, alert.severity) == ("circuit", "critical")
     assert "3 challengers in a row were refused" in alert.text
-    assert alert.title == "retraining has stopped: a person must look"
+    assert alert.title == "retraining has stopped and needs a person"
 
 
 def test_an_old_champion_only_where_an_age_is_given() -> None:

@@ -115,11 +115,11 @@ def test_a_receiver_that_is_down_keeps_nobody_else_from_theirs_and_is_tried_agai
     found = [alert("a"), alert("b")]
     assert [(d.conn_id, d.key) for d in notify(pipeline, found, DAY)] == [("good", "a"), ("good", "b")]
     assert len(down.requests) == 1, "one that is down is not waited for twice in a run"
-    warnings = [r.getMessage() for r in caplog.records if "was not told" in r.getMessage()]
+    warnings = [r.getMessage() for r in caplog.records if "was not notified" in r.getMessage()]
     assert warnings == [
-        "kiosk: 'nobody' was not told of a, and will be at the next run: connection 'nobody' is not defined: "
-        "set AIRFLOW_CONN_NOBODY or add it in Airflow",
-        "kiosk: 'down' was not told of a, and will be at the next run: it answered 500",
+        "kiosk: 'nobody' was not notified of a, the next run tries again: connection 'nobody' is not "
+        "defined: set AIRFLOW_CONN_NOBODY or add it in Airflow",
+        "kiosk: 'down' was not notified of a, the next run tries again: it answered 500",
     ]
     down.status = 200
     connect(monkeypatch, "nobody", down.address)

@@ -113,7 +113,7 @@ def test_fresh_is_refused_while_another_run_uses_it(tmp_path: Path) -> None:
     with cache_folder(tmp_path, "a") as folder:
         Cache(folder).put({"x": b"1"})
         with (
-            pytest.raises(EvergreenError, match="another backtest is using this cache: let it end"),
+            pytest.raises(EvergreenError, match="another backtest is using this cache: wait for it to end"),
             cache_folder(tmp_path, "a", fresh=True),
         ):
             pass

@@ -188,7 +188,7 @@ def test_features_that_change_with_a_raw_column(text: str, features: list[str]) 
 
     shifted = apply_shifts(KIOSK, sales(), [parse_shift(text)], DAYS[35])
     assert changed_features(KIOSK, sales(), shifted, DAYS[35]) == features
-    # from the first shifted partition on: what lies before is the same and is not looked at
+    # from the first shifted partition on: earlier partitions are the same and are not compared
     assert changed_features(KIOSK, sales(), shifted, DAYS[59]) == features
 
 
@@ -305,8 +305,8 @@ def test_what_a_person_reads() -> None:
     [
         (("--shift", "sold=3", "--at", DAYS[35]), "write COLUMN=CHANGE, the change like one of: +0.5sd"),
         (("--shift", "sold=missing 120%", "--at", DAYS[35]), "write a share from 0% to 100%"),
-        (("--shift", "sold=*3", "--at", DAYS[55]), "lies outside the stretch from 2024-01-01 to 2024-02-19"),
-        (("--shift", "sold=*3", "--at", DAYS[35], "--to", DAYS[30]), "lies outside the stretch"),
+        (("--shift", "sold=*3", "--at", DAYS[55]), "is outside the range from 2024-01-01 to 2024-02-19"),
+        (("--shift", "sold=*3", "--at", DAYS[35], "--to", DAYS[30]), "is outside the range"),
         (("--shift", "sold=*3", "--at", "2024-02"), "is not a key of a daily pipeline"),
         (("--shift", "sold=*3"), "Missing option '--at'"),
         (("--at", DAYS[35]), "Missing option '--shift'"),
@@ -325,8 +325,8 @@ def test_wrong_usage_exits_with_2(kiosk: Pipeline, arguments: tuple[str, ...], m
             ("--shift", "sol=*3", "--at", DAYS[35]),
             "no column 'sol': name one of temperature, sold, umbrellas",
         ),
-        (("--shift", "at=+3", "--at", DAYS[35]), "'at' says which row it is, or when"),
-        (("--shift", "sold=new 2%", "--at", DAYS[35]), "'sold' holds numbers, and this is a change of text"),
+        (("--shift", "at=+3", "--at", DAYS[35]), "'at' is a key or the time of a row"),
+        (("--shift", "sold=new 2%", "--at", DAYS[35]), "'sold' holds numbers, and this is a change for text"),
         (("--shift", "sold=flip 2%", "--at", DAYS[35]), "has no classes to flip: scale it, like 'sold=*1.5'"),
         (("--shift", "sold=*3", "--at", DAYS[5]), "a first training needs 10: choose a later --at"),
     ],
@@ -344,7 +344,7 @@ def test_a_drill_that_cannot_be_is_one_line(
 def test_days_that_are_not_published(kiosk: Pipeline) -> None:
     with pytest.raises(NotFoundError, match=r"no partition is published from 2024-02-20 to 2024-02-29"):
         drill(kiosk, [parse_shift("sold=*3")], DAYS[50], last=DAYS[59])
-    with pytest.raises(PartitionError, match="lies outside the stretch"):
+    with pytest.raises(PartitionError, match="is outside the range"):
         drill(kiosk, [parse_shift("sold=*3")], DAYS[12], first=DAYS[13])
     with pytest.raises(NotFoundError, match="kiosk: no partition is published yet"):
         drill(Pipeline(KIOSK, kiosk.storage.child("empty")), [parse_shift("sold=*3")], DAYS[12])

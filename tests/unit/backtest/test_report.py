@@ -121,7 +121,7 @@ def test_an_open_circuit_breaker_is_told() -> None:
 def test_without_a_champion_there_is_a_page_too() -> None:
     empty = PolicyResult("never", "mae", None, 0, 0, 0, 0.0)
     told = render_backtest(KIOSK, DAYS[0], DAYS[-1], [empty])
-    assert "No policy had a champion in this stretch" in told
+    assert "No policy had a champion in this range" in told
     assert "<svg" not in told
 
 

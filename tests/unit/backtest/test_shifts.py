@@ -252,7 +252,9 @@ def test_labels_flip_to_each_other_class_alike(of: str) -> None:
 
 
 def test_one_class_has_none_to_flip_to() -> None:
-    with pytest.raises(SpecError, match=r"kiosk: shift 'kind=flip 10%': there are 1 classes before, .* --at"):
+    with pytest.raises(
+        SpecError, match=r"kiosk: shift 'kind=flip 10%': the history before has 1 classes, .* --at"
+    ):
         shifted("kind=flip 10%", rows=ROWS.assign(kind="a"))
 
 
@@ -286,15 +288,19 @@ def test_a_seed_draws_other_rows() -> None:
     ("text", "spec", "message"),
     [
         ("temprature=+3", KIOSK, "no column 'temprature': name one of temperature, sold, condition, holiday"),
-        ("at=+3", KIOSK, "'at' says which row it is, or when: name one of temperature, sold"),
-        ("shop=+3", KIOSK, "'shop' says which row it is, or when"),
-        ("partition=missing 5%", KIOSK, "'partition' says which row it is, or when"),
+        ("at=+3", KIOSK, "'at' is a key or the time of a row: name one of temperature, sold"),
+        ("shop=+3", KIOSK, "'shop' is a key or the time of a row"),
+        ("partition=missing 5%", KIOSK, "'partition' is a key or the time of a row"),
         ("condition=+0.5sd", KIOSK, "'condition' holds text, .* write one of new 2%, missing 5%$"),
-        ("holiday=x2", KIOSK, "'holiday' holds booleans, .* of numbers: write one of missing 5%$"),
+        ("holiday=x2", KIOSK, "'holiday' holds booleans, .* for numbers: write one of missing 5%$"),
         ("seen=*2", KIOSK, "'seen' holds times, .* write one of missing 5%$"),
-        ("temperature=new 2%", KIOSK, r"holds numbers, .* change of text: write one of \+0.5sd, -3, x1.5"),
+        ("temperature=new 2%", KIOSK, r"holds numbers, .* change for text: write one of \+0.5sd, -3, x1.5"),
         ("sold=flip 10%", KIOSK, r"target of a regression has no classes .* scale it, like 'sold=\*1.5'"),
-        ("condition=flip 10%", OF_CLASSES, "'condition' holds text, .* of labels: write one of new 2%, miss"),
+        (
+            "condition=flip 10%",
+            OF_CLASSES,
+            "'condition' holds text, .* for labels: write one of new 2%, miss",
+        ),
         ("kind=+1", OF_CLASSES, "'kind' holds text, .* write one of new 2%, flip 10%, missing 5%"),
     ],
 )
@@ -308,9 +314,13 @@ def test_a_shift_that_does_not_fit_is_refused(text: str, spec: Spec, message: st
 @pytest.mark.parametrize(
     ("text", "value", "message"),
     [
-        ("temperature=+0.5sd", 3.0, r"does not vary before: write the change in its unit, like '\+3'"),
-        ("temperature=x1.5", np.nan, "has no values before: choose a later --at"),
-        ("temperature=-1sd", np.nan, "has no values before"),
+        (
+            "temperature=+0.5sd",
+            3.0,
+            r"does not vary in the history before: write the change in its unit, like '\+3'",
+        ),
+        ("temperature=x1.5", np.nan, "has no values in the history before: choose a later --at"),
+        ("temperature=-1sd", np.nan, "has no values in the history before"),
     ],
 )
 def test_a_history_that_gives_no_yardstick(text: str, value: float, message: str) -> None:

@@ -34,7 +34,7 @@ def test_the_pipelines_here_can_be_built(name):
         ("{estimator: sklearn.preprocessing.StandardScaler}", "is not allowed"),
         ("{estimator: sklearn.linear_model.Rigde}", "is no scikit-learn estimator"),
         ("{estimator: sklearn.linear_model.ridge_regression}", "is no scikit-learn estimator"),
-        ("{estimator: sklearn.linear_model.LogisticRegression}", "does not do regression"),
+        ("{estimator: sklearn.linear_model.LogisticRegression}", "does not support regression"),
         (
             "{estimator: sklearn.linear_model.Ridge, params: {alfa: 1}}",
             "Ridge has no parameter alfa; allowed",
@@ -321,7 +321,7 @@ def test_an_estimator_that_takes_no_weights_is_named(make_spec, snapshot, key, v
         FIRST: "sklearn.neighbors.KNeighborsClassifier",
         "holdout: 20%": f"holdout: 20%\n  {key}: {value}",
     }
-    with pytest.raises(SpecError, match=f"KNeighborsClassifier takes no weights of rows.*training.{key}"):
+    with pytest.raises(SpecError, match=f"KNeighborsClassifier accepts no row weights.*training.{key}"):
         check_candidates(make_spec(snapshot, changes))
 
 

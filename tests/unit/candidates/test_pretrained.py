@@ -249,7 +249,7 @@ def test_a_model_that_is_not_there_is_named(with_model, storage):
 
 def test_a_model_of_another_task_is_refused(with_model):
     model = LogisticRegression().fit(X, [0, 1, 1])
-    with pytest.raises(SpecError, match="LogisticRegression, which does not do regression"):
+    with pytest.raises(SpecError, match="LogisticRegression, which does not support regression"):
         load_pretrained(with_model(dump_model(model), "classes.skops"))
 
 

@@ -149,19 +149,19 @@ def test_intervals_stand_beside_the_metrics_they_are_of():
 def test_the_champion_stands_beside_on_the_shared_rows():
     text = text_of(card(evaluation_of(OLD, compared())))
     assert "mae (decides) lower 41.5 130 43.5 45 -1.5 (-3.33%)" in text
-    assert "Shared are the 96 of them that the champion has not seen either." in text
+    assert "Shared are the 96 of them on which the champion was not trained either." in text
     assert "it replaces champion old-1 from 2011-06-01 on" in text
     assert "In mae the challenger is 1.5 (3.33%) better than the champion: 43.5 against 45." in text
-    assert "With 95% confidence its true loss lies between -3 and -0.25 (below 0 is better)" in text
-    assert "stays at a loss of 4.5 (10% of the champion's) or less" in text
+    assert "With 95% confidence its true loss is between -3 and -0.25 (below 0 is better)" in text
+    assert "to be a loss of 4.5 (10% of the champion's) or less" in text
 
 
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        ({"test": "superiority", "margin": 0.1}, "shows a gain of more than 4.5 (10% of the champion's)"),
-        ({"test": "superiority", "margin": 0}, "the whole interval shows a gain."),
-        ({"margin": 0}, "the whole interval shows no loss"),
+        ({"test": "superiority", "margin": 0.1}, "to be a gain of more than 4.5 (10% of the champion's)"),
+        ({"test": "superiority", "margin": 0}, "the whole interval to be a gain."),
+        ({"margin": 0}, "the whole interval to be no loss"),
     ],
 )
 def test_what_is_asked_of_the_interval_in_words(rule, said):
@@ -195,9 +195,9 @@ def test_a_person_is_told_what_is_open_and_what_an_answer_means(when):
     gate = {**RULES, "champion": {"margin": 0}, "approval": {"when": when, "by": ["ann", "bob"]}}
     text = text_of(card(evaluation_of(OLD, compared(-1.0, -3.0, 2.0)), gate))
     top = text[: text.index("Why it was trained")]
-    assert "a person decides The comparison with the champion is open" in top
+    assert "a person decides The comparison with the champion is inconclusive" in top
     assert "Approve it replaces champion old-1" in top
-    assert "Reject champion old-1 stays in force; so it does without an answer in time" in top
+    assert "Reject champion old-1 stays in force; also without an answer in time" in top
     assert "Who may answer ann, bob" in top
     assert "undecided champion inconclusive" in text
 
@@ -205,7 +205,7 @@ def test_a_person_is_told_what_is_open_and_what_an_answer_means(when):
 def test_an_approval_that_is_always_asked_for_says_that_all_checks_hold():
     text = text_of(card(gate={**RULES, "approval": {"when": "always"}}))
     top = text[: text.index("Why it was trained")]
-    assert "All checks of the gate hold, and this pipeline asks a person before a promotion" in top
+    assert "All checks of the gate passed, and this pipeline requires approval" in top
     assert "Reject there is still no champion" in top
     assert "Who may answer" not in top
 
@@ -219,7 +219,7 @@ def test_a_champion_that_could_not_be_measured_is_said_so():
 
 def test_a_comparison_without_an_interval_says_that_there_is_too_little_data():
     text = text_of(card(evaluation_of(OLD, compared(-1.0, math.nan, math.nan))))
-    assert "chance cannot be told from difference" in text
+    assert "a difference cannot be distinguished from chance" in text
     text = text_of(card(evaluation_of(OLD, compared(math.nan, math.nan, math.nan))))
     assert "nan" not in text
 
@@ -237,7 +237,7 @@ def test_slices_that_did_worse_come_first_and_small_ones_are_called_so():
     )
     text = text_of(card(evaluation_of(OLD, compared(), slices=slices), gate))
     names = ("yes", "vague", "odd", "rare", "gone", "no", "maybe")
-    table = text[text.index("Slices slice") : text.index("What the gate asked")]
+    table = text[text.index("Slices slice") : text.index("Checks of the gate")]
     places = [table.index(f"holiday = {name} ") for name in names]
     assert places == sorted(places)
     assert "holiday = yes worse than its margin allows 40 54 45 +9 +5 to +13 +4.5" in table
@@ -271,15 +271,15 @@ def test_what_the_model_needs_stands_beside_its_limits():
     gate = {**RULES, "resources": {"latency": {"row": 5, "thousand_rows": 50}, "size": "1 MB"}}
     used = ResourceUse(row=7.25, thousand_rows=math.nan, size=512 * 1024.0)
     text = text_of(card(evaluation_of(resources=used), gate))
-    assert "one row, 95th percentile 7.25 ms at most 5 ms above it" in text
-    assert "1,000 rows, 95th percentile - ms at most 50 ms above it" in text
+    assert "one row, 95th percentile 7.25 ms at most 5 ms above the limit" in text
+    assert "1,000 rows, 95th percentile - ms at most 50 ms above the limit" in text
     assert "size of the model's file 512 kB at most 1 MB held" in text
     assert "memory once loaded" not in text
 
 
 def test_a_champion_that_has_seen_the_rows_is_among_the_limits():
     text = text_of(card(evaluation_of({**OLD, "seen": True}, compared())))
-    assert "The champion may have been trained on rows it is compared on, which flatters it." in text
+    assert "The champion may have been trained on rows it is compared on, which makes it look better." in text
 
 
 def test_the_best_settings_come_first_and_those_without_a_score_not_at_all():

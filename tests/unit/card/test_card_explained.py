@@ -213,9 +213,9 @@ def test_the_figures_tell_what_was_measured(cards):
 def test_what_it_was_not_tried_on_is_said(cards):
     page = entities.unescape(cards["regression"]["page"])
     assert "1 partitions of the window have no rows: 2024-01-20." in page
-    assert "It has seen 2024-01-01 to 2024-02-14 and nothing else" in page
+    assert "The model was trained on 2024-01-01 to 2024-02-14 only" in page
     few = entities.unescape(cards["multi-class"]["page"])
-    assert "Little is known of classes with fewer than 30 held-out rows: setosa (10)" in few
+    assert "Little is known about classes with fewer than 30 held-out rows: setosa (10)" in few
 
 
 def test_an_inconclusive_comparison_asks_a_person(cards):
@@ -235,7 +235,7 @@ def test_a_card_without_an_explanation_has_no_figures_of_it(cards):
     for explanation in (None, {}):
         page = render_card(case["spec"], case["lineage"], case["evaluation"], verdict, explanation)
         assert figures_of(page) == {}
-        assert "How it errs" not in page
+        assert "Errors" not in page
 
 
 @pytest.mark.parametrize("kind", FIGURES)

@@ -101,5 +101,5 @@ def test_it_calls_a_feature_drifted_and_is_told_wherever_drift_is(tmp_path: Path
 def test_each_kind_of_column_has_one_test() -> None:
     with pytest.raises(ValueError, match="statistic 'other': 'ks' tests these columns already"):
         register(replace(STATISTICS["hellinger"], name="other", kinds=("number",), tests=True))
-    with pytest.raises(ValueError, match="statistic 'hellinger': there is one of this name, take another"):
+    with pytest.raises(ValueError, match="statistic 'hellinger': the name is taken, choose another"):
         register(STATISTICS["hellinger"])

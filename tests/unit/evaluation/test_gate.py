@@ -225,7 +225,7 @@ def test_a_champion_that_may_have_seen_the_rows_is_said_to():
 def test_without_a_champion_that_check_passes_and_says_so():
     verdict = judge(spec_of(), evaluation_of(41.0))
     assert verdict.promote
-    assert verdict.checks[-1].detail == "there is no champion yet to be held against"
+    assert verdict.checks[-1].detail == "there is no champion yet to compare with"
 
 
 def test_a_champion_that_cannot_be_applied_is_a_refusal_that_says_what_to_do():
@@ -243,7 +243,7 @@ def test_a_champion_that_cannot_be_applied_is_a_refusal_that_says_what_to_do():
 def test_a_limit_on_a_metric_that_is_missing_is_a_refusal():
     verdict = judge(spec_of(gate={"limits": {"rmse": {"max": 1e9}}}), evaluation_of(41.0))
     assert not verdict.promote
-    assert verdict.sentence == "refused: rmse is missing on the hold-out, so its limit cannot be held"
+    assert verdict.sentence == "refused: rmse is missing on the hold-out, so its limit cannot be checked"
 
 
 def test_another_metric_that_is_not_finite_is_a_refusal():

@@ -76,7 +76,7 @@ def test_columns_in_the_order_asked_for(pipeline: evergreen.Pipeline) -> None:
             evergreen.NotFoundError,
             "kiosk: the rows have no column 'price' (there: at, temperature, sold, partition)",
         ),
-        ({"first": DAY, "last": "2024-01-19"}, evergreen.PartitionError, "lies before"),
+        ({"first": DAY, "last": "2024-01-19"}, evergreen.PartitionError, "is before"),
         ({"first": "yesterday"}, evergreen.PartitionError, "yesterday"),
         ({"as_of": "2024-13"}, evergreen.PartitionError, "2024-13"),
     ],

@@ -14,7 +14,7 @@ from evergreen.task import Task
 def test_every_metric_is_registered_once_by_its_name():
     assert all(metric_named(name).name == name for name in METRICS)
     assert sorted(metric.name for task in Task for metric in metrics_of(task)) == sorted(METRICS)
-    with pytest.raises(ValueError, match="metric 'mae': there is one of this name"):
+    with pytest.raises(ValueError, match="metric 'mae': the name is taken"):
         register(metric_named("mae"))
 
 

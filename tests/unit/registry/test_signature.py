@@ -252,7 +252,7 @@ def test_what_a_crash_left_is_taken_in_only_from_a_holder_of_the_key(storage: St
     assert registry.verify() == []
 
     storage.create(f"bikes/models/{B}/model.skops", b"somebody else's", note="0" * 64)
-    with pytest.raises(IntegrityError, match="nobody with this private key stored it, so it is not signed"):
+    with pytest.raises(IntegrityError, match="was not stored with this private key, so it is not signed"):
         registry.commit(B, FILES)
     assert not registry.has(B)
 
@@ -287,7 +287,7 @@ EDWARDS = (
         (None, {"public_key": PAIR.private}, "public_key of its extra is no public key in PEM"),
         (None, {"public_key": PAIR.public.replace("A", "B")}, "public_key of its extra is no unencrypted"),
         (None, {}, "has no key: put a public one in public_key"),
-        (PAIR.private, {"public_key": OTHER.public}, "its private key belongs to no public_key"),
+        (PAIR.private, {"public_key": OTHER.public}, "its private key matches no public_key"),
     ],
     ids=itertools.count(),  # keys are new in every process
 )

@@ -72,7 +72,7 @@ def test_without_whole_numbers_integers_are_float64():
     "array", [pa.array([[[1]]]), pa.array([[b"a"]]), pa.array([b"a"]), pa.array([{"a": 1}])]
 )
 def test_a_type_without_a_place_is_refused_by_name(array):
-    with pytest.raises(SourceError, match=r"column 'x' is of type .*leave it out or turn it into"):
+    with pytest.raises(SourceError, match=r"column 'x' is of type .*leave it out or cast it to"):
         LakeTypes().table(pa.table({"x": array}))
 
 

@@ -47,7 +47,7 @@ def test_features_changed_after_training_are_noticed_before_a_row_is_scored(
     file.write_text(sound.replace('rows["temperature"]', 'rows["temperature"] * 1.8 + 32'))
     with pytest.raises(
         IntegrityError,
-        match=r"4 of 4 are predicted otherwise, .*: train a new one: evergreen train kiosk, or go back",
+        match=r"4 of 4 are predicted differently, .*: train a new one: evergreen train kiosk, or go back",
     ):
         score(kiosk, DAY)
     assert kiosk.lake.version(Table.PREDICTIONS) == before

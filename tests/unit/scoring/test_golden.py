@@ -58,7 +58,7 @@ def test_a_model_that_predicts_otherwise_breaks_it(kiosk: Pipeline, commit: Comm
     for checked in (check, check_afresh):
         with pytest.raises(
             IntegrityError,
-            match=r"^kiosk: version .*: 4 of 4 are predicted otherwise, the first .*: train a new",
+            match=r"^kiosk: version .*: 4 of 4 are predicted differently, the first .*: train a new",
         ) as refusal:
             checked(kiosk, version)
         assert "\n" not in str(refusal.value)
@@ -67,7 +67,7 @@ def test_a_model_that_predicts_otherwise_breaks_it(kiosk: Pipeline, commit: Comm
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('rows["temperature"]', 'rows["temperature"] + 1e-6', "4 of 4 are predicted otherwise"),
+        ('rows["temperature"]', 'rows["temperature"] + 1e-6', "4 of 4 are predicted differently"),
         ('"temperature": ', '"warmth": ', "other features"),
         ("def build(rows", "def build(rows, more", "TypeError"),
         ('rows["temperature"]', 'rows["no_such_column"]', "no_such_column"),

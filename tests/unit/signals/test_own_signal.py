@@ -98,7 +98,7 @@ def test_a_description_sets_its_knobs(tmp_path: Path) -> None:
         (
             "[surge, performance]",
             "[estimate]",
-            "retrain.on: 'estimate' is of classification alone, leave it out",
+            "retrain.on: 'estimate' is only for classification, leave it out",
         ),
     ],
 )
@@ -160,5 +160,5 @@ def compared_in_a_backtest(pipeline: Pipeline, folder: Path) -> None:
 
 
 def test_a_name_is_taken_once() -> None:
-    with pytest.raises(ValueError, match="signal 'surge': there is one of this name, take another"):
+    with pytest.raises(ValueError, match="signal 'surge': the name is taken, choose another"):
         register(SIGNALS["surge"])

@@ -49,7 +49,7 @@ def test_a_kind_of_ones_own_is_described_below_its_name(lender: Path):
         ("table: loans", "tabel: loans", "sources.loans.sqlite.tabel: no such key, did you mean 'table'?"),
         ("{rows: 5,", "{row: 5,", "sources.loans.complete.row: no such key, did you mean 'rows'?"),
         ("{rows: 5,", "{rows: many,", "sources.loans.complete.rows: must be a whole number"),
-        ("{rows: 5,", "{sql: a.sql,", "of the kind 'sqlite' cannot be asked so, give 'rows', 'file'"),
+        ("{rows: 5,", "{sql: a.sql,", "of the kind 'sqlite' cannot answer this, give 'rows', 'file'"),
         ("outcomes, time_column: at", "outcomes", "labels.source.sqlite: write '{partition}'"),
     ],
 )  # fmt: skip

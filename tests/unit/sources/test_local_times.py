@@ -141,7 +141,7 @@ def test_a_day_that_the_clocks_passed_by_is_none(readers: dict[str, Read], tmp_p
     rows = readers["csv"](["2011-12-29", "2011-12-30", "2011-12-31"], zone_of("Pacific/Apia"), {})
     assert rows.table().column("at").to_pylist() == [utc(2011, 12, 29, 10), utc(2011, 12, 30, 10)]
     assert [(one.place, one.reason) for one in rows.rejected] == [
-        ("row 2", "column 'at': a day that the clocks in Pacific/Apia passed by")
+        ("row 2", "column 'at': a day that the clocks in Pacific/Apia skip")
     ]
 
 

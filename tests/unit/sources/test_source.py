@@ -84,15 +84,15 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         ({"file": {"pth": "a"}}, "file.path: this key is required; file.pth: no such key, did you mean"),
         (
             {"file": FILE, "complete": {"sql": "a"}},
-            "complete.sql: a source of the kind 'file' cannot be asked so, give 'file'",
+            "complete.sql: a source of the kind 'file' cannot answer this, give 'file'",
         ),
         (
             {"http": API, "complete": {"sql": "a"}},
-            "complete.sql: a source of the kind 'http' cannot be asked so, give 'field', 'file'",
+            "complete.sql: a source of the kind 'http' cannot answer this, give 'field', 'file'",
         ),
         (
             {"file": FILE, "complete": {"path": "/x", "field": "y"}},
-            "complete.field: a source of the kind 'file' cannot be asked so, give 'file'",
+            "complete.field: a source of the kind 'file' cannot answer this, give 'file'",
         ),
         (
             {"file": FILE, "complete": {"file": "a", "sql": "b"}},
@@ -102,7 +102,7 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         ({"http": API, "complete": {"field": "x"}}, "complete.path: this key is required"),
         (
             {"file": FILE, "complete": {"file": "a", "path": "/x"}},
-            "complete: 'path' does not go with 'file', leave one of them out",
+            "complete: 'path' cannot be combined with 'file', leave one of them out",
         ),
         (
             {"file": FILE, "complete": {"fille": "a"}},
@@ -115,7 +115,7 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         ({"file": FILE, "complete": {"file": "a", "every": "soon"}}, "complete.every: write a duration like"),
         (
             {"file": FILE, "complete": {"file": "a", "every": "1 day"}},
-            "complete: 'every' must be more than nothing and at most 'within'",
+            "complete: 'every' must be more than 0 and at most 'within'",
         ),
         (
             {"http": {**API, "paging": {"cursr": {}}}},

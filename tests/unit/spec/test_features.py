@@ -103,7 +103,7 @@ def test_the_folder_of_sets_is_no_pipeline(folder: Path, monkeypatch: pytest.Mon
             + ", a_b: "
             + LOOKUP.replace("[price]", "[c]")
             + "}}",
-            "features.lookups: the column 'a_b_c' comes twice",
+            "features.lookups: the column 'a_b_c' is repeated",
         ),
         ("{lookups: {price: {pipeline: prices}}}", "features.lookups.price.on: this key is required"),
     ],

@@ -112,7 +112,7 @@ BROKEN = [
     (
         "owner: demand",
         "owner: demand\nowner: twice",
-        "line 4, column 1: not valid YAML: the key 'owner' is there twice",
+        "line 4, column 1: not valid YAML: the key 'owner' is repeated",
     ),
     ("owner: demand", "owner: [demand", "line 4, column 9: not valid YAML"),
     ("owner: demand\n", "", "owner: this key is required"),
@@ -244,7 +244,7 @@ BROKEN = [
             ("features: {lookups: {home: {pipeline: homes, on: {}}}}", "features.lookups.home"),
             (
                 "monitoring: {retrain: {on: [estimate]}}",
-                "monitoring.retrain.on: 'estimate' is of classification alone",
+                "monitoring.retrain.on: 'estimate' is only for classification",
             ),
             ("monitoring: {retrain: {when: often}}", "monitoring.retrain.when: write a frequency like"),
             ("monitoring: {drift: {reference: winter}}", "monitoring.drift.reference: must be"),

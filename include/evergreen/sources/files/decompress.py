@@ -32,12 +32,12 @@ def plain_chunks(file: IO[bytes], name: str, size: int = CHUNK) -> Iterator[byte
         (codec for mark, codec in _BEGINNINGS.items() if beginning.startswith(mark)), None
     )
     if codec and not beginning:
-        raise SourceError(f"{name} is no whole {codec} file: it has no bytes: write it again")
+        raise SourceError(f"{name} is not a complete {codec} file: it has no bytes: write it again")
     try:
         plain = pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) if codec else file
         while chunk := plain.read(size):
             yield chunk
     except (OSError, pa.ArrowInvalid) as error:
         reason = one_line(error, 200)
-        problem = f"is no whole {codec} file" if codec else "cannot be read to its end"
+        problem = f"is not a complete {codec} file" if codec else "cannot be read to its end"
         raise SourceError(f"{name} {problem} ({reason}): write it again") from None

@@ -27,14 +27,16 @@ class FileSource(SourceConfig):
     @classmethod
     def _known_places(cls, value: str) -> str:
         if re.search(r"[{}\0]", re.sub(r"\{partition(:[^{}]*)?\}", "", value)):
-            raise ValueError("in braces stand only '{partition}' and forms of it like '{partition:%Y/%m/%d}'")
+            raise ValueError(
+                "braces may contain only '{partition}' and forms of it like '{partition:%Y/%m/%d}'"
+            )
         return value
 
     @field_validator("delimiter")
     @classmethod
     def _delimiter_divides(cls, value: str) -> str:
         if value in '"\r\n\0' or not value.isascii():
-            raise ValueError("write one ASCII character, neither a quote nor a line's end")
+            raise ValueError("write one ASCII character, not a quote or a line break")
         return value
 
     def templates(self) -> Iterable[str]:

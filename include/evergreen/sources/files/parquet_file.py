@@ -83,4 +83,4 @@ def _naming(name: str) -> Iterator[None]:
         raise SourceError(f"{name}: {error}") from None
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = one_line(error, 200)
-        raise SourceError(f"{name} is no whole Parquet file ({reason}): write it again") from None
+        raise SourceError(f"{name} is not a complete Parquet file ({reason}): write it again") from None

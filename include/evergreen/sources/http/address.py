@@ -53,8 +53,8 @@ def followed(link: Link, page_url: str) -> str:
         raise _no_address() from None
     if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
         raise SourceError(
-            f"the next page is at {there.scheme}://{shown(there.host)}, which is not followed, for the key "
-            "must not go elsewhere: put that address into the connection if it is right"
+            f"the next page is at {there.scheme}://{shown(there.host)}, which is not followed, because the "
+            "key must not be sent elsewhere: put that address into the connection if it is right"
         )
     return raw
 

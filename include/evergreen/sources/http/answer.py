@@ -73,7 +73,7 @@ class Content:
 def read_content(source: HttpSource, answer: Answer) -> Content:
     """The records of an answer in the source's format; 204 is an answer without records.
 
-    Raises `StumbleError` for one that is not whole, `SourceError` for one of another shape.
+    Raises `StumbleError` for one that is truncated, `SourceError` for one of another shape.
     """
     if answer.status == 204:
         return Content()
@@ -86,7 +86,7 @@ def read_content(source: HttpSource, answer: Answer) -> Content:
         case _:
             blocks = list(_csv_blocks(body))
     if any(one.is_open for block in blocks for one in block.unreadable):
-        raise StumbleError(f"the last record of the {source.format} answer is not whole")
+        raise StumbleError(f"the last record of the {source.format} answer is truncated")
     return Content(blocks)
 
 
@@ -102,7 +102,7 @@ def _utf8(answer: Answer) -> bytes:
         return body.decode(charset).encode().removeprefix(BOM)
     except LookupError:
         raise SourceError(
-            f"the API answers in the charset '{shown(charset)}', which is unknown: fix it"
+            f"the API answers in the charset '{shown(charset)}', which is unknown: fix the API"
         ) from None
     except ValueError:
         raise StumbleError(f"the answer is not text in its charset '{shown(charset)}'") from None
@@ -138,7 +138,7 @@ def _document(body: bytes, decode: Decode) -> Any:
             f"the answer holds a number of more than {MOST_DIGITS:,} digits: fix the API"
         ) from None
     except ValueError:
-        raise StumbleError("the answer is not a whole JSON document") from None
+        raise StumbleError("the answer is not a complete JSON document") from None
 
 
 def _json_blocks(body: bytes, decode: Decode) -> Iterator[JsonBlock]:
@@ -156,7 +156,7 @@ def _csv_blocks(body: bytes) -> Iterator[CsvBlock]:
         text = CsvText("the API's answer", _pieces(body), ",")
     except SourceError:
         if b"\n" not in body:
-            raise StumbleError("the CSV answer ends within its header") from None
+            raise StumbleError("the CSV answer is truncated in its header") from None
         raise
     yield from text.blocks()
 

@@ -55,7 +55,7 @@ def _document(answer: Answer) -> tuple[Any]:
     try:
         return (json.loads(answer.body),)
     except ValueError:
-        raise StumbleError("the answer is not a whole JSON document") from None
+        raise StumbleError("the answer is not a complete JSON document") from None
 
 
 def _in_json(value: Any) -> str:

@@ -104,7 +104,8 @@ def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
             every.update(httpx.Headers({"Authorization": f"Bearer {password}"}))
     except (httpx.InvalidURL, UnicodeError):
         raise SourceError(
-            f"connection '{connection.conn_id}': its host is no address or its key not plain text: fix it"
+            f"connection '{connection.conn_id}': its host is no address or its key not plain "
+            "text: fix the connection"
         ) from None
     return Api(base.copy_with(username=None, password=None, query=None, fragment=None), every, auth, key)
 
@@ -198,8 +199,8 @@ class Session:
             size += len(piece)
             if size > limit:
                 raise TooMuchError(
-                    f"{self._where}: a page of more than {limit:,} bytes, all that is left of 64 MB a page "
-                    "and of max_bytes: ask for smaller pages, narrow the source's params or raise max_bytes"
+                    f"{self._where}: a page of more than {limit:,} bytes, the rest of max_bytes or 64 MB a "
+                    "page: ask for smaller pages, narrow the source's params or raise max_bytes"
                 )
             self._time_left()
         return b"".join(pieces)
@@ -214,8 +215,8 @@ class Session:
         if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
             raise SourceError(
                 f"{self._where}: the API redirects to {there.scheme}://{shown(there.host)}, which is not "
-                "followed, for the key must not go elsewhere: put that address into the connection if it is "
-                "right"
+                "followed, because the key must not be sent elsewhere: put that address into the connection "
+                "if it is right"
             )
         return self._api.without_key(address)
 
@@ -246,7 +247,7 @@ class Session:
         if stumble.wait is not None and stumble.wait > min(RETRY_AFTER_LIMIT, self._left()):
             return f"{times}, and asks to wait {stumble.wait:.0f} seconds: run again then"
         if tried < self._attempts:
-            return f"{times}, and the source's timeout leaves no time for more: raise it, or run again"
+            return f"{times}, and the source's timeout leaves no time to retry: raise it, or run again"
         return f"{times}: check the API, then run again"
 
     def _time_left(self) -> float:
@@ -282,8 +283,7 @@ def _extra_headers(connection: Connection) -> dict[str, str]:
     headers = connection.extra.get("headers") or {}
     if not isinstance(headers, Mapping):
         raise SourceError(
-            f"connection '{connection.conn_id}': 'headers' in its extra is no mapping of names to "
-            "values: fix it"
+            f"connection '{connection.conn_id}': 'headers' in its extra must map names to values"
         )
     return {str(name): str(value) for name, value in headers.items()}
 

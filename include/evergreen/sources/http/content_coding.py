@@ -26,7 +26,7 @@ def unpacked(chunks: Iterable[bytes], coding: str) -> Iterator[bytes]:
             yield from _gunzipped(chunks)
         case other:
             raise SourceError(
-                f"the API answers in the coding '{shown(other)}', which was not asked for: fix it"
+                f"the API answers in the coding '{shown(other)}', which was not requested: fix the API"
             )
 
 
@@ -44,4 +44,4 @@ def _gunzipped(chunks: Iterable[bytes]) -> Iterator[bytes]:
     except zlib.error:
         raise StumbleError("the compressed answer is damaged") from None
     if not member.eof:
-        raise StumbleError("the compressed answer is cut short")
+        raise StumbleError("the compressed answer is truncated")

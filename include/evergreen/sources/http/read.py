@@ -105,7 +105,7 @@ class _Reading:
                     if not resumed or isinstance(error, TooMuchError):
                         raise
                     _log.warning(
-                        "%s: not gone on after the last good page, but begun again: %s", self._path, error
+                        "%s: cannot resume after the last good page and starts again: %s", self._path, error
                     )
                     self._start_over()
                 resumed = False
@@ -209,7 +209,7 @@ class _Reading:
         parts, state = kept
         self.spool.restore(parts, state["spool"])
         self._progress, self._last = Progress.from_dict(state["progress"]), state["last"]
-        _log.info("%s: going on after page %d", self._path, self._progress.pages)
+        _log.info("%s: resuming after page %d", self._path, self._progress.pages)
         return True
 
     def _start_over(self) -> None:

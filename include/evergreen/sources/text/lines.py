@@ -11,7 +11,7 @@ from evergreen.rows.batches import Rejected
 LONGEST = 16 * 2**20
 """Bytes of the longest line that is read."""
 
-TOO_LONG = "longer than 16 MB: only its beginning is kept here"
+TOO_LONG = "longer than 16 MB: truncated here"
 NOT_UTF8 = "holds bytes that are not UTF-8"
 BOM = b"\xef\xbb\xbf"
 _KEPT = 2**16

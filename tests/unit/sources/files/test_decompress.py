@@ -36,7 +36,7 @@ def test_a_file_cut_short_anywhere_is_refused(codec):
     body = PACKED[codec]
     for length in range(len(body)):
         with pytest.raises(
-            SourceError, match=rf"^{NAMES[codec]} is no whole {codec} file.*: write it again$"
+            SourceError, match=rf"^{NAMES[codec]} is not a complete {codec} file.*: write it again$"
         ):
             plain(body[:length], NAMES[codec])
     print(f"{codec}: {len(body)} cuts, all refused")

@@ -52,8 +52,8 @@ def test_files_follow_one_another_in_batches(read, monkeypatch):
         ([{"a": [1]}, {"b": [1]}], r"^1\.parquet and 0\.parquet differ in the columns a, b: fix them$"),
         ([{"a": [1]}, {"a": ["x"]}], r"^0\.parquet and 1 more files have columns of different kinds"),
         ([{"a": [{"b": 1}]}], r"^0\.parquet: column 'a' is of type struct"),
-        ([b""], r"^0\.parquet is no whole Parquet file"),
-        ([b"a,b\n1,2\n" * 100], r"^0\.parquet is no whole Parquet file"),
+        ([b""], r"^0\.parquet is not a complete Parquet file"),
+        ([b"a,b\n1,2\n" * 100], r"^0\.parquet is not a complete Parquet file"),
     ],
 )
 def test_files_that_cannot_be_rows(read, contents, problem):

@@ -80,7 +80,7 @@ class TestCredentials:
         assert headers["authorization"] == f"Bearer {KEY}"
 
     def test_headers_that_are_no_mapping(self, api):
-        with pytest.raises(SourceError, match="'headers' in its extra is no mapping"):
+        with pytest.raises(SourceError, match="'headers' in its extra must map names"):
             got(api.connection(extra={"headers": "X-A: 1"}))
 
     def test_login_and_password_may_stand_in_the_host(self, api):

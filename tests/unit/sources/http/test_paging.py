@@ -142,7 +142,7 @@ class TestLinks:
         ],
     )
     def test_to_another_host_are_refused(self, link):
-        with pytest.raises(SourceError, match="is not followed, for the key must not go elsewhere"):
+        with pytest.raises(SourceError, match="is not followed, because the key must not be sent elsewhere"):
             next_page(paging(link={}), FIRST, after(), page({"next": link}))
         with pytest.raises(SourceError, match="is not followed"):
             next_page(paging(header={}), FIRST, after(), page(link=f'<{link}>; rel="next"'))

@@ -235,7 +235,7 @@ class TestStumbles:
 
     def test_half_a_document_for_good(self, api, answer):
         api.will(*[answer(body=b'{"data": [{"hour"')] * ATTEMPTS)
-        with pytest.raises(UnavailableError, match="not a whole JSON document"):
+        with pytest.raises(UnavailableError, match="not a complete JSON document"):
             read(source(), api.connection(), DAY)
         assert len(api.asked) == ATTEMPTS
 
