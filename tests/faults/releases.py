@@ -117,7 +117,7 @@ def check_history(storage: Storage, key: str) -> list[str]:
     if len(promoted) != len(set(promoted)):
         problems.append(f"promoted twice: {_doubles(promoted)}")
     if registry.force() != fold(events):
-        problems.append("what is in force does not match the history")
+        problems.append("what is in force does not follow from the history")
     return problems
 
 

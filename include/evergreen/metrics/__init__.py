@@ -1,4 +1,4 @@
-"""Metrics: each in one place, all in one registry. See docs/metrics.md for those there are."""
+"""Metrics: each defined in one place, all in one registry. docs/metrics.md lists them."""
 
 # These modules register what they define.
 from evergreen.metrics import classification, clustering, regression  # noqa: F401

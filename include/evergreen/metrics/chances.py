@@ -1,4 +1,4 @@
-"""A classifier's probabilities as what is to be expected of its predictions."""
+"""Expectations about a classifier's predictions, from its own probabilities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Chances:
 
     @property
     def right(self) -> Floats:
-        """How probably each prediction is right (n,)."""
+        """The probability that each prediction is correct (n,)."""
         chosen: Floats = self.of[np.arange(len(self.of)), self.predicted]
         return chosen
 
@@ -30,17 +30,17 @@ class Chances:
 
     @property
     def predicted_rows(self) -> Floats:
-        """How many rows are predicted to be of each class (k,)."""
+        """The number of rows predicted as each class (k,)."""
         return np.bincount(self.predicted, minlength=self.of.shape[1]).astype(np.float64)
 
     @property
     def true_rows(self) -> Floats:
-        """How many rows are expected to be of each class (k,)."""
+        """The expected number of rows of each class (k,)."""
         expected: Floats = self.of.sum(axis=0)
         return expected
 
     @property
     def present(self) -> Floats:
-        """How probably at least one row is of each class (k,)."""
+        """The probability that at least one row is of each class (k,)."""
         probable: Floats = 1 - np.prod(1 - self.of, axis=0)
         return probable

@@ -48,7 +48,7 @@ def _brier_losses(rows: Rows) -> Floats:
 
 
 def _expected_brier_losses(chances: Chances) -> Floats:
-    """The distance (sum p^2 - 2 p + 1) / 2 of a truth with probability p, summed over the truths."""
+    """The distance (sum p^2 - 2 p + 1) / 2 of a true class with probability p, summed over true classes."""
     lost: Floats = (1 - (chances.of**2).sum(axis=1)) / 2
     return lost
 
@@ -102,9 +102,9 @@ def _precision_area_of_bins(others: Floats, true: Floats) -> Floats:
 
 
 def _expected_precision_area(chance: Floats) -> float:
-    """The expected average precision: for a row of the class, the share of those down to it that are too.
+    """The expected average precision: for a row of the class, the class's share of the rows down to it.
 
-    The row itself is of the class then, the others as they are probable.
+    The row itself counts as of the class, the others by their probability.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""The space in which distances between rows are measured, the same for every clustering that is compared."""
+"""The space in which distances between rows are measured, the same for all compared clusterings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 def distance_space(features: pd.DataFrame) -> Any:
     """A transformer fit on numeric features (n, d): missing values to the mean, unit variance, mean 0.
 
-    A candidate's own preprocessing does not count here: dropping all but one dimension would otherwise be the
-    easiest way to a good silhouette.
+    A candidate's own preprocessing is not used, because dropping all but one dimension would be the easiest
+    way to a good silhouette.
     """
     return make_pipeline(SimpleImputer(keep_empty_features=True), StandardScaler()).fit(features)

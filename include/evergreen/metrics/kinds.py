@@ -1,4 +1,4 @@
-"""The kinds of metric that most are of: a mean over rows, a mean over classes, an area under a curve."""
+"""The common kinds of metric: a mean over rows, a mean over classes, an area under a curve."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class MeanOfRows(Metric):
     """The weighted mean of a value that each row has by itself.
 
-    `each` gives the value of each row (n,); `expected` the one to be expected of each row (n,), None for a
+    `each` returns the value of each row (n,); `expected` the expected value of each row (n,), None for a
     metric without an estimate.
     """
 
@@ -55,8 +55,8 @@ class MeanOfRows(Metric):
 class MeanOfClasses(Metric):
     """The unweighted mean of a ratio over the classes that are true or predicted (macro).
 
-    `ratio` maps the rows of each class that are found, true and predicted, three arrays of any one shape, to
-    what stands above and below the line; a class with 0 below has the ratio 0.
+    `ratio` maps the numbers of found, true and predicted rows of each class (three arrays of the same shape)
+    to numerator and denominator; a class with denominator 0 has the ratio 0.
     """
 
     ratio: Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
@@ -95,7 +95,7 @@ class MeanOfClasses(Metric):
         return divided((ratios * present).sum(axis=1), present.sum(axis=1))
 
     def expectation(self, chances: Chances) -> float | None:
-        """The mean of the ratios of expected counts, each class as far as it is probable that it is there."""
+        """The mean of the ratios of expected counts, weighted by the probability that each class occurs."""
         import numpy as np
 
         from evergreen.metrics.sums import divided
@@ -147,7 +147,7 @@ class AreaOfCurve(Metric):
             yield Sums(bin_counts(rows, label, unit, units), metric)
 
     def expectation(self, chances: Chances) -> float | None:
-        """The area that is expected of the classes, each as far as it is probable that it is there."""
+        """The expected area of the classes, weighted by the probability that each class occurs."""
         import numpy as np
 
         classes = chances.of.shape[1]

@@ -1,4 +1,4 @@
-"""Rows and the metrics of them. What cannot be computed is NaN."""
+"""Rows and their metrics. A metric that cannot be computed is NaN."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from evergreen.task import Task
 
 
 class Measured(Rows):
-    """Truth and predictions of n rows, and their metrics: no rows, or a value not finite, have none."""
+    """Truth and predictions of n rows, and their metrics, which are NaN without finite rows."""
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The task's metrics, without those of probabilities where the model gives none."""
+        """The task's metrics; those of probabilities are left out if the model gives none."""
         without = self.probabilities is None
         return tuple(
             metric.name for metric in metrics_of(self.task) if not (metric.of_probabilities and without)
@@ -55,7 +55,7 @@ def measured(
     weights: ArrayLike | None = None,
     seed: int = 0,
 ) -> Measured:
-    """Truth (n,) and predictions (n,) of a task as rows whose metrics can be asked for.
+    """Truth (n,) and predictions (n,) of a task as rows, to compute metrics.
 
     `probabilities` (n, number of `classes`) are those of a classifier. A clustering has no truth: it is
     measured by the labels in `predictions`, with Euclidean distances in `space` (n, dimensions). `weights`

@@ -1,8 +1,8 @@
-"""What a metric is, and the registry of all there are.
+"""The definition of a metric, and the registry of all metrics.
 
-A metric says by itself everything that the rest of the project asks of one: training and gate, monitor and
-policy, cards and alerts hold no table of metrics. This module and those that define metrics are read while
-Airflow parses DAG files: what needs numpy or scikit-learn imports it inside a function.
+A metric object has everything that the project needs of it: training and gate, monitor and policy, cards and
+alerts have no tables of metrics. This module and those that define metrics are imported while Airflow parses
+DAG files, so numpy and scikit-learn are imported inside functions.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Pools = Literal["mean", "sums", "rows"]
 class Metric(ABC):
     """One metric of one task.
 
-    `name` is what a description calls it and `words` what a sentence does. `low` to `high` is the range of
+    `name` is its name in descriptions and `words` its name in sentences. `low` to `high` is the range of
     its values, bounds included; a metric that gives none has no bounds. `of_probabilities`: it needs the
     probabilities of the classes, which labels alone do not give. `best_constant` is what the dummy baseline
     of a regression predicts: the mean, the median or a quantile (0 to 1) of the known targets, whichever has
-    the best value. `formula` says in words how it is computed, `source` where it comes from.
+    the best value. `formula` describes its computation, `source` names the reference.
     """
 
     name: str
@@ -50,10 +50,10 @@ class Metric(ABC):
     best_constant: Literal["mean", "median"] | float = "mean"
 
     pools: ClassVar[Pools]
-    """How the value of many rows follows from parts of them.
+    """How the value of several partitions is computed.
 
-    `mean`: it is the mean of the parts' values, weighted by their rows. `sums`: it is a function of sums over
-    the parts. `rows`: only all rows together have it; its `sums` are an approximation.
+    `mean`: the mean of their values, weighted by rows. `sums`: a function of sums over them. `rows`: only
+    from all rows together; its `sums` are an approximation.
     """
 
     @abstractmethod
@@ -86,16 +86,16 @@ class Metric(ABC):
         return share * abs(value)
 
     def within(self, value: float) -> float:
-        """The value, or the bound of the metric's range that it lies beyond."""
+        """The value clipped to the metric's range."""
         return min(max(value, self.low), self.high)
 
 
 METRICS: dict[str, Metric] = {}
-"""Every metric by its name; those of a task stand in the order of their definition."""
+"""Every metric by its name; those of a task are in the order of their definition."""
 
 
 def register(metric: Metric) -> Metric:
-    """Add a metric to those there are. Raises `ValueError` for a name that is taken."""
+    """Add a metric to the registry. Raises `ValueError` for a name that is taken."""
     if metric.name in METRICS:
         raise ValueError(f"metric '{metric.name}': the name is taken, choose another")
     METRICS[metric.name] = metric

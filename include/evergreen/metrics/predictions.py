@@ -1,4 +1,4 @@
-"""What a model says of some rows: labels, and probabilities where it gives them."""
+"""A model's predictions for some rows: labels, and probabilities if it gives them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Predictions:
 
     @classmethod
     def of(cls, model: Any, features: pd.DataFrame) -> Predictions:
-        """What a fitted model predicts from features (n, d); probabilities where it names its classes."""
+        """A fitted model's predictions from features (n, d); with probabilities if it names its classes."""
         labels = np.asarray(model.predict(features))
         if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
             return cls(labels)

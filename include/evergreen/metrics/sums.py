@@ -47,7 +47,7 @@ def by_unit(
 
 
 def mean_by_unit(values: Floats, unit: NDArray[np.intp], units: int, weights: Floats | None = None) -> Sums:
-    """What a mean of values (n,) is made of: the rows, or their weights, and the sum of the values."""
+    """The sums for a mean of values (n,): the number of rows, or their weights, and the sum of the values."""
     return Sums(
         by_unit(unit, units, None, values, weights=weights),
         lambda sums: divided(sums[:, 1], sums[:, 0]),
@@ -74,7 +74,7 @@ def class_counts(rows: Rows, unit: NDArray[np.intp], units: int) -> tuple[Floats
 def bin_counts(rows: Rows, label: int, unit: NDArray[np.intp], units: int) -> Floats:
     """How many rows are in each bin of a class's probability, by unit: (units, 2 bins).
 
-    First stand those of other classes, then those of the class. The bins rise with the probability.
+    First the counts of other classes, then those of the class. The bins ascend with the probability.
     """
     assert rows.actual is not None
     assert rows.probabilities is not None
@@ -110,6 +110,6 @@ def binned(scores: Floats, true: NDArray[np.bool_]) -> tuple[NDArray[np.intp], i
 
 
 def divided(above: NDArray[Any], below: NDArray[Any], empty: float = np.nan) -> Floats:
-    """One array over the other, and `empty` where what stands below is not above 0."""
+    """One array divided by the other, and `empty` where the denominator is not above 0."""
     found: Floats = np.divide(above, below, out=np.full(np.shape(above), empty), where=below > 0)
     return found

@@ -1,4 +1,4 @@
-"""Where rows come from: how a description says it, and how each kind of source is read."""
+"""The sources of rows: the description and the reader of each kind."""
 
 from evergreen.sources.kind import Question, SourceConfig, SourceKind, Wanted
 from evergreen.sources.kinds import KINDS

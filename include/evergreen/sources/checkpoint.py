@@ -1,4 +1,4 @@
-"""What a read of an API has so far, kept so that a retry goes on from there."""
+"""The progress of an API's read, stored so that a retry can resume."""
 
 from __future__ import annotations
 
@@ -17,30 +17,31 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Saved:
-    """A kept state (a JSON value) and the parts of the rows it speaks of, in order."""
+    """A stored state (a JSON value) and the parts of the rows that belong to it, in order."""
 
     state: Mapping[str, Any]
     parts: Iterable[bytes]
 
 
 class Checkpoint(Protocol):
-    """Keeps what an interrupted read has. A state is kept with all the parts before it, or not at all."""
+    """Stores the progress of a read. A state is stored with all parts before it, or not at all."""
 
     def load(self) -> Saved | None:
-        """What was kept last, or None; parts that are saved from now on follow those."""
+        """The last checkpoint, or None; parts that are saved later are appended to it."""
 
     def save(self, part: bytes, state: Mapping[str, Any]) -> None:
-        """Keep another part of the rows, and the state after it."""
+        """Store another part of the rows, and the state after it."""
 
     def clear(self) -> None:
         """Keep nothing any more."""
 
 
 class Keeper:
-    """Says when a read is to be saved, and saves it as far as that is possible.
+    """Decides when to save a read, and saves it if possible.
 
-    A checkpoint spares work and is no condition of it: where the storage fails, the log says so and the read
-    goes on. What another description (`identity`) left is not taken up. Without a checkpoint nothing is kept.
+    A checkpoint saves work but is not required: if the storage fails, a warning is logged and the read
+    continues. A checkpoint of another description (`identity`) is not used. Without a checkpoint nothing is
+    stored.
     """
 
     def __init__(self, checkpoint: Checkpoint | None, identity: str) -> None:
@@ -64,7 +65,7 @@ class Keeper:
         return None
 
     def due(self, unsaved: int) -> bool:
-        """Whether so many bytes, or the time since the last save, are worth a save."""
+        """Whether enough bytes or time have passed since the last save."""
         if self._checkpoint is None:
             return False
         return unsaved >= SAVE_BYTES or (unsaved > 0 and time.monotonic() - self._saved >= SAVE_SECONDS)

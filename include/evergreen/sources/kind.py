@@ -1,4 +1,4 @@
-"""What a kind of source is made of: its description, its reader, and how it tells that it is complete.
+"""The parts of a kind of source: its description, its reader, and its questions of completeness.
 
 A kind is a module or folder of its own, with an entry in `evergreen.sources.kinds`. Its entry and its models
 are imported whenever a description is parsed, and must be light; its reader is imported by the functions of
@@ -27,9 +27,9 @@ Types = dict[Column, TypeName]
 
 
 class SourceConfig(Described):
-    """What a description says of any source, whatever its kind.
+    """The part of a description that is common to all kinds of source.
 
-    `time_column` is the column of the event time, `types` declares what the lake keeps a column as, such as
+    `time_column` is the column of the event time, `types` declares the types of columns in the lake, such as
     `decimal(12, 2)` for money.
     """
 
@@ -37,11 +37,11 @@ class SourceConfig(Described):
     types: Types = {}
 
     def templates(self) -> Iterable[str]:
-        """The texts in which `{partition}` stands for the partition that is asked for."""
+        """The texts in which `{partition}` stands for the requested partition."""
         return ()
 
     def check_by_partition(self) -> None:
-        """Raise `ValueError` if nothing in the description tells one partition's rows from another's.
+        """Raise `ValueError` if the description cannot select the rows of one partition.
 
         Its text begins with the rest of the key path.
         """
@@ -60,9 +60,9 @@ class Question(Described):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is wanted of a source: one partition, and the means to get at it.
+    """The request to a source: one partition, and what is needed to read it.
 
-    `folder` is the pipeline's. With a `checkpoint` a read may go on where an earlier attempt ended.
+    `folder` is the pipeline's. With a `checkpoint` a read may resume where an earlier attempt ended.
     """
 
     partition: str
@@ -84,7 +84,7 @@ class Wanted:
 
     @property
     def zone(self) -> Zone:
-        """The time zone in which a time without an offset is meant."""
+        """The time zone of times without an offset."""
         return self.calendar.zone
 
     def _shown(self, bound: Callable[[str], datetime]) -> datetime | None:
@@ -93,11 +93,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class SourceKind:
-    """A kind of source. The functions are given the source's own `config`, and what is wanted of it.
+    """A kind of source. The functions get the source's own `config`, and the request.
 
-    `read` returns the rows of the partition in the lake's types; `questions` holds for each `Question` the
-    function that puts it, which returns what is missing in one line, or None if the source is complete. They
-    raise `SourceError` where it is vain to try again and `UnavailableError` where it is not.
+    `read` returns the rows of the partition in the lake's types; `questions` has for each `Question` a
+    function that returns what is missing in one line, or None if the source is complete. They raise
+    `SourceError` if a retry cannot help and `UnavailableError` if it may.
     """
 
     config: type[SourceConfig]

@@ -1,4 +1,4 @@
-"""The kinds of source there are, by the name that stands in `pipeline.yaml`."""
+"""The kinds of source, by their name in `pipeline.yaml`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a source's local times come to: rows whose time the clocks skip are rejected, days become times."""
+"""Conversion of a source's local times: rows with a skipped time are rejected, days become times."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def without_skipped(
 ) -> pa.RecordBatch:
     """The rows of a typed batch that the lake's types can hold; the others are added to `rejections`.
 
-    These have a local time that the clocks of the zone skip. `place` says where rows stand, `first` is the
-    number of the first one.
+    The others have a local time that the clocks of the zone skip. `place` is the position of the rows,
+    `first` the number of the first one.
     """
     none = lake.skipped(batch)
     if not none:

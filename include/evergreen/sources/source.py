@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Complete(Described):
     """How a source's partition is known to be complete; ingest waits for it, up to `within`.
 
-    The question is one of those that the kinds of source can be asked, written beside the other keys. It is
+    The question is one of those that the kinds of source can answer, written beside the other keys. It is
     asked again after each `every`.
     """
 
@@ -64,7 +64,7 @@ class Complete(Described):
 
 
 class Source(OneOf):
-    """Where rows come from: exactly one of the kinds; and how to know that they are all there."""
+    """A source of rows: exactly one of the kinds, and how to know that it is complete."""
 
     config: SerializeAsAny[SourceConfig]
     complete: Complete | None = None
@@ -91,15 +91,15 @@ class Source(OneOf):
         return self.config.time_column
 
     def read(self, wanted: Wanted) -> Rows:
-        """The rows of a partition in the lake's types, as they come.
+        """The rows of a partition in the lake's types, streamed.
 
-        Raises, here or while they are read, `SourceError` where it is vain to try again and
-        `UnavailableError` where it is not.
+        Raises, here or while they are read, `SourceError` if a retry cannot help and `UnavailableError` if
+        it may.
         """
         return KINDS[self.kind].read(self.config, wanted)
 
     def missing(self, wanted: Wanted) -> str | None:
-        """What is missing of a partition, in one line; None if it is complete or nothing tells.
+        """What is missing in a partition, in one line; None if it is complete or has no `complete`.
 
         Raises as `read` does.
         """
@@ -110,7 +110,7 @@ class Source(OneOf):
 
 
 class Join(Described):
-    """Two sources joined on equal columns; `expect` promises how many rows match, and is checked."""
+    """Two sources joined on equal columns; `expect` is the cardinality, which is checked."""
 
     left: Identifier
     right: Identifier

@@ -1,4 +1,4 @@
-"""A file's plain bytes, whether it is compressed or not."""
+"""Reads a file's bytes, decompressed if necessary."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def compression_of(name: str) -> str | None:
 def plain_chunks(file: IO[bytes], name: str, size: int = CHUNK) -> Iterator[bytes]:
     """The file's content in chunks of at most `size` bytes, unpacked if it is gzip or zstd.
 
-    The name tells, or else the file's first bytes. Raises `SourceError` for a compressed file that is damaged
-    or cut short, and for a file that cannot be read further.
+    The compression is recognised by the name, or else by the first bytes. Raises `SourceError` for a
+    compressed file that is damaged or truncated, and for a file that cannot be read.
     """
     beginning = file.read(4)
     file.seek(0)

@@ -76,7 +76,7 @@ def _opened(located: LocatedFile) -> Iterator[pq.ParquetFile]:
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Say in which file it was that something failed."""
+    """Name the file in errors."""
     try:
         yield
     except SourceError as error:

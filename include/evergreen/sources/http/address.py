@@ -14,7 +14,7 @@ from evergreen.sources.http.paging import Link, Page, PagingKind, Progress
 
 @dataclass(frozen=True)
 class NextPage:
-    """Where the next page is; `probe`: it is asked for only to see that there is none."""
+    """The address of the next page; `probe`: it is requested only to check that there is none."""
 
     address: str
     probe: bool = False
@@ -28,7 +28,7 @@ def first_page(paging: PagingKind, path: str, params: Mapping[str, str]) -> str:
 def next_page(paging: PagingKind, first: str, so_far: Progress, page: Page) -> NextPage | None:
     """The page after `page`, None after the last; `so_far` counts `page` already, `first` was the first one.
 
-    Raises `SourceError` for a cursor or link that is none, a link to another host, and a page that was read
+    Raises `SourceError` for an invalid cursor or link, a link to another host, and a page that was read
     before.
     """
     told = paging.told(page, so_far)
@@ -42,7 +42,7 @@ def next_page(paging: PagingKind, first: str, so_far: Progress, page: Page) -> N
 
 
 def followed(link: Link, page_url: str) -> str:
-    """The address that a link on a page leads to; raises `SourceError` for none and for another host."""
+    """The address of a link on a page; raises `SourceError` for an invalid link or another host."""
     here = httpx.URL(page_url)
     try:
         there = here.join(link.target)
@@ -60,7 +60,7 @@ def followed(link: Link, page_url: str) -> str:
 
 
 def with_params(address: str, params: Mapping[str, str]) -> str:
-    """The address with these parameters in its query, in place of those of the same names."""
+    """The address with these parameters in its query, replacing those of the same names."""
     try:
         url = httpx.URL(f"http://api{address}")  # an address of two slashes would name a host
         return url.copy_merge_params(dict(params)).raw_path.decode("ascii")

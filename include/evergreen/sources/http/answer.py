@@ -1,4 +1,4 @@
-"""The records in an API's answer: JSON, JSON lines or CSV, in whatever charset it says."""
+"""The records in an API's answer: JSON, JSON lines or CSV, in the charset that it declares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PIECE = 4 * 2**20  # of a page, that is read at once
 
 @dataclass(frozen=True)
 class Content:
-    """What one answer holds: blocks of records; `document` is that of JSON, None of other formats."""
+    """The content of one answer: blocks of records; `document` is None unless it is JSON."""
 
     blocks: Sequence[JsonBlock | CsvBlock] = ()
     document: Any = None
@@ -42,7 +42,7 @@ class Content:
 
     @property
     def records(self) -> list[Any]:
-        """What could be read, to be compared with another page's."""
+        """The records that could be read, for comparison with another page."""
         return [found for block in self.blocks if len(found := _records(block))]
 
     def digest(self) -> str:

@@ -26,10 +26,10 @@ _BACKOFF = wait_random_exponential(multiplier=0.25, max=5)
 
 
 def ask_field(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | None:
-    """What an API's answer says is missing; None if the field is true, or what it must be equal to.
+    """What is missing according to an API's answer; None if the field is true, or equal to `equals`.
 
-    Raises `SourceError` for an answer that is a no, `UnavailableError` for an API that stumbles three times
-    or for longer than a minute.
+    Raises `SourceError` if the API refuses, `UnavailableError` if it fails three times or for longer than a
+    minute.
     """
 
     def filled(texts: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""One API as one read sees it: credentials, patience, no step off its host, no byte or second too much."""
+"""The client of one API for one read: credentials, retries, no other host, limits of bytes and time."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Api:
-    """Where an API is and how to get in, read from a connection; `key` stays out of the `repr`."""
+    """The address and credentials of an API, from a connection; `key` is left out of the `repr`."""
 
     base: httpx.URL
     headers: httpx.Headers
@@ -64,7 +64,7 @@ class Api:
         return url.copy_remove_param(self.key[0]).raw_path.decode("ascii")
 
     def url(self, address: str) -> httpx.URL:
-        """The URL of an address, with the key where it belongs there."""
+        """The URL of an address, with the key if it is sent in the query."""
         url = self.base.copy_with(raw_path=address.encode("ascii"))
         return url.copy_set_param(*self.key) if self.key else url
 
@@ -80,7 +80,7 @@ class Answer:
 
 
 def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
-    """How a connection's API is reached; `headers` are sent beside those of the connection's extra.
+    """The API of a connection; `headers` are sent in addition to those of the connection's extra.
 
     The password is a bearer token, with a login HTTP basic, or an API key in the header (query parameter)
     that the extra's `api_key_header` (`api_key_param`) names. Raises `SourceError`.
@@ -111,10 +111,10 @@ def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
 
 
 class Session:
-    """Asks one API for pages, each as often as it takes within reason, until the read's deadline.
+    """Requests pages from one API, with a limited number of retries each, until the read's deadline.
 
-    `deadline` is a moment of `time.monotonic`; then a read that is under way is cut off. `where` begins every
-    message. One request is under way at a time.
+    `deadline` is a moment of `time.monotonic`, at which a running request is aborted. `where` is the prefix
+    of every message. There is one request at a time.
     """
 
     def __init__(self, api: Api, where: str, deadline: float, attempts: int, backoff: wait_base) -> None:
@@ -136,10 +136,10 @@ class Session:
         self._client.close()
 
     def get(self, address: str, limit: int, read: Callable[[Answer], T], probe: bool = False) -> T | None:
-        """What `read` makes of the answer; it may raise `StumbleError` to have it asked for again.
+        """The result of `read` for the answer; `read` may raise `StumbleError` to request a retry.
 
         None if `probe` and there is no such page. Raises `UnavailableError` after the last attempt or at the
-        deadline, `SourceError` for an answer that is a no or leads elsewhere, and `TooMuchError` for a body
+        deadline, `SourceError` for a refusal or a redirect to another host, and `TooMuchError` for a body
         of more than `limit` bytes.
         """
         attempts = Retrying(
@@ -171,7 +171,7 @@ class Session:
         raise SourceError(f"{self._where}: the API redirects in a circle: tell its owner")
 
     def _ask(self, url: httpx.URL, limit: int, probe: bool) -> Answer | str | None:
-        """The answer, or the address it redirects to; None if the page is not there, where that may be."""
+        """The answer, or the address it redirects to; None if the page does not exist and that is allowed."""
         left = self._time_left()
         request = self._client.build_request(
             "GET",

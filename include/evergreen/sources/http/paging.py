@@ -28,10 +28,10 @@ _REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
 
 @dataclass
 class Progress:
-    """How far a read has come: all that is needed to go on after its last good page.
+    """The progress of a read: all that is needed to resume after its last good page.
 
-    `address` is where the next page is, None after the last one; `records` counts the rejected ones too;
-    `largest` is the number of records of the fullest page. `probe`: the next page is asked for only to see
+    `address` is the next page's, None after the last one; `records` includes rejected ones;
+    `largest` is the largest number of records on a page. `probe`: the next page is requested only to check
     that there is none. `seen` are the addresses of the pages that were read.
     """
 
@@ -56,7 +56,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Page:
-    """What paging looks at: how many records, the document of a JSON answer, its headers and its URL."""
+    """The input of paging: the number of records, the document of a JSON answer, its headers and its URL."""
 
     count: int
     document: Any
@@ -66,10 +66,10 @@ class Page:
 
 @dataclass(frozen=True)
 class Told:
-    """What an answer tells of the page after it.
+    """What an answer says about the next page.
 
-    `value` is a cursor, a number or a link, `words` name it in an error. `probe`: that page is asked for only
-    to see that there is none, and the API may refuse to give it.
+    `value` is a cursor, a number or a link, `words` name it in an error. `probe`: that page is requested
+    only to check that there is none, and the API may refuse it.
     """
 
     value: str
@@ -85,23 +85,23 @@ class Link:
 
 
 class PagingKind(Described):
-    """A kind of paging. `in_document`: what it looks at stands in a JSON document, not in a header."""
+    """A kind of paging. `in_document`: it reads the JSON document, not a header."""
 
     in_document: ClassVar[bool] = False
 
     def first_request(self) -> Params:
-        """What the first request asks for, beside the source's own params."""
+        """The parameters of the first request, in addition to the source's own."""
         return {}
 
     def told(self, page: Page, so_far: Progress) -> Told | None:
-        """What an answer tells of the next page, None after the last; `so_far` counts `page` already.
+        """What an answer says about the next page, None after the last; `so_far` counts `page` already.
 
-        Raises `SourceError` for something that cannot be a cursor or a link.
+        Raises `SourceError` for an invalid cursor or link.
         """
         raise NotImplementedError
 
     def next_request(self, told: Told) -> Params | Link:
-        """The request for the page that an answer told of: params in place of the first one's, or a link."""
+        """The request for the next page: params that replace those of the first request, or a link."""
         raise NotImplementedError
 
 
@@ -241,7 +241,7 @@ PAGINGS: dict[str, type[PagingKind]] = {
 
 
 class Paging(OneOf):
-    """How an API divides its answer into pages: one of the kinds; without one it is a single page."""
+    """The kind of paging of an API; without one the answer is a single page."""
 
     config: SerializeAsAny[PagingKind]
 
@@ -269,7 +269,7 @@ def _told_link(link: Any) -> Told | None:
 
 
 def _is_probe(size: int | None, page: Page, so_far: Progress) -> bool:
-    """Whether a numbered page is asked for only to see that there is none.
+    """Whether a numbered page is requested only to check that there is none.
 
     It is after a first page that is shorter than asked for (the API may keep to a smaller size than was
     asked), and after as many records as the total says.

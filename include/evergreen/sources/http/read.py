@@ -1,4 +1,4 @@
-"""A paged API to Arrow: page after page into a temporary file, and on from the last good page."""
+"""Reads a paged API to Arrow: pages go into a temporary file, and a retry resumes after the last good one."""
 
 from __future__ import annotations
 
@@ -53,15 +53,15 @@ def read_http(
 
     Types are as `prepare_records` says, or `prepare_texts` of CSV.
 
-    Time-outs, resets, answers that are not whole, 429 (waiting as `Retry-After` says, at most 5 minutes) and
-    5xx are tried again, 5 times a page with growing random pauses, then raise `UnavailableError`, as does the
+    Time-outs, resets, truncated answers, 429 (waiting as `Retry-After` says, at most 5 minutes) and
+    5xx are retried, 5 times per page with growing random pauses, then raise `UnavailableError`, as does the
     end of the source's `timeout`. Raises `SourceError` for a request the API refuses, an answer of another
-    shape, a page, cursor or link that comes twice, a `total` that is not the number of records (the last one
+    shape, a repeated page, cursor or link, a `total` that is not the number of records (the last one
     counts, if it changes from page to page), more than `max_pages`, `max_bytes` or 64 MB a page, a redirect
     or link to another host, and a `time_column` that is no time.
 
-    With a checkpoint, all that was read is kept when an error ends the read, and from time to time before;
-    the next read goes on after the last good page. If the API refuses to, it starts from the first page.
+    With a checkpoint, the pages read so far are stored at regular intervals and when an error ends the read;
+    the next read resumes after the last good page. If the API refuses that, it starts from the first page.
     """
     fill = {name: value.replace("{partition}", partition) for name, value in source.headers.items()}
     api = api_of(connection, {"Accept": _ACCEPT[source.format], **fill})
@@ -82,7 +82,7 @@ def read_http(
 
 
 class _Reading:
-    """One read: the pages so far in a spool, and how far it has come."""
+    """One read: the pages so far in a spool, and its progress."""
 
     def __init__(
         self, source: HttpSource, api: Api, session: Session, keeper: Keeper, *, first: str, zone: Zone
@@ -94,7 +94,7 @@ class _Reading:
         self._begin()
 
     def all_pages(self) -> None:
-        """Read to the end; whatever ends it before saves what there is."""
+        """Read to the end; any error before saves the pages so far."""
         resumed = self._resume()
         try:
             while self._progress.address is not None:
@@ -230,7 +230,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class _UntilDrained:
-    """The batches of a read, which is kept until they all were taken."""
+    """The batches of a read; its checkpoint is kept until all batches were taken."""
 
     rows: Rows
     keeper: Keeper

@@ -1,4 +1,4 @@
-"""PostgreSQL to Arrow: one read-only transaction, rows streamed, none turned into a Python object."""
+"""Reads PostgreSQL to Arrow: one read-only transaction, streamed, without Python objects for rows."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def read_postgres(
     `folder` gets the bounds as `$1` and `$2`, and as local times as `$3` and `$4`. Unchanged tables give
     their rows in the same order. Raises, here or while the batches are read, `SourceError` for wrong
     credentials, a missing table, column or file, wrong SQL and a value that the lake cannot hold;
-    `UnavailableError` where the server cannot be reached, goes away or takes longer than the source's
+    `UnavailableError` if the server cannot be reached, disconnects or takes longer than the source's
     timeout. No message holds the password.
     """
     bounds = None if start is None or end is None else (start, end)
@@ -132,7 +132,7 @@ def _read(
             )
         selected = [_selected(name, kind, source.types.get(name)) for name, kind in query.columns.items()]
         arrays = [name for name, kind in query.columns.items() if kind.element and name not in source.types]
-        # The driver would make one list of an array of several dimensions, without a word.
+        # The driver would silently flatten an array of several dimensions.
         selected += [f"array_ndims({quoted(name)}) > 1" for name in arrays]
         # Every name was found in the catalogue or in the result's description, and is quoted.
         cursor.execute(f"SELECT {', '.join(selected)} {query.origin}")
@@ -162,7 +162,7 @@ def _lake_batches(
 
 
 def _selected(name: str, kind: _Kind, wanted: str | None) -> str:
-    """The column as it is asked for, so that the driver has a type for it and nothing of it is lost."""
+    """The column's SQL, cast so that the driver has a lossless type for it."""
     column = quoted(name)
     if wanted == "text":
         cast = f"{column}::text"

@@ -1,4 +1,4 @@
-"""SQL files: one query a file, with the partition's bounds in their places."""
+"""SQL files: one query per file, with parameters for the partition's bounds."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def read_sql_file(folder: Path, name: str, bounded: bool) -> str:
 
     `$1` and `$2` become `START` and `END`, `$3` and `$4` the same as local times; `bind` gives them values:
     none is written into the text.
-    Raises `SourceError` for a file that is missing or outside, several statements, one that is no query, and
-    a parameter that there is not.
+    Raises `SourceError` for a file that is missing or outside the folder, several statements, one that is no
+    query, and an unknown parameter.
     """
     return _statement(_text(folder, name), name, bounded)
 

@@ -27,8 +27,8 @@ def records(text: bytes, delimiter: str, first_line: int = 1, is_last: bool = Tr
     """The records of whole lines of text; blank lines are none.
 
     A quoted field may hold delimiters, line ends and doubled quotes; a quote within an unquoted field is
-    text. Where a quote is closed amid a field, or not at all, its first line alone is given up and the next
-    one is read on its own, so that one broken line does not swallow the others. If the text is not the last,
+    text. If a quote is closed inside a field, or not at all, only its first line is rejected and the next
+    line is read by itself, so that one broken line does not swallow the others. If the text is not the last,
     a record whose quote is still open is left out: its end may be yet to come.
     """
     reader = _Reader(text, delimiter, is_last)

@@ -1,4 +1,4 @@
-"""CSV text to columns: blocks that are in order at the speed of Arrow, all others record by record."""
+"""Reads CSV text to columns: valid blocks with Arrow, all others record by record."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class CsvBlock:
         return Prepared(prepared.batches, prepared.known, rejected(bad, place))
 
     def _unfit(self, reasons: Mapping[int, str]) -> Iterator[Unreadable]:
-        """The records of the rows that do not fit; slow, for it reads all of them again."""
+        """The records of the rows that do not fit; slow, because it reads all of them again."""
         if not reasons:
             return
         width, row = self.columns.num_columns, 0

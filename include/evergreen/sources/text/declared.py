@@ -1,4 +1,4 @@
-"""Values of JSON and CSV to the type a source declares for their column: each fits it exactly, or not."""
+"""Converts values of JSON and CSV to the declared type of their column, without loss, or rejects them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from evergreen.calendar import UTC_ZONE, NoSuchTimeError, Zone
 from evergreen.rows.columns import NUMBER, declared, exact
 from evergreen.shown import shown
 
-_EXACT = 2**53  # above it not every whole number has a float64 of its own
+_EXACT = 2**53  # above it float64 cannot represent every whole number
 _INT64_DIGITS = pa.decimal128(19, 0)
 _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 # Python types of values that Arrow itself converts exactly, or refuses.

@@ -1,4 +1,4 @@
-"""Text in chunks to blocks of whole lines with their numbers, in bounded memory whatever a line's length."""
+"""Splits chunks of text into blocks of whole numbered lines, in bounded memory for any length of lines."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def rejected(unreadable: Iterable[Unreadable], place: Place) -> tuple[Rejected, 
 
 
 class Rejections:
-    """The records of a source that cannot be kept, as many as memory is there for."""
+    """The records of a source that cannot be kept, in limited memory."""
 
     def __init__(self, found: list[Rejected] | None = None) -> None:
         self.found: list[Rejected] = [] if found is None else found

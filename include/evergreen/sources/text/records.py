@@ -20,7 +20,7 @@ from evergreen.sources.text.declared import declared_array, json_text
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_width
 from evergreen.sources.text.types import IN_JSON, read
 
-_EXACT = 2**53  # above it not every whole number has a float64 of its own
+_EXACT = 2**53  # above it float64 cannot represent every whole number
 _KINDS: dict[type, str] = {
     bool: "truth values",
     int: "numbers",

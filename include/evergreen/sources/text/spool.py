@@ -1,4 +1,4 @@
-"""Columns on their way to rows: kept in a temporary file until the types of all are known."""
+"""Spools columns to a temporary file until the types of all are known."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Spool:
         return Rows(schema, _Settled(self._spill, schema, readings, self.zone), self._rejections.found)
 
     def close(self) -> None:
-        """Give the temporary file's space back."""
+        """Release the temporary file."""
         self._spill.close()
 
     @property
@@ -96,7 +96,7 @@ class Spool:
         return self._spill.take(), {"columns": known, "rejected": rejected}
 
     def restore(self, parts: Iterable[bytes], state: Mapping[str, Any]) -> None:
-        """Take up, in a fresh spool, what `save` returned: all parts in order, and the last state."""
+        """Load into a new spool what `save` returned: all parts in order, and the last state."""
         for part in parts:
             self._spill.restore(part)
         self.known = {name: Known(kind, tuple(read)) for name, (kind, read) in state["columns"].items()}

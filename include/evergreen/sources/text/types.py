@@ -32,7 +32,7 @@ IN_CSV = ("float", "boolean", "date", "time")
 IN_JSON = ("instant",)
 """What undeclared text of JSON may be: JSON has numbers and truth values of its own."""
 
-_EXACT = 2**53  # above it not every whole number has a float64 of its own
+_EXACT = 2**53  # above it float64 cannot represent every whole number
 _EXACT_DIGITS = 16
 _DAY = pa.scalar(86_400_000_000, pa.int64())
 _FIRST_TIME = int(pa.scalar(datetime(1, 1, 1, tzinfo=UTC), TIME).value)
@@ -45,7 +45,7 @@ def read(texts: pa.Array, reading: str, zone: Zone = UTC_ZONE) -> pa.Array | Non
     `float`: finite decimal numbers, and NaN, which is null. Numbers written like "01234", and whole ones
     beyond 2**53, are none: they are codes, and as float64 would lose their zeros or digits. `boolean`: true
     or false, in either case. `date`: 2024-01-31. `time`: ISO 8601, without an offset local time of the zone,
-    and null where its clocks skip it (see `skipped`). Spaces around these count for nothing. `instant`: ISO
+    and null where its clocks skip it (see `skipped`). Spaces around these are ignored. `instant`: ISO
     8601 with an offset.
     """
     return _READERS[reading](texts, zone)
@@ -90,7 +90,7 @@ def _fit_each(texts: pa.Array, type_name: str, zone: Zone) -> tuple[pa.Array, di
 
 
 def _spaced(reader: _Reader) -> _Reader:
-    """The reader, for which spaces around a value count for nothing."""
+    """The reader, which ignores spaces around a value."""
 
     def read_spaced(texts: pa.Array, zone: Zone) -> pa.Array | None:
         if (found := reader(texts, zone)) is not None:
