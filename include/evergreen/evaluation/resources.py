@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -14,8 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evergreen.errors import EvergreenError
+from evergreen.interpreter import NoAnswerError, run_clean
 from evergreen.json_values import finite_or_none, number_or_nan
-from evergreen.registry.model_file import dump_model
+from evergreen.registry.model_file import dump_model, load_model
 from evergreen.spec import Resources
 
 _WARM = 3
@@ -92,28 +93,21 @@ def loaded_memory(data: bytes) -> float:
     all models share. Resident memory includes what Python's own tracing misses, such as the trees that
     scikit-learn allocates in C. Memory that is needed only while loading is not counted.
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    program = "from evergreen.evaluation.resources import report_memory; report_memory()"
-    done = subprocess.run(  # noqa: S603 - the interpreter that runs this, and a constant
-        [sys.executable, "-c", program], input=data, capture_output=True, check=False, env=environment
-    )
     try:
-        return float(done.stdout)
-    except ValueError:
+        return float(run_clean(memory_added, data, sys.path, environment=os.environ))
+    except (NoAnswerError, EvergreenError):
         return math.nan
 
 
-def report_memory() -> None:
-    """Load the model on standard input, twice, and write to standard output what the second copy adds."""
-    from evergreen.registry.model_file import load_model
-
-    data = sys.stdin.buffer.read()
+def memory_added(data: bytes, path: list[str]) -> float:
+    """Load a model twice, with modules found on `path`; bytes that the second adds to this process."""
+    sys.path[:] = path
     first = load_model(data)
     before = _resident()
     second = load_model(data)
     added = _resident() - before
     del first, second
-    sys.stdout.write(str(max(added, 0.0)))
+    return max(added, 0.0)
 
 
 def _resident() -> float:

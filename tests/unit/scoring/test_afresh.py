@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,7 +14,7 @@ from evergreen.connections import Connection
 from evergreen.errors import IntegrityError, NotFoundError, UnavailableError
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
-from evergreen.scoring.afresh import _environment, check_afresh, main
+from evergreen.scoring.afresh import _environment, check_afresh, check_stored
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import parse_spec
 from tests.unit.scoring.conftest import change_features, sales, trained_on
@@ -61,13 +59,11 @@ def test_a_process_that_dies_has_not_said_yes(kiosk: Pipeline, commit: Commit) -
         check_afresh(kiosk, version)
 
 
-def test_the_program_uses_the_variables_alone(
-    kiosk: Pipeline, commit: Commit, configured: object, monkeypatch: pytest.MonkeyPatch, capfd: Any
+def test_the_check_uses_the_variables_alone(
+    kiosk: Pipeline, commit: Commit, configured: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EVERGREEN_PIPELINES", str(kiosk.spec.folder.parent))
     assert "AWS_SECRET_ACCESS_KEY" in os.environ
-    version = commit()
-    assert main(["kiosk", version]) == 0
-    assert json.loads(capfd.readouterr().out.splitlines()[-1]) == {"kept": version}
-    assert main(["kiosk", "2024-01-12-aaaa"]) == 1
-    assert json.loads(capfd.readouterr().out.splitlines()[-1])["error"] == "NotFoundError"
+    check_stored("kiosk", commit())
+    with pytest.raises(NotFoundError):
+        check_stored("kiosk", "2024-01-12-aaaa")
