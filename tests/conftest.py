@@ -1,4 +1,4 @@
-"""What all tests share: an S3 server in memory, a fresh bucket for each test, and how they are spread.
+"""What all tests share: an S3 server, a fresh bucket for each test, and how they are spread.
 
 Nothing reads the clock.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import copy
 import functools
-import logging
 import os
+import subprocess
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from evergreen.storage import Credentials, Storage
 from tests.campaign import INJECTED, examples
+from tests.servers import unused_port, wait_until_ready
 
 # No example is too slow: how long one takes says more about the machine than about the code. In CI the
 # examples are always the same, so that a red run can be repeated.
@@ -35,6 +37,7 @@ settings.load_profile("evergreen")
 _STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
 
 TESTS = Path(__file__).parent
+ROOT = TESTS.parent
 # Where the tests that take longest are: they are begun first, so that all workers end at about the same time.
 LONGEST = ("e2e", "integration", "unit/backtest", "unit/evaluation")
 
@@ -60,6 +63,7 @@ class _ByFile(LoadScopeScheduling):
         return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """How tests are spread over the workers of `pytest -n`."""
     return _ByFile(config, log)
@@ -92,21 +96,35 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
-    """The address of an S3 server in memory (moto). It honours conditional writes, one writer at a time."""
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real S3 server (ministack) on this machine, with its objects in memory."""
+    program = ROOT / ".venv-s3" / "bin" / "ministack"
+    if not program.exists():
+        pytest.fail(f"{program} is missing: run make .venv-s3")
+    folder, port = tmp_path_factory.mktemp("s3"), unused_port()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(port),
+        "SERVICES": "s3",
+        "LOG_LEVEL": "WARNING",
+        "TMPDIR": str(folder),
+    }
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen([program], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        health = f"{address}/_ministack/health"
+        wait_until_ready(lambda: urllib.request.urlopen(health, timeout=30).close(), server, folder / "log")
+        yield address
+    finally:
+        server.terminate()
+        server.wait(120)
 
 
 @functools.cache
 def _client_of(address: str) -> Storage:
-    # To make one takes longer than most tests. By address, for each folder of tests may have its own server.
+    # To make one takes longer than most tests.
     return Storage("any", "", Credentials(endpoint_url=address, access_key="test", secret_key="test"))
 
 
@@ -127,6 +145,12 @@ def new_storage(s3_server: str) -> Callable[[], Storage]:
 def storage(new_storage: Callable[[], Storage]) -> Storage:
     """A storage with a bucket of its own."""
     return new_storage()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port of 127.0.0.1 at which nobody listens just now."""
+    return unused_port()
 
 
 @pytest.fixture

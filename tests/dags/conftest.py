@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import tempfile
 from pathlib import Path
-
-import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -21,11 +18,3 @@ os.environ.update(
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
     }
 )
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

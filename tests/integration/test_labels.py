@@ -70,11 +70,11 @@ def database(postgres_server: Connection) -> Connection:
 
 
 @pytest.fixture
-def lender(database: Connection, s3_store: Storage, tmp_path: Path) -> Pipeline:
+def lender(database: Connection, storage: Storage, tmp_path: Path) -> Pipeline:
     """The pipeline on both, in a folder of its own."""
     shutil.copytree(LENDER, tmp_path / "pipelines" / "lender")
     spec = parse_spec(tmp_path / "pipelines" / "lender" / "pipeline.yaml")
-    return Pipeline(spec, s3_store, lambda conn_id: replace(database, conn_id=conn_id))
+    return Pipeline(spec, storage, lambda conn_id: replace(database, conn_id=conn_id))
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ WRITERS, ROUNDS = 6, 8
 
 
 @pytest.fixture
-def lake(s3_store: Storage) -> Lake:
-    return Lake(s3_store, "bikes")
+def lake(storage: Storage) -> Lake:
+    return Lake(storage, "bikes")
 
 
 def test_of_first_writers_of_a_partition_one_content_stays(lake: Lake):
@@ -49,10 +49,10 @@ def test_writers_of_different_partitions_lose_nothing(lake: Lake):
     assert lake.read(Table.PARTITIONS).num_rows == 3 * WRITERS * ROUNDS
 
 
-def test_a_quarantine_of_an_earlier_shape_gets_the_new_column(lake: Lake, s3_store: Storage):
+def test_a_quarantine_of_an_earlier_shape_gets_the_new_column(lake: Lake, storage: Storage):
     old = pa.table({"row": ["{}"], "expectation": ["e"], "reason": ["r"], "partition": ["2024-01-01"]})
-    address = s3_store.uri("bikes/lake/quarantine")
-    write_deltalake(address, old, partition_by=["partition"], storage_options=s3_store.delta_options)
+    address = storage.uri("bikes/lake/quarantine")
+    write_deltalake(address, old, partition_by=["partition"], storage_options=storage.delta_options)
     new = pa.Table.from_pylist(
         [{"row": "a", "expectation": "e", "reason": "r", "place": "f:1"}], schema=QUARANTINE
     )

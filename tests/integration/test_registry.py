@@ -72,19 +72,19 @@ def killed_at(storage: Storage, at: int, made: bool, work: Callable[[Registry], 
 
 @pytest.mark.parametrize("made", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", range(1, 7))
-def test_a_commit_that_is_killed_leaves_a_whole_version_or_none(s3_store: Storage, at: int, made: bool):
+def test_a_commit_that_is_killed_leaves_a_whole_version_or_none(storage: Storage, at: int, made: bool):
     def commit(registry: Registry) -> None:
         registry.commit(NEW, FILES)
 
-    killed_at(s3_store, at, made, commit)
-    found = registry_of(s3_store)
+    killed_at(storage, at, made, commit)
+    found = registry_of(storage)
     if found.has(NEW):
         assert {name: found.read(NEW, name) for name in FILES} == FILES
     assert found.verify() == []
     # Training again gives other bytes of the same model: the version must be whole nevertheless.
-    registry_of(s3_store).commit(NEW, {name: body + b" again" for name, body in FILES.items()})
-    assert registry_of(s3_store).versions() == [NEW]
-    assert registry_of(s3_store).verify() == []
+    registry_of(storage).commit(NEW, {name: body + b" again" for name, body in FILES.items()})
+    assert registry_of(storage).versions() == [NEW]
+    assert registry_of(storage).verify() == []
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first", "second"])
@@ -136,25 +136,25 @@ def test_a_rollback_to_a_version_that_is_killed_can_be_run_again(
     assert deaths >= 7
 
 
-def test_promotions_of_several_processes_leave_no_gap_and_lose_none(s3_store: Storage):
+def test_promotions_of_several_processes_leave_no_gap_and_lose_none(storage: Storage):
     versions = [[f"2011-{month:02d}-{day:02d}-v" for day in range(1, 7)] for month in range(1, 5)]
-    write_at_once(s3_store, versions)
-    registry = registry_of(s3_store)
+    write_at_once(storage, versions)
+    registry = registry_of(storage)
     events = registry.history()
     assert [event.seq for event in events] == list(range(1, 25))
     assert sorted(event.version for event in events) == sorted(
         version for mine in versions for version in mine
     )
-    assert json.loads(s3_store.read("bikes/champion.json").body)["seq"] == 24
+    assert json.loads(storage.read("bikes/champion.json").body)["seq"] == 24
     assert registry.champion() == "2011-04-06-v"
     assert registry.verify() == []
 
 
-def test_one_version_from_several_processes_is_promoted_once(s3_store: Storage):
-    write_at_once(s3_store, [[NEW]] * 4)
-    (event,) = registry_of(s3_store).history()
+def test_one_version_from_several_processes_is_promoted_once(storage: Storage):
+    write_at_once(storage, [[NEW]] * 4)
+    (event,) = registry_of(storage).history()
     assert (event.kind, event.version) == (Kind.PROMOTED, NEW)
-    assert registry_of(s3_store).verify() == []
+    assert registry_of(storage).verify() == []
 
 
 def write_at_once(storage: Storage, versions: list[list[str]]) -> None:

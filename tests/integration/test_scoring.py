@@ -150,9 +150,9 @@ def test_a_table_of_another_shape_is_left_alone(postgres_server: Connection, que
 
 
 @pytest.fixture
-def kiosk(s3_store: Storage, postgres_server: Connection) -> Pipeline:
+def kiosk(storage: Storage, postgres_server: Connection) -> Pipeline:
     """Two published days and a champion that predicts the temperature."""
-    pipeline = Pipeline(KIOSK, s3_store, lambda conn_id: replace(postgres_server, conn_id=conn_id))
+    pipeline = Pipeline(KIOSK, storage, lambda conn_id: replace(postgres_server, conn_id=conn_id))
     days = []
     for key in ("2024-01-01", "2024-01-02"):
         at = pd.date_range(f"{key}T06", periods=4, freq="4h", tz="UTC").as_unit("us")

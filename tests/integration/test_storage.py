@@ -16,9 +16,9 @@ from evergreen.storage import Credentials, Storage
 
 
 @pytest.fixture(params=["if-none-match", "if-match"])
-def forgetful_store(request: pytest.FixtureRequest, s3_store: Storage) -> Iterator[Storage]:
+def forgetful_store(request: pytest.FixtureRequest, storage: Storage) -> Iterator[Storage]:
     """A store that ignores one of the conditions: it passes everything on to the real one but that header."""
-    upstream = urlsplit(s3_store.credentials.endpoint_url or "").netloc
+    upstream = urlsplit(storage.credentials.endpoint_url or "").netloc
 
     class Forgetful(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -53,16 +53,16 @@ def forgetful_store(request: pytest.FixtureRequest, s3_store: Storage) -> Iterat
     server = ThreadingHTTPServer(("127.0.0.1", 0), Forgetful)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    credentials = replace(s3_store.credentials, endpoint_url=f"http://127.0.0.1:{server.server_port}")
-    yield Storage(s3_store.bucket, "", credentials)
+    credentials = replace(storage.credentials, endpoint_url=f"http://127.0.0.1:{server.server_port}")
+    yield Storage(storage.bucket, "", credentials)
     server.shutdown()
     thread.join()
     server.server_close()
 
 
-def test_a_store_that_honours_conditions_passes_the_probe(s3_store: Storage):
-    s3_store.probe()
-    assert s3_store.list("") == []
+def test_a_store_that_honours_conditions_passes_the_probe(storage: Storage):
+    storage.probe()
+    assert storage.list("") == []
 
 
 def test_a_store_that_ignores_a_condition_is_refused(
@@ -84,10 +84,10 @@ def test_nothing_is_promoted_on_such_a_store(forgetful_store: Storage):
     assert registry.champion() is None
 
 
-def test_of_many_creators_one_wins(s3_store: Storage):
+def test_of_many_creators_one_wins(storage: Storage):
     def create(number: int) -> bool:
         try:
-            s3_store.create("one", str(number).encode())
+            storage.create("one", str(number).encode())
         except ConflictError:
             return False
         return True
@@ -95,28 +95,28 @@ def test_of_many_creators_one_wins(s3_store: Storage):
     with ThreadPoolExecutor(16) as pool:
         won = [number for number, first in enumerate(pool.map(create, range(64))) if first]
     assert len(won) == 1
-    assert s3_store.read("one").body == str(won[0]).encode()
+    assert storage.read("one").body == str(won[0]).encode()
 
 
-def test_of_many_replacers_none_is_lost(s3_store: Storage):
-    s3_store.create("count", b"0")
+def test_of_many_replacers_none_is_lost(storage: Storage):
+    storage.create("count", b"0")
 
     def add_one(_: int) -> None:
         while True:
-            stored = s3_store.read("count")
+            stored = storage.read("count")
             try:
-                s3_store.replace("count", str(int(stored.body) + 1).encode(), stored.etag)
+                storage.replace("count", str(int(stored.body) + 1).encode(), stored.etag)
             except ConflictError:
                 continue
             return
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(add_one, range(40)))
-    assert s3_store.read("count").body == b"40"
+    assert storage.read("count").body == b"40"
 
 
-def test_a_listing_of_many_objects_is_whole(s3_store: Storage):
-    child = s3_store.child("folder")
+def test_a_listing_of_many_objects_is_whole(storage: Storage):
+    child = storage.child("folder")
     keys = [f"history/{number:08d}.json" for number in range(1, 1101)]
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda key: child.stage(key, b"{}"), keys))
@@ -126,13 +126,13 @@ def test_a_listing_of_many_objects_is_whole(s3_store: Storage):
     assert child.list("") == []
 
 
-def test_replacing_what_is_not_there(s3_store: Storage):
+def test_replacing_what_is_not_there(storage: Storage):
     with pytest.raises(NotFoundError):
-        s3_store.replace("none", b"", '"0"')
+        storage.replace("none", b"", '"0"')
 
 
-def test_a_bucket_that_does_not_exist(s3_store: Storage):
-    storage = Storage("nowhere", "", s3_store.credentials)
+def test_a_bucket_that_does_not_exist(storage: Storage):
+    storage = Storage("nowhere", "", storage.credentials)
     for attempt in (lambda: storage.read("x"), lambda: storage.list(""), storage.probe):
         with pytest.raises(
             StorageError, match="bucket 'nowhere' does not exist: create it or change EVERGREEN"

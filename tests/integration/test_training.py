@@ -89,9 +89,9 @@ def open_pipeline(name: str, storage: Storage) -> Pipeline:
 
 
 @pytest.fixture
-def bike(s3_store: Storage) -> Pipeline:
+def bike(storage: Storage) -> Pipeline:
     """`bike_demand` with 100 simulated days published, and a model that is quick to fit."""
-    return quick("bike_demand", s3_store, 100)
+    return quick("bike_demand", storage, 100)
 
 
 def quick(name: str, storage: Storage, days: int) -> Pipeline:
@@ -270,8 +270,8 @@ def test_the_golden_sample_is_what_scoring_gives(bike: Pipeline):
     assert len(promised) == 24
 
 
-def test_too_little_history_is_nothing_to_do(s3_store: Storage):
-    pipeline = open_pipeline("bike_demand", s3_store)
+def test_too_little_history_is_nothing_to_do(storage: Storage):
+    pipeline = open_pipeline("bike_demand", storage)
     with pytest.raises(NothingToDoError, match="ingest"):
         stage.train(pipeline, None, REASON)
     fill(pipeline, date(2023, 1, 1), 30)
@@ -286,17 +286,17 @@ def test_a_changed_description_in_the_middle_of_a_run_is_noticed(bike: Pipeline)
         stage.stage_challenger(changed, "run-1")
 
 
-def test_the_textbook_classification(s3_store: Storage):
-    trained, champion = _train_snapshot("iris", "flowers.csv", s3_store)
+def test_the_textbook_classification(storage: Storage):
+    trained, champion = _train_snapshot("iris", "flowers.csv", storage)
     # Any sound linear classifier names at least 27 of 30 held-out flowers (Fisher 1936 errs on 3 of 150).
     assert trained.metrics["accuracy"] >= 0.9
     assert trained.promoted
     assert champion == trained.version
 
 
-def test_the_clustering_finds_the_three_cultivars(s3_store: Storage):
-    trained, champion = _train_snapshot("wine_segments", "wines.csv", s3_store)
-    pipeline = open_pipeline("wine_segments", s3_store)
+def test_the_clustering_finds_the_three_cultivars(storage: Storage):
+    trained, champion = _train_snapshot("wine_segments", "wines.csv", storage)
+    pipeline = open_pipeline("wine_segments", storage)
     lineage = json.loads(pipeline.registry.read(trained.version, "lineage.json"))
     # The data are of three cultivars, and k = 3 is where the silhouette of the standardised data peaks.
     assert lineage["candidate"]["params"]["n_clusters"] == 3
@@ -305,8 +305,8 @@ def test_the_clustering_finds_the_three_cultivars(s3_store: Storage):
 
 
 @pytest.mark.skipif(not REAL_FILE.exists(), reason="the UCI bike sharing file is not here")
-def test_the_first_champion_on_the_real_file(s3_store: Storage):
-    pipeline = open_pipeline("bike_demand", s3_store)
+def test_the_first_champion_on_the_real_file(storage: Storage):
+    pipeline = open_pipeline("bike_demand", storage)
     pipeline.lake.replace(Table.PARTITIONS, real_days("2011-03-31"))
     trained = stage.train(pipeline, "2011-04-01", REASON)
     assert trained.promoted, trained.verdict.sentence

@@ -11,7 +11,6 @@ from pathlib import Path
 import boto3
 import pytest
 import yaml
-from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).parents[2]
 COMPOSE_TEXT = (ROOT / "docker-compose.yaml").read_text()
@@ -150,24 +149,17 @@ def buckets() -> set[str]:
     return {bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]}
 
 
-def test_init_makes_a_bucket_that_passes_the_probe(monkeypatch):
+def test_init_makes_a_bucket_that_passes_the_probe(s3_server: str, monkeypatch):
     script = re.search(r"<<'PYTHON'\n(.*)PYTHON\n", init_script(), re.DOTALL)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            monkeypatch.setenv(name, secrets.token_hex())
-        monkeypatch.setenv("AWS_REGION", EXAMPLE["AWS_REGION"])
-        monkeypatch.setenv("EVERGREEN_STORAGE", EXAMPLE["EVERGREEN_STORAGE"])
-        # Servers in memory share their buckets with those of other tests.
-        before = buckets()
-        for _ in ("first start", "another start"):
-            exec(script[1], {})
-        assert buckets() - before == {"evergreen"}
-    finally:
-        server.stop()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, secrets.token_hex())
+    monkeypatch.setenv("AWS_REGION", EXAMPLE["AWS_REGION"])
+    monkeypatch.setenv("EVERGREEN_STORAGE", EXAMPLE["EVERGREEN_STORAGE"])
+    before = buckets()
+    for _ in ("first start", "another start"):
+        exec(script[1], {})
+    assert buckets() - before == {"evergreen"}
 
 
 def test_dockerfile_pins_the_airflow_that_is_tested():

@@ -176,12 +176,12 @@ class World:
 
 
 @pytest.fixture
-def world(weather: Weather, rentals: Database, s3_store: Storage) -> World:
+def world(weather: Weather, rentals: Database, storage: Storage) -> World:
     api = Connection(
         "weather_api", "http", weather.address, password=KEY, extra={"api_key_header": "X-API-Key"}
     )
     return World(
         parse_spec(BIKE / "pipeline.yaml"),
-        s3_store,
+        storage,
         {"rentals_db": rentals.connection, "weather_api": api},
     )

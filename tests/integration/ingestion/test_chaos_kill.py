@@ -55,7 +55,7 @@ def source(postgres_server: Connection) -> Connection:
 
 
 @pytest.fixture
-def proxy(s3_store: Storage, s3_server: str) -> Iterator[S3Proxy]:
+def proxy(storage: Storage, s3_server: str) -> Iterator[S3Proxy]:
     """Sees all calls of ingest to the S3 server, and breaks none."""
     with S3Proxy(s3_server) as running:
         yield running
@@ -188,16 +188,16 @@ def _last_phase(calls: list[Call], ended: Ended) -> str:
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_ingest_is_killed_in_every_phase(proxy, source, s3_store, tmp_path, tell):
-    with Watcher() as watcher, Forks(proxy.address, s3_store.bucket, source, tmp_path) as forks:
+def test_ingest_is_killed_in_every_phase(proxy, source, storage, tmp_path, tell):
+    with Watcher() as watcher, Forks(proxy.address, storage.bucket, source, tmp_path) as forks:
         killings = _Killings(forks, proxy, source)
-        killings.measure(s3_store.child("measured"))
+        killings.measure(storage.child("measured"))
         figures: Counter[str] = Counter()
         planned = list(killings.each_once())
         wanted = Counter(f"{path} at {kill}" for path, kills in planned for kill in kills)
         number = 0
         while planned or killings.killed < KILLS:
-            store = s3_store.child(f"store-{number}")
+            store = storage.child(f"store-{number}")
             watcher.follow(store)
             until = killings.killed + A_STORE
             while killings.killed < until and (planned or killings.killed < KILLS):
@@ -209,7 +209,7 @@ def test_ingest_is_killed_in_every_phase(proxy, source, s3_store, tmp_path, tell
             killings.problems += found.problems
             figures.update(versions=found.versions, states=found.states, orphans=found.orphans)
             number += 1
-        uploads = unfinished_uploads(s3_store)
+        uploads = unfinished_uploads(storage)
         left = forks.left()
     phases, counts = dict(killings.phases.most_common()), killings.counts
     short = {name: number for name, number in counts.items() if " at " not in name}

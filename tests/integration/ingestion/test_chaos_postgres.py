@@ -119,7 +119,7 @@ def _session(source: Connection) -> psycopg.Connection[tuple[object, ...]]:
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_each_connection_to_postgres_breaks_in_each_way(proxy, source, s3_store, s3_server, tmp_path, tell):
+def test_each_connection_to_postgres_breaks_in_each_way(proxy, source, storage, s3_server, tmp_path, tell):
     draw = random.Random(SEED)
     counts: Counter[str] = Counter()
     errors: Counter[str] = Counter()
@@ -127,7 +127,7 @@ def test_each_connection_to_postgres_breaks_in_each_way(proxy, source, s3_store,
     planned = list(each_once())
     wanted = {fire.first for night in planned for fire in night.fires if isinstance(fire, First)}
     through = replace(source, host="127.0.0.1", port=proxy.port)
-    with Watcher() as watcher, Forks(s3_server, s3_store.bucket, through, tmp_path) as forks:
+    with Watcher() as watcher, Forks(s3_server, storage.bucket, through, tmp_path) as forks:
         generation = 0
         while (
             planned
@@ -136,7 +136,7 @@ def test_each_connection_to_postgres_breaks_in_each_way(proxy, source, s3_store,
             or counts["statements timed out"] < TIMED_OUT
         ):
             if generation % A_STORE == 0:
-                store = s3_store.child(f"store-{generation // A_STORE}")
+                store = storage.child(f"store-{generation // A_STORE}")
                 watcher.follow(store)
             generation += 1
             load(source, generation)

@@ -40,7 +40,7 @@ def source(postgres_server: Connection) -> Connection:
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_of_two_runs_that_meet_none_is_lost_silently(source, s3_store: Storage, tell):
+def test_of_two_runs_that_meet_none_is_lost_silently(source, storage: Storage, tell):
     """A run that ends well has published what it read, or what another one read after it began."""
     draw, counts = random.Random(SEED), Counter()
     orders = [*ORDERS, *(draw.sample("aaaabbbb", 8) for _ in range(MIXTURES))]
@@ -48,7 +48,7 @@ def test_of_two_runs_that_meet_none_is_lost_silently(source, s3_store: Storage, 
     problems: list[str] = []
     generation = 0
     for number, turns in enumerate(orders):
-        pipeline = Pipeline(spec, s3_store.child(f"store-{number // A_STORE}"), lambda conn_id: source)
+        pipeline = Pipeline(spec, storage.child(f"store-{number // A_STORE}"), lambda conn_id: source)
         first = generation + 1
         left = {run: steps(pipeline, DAYS, f"run-{number}-{run}", "task") for run in "ab"}
         read = dict.fromkeys("ab", 0)

@@ -66,26 +66,26 @@ def source(postgres_server: Connection) -> Connection:
 
 
 @pytest.fixture
-def proxy(s3_store: Storage, s3_server: str) -> Iterator[S3Proxy]:
+def proxy(storage: Storage, s3_server: str) -> Iterator[S3Proxy]:
     """Stands between ingest and the S3 server."""
     with S3Proxy(s3_server) as running:
         yield running
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_each_call_to_the_s3_server_breaks_in_each_way(proxy, source, s3_store, tmp_path, tell):
+def test_each_call_to_the_s3_server_breaks_in_each_way(proxy, source, storage, tmp_path, tell):
     draw = random.Random(SEED)
     counts: Counter[str] = Counter()
     problems: list[str] = []
     planned = list(each_once())
     with (
         Watcher() as watcher,
-        Forks(proxy.address, s3_store.bucket, source, tmp_path, impatient=True) as forks,
+        Forks(proxy.address, storage.bucket, source, tmp_path, impatient=True) as forks,
     ):
         generation = 0
         while planned or proxy.counts().total() < FAULTS or _broken_commits(proxy) < BROKEN_COMMITS:
             if generation % A_STORE == 0:
-                store = s3_store.child(f"store-{generation // A_STORE}")
+                store = storage.child(f"store-{generation // A_STORE}")
                 watcher.follow(store)
             generation += 1
             load(source, generation)
@@ -111,7 +111,7 @@ def test_each_call_to_the_s3_server_breaks_in_each_way(proxy, source, s3_store, 
                 found = check_history(store)
                 problems += found.problems
                 counts.update(versions=found.versions, orphans=found.orphans)
-        uploads = unfinished_uploads(s3_store)
+        uploads = unfinished_uploads(storage)
         left = forks.left()
     faults = proxy.counts()
     places = {(phase_of(call), call.fault) for call in proxy.calls if call.fault}

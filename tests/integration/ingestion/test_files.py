@@ -37,43 +37,39 @@ def written(rows, form):
 
 
 @pytest.fixture
-def read(s3_store, tmp_path):
+def read(storage, tmp_path):
     def read(path, **changes):
-        source = FileSource(path=f"s3://{s3_store.bucket}/{path}", **changes)
-        return read_file(source, tmp_path, s3_store.child("pipeline"), "2024-01-31", START)
+        source = FileSource(path=f"s3://{storage.bucket}/{path}", **changes)
+        return read_file(source, tmp_path, storage.child("pipeline"), "2024-01-31", START)
 
     return read
 
 
 @pytest.mark.parametrize("form", ["csv", "csv.gz", "jsonl.zst", "parquet"])
-def test_the_files_of_a_day_are_read_in_their_order(s3_store, read, form):
+def test_the_files_of_a_day_are_read_in_their_order(storage, read, form):
     for part in (2, 0, 1):
-        s3_store.stage(f"in/2024/01/31/part-{part}.{form}", written(records(part), form))
-    s3_store.stage(f"in/2024/02/01/part-0.{form}", b"another day's")
+        storage.stage(f"in/2024/01/31/part-{part}.{form}", written(records(part), form))
+    storage.stage(f"in/2024/02/01/part-0.{form}", b"another day's")
     rows = read("in/{partition:%Y/%m/%d}/*." + form)
     assert rows.table().to_pylist() == [row for part in range(3) for row in records(part)]
     assert rows.rejected == []
 
 
-def test_a_file_cut_short_refuses_the_partition_and_a_broken_line_does_not(s3_store, read):
+def test_a_file_cut_short_refuses_the_partition_and_a_broken_line_does_not(storage, read):
     body = written(records(0), "csv.gz")
-    s3_store.stage("in/a.csv.gz", body[: len(body) // 2])
+    storage.stage("in/a.csv.gz", body[: len(body) // 2])
     with pytest.raises(
         SourceError, match=r"in/a\.csv\.gz is not a complete gzip file \(Truncated compressed stream\)"
     ):
         read("in/a.csv.gz")
-    s3_store.stage("in/a.csv.gz", gzip.compress(b'n,s\n1,"two\nlines"\n2\n3,x\n'))
+    storage.stage("in/a.csv.gz", gzip.compress(b'n,s\n1,"two\nlines"\n2\n3,x\n'))
     rows = read("in/*.gz")
     assert rows.table().column("n").to_pylist() == [1.0, 3.0]
-    assert [(bad.text, bad.place) for bad in rows.rejected] == [
-        ("2", f"s3://{s3_store.bucket}/in/a.csv.gz:4")
-    ]
+    assert [(bad.text, bad.place) for bad in rows.rejected] == [("2", f"s3://{storage.bucket}/in/a.csv.gz:4")]
 
 
-def test_what_is_not_there_is_said(s3_store, read, tmp_path, free_port):
-    with pytest.raises(
-        SourceError, match=rf"no file matches s3://{s3_store.bucket}/in/2024-01-31\*: put one"
-    ):
+def test_what_is_not_there_is_said(storage, read, tmp_path, free_port):
+    with pytest.raises(SourceError, match=rf"no file matches s3://{storage.bucket}/in/2024-01-31\*: put one"):
         read("in/{partition}*")
     with pytest.raises(SourceError, match=r"in/none\.csv does not exist: put it there"):
         read("in/none.csv")

@@ -105,7 +105,7 @@ class TestPostgresMisbehaves:
         assert row["noted"] == datetime(2011, 1, 1, 5, tzinfo=UTC)
 
 
-def test_a_missing_bucket_is_named(world, s3_store):
-    world.storage = Storage("no-such-bucket", "", s3_store.credentials)
+def test_a_missing_bucket_is_named(world, storage):
+    world.storage = Storage("no-such-bucket", "", storage.credentials)
     with pytest.raises(StorageError, match=r"bucket .*does not exist: create it"):
         ingest(world.pipeline, DAYS[:1])

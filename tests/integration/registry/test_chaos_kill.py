@@ -41,7 +41,7 @@ LATER: list[tuple[Work, str]] = [
 
 
 @pytest.fixture
-def proxy(s3_store: Storage, s3_server: str) -> Iterator[S3Proxy]:
+def proxy(storage: Storage, s3_server: str) -> Iterator[S3Proxy]:
     """Sees all calls of the killed to the S3 server, and breaks none."""
     with S3Proxy(s3_server) as running:
         yield running
@@ -175,16 +175,16 @@ def _last_phase(calls: list[Call], ended: Ended) -> str:
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_a_registry_is_killed_in_every_phase(proxy, s3_store, tmp_path, tell):
+def test_a_registry_is_killed_in_every_phase(proxy, storage, tmp_path, tell):
     key = new_key()
-    with ReleaseForks(proxy.address, s3_store.bucket, key, tmp_path) as forks:
+    with ReleaseForks(proxy.address, storage.bucket, key, tmp_path) as forks:
         killings = _Killings(forks, proxy, key)
-        killings.measure(s3_store.child("measured"))
+        killings.measure(storage.child("measured"))
         planned = [*FIRST, LATER]
         wanted = Counter(f"{work} at {phase}" for works in planned for work, phase in works)
         events = stores = 0
         while planned or killings.killed < KILLS:
-            store = s3_store.child(f"store-{stores}")
+            store = storage.child(f"store-{stores}")
             if planned:
                 for work, phase in planned.pop(0):
                     killings.at(store, work, phase)

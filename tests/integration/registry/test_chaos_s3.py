@@ -29,17 +29,17 @@ HASTY = {fault: weight if "silence" in fault else 3 * weight for fault, weight i
 
 
 @pytest.fixture
-def proxy(s3_store: Storage, s3_server: str) -> Iterator[S3Proxy]:
+def proxy(storage: Storage, s3_server: str) -> Iterator[S3Proxy]:
     """Stands between the registry and the S3 server."""
     with S3Proxy(s3_server) as running:
         yield running
 
 
 @pytest.fixture
-def impatient(proxy: S3Proxy, s3_store: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
+def impatient(proxy: S3Proxy, storage: Storage, monkeypatch: pytest.MonkeyPatch) -> Storage:
     """The store as it is through the proxy, by a client that tries a call three times in quick succession."""
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda self, context: 0.02)
-    return ImpatientStorage(s3_store.bucket, "", Credentials(proxy.address, access_key="t", secret_key="t"))
+    return ImpatientStorage(storage.bucket, "", Credentials(proxy.address, access_key="t", secret_key="t"))
 
 
 class _Writer:
@@ -111,16 +111,16 @@ def each_once(proxy: S3Proxy, seen: Storage, store: Storage, key: str) -> list[s
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_each_call_of_releases_breaks_in_each_way(proxy, impatient, s3_store, tell):
+def test_each_call_of_releases_breaks_in_each_way(proxy, impatient, storage, tell):
     key, draw = new_key(), random.Random(SEED)
-    problems = each_once(proxy, impatient, s3_store, key)
+    problems = each_once(proxy, impatient, storage, key)
     places = {(phase_of(call), call.fault) for call in proxy.calls if call.fault}
     assert {(phase, fault) for phase in PHASES for fault in Fault} - places == set()
     wanted = proxy.counts().total() + FAULTS
     counts: Counter[str] = Counter()
     stores = looks = 0
     while proxy.counts().total() < wanted:
-        store, seen = s3_store.child(f"store-{stores}"), impatient.child(f"store-{stores}")
+        store, seen = storage.child(f"store-{stores}"), impatient.child(f"store-{stores}")
         # Most releases succeed in the end: some stores are worse.
         proxy.plan = Plan(SEED + stores, draw.choice((0.08, 0.15, 0.25)), weights=HASTY)
         writers = [_Writer(n, copy.copy(seen), key, f"{SEED} {stores} {n}") for n in range(WRITERS)]

@@ -71,12 +71,12 @@ def race(
 
 
 @pytest.mark.timeout(rounds(300, 3600))
-def test_of_many_promoters_at_a_barrier_one_wins_each_round(s3_store: Storage, tell):
+def test_of_many_promoters_at_a_barrier_one_wins_each_round(storage: Storage, tell):
     versions = [f"{AS_OF}-{number:03d}" for number in range(PROCESSES * THREADS)]
     champion: str | None = None
     winners: list[str] = []
     pids: Counter[int] = Counter()
-    with promoters(s3_store) as running:
+    with promoters(storage) as running:
         for number in range(1, ROUNDS + 1):
             ended = race(running, champion, versions)
             won = [outcome for outcome in ended if outcome["how"] == "won"]
@@ -92,7 +92,7 @@ def test_of_many_promoters_at_a_barrier_one_wins_each_round(s3_store: Storage, t
             pids[won[0]["pid"]] += 1
             # Losers try the same version again, the winner has a new one.
             versions[versions.index(champion)] = f"{AS_OF}-{PROCESSES * THREADS + number:03d}"
-    registry = Registry(s3_store.child(PIPELINE), PIPELINE)
+    registry = Registry(storage.child(PIPELINE), PIPELINE)
     events = registry.history()
     tell(
         f"{ROUNDS} rounds of {PROCESSES * THREADS} promoters in {PROCESSES} processes: {len(winners)} won, "
@@ -103,6 +103,6 @@ def test_of_many_promoters_at_a_barrier_one_wins_each_round(s3_store: Storage, t
     assert [event.version for event in events] == winners
     assert [event.replaces for event in events] == [None, *winners[:-1]]
     assert registry.champion() == champion
-    assert json.loads(s3_store.read(f"{PIPELINE}/champion.json").body)["version"] == champion
+    assert json.loads(storage.read(f"{PIPELINE}/champion.json").body)["version"] == champion
     assert registry.verify() == []
     assert len(pids) >= rounds(1, 2)  # who is first in a few rounds is luck

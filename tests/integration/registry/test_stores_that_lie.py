@@ -27,26 +27,26 @@ def registry_of(storage: Storage) -> Registry:
 )
 @pytest.mark.parametrize("what", ["promote", "refuse"])
 def test_a_store_that_ignores_conditions_is_refused_before_the_first_event(
-    s3_store: Storage, s3_server: str, forgotten: set[str], named: str, what: str
+    storage: Storage, s3_server: str, forgotten: set[str], named: str, what: str
 ):
     with S3Proxy(s3_server) as proxy:
         proxy.forgets = frozenset(forgotten)
-        lying = Storage(s3_store.bucket, "", Credentials(proxy.address, access_key="t", secret_key="t"))
+        lying = Storage(storage.bucket, "", Credentials(proxy.address, access_key="t", secret_key="t"))
         registry = registry_of(lying)
         registry.commit(VERSION, {"model.skops": b"model"})
         with pytest.raises(StorageError, match=f"the store ignores {named}, so two writers") as told:
             getattr(registry, what)(VERSION, "2024-01-01", {})
     assert "\n" not in str(told.value)
-    assert [key for key in s3_store.list("bikes/") if "/models/" not in key] == []
-    assert registry_of(s3_store).champion() is None
-    assert registry_of(s3_store).history() == []
+    assert [key for key in storage.list("bikes/") if "/models/" not in key] == []
+    assert registry_of(storage).champion() is None
+    assert registry_of(storage).history() == []
 
 
-def test_the_same_store_is_fine_once_it_honours_them(s3_store: Storage, s3_server: str):
+def test_the_same_store_is_fine_once_it_honours_them(storage: Storage, s3_server: str):
     with S3Proxy(s3_server) as proxy:
-        honest = Storage(s3_store.bucket, "", Credentials(proxy.address, access_key="t", secret_key="t"))
+        honest = Storage(storage.bucket, "", Credentials(proxy.address, access_key="t", secret_key="t"))
         registry = registry_of(honest)
         registry.commit(VERSION, {"model.skops": b"model"})
         registry.promote(VERSION, "2024-01-01", {})
-    assert registry_of(s3_store).champion() == VERSION
-    assert registry_of(s3_store).verify() == []
+    assert registry_of(storage).champion() == VERSION
+    assert registry_of(storage).verify() == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +23,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from tests.servers import unused_port
 
 
 @dataclass
@@ -57,22 +58,10 @@ class Mailbox:
         return AuthResult(success=self.takes_logins, handled=False)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@pytest.fixture
-def unused_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on just now."""
-    return free_port()
-
-
 @pytest.fixture
 def mailbox() -> Iterator[Mailbox]:
     """An SMTP server without TLS, that takes any login."""
-    box = Mailbox(port=free_port())
+    box = Mailbox(port=unused_port())
     controller = Controller(
         box,
         hostname="127.0.0.1",
@@ -92,7 +81,7 @@ def tls_mailbox(tmp_path: Path) -> Iterator[Callable[[str], Mailbox]]:
     controllers = []
 
     def start(security: str) -> Mailbox:
-        box = Mailbox(port=free_port(), certificate=tmp_path / "server.pem")
+        box = Mailbox(port=unused_port(), certificate=tmp_path / "server.pem")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate_for_localhost(tmp_path / "server.pem"))
         options: dict[str, Any] = {

@@ -176,13 +176,13 @@ def test_any_apprise_address_will_do(webhook: Any) -> None:
 
 
 def test_why_an_apprise_address_did_not_take_a_message(
-    webhook: Any, unused_port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    webhook: Any, free_port: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     not_taken = "it cannot be reached, or did not take the message"
     webhook.status = 503
     for url, why in (
         (f"json://127.0.0.1:{webhook.port}/", not_taken),
-        (f"json://127.0.0.1:{unused_port}/", not_taken),
+        (f"json://127.0.0.1:{free_port}/", not_taken),
         (f"nothing://{SECRET}", "the 'url' in its extra is not an address that apprise knows"),
     ):
         assert send(connection("generic", extra={"url": url}), opened(ALERT)) == why
@@ -204,11 +204,11 @@ def test_no_redirect_is_followed(new_receiver: Callable[[], Any]) -> None:
     assert (len(first.requests), second.requests) == (3, [])
 
 
-def test_who_cannot_be_reached_says_so_and_raises_nothing(webhook: Any, unused_port: int) -> None:
+def test_who_cannot_be_reached_says_so_and_raises_nothing(webhook: Any, free_port: int) -> None:
     for there in (
-        connection("http", host=f"http://127.0.0.1:{unused_port}"),
-        mail(unused_port),
-        connection("slackwebhook", host=f"http://127.0.0.1:{unused_port}/services", password="T1/B2/x3"),
+        connection("http", host=f"http://127.0.0.1:{free_port}"),
+        mail(free_port),
+        connection("slackwebhook", host=f"http://127.0.0.1:{free_port}/services", password="T1/B2/x3"),
     ):
         assert send(there, opened(ALERT)) == "it cannot be reached (ConnectionRefusedError)"
     webhook.status = 503
@@ -243,11 +243,11 @@ def test_an_unfit_connection_is_one_line_without_secrets(
 
 
 def test_nothing_secret_is_logged_even_at_debug_level(
-    mailbox: Any, webhook: Any, unused_port: int, caplog: pytest.LogCaptureFixture, capfd: Any
+    mailbox: Any, webhook: Any, free_port: int, caplog: pytest.LogCaptureFixture, capfd: Any
 ) -> None:
     caplog.set_level(logging.DEBUG)
     secrets = ["s3cretpass", "s3crettoken", "s3cretpath", "T9/B9/s3cretslack"]
-    for port in (webhook.port, unused_port):
+    for port in (webhook.port, free_port):
         base = f"http://127.0.0.1:{port}"
         for there in (
             connection("http", host=f"{base}/s3cretpath", password="s3crettoken"),
@@ -256,7 +256,7 @@ def test_nothing_secret_is_logged_even_at_debug_level(
         ):
             send(there, opened(ALERT))
             assert "s3cret" not in repr(addressed(there, opened(ALERT)))
-    for port in (mailbox.port, unused_port):
+    for port in (mailbox.port, free_port):
         there = mail(port, login="ann@example.org", password="s3cretpass")
         send(there, opened(ALERT))
         assert "s3cret" not in repr(addressed(there, opened(ALERT)))
