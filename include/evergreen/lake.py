@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -53,11 +54,17 @@ class Table(StrEnum):
 
 
 class Lake:
-    """The Delta tables below `<prefix>/<pipeline>/lake/`."""
+    """The Delta tables below `<prefix>/<pipeline>/lake/`.
+
+    Each call sees the newest version of its table. A table that was opened once is refreshed: that takes one
+    request, where opening it takes one for every commit since the last checkpoint.
+    """
 
     def __init__(self, storage: Storage, pipeline: str) -> None:
         self._storage = storage
         self._pipeline = pipeline
+        # An opened table changes when it is refreshed: threads may not share one.
+        self._kept = threading.local()
 
     def replace(
         self, table: Table, contents: Mapping[str, pa.Table], schema: pa.Schema | None = None
@@ -188,7 +195,17 @@ class Lake:
             return int(self._open(table).version())
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
-        return DeltaTable(self._uri(table), version=version, storage_options=self._storage.delta_options)
+        kept: dict[str, DeltaTable] = vars(self._kept)
+        # Forgotten while it is refreshed, so that one whose refresh failed is opened anew.
+        if version is None and (opened := kept.pop(table, None)):
+            opened.update_incremental()
+        else:
+            opened = DeltaTable(
+                self._uri(table), version=version, storage_options=self._storage.delta_options
+            )
+        if version is None:
+            kept[table] = opened
+        return opened
 
     def _opened(self, table: Table) -> DeltaTable | None:
         try:
@@ -198,7 +215,7 @@ class Lake:
 
     def _created(self, table: Table, schema: pa.Schema) -> DeltaTable:
         # The table is created empty first, so that two first writers find the same table.
-        return DeltaTable.create(
+        created = DeltaTable.create(
             self._uri(table),
             schema,
             mode="ignore",
@@ -206,6 +223,8 @@ class Lake:
             configuration=_KEPT,
             storage_options=self._storage.delta_options,
         )
+        vars(self._kept)[table] = created
+        return created
 
     def _uri(self, table: Table) -> str:
         return self._storage.uri(f"{self._pipeline}/lake/{table}")

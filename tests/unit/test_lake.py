@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -119,7 +121,9 @@ def test_a_server_that_is_not_there(monkeypatch: pytest.MonkeyPatch):
     assert "\x1b" not in str(caught.value)
 
 
-writes = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(0, 9), max_size=3)), max_size=6)
+writes = st.lists(
+    st.tuples(st.integers(0, 1), st.sampled_from("abc"), st.lists(st.integers(0, 9), max_size=3)), max_size=6
+)
 
 
 @settings(
@@ -127,9 +131,39 @@ writes = st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.integers(0, 9), 
 )
 @given(writes)
 def test_the_last_write_of_each_partition_stands(new_storage: Callable[[], Storage], written: list):
-    lake = Lake(new_storage(), "bikes")
-    for key, values in written:
-        lake.replace(Table.PARTITIONS, {key: rows(*values)})
-    expected = {key: values for key, values in dict(written).items() if values}
-    assert (content(lake) if expected else {}) == expected
-    assert lake.partitions() == sorted(expected)
+    """Whichever of two lakes wrote it, and both see it."""
+    storage = new_storage()
+    lakes = Lake(storage, "bikes"), Lake(storage, "bikes")
+    expected: dict[str, list[int]] = {}
+    for writer, key, values in written:
+        lakes[writer].replace(Table.PARTITIONS, {key: rows(*values)})
+        expected = {**expected, key: values}
+        held = {key: values for key, values in expected.items() if values}
+        for lake in lakes:
+            assert lake.partitions() == sorted(held)
+            assert (content(lake) if held else {}) == held
+
+
+def test_threads_see_what_others_wrote(lake: Lake):
+    def write(day: int) -> list[str]:
+        lake.replace(Table.PARTITIONS, {f"2011-01-{day:02d}": rows(day)})
+        return lake.partitions()
+
+    with ThreadPoolExecutor(4) as pool:
+        seen = list(pool.map(write, range(1, 13)))
+    assert all(f"2011-01-{day:02d}" in keys for day, keys in enumerate(seen, 1))
+    assert content(lake) == {f"2011-01-{day:02d}": [day] for day in range(1, 13)}
+
+
+def test_after_a_failure_a_table_is_opened_anew(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1)})
+    with monkeypatch.context() as patched:
+        patched.setattr(DeltaTable, "update_incremental", _fails)
+        with pytest.raises(UnavailableError, match=r"lake table 'partitions' cannot be used \(away\)"):
+            lake.version(Table.PARTITIONS)
+        assert lake.version(Table.PARTITIONS) == 1  # opened, not refreshed
+    assert content(lake) == {"2011-01-01": [1]}
+
+
+def _fails(table: DeltaTable) -> None:
+    raise OSError("away")

@@ -25,10 +25,7 @@ BROKEN_COMMITS = rounds(0, 40)
 COMMITS = 0.6  # the share of commits that break: there are few, and they are what matters
 ATTEMPTS = 5  # under random fire; then one that must succeed
 A_STORE = 5  # runs in one store
-PHASES = {
-    "task": ("staging", "reading staging", "looking at the lake", "upload", "commit", "clearing"),
-    "shell": ("looking at the lake", "upload", "commit"),
-}
+PHASES = ("staging", "reading staging", "looking at the lake", "upload", "commit", "clearing")
 SILENT = (Fault.SILENCE, Fault.SILENCE_AFTER)
 FOR_GOOD = 9  # no client tries so often
 
@@ -42,13 +39,17 @@ class Night:
 
 
 def each_once() -> Iterator[Night]:
-    """Every fault in every phase of either path, and then at one commit for as long as the client tries."""
-    for path in PATHS:
-        for fault in Fault:
-            script = Script(fault, dict.fromkeys(PHASES[path], 1), phase_of)
-            yield Night(path, [script] * len(PHASES[path]))  # a fault that no client forgives ends an attempt
-            if path == "shell" or fault not in SILENT:  # it takes many seconds to be silent
-                yield Night(path, [Script(fault, {"commit": FOR_GOOD}, phase_of)])
+    """Every fault in every phase of a DAG's run, and at the commit of a shell's, which is the same code else.
+
+    Then at one commit for as long as the client tries, by the two paths in turn.
+    """
+    for number, fault in enumerate(Fault):
+        for path, phases in (("task", PHASES), ("shell", ("commit",))):
+            script = Script(fault, dict.fromkeys(phases, 1), phase_of)
+            yield Night(path, [script] * len(phases))  # a fault that no client forgives ends an attempt
+        path = PATHS[number % 2]
+        if path == "shell" or fault not in SILENT:  # it takes many seconds to be silent
+            yield Night(path, [Script(fault, {"commit": FOR_GOOD}, phase_of)])
 
 
 def at_random(draw: random.Random, generation: int) -> Night:
@@ -124,7 +125,7 @@ def test_each_call_to_the_s3_server_breaks_in_each_way(proxy, source, storage, t
     assert problems == []
     assert watcher.violations == []
     assert left == []
-    assert {(phase, fault) for phase in PHASES["task"] for fault in Fault} - places == set()
+    assert {(phase, fault) for phase in PHASES for fault in Fault} - places == set()
     assert faults.total() >= FAULTS
     assert counts["UnavailableError"] >= 5
     assert len(watcher.states) >= 6 * counts["good runs"]
