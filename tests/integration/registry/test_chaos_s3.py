@@ -19,11 +19,11 @@ from tests.faults.s3_proxy import WEIGHTS, Fault, Plan, S3Proxy, Script
 from tests.faults.warm import ImpatientStorage
 
 SEED = seed(20240202)
-FAULTS = rounds(30, 300)  # at random, after each in each phase
+FAULTS = rounds(10, 300)  # at random, after each in each phase
 WRITERS = 3
 PHASES = ("looking", "upload", "signature", "manifest", "history", "pointer")
 ATTEMPTS = 6  # under fire; then the fire is out for all
-RELEASES = 4  # of each writer in one store
+RELEASES = rounds(2, 4)  # of each writer in one store
 # A client waits a whole time-out for a silent server.
 HASTY = {fault: weight if "silence" in fault else 3 * weight for fault, weight in WEIGHTS.items()}
 
