@@ -53,8 +53,10 @@ class Workers:
         self._work: Work | None = None
         self._cache = Cache(folder)
         if count > 1 and folder is not None:
-            # Spawned, not forked: a fork would inherit threads of Arrow and OpenMP in a broken state.
-            context = get_context("spawn")
+            # Forked from a server, not from this process, whose threads of Arrow and OpenMP a fork would
+            # inherit in a broken state. The server imports this module once for all of them.
+            context = get_context("forkserver")
+            context.set_forkserver_preload([__name__])
             self._steps: Queue[tuple[str, int]] = context.Queue()
             arguments = (spec, rows, pretrained, folder, self._steps)
             self._pool = ProcessPoolExecutor(count, context, _prepare, arguments)
