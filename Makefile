@@ -12,7 +12,8 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 export DATA ?=
 ONLY ?=
 export ROUNDS ?= 5
-JOBS ?= 2
+# One more than the cores of a small machine: the tests against Airflow mostly wait for it.
+JOBS ?= 3
 SEED ?= 0
 UV ?= uv
 STACK := .venv/bin/python -m deploy.embedded

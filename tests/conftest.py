@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from evergreen.storage import Credentials, Storage
-from tests.campaign import INJECTED, examples
+from tests.campaign import INJECTED, rounds
 from tests.servers import unused_port, wait_until_ready
 
 # No example is too slow: how long one takes says more about the machine than about the code. In CI the
@@ -28,7 +28,7 @@ from tests.servers import unused_port, wait_until_ready
 settings.register_profile(
     "evergreen",
     deadline=None,
-    max_examples=examples(50),
+    max_examples=rounds(25, 500),
     suppress_health_check=[HealthCheck.too_slow],
     derandomize="CI" in os.environ,
 )

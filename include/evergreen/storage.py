@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -84,11 +84,11 @@ class Storage:
         self.prefix = prefix.strip("/")
         self.credentials = credentials
         self._large = threading.Lock()  # held while a large body is sent
-        self._connection = _Connection(credentials)
 
     @cached_property
     def _client(self) -> Any:
-        return self._connection.client()
+        with _making:
+            return _client_of(self.credentials, os.getpid())
 
     @classmethod
     def open(cls, location: str | None = None, credentials: Credentials | None = None) -> Storage:
@@ -105,7 +105,6 @@ class Storage:
 
     def child(self, prefix: str) -> Storage:
         """The same store, one folder further down."""
-        # The two share one client: it takes a tenth of a second to make.
         child = copy.copy(self)
         child.prefix = self._full(prefix).strip("/")
         return child
@@ -330,23 +329,13 @@ class Storage:
         return UnavailableError(f"{where}: the storage answered {code or error}: run the stage again")
 
 
-class _Connection:
-    """The client of a store, made when it is first used: importing the AWS SDK takes a fifth of a second."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-        self._making = threading.Lock()
-        self._made: Any = None
-
-    def client(self) -> Any:
-        # Making a client is not safe in threads, using one is.
-        with self._making:
-            if self._made is None:
-                self._made = _client_of(self._credentials)
-            return self._made
+# Making a client is not safe in threads, using one is.
+_making = threading.Lock()
 
 
-def _client_of(credentials: Credentials) -> Any:
+@lru_cache(maxsize=8)
+def _client_of(credentials: Credentials, pid: int) -> Any:
+    """The client of a store: it takes a tenth of a second to make, and may not be shared with a fork."""
     import boto3
     from botocore.config import Config
 
