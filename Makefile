@@ -16,6 +16,8 @@ export ROUNDS ?= 5
 JOBS ?= 3
 SEED ?= 0
 UV ?= uv
+# Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.
+export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
 .PHONY: help .venv .venv-s3 up down status load demo test campaign lint bench lock docs clean check-python

@@ -173,7 +173,7 @@ def test_an_expired_cursor_makes_it_start_over_once_and_say_so(api, answer, kept
     with caplog.at_level(logging.WARNING):
         table, _ = rows(source("cursor"), api, kept())
     assert table.num_rows == 6
-    assert "begun again" in caplog.text
+    assert "starts again" in caplog.text
     assert "410" in caplog.text
 
 
