@@ -110,7 +110,10 @@ class TestTables:
             {"table": "T", "types": {"x": "int"}},
             r"no column 'x' \(there: a, b\): fix the source's types",
         ),
-        ({"table": "T", "types": {"a": "decimal(39, 0)"}}, r"type 'decimal\(39, 0\)' is not a type of the lake"),
+        (
+            {"table": "T", "types": {"a": "decimal(39, 0)"}},
+            r"type 'decimal\(39, 0\)' is not a type of the lake",
+        ),
         ({"table": "sales.orders"}, r"column 'partition' has the name of the lake's own column"),
         ({"table": "T_id"}, r"no table 'T_id'"),
     )
