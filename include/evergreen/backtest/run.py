@@ -17,6 +17,7 @@ from evergreen.backtest.cache import cache_folder
 from evergreen.backtest.policies import Policy, parse_policy
 from evergreen.backtest.replay import Progress, silent
 from evergreen.backtest.result import PolicyResult
+from evergreen.backtest.work import OF_TRAININGS
 from evergreen.backtest.workers import WORKERS, Workers, cores
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.environment import home
@@ -27,12 +28,9 @@ from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
-from evergreen.training_set.digest import code_digest, own_code, spec_digest
+from evergreen.training_set.digest import code_digest, training_digest
 
 POLICIES = ("configured", "never", "every 7")
-
-CODE = ("backtest", "drift", "labels", "monitoring", "registry", "scoring", "signals")
-"""The packages that bear on a replay, beside those that `code_digest` holds."""
 
 _log = logging.getLogger(__name__)
 
@@ -111,12 +109,11 @@ def run_policies(
 
 
 def kept_as(spec: Spec) -> str:
-    """The name of the cache folder of this description (without its policy) and this code."""
-    parts = {
-        "spec": spec_digest(spec),
-        "code": code_digest(spec),
-        "backtest": own_code(*CODE),
-    }
+    """The name of the cache folder: of the description and the code that bear on a training.
+
+    What bears on verdicts and measurements alone is part of the names of those entries (see `work`).
+    """
+    parts = {"spec": training_digest(spec), "code": code_digest(spec, OF_TRAININGS)}
     return f"{spec.name}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
 
 

@@ -3,6 +3,9 @@
 A training as of a partition depends on the rows before it, the description and the code, but not on the
 policy. The same holds for the verdict on a challenger against one champion, and for the measurements of a
 champion's night. A policy only decides which of them are needed.
+
+The name of each contains a digest of what it depends on and of nothing else. So after a change of the gate
+the trainings and measurements are found again, and only the verdicts are computed anew.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import zlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -39,9 +42,32 @@ from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.spec import Resources, Spec
 from evergreen.training_set.assemble import TrainingSet, assemble, read_start
+from evergreen.training_set.digest import code_digest, own_code, spec_digest, version_id
 
 _MODELS = 8  # in memory
 _SETS = 2
+
+OF_TRAININGS = (
+    "backtest/cache",
+    "backtest/history",
+    "backtest/work",
+    "calendar",
+    "candidates",
+    "features",
+    "labels",
+    "metrics",
+    "registry",
+    "spec/features",
+    "spec/labels",
+    "spec/spec",
+    "spec/training",
+    "task",
+    "training_set",
+)
+"""The code that bears on a training: packages, and modules by their paths."""
+
+OF_NIGHTS = ("drift", "evaluation", "monitoring", "scoring", "signals")
+"""The packages that bear on the measurements of a night, beside those of trainings."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +180,7 @@ class Work:
 
     def judged(self, challenger: Trained, champion: Trained | None) -> Judged:
         """The gate's verdict on a challenger against a champion (None: there is no champion yet)."""
-        name = f"verdict/{challenger.key}/{champion.key if champion else 'none'}"
+        name = f"verdict/{self._judging}/{challenger.key}/{champion.key if champion else 'none'}"
         if (body := self._cache.get(name)) is None:
             began = time.perf_counter()
             other = None
@@ -188,7 +214,7 @@ class Work:
             self._cache.put({name: body})
         content = _unpacked(body)
         return Scored(
-            Record(**content["record"]),
+            Record(**content["record"], version=champion.version),
             np.asarray(content["predictions"], dtype=np.dtype(content["dtype"])),
             *content["seconds"],
         )
@@ -208,18 +234,39 @@ class Work:
         self._sets[key] = training_set
         self._forget()
         other = ready - began + time.perf_counter() - fit
-        found = Trained(key, as_of, training_set.version, challenger.candidate, fit - ready, other)
-        self._cache.put({**bodies, f"challenger/{key}": _packed({**vars(found), "pretrained": number})})
-        return found
+        content = {
+            "data": training_set.lineage["digests"]["data"],
+            "candidate": challenger.candidate,
+            "fit_seconds": fit - ready,
+            "other_seconds": other,
+            "pretrained": number,
+        }
+        self._cache.put({**bodies, f"challenger/{key}": _packed(content)})
+        return self._named(key, content)
 
     def _kept_challenger(self, key: str) -> Trained | None:
         body = self._cache.get(f"challenger/{key}")
         if body is None:
             return None
         content = _unpacked(body)
-        if (number := content.pop("pretrained")) is not None:
+        if (number := content["pretrained"]) is not None:
             self._remember(f"final/{key}", self._pretrained[number])
-        return Trained(**content)
+        return self._named(key, content)
+
+    def _named(self, key: str, content: Mapping[str, Any]) -> Trained:
+        as_of = key.partition("/")[0]
+        version = version_id(as_of, {"data": content["data"], **self._digests})
+        candidate, seconds = content["candidate"], (content["fit_seconds"], content["other_seconds"])
+        return Trained(key, as_of, version, candidate, *seconds)
+
+    @cached_property
+    def _digests(self) -> dict[str, str]:
+        return {"spec": spec_digest(self._spec), "code": code_digest(self._spec)}
+
+    @cached_property
+    def _judging(self) -> str:
+        """Digest of what bears on a verdict."""
+        return _digest(self._digests)
 
     def _measured(
         self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]
@@ -246,7 +293,8 @@ class Work:
         )
         values = predictions[PREDICTION].to_numpy()
         return {
-            "record": vars(record),
+            # A version is also named by the gate, which does not bear on what is measured.
+            "record": {key: value for key, value in vars(record).items() if key != "version"},
             "dtype": values.dtype.str,
             "predictions": values.tolist(),
             "seconds": [predict, time.perf_counter() - began - predict],
@@ -302,11 +350,16 @@ class Work:
 
 
 def _measuring(spec: Spec) -> str:
-    """Digest of the settings in `monitoring` that affect a measurement."""
+    """Digest of the code and the settings in `monitoring` that affect a measurement."""
     watched = spec.monitoring
     limits: dict[str, Any] = {one.name: one.measured(watched) for one in SIGNALS.values()}
     limits["estimated"] = PERFORMANCE.of(watched).tolerance if estimates(spec) else None
-    return hashlib.sha256(json.dumps(limits, sort_keys=True).encode()).hexdigest()[:16]
+    limits["code"] = own_code(*OF_NIGHTS)
+    return _digest(limits)
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _packed(content: Mapping[str, Any]) -> bytes:

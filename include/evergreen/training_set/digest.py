@@ -9,6 +9,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,34 +48,27 @@ def spec_digest(spec: Spec) -> str:
     Owner, schedules, sources, monitoring and scoring do not: what the sources gave is in the data. Of
     `labels` only the delay does.
     """
-    content = spec.model_dump(
-        mode="json",
-        include={
-            "partition": True,
-            "timezone": True,
-            "week_starts": True,
-            "features": True,
-            "task": True,
-            "target": True,
-            "training": True,
-            "gate": True,
-            **({"labels": {"delay"}} if spec.labels else {}),
-        },
-        exclude={"training": {"schedule"}},
-    )
-    content |= {"keys": spec.keys, "time_column": spec.time_column}
+    content = _training_part(spec) | spec.model_dump(mode="json", include={"gate"})
     return _sha256(json.dumps(content, sort_keys=True).encode())
 
 
-def code_digest(spec: Spec) -> str:
-    """Digest of all code that bears on a model: features, own estimators, Evergreen's own, and packages."""
-    parts = {
+def training_digest(spec: Spec) -> str:
+    """Digest of what in the description bears on a model alone: all that `spec_digest` holds but the gate."""
+    return _sha256(json.dumps(_training_part(spec), sort_keys=True).encode())
+
+
+def code_digest(spec: Spec, parts: tuple[str, ...] = CODE) -> str:
+    """Digest of code: features, own estimators, packages, and `parts` of Evergreen's own.
+
+    By default all that bears on a model and its verdict.
+    """
+    digests = {
         "features": features_digest(spec),
         "estimators": _estimators(spec),
-        "evergreen": own_code(*CODE),
+        "evergreen": own_code(*parts),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
-    return _sha256(json.dumps(parts, sort_keys=True).encode())
+    return _sha256(json.dumps(digests, sort_keys=True).encode())
 
 
 @lru_cache
@@ -107,6 +101,24 @@ def git_commit(folder: Path) -> str | None:
     except OSError:
         return None
     return next((line.split()[0] for line in packed if line.endswith(f" {reference}")), None)
+
+
+def _training_part(spec: Spec) -> dict[str, Any]:
+    content = spec.model_dump(
+        mode="json",
+        include={
+            "partition": True,
+            "timezone": True,
+            "week_starts": True,
+            "features": True,
+            "task": True,
+            "target": True,
+            "training": True,
+            **({"labels": {"delay"}} if spec.labels else {}),
+        },
+        exclude={"training": {"schedule"}},
+    )
+    return content | {"keys": spec.keys, "time_column": spec.time_column}
 
 
 def _estimators(spec: Spec) -> dict[str, str]:

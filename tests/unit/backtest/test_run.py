@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,13 @@ from evergreen.backtest import PolicyResult, backtest, ensure_published, parse_p
 from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy, variant
 from evergreen.backtest.replay import replay
-from evergreen.backtest.run import CODE, kept_as
+from evergreen.backtest.run import kept_as
+from evergreen.backtest.work import OF_NIGHTS, OF_TRAININGS
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.spec import Spec, parse_spec
+from evergreen.spec import Gate, Monitoring, Spec, parse_spec
 from evergreen.storage import Storage
-from evergreen.training_set.digest import CODE as OF_TRAINING
 from tests.campaign import FULL
 from tests.unit.test_layering import used_by
 from tests.unit.training_set.test_digest import PLUMBING
@@ -253,16 +253,61 @@ def test_what_is_missing_is_ingested_and_what_is_refused_left_out(
     assert ensure_published(pipeline, days[3], days[3]) == []
 
 
+READS_AND_SHOWS = {
+    *PLUMBING,
+    "connections",
+    "environment",
+    "ingestion",
+    "numbers",
+    "pages",
+    "postgres",
+    "storage",
+    "timings",
+} - {"labels", "registry"}
+
+
+def packages(parts: Iterable[str]) -> set[str]:
+    return {part.partition("/")[0] for part in parts}
+
+
 def test_what_is_kept_is_named_by_all_code_that_bears_on_a_replay():
-    reads_and_shows = {
-        *PLUMBING,
-        "connections",
-        "environment",
-        "ingestion",
-        "numbers",
-        "pages",
-        "postgres",
-        "storage",
-        "timings",
-    } - {"labels", "registry"}
-    assert used_by(CODE) - reads_and_shows - set(OF_TRAINING) == set(CODE)
+    named = packages((*OF_TRAININGS, *OF_NIGHTS))
+    assert used_by(named) - READS_AND_SHOWS == named
+
+
+def test_a_training_is_named_by_all_code_that_bears_on_it_and_by_no_more():
+    named = packages(OF_TRAININGS) - {"backtest"}
+    # Signals say when a model is trained, and nothing of what it is.
+    assert used_by(named) - READS_AND_SHOWS - {"signals"} == named
+    assert not named & set(OF_NIGHTS)
+    # A module of the description either bears on a training or is one of these.
+    described = {file.stem for file in (ROOT / "include/evergreen/spec").glob("*.py")}
+    of_trainings = {part.partition("/")[2] for part in OF_TRAININGS if part.startswith("spec/")}
+    assert described - of_trainings == {"__init__", "alerts", "gate", "models", "monitoring"}
+
+
+def test_after_a_change_of_gate_or_monitoring_nothing_is_trained_again(
+    sales: Sales, kiosk: Spec, days: list[str], tmp_path: Path, fits: list[str]
+) -> None:
+    rows, stretch = sales(30, growth_from=20), (days[10], days[25])
+
+    def replayed(spec: Spec, root: Path | None) -> list[PolicyResult]:
+        return run_policies(spec, rows, policies(["every 4", "configured"]), *stretch, workers=1, root=root)
+
+    changes: dict[str, Any] = {
+        "gate": Gate.model_validate({"champion": {"margin": "60%"}, "limits": {"mae": {"max": 1000}}}),
+        "monitoring": Monitoring.model_validate({"performance": {"tolerance": "1%"}}),
+    }
+    before = {name: replayed(kiosk, tmp_path) for name in changes}
+    trained = set(fits)
+    assert len(fits) == len(trained) > 0
+    for name, part in changes.items():
+        fits.clear()
+        changed = kiosk.model_copy(update={name: part})
+        again = replayed(changed, tmp_path)
+        # Another policy may ask for a training that nobody asked for before; no other is made.
+        assert not set(fits) & trained
+        trained |= set(fits)
+        # What is found again is what is made without anything kept, versions included.
+        assert found(again) == found(replayed(changed, None))
+        assert found(again) != found(before[name])
