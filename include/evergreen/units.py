@@ -143,7 +143,7 @@ Share = Annotated[float, BeforeValidator(_share)]
 """A share from 0 to 1, written like `5%`."""
 
 Tolerance = Annotated[float, BeforeValidator(_tolerance)]
-"""A relative tolerance, not negative, written like `25%`; more than 100 % is allowed."""
+"""A share that something may be off, not negative, written like `25%`; more than 100 % is allowed."""
 
 RetrainBudget = Annotated[Budget, BeforeValidator(_budget)]
 """A number of retrainings within a number of partitions, written like `6 per 30 partitions`."""

@@ -80,7 +80,7 @@ def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Ch
     tolerance = performance.PERFORMANCE.of(spec.monitoring).tolerance
     text = (
         f"{record.metric} is {record.error:.4g} over {record.labelled} rows against {record.promised:.4g} "
-        f"promised (tolerance {tolerance:.0%})"
+        f"promised ({performance.tolerated(spec.metric, tolerance)})"
     )
     fires = worse > spec.metric.allowance(record.promised, tolerance)
     yield _Check(PERFORMANCE, fires, "warning", title, text)

@@ -141,7 +141,8 @@ def _units(spec: Spec, comparison: Comparison) -> str:
 def _asked(spec: Spec, comparison: Comparison) -> str:
     rule = spec.gate.champion
     bound = abs(allowed_loss(comparison, rule))
-    share = f" ({percent(rule.margin)} of the champion's)" if rule.margin else ""
+    whose = metric_named(comparison.metric).share_of("the champion's")
+    share = f" ({percent(rule.margin)} of {whose})" if rule.margin else ""
     if rule.test == "superiority" and not bound:
         return "The gate requires the whole interval to be a gain."
     if rule.test == "superiority":

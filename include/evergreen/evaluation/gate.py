@@ -148,7 +148,8 @@ def _loss(found: Comparison) -> str:
 
 def _asked_loss(found: Comparison, rule: ChampionRule) -> str:
     words = "all of it to be below" if rule.test == "superiority" else "all of it to be at most"
-    share = f" ({_percent(rule.margin)} of the champion's)" if rule.margin else ""
+    whose = metric_named(found.metric).share_of("the champion's")
+    share = f" ({_percent(rule.margin)} of {whose})" if rule.margin else ""
     return f"{words} {_number(allowed_loss(found, rule) + 0.0)}{share}"
 
 
@@ -183,10 +184,12 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Aske
         return Check(name, False, f"nothing could be compared {where}"), evaluation.comparison is None
     if not math.isfinite(found.loss):
         return Check(name, False, f"{found.metric} cannot be computed of both {where}"), False
-    allowed = metric_named(found.metric).allowance(found.champion, rule.margin)
+    metric = metric_named(found.metric)
+    allowed = metric.allowance(found.champion, rule.margin)
     values = f"{_number(found.challenger)} against the champion's {_number(found.champion)}"
     said = f"{found.metric} {values} {where}: its loss is {_loss(found)}"
-    at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of the champion's)"
+    whose = metric.share_of("the champion's")
+    at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of {whose})"
     if found.loss <= allowed:
         return Check(name, True, f"{said}, and {at_most}"), False
     # Beyond the margin, yet perhaps by chance: one small slice must not refuse every challenger.

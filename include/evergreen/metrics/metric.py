@@ -81,9 +81,25 @@ class Metric(ABC):
         """How much worse a value is than the other, in the metric's unit; below 0 it is better."""
         return other - value if self.higher_is_better else value - other
 
+    @property
+    def best(self) -> float:
+        """The value of a perfect model, which may be infinite."""
+        return self.high if self.higher_is_better else self.low
+
     def allowance(self, value: float, share: float) -> float:
-        """What a margin or a tolerance of this share of a value allows, in the metric's unit."""
-        return share * abs(value)
+        """What a margin or a tolerance of this share allows, in the metric's unit.
+
+        It is a share of how far the value lies from a perfect model's: of an error that is the error itself,
+        of an accuracy what it falls short of 1. A metric without a best value has only the value itself to
+        take a share of.
+        """
+        return share * abs(value - self.best if math.isfinite(self.best) else value)
+
+    def share_of(self, whose: str) -> str:
+        """What a share of `allowance` is a share of, in words: "the champion's", or its distance from 1."""
+        if self.best == 0 or not math.isfinite(self.best):
+            return whose
+        return f"{whose} distance from {self.best:g}"
 
     def within(self, value: float) -> float:
         """The value clipped to the metric's range."""

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from evergreen.description import Described
+from evergreen.metrics import Metric
 from evergreen.numbers import percent
 from evergreen.signals.signal import Finding, Nights, Signal, Watched, register
 from evergreen.signals.turn import Turn, in_partitions, in_percent
@@ -29,7 +30,8 @@ class Cusum(Described):
 class Performance(Described):
     """How much the error may exceed that on the hold-out, over how many partitions with labels.
 
-    For the columns in `slices` the error is also recorded by value.
+    `tolerance` is a share of the promise's distance from a perfect model: of the error itself, or of what an
+    accuracy or an area lacks to 1. For the columns in `slices` the error is also recorded by value.
     """
 
     tolerance: Tolerance = 0.25
@@ -88,7 +90,7 @@ class PerformanceSignal(Signal[Performance]):
         over_them = f" over {stretch(calendar, known, nights.newest)}" if calendar.has_time else ""
         clause = (
             f"{nights.metric.words} {against(error, promised, over_them)}"
-            f"{'' if fires else f' (tolerance {percent(limits.tolerance)})'}"
+            f"{'' if fires else f' ({tolerated(nights.metric, limits.tolerance)})'}"
         )
         return Finding(fires, clause, figures)
 
@@ -99,6 +101,12 @@ def worse(nights: Nights, error: float | None, promised: float | None) -> bool:
         return False
     allowed = nights.metric.allowance(promised, PERFORMANCE.of(nights.watched).tolerance)
     return nights.metric.loss(error, promised) > allowed
+
+
+def tolerated(metric: Metric, tolerance: float) -> str:
+    """The tolerance in words, with what it is a share of where that is not the promise itself."""
+    whose = metric.share_of("the")
+    return f"tolerance {percent(tolerance)}{'' if whose == 'the' else f' of {whose}'}"
 
 
 def tolerance_turn() -> Turn:

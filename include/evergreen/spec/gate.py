@@ -31,8 +31,9 @@ class ChampionRule(Described):
 
     The difference of `training.metric` gets an interval of this `confidence` by a paired bootstrap of
     `rounds` resamples, in moving blocks of `block` partitions (not for snapshots). With `non_inferiority` the
-    whole interval must be at most a loss of `margin` (relative to the champion's metric); with `superiority`
-    the whole interval must be a gain of more than `margin`.
+    whole interval must be at most a loss of `margin`; with `superiority` the whole interval must be a gain of
+    more than `margin`. A margin is a share of the champion's distance from a perfect model: of its error
+    itself, or of what its accuracy lacks to 1 (`Metric.allowance`).
     """
 
     test: Literal["non_inferiority", "superiority"] = "non_inferiority"
@@ -45,8 +46,8 @@ class ChampionRule(Described):
 class SliceRule(Described):
     """On the rows of each value of `column` the loss must not exceed `margin`, except perhaps by chance.
 
-    A value with fewer rows than `minimum` is reported but not judged; if it is `required`, it is refused.
-    `true` requires all values.
+    The margin is a share like that of `ChampionRule`. A value with fewer rows than `minimum` is reported but
+    not judged; if it is `required`, it is refused. `true` requires all values.
     """
 
     column: Column

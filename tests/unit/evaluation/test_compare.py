@@ -197,7 +197,7 @@ def test_every_metric_has_an_interval_for_the_card_within_its_range(task):
         assert 0 <= found[name].low < found[name].high <= 1
 
 
-def test_the_margin_is_a_share_of_the_champions_metric():
+def test_the_margin_is_a_share_of_the_champions_distance_from_perfect():
     rule = ChampionRule(margin=0.05)
     gain = ChampionRule(test="superiority", margin=0.05)
     assert allowed_loss(comparison(0, 1, champion=-10.0), rule) == 0.5

@@ -18,7 +18,7 @@ from evergreen.spec import ChampionRule, Task
 from tests.campaign import rounds
 
 DRAWS = rounds(200, 1000)
-SCORES = rounds(50, 1000)  # areas take long to resample
+SCORES = rounds(100, 1000)  # areas take long to resample
 MARGIN = 0.1
 # Fewer rounds than in use, so that many draws take seconds: each interval is a little less sure of its width.
 ROUNDS = 300
@@ -86,7 +86,7 @@ class Labels:
         return f"classification accuracy, {self.rows} rows"
 
     def worse(self, share: float) -> float:
-        return 0.8 * (1 - share)
+        return 1 - 0.2 * (1 + share)
 
     def better(self, share: float) -> float:
         return 1 - 0.2 * (1 - share)
@@ -115,7 +115,7 @@ class Scores:
         return f"classification roc_auc, {self.rows} rows"
 
     def worse(self, share: float) -> float:
-        return 0.8 * (1 - share)
+        return 1 - 0.2 * (1 + share)
 
     def better(self, share: float) -> float:
         return 1 - 0.2 * (1 - share)

@@ -59,9 +59,30 @@ def test_values_are_kept_within_the_range_alone(name, low, high):
     assert metric.within(0.5) == 0.5
 
 
-def test_a_tolerance_allows_a_share_of_the_size_of_a_value():
-    assert metric_named("mae").allowance(8.0, 0.25) == 2.0
-    assert metric_named("r2").allowance(-8.0, 0.25) == 2.0
+@pytest.mark.parametrize(
+    ("name", "value", "allowed", "of"),
+    [
+        ("mae", 8.0, 2.0, "the champion's"),
+        ("log_loss", 0.4, 0.1, "the champion's"),
+        ("brier", 0.2, 0.05, "the champion's"),
+        ("roc_auc", 0.901, 0.02475, "the champion's distance from 1"),
+        ("accuracy", 0.8, 0.05, "the champion's distance from 1"),
+        ("f1", 0.4, 0.15, "the champion's distance from 1"),
+        ("r2", -3.0, 1.0, "the champion's distance from 1"),
+        ("silhouette", -0.2, 0.3, "the champion's distance from 1"),
+        ("calinski_harabasz", 200.0, 50.0, "the champion's"),  # there is no best value
+    ],
+)
+def test_a_quarter_allows_a_quarter_of_the_distance_from_perfect_whatever_the_metric(
+    name, value, allowed, of
+):
+    assert metric_named(name).allowance(value, 0.25) == pytest.approx(allowed)
+    assert metric_named(name).share_of("the champion's") == of
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_a_perfect_model_allows_nothing(metric):
+    assert not math.isfinite(metric.best) or metric.allowance(metric.best, 0.25) == 0
 
 
 def test_a_loss_is_above_0_where_the_value_is_worse_whichever_way_the_metric_counts():

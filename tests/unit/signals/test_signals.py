@@ -92,12 +92,22 @@ def test_performance_is_weighted_by_rows() -> None:
 
 
 def test_performance_where_higher_is_better() -> None:
-    spec = metric(described("performance", tolerance=0.1), "accuracy")
-    assert not the(spec, [record(n, 0.82, promised=0.9) for n in range(3)]).fires
-    assert said(spec, [record(n, 0.80, promised=0.9) for n in range(3)]) == (
-        True,
-        "accuracy 0.800 over the last 3 days against 0.900 promised",
+    # Half of the 0.1 that the promise lacks to 1.
+    spec = metric(described("performance", tolerance=0.5), "accuracy")
+    assert said(spec, [record(n, 0.86, promised=0.9) for n in range(3)]) == (
+        False,
+        "accuracy 0.860 over the last 3 days against 0.900 promised (tolerance 50% of the distance from 1)",
     )
+    assert said(spec, [record(n, 0.84, promised=0.9) for n in range(3)]) == (
+        True,
+        "accuracy 0.840 over the last 3 days against 0.900 promised",
+    )
+
+
+def test_a_fall_of_an_area_from_901_to_837_is_beyond_the_default_tolerance() -> None:
+    spec = metric(described("performance"), "roc_auc")
+    assert the(spec, [record(n, 0.837, promised=0.901) for n in range(3)]).fires
+    assert the(spec, [record(n, 0.8763, promised=0.901) for n in range(3)]).fires is False
 
 
 def test_too_few_partitions_with_labels_say_so() -> None:
