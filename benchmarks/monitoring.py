@@ -21,9 +21,10 @@ from evergreen.drift.binning import Binning, binning, count_frame
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.drift import FeatureDrift, drift_of
 from evergreen.monitoring.measure import measure as measure_partition
-from evergreen.monitoring.policy import Training, decide
+from evergreen.monitoring.policy import decide
 from evergreen.monitoring.reference import PREDICTIONS, Reference
 from evergreen.monitoring.season import Earlier, night_of, reference_sample
+from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Retrain, Spec, parse_spec
 

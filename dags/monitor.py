@@ -14,8 +14,8 @@ With an empty form it takes the newest scored partition; a run that is cleared l
 
 *retrain* is skipped if the decision is no, if the partition is not the newest published one (so a backfilled
 hole never starts a training), and while a training started within the cooldown is running. The decision and
-its evidence are passed to the training, stored with the model and shown on its card. After several refused
-challengers in a row (`retrain.refusals`) no more are trained.
+its evidence are passed to the training, stored with the model and shown on its card. After several
+challengers in a row that were worse (`retrain.refusals`) none is trained for a while.
 
 *alert* sends alerts to the receivers in `pipeline.yaml`: once when an alert opens, and once when it is
 resolved. If a receiver cannot be reached, the log says so and the next night retries. See
@@ -23,7 +23,7 @@ docs/how-to/alerts.md.
 
 **When it fails**
 - the storage was unreachable: clear the task when it is back. No decision was lost; it is made again.
-- *retrain* is always skipped because "the last 3 challengers were refused": see why on their cards, fix the
+- *retrain* is always skipped because "3 challengers in a row were worse": see why on their cards, fix the
   cause, then run `evergreen train $pipeline`; or promote one: `evergreen models promote $pipeline VERSION`.
 """
 

@@ -13,9 +13,9 @@
 With an empty form it scores the newest published partition; a run that is cleared later, the same one again.
 
 *score* is skipped while there is no champion. *train_first_champion* then starts `${pipeline}_train` as soon
-as there is enough history (`training.minimum`). If the gate refuses that challenger, the next one is trained
-after the cooldown. After several refused in a row (`retrain.refusals`) none is trained until a person
-promotes one.
+as there is enough history (`training.minimum`). If the gate does not promote that challenger, the next one is
+trained after the cooldown. After several in a row that were worse (`retrain.refusals`) none is trained for a
+while.
 
 **When it fails**
 - `features.py` or a package changed so that the champion's predictions differ from those at its training:

@@ -11,9 +11,10 @@
 | **Safe to re-run?** | yes: same data, description and code give the same version, which is not made twice |
 | **Owner** | $owner |
 
-A refused challenger is not a failure: *gate* succeeds and its log gives the reasons, *promote* is skipped and
-the champion stays. If approval is required, *approve* waits for the answer in the UI (*Required Actions*) and
-shows the gate's report. A rejection, or no answer in time, is not a failure. See docs/how-to/approval.md.
+A challenger that is worse or inconclusive is not a failure: *gate* succeeds and its log gives the reasons,
+*promote* is skipped and the champion stays. If approval is required, *approve* waits for the answer in the UI
+(*Required Actions*) and shows the gate's report. A rejection, or no answer in time, is not a failure. See
+docs/how-to/approval.md.
 
 **When it fails**
 - *build_training_set* skipped: there is too little history before `as_of`; backfill `${pipeline}_ingest`.

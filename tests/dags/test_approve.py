@@ -89,17 +89,17 @@ def run() -> Any:
 
 
 @pytest.fixture
-def judged(dag: DAG, run: Any) -> Callable[[Outcome], Pipeline]:
+def judged(dag: DAG, run: Any) -> Callable[..., Pipeline]:
     """Commits the run's version with this outcome of the gate."""
 
-    def commit(outcome: Outcome) -> Pipeline:
+    def commit(outcome: Outcome, asks: bool = False) -> Pipeline:
         pipeline = Pipeline.open("shop")
         note = {"as_of": "2024-02-01", "version": VERSION, "reason": {"sentence": "drift"}}
         pipeline.staging(run_token({"dag_run": run})).write_json("training.json", note)
         lineage = {**note, "candidate": {"estimator": "sklearn.linear_model.Ridge"}}
         evaluation = Evaluation("mae", {"mae": 3.0}, {"mae": 9.0}, None, None, 40, 0)
         files = {
-            "gate.json": Verdict(outcome, CHECKS).to_dict(),
+            "gate.json": Verdict(outcome, CHECKS, asks).to_dict(),
             "lineage.json": lineage,
             "metrics.json": {"evaluation": evaluation.to_dict()},
         }
@@ -165,11 +165,11 @@ def test_the_run_lasts_as_long_as_its_work_and_the_wait_and_no_worker_is_held(da
     assert approve.defaults == ["Reject"]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.APPROVAL, Outcome.INCONCLUSIVE])
+@pytest.mark.parametrize("outcome", [Outcome.PROMOTED, Outcome.INCONCLUSIVE])
 def test_the_form_shows_the_gate_s_report_and_the_task_waits(
     dag: DAG, run: Any, judged: Callable[..., Pipeline], supervisor: Supervisor, outcome: Outcome
 ) -> None:
-    judged(outcome)
+    judged(outcome, asks=True)
     with pytest.raises(TaskAwaitingInput) as wait:
         dag.get_task("approve").execute(context(dag, run, "approve"))
     assert wait.value.method_name == "execute_complete"
@@ -190,7 +190,7 @@ def test_text_from_the_data_is_no_template(dag: DAG) -> None:
 def test_what_the_gate_accepts_passes_at_once(
     dag: DAG, run: Any, judged: Callable[..., Pipeline], supervisor: Supervisor
 ) -> None:
-    pipeline = judged(Outcome.ACCEPTED)
+    pipeline = judged(Outcome.PROMOTED)
     assert dag.get_task("approve").execute(context(dag, run, "approve")) is None
     assert supervisor.told == []
     promote(dag, run, None)
@@ -200,7 +200,7 @@ def test_what_the_gate_accepts_passes_at_once(
 def test_what_the_gate_refuses_is_skipped_with_the_reason(
     dag: DAG, run: Any, judged: Callable[..., Pipeline], supervisor: Supervisor
 ) -> None:
-    judged(Outcome.REFUSED)
+    judged(Outcome.WORSE)
     with pytest.raises(AirflowSkipException, match=f"shop: {VERSION} refused: .*the champion stays"):
         dag.get_task("approve").execute(context(dag, run, "approve"))
     assert supervisor.told == []
@@ -209,7 +209,7 @@ def test_what_the_gate_refuses_is_skipped_with_the_reason(
 def test_a_yes_is_what_the_task_returns_and_its_user_is_in_the_promotion(
     dag: DAG, run: Any, judged: Callable[..., Pipeline]
 ) -> None:
-    pipeline = judged(Outcome.APPROVAL)
+    pipeline = judged(Outcome.PROMOTED, asks=True)
     returned = answered(dag, run, "Approve")
     assert returned == {"version": VERSION, "by": "ann", "at": "2024-02-02T00:00:00+00:00"}
     assert pipeline.registry.history() == []
@@ -223,7 +223,7 @@ def test_a_yes_is_what_the_task_returns_and_its_user_is_in_the_promotion(
 def test_nothing_is_promoted_without_an_answer_about_this_very_version(
     dag: DAG, run: Any, judged: Callable[..., Pipeline], returned: Any
 ) -> None:
-    pipeline = judged(Outcome.APPROVAL)
+    pipeline = judged(Outcome.PROMOTED, asks=True)
     with pytest.raises(AirflowSkipException, match=f"shop: {VERSION} needs a person's approval and has none"):
         promote(dag, run, returned)
     assert pipeline.registry.history() == []
@@ -233,7 +233,7 @@ def test_nothing_is_promoted_without_an_answer_about_this_very_version(
 def test_a_no_or_silence_skips_promote_and_is_on_record(
     dag: DAG, run: Any, judged: Callable[..., Pipeline], by: Any, said: str
 ) -> None:
-    pipeline = judged(Outcome.INCONCLUSIVE)
+    pipeline = judged(Outcome.INCONCLUSIVE, asks=True)
     with pytest.raises(DownstreamTasksSkipped) as skipped:
         answered(dag, run, "Reject", by)
     assert list(skipped.value.tasks) == ["promote"]
@@ -245,7 +245,7 @@ def test_a_no_or_silence_skips_promote_and_is_on_record(
 def test_an_answer_that_airflow_could_not_take_decides_nothing(
     dag: DAG, run: Any, judged: Callable[..., Pipeline]
 ) -> None:
-    pipeline = judged(Outcome.APPROVAL)
+    pipeline = judged(Outcome.PROMOTED, asks=True)
     task = dag.get_task("approve")
     event = {"error": "no such field", "error_type": "validation"}
     with pytest.raises(HITLTriggerEventError):

@@ -16,9 +16,10 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState, TaskInstanceState
 
 from evergreen.lake import Table
-from evergreen.monitoring.policy import Training, decide
+from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import Decision, to_table
 from evergreen.monitoring.training_request import first_training_request
+from evergreen.monitoring.trainings import Training
 from evergreen.pipeline import Pipeline
 from evergreen.signals.record import Record
 from evergreen.storage import Storage

@@ -129,13 +129,14 @@ def _alone(spec: Spec, record: Record) -> dict[str, str]:
 
 
 def _circuit(spec: Spec, decision: Decision) -> _Check:
+    found = decision.evidence.get("breaker") or {"state": "closed", "worse": 0}
     text = (
-        f"{spec.monitoring.retrain.refusals} challengers in a row were refused and no further training is "
-        f"started: {decision.reason}: see why the gate refuses (evergreen models list {spec.name}), then "
+        f"{found['worse']} challengers in a row were worse and the breaker is {found['state']}: "
+        f"{decision.reason}: see why they are worse (evergreen models list {spec.name}), then "
         "promote a version, or fix data or description and train by hand"
     )
-    holds = bool(decision.evidence.get("circuit_open"))
-    return _Check(CIRCUIT, holds, "critical", "retraining has stopped and needs a person", text)
+    holds = found["state"] != "closed"
+    return _Check(CIRCUIT, holds, "critical", "the circuit breaker has opened and needs a person", text)
 
 
 def _rows(spec: Spec, record: Record) -> Iterator[_Check]:

@@ -12,8 +12,9 @@ from pydantic import ValidationError
 
 from evergreen.description import Described, explain, read_mapping
 from evergreen.errors import SpecError
-from evergreen.monitoring.policy import Training, decide
+from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import Decision
+from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Spec
 

@@ -21,8 +21,10 @@ from evergreen.backtest.result import Event, Night, PolicyResult, detections
 from evergreen.backtest.work import Trained, Work
 from evergreen.errors import NothingToDoError
 from evergreen.metrics.measured import measured
+from evergreen.monitoring.breaker import breaker
 from evergreen.monitoring.measure import needs_model
-from evergreen.monitoring.policy import Training, blocked
+from evergreen.monitoring.policy import blocked
+from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import window_start
@@ -145,7 +147,8 @@ class _Replay:
     def _may_train_first(self, as_of: str) -> bool:
         trainings = self.state.trainings
         enough = may_train_first(self.spec, self.history, as_of)
-        return enough and (not trainings or blocked(self.spec, as_of, trainings) is None)
+        halt = breaker(self.spec, as_of, trainings)
+        return enough and (not trainings or blocked(self.spec, as_of, trainings, halt) is None)
 
     def _train(self, as_of: str, partition: str | None, kind: str, reason: str) -> None:
         state = self.state
@@ -157,11 +160,11 @@ class _Replay:
         judged = self.work.judged(challenger, state.champion)
         state.spent.fit += challenger.fit_seconds
         state.spent.measure += challenger.other_seconds + judged.seconds
-        state.trainings.append(Training(as_of, "promoted" if judged.promoted else "refused", kind))
+        state.trainings.append(Training(as_of, judged.outcome.value, kind))
         estimator = str(challenger.candidate["estimator"])
         state.events.append(
             Event(
-                as_of, partition, kind, reason, challenger.version, estimator, judged.promoted, judged.failed
+                as_of, partition, kind, reason, challenger.version, estimator, judged.outcome, judged.failed
             )
         )
         if judged.promoted:

@@ -44,6 +44,7 @@ def render_backtest(
         curve=plots.tradeoff_curve(results, _colours(results)) if scored else None,
         has_curve=len({point.trainings for point in points(results)[0]}) > 1,
         watched=watched,
+        halted=any(result.halted for result in results),
         leading=leading,
         drift=_drift(spec, watched, leading) if watched and leading else [],
         rows=[_row(results, result) for result in results],

@@ -246,9 +246,8 @@ def _rug(canvas: Canvas, place: Mapping[str, int], result: PolicyResult, number_
     for event in result.events:
         # A training as of a day without rows is in force from the next that has some.
         at = next((place[key] for key in keys if key >= event.as_of), len(keys))
-        became = "promoted" if event.promoted else "refused"
         css = f"s{number_ % SERIES}" if event.promoted else "refusal"
-        told = f"{result.policy}, as of {event.as_of}: {became}"
+        told = f"{result.policy}, as of {event.as_of}: {event.outcome}"
         canvas.bar(canvas.x(at) - 1.25, y + 2, 2.5, 11, css, told=told)
 
 

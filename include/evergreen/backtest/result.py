@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import zip_longest
+from itertools import groupby, zip_longest
 from typing import Any
 
 from evergreen.calendar import Calendar
+from evergreen.evaluation.verdict import Outcome
 from evergreen.monitoring.record import Decision
 from evergreen.signals import of_time
 from evergreen.signals.record import Record
@@ -33,8 +34,8 @@ class Event:
     """A training: its as-of key, and the outcome for its challenger.
 
     `partition` is the one whose decision asked for it, None for a first one; `reason` says why in a sentence,
-    and `kind` by the names of the signals (`performance+cusum`), `first`, or `schedule`. `failed` are the
-    details of the checks that refused it.
+    and `kind` by the names of the signals (`performance+cusum`), `first`, or `schedule`. `outcome` is the
+    gate's word (`promoted`, `worse`, `inconclusive`) and `failed` the details of the checks it did not pass.
     """
 
     as_of: str
@@ -43,8 +44,17 @@ class Event:
     reason: str
     version: str
     estimator: str
-    promoted: bool
+    outcome: str
     failed: tuple[str, ...] = ()
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the challenger came in force."""
+        return self.outcome == Outcome.PROMOTED
+
+    def to_dict(self) -> dict[str, Any]:
+        """The training as JSON values."""
+        return {**asdict(self), "promoted": self.promoted}
 
     @property
     def triggered(self) -> bool:
@@ -90,6 +100,11 @@ class Night:
         """Whether a training is asked for."""
         return self.decision.retrain
 
+    @property
+    def halted(self) -> bool:
+        """Whether the circuit breaker was open: no training could start."""
+        return (self.decision.evidence.get("breaker") or {}).get("state") == "open"
+
 
 @dataclass(frozen=True)
 class PolicyResult:
@@ -134,22 +149,38 @@ class PolicyResult:
         return {night.partition: night.record.error for night in self.nights}
 
     @property
-    def halted(self) -> str | None:
-        """The night since which the circuit breaker stopped all trainings to the end; None if it did not."""
-        found = None
-        for night in reversed(self.nights):
-            if not night.decision.evidence.get("circuit_open"):
-                break
-            found = night.partition
+    def worse(self) -> int:
+        """How many challengers were worse."""
+        return sum(event.outcome == Outcome.WORSE for event in self.events)
+
+    @property
+    def inconclusive(self) -> int:
+        """Of how many challengers too little was known."""
+        return sum(event.outcome == Outcome.INCONCLUSIVE for event in self.events)
+
+    @property
+    def halted(self) -> list[tuple[str, str]]:
+        """The first and the last night of every stretch in which the circuit breaker was open."""
+        found: list[tuple[str, str]] = []
+        for is_open, nights in groupby(self.nights, key=lambda night: night.halted):
+            stretch = [night.partition for night in nights]
+            found += [(stretch[0], stretch[-1])] if is_open else []
         return found
+
+    @property
+    def halted_words(self) -> str:
+        """When it was open, in words; empty if never."""
+        return ", ".join(f"{first} to {last}" if first != last else first for first, last in self.halted)
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON values: figures, trainings with their reasons, and the error by partition."""
         figures = {name: getattr(self, name) for name in _FIGURES}
         return {
             **figures,
-            "halted": self.halted,
-            "decisions": [asdict(event) for event in self.events],
+            "worse": self.worse,
+            "inconclusive": self.inconclusive,
+            "halted": [{"from": first, "to": last} for first, last in self.halted],
+            "decisions": [event.to_dict() for event in self.events],
             "by_partition": self.by_partition,
         }
 

@@ -88,12 +88,16 @@ class Trained:
 
 @dataclass(frozen=True)
 class Judged:
-    """The gate's verdict on a challenger, with the details of the failed checks."""
+    """The gate's verdict on a challenger, with the details of the checks that did not pass."""
 
-    promoted: bool
-    outcome: str
+    outcome: Outcome
     failed: tuple[str, ...]
     seconds: float = field(compare=False)
+
+    @property
+    def promoted(self) -> bool:
+        """Whether it is in force: a person who is always asked is assumed to approve what passed."""
+        return self.outcome is Outcome.PROMOTED
 
 
 @dataclass(frozen=True)
@@ -190,8 +194,6 @@ class Work:
             verdict = judge(self._spec, evaluation)
             body = _packed(
                 {
-                    # A person who is always asked is assumed to approve whatever passes all checks.
-                    "promoted": verdict.outcome in (Outcome.ACCEPTED, Outcome.APPROVAL),
                     "outcome": str(verdict.outcome),
                     "failed": [check.detail for check in verdict.checks if not check.passed],
                     "seconds": time.perf_counter() - began,
@@ -199,7 +201,7 @@ class Work:
             )
             self._cache.put({name: body})
         content = _unpacked(body)
-        return Judged(**{**content, "failed": tuple(content["failed"])})
+        return Judged(Outcome(content["outcome"]), tuple(content["failed"]), content["seconds"])
 
     def scored(self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]) -> Scored:
         """The predictions and measurements of a partition under a champion and a policy's description.

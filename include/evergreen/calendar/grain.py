@@ -53,7 +53,8 @@ class Facts:
     ("the last 5 days"), and `on` is the word before a key ("crossed on 2024-01-31"). `mean_days` is the
     average length of a partition and `longest` the maximum; `a_year` is how many a year has. `cycles` are the
     days after which a comparable partition follows (the same hour of the week, the same hour), the longest
-    first.
+    first. `half_open` is how many partitions an open circuit breaker waits before it lets one training
+    through, where a description does not say.
     """
 
     key_format: str | None
@@ -62,13 +63,14 @@ class Facts:
     mean_days: float
     longest: timedelta
     a_year: int
+    half_open: int
     cycles: tuple[int, ...] = ()
 
 
 _FACTS = {
-    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, (7, 1)),
-    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, (7,)),
-    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52),
-    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12),
-    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1),
+    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, 168, (7, 1)),
+    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, 28, (7,)),
+    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 8),
+    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 3),
+    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1, 0),
 }

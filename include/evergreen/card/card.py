@@ -22,12 +22,6 @@ from evergreen.spec import Spec
 _FOLDER = Path(__file__).resolve().parent
 _BEST_TRIALS = 5
 _REASONS = 6  # at the top, for a refusal
-_MARKS = {
-    Outcome.ACCEPTED: "accepted",
-    Outcome.REFUSED: "refused",
-    Outcome.INCONCLUSIVE: "a person decides",
-    Outcome.APPROVAL: "a person decides",
-}
 
 
 def render_card(
@@ -51,7 +45,8 @@ def render_card(
         lineage=lineage,
         evaluation=evaluation,
         verdict=verdict,
-        mark=_MARKS[verdict.outcome],
+        mark="a person decides" if verdict.needs_approval else verdict.outcome,
+        colour=Outcome.INCONCLUSIVE if verdict.needs_approval else verdict.outcome,
         decision=decision(spec, lineage, evaluation, verdict),
         answer=_answer(spec, evaluation, verdict),
         reasons=_reasons(verdict),
@@ -85,18 +80,18 @@ def decision(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, ver
     """The consequence of the verdict, in one sentence."""
     champion = (evaluation.champion or {}).get("version")
     since = f" from {lineage['as_of']} on" if spec.calendar.has_time else ""
+    stays = f"champion {champion} stays in force" if champion else "there is still no champion"
     match verdict.outcome:
-        case Outcome.ACCEPTED:
+        case Outcome.PROMOTED if verdict.needs_approval:
+            return "All checks of the gate passed, and this pipeline requires approval: you decide."
+        case Outcome.PROMOTED:
             does = f"it replaces champion {champion}" if champion else "it is the first champion"
-            return f"The gate accepts this version: {does}{since}."
-        case Outcome.REFUSED:
-            stays = f"champion {champion} stays in force" if champion else "there is still no champion"
-            return f"The gate refuses this version: {stays}."
-        case Outcome.INCONCLUSIVE:
-            return (
-                "The comparison with the champion is inconclusive, and all other checks passed: you decide."
-            )
-    return "All checks of the gate passed, and this pipeline requires approval: you decide."
+            return f"The gate promotes this version: {does}{since}."
+        case Outcome.WORSE:
+            return f"This version is worse than the gate allows: {stays}."
+    if verdict.needs_approval:
+        return "The comparison with the champion is inconclusive, and all other checks passed: you decide."
+    return f"The comparison with the champion is inconclusive, and all other checks passed: {stays}."
 
 
 def reason_sentence(reason: Mapping[str, Any]) -> str:
@@ -122,7 +117,7 @@ def load_snippet(spec: Spec, lineage: Mapping[str, Any]) -> str:
 
 
 def _reasons(verdict: Verdict) -> list[str]:
-    """The first failed checks, in the gate's words."""
+    """The first checks that did not pass, in the gate's words."""
     failed = [check.detail for check in verdict.checks if not check.passed]
     if not failed:
         return [f"All {len(verdict.checks)} checks passed."]

@@ -212,7 +212,9 @@ def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> 
     from evergreen.backtest.tradeoff import above_curve
 
     known = any(result.delays is not None for result in results)
-    columns = ["policy", "metric", "value", "to the curve", "trainings", "promotions", "refusals"]
+    halted = any(result.halted for result in results)
+    columns = ["policy", "metric", "value", "to the curve", "trainings", "promoted", "worse", "inconclusive"]
+    columns += ["halted"] if halted else []
     columns += ["false alarms", "delays"] if known else []
     columns += ["seconds", "fit", "predict", "measure"]
     rows = []
@@ -224,7 +226,8 @@ def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> 
             number(result.value),
             "" if distance is None else _side(distance),
         ]
-        row += [str(result.trainings), str(result.promotions), str(result.refusals)]
+        row += [str(result.trainings), str(result.promotions), str(result.worse), str(result.inconclusive)]
+        row += [result.halted_words] if halted else []
         row += [_count(result.false_alarms), _delays(result)] if known else []
         row += [f"{result.seconds:.1f}", f"{result.fit_seconds:.1f}"]
         row += [f"{result.predict_seconds:.1f}", f"{result.measure_seconds:.1f}"]

@@ -131,10 +131,12 @@ def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
 def _verdict(pipeline: str, trained: Trained) -> RenderableType:
     from rich.console import Group
 
-    came_of_it = "promoted" if trained.promoted else "a person decides" if trained.waits else "refused"
-    undecided = "undecided" if trained.verdict.needs_approval else "FAILED"
+    came_of_it = "a person decides" if trained.waits else trained.verdict.outcome.value
+    if trained.promoted:
+        came_of_it = "promoted"
+    words = {"passed": "ok", "failed": "FAILED"}
     checks = [
-        (check.name, "ok" if check.passed else undecided, check.detail) for check in trained.verdict.checks
+        (check.name, words.get(check.word, check.word), check.detail) for check in trained.verdict.checks
     ]
     shown = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
     if not trained.waits:

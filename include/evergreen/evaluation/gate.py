@@ -21,9 +21,6 @@ from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
 _NAMED = 10  # values that a sentence names; the rest are counted
 _LONGEST = 60  # characters; longer values from the data are truncated
 
-Asked = tuple[Check, bool]
-"""A check, and whether a person may decide where it did not pass, since the evidence is inconclusive."""
-
 
 def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     """Check the evaluation against all of the description's rules, whether or not others fail.
@@ -31,28 +28,30 @@ def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     Every challenger must have finite metrics (but for those that the rows have no value of), keep
     `gate.limits`, be strictly better than the dummy baseline in `training.metric`, and clear the margin of
     `gate.champion` with the interval of its loss. Then come `gate.slices`, `fairness`, `calibration` and
-    `resources` where the description has them. A check that fails or cannot be made refuses the challenger.
-    A person decides only where `gate.approval` is given, the comparison with the champion is inconclusive or
-    impossible, and all other checks pass.
+    `resources` where the description has them. One check that fails or cannot be made means `worse`; where
+    none fails but the comparison is not decided or impossible, the verdict is `inconclusive`. A person
+    decides where `gate.approval` asks for it and no check failed.
     """
-    asked: list[Asked] = [
-        (_finite(evaluation), False),
-        *((_limit(name, limit, evaluation), False) for name, limit in spec.gate.limits.items()),
-        (_baseline(spec, evaluation), False),
+    checks = (
+        _finite(evaluation),
+        *(_limit(name, limit, evaluation) for name, limit in spec.gate.limits.items()),
+        _baseline(spec, evaluation),
         _champion(spec, evaluation),
         *(check for rule in spec.gate.slices for check in _slices(rule, evaluation)),
-        *((_fairness(rule, evaluation), False) for rule in spec.gate.fairness),
-        *((check, False) for check in (*_calibration(spec, evaluation), *_resources(spec, evaluation))),
-    ]
-    return Verdict(_outcome(spec, asked), tuple(check for check, _ in asked))
+        *(_fairness(rule, evaluation) for rule in spec.gate.fairness),
+        *_calibration(spec, evaluation),
+        *_resources(spec, evaluation),
+    )
+    outcome, approval = _outcome(checks), spec.gate.approval
+    asked = {Outcome.PROMOTED: ("always",), Outcome.INCONCLUSIVE: ("always", "inconclusive")}
+    return Verdict(outcome, checks, approval is not None and approval.when in asked.get(outcome, ()))
 
 
-def _outcome(spec: Spec, asked: Sequence[Asked]) -> Outcome:
-    approval = spec.gate.approval
-    if all(check.passed for check, _ in asked):
-        return Outcome.APPROVAL if approval and approval.when == "always" else Outcome.ACCEPTED
-    undecided = all(check.passed or is_open for check, is_open in asked)
-    return Outcome.INCONCLUSIVE if approval and undecided else Outcome.REFUSED
+def _outcome(checks: Sequence[Check]) -> Outcome:
+    if all(check.passed for check in checks):
+        return Outcome.PROMOTED
+    undecided = all(check.passed or check.inconclusive for check in checks)
+    return Outcome.INCONCLUSIVE if undecided else Outcome.WORSE
 
 
 def _finite(evaluation: Evaluation) -> Check:
@@ -96,21 +95,21 @@ def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
     return Check("baseline", better, f"{name} {_number(own)} {words} the dummy baseline's {_number(other)}")
 
 
-def _champion(spec: Spec, evaluation: Evaluation) -> Asked:
+def _champion(spec: Spec, evaluation: Evaluation) -> Check:
     if evaluation.champion is None:
-        return Check("champion", True, "there is no champion yet to compare with"), False
+        return Check("champion", True, "there is no champion yet to compare with")
     version, found, rule = evaluation.champion["version"], evaluation.comparison, spec.gate.champion
     if found is None:
         why = evaluation.champion.get("problem") or f"{evaluation.metric} was not compared"
-        return _not_comparable(version, why), True
+        return _not_comparable(version, why)
     if not math.isfinite(found.loss):
         why = f"{found.metric} cannot be computed of both on the {found.rows:,} rows they share"
         # Where the champion has no value either, the rows are to blame; else the challenger is.
-        return _not_comparable(version, why), not math.isfinite(found.champion)
+        return _not_comparable(version, why, inconclusive=not math.isfinite(found.champion))
     if clears(found, rule) is None:
         values = f"{found.metric} {_number(found.challenger)} against {_number(found.champion)}"
         why = f"{values}, but {_evidence(found)} are too little for an interval: lengthen training.holdout"
-        return _not_comparable(version, why), True
+        return _not_comparable(version, why)
     passed, is_open, words = _compared(found, rule)
     seen = ", which the champion was perhaps trained on" if evaluation.champion.get("seen") else ""
     detail = (
@@ -118,15 +117,16 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Asked:
         f"its loss is {_loss(found)}, {_asked_loss(found, rule)} "
         f"({found.rounds:,} rounds, {_evidence(found)}{seen})"
     )
-    return Check("champion", passed, f"inconclusive: {detail}" if is_open else detail), is_open
+    return Check("champion", passed, detail, inconclusive=is_open)
 
 
-def _not_comparable(version: str, why: str) -> Check:
+def _not_comparable(version: str, why: str, inconclusive: bool = True) -> Check:
     return Check(
         "champion",
         False,
         f"the challenger cannot be compared with champion {version} ({why}); "
         "if it is the better one, promote it by hand",
+        inconclusive,
     )
 
 
@@ -157,33 +157,33 @@ def _evidence(found: Comparison) -> str:
     return f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
 
 
-def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Asked]:
+def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Check]:
     results = [result for result in evaluation.slices if result.column == rule.column]
     if not results:
-        yield Check(f"slice {rule.column}", False, f"{rule.column} was not measured on any rows"), False
+        yield Check(f"slice {rule.column}", False, f"{rule.column} was not measured on any rows")
     few = [result for result in results if result.rows < rule.minimum]
     for result in few:
         if result.required:
             detail = f"{_shown(result)} is required, and {_count(result.rows, 'row')} are too few to judge"
-            yield Check(f"slice {_shown(result)}", False, f"{detail} ({rule.minimum} are asked for)"), False
+            yield Check(f"slice {_shown(result)}", False, f"{detail} ({rule.minimum} are asked for)")
     if spared := [_cut(result.value) for result in few if not result.required]:
         detail = f"fewer than {rule.minimum} rows to judge by: {_named(spared)}"
-        yield Check(f"slice {rule.column}, few rows", True, detail), False
+        yield Check(f"slice {rule.column}, few rows", True, detail)
     for result in results:
         if result.rows >= rule.minimum:
             yield _slice(rule, result, evaluation)
 
 
-def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Asked:
+def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Check:
     name, where = f"slice {_shown(result)}", f"on {_shown(result)} ({_count(result.rows, 'row')})"
     found = result.comparison
     if evaluation.champion is None:
-        return Check(name, True, f"there is no champion yet to compare with {where}"), False
+        return Check(name, True, f"there is no champion yet to compare with {where}")
     if found is None:
         # Open only where the champion itself cannot be compared: then a person is asked about all of it.
-        return Check(name, False, f"nothing could be compared {where}"), evaluation.comparison is None
+        return Check(name, False, f"nothing could be compared {where}", evaluation.comparison is None)
     if not math.isfinite(found.loss):
-        return Check(name, False, f"{found.metric} cannot be computed of both {where}"), False
+        return Check(name, False, f"{found.metric} cannot be computed of both {where}")
     metric = metric_named(found.metric)
     allowed = metric.allowance(found.champion, rule.margin)
     values = f"{_number(found.challenger)} against the champion's {_number(found.champion)}"
@@ -191,11 +191,11 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Aske
     whose = metric.share_of("the champion's")
     at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of {whose})"
     if found.loss <= allowed:
-        return Check(name, True, f"{said}, and {at_most}"), False
+        return Check(name, True, f"{said}, and {at_most}")
     # Beyond the margin, yet perhaps by chance: one small slice must not refuse every challenger.
     if found.low <= 0:
-        return Check(name, True, f"{said}, perhaps by chance, and {at_most}"), False
-    return Check(name, False, f"{said}, hardly by chance, and {at_most}"), False
+        return Check(name, True, f"{said}, perhaps by chance, and {at_most}")
+    return Check(name, False, f"{said}, hardly by chance, and {at_most}")
 
 
 def _fairness(rule: FairnessRule, evaluation: Evaluation) -> Check:

@@ -9,78 +9,99 @@ from enum import StrEnum
 from typing import Any
 
 _SPECIAL = re.compile(r"([\\|<>`*\[\]])")
+_MARKS = {"failed": "**FAILED**"}
 
 
 class Outcome(StrEnum):
-    """What follows from the checks: `inconclusive` and `approval` leave the decision to a person."""
+    """What follows from the checks. Policy, tables, alerts and cards use the same three words.
 
-    ACCEPTED = "accepted"
-    REFUSED = "refused"
+    `promoted`: all passed. `worse`: a check failed, of the rules or against the champion. `inconclusive`:
+    none failed, but what is known does not suffice to say whether the challenger is good enough.
+    """
+
+    PROMOTED = "promoted"
+    WORSE = "worse"
     INCONCLUSIVE = "inconclusive"
-    APPROVAL = "approval"
 
 
-_DECISIONS = {
-    Outcome.ACCEPTED: "Accepted: the challenger is promoted.",
-    Outcome.REFUSED: "Refused: the champion stays.",
-    Outcome.INCONCLUSIVE: "Inconclusive: without a person's approval the champion stays.",
-    Outcome.APPROVAL: "Accepted, and approval is asked for: without it the champion stays.",
-}
+DECLINED = "declined"
+"""What became of a challenger that no check failed and a person did not approve."""
+
+_OLDER = {"accepted": "promoted", "refused": "worse", "approval": "promoted"}
+"""Outcomes as earlier releases stored them."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One condition, whether it holds, and why in a plain sentence with the numbers."""
+    """One condition, whether it holds, and why in a plain sentence with the numbers.
+
+    `inconclusive`: it did not pass, and neither did it fail: too little is known.
+    """
 
     name: str
     passed: bool
     detail: str
+    inconclusive: bool = False
+
+    @property
+    def word(self) -> str:
+        """What a table says of it: `passed`, `inconclusive` or `failed`."""
+        return "passed" if self.passed else "inconclusive" if self.inconclusive else "failed"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of a challenger, and what follows from them."""
+    """All checks of a challenger, and what follows from them; `needs_approval`: whether a person decides."""
 
     outcome: Outcome
     checks: tuple[Check, ...]
+    needs_approval: bool = False
 
     @property
     def promote(self) -> bool:
         """Whether it is promoted without asking a person: all checks passed and no approval is needed."""
-        return self.outcome is Outcome.ACCEPTED
-
-    @property
-    def needs_approval(self) -> bool:
-        """Whether a person decides."""
-        return self.outcome in (Outcome.INCONCLUSIVE, Outcome.APPROVAL)
+        return self.outcome is Outcome.PROMOTED and not self.needs_approval
 
     @property
     def sentence(self) -> str:
-        """The verdict in plain words."""
-        if self.outcome is Outcome.ACCEPTED:
-            return f"accepted: all {len(self.checks)} checks passed"
-        if self.outcome is Outcome.APPROVAL:
-            return f"a person is asked for approval: all {len(self.checks)} checks passed"
+        """The verdict in plain words, from the first on its outcome."""
+        if self.outcome is Outcome.PROMOTED:
+            said = "a person is asked for approval" if self.needs_approval else "promoted"
+            return f"{said}: all {len(self.checks)} checks passed"
         failed = "; ".join(check.detail for check in self.checks if not check.passed)
-        if self.outcome is Outcome.INCONCLUSIVE:
-            return f"a person is asked for approval: {failed}"
-        return f"refused: {failed}"
+        if self.needs_approval:
+            return f"a person is asked for approval: {self.outcome}: {failed}"
+        return f"{self.outcome}: {failed}"
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as JSON values."""
         return {
             "outcome": self.outcome.value,
+            "needs_approval": self.needs_approval,
             "promote": self.promote,
             "sentence": self.sentence,
-            "checks": [{"name": c.name, "passed": c.passed, "detail": c.detail} for c in self.checks],
+            "checks": [vars(check) for check in self.checks],
         }
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Verdict:
-        """The verdict that `to_dict` wrote, or an older one, which was either accepted or refused."""
-        before = Outcome.ACCEPTED if content["promote"] else Outcome.REFUSED
-        outcome = Outcome(content.get("outcome", before))
-        return cls(outcome, tuple(Check(**check) for check in content["checks"]))
+        """The verdict that `to_dict` wrote, or that an earlier release did."""
+        found = content.get("outcome", "accepted" if content["promote"] else "refused")
+        asked = content.get("needs_approval", found in ("approval", "inconclusive"))
+        checks = tuple(Check(**check) for check in content["checks"])
+        return cls(Outcome(_OLDER.get(found, found)), checks, asked)
+
+
+def _decision(verdict: Verdict) -> str:
+    match verdict.outcome:
+        case Outcome.PROMOTED if verdict.needs_approval:
+            return "All checks passed, and approval is asked for: without it the champion stays."
+        case Outcome.PROMOTED:
+            return "Promoted: all checks passed."
+        case Outcome.WORSE:
+            return "Worse: the champion stays."
+    unless = "without a person's approval " if verdict.needs_approval else ""
+    return f"Inconclusive: {unless}the champion stays."
 
 
 def in_words(verdict: Verdict) -> str:
@@ -88,15 +109,14 @@ def in_words(verdict: Verdict) -> str:
 
     Failed checks come first. Text from the data is escaped: it can neither break the table nor add a link.
     """
-    failed = "undecided" if verdict.outcome is Outcome.INCONCLUSIVE else "**FAILED**"
     kept = sum(check.passed for check in verdict.checks)
     rows = [
-        f"| {_escaped(check.name)} | {'passed' if check.passed else failed} | {_escaped(check.detail)} |"
+        f"| {_escaped(check.name)} | {_MARKS.get(check.word, check.word)} | {_escaped(check.detail)} |"
         for check in sorted(verdict.checks, key=lambda check: check.passed)
     ]
     return "\n".join(
         [
-            f"**{_DECISIONS[verdict.outcome]}** {kept} of {len(verdict.checks)} checks passed.",
+            f"**{_decision(verdict)}** {kept} of {len(verdict.checks)} checks passed.",
             "",
             "| check | result | what was found |",
             "|---|---|---|",

@@ -6,48 +6,15 @@ that the same history gives the same decision in a task, in a shell and in a bac
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
 
+from evergreen.monitoring.breaker import CLOSED, Breaker, breaker, in_words
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.record import Decision
-from evergreen.registry.history import Event, Kind
-from evergreen.registry.registry import as_of_version
+from evergreen.monitoring.trainings import Training
 from evergreen.signals import SIGNALS, Finding, Nights
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
-
-
-@dataclass(frozen=True)
-class Training:
-    """A training that took place, as of a partition, and what became of its challenger.
-
-    `undecided` is one that waits for a person, or lost its place to another. `reason` is the kind of reason
-    it was started for, empty where it is not known.
-    """
-
-    as_of: str
-    outcome: Literal["promoted", "refused", "undecided"]
-    reason: str = ""
-
-
-def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[Training]:
-    """The trainings of a pipeline, in the order of its history; undecided ones last.
-
-    `versions` are the committed ones. A version that was refused and then promoted by hand counts as both,
-    in that order; withdrawing one and removing its files is no training.
-    """
-    known, found = set[str](), list[Training]()
-    for event in events:
-        known.add(event.version)
-        reason = str(event.reason.get("kind", ""))
-        if event.kind is Kind.PROMOTED:
-            found.append(Training(event.as_of, "promoted", reason))
-        elif event.kind is Kind.REFUSED:
-            found.append(Training(event.as_of, "refused", reason))
-    waiting = sorted(as_of_version(version) for version in versions if version not in known)
-    return found + [Training(as_of, "undecided") for as_of in waiting]
 
 
 def nights_of(spec: Spec, records: Sequence[Record]) -> Nights:
@@ -75,27 +42,30 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     `blocked` says so.
 
     The evidence has `signals` (what `Finding.to_dict` gives, by name), `firing` (the names of those that
-    fire), `blocked`, `circuit_open`, `last_training` (its as-of) and the `champion` (its version).
+    fire), `blocked`, `breaker` (what `Breaker.to_dict` gives), `last_training` (its as-of) and the `champion`
+    (its version).
     """
     newest, calendar = records[-1], spec.calendar
     earlier = [training for training in trainings if training.as_of <= newest.partition]
     since = max((training.as_of for training in earlier), default=None)
     found = findings(spec, _speaking(spec, records, since))
     firing = [name for name, finding in found.items() if finding.fires]
-    as_of = calendar.shift(newest.partition, 1) if firing else newest.partition
-    is_open = circuit_open(spec, earlier)
-    block = blocked(spec, as_of, earlier) if firing or is_open else None
+    as_of = calendar.shift(newest.partition, 1)
+    halt = breaker(spec, as_of, earlier, records)
+    block = blocked(spec, as_of, earlier, halt) if firing or halt.halts else None
     retrain = bool(firing) and block is None
     said = [", ".join(found[name].clause for name in firing or found) or "no signal is asked for"]
     if block:
         said.append(block)
-    elif retrain and since and calendar.has_time:
+    elif retrain and halt.state == "half-open":
+        said.append(f"the breaker half-opens: {halt.grown or f'nothing was trained since {halt.since}'}")
+    if retrain and since and calendar.has_time:
         said.append(f"last trained {calendar.counted(calendar.distance(since, as_of))} ago")
     evidence = {
         "signals": {name: finding.to_dict() for name, finding in found.items()},
         "firing": firing,
         "blocked": block,
-        "circuit_open": is_open,
+        "breaker": halt.to_dict(),
         "last_training": since,
         "champion": newest.version,
     }
@@ -103,27 +73,24 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     return Decision(newest.partition, retrain, reason, evidence)
 
 
-def blocked(spec: Spec, as_of: str, trainings: Sequence[Training]) -> str | None:
+def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker = CLOSED) -> str | None:
     """Why no training may start as of a partition, or None if one may. A person may always start one.
 
-    After `refusals` refused challengers in a row none starts until a version is promoted: see `circuit_open`.
-    Two trainings lie at least `cooldown` partitions apart, and any `per` partitions in a row hold at most
-    `times` trainings, whatever became of them. A snapshot has no time to count in: there, the same data and
-    description make the same version, which is not trained twice.
+    An open breaker (`halt`) forbids one. Two trainings lie at least `cooldown` partitions apart, and any
+    `per` partitions in a row hold at most `times` trainings, whatever became of them. A snapshot has no time
+    to count in: there, the same data and description make the same version, which is not trained twice.
     """
-    if circuit_open(spec, trainings):
-        return (
-            f"the last {len(_refused_in_a_row(trainings))} challengers were refused and none is trained "
-            "until one is promoted: train or promote one by hand"
-        )
+    if halt.halts:
+        return in_words(spec, halt)
     if not spec.calendar.has_time:
         return None
     retrain, calendar = spec.monitoring.retrain, spec.calendar
     last = max((training.as_of for training in trainings), default=None)
     if last is not None and calendar.distance(last, as_of) < retrain.cooldown:
+        first = calendar.shift(last, retrain.cooldown - 1)
         return (
-            f"the last training was as of {last} and the cooldown of {calendar.counted(retrain.cooldown)} "
-            f"ends with {calendar.shift(last, retrain.cooldown)}"
+            f"the last training was as of {last} and the cooldown is {calendar.counted(retrain.cooldown)}: "
+            f"the night of {first} may train again"
         )
     times, per = retrain.budget
     recent = {training.as_of for training in trainings if calendar.distance(training.as_of, as_of) < per}
@@ -131,25 +98,6 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training]) -> str | None
         since = f", since {min(recent)}" if recent else ""
         return f"the budget of {times} trainings per {calendar.counted(per)} is spent ({len(recent)}{since})"
     return None
-
-
-def circuit_open(spec: Spec, trainings: Sequence[Training]) -> bool:
-    """Whether so many challengers in a row were refused that a person must look before the next training.
-
-    They are counted back from the newest in the history, whoever started and whoever refused them, to the
-    last that was promoted, by whomever. One that is undecided does not count.
-    """
-    return len(_refused_in_a_row(trainings)) >= spec.monitoring.retrain.refusals
-
-
-def _refused_in_a_row(trainings: Sequence[Training]) -> list[Training]:
-    refused: list[Training] = []
-    for training in reversed(trainings):
-        if training.outcome == "promoted":
-            break
-        if training.outcome == "refused":
-            refused.append(training)
-    return refused
 
 
 def _speaking(spec: Spec, records: Sequence[Record], since: str | None) -> list[Record]:

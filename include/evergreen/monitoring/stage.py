@@ -28,6 +28,7 @@ from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
 from evergreen.signals.drift import DRIFT
+from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
@@ -205,14 +206,17 @@ def _monitored(
 ) -> dict[str, tuple[Record, Decision]]:
     """Records and decisions of the partitions before this one that may still count, by key, oldest first.
 
-    Those since the last training decide, the last days pool with this one and trail it, and the one whose
-    labels are due is filled in. What an older release wrote has no counts and is left out.
+    Those since the last training decide, an open breaker compares them with as many as `performance.over`
+    before it, the last days pool with this one and trail it, and the one whose labels are due is filled in.
+    What an older release wrote has no counts and is left out.
     """
     spec = pipeline.spec
     if not spec.calendar.has_time:
         return {}
     reach = 2 * max(DRIFT.of(spec.monitoring).trailing, LONGEST)
-    first = min(filter(None, (last_training, due, spec.calendar.back(partition, reach))))
+    over = PERFORMANCE.of(spec.monitoring).over
+    before = spec.calendar.shift(last_training, -over) if last_training else None
+    first = min(filter(None, (before, due, spec.calendar.back(partition, reach))))
     table = pipeline.lake.find(Table.MONITORING, first, spec.calendar.shift(partition, -1))
     if table is None or "counts" not in table.column_names:
         return {}

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import NothingToDoError
 from evergreen.labels.ingest import labelled_partitions
 from evergreen.lake import Table
-from evergreen.monitoring.policy import Training, blocked, trainings_of
+from evergreen.monitoring.breaker import breaker
+from evergreen.monitoring.policy import blocked
 from evergreen.monitoring.record import Decision, monitored
+from evergreen.monitoring.trainings import Training, trainings_of
 from evergreen.registry.registry import as_of_version
 
 if TYPE_CHECKING:
@@ -130,8 +132,8 @@ def _no_second_first(spec: Spec, as_of: str, earlier: Sequence[Training]) -> str
     if not earlier:
         return None
     same = [training.outcome for training in earlier if training.as_of == as_of]
-    if "refused" in same:
-        return f"a training as of {as_of} was refused already; it can be promoted by hand"
-    if same:
+    if "waiting" in same:
         return f"a training as of {as_of} waits for a person to promote it"
-    return blocked(spec, as_of, earlier)
+    if same:
+        return f"the challenger as of {as_of} was {same[-1]}; it can be promoted by hand"
+    return blocked(spec, as_of, earlier, breaker(spec, as_of, earlier))

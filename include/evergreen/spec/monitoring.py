@@ -38,8 +38,10 @@ class Retrain(Described):
     """Which signals count, and the limits on how often they may start a training.
 
     Without `on` the signals follow from the pipeline: see `Spec.signals`. A signal of single partitions
-    fires when it holds in `when` of the last partitions, including the newest. After `refusals` refused
-    challengers in a row no further training is started until one is promoted.
+    fires when it holds in `when` of the last partitions, including the newest. After `refusals` challengers
+    in a row that were worse the circuit breaker opens: no training is started, except one after `half_open`
+    partitions (by default a number that fits the grain, see `Spec.half_open`) or once the error has grown. A
+    promotion closes it.
     """
 
     on: tuple[SignalName, ...] | None = None
@@ -47,6 +49,7 @@ class Retrain(Described):
     cooldown: Partitions = 5
     budget: RetrainBudget = Budget(6, 30)
     refusals: int = Field(default=3, ge=1)
+    half_open: Partitions | None = Field(default=None, ge=1)
 
 
 class Monitoring(Watched):

@@ -131,6 +131,11 @@ class Spec(Described):
         return self.labels.delay if self.labels else 0
 
     @property
+    def half_open(self) -> int:
+        """How many partitions an open circuit breaker waits: as described, or what fits the grain."""
+        return self.monitoring.retrain.half_open or self.calendar.grain.facts.half_open
+
+    @property
     def drift_reference(self) -> Reference:
         """What a partition's features are compared with; default: the season, for a snapshot the window."""
         return DRIFT.of(self.monitoring).reference or ("season" if self.calendar.has_time else "window")

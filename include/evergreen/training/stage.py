@@ -17,7 +17,7 @@ from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
-from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.evaluation.verdict import DECLINED, Verdict
 from evergreen.json_values import json_values
 from evergreen.registry.history import Event, Kind, last_word
 from evergreen.registry.model_file import dump_model, load_model
@@ -170,7 +170,7 @@ def open_question(pipeline: Pipeline, run: str) -> Question | None:
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
     verdict = _stored_verdict(pipeline, version)
-    if verdict.outcome is Outcome.REFUSED:
+    if not (verdict.promote or verdict.needs_approval):
         _clear(pipeline, run, note)
         raise NothingToDoError(f"{pipeline.name}: {version} {verdict.sentence}: the champion stays")
     _check_not_withdrawn(pipeline, version)
@@ -189,7 +189,7 @@ def decline_staged(pipeline: Pipeline, run: str, version: str, answer: str) -> E
     event = None
     if not pipeline.registry.force().holds(version):
         gate = _stored_verdict(pipeline, version).sentence
-        reason = {**note["reason"], "gate": gate, "approval": answer}
+        reason = {**note["reason"], "gate": gate, "verdict": DECLINED, "approval": answer}
         event = pipeline.registry.refuse(version, as_of_version(version), reason)
     _clear(pipeline, run, note)
     return event
@@ -241,9 +241,9 @@ def _settle(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Verdict
     verdict = _stored_verdict(pipeline, version)
     if last_word(pipeline.registry.history(), version) is None:
         check_afresh(pipeline, version)
-        if verdict.outcome is Outcome.REFUSED:
-            as_of = as_of_version(version)
-            pipeline.registry.refuse(version, as_of, {**reason, "gate": verdict.sentence})
+        if not (verdict.promote or verdict.needs_approval):
+            said = {"gate": verdict.sentence, "verdict": verdict.outcome.value}
+            pipeline.registry.refuse(version, as_of_version(version), {**reason, **said})
     return verdict
 
 

@@ -20,7 +20,6 @@ class GateOperator(PipelineOperator):
         from evergreen.training.stage import commit_version
 
         verdict = commit_version(pipeline, run_token(context))
-        failed = "undecided" if verdict.needs_approval else "FAIL"
         for check in verdict.checks:
-            self.log.info("%s %s: %s", "pass" if check.passed else failed, check.name, check.detail)
+            self.log.info("%s %s: %s", check.word, check.name, check.detail)
         self.log.info("%s: %s", pipeline.name, verdict.sentence)

@@ -64,7 +64,11 @@ def sick(**changes: Any) -> dict[str, Any]:
 def test_a_good_night_has_no_alert() -> None:
     assert keys() == []
     assert (
-        keys(limited(gate=Gate(limits={"mae": Limit(max=2)})), decision(signals={}, circuit_open=False)) == []
+        keys(
+            limited(gate=Gate(limits={"mae": Limit(max=2)})),
+            decision(signals={}, breaker={"state": "closed", "worse": 0}),
+        )
+        == []
     )
 
 
@@ -149,10 +153,11 @@ def test_the_policys_signals_count_before_the_partition_alone() -> None:
 
 
 def test_an_open_circuit_is_critical() -> None:
-    (alert,) = conditions(KIOSK, GOOD, decision(circuit_open=True))
-    assert (alert.key, alert.severity) == ("circuit", "critical")
-    assert "3 challengers in a row were refused" in alert.text
-    assert alert.title == "retraining has stopped and needs a person"
+    for state in ("open", "half-open"):
+        (alert,) = conditions(KIOSK, GOOD, decision(breaker={"state": state, "worse": 3}))
+        assert (alert.key, alert.severity) == ("circuit", "critical")
+        assert f"3 challengers in a row were worse and the breaker is {state}" in alert.text
+        assert alert.title == "the circuit breaker has opened and needs a person"
 
 
 def test_an_old_champion_only_where_an_age_is_given() -> None:

@@ -25,19 +25,31 @@ DAYS = list(KIOSK.calendar.between("2024-01-01", "2024-01-20"))
 WHY = 'retrain: <b>mae</b> 2 & "more"'
 
 
-def night(key: str, error: float | None, psi: float, circuit_open: bool = False) -> Night:
+def night(key: str, error: float | None, psi: float, halted: bool = False) -> Night:
     drift = {
         "temperature": {"psi": psi, "drifted": psi > 0.1, "why": ["distribution"] if psi > 0.1 else []},
         "<level>": {"psi": 0.01, "drifted": False, "why": []},
     }
     record = Record(key, "v", 4, 4, "mae", error, 1.0, 1.0, 1.0, 0.0, drift, 1, 1)
-    return Night(record, Decision(key, False, "no retraining", {"circuit_open": circuit_open, "firing": []}))
+    return Night(
+        record,
+        Decision(
+            key, False, "no retraining", {"breaker": {"state": "open" if halted else "closed"}, "firing": []}
+        ),
+    )
 
 
 def result(policy: str, value: float, trainings: int, **changes: Any) -> PolicyResult:
     events = tuple(
         Event(
-            key, DAYS[0], "performance", WHY, "v", "Ridge", promoted=place % 2 == 0, failed=("<i>worse</i>",)
+            key,
+            DAYS[0],
+            "performance",
+            WHY,
+            "v",
+            "Ridge",
+            ("promoted", "worse")[place % 2],
+            failed=("<i>worse</i>",),
         )
         for place, key in enumerate(DAYS[1 : trainings + 1])
     )
@@ -79,7 +91,7 @@ def test_it_says_what_came_of_each_policy(page: str) -> None:
     assert f"{DAYS[5]}: 2 later" in page
     assert f"{DAYS[12]}: no decision" in page
     assert page.count('<span class="mark promoted">') == 3 + 2 + 5
-    assert page.count('<span class="mark refused">') == 3 + 1 + 5
+    assert page.count('<span class="mark worse">') == 3 + 1 + 5
 
 
 def test_trainings_are_marked_under_the_error(page: str) -> None:
@@ -88,7 +100,7 @@ def test_trainings_are_marked_under_the_error(page: str) -> None:
     assert len(marks) == 6 + 3 + 10
     refused = [bar for bar in marks if bar.get("class") == "refusal"]
     assert len(refused) == 3 + 1 + 5
-    assert "configured, as of 2024-01-03: refused" in ["".join(bar.itertext()) for bar in refused]
+    assert "configured, as of 2024-01-03: worse" in ["".join(bar.itertext()) for bar in refused]
     lines = [line for line in error.iter("polyline") if "series" in str(line.get("class"))]
     assert [len(str(line.get("points")).split()) for line in lines] == [20, 20, 20]
 
@@ -113,9 +125,12 @@ def test_the_leading_feature_is_the_one_that_drifted_most(page: str) -> None:
 
 def test_an_open_circuit_breaker_is_told() -> None:
     stopped = result("configured", 30.0, 3)
-    nights = [night(key, 1.0, 0.0, circuit_open=key >= DAYS[15]) for key in DAYS]
+    open_on = (*DAYS[3:6], *DAYS[15:])
+    nights = [night(key, 1.0, 0.0, halted=key in open_on) for key in DAYS]
     told = render_backtest(KIOSK, DAYS[0], DAYS[-1], [replace(stopped, nights=tuple(nights))])
-    assert f"From {DAYS[15]} on no training was started any more" in told
+    when = f"{DAYS[3]} to {DAYS[5]}, {DAYS[15]} to {DAYS[-1]}"
+    assert f"The circuit breaker was open from {when}" in told
+    assert f"<td>{when}</td>" in told
 
 
 def test_without_a_champion_there_is_a_page_too() -> None:

@@ -116,7 +116,7 @@ def test_it_says_what_why_how_and_what_the_gate_found():
     for said in (
         VERSION,
         "trained as of 2011-06-01",
-        "accepted The gate accepts this version: it is the first champion from 2011-06-01 on.",
+        "promoted The gate promotes this version: it is the first champion from 2011-06-01 on.",
         "All 4 checks passed.",
         "mae 70 over the last 5 partitions against 50 promised",
         "mae (decides) lower 41.5 130",
@@ -176,14 +176,14 @@ def test_the_figure_of_the_loss_names_interval_and_margin():
 def test_a_refusal_says_what_stays_and_why_first():
     text = text_of(card(evaluation_of(OLD, compared(20.0, 18.0, 22.0)), {"limits": {"mae": {"max": 20}}}))
     top = text[: text.index("Why it was trained")]
-    assert "refused The gate refuses this version: champion old-1 stays in force." in top
+    assert "worse This version is worse than the gate allows: champion old-1 stays in force." in top
     assert "mae 41.5 is above its limit of 20" in top
     assert "is worse than champion old-1" in top
 
 
 def test_many_reasons_are_cut_at_the_top_alone():
     checks = tuple(Check(f"check {number}", False, f"reason {number}") for number in range(9))
-    text = text_of(card(verdict=Verdict(Outcome.REFUSED, checks)))
+    text = text_of(card(verdict=Verdict(Outcome.WORSE, checks)))
     top, _, below = text.partition("Why it was trained")
     assert "reason 5 and 3 more: see below" in top
     assert "reason 6" not in top
@@ -199,7 +199,7 @@ def test_a_person_is_told_what_is_open_and_what_an_answer_means(when):
     assert "Approve it replaces champion old-1" in top
     assert "Reject champion old-1 stays in force; also without an answer in time" in top
     assert "Who may answer ann, bob" in top
-    assert "undecided champion inconclusive" in text
+    assert "inconclusive champion mae" in text
 
 
 def test_an_approval_that_is_always_asked_for_says_that_all_checks_hold():
@@ -311,7 +311,7 @@ def test_everything_is_escaped():
         slices=(SliceResult(HOSTILE, HOSTILE, 50, True, compared()),),
         fairness=(FairnessResult(HOSTILE, "mae", (GroupResult(HOSTILE, 50, True, 1.0),)),),
     )
-    verdict = Verdict(Outcome.REFUSED, (Check(HOSTILE, False, HOSTILE),))
+    verdict = Verdict(Outcome.WORSE, (Check(HOSTILE, False, HOSTILE),))
     spec = spec_of().model_copy(update={"description": HOSTILE, "owner": HOSTILE})
     html = render_card(spec, lineage, evaluation, verdict)
     assert "<script" not in html

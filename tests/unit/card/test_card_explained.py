@@ -225,13 +225,13 @@ def test_an_inconclusive_comparison_asks_a_person(cards):
     verdict = judge(spec, case["evaluation"])
     page = render_card(spec, case["lineage"], case["evaluation"], verdict, case["explanation"])
     clear = case["evaluation"].comparison.high < 0
-    assert verdict.outcome is (Outcome.ACCEPTED if clear else Outcome.INCONCLUSIVE)
+    assert verdict.outcome is (Outcome.PROMOTED if clear else Outcome.INCONCLUSIVE)
     assert ("you decide" in page) is not clear
 
 
 def test_a_card_without_an_explanation_has_no_figures_of_it(cards):
     case = cards["binary"]
-    verdict = Verdict(Outcome.ACCEPTED, ())
+    verdict = Verdict(Outcome.PROMOTED, ())
     for explanation in (None, {}):
         page = render_card(case["spec"], case["lineage"], case["evaluation"], verdict, explanation)
         assert figures_of(page) == {}
@@ -246,7 +246,7 @@ def test_parts_that_could_not_be_explained_are_left_out(cards, kind):
             continue
         part = {**case["explanation"], name: None}
         page = render_card(
-            case["spec"], case["lineage"], case["evaluation"], Verdict(Outcome.ACCEPTED, ()), part
+            case["spec"], case["lineage"], case["evaluation"], Verdict(Outcome.PROMOTED, ()), part
         )
         assert (
             len(figures_of(page)) < len(figures_of(case["page"]))
@@ -271,7 +271,7 @@ def test_hostile_names_of_features_classes_and_clusters_are_escaped(cards):
             "loyal",
         ):
             text = text.replace(json.dumps(name), json.dumps(evil))
-        verdict = Verdict(Outcome.ACCEPTED, ())
+        verdict = Verdict(Outcome.PROMOTED, ())
         page = render_card(case["spec"], case["lineage"], case["evaluation"], verdict, json.loads(text))
         assert evil not in page
         assert "<script" not in page

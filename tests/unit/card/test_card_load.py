@@ -63,7 +63,7 @@ def pages(tmp_path: Path, configured, monkeypatch: pytest.MonkeyPatch) -> list[s
     data = assemble(pipeline.spec, rows, "2024-01-21", {"partitions": 0}, {})
     challenger = fit_challenger(pipeline.spec, data)
     lineage = {**data.lineage, "candidate": challenger.candidate, "trials": challenger.trials}
-    card = render_card(pipeline.spec, lineage, evaluation_of(), Verdict(Outcome.ACCEPTED, ()))
+    card = render_card(pipeline.spec, lineage, evaluation_of(), Verdict(Outcome.PROMOTED, ()))
     files = {
         "model.skops": dump_model(challenger.final),
         "lineage.json": json.dumps(data.lineage).encode(),

@@ -11,8 +11,9 @@ from evergreen.card.card import render_card
 from evergreen.card.decision import decided, signal_rows
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import judge
-from evergreen.monitoring.policy import Training, decide
+from evergreen.monitoring.policy import decide
 from evergreen.monitoring.training_request import wanted
+from evergreen.monitoring.trainings import Training
 from evergreen.signals.performance import Performance
 from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Retrain, parse_spec

@@ -85,8 +85,8 @@ def test_a_good_challenger_passes_and_the_sentences_have_the_numbers():
     evaluation = evaluation_of(41.0, 120.0, 42.0, reach=2.0)
     verdict = judge(spec, evaluation)
     assert verdict.promote
-    assert verdict.outcome is Outcome.ACCEPTED
-    assert verdict.sentence == "accepted: all 4 checks passed"
+    assert verdict.outcome is Outcome.PROMOTED
+    assert verdict.sentence == "promoted: all 4 checks passed"
     assert details(spec, evaluation) == {
         "finite": "the challenger's metrics are finite numbers: mae",
         "limit mae": "mae 41 is within its limit (at most 80)",
@@ -167,10 +167,9 @@ def test_the_interval_decides_and_the_words_say_how(test, own, reach, words, pas
     evaluation = evaluation_of(own, 100.0, 40.0, reach=reach)
     detail = details(spec_of(gate=gate), evaluation)["champion"]
     assert f"mae {own:g} {words} champion old's 40" in detail
-    assert detail.startswith("inconclusive: ") is is_open
-    assert judge(spec_of(gate=gate), evaluation).outcome is (Outcome.ACCEPTED if passed else Outcome.REFUSED)
+    expected = Outcome.INCONCLUSIVE if is_open else Outcome.PROMOTED if passed else Outcome.WORSE
+    assert judge(spec_of(gate=gate), evaluation).outcome is expected
     asked = judge(spec_of(gate=gate | {"approval": {"when": "inconclusive"}}), evaluation)
-    expected = Outcome.INCONCLUSIVE if is_open else Outcome.ACCEPTED if passed else Outcome.REFUSED
     assert asked.outcome is expected
     assert asked.needs_approval is is_open
 
@@ -179,7 +178,7 @@ def test_an_inconclusive_comparison_keeps_the_champion_unless_a_person_is_asked(
     evaluation = evaluation_of(39.0, 100.0, 40.0, reach=5.0)
     alone = judge(spec_of(), evaluation)
     assert (alone.promote, alone.needs_approval) == (False, False)
-    assert alone.sentence.startswith("refused: inconclusive: mae 39 against champion old's 40")
+    assert alone.sentence.startswith("inconclusive: mae 39 against champion old's 40")
     asked = judge(spec_of(gate={"approval": {}}), evaluation)
     assert (asked.promote, asked.needs_approval) == (False, True)
     assert asked.sentence.startswith("a person is asked for approval: inconclusive: mae 39")
@@ -187,29 +186,28 @@ def test_an_inconclusive_comparison_keeps_the_champion_unless_a_person_is_asked(
 
 def test_approval_always_asks_also_where_all_passed():
     asked = judge(spec_of(gate={"approval": {"when": "always"}}), evaluation_of(41.0, 100.0, 42.0))
-    assert (asked.outcome, asked.promote, asked.needs_approval) == (Outcome.APPROVAL, False, True)
+    assert (asked.outcome, asked.promote, asked.needs_approval) == (Outcome.PROMOTED, False, True)
     assert asked.sentence == "a person is asked for approval: all 3 checks passed"
     only = judge(spec_of(gate={"approval": {"when": "inconclusive"}}), evaluation_of(41.0, 100.0, 42.0))
-    assert only.outcome is Outcome.ACCEPTED
+    assert only.outcome is Outcome.PROMOTED
 
 
 def test_no_person_is_asked_about_a_challenger_that_fails_elsewhere():
     gate = {"approval": {}, "limits": {"mae": {"max": 10}}}
-    assert judge(spec_of(gate=gate), evaluation_of(39.0, 100.0, 40.0, reach=5.0)).outcome is Outcome.REFUSED
-    assert judge(spec_of(gate=gate), evaluation_of(39.0, 100.0, problem="gone")).outcome is Outcome.REFUSED
+    assert judge(spec_of(gate=gate), evaluation_of(39.0, 100.0, 40.0, reach=5.0)).outcome is Outcome.WORSE
+    assert judge(spec_of(gate=gate), evaluation_of(39.0, 100.0, problem="gone")).outcome is Outcome.WORSE
 
 
 def test_too_few_blocks_for_an_interval_leave_the_question_open():
     found = replace(compared(39.0, 40.0), rows=24, blocks=1, low=math.nan, high=math.nan)
     evaluation = evaluation_of(39.0, 100.0, 40.0, comparison=found)
-    assert judge(spec_of(), evaluation).outcome is Outcome.REFUSED
+    assert judge(spec_of(), evaluation).outcome is Outcome.INCONCLUSIVE
     assert "24 rows in 1 block are too little for an interval" in details(spec_of(), evaluation)["champion"]
-    assert judge(spec_of(gate={"approval": {}}), evaluation).outcome is Outcome.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(
     ("own", "champion", "expected"),
-    [(41.0, math.nan, Outcome.INCONCLUSIVE), (math.nan, 42.0, Outcome.REFUSED)],
+    [(41.0, math.nan, Outcome.INCONCLUSIVE), (math.nan, 42.0, Outcome.WORSE)],
 )
 def test_only_a_champion_without_a_value_leaves_the_question_open(own, champion, expected):
     evaluation = evaluation_of(41.0, 100.0, champion, own=own)
@@ -243,7 +241,7 @@ def test_a_champion_that_cannot_be_applied_is_a_refusal_that_says_what_to_do():
 def test_a_limit_on_a_metric_that_is_missing_is_a_refusal():
     verdict = judge(spec_of(gate={"limits": {"rmse": {"max": 1e9}}}), evaluation_of(41.0))
     assert not verdict.promote
-    assert verdict.sentence == "refused: rmse is missing on the hold-out, so its limit cannot be checked"
+    assert verdict.sentence == "worse: rmse is missing on the hold-out, so its limit cannot be checked"
 
 
 def test_another_metric_that_is_not_finite_is_a_refusal():
@@ -345,7 +343,7 @@ def test_a_slice_may_not_lose_more_than_its_margin(own, reach, passed, words):
     assert outcome(spec, evaluation)["slice season=4"] is passed
     assert words in details(spec, evaluation)["slice season=4"]
     # What fails on a slice is an answer: no person is asked about it.
-    assert judge(spec, evaluation).outcome is (Outcome.APPROVAL if passed else Outcome.REFUSED)
+    assert judge(spec, evaluation).outcome is (Outcome.PROMOTED if passed else Outcome.WORSE)
 
 
 def test_a_slice_of_too_few_rows_is_reported_and_refused_only_if_it_is_required():
@@ -360,7 +358,7 @@ def test_a_slice_of_too_few_rows_is_reported_and_refused_only_if_it_is_required(
     assert details(spec, spared)["slice season, few rows"] == "fewer than 30 rows to judge by: 2, 3"
     required = evaluation_of(41.0, 100.0, 42.0, slices=(*results[:2], replace(results[2], required=True)))
     assert judge(spec, required).sentence == (
-        "refused: season=3 is required, and 0 rows are too few to judge (30 are asked for)"
+        "worse: season=3 is required, and 0 rows are too few to judge (30 are asked for)"
     )
     without = evaluation_of(41.0, slices=(replace(results[1], required=True),))
     assert not judge(spec, without).promote
@@ -369,11 +367,11 @@ def test_a_slice_of_too_few_rows_is_reported_and_refused_only_if_it_is_required(
 def test_slices_wait_for_the_person_who_decides_about_a_champion_that_cannot_be_compared():
     evaluation = evaluation_of(41.0, problem="gone", slices=(slice_of("1", None, None),))
     gate = {"slices": ["season"]}
-    assert judge(spec_of(gate=gate), evaluation).outcome is Outcome.REFUSED
-    assert judge(spec_of(gate=gate | {"approval": {}}), evaluation).outcome is Outcome.INCONCLUSIVE
+    assert judge(spec_of(gate=gate), evaluation).outcome is Outcome.INCONCLUSIVE
+    assert judge(spec_of(gate=gate | {"approval": {}}), evaluation).needs_approval
     # But not where the champion was compared, and a slice for some reason was not.
     compared_ = evaluation_of(41.0, 100.0, 42.0, slices=(slice_of("1", None, None),))
-    assert judge(spec_of(gate=gate | {"approval": {}}), compared_).outcome is Outcome.REFUSED
+    assert judge(spec_of(gate=gate | {"approval": {}}), compared_).outcome is Outcome.WORSE
 
 
 def test_what_was_not_measured_is_refused():

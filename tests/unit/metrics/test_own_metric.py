@@ -210,7 +210,7 @@ def test_a_metric_of_probabilities_without_bounds(tmp_path: Path, storage: Stora
     play(*range(38))
     end(*range(36))
     trained = stage.train(pipeline, day(38), {"sentence": "the first"})
-    assert trained.verdict.outcome is Outcome.ACCEPTED
+    assert trained.verdict.outcome is Outcome.PROMOTED
     found = stored(pipeline, trained.version, "metrics.json")["evaluation"]
     assert found["challenger"]["growth"] > 1
     assert found["challenger"]["growth"] == pytest.approx(

@@ -1,8 +1,9 @@
-"""The policy: limits and circuit by table, the sentence to the letter, and what must hold for any history."""
+"""The policy: limits and breaker by table, the sentence to the letter, and what must hold for any history."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.calendar import Grain
-from evergreen.monitoring.policy import Training, blocked, circuit_open, decide, trainings_of
+from evergreen.monitoring.breaker import breaker
+from evergreen.monitoring.policy import blocked, decide
 from evergreen.monitoring.record import Decision
+from evergreen.monitoring.trainings import Training, trainings_of
 from evergreen.registry.history import Event, Kind
 from evergreen.signals.drift import Drift
 from evergreen.signals.performance import Cusum, Performance
@@ -34,6 +37,7 @@ def policy(
     cooldown: int = 0,
     budget: Budget = FREE,
     refusals: int = 1000,
+    half_open: int | None = None,
     delay: int = 0,
     of: Spec = KIOSK,
 ) -> Spec:
@@ -41,7 +45,14 @@ def policy(
         performance=Performance(tolerance=tolerance, over=over, cusum=Cusum(k=0.5, h=4)),
         drift=Drift(share=0.5),
         staleness=Staleness(unseen=0.5),
-        retrain=Retrain(on=on, when=TWO_OF_THREE, cooldown=cooldown, budget=budget, refusals=refusals),
+        retrain=Retrain(
+            on=on,
+            when=TWO_OF_THREE,
+            cooldown=cooldown,
+            budget=budget,
+            refusals=refusals,
+            half_open=half_open,
+        ),
     )
     labels = Labels(source=KIOSK.sources["sales"], delay=delay) if delay else None
     return of.model_copy(update={"monitoring": monitoring, "labels": labels})
@@ -55,8 +66,8 @@ def promoted(*numbers: int) -> list[Training]:
     return [Training(day(number), "promoted") for number in numbers]
 
 
-def refused(*numbers: int) -> list[Training]:
-    return [Training(day(number), "refused") for number in numbers]
+def worse(*numbers: int) -> list[Training]:
+    return [Training(day(number), "worse") for number in numbers]
 
 
 # the decision and its sentence
@@ -81,7 +92,7 @@ def test_the_sentence_of_a_retraining() -> None:
     assert evidence["signals"]["performance"]["clause"] in decision.reason
     assert {name: value for name, value in evidence.items() if name not in ("signals", "firing")} == {
         "blocked": None,
-        "circuit_open": False,
+        "breaker": {"state": "closed", "worse": 0, "since": None, "until": None, "grown": ""},
         "last_training": day(0),
         "champion": "v1",
     }
@@ -101,7 +112,8 @@ def test_a_blocked_decision_says_what_called_for_it_and_what_forbids_it() -> Non
     assert not decision.retrain
     assert decision.reason == (
         "no retraining: mean absolute error 99.0 over the last 3 days against 10.0 promised; "
-        "the last training was as of 2024-01-01 and the cooldown of 30 days ends with 2024-01-31"
+        "the last training was as of 2024-01-01 and the cooldown is 30 days: the night of 2024-01-30 may "
+        "train again"
     )
     assert decision.evidence["blocked"] in decision.reason
     assert decision.evidence["firing"] == ["performance"]
@@ -121,7 +133,7 @@ def test_a_blocked_decision_says_what_called_for_it_and_what_forbids_it() -> Non
 def test_how_long_ago_the_last_training_was(grain: Grain, keys: tuple[str, str], words: str) -> None:
     spec = policy(over=1, of=KIOSK.model_copy(update={"partition": grain}))
     last, newest = keys
-    decision = decide(spec, [record(0, 99.0, partition=newest)], [Training(last, "refused")])
+    decision = decide(spec, [record(0, 99.0, partition=newest)], [Training(last, "worse")])
     assert decision.reason.endswith(f"; {words}")
     assert spec.calendar.distance(last, spec.calendar.shift(newest, 1)) == int(words.split()[2])
 
@@ -136,13 +148,13 @@ def test_records_of_an_earlier_champion_do_not_speak() -> None:
 
 def test_what_a_training_answered_does_not_speak_again() -> None:
     rows = [record(n, 99.0) for n in range(6)]
-    assert not decide(policy(), rows, refused(4)).retrain  # only days 4 and 5 came after it
-    assert decide(policy(), [*rows, record(6, 99.0)], refused(4)).retrain
+    assert not decide(policy(), rows, worse(4)).retrain  # only days 4 and 5 came after it
+    assert decide(policy(), [*rows, record(6, 99.0)], worse(4)).retrain
     for signal in ("cusum", "drift", "prediction_drift", "staleness"):
         drifted = {"drifted_share": 1.0, "prediction_drift": {"psi": 1.0, "drifted": True}, "history": 8}
         rows = [record(n, 13.0, **drifted) for n in range(6)]
         assert decide(policy(on=(signal,)), rows, []).retrain, signal
-        assert not decide(policy(on=(signal,)), rows, refused(5)).retrain, signal
+        assert not decide(policy(on=(signal,)), rows, worse(5)).retrain, signal
 
 
 def test_a_signal_that_is_not_named_does_not_count() -> None:
@@ -173,7 +185,7 @@ def test_late_labels_do_not_speak_before_they_are_known() -> None:
     [
         ([], 7, Budget(1, 30), None),
         ([43], 7, FREE, None),
-        ([44], 7, FREE, "the last training was as of 2024-02-14 and the cooldown of 7 days ends with 2024-0"),
+        ([44], 7, FREE, "the last training was as of 2024-02-14 and the cooldown is 7 days: the night of 2"),
         ([50], 0, FREE, None),
         ([21, 30, 40], 0, Budget(3, 30), "the budget of 3 trainings per 30 days is spent (3, since 2024-01-"),
         ([20, 30, 40], 0, Budget(3, 30), None),  # day 20 is 30 partitions back: outside
@@ -182,7 +194,7 @@ def test_late_labels_do_not_speak_before_they_are_known() -> None:
     ],
 )
 def test_cooldown_and_budget(trainings: list[int], cooldown: int, budget: Budget, why: str | None) -> None:
-    for outcome in ("promoted", "refused", "undecided"):
+    for outcome in ("promoted", "worse", "inconclusive", "declined", "waiting"):
         took_place = [Training(day(number), outcome) for number in trainings]
         found = blocked(policy(cooldown=cooldown, budget=budget), day(50), took_place)
         assert found is None if why is None else found is not None and found.startswith(why)
@@ -192,45 +204,117 @@ def test_cooldown_and_budget(trainings: list[int], cooldown: int, budget: Budget
     ("trainings", "is_open"),
     [
         ([], False),
-        (refused(1, 2), False),
-        (refused(1, 2, 3), True),
-        (refused(1, 2, 3, 4), True),
-        ([*refused(1, 2), *promoted(3), *refused(4)], False),
-        ([*promoted(0), *refused(1, 2, 3)], True),
-        ([*refused(1, 2, 3), *promoted(9)], False),
+        (worse(1, 2), False),
+        (worse(1, 2, 3), True),
+        (worse(1, 2, 3, 4), True),
+        ([*worse(1, 2), *promoted(3), *worse(4)], False),
+        ([*promoted(0), *worse(1, 2, 3)], True),
+        ([*worse(1, 2, 3), *promoted(9)], False),
         # By hand, after they were refused: what counts is when it happened, not what it was trained as of.
-        ([*refused(1, 2, 3), *promoted(1)], False),
-        ([*refused(1, 2), Training(day(3), "undecided")], False),
-        ([*refused(1, 2, 3), Training(day(4), "undecided")], True),
+        ([*worse(1, 2, 3), *promoted(1)], False),
+        ([*worse(1, 2), Training(day(3), "waiting")], False),
+        ([*worse(1, 2, 3), Training(day(4), "waiting")], True),
+        # That too little is known is no reason to stop asking (P4, P4b).
+        ([Training(day(number), "inconclusive") for number in range(1, 9)], False),
+        ([*worse(1, 2), Training(day(3), "inconclusive"), Training(day(4), "declined")], False),
+        ([*worse(1, 2), Training(day(3), "inconclusive"), *worse(4)], True),
     ],
 )
-def test_the_circuit_opens_after_refusals_in_a_row(trainings: list[Training], is_open: bool) -> None:
-    spec = policy(refusals=3)
-    assert circuit_open(spec, trainings) is is_open
-    assert (blocked(spec, day(50), trainings) is not None) is is_open
+def test_the_breaker_opens_after_several_that_were_worse(trainings: list[Training], is_open: bool) -> None:
+    spec = policy(refusals=3, half_open=100)
+    halt = breaker(spec, day(50), trainings)
+    assert halt.halts is is_open
+    assert (blocked(spec, day(50), trainings, halt) is not None) is is_open
     decision = decide(spec, [record(n, 99.0) for n in range(40, 50)], trainings)
     assert decision.retrain is not is_open
-    assert decision.evidence["circuit_open"] is is_open
+    assert (decision.evidence["breaker"]["state"] == "open") is is_open
+
+
+@pytest.mark.parametrize("half_open", [1, 7, 28])
+def test_an_open_breaker_lets_one_training_through_after_a_time(half_open: int) -> None:
+    spec = policy(refusals=2, half_open=half_open)
+    trainings, began = worse(10, 20), []
+    for number in range(20, 120):
+        decision = decide(spec, [record(n, 99.0) for n in range(20, number + 1)], trainings)
+        if decision.retrain:
+            assert "the breaker half-opens: nothing was trained since" in decision.reason
+            began.append(number + 1)
+            trainings = [*trainings, *worse(number + 1)]
+    # Three nights must speak after each training: `performance.over`.
+    assert began == list(range(20 + max(half_open, 3), 121, max(half_open, 3)))
+
+
+@pytest.mark.parametrize(("grain", "waits"), [("hourly", 168), ("daily", 28), ("weekly", 8), ("monthly", 3)])
+def test_how_long_a_breaker_waits_fits_the_grain(grain: str, waits: int) -> None:
+    spec = policy(refusals=1, of=KIOSK.model_copy(update={"partition": Grain(grain)}))
+    first = spec.calendar.key_of_day(date(2024, 1, 1))
+    trainings = [Training(first, "worse")]
+    halts = [breaker(spec, spec.calendar.shift(first, n), trainings).halts for n in range(waits + 2)]
+    assert halts == [True] * waits + [False, False]
+    halt = breaker(spec, first, trainings)
+    assert f"the night of {spec.calendar.shift(first, waits - 1)} " in str(
+        blocked(spec, first, trainings, halt)
+    )
+
+
+def test_an_open_breaker_half_opens_once_the_error_has_grown() -> None:
+    spec = policy(refusals=2, half_open=300, tolerance=0.5)  # by 50 % over three nights
+    before = [record(n, 40.0) for n in range(10, 20)]
+    as_bad = [record(n, 55.0) for n in range(20, 40)]
+    assert not decide(spec, [*before, *as_bad], worse(5, 20)).retrain
+    grown = decide(spec, [*before, *as_bad, *(record(n, 70.0) for n in range(40, 43))], worse(5, 20))
+    assert grown.retrain
+    assert "the breaker half-opens: mean absolute error 70 over the last 3 days, 40 when it opened" in (
+        grown.reason
+    )
+    one, three = ([record(n, 70.0) for n in range(40, end)] for end in (41, 43))
+    assert not decide(spec, [*before, *as_bad, *one], worse(5, 20)).retrain  # 60 is 50 % more, and no more
+    # Another champion's nights say nothing of this one's.
+    others = [replace(row, version="v0") for row in before]
+    assert not decide(spec, [*others, *as_bad, *three], worse(5, 20)).retrain
+
+
+@pytest.mark.parametrize("grain", [grain for grain in Grain if grain is not Grain.SNAPSHOT])
+@pytest.mark.parametrize("cooldown", [1, 5])
+def test_the_night_that_the_cooldown_names_is_the_first_that_trains(grain: Grain, cooldown: int) -> None:
+    """P7: "ends with 2019-06" was said, and the night of 2019-05 trained."""
+    spec = policy(over=1, cooldown=cooldown, of=KIOSK.model_copy(update={"partition": grain}))
+    last = spec.calendar.key_of_day(date(2019, 1, 7))
+    trained = [Training(last, "inconclusive")]
+    nights = [spec.calendar.shift(last, n) for n in range(8)]
+    decisions = [decide(spec, [record(0, 99.0, partition=night)], trained) for night in nights]
+    first = next(decision.partition for decision in decisions if decision.retrain)
+    assert first == nights[cooldown - 1]
+    said = [decision.reason for decision in decisions if not decision.retrain]
+    assert len(said) == cooldown - 1
+    assert all(f"the night of {first} may train again" in reason for reason in said)
 
 
 def test_an_open_circuit_is_said_whether_or_not_a_signal_fires() -> None:
-    quiet = decide(policy(refusals=2), [record(n) for n in range(10, 14)], refused(1, 2))
+    quiet = decide(policy(refusals=2), [record(n) for n in range(10, 14)], worse(1, 2))
     assert quiet.reason == (
         "no retraining: mean absolute error 10.0 over the last 3 days against 10.0 promised (tolerance 50%); "
-        "the last 2 challengers were refused and none is trained until one is promoted: train or promote one "
-        "by hand"
+        "the breaker is open: 2 challengers in a row were worse: train or promote one by hand, or wait for "
+        "the night of 2024-01-30 or for an error that has grown by 50%"
     )
-    assert quiet.evidence["circuit_open"]
+    assert quiet.evidence["breaker"] == {
+        "state": "open",
+        "worse": 2,
+        "since": "2024-01-03",
+        "until": "2024-01-31",
+        "grown": "",
+    }
     assert quiet.evidence["firing"] == []
 
 
 def test_a_snapshot_has_no_cooldown_but_a_circuit() -> None:
     spec = policy(of=IRIS, refusals=2)
     bad = record(0, 0.4, partition="snapshot", promised=0.95, metric="accuracy")
-    once, twice = ([Training("snapshot", "refused")] * times for times in (1, 2))
+    once, twice = ([Training("snapshot", "worse")] * times for times in (1, 2))
     assert decide(spec, [bad], once).retrain
     assert decide(spec, [bad], once).reason == "retrain: accuracy 0.400 against 0.950 promised"
-    assert decide(spec, [bad], twice).evidence["circuit_open"]
+    assert decide(spec, [bad], twice).evidence["breaker"]["state"] == "open"
+    assert "train or promote one by hand" in decide(spec, [bad], twice).reason
     assert not decide(spec, [bad], twice).retrain
     assert not decide(spec, [replace(bad, error=0.94)], once).retrain
 
@@ -250,16 +334,16 @@ def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -
         event(3, Kind.ROLLED_BACK, 1),
         late,
         event(5, Kind.REMOVED, 1),
-        event(6, Kind.REFUSED, 2, kind="shell"),
+        event(6, Kind.REFUSED, 2, kind="shell", verdict="inconclusive"),
     ]
     versions = [late.version, f"{day(9)}-waits", f"{day(7)}-waits"]
     assert trainings_of(history, versions) == [
         Training(day(1), "promoted", "first"),
-        Training(day(3), "refused", "performance+drift"),
+        Training(day(3), "worse", "performance+drift"),
         Training(day(3), "promoted"),
-        Training(day(2), "refused", "shell"),
-        Training(day(7), "undecided"),
-        Training(day(9), "undecided"),
+        Training(day(2), "inconclusive", "shell"),
+        Training(day(7), "waiting"),
+        Training(day(9), "waiting"),
     ]
 
 
@@ -277,6 +361,7 @@ rules = st.builds(
     cooldown=st.integers(0, 9),
     budget=st.builds(Budget, st.integers(0, 4), st.integers(1, 25)),
     refusals=st.integers(1, 5),
+    half_open=st.sampled_from((None, 5, 1000)),
     delay=st.sampled_from((0, 0, 3)),
 )
 Night = tuple[float | None, float, bool]
@@ -292,7 +377,7 @@ def replay(
         records.append(record(number, error, version=version, drifted_share=share))
         decisions.append(decide(spec, records, trainings))
         if decisions[-1].retrain:
-            trainings.append(Training(day(number + 1), "promoted" if accepted else "refused"))
+            trainings.append(Training(day(number + 1), "promoted" if accepted else "worse"))
             version = f"v{number + 1}" if accepted else version
     return decisions, trainings
 
@@ -311,23 +396,27 @@ def test_never_within_the_cooldown_and_never_over_budget_in_any_window(
 
 
 @given(rules, nights)
-def test_never_more_refusals_in_a_row_than_open_the_circuit(spec: Spec, history: list[Night]) -> None:
+def test_more_in_a_row_are_worse_than_open_the_breaker_only_where_it_half_opened(
+    spec: Spec, history: list[Night]
+) -> None:
     decisions, trainings = replay(spec, history)
-    outcomes = "".join(training.outcome[0] for training in trainings)
-    allowed = spec.monitoring.retrain.refusals
-    assert "r" * (allowed + 1) not in outcomes
-    if outcomes.endswith("r" * allowed):
-        last = DAYS.index(trainings[-1].as_of)
-        assert all(decision.evidence["circuit_open"] for decision in decisions[last:])
-        assert not any(decision.retrain for decision in decisions[last:])
+    in_a_row, allowed = 0, spec.monitoring.retrain.refusals
+    told = {spec.calendar.shift(one.partition, 1): one.evidence["breaker"] for one in decisions}
+    for training in trainings[1:]:
+        halt = told[training.as_of]
+        assert halt["state"] == ("half-open" if in_a_row >= allowed else "closed")
+        assert not halt["until"] or halt["grown"] or training.as_of >= halt["until"]
+        in_a_row = in_a_row + 1 if training.outcome == "worse" else 0
+    assert not any(one.retrain for one in decisions if one.evidence["breaker"]["state"] == "open")
 
 
 @given(rules, nights, nights)
-def test_a_promotion_by_hand_closes_the_circuit(spec: Spec, history: list[Night], more: list[Night]) -> None:
-    _, trainings = replay(spec, history, first="refused")
+def test_a_promotion_by_hand_closes_the_breaker(spec: Spec, history: list[Night], more: list[Night]) -> None:
+    _, trainings = replay(spec, history, first="worse")
     records = [record(n, error, version="new") for n, (error, _, _) in enumerate(more, len(history))]
     by_hand = [*trainings, Training(day(len(history)), "promoted")]
-    assert not any(decide(spec, records[: n + 1], by_hand).evidence["circuit_open"] for n in range(len(more)))
+    found = [decide(spec, records[: n + 1], by_hand).evidence["breaker"]["state"] for n in range(len(more))]
+    assert set(found) == {"closed"}
 
 
 @given(rules, nights, st.integers(0, 60), st.data())
@@ -343,7 +432,7 @@ def test_a_decision_depends_on_nothing_that_comes_later(
     for night, (error, share, _) in enumerate(history[: number + 1]):
         reigning = versions[max(as_of for as_of in versions if as_of <= day(night))]
         records.append(record(night, error, version=reigning, drifted_share=share))
-    later = st.sampled_from([*promoted(number + 1, number + 9), *refused(number + 1, number + 2)])
+    later = st.sampled_from([*promoted(number + 1, number + 9), *worse(number + 1, number + 2)])
     noisy = list(trainings)
     for training in data.draw(st.lists(later, max_size=4)):
         noisy.insert(data.draw(st.integers(0, len(noisy))), training)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.lake import Table
-from evergreen.monitoring.policy import Training, decide
+from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import Decision, to_table
 from evergreen.monitoring.training_request import (
     TrainingRequest,
@@ -24,6 +24,7 @@ from evergreen.monitoring.training_request import (
     trainings,
     wanted,
 )
+from evergreen.monitoring.trainings import Training
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
 from evergreen.signals.record import Record
@@ -177,7 +178,7 @@ def test_a_training_that_waits_for_a_person_is_no_reason_for_the_next(pipeline: 
     publish(pipeline, 0, 16)
     promote(pipeline, 5)
     commit(pipeline, 14)
-    assert trainings(pipeline) == [Training(day(5), "promoted", "first"), Training(day(14), "undecided")]
+    assert trainings(pipeline) == [Training(day(5), "promoted", "first"), Training(day(14), "waiting")]
     decision = monitor(pipeline, 16)
     assert not decision.retrain
     assert decision.evidence["last_training"] == day(14)
@@ -187,13 +188,13 @@ def test_an_open_circuit_asks_for_nothing_until_one_is_promoted(pipeline: Pipeli
     publish(pipeline, 0, 39)
     promote(pipeline, 5)
     refuse(pipeline, 12, 20, 28)
-    assert monitor(pipeline, 39).evidence["circuit_open"]
+    assert monitor(pipeline, 39).evidence["breaker"]["state"] == "open"
     assert why_not(lambda: retraining_request(pipeline, day(39))).endswith(
-        "; the last 3 challengers were refused and none is trained until one is promoted: train or promote "
-        "one by hand"
+        "; the breaker is open: 3 challengers in a row were worse: train or promote one by hand, or wait for "
+        f"the night of {day(55)} or for an error that has grown by 50%"
     )
     pipeline.registry.promote(f"{day(20)}-0123456789ab", day(20), {})
-    assert not monitor(pipeline, 39).evidence["circuit_open"]
+    assert monitor(pipeline, 39).evidence["breaker"]["state"] == "closed"
     assert retraining_request(pipeline, day(39)).as_of == day(40)
 
 
@@ -263,13 +264,12 @@ def test_a_second_first_training_keeps_to_the_limits(pipeline: Pipeline) -> None
     )
     refuse(pipeline, 10)
     assert why_not(lambda: first_training_request(pipeline)) == (
-        "kiosk: no champion yet, and a training as of 2024-01-11 was refused already; it can be promoted by "
-        "hand"
+        "kiosk: no champion yet, and the challenger as of 2024-01-11 was worse; it can be promoted by hand"
     )
     publish(pipeline, 10, 12)
     assert why_not(lambda: first_training_request(pipeline)) == (
-        "kiosk: no champion yet, and the last training was as of 2024-01-11 and the cooldown of 4 days ends "
-        "with 2024-01-15"
+        "kiosk: no champion yet, and the last training was as of 2024-01-11 and the cooldown is 4 days: "
+        "the night of 2024-01-14 may train again"
     )
     publish(pipeline, 13, 13)
     assert first_training_request(pipeline).as_of == day(14)
@@ -283,8 +283,8 @@ def test_first_trainings_that_are_refused_in_a_row_open_the_circuit_too(pipeline
     assert first_training_request(pipeline).as_of == day(40)
     refuse(pipeline, 30)
     assert why_not(lambda: first_training_request(pipeline)) == (
-        "kiosk: no champion yet, and the last 3 challengers were refused and none is trained until one is "
-        "promoted: train or promote one by hand"
+        "kiosk: no champion yet, and the breaker is open: 3 challengers in a row were worse: train or "
+        "promote one by hand, or wait for the night of 2024-02-27 or for an error that has grown by 50%"
     )
 
 

@@ -15,8 +15,8 @@ from evergreen.backtest.tune import turns
 from evergreen.card.decision import signal_rows
 from evergreen.errors import SpecError
 from evergreen.lake import Table
-from evergreen.monitoring.policy import trainings_of
 from evergreen.monitoring.training_request import retraining_request
+from evergreen.monitoring.trainings import trainings_of
 from evergreen.pipeline import Pipeline
 from evergreen.signals import SIGNALS, register
 from evergreen.spec import parse_spec

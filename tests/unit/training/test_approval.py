@@ -15,7 +15,9 @@ from evergreen.training.approval import Question, ask
 from evergreen.training.version_files import to_json
 
 VERSION, BEFORE = "2024-02-01-aaaaaaaaaaaa", "2024-01-01-bbbbbbbbbbbb"
-VERDICT = Verdict(Outcome.INCONCLUSIVE, (Check("champion", False, "mae 3 may be worse than 2.9"),))
+VERDICT = Verdict(
+    Outcome.INCONCLUSIVE, (Check("champion", False, "mae 3 may be worse than 2.9", inconclusive=True),), True
+)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def test_it_says_what_there_is_to_decide_by(question: Callable[..., Question], s
         f"- **In a shell**: `evergreen models show sales {VERSION}`",
     ):
         assert line in asked.text.splitlines()
-    assert "| champion | undecided | mae 3 may be worse than 2.9 |" in asked.text
+    assert "| champion | inconclusive | mae 3 may be worse than 2.9 |" in asked.text
 
 
 def test_it_names_the_champion_that_would_go(question: Callable[..., Question]) -> None:
