@@ -201,7 +201,7 @@ def test_what_the_gate_refuses_is_skipped_with_the_reason(
     dag: DAG, run: Any, judged: Callable[..., Pipeline], supervisor: Supervisor
 ) -> None:
     judged(Outcome.WORSE)
-    with pytest.raises(AirflowSkipException, match=f"shop: {VERSION} refused: .*the champion stays"):
+    with pytest.raises(AirflowSkipException, match=f"shop: {VERSION} worse: .*the champion stays"):
         dag.get_task("approve").execute(context(dag, run, "approve"))
     assert supervisor.told == []
 

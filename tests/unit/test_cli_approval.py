@@ -25,7 +25,7 @@ def test_a_model_that_waits_for_a_person_exits_with_0_and_says_how_to_promote_it
     evergreen.document("ingest", "kinds")
 
     trained = evergreen.document("train", "kinds")
-    assert trained["outcome"] == "approval"
+    assert trained["outcome"] == "promoted"
     assert (trained["promoted"], trained["waits_for_approval"]) == (False, True)
     version = trained["version"]
     said = evergreen("train", "kinds")

@@ -11,7 +11,7 @@ HOME = ROOT / "include" / "evergreen" / "signals"
 
 EXCEPTIONS = {
     "include/evergreen/alerts/conditions.py": {"drift", "performance"},  # keys of alerts
-    "include/evergreen/backtest/run.py": {"drift"},  # the package
+    "include/evergreen/backtest/work.py": {"drift"},  # the package
     "include/evergreen/front_door/tables.py": {"bias"},  # a column of a record
     "include/evergreen/monitoring/measure.py": {"bias"},  # a column of a record
     "include/evergreen/monitoring/record.py": {"bias", "drift", "prediction_drift"},  # columns of a record

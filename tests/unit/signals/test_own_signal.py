@@ -156,7 +156,7 @@ def compared_in_a_backtest(pipeline: Pipeline, folder: Path) -> None:
     assert not patient.decide(spec, records, trainings).retrain
     assert patient.of(spec).monitoring.retrain == spec.monitoring.retrain
     assert set(turns(spec)) == {"rise", "over", "tolerance", "cooldown"}
-    assert Event(day(32), day(31), "surge", "", "v", "Ridge", promoted=True).triggered
+    assert Event(day(32), day(31), "surge", "", "v", "Ridge", "promoted").triggered
 
 
 def test_a_name_is_taken_once() -> None:
