@@ -93,5 +93,5 @@ def test_a_person_says_no_and_then_yes(pipeline: Pipeline, airflow: AirflowApi, 
     assert promotion.kind == "promoted"
     assert promotion.reason["approved_by"].lower() == ADMIN
     gate = json.loads(pipeline.registry.read(version, "gate.json"))
-    assert gate["outcome"] == "approval"
+    assert (gate["outcome"], gate["needs_approval"]) == ("promoted", True)
     assert not [key for key in pipeline.storage.list("iris/staging/") if key.endswith((".parquet", ".skops"))]
