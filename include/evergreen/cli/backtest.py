@@ -18,7 +18,8 @@ from evergreen.numbers import number, percent
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evergreen.backtest import Policy, PolicyResult
+    from evergreen.backtest.policies import Policy
+    from evergreen.backtest.result import PolicyResult
     from evergreen.backtest.tune import Tuned
     from evergreen.pipeline import Pipeline
 
@@ -164,7 +165,8 @@ def bars(totals: Mapping[str, int], nights: int) -> Iterator[Callable[[str, int]
 
 def _policies(pipeline: Pipeline, names: list[str] | None, file: Path | None, tune: bool) -> list[Policy]:
     """The policies asked for, each once."""
-    from evergreen.backtest import POLICIES, parse_policy, read_variants
+    from evergreen.backtest.policies import parse_policy, read_variants
+    from evergreen.backtest.run import POLICIES
     from evergreen.backtest.tune import SCHEDULES
 
     wanted = dict.fromkeys(names or (SCHEDULES if tune else POLICIES))
@@ -172,7 +174,7 @@ def _policies(pipeline: Pipeline, names: list[str] | None, file: Path | None, tu
 
 
 def _ingest(pipeline: Pipeline, first: str, last: str) -> None:
-    from evergreen.backtest import ensure_published
+    from evergreen.backtest.run import ensure_published
 
     if pipeline.spec.calendar.has_time:
         with progress(f"ingest {pipeline.name}", None) as done:

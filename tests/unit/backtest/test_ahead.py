@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from evergreen.backtest import parse_policy
 from evergreen.backtest.ahead import foreseen
 from evergreen.backtest.history import History
+from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.replay import replay
 from evergreen.spec import Spec
 

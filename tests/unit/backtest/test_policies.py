@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evergreen.backtest import parse_policy, read_variants
+from evergreen.backtest.policies import parse_policy, read_variants
 from evergreen.errors import SpecError
 from evergreen.spec import Spec
 from evergreen.units import Times

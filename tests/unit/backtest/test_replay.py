@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.backtest import PolicyResult, parse_policy
 from evergreen.backtest.history import History
+from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.replay import replay
+from evergreen.backtest.result import PolicyResult
 from evergreen.candidates.fit import fit_challenger
 from evergreen.scoring.predict import partition_features
 from evergreen.spec import Limit, Spec

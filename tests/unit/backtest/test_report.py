@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.backtest import Event, Night, PolicyResult
 from evergreen.backtest.report import render_backtest
 from evergreen.backtest.report_plots import error_over_time, leading_features, smoothed
+from evergreen.backtest.result import Event, Night, PolicyResult
 from evergreen.monitoring.record import Decision
 from evergreen.signals.record import Record
 from evergreen.spec import parse_spec

@@ -15,11 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from evergreen.backtest import PolicyResult, backtest, ensure_published, parse_policy, run_policies, work
+from evergreen.backtest import work
 from evergreen.backtest.history import History
-from evergreen.backtest.policies import Policy, variant
+from evergreen.backtest.policies import Policy, parse_policy, variant
 from evergreen.backtest.replay import replay
-from evergreen.backtest.run import kept_as
+from evergreen.backtest.result import PolicyResult
+from evergreen.backtest.run import backtest, ensure_published, kept_as, run_policies
 from evergreen.backtest.work import OF_NIGHTS, OF_TRAININGS
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.lake import Table
@@ -136,7 +137,8 @@ KILLED = """
 import sys
 from pathlib import Path
 import pandas as pd
-from evergreen.backtest import parse_policy, run_policies
+from evergreen.backtest.policies import parse_policy
+from evergreen.backtest.run import run_policies
 from evergreen.spec import parse_spec
 
 def tell(name, steps):

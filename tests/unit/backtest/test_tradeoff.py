@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.backtest import PolicyResult
+from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import Point, above_curve, on_curve, points
 
 

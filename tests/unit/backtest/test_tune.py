@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from evergreen.backtest import parse_policy, run_policies
-from evergreen.backtest.policies import variant
+from evergreen.backtest.policies import parse_policy, variant
+from evergreen.backtest.run import run_policies
 from evergreen.backtest.tune import Tuned, as_yaml, tune, turns
 from evergreen.backtest.workers import Workers
 from evergreen.errors import NothingToDoError
