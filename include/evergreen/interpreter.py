@@ -28,10 +28,8 @@ from evergreen.errors import EvergreenError, one_line
 _LIBRARIES = ("pandas", "pyarrow.parquet", "sklearn", "skops.io")
 _INCLUDE = Path(__file__).resolve().parents[1]
 # What an interpreter and its libraries read when they start: the template gets no other, so no secret.
-_READ_AT_START = (
-    "PATH", "HOME", "TMPDIR", "TZ", "LANG", "LC_", "LD_", "DYLD_",
-    "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "NUMEXPR_",
-)  # fmt: skip
+_NAMES = {"PATH", "HOME", "TMPDIR", "TZ", "LANG"}
+_PREFIXES = ("LC_", "LD_", "DYLD_", "PYTHON", "OMP_", "OPENBLAS_", "MKL_", "KMP_", "NUMEXPR_")
 
 
 class NoAnswerError(Exception):
@@ -74,13 +72,15 @@ class _Template:
     def __init__(self, owner: int, started_with: Mapping[str, str]) -> None:
         self.owner, self.started_with = owner, started_with
         self._calls, theirs = Pipe()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the template runs
         with theirs:
             self._running = subprocess.Popen(  # noqa: S603 - this very interpreter
                 [sys.executable, "-P", "-m", __name__, str(theirs.fileno())],
                 env=started_with,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=self._output,
             )
 
     def run(self, call: _Call) -> tuple[str, Any]:
@@ -89,8 +89,7 @@ class _Template:
             self._calls.send(call)
             answer: tuple[str, Any] = self._calls.recv()
         except (EOFError, ConnectionError):
-            self.close()
-            return "died", f"ended with code {self._running.returncode} before it was asked"
+            return "died", _end(self._running.wait(), self._output)
         return answer
 
     @property
@@ -103,21 +102,22 @@ class _Template:
     def close(self) -> None:
         """End it, unless it belongs to the process that this one was forked from."""
         self._calls.close()
+        self._output.close()
         if self.owner == os.getpid():
             with suppress(subprocess.TimeoutExpired):
                 self._running.wait(10)
 
 
 _lock = threading.Lock()
-_current: list[_Template] = []
+_current: list[_Template] = []  # one at most
 
 
 def _template() -> _Template:
     """The template of this process, which is started where there is none that can be used."""
-    if not (_current and _current[-1].usable):
+    if not (_current and _current[0].usable):
         _close()
         _current.append(_Template(os.getpid(), _variables()))
-    return _current[-1]
+    return _current[0]
 
 
 @atexit.register
@@ -127,7 +127,7 @@ def _close() -> None:
 
 
 def _variables() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name.startswith(_READ_AT_START)}
+    kept = {name: value for name, value in os.environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
     paths = [str(_INCLUDE), os.environ.get("PYTHONPATH", "")]
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
@@ -163,9 +163,14 @@ def _in_a_fork(call: _Call) -> tuple[str, Any]:
         with suppress(EOFError, pickle.UnpicklingError):
             found: tuple[str, Any] = pickle.load(answer)  # noqa: S301 - written by this program's own fork
             return found
-        output.seek(0)
-        lines = output.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        return "died", f"ended with code {code} ({one_line(lines[-1])})"
+        return "died", _end(code, output)
+
+
+def _end(code: int, output: IO[bytes]) -> str:
+    """How a process ended, and the last line of its output."""
+    output.seek(0)
+    lines = output.read().decode(errors="replace").strip().splitlines() or ["it said nothing"]
+    return f"ended with code {code} ({one_line(lines[-1])})"
 
 
 def _answer(call: _Call, answer: IO[bytes], output: IO[bytes]) -> None:
