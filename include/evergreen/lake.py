@@ -57,7 +57,8 @@ class Lake:
     """The Delta tables below `<prefix>/<pipeline>/lake/`.
 
     Each call sees the newest version of its table. A table that was opened once is refreshed: that takes one
-    request, where opening it takes one for every commit since the last checkpoint.
+    request, where opening it takes one for every commit since the last checkpoint. So a table that somebody
+    deletes is noticed by another lake only.
     """
 
     def __init__(self, storage: Storage, pipeline: str) -> None:
@@ -195,17 +196,17 @@ class Lake:
             return int(self._open(table).version())
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
+        if version is not None:
+            return self._loaded(table, version)
         kept: dict[str, DeltaTable] = vars(self._kept)
         # Forgotten while it is refreshed, so that one whose refresh failed is opened anew.
-        if version is None and (opened := kept.pop(table, None)):
+        if opened := kept.pop(table, None):
             opened.update_incremental()
-        else:
-            opened = DeltaTable(
-                self._uri(table), version=version, storage_options=self._storage.delta_options
-            )
-        if version is None:
-            kept[table] = opened
-        return opened
+        kept[table] = opened or self._loaded(table)
+        return kept[table]
+
+    def _loaded(self, table: Table, version: int | None = None) -> DeltaTable:
+        return DeltaTable(self._uri(table), version=version, storage_options=self._storage.delta_options)
 
     def _opened(self, table: Table) -> DeltaTable | None:
         try:
