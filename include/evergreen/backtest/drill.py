@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
 from evergreen.pipeline import Pipeline
 from evergreen.signals import of_time
-from evergreen.signals.record import Record
+from evergreen.signals.window import weighted_mean
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import window_start
 
@@ -305,17 +306,17 @@ class _Play:
         )
 
     def side(self, result: PolicyResult, until: str) -> Side:
-        records = result.records
+        records, mean = result.records, partial(weighted_mean, figure=lambda record: record.error)
         return Side(
             trainings=result.trainings,
             promotions=result.promotions,
             refusals=result.refusals,
             seconds=result.seconds,
             error=Errors(
-                before=_mean(r for r in records if r.partition < self.at),
-                unanswered=_mean(r for r in records if self.at <= r.partition <= until),
-                answered=_mean(r for r in records if r.partition > until),
-                after=_mean(r for r in records if r.partition >= self.at),
+                before=mean(r for r in records if r.partition < self.at),
+                unanswered=mean(r for r in records if self.at <= r.partition <= until),
+                answered=mean(r for r in records if r.partition > until),
+                after=mean(r for r in records if r.partition >= self.at),
             ),
             retrainings=[self.alarm(night) for night in result.nights if night.decision.retrain],
         )
@@ -335,9 +336,3 @@ def _drift(night: Night, name: str) -> list[str]:
     record = night.record
     found = record.prediction_drift if name == PREDICTIONS else record.drift.get(name)
     return list(found["why"]) if found and found["drifted"] else []
-
-
-def _mean(records: Iterable[Record]) -> float | None:
-    known = [(r.error, r.labelled) for r in records if r.error is not None and r.labelled]
-    rows = sum(labelled for _, labelled in known)
-    return sum(error * labelled for error, labelled in known) / rows if rows else None

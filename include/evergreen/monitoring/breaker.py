@@ -17,6 +17,7 @@ from evergreen.monitoring.trainings import Training
 from evergreen.numbers import number, percent
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
+from evergreen.signals.window import weighted_mean
 from evergreen.spec import Spec
 
 
@@ -104,10 +105,9 @@ def _grown(spec: Spec, records: Sequence[Record], since: str) -> str:
             break
         (after if record.partition >= since else before).append(record)
     known = [r for r in known_as_of(spec, after[::-1], newest.partition) if _has_error(r)][-over:]
-    then = [record for record in before if _has_error(record)]
-    if len(known) < over or not then:
+    now, was = (weighted_mean(nights, lambda record: record.error) for nights in (known, before))
+    if len(known) < over or now is None or was is None:
         return ""
-    now, was = _mean(known), _mean(then)
     if spec.metric.loss(now, was) <= spec.metric.allowance(was, limits.tolerance):
         return ""
     return f"{spec.metric.words} {number(now)} over {spec.calendar.last(over)}, {number(was)} when it opened"
@@ -115,8 +115,3 @@ def _grown(spec: Spec, records: Sequence[Record], since: str) -> str:
 
 def _has_error(record: Record) -> bool:
     return record.error is not None and record.labelled > 0
-
-
-def _mean(records: Sequence[Record]) -> float:
-    rows = sum(record.labelled for record in records)
-    return sum((record.error or 0.0) * record.labelled for record in records) / rows

@@ -12,6 +12,7 @@ from evergreen.metrics import Metric
 from evergreen.numbers import percent
 from evergreen.signals.signal import Finding, Nights, Signal, Watched, register
 from evergreen.signals.turn import Turn, in_partitions, in_percent
+from evergreen.signals.window import weighted_mean
 from evergreen.signals.words import against, stretch
 from evergreen.task import Task
 from evergreen.units import Column, Partitions, Tolerance
@@ -75,9 +76,10 @@ class PerformanceSignal(Signal[Performance]):
         if len(known) < over:
             clause = f"labels of {len(known)} of the {calendar.counted(over)} that performance is judged by"
             return Finding(False, clause, {"partitions": len(known), "wanted": over})
-        rows = sum(record.labelled for record in known)
-        error = sum((record.error or 0.0) * record.labelled for record in known) / rows
-        promised = sum((record.promised or 0.0) * record.labelled for record in known) / rows
+        error = weighted_mean(known, lambda record: record.error)
+        promised = weighted_mean(known, lambda record: record.promised)
+        assert error is not None
+        assert promised is not None
         fires = worse(nights, error, promised)
         figures = {
             "error": error,
