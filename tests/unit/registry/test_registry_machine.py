@@ -31,7 +31,7 @@ DAYS = ("2011-04-01", "2011-05-01")
 NAMES = [f"{day}-{letter}" for day in DAYS for letter in "ab"]
 RETENTION = timedelta(days=30)
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
-EXAMPLES, STEPS = rounds(25, 1000), 50
+EXAMPLES, STEPS = rounds(40, 1000), 50
 
 
 class Killed(BaseException):
