@@ -5,8 +5,6 @@ Nothing reads the clock.
 
 from __future__ import annotations
 
-import copy
-import functools
 import os
 import subprocess
 import urllib.request
@@ -122,19 +120,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(120)
 
 
-@functools.cache
-def _client_of(address: str) -> Storage:
-    # To make one takes longer than most tests.
-    return Storage("any", "", Credentials(endpoint_url=address, access_key="test", secret_key="test"))
-
-
 @pytest.fixture
 def new_storage(s3_server: str) -> Callable[[], Storage]:
     """Makes storages with a bucket of their own."""
 
     def make() -> Storage:
-        storage = copy.copy(_client_of(s3_server))
-        storage.bucket = f"test-{uuid.uuid4().hex[:12]}"
+        credentials = Credentials(endpoint_url=s3_server, access_key="test", secret_key="test")
+        storage = Storage(f"test-{uuid.uuid4().hex[:12]}", "", credentials)
         storage._client.create_bucket(Bucket=storage.bucket)
         return storage
 
