@@ -23,7 +23,7 @@ from evergreen.errors import EvergreenError
 KEPT = 6  # folders, of all pipelines together
 LARGEST = 4 * 2**30  # bytes of one; a larger one is cleared
 
-_FILE, _IN_USE, _CLAIMS = "kept.db", "in-use", "claims"
+_FILE, _IN_USE, _CLAIMS, _OPENING = "kept.db", "in-use", "claims", "opening"
 _TABLE = "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)"
 
 
@@ -34,13 +34,12 @@ class Cache:
         self._claims: IO[bytes] | None = None if folder is None else (folder / _CLAIMS).open("a+b")
         # Autocommit: a statement is a transaction. Another process may be writing megabytes: wait for it.
         self._entries = sqlite3.connect(folder / _FILE if folder else ":memory:", 300, isolation_level=None)
-        # One at a time: SQLite does not wait for another process that changes to the write-ahead log.
-        with self.claim(_FILE):
+        self._folder = folder
+        # One at a time: SQLite does not wait for another one that changes to the write-ahead log.
+        with self._alone():
             self._entries.execute("PRAGMA journal_mode = WAL")
             self._entries.execute("PRAGMA synchronous = NORMAL")
-            self._entries.execute(
-                "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT NULL)"
-            )
+            self._entries.execute(_TABLE)
 
     def get(self, name: str) -> bytes | None:
         """The body of an entry, or None."""
@@ -72,9 +71,20 @@ class Cache:
         finally:
             fcntl.lockf(self._claims, fcntl.LOCK_UN, 1, place)
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep every other object of the same folder out, also those of this process's other threads."""
+        if self._folder is None:
+            yield
+            return
+        # `flock` is held by the opened file, where `lockf` is held by the process.
+        with (self._folder / _OPENING).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def close(self) -> None:
         """Close the files."""
-        with self.claim(_FILE):  # the last one to leave takes the log with it
+        with self._alone():  # the last one to leave takes the log with it
             self._entries.close()
         if self._claims is not None:
             self._claims.close()

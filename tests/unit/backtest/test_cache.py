@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -129,6 +131,25 @@ def test_a_folder_that_has_grown_too_large_is_begun_anew(
     monkeypatch.setattr(module, "LARGEST", 50_000)
     with cache_folder(tmp_path, "a") as folder:
         assert Cache(folder).get("x") is None
+
+
+def test_threads_may_open_and_close_a_cache_at_the_same_moment(tmp_path: Path) -> None:
+    """A drill's two replays do so: a lock of the process alone would not keep its threads apart."""
+
+    def use(folder: Path) -> None:
+        together.wait()
+        for _ in range(3):
+            cache = Cache(folder)
+            cache.put({"a": b"1"})
+            assert cache.get("a") == b"1"
+            cache.close()
+
+    together = threading.Barrier(4)
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(rounds(200, 1000)):
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            list(pool.map(use, [folder] * 4))
 
 
 def test_processes_may_open_a_new_cache_at_the_same_moment(tmp_path: Path) -> None:
