@@ -164,8 +164,8 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
 def open_question(pipeline: Pipeline, run: str) -> Question | None:
     """What a person must answer before the run's version is promoted; None if nothing is left to answer.
 
-    That is so where the gate accepted it without a person, and where it is in force already. Raises
-    `NothingToDoError` if the gate refused it or it was rolled back since: nobody is asked then.
+    That is so where the gate promotes it without a person, and where it is in force already. Raises
+    `NothingToDoError` if the gate found it worse or it was rolled back since: nobody is asked then.
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]

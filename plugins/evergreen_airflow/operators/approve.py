@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 class ApproveOperator(ApprovalOperator):
     """Ask whether the run's version may be promoted, with the gate's report in the form.
 
-    Nobody is asked if the gate accepted the challenger on its own (the task ends at once) or refused it (the
-    task is skipped). Otherwise the task waits, without occupying a worker. It returns an approval as an XCom,
-    because Airflow deletes a task's XComs when the task runs again. The approval names its version, which
-    Airflow passes back to the task with the answer, and *promote* accepts it only for that version. So a task
-    that was cleared asks again, a task marked as success by hand approves nothing, and an answer never counts
-    for another model.
+    Nobody is asked if the gate promotes the challenger by itself (the task ends at once) or finds it worse
+    (the task is skipped). Otherwise the task waits, without occupying a worker. It returns an approval as an
+    XCom, because Airflow deletes a task's XComs when the task runs again. The approval names its version,
+    which Airflow passes back to the task with the answer, and *promote* accepts it only for that version. So
+    a task that was cleared asks again, a task marked as success by hand approves nothing, and an answer never
+    counts for another model.
 
     After a no, or no answer in time, *promote* is skipped, also if it is cleared; the history says who
     refused.
