@@ -31,17 +31,36 @@ A metric is one object in one registry. To add one, define and `register` it in 
 kinds (`kinds.py`) need little more than a formula: `MeanOfRows`, `MeanOfClasses` and `AreaOfCurve`. Any other
 metric is a `Metric` with its own `value` and `sums`.
 
-- *range*: its possible values. Intervals and estimates are clipped to it, and to nothing else.
-- *over partitions*: how the value of several partitions is computed. `mean`: the mean of the partitions'
-  values, weighted by rows. `sums`: a function of sums over the partitions. `rows`: only from all rows
-  together.
+- *range*: what values it can have. Intervals and estimates are kept within it, and within nothing else.
+- *perfect*: the value of a perfect model. A margin or a tolerance is a share of the distance from it: of an
+  error the error itself, of an AUC of 0.9 a share of 0.1. Without a perfect value it is a share of the value.
+- *classes*: `macro` is the unweighted mean over the classes that are true or predicted. A rate of one named
+  class is no metric but a *rate* (below).
+- *pooled over*: how several partitions are measured together: the window that is monitored, slices and groups
+  over several nights, a drill's ranges and a backtest's table. Never by a mean of the partitions' own values,
+  unless that is the same. `rows and values`: the mean of the values, weighted by rows. `sums`: from sums that
+  each night keeps; exact. `probabilities`: from the probabilities that each night keeps, up to 1,000
+  different ones of each class; more are counted in cells of their log-odds, and an area is off by less than
+  0.0001 then (0.0003 where one row in 1,000 is of the class). A backtest has all rows at hand, and is exact.
+- *needs*: what a model must give beside a label.
 - *dummy*: the constant that the dummy baseline of a regression predicts. For a classification the dummy is
   the most frequent class, with the shares of the classes as probabilities; for a clustering the challenger's
   own clusters, shuffled over the rows.
 - *estimate*: whether it can be estimated without labels, from the model's own probabilities.
 
-In regression and classification a row of weight 2 counts as two rows. Without rows, or with a prediction
-that is not finite, every metric is undefined.
+A row of weight 2 counts as two rows, in regression and classification. Without rows, or with a prediction
+that is not finite, every metric is undefined. A night whose own rows have no value, like the AUC of rows of
+one class, says why, and its rows count with those of the other nights.
+
+The promise of a hold-out, a night, the window over several nights, slices and the backtest are computed by
+the same object; a test holds each metric against scikit-learn on rows pooled over partitions.
+"""
+RATES = """## Rates of a positive class
+
+What `gate.fairness` may compare between groups as a `rate`. The positive class is named by `positive`, and
+is the second of two in sorted order where it is not. A rate is pooled over partitions by counts, exactly; a
+group without a row to take the share of has no rate.
+
 """
 SIGNALS = """# The signals
 
@@ -96,7 +115,15 @@ def metrics() -> str:
     from evergreen.metrics import metrics_of
     from evergreen.task import Task
 
-    return "\n".join([METRICS, *(f"## {task.capitalize()}\n\n{_table(metrics_of(task))}" for task in Task)])
+    tables = [f"## {task.capitalize()}\n\n{_table(metrics_of(task))}" for task in Task]
+    return "\n".join([METRICS, *tables, _rates()])
+
+
+def _rates() -> str:
+    from evergreen.metrics.rates import RATES as FOUND
+
+    rows = [(f"`{rate.name}`", rate.words, rate.formula) for rate in FOUND.values()]
+    return RATES + _rows(("rate", "in words", "how it is computed"), rows)
 
 
 def _table(found: tuple[Metric, ...]) -> str:
@@ -105,7 +132,10 @@ def _table(found: tuple[Metric, ...]) -> str:
         "in words",
         "better",
         "range",
-        "over partitions",
+        "perfect",
+        "classes",
+        "pooled over",
+        "needs",
         "dummy",
         "estimate",
         "how it is computed",
@@ -119,11 +149,20 @@ def _metric(metric: Metric) -> tuple[str, ...]:
         metric.words,
         metric.better,
         _range(metric.low, metric.high),
-        metric.pools,
+        f"{metric.best:g}" if math.isfinite(metric.best) else "-",
+        metric.of_classes or "-",
+        _pooled(metric),
+        "probabilities" if metric.of_probabilities else "-",
         _dummy(metric),
         _estimate(metric),
         ". ".join(_said(metric)),
     )
+
+
+def _pooled(metric: Metric) -> str:
+    if metric.task == "clustering":
+        return "-"
+    return {"mean": "rows and values", "sums": "sums", "rows": "probabilities"}[metric.pools]
 
 
 def _range(low: float, high: float) -> str:
@@ -155,8 +194,6 @@ def _estimate(metric: Metric) -> str:
 
 def _said(metric: Metric) -> Iterator[str]:
     yield metric.formula
-    if metric.of_probabilities:
-        yield "Needs probabilities"
     if metric.source:
         yield metric.source
 

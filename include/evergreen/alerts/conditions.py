@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evergreen.alerts.alert import Alert
+from evergreen.monitoring.fairness import result_in
 from evergreen.monitoring.policy import nights_of
 from evergreen.signals import SIGNALS, drift, performance
 from evergreen.signals.single import OfSinglePartitions
@@ -14,10 +15,11 @@ from evergreen.signals.single import OfSinglePartitions
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
     from evergreen.signals.record import Record
-    from evergreen.spec import Spec
+    from evergreen.spec import FairnessRule, Spec
     from evergreen.spec.alerts import Severity
 
 PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
+FAIRNESS = "fairness"
 VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
 
 
@@ -56,6 +58,7 @@ def slow(stage: str) -> str:
 def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
     yield from _performance(spec, record, decision)
     yield from _limit(spec, record)
+    yield from _fairness(spec, record)
     yield from _drift(spec, record, decision)
     yield _circuit(spec, decision)
     yield from _rows(spec, record)
@@ -74,12 +77,13 @@ def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Ch
         if fires or measured:
             yield _Check(PERFORMANCE, fires, "warning", title, decision.reason)
         return
-    if record.error is None or record.promised is None:
+    value, rows = _measured(spec, record)
+    if value is None or record.promised is None:
         return
-    worse = spec.metric.loss(record.error, record.promised)
+    worse = spec.metric.loss(value, record.promised)
     tolerance = performance.PERFORMANCE.of(spec.monitoring).tolerance
     text = (
-        f"{record.metric} is {record.error:.4g} over {record.labelled} rows against {record.promised:.4g} "
+        f"{record.metric} is {value:.4g} over {rows} rows against {record.promised:.4g} "
         f"promised ({performance.tolerated(spec.metric, tolerance)})"
     )
     fires = worse > spec.metric.allowance(record.promised, tolerance)
@@ -89,10 +93,11 @@ def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Ch
 def _limit(spec: Spec, record: Record) -> Iterator[_Check]:
     """The training metric against the hard limit that the gate holds it to."""
     limit = spec.gate.limits.get(record.metric)
-    value = record.error if record.error is not None else record.estimated
+    known = _measured(spec, record)[0]
+    value = record.estimated if known is None else known
     if limit is None or value is None:
         return
-    estimated = " (estimated, there are no labels yet)" if record.error is None else ""
+    estimated = " (estimated, there are no labels yet)" if known is None else ""
     below = limit.min is not None and value < limit.min
     above = limit.max is not None and value > limit.max
     bound = f"at least {limit.min:g}" if below else f"at most {limit.max:g}" if above else ""
@@ -102,6 +107,44 @@ def _limit(spec: Spec, record: Record) -> Iterator[_Check]:
         f"{bound}: look at the rows, and roll back or train again if it stays so"
     )
     yield _Check(LIMIT, below or above, "warning" if estimated else "critical", title, text)
+
+
+def _measured(spec: Spec, record: Record) -> tuple[float | None, int]:
+    """The training metric and the rows it is of: the night's, but of several nights where one says little."""
+    pooled = record.metrics.get(record.metric, {}).get("pooled")
+    if spec.metric.pools == "rows" and pooled is not None:
+        return pooled, int(record.window["rows"])
+    return record.error, record.labelled
+
+
+def _fairness(spec: Spec, record: Record) -> Iterator[_Check]:
+    """The rules of the gate, on the rows of the last nights together."""
+    judged = [
+        (rule, one["pooled"])
+        for rule, one in zip(spec.gate.fairness, record.fairness, strict=False)
+        if one.get("pooled", {}).get("holds") is not None
+    ]
+    if not judged:
+        return
+    over = spec.calendar.counted(record.window["partitions"]) if spec.calendar.has_time else "the snapshot"
+    said = [_unlike(rule, pooled) for rule, pooled in judged if not pooled["holds"]]
+    text = (
+        f"over {over}: {'; '.join(said)}: look at the rows of the groups, and at what the model knows of them"
+    )
+    yield _Check(FAIRNESS, bool(said), "warning", "groups are treated more unlike than allowed", text)
+
+
+def _unlike(rule: FairnessRule, pooled: Mapping[str, Any]) -> str:
+    groups = sorted(result_in(rule, pooled).judged, key=lambda group: group.metric)
+    ends = " and ".join(
+        f"{one.metric:.4g} of {one.value} ({one.rows} rows)" for one in (groups[0], groups[-1])
+    )
+    asked = []
+    if rule.max_difference is not None:
+        asked.append(f"a difference of at most {rule.max_difference:g}")
+    if rule.min_ratio is not None:
+        asked.append(f"a ratio of at least {rule.min_ratio:g}")
+    return f"{rule.measure} by {rule.column} is {ends}; gate.fairness asks for {' and '.join(asked)}"
 
 
 def _drift(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:

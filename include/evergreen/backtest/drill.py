@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +26,10 @@ from evergreen.candidates.pretrained import load_pretrained
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
+from evergreen.metrics import metric_named
 from evergreen.pipeline import Pipeline
 from evergreen.signals import of_time
-from evergreen.signals.window import weighted_mean
+from evergreen.signals.window import pooled
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import window_start
 
@@ -68,7 +68,7 @@ class FeatureDrill:
 
 @dataclass(frozen=True)
 class Errors:
-    """The training metric over ranges, as the mean of the partitions' values weighted by labelled rows.
+    """The training metric over ranges, of the labelled rows of all partitions together.
 
     `before` the shift; `after` it, which is split into `unanswered` (up to and including the partition of the
     reaction) and `answered` (after it). None where there are no labels, or no such partitions.
@@ -306,17 +306,17 @@ class _Play:
         )
 
     def side(self, result: PolicyResult, until: str) -> Side:
-        records, mean = result.records, partial(weighted_mean, figure=lambda record: record.error)
+        records, metric = result.records, metric_named(result.metric)
         return Side(
             trainings=result.trainings,
             promotions=result.promotions,
             refusals=result.refusals,
             seconds=result.seconds,
             error=Errors(
-                before=mean(r for r in records if r.partition < self.at),
-                unanswered=mean(r for r in records if self.at <= r.partition <= until),
-                answered=mean(r for r in records if r.partition > until),
-                after=mean(r for r in records if r.partition >= self.at),
+                before=pooled(metric, (r for r in records if r.partition < self.at)),
+                unanswered=pooled(metric, (r for r in records if self.at <= r.partition <= until)),
+                answered=pooled(metric, (r for r in records if r.partition > until)),
+                after=pooled(metric, (r for r in records if r.partition >= self.at)),
             ),
             retrainings=[self.alarm(night) for night in result.nights if night.decision.retrain],
         )

@@ -5,28 +5,25 @@ It calls the same functions as the DAGs, in the same order, and keeps in memory 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy
 from evergreen.backtest.result import Event, Night, PolicyResult, detections
 from evergreen.backtest.work import Trained, Work
 from evergreen.errors import NothingToDoError
-from evergreen.metrics.measured import measured
+from evergreen.json_values import finite_or_none
+from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.breaker import breaker
-from evergreen.monitoring.measure import needs_model
 from evergreen.monitoring.policy import blocked
 from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
-from evergreen.spec import Spec
+from evergreen.spec import Spec, Task
 from evergreen.training_set.assemble import window_start
 
 Progress = Callable[[str, int], None]
@@ -49,12 +46,12 @@ class _Spent:
 
 @dataclass
 class _State:
-    """What has happened so far. `predictions` (n,) are by partition, in the order of its rows."""
+    """What has happened so far. `predictions` are by partition, in the order of its rows."""
 
     champion: Trained | None = None
     of_champion: list[Record] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    predictions: dict[str, NDArray[Any]] = field(default_factory=dict)
+    predictions: dict[str, Predictions] = field(default_factory=dict)
     trainings: list[Training] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
     nights: list[Night] = field(default_factory=list)
@@ -182,17 +179,10 @@ class _Replay:
 
     def _value(self) -> float | None:
         state, spec = self.state, self.spec
-        labelled = sum(record.labelled for record in state.records if record.error is not None)
-        if not labelled:
+        if spec.task is Task.CLUSTERING or not any(record.labelled for record in state.records):
             return None
-        if needs_model(spec):
-            # Published predictions have no probabilities. The mean of the partitions' values, weighted by
-            # rows, equals the value over all rows for a metric that is a mean over rows; for an area under a
-            # curve it is that of an average day.
-            return sum((record.error or 0.0) * record.labelled for record in state.records) / labelled
         own = [self.history.own_rows(partition) for partition in state.predictions]
         actual = pd.concat(own, ignore_index=True)[spec.target]
         seen = actual.notna().to_numpy()
-        predicted = np.concatenate(list(state.predictions.values()))
-        value = measured(spec.task, actual[seen], predicted[seen]).value(spec.training.metric)
-        return value if math.isfinite(value) else None
+        predicted = Predictions.joined(list(state.predictions.values())).taken(seen)
+        return finite_or_none(predicted.beside(spec.task, actual[seen]).value(spec.training.metric))

@@ -12,9 +12,11 @@ from markupsafe import Markup
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.tradeoff import Point, above_curve, on_curve, points
 from evergreen.drift import Statistic, limited
-from evergreen.metrics import metric_named
+from evergreen.metrics import Metric, metric_named
 from evergreen.numbers import number, percent
 from evergreen.pages.plots.svg import WIDTH, Figure, Scale, key_ticks, spanned, width
+from evergreen.signals.record import Record
+from evergreen.signals.window import pooled
 
 SMOOTHED = 7  # partitions
 SERIES = 6  # colours that can be distinguished
@@ -101,15 +103,23 @@ def smoothed(values: Sequence[float | None], over: int = SMOOTHED) -> list[float
     return means
 
 
+def over_last(result: PolicyResult, metric: Metric, over: int = SMOOTHED) -> dict[str, float | None]:
+    """By partition the metric of all rows of the last `over` labelled ones, None until there is one."""
+    found: dict[str, float | None] = {}
+    labelled: list[Record] = []
+    for record in result.records:
+        if record.part(metric.name) is not None:
+            labelled = [*labelled, record][-over:]
+        found[record.partition] = pooled(metric, labelled)
+    return found
+
+
 def error_over_time(results: Sequence[PolicyResult], known: Sequence[str] = ()) -> Markup:
-    """The error of each policy, smoothed, and below it a line for each with its trainings."""
+    """The metric of each policy over the last partitions, and below it a line for each with its trainings."""
     keys = sorted({key for result in results for key in result.by_partition})
     place = {key: number for number, key in enumerate(keys)}
-    lines = [
-        [(place[key], value) for key, value in zip(found, smoothed([*found.values()]), strict=True)]
-        for found in (result.by_partition for result in results)
-    ]
     metric = metric_named(results[0].metric)
+    lines = [[(place[key], value) for key, value in over_last(result, metric).items()] for result in results]
     values = [[value for _, value in line if value is not None] for line in lines]
     low, high, cut = _range(values, worst_is_high=not metric.higher_is_better)
     rug = 26.0 + _RUG * len(results)
@@ -120,7 +130,7 @@ def error_over_time(results: Sequence[PolicyResult], known: Sequence[str] = ()) 
     canvas.x = Scale(-0.5, max(len(keys) - 0.5, 0.5), canvas.left, canvas.right)
     canvas.ticks(key_ticks(keys, 7))
     canvas.text(
-        2, 13, f"{metric.name}, mean of {SMOOTHED} partitions" + (", cut at the top" if cut else ""), "name"
+        2, 13, f"{metric.name} over {SMOOTHED} partitions" + (", cut at the top" if cut else ""), "name"
     )
     _changes(canvas, place, known, 310 + rug)
     for number_, line in reversed([*enumerate(lines)]):

@@ -14,9 +14,10 @@ import hashlib
 import json
 import time
 import zlib
+from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -32,7 +33,7 @@ from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.metrics.predictions import Predictions
-from evergreen.monitoring.measure import estimates, measure
+from evergreen.monitoring.measure import estimates, measure, needs_model
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.scoring.predict import PREDICTION, prediction_frame
@@ -102,10 +103,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Scored:
-    """A partition scored and measured: `predictions` (n,) of its rows in their order, and the record."""
+    """A partition scored and measured: the predictions of its rows in their order, and the record.
+
+    There are probabilities where a metric is made of them: all rows of a replay are measured together.
+    """
 
     record: Record
-    predictions: NDArray[Any] = field(repr=False)
+    predictions: Predictions = field(repr=False)
     predict_seconds: float = field(compare=False)
     measure_seconds: float = field(compare=False)
 
@@ -134,21 +138,12 @@ class HeldOut:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        labels, probabilities = self._said.labels, self._said.probabilities
-        return {
-            "labels": labels.tolist(),
-            "dtype": labels.dtype.str,
-            "probabilities": None if probabilities is None else probabilities.tolist(),
-            "classes": list(self._said.classes),
-        }
+        return _kept(self._said)
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> HeldOut:
         """What `to_dict` gave."""
-        labels = np.asarray(content["labels"], dtype=np.dtype(content["dtype"]))
-        found = content["probabilities"]
-        probabilities = None if found is None else np.asarray(found, dtype=np.float64)
-        return cls(Predictions(labels, probabilities, tuple(content["classes"])))
+        return cls(_predictions(content))
 
 
 class Work:
@@ -217,7 +212,7 @@ class Work:
         content = _unpacked(body)
         return Scored(
             Record(**content["record"], version=champion.version),
-            np.asarray(content["predictions"], dtype=np.dtype(content["dtype"])),
+            _predictions(content["predictions"]),
             *content["seconds"],
         )
 
@@ -293,12 +288,13 @@ class Work:
             earlier=earlier,
             model=model,
         )
-        values = predictions[PREDICTION].to_numpy()
+        made = Predictions(predictions[PREDICTION].to_numpy())
+        if needs_model(spec):
+            made = replace(Predictions.of(model, features), labels=made.labels)
         return {
             # A version is also named by the gate, which does not bear on what is measured.
             "record": {key: value for key, value in vars(record).items() if key != "version"},
-            "dtype": values.dtype.str,
-            "predictions": values.tolist(),
+            "predictions": _kept(made),
             "seconds": [predict, time.perf_counter() - began - predict],
         }
 
@@ -355,6 +351,8 @@ def _measuring(spec: Spec) -> str:
     """Digest of the code and the settings in `monitoring` that affect a measurement."""
     watched = spec.monitoring
     limits: dict[str, Any] = {one.name: one.measured(watched) for one in SIGNALS.values()}
+    limits["fairness"] = [rule.model_dump(mode="json") for rule in spec.gate.fairness]
+    limits["metrics"] = [metric.name for metric in spec.watched_metrics]
     limits["estimated"] = PERFORMANCE.of(watched).tolerance if estimates(spec) else None
     limits["code"] = own_code(*OF_NIGHTS)
     return _digest(limits)
@@ -362,6 +360,27 @@ def _measuring(spec: Spec) -> str:
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _kept(made: Predictions) -> dict[str, Any]:
+    """Predictions as JSON values; a probability keeps all its digits in eight bytes."""
+    found = made.probabilities
+    return {
+        "labels": made.labels.tolist(),
+        "dtype": made.labels.dtype.str,
+        "probabilities": None if found is None else b64encode(found.astype("<f8").tobytes()).decode(),
+        "classes": list(made.classes),
+    }
+
+
+def _predictions(content: Mapping[str, Any]) -> Predictions:
+    """What `_kept` gave."""
+    labels = np.asarray(content["labels"], dtype=np.dtype(content["dtype"]))
+    classes, found = tuple(content["classes"]), content["probabilities"]
+    if found is None:
+        return Predictions(labels, None, classes)
+    probabilities = np.frombuffer(b64decode(found), dtype="<f8").reshape(len(labels), len(classes))
+    return Predictions(labels, probabilities.astype(np.float64), classes)
 
 
 def _packed(content: Mapping[str, Any]) -> bytes:

@@ -70,7 +70,9 @@ def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
     if not math.isfinite(comparison.loss):
         return [f"{comparison.metric} could not be compared on the {comparison.rows:,} shared rows."]
     name, loss = comparison.metric, comparison.loss
-    share = f" ({percent(abs(loss / comparison.champion))})" if comparison.champion else ""
+    metric = metric_named(name)
+    whole = metric.allowance(comparison.champion, 1)
+    share = f" ({metric.told_share(abs(loss) / whole)})" if whole else ""
     direction = "better" if loss < 0 else "worse"
     verdict = f"{number(abs(loss))}{share} {direction} than" if loss else "as good as"
     said = [
@@ -126,8 +128,10 @@ def resource_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
 def _difference(name: str, own: float | None, other: float | None) -> dict[str, str] | None:
     if own is None or other is None or not math.isfinite(own - other):
         return None
-    loss = metric_named(name).loss(own, other)
-    share = f" ({100 * (own - other) / abs(other):+.3g}%)" if other else ""
+    metric = metric_named(name)
+    loss = metric.loss(own, other)
+    # A share of a value that counts upwards would be another kind of share than a margin.
+    share = f" ({100 * (own - other) / abs(other):+.3g}%)" if other and metric.best == 0 else ""
     kind = "better" if loss < 0 else "worse" if loss > 0 else "same"
     return {"text": f"{signed(own - other)}{share}", "kind": kind}
 
@@ -192,13 +196,12 @@ def _slice_outcome(found: Comparison, allowed: float) -> tuple[str, str]:
 
 def _rule(spec: Spec, result: FairnessResult) -> FairnessRule | None:
     named = (rule for rule in spec.gate.fairness if rule.column == result.column)
-    return next((rule for rule in named if rule.metric == result.metric), None)
+    return next((rule for rule in named if rule.measure == result.metric), None)
 
 
 def _fairness_line(rule: FairnessRule | None, result: FairnessResult) -> dict[str, Any]:
-    most = rule.max_difference if rule else math.nan
-    difference = result.difference
-    held = difference <= most
+    held = rule is not None and result.holds(rule)
+    known = math.isfinite(result.difference)
     return {
         "column": result.column,
         "metric": result.metric,
@@ -210,9 +213,11 @@ def _fairness_line(rule: FairnessRule | None, result: FairnessResult) -> dict[st
             }
             for group in result.groups
         ],
-        "difference": number(difference),
-        "most": number(most),
-        "outcome": "held" if held else "worse" if math.isfinite(difference) else "unknown",
+        "difference": number(result.difference),
+        "most": number(rule.max_difference) if rule and rule.max_difference is not None else "",
+        "ratio": number(result.ratio),
+        "least": number(rule.min_ratio) if rule and rule.min_ratio is not None else "",
+        "outcome": "held" if held else "worse" if known else "unknown",
     }
 
 

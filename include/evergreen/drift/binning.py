@@ -3,7 +3,8 @@
 A night is counted in the bins of its champion, batch by batch where it is large, and is compared by its
 counts alone (see `evergreen.monitoring.drift`). A number is counted in fine bins of about equally many
 training rows, and apart below and above everything the training held; a category by its values. Rows without
-a value, and values never seen, are counted last.
+a value, and values never seen, are counted last. Of a number that had only few different values, like a
+constant or an hour, any other value is one never seen.
 
 A category of more than `VALUES` values keeps the most frequent ones and counts the others together. Those are
 remembered by checksum, so that a value that is rare is not taken for one never seen (a new value passes for a
@@ -41,6 +42,8 @@ Counts = npt.NDArray[np.int64 | np.float64]
 BINS = 50
 VALUES = 100
 RARE = 5_000
+ALIKE = 0.999  # share of one value, from which on hardly anything is known of others
+SELDOM = 0.1  # share of values that occur once, above which a number is not one of few values
 LONGEST = 100  # characters of a value that are kept; a longer one is told apart by its checksum
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 
@@ -49,15 +52,18 @@ _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 class Binning:
     """The bins of one feature.
 
+    `most` is the share of the commonest of the training values (0 without any), and `new` the share of values
+    never seen that is to be expected of further rows of the same kind: that of the training values which
+    occur once (I. J. Good, "The population frequencies of species", *Biometrika* 40, 1953).
+
     A number has ascending inner `edges`, at most `BINS` - 1; its bins are closed on the right, and the first
     and the last are open-ended: the first edge lies right below the smallest training value and the last one
     is the largest. `centres` are the means of the training values by bin (an empty bin: its edge) and `scale`
-    their standard deviation, None where they have none. A date or a duration counts as its seconds.
+    their standard deviation, None where they have none. It is `discrete` if the training held few different
+    values, again and again, so that each is an edge. A date or a duration counts as its seconds.
 
     A category has the `values` it keeps, the checksums of the `rare` ones, and is `open` if those were too
-    many to remember; `new` is the share of values never seen that is to be expected of further rows of the
-    same kind: that of the training values which occur once (I. J. Good, "The population frequencies of
-    species", *Biometrika* 40, 1953).
+    many to remember.
     """
 
     kind: Literal["number", "category"]
@@ -68,6 +74,8 @@ class Binning:
     rare: tuple[int, ...] = ()
     open: bool = False
     new: float = 0.0
+    discrete: bool = False
+    most: float = 0.0
 
     def __len__(self) -> int:
         """How many counts there are: one a bin, then rows without a value, then values never seen."""
@@ -78,40 +86,65 @@ class Binning:
     def count(self, values: pd.Series) -> Counts:
         """The rows in each bin, whole numbers of shape (len(self),); every row is counted once.
 
-        Never seen are an infinity and what cannot be read as a number where a number is expected, and a
-        category that the training did not have. A number may come as text, and a truth value as 0 or 1.
+        Never seen are an infinity and what cannot be read as a number where a number is expected, a value
+        that a discrete number did not have, and a category that the training did not have. A number may come
+        as text, and a truth value as 0 or 1.
         """
         counts = np.zeros(len(self), dtype=np.int64)
         counts[-2] = np.count_nonzero(values.isna().to_numpy())
         if self.kind == "number":
-            counts[:-2] = self._finder.count(as_numbers(values))
+            numbers = as_numbers(values)
+            counts[:-2] = self._finder.count(numbers[self.known(numbers)] if self.discrete else numbers)
         else:
             for text, number in _texts(values).items():
                 counts[self._place(text)] += number
         counts[-1] = len(values) - counts[:-1].sum()
         return counts
 
+    def known(self, numbers: Floats) -> npt.NDArray[np.bool_]:
+        """Which of the numbers (n,) are among the values of a discrete one."""
+        return np.isin(numbers, self.edges)
+
+    @property
+    def alike(self) -> str:
+        """In words how little the training values say of others; empty where they varied."""
+        if not self.most:
+            return "no value"
+        if self.most == 1:
+            return "one value alone"
+        return "almost one value alone" if self.most >= ALIKE else ""
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
+        shared = {"kind": self.kind, "new": self.new, "most": self.most}
         if self.kind == "number":
             edges, centres = list(self.edges), list(self.centres)
-            return {"kind": self.kind, "edges": edges, "centres": centres, "scale": self.scale}
+            shape = {"scale": self.scale, "discrete": self.discrete}
+            return {**shared, "edges": edges, "centres": centres, **shape}
         rare = b64encode(np.array(self.rare, dtype="<u4").tobytes()).decode()
-        shape = {"rare": rare, "open": self.open, "new": self.new}
-        return {"kind": self.kind, "values": list(self.values), **shape}
+        return {**shared, "values": list(self.values), "rare": rare, "open": self.open}
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Binning:
-        """What `to_dict` gave."""
+        """What `to_dict` gave; of a version that an older release trained no number is discrete."""
+        shared = {"new": plain.get("new", 0.0), "most": plain.get("most", 0.5)}
         if plain["kind"] == "number":
-            return cls("number", tuple(plain["edges"]), tuple(plain["centres"]), plain["scale"])
+            edges, centres = tuple(plain["edges"]), tuple(plain["centres"])
+            return cls(
+                "number",
+                edges,
+                centres,
+                plain["scale"],
+                discrete=plain.get("discrete", False),
+                **shared,
+            )
         rare = np.frombuffer(b64decode(plain["rare"]), dtype="<u4")
         return cls(
             "category",
             values=tuple(plain["values"]),
             rare=tuple(rare.tolist()),
             open=plain["open"],
-            new=plain["new"],
+            **shared,
         )
 
     @property
@@ -154,8 +187,18 @@ def binning(values: pd.Series, bins: int = BINS) -> Binning:
     known = np.sort(numbers[np.isfinite(numbers)])
     if not len(known):
         return Binning("number", centres=(0.0,))
-    edges = _edges(known, bins)
-    return Binning("number", tuple(edges.tolist()), _centres(known, edges), _scale(known))
+    edges, (several, often) = _edges(known, bins), np.unique(known, return_counts=True)
+    once = float((often == 1).sum() / len(known))
+    discrete = len(several) <= bins - 2 and once <= SELDOM
+    return Binning(
+        "number",
+        tuple(edges.tolist()),
+        _centres(known, edges),
+        _scale(known),
+        new=once if discrete else 0.0,
+        discrete=discrete,
+        most=float(often.max() / len(known)),
+    )
 
 
 def count_frame(binnings: Mapping[str, Binning], frame: pd.DataFrame) -> dict[str, Counts]:
@@ -224,11 +267,12 @@ def _categories(found: Counter[str]) -> Binning:
     ordered = sorted(found, key=lambda text: (-found[text], text))
     kept = tuple(sorted(ordered[:VALUES]))
     rest = ordered[VALUES:]
+    most = found[ordered[0]] / found.total() if ordered else 0.0
     if len(rest) > RARE:
-        return Binning("category", values=kept, open=True)
+        return Binning("category", values=kept, open=True, most=most)
     rare = tuple(sorted({_checksum(text) for text in rest}))
     once = sum(number == 1 for number in found.values())
-    return Binning("category", values=kept, rare=rare, new=once / max(found.total(), 1))
+    return Binning("category", values=kept, rare=rare, new=once / max(found.total(), 1), most=most)
 
 
 def _texts(values: pd.Series) -> Counter[str]:

@@ -47,6 +47,16 @@ class Side:
         present = table.sum(axis=1) + unseen
         return cls(table[:, :-2], missing, unseen, present, present + missing)
 
+    def but(self, other: Side, values: npt.NDArray[np.bool_], all_: npt.NDArray[np.bool_]) -> Side:
+        """The same with the values of another side in some columns, and with all of it in others (n,)."""
+        return Side(
+            np.where((values | all_)[:, None], other.values, self.values),
+            np.where(all_, other.missing, self.missing),
+            np.where(values | all_, other.unseen, self.unseen),
+            np.where(values | all_, other.present, self.present),
+            np.where(all_, other.rows, self.rows),
+        )
+
     def at(self, places: npt.NDArray[np.intp]) -> Side:
         """Some of the columns."""
         return Side(*(part[places] for part in vars(self).values()))
@@ -56,10 +66,11 @@ class Side:
 class Columns:
     """Columns of one kind, the reference's rows `before` and the night's rows `now`.
 
-    `places` (n,) are where they stand among all that are compared. `centres` (n, bins) are the means of the
-    bins and `scales` (n,) the standard deviations of the training values, NaN where there is none; both for
-    numbers alone. `new` (n,) is the share of values never seen that further rows like those of training would
-    have.
+    `ends` (n,) are the last bins of numbers, of what lies above all training values; what lies below is in
+    the first. `places` (n,) are where they stand among all that are compared. `centres` (n, bins) are the
+    means of the bins and `scales` (n,) the standard deviations of the training values, NaN where there is
+    none; both for numbers alone. `new` (n,) is the share of values never seen that further rows like those of
+    training would have.
     """
 
     kind: Kind
@@ -69,6 +80,14 @@ class Columns:
     centres: Floats
     scales: Floats
     new: Floats
+    ends: npt.NDArray[np.intp]
+
+    def beyond(self, side: Side) -> Floats:
+        """A side's rows (n,) below and above all training values; none of categories."""
+        if self.kind != "number":
+            return np.zeros(len(self.places))
+        above = side.values[np.arange(len(self.places)), self.ends]
+        return np.where(self.ends > 0, side.values[:, 0] + above, 0.0)
 
     @cached_property
     def merged(self) -> tuple[Floats, Floats]:
@@ -91,7 +110,8 @@ def by_kind(made: Sequence[Binning], before: Side, now: Side) -> Iterator[Column
             centres = np.array([one.centres + one.centres[-1:] * (wide - len(one.centres)) for one in chosen])
             scales = np.array([one.scale or np.nan for one in chosen])
             sides = _narrow(sides[0], wide), _narrow(sides[1], wide)
-        yield Columns(kind, places, *sides, centres, scales, np.array([one.new for one in chosen]))
+        new, ends = (np.array(of) for of in zip(*((one.new, len(one.edges)) for one in chosen), strict=True))
+        yield Columns(kind, places, *sides, centres, scales, new, ends)
 
 
 def _narrow(side: Side, wide: int) -> Side:

@@ -44,7 +44,7 @@ class Missing(ColumnStatistic):
 
     def effect_in(self, found: Mapping[str, Any]) -> float | None:
         """The change of the share."""
-        if "missing_before" not in found:
+        if found.get("missing_before") is None:
             return None
         return float(abs(found["missing"] - found["missing_before"]))
 

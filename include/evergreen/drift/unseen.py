@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Unseen(ColumnStatistic):
     """The share of values that training never saw, and the one to be expected of further rows like its own.
 
-    Tested as the share of missing values is.
+    Of a number they are those beyond all values of the training, or, if it had only few different ones, any
+    other. What lies beyond counts for the distribution too. Tested as the share of missing values is.
 
     Example:
         >>> print(UNSEEN.told({"unseen": 0.021}))
@@ -34,9 +35,10 @@ class Unseen(ColumnStatistic):
 
         before, now = columns.before, columns.now
         # The reference itself has no value that it never saw, further rows like it would have some.
-        new = np.maximum(before.unseen, columns.new * before.present)
-        expected, found = share(new, before.present), share(now.unseen, now.present)
-        p = two_proportions(new, before.present, now.unseen, now.present)
+        new = np.maximum(before.unseen + columns.beyond(before), columns.new * before.present)
+        other = now.unseen + columns.beyond(now)
+        expected, found = share(new, before.present), share(other, now.present)
+        p = two_proportions(new, before.present, other, now.present)
         return Measured({"unseen": found, "unseen_before": expected}, effect=found - expected, p=p)
 
     def told(self, found: Mapping[str, Any]) -> str:
@@ -45,7 +47,7 @@ class Unseen(ColumnStatistic):
 
     def effect_in(self, found: Mapping[str, Any]) -> float | None:
         """The excess of the share."""
-        if "unseen_before" not in found:
+        if found.get("unseen_before") is None:
             return None
         return float(found["unseen"] - found["unseen_before"])
 

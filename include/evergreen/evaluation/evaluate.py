@@ -152,7 +152,7 @@ def evaluate(
         fairness=measure_fairness(
             spec,
             training_set,
-            lambda places, name: rows.taken(places).measured(own.taken(places)).value(name),
+            found.taken,
         ),
         calibration=calibration if math.isfinite(calibration) else None,
         resources=measure_resources(spec.gate.resources, challenger.final, features),

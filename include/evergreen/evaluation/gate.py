@@ -199,24 +199,33 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Chec
 
 
 def _fairness(rule: FairnessRule, evaluation: Evaluation) -> Check:
-    name = f"fairness {rule.metric} by {rule.column}"
-    wanted = (rule.column, rule.metric)
+    name = f"fairness {rule.measure} by {rule.column}"
+    wanted = (rule.column, rule.measure)
     found = next((one for one in evaluation.fairness if (one.column, one.metric) == wanted), None)
     if found is None or len(found.judged) < 2:
-        detail = f"{rule.metric} cannot be compared between groups of {rule.column}: fewer than two of them"
+        detail = f"{rule.measure} cannot be compared between groups of {rule.column}: fewer than two of them"
         return Check(name, False, f"{detail} have {rule.minimum} rows")
     if missing := [_cut(group.value) for group in found.judged if not math.isfinite(group.metric)]:
-        return Check(name, False, f"{rule.metric} cannot be computed of {rule.column} {_named(missing)}")
-    passed = found.difference <= rule.max_difference
+        return Check(name, False, f"{rule.measure} cannot be computed of {rule.column} {_named(missing)}")
+    passed = found.holds(rule)
     words = "differs by no more than allowed" if passed else "differs by more than allowed"
     spared = [_cut(group.value) for group in found.groups if not group.judged]
     but = f"; fewer than {rule.minimum} rows to judge by: {_named(spared)}" if spared else ""
     return Check(
         name,
         passed,
-        f"{rule.metric} {words}: {_extremes(found)}, a difference of {_number(found.difference)}, "
-        f"at most {_number(rule.max_difference)}{but}",
+        f"{rule.measure} {words}: {_extremes(found)}, {_apart(rule, found)}{but}",
     )
+
+
+def _apart(rule: FairnessRule, found: FairnessResult) -> str:
+    said = []
+    if rule.max_difference is not None:
+        most = _number(rule.max_difference)
+        said.append(f"a difference of {_number(found.difference)}, at most {most}")
+    if rule.min_ratio is not None:
+        said.append(f"a ratio of {_number(found.ratio)}, at least {_number(rule.min_ratio)}")
+    return " and ".join(said)
 
 
 def _extremes(found: FairnessResult) -> str:

@@ -139,7 +139,7 @@ register(
 register(
     MeanOfClasses(
         name="precision",
-        words="precision",
+        words="macro precision",
         better="higher",
         low=0.0,
         high=1.0,
@@ -151,7 +151,7 @@ register(
 register(
     MeanOfClasses(
         name="recall",
-        words="recall",
+        words="macro recall",
         better="higher",
         low=0.0,
         high=1.0,
@@ -163,7 +163,7 @@ register(
 register(
     MeanOfClasses(
         name="f1",
-        words="F1 score",
+        words="macro F1 score",
         better="higher",
         low=0.0,
         high=1.0,

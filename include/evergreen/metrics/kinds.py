@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -15,10 +15,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evergreen.metrics.chances import Chances
+    from evergreen.metrics.part import Part
     from evergreen.metrics.rows import Rows
     from evergreen.metrics.sums import Sums
 
     Floats = NDArray[np.float64]
+
+
+def mean_of_parts(parts: Sequence[Part]) -> float:
+    """The mean of the parts' values, weighted by their rows; NaN without any."""
+    known = [(part.rows, part.value) for part in parts if part.value is not None and part.rows]
+    rows = sum(number for number, _ in known)
+    return sum(number * value for number, value in known) / rows if rows else math.nan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,10 @@ class MeanOfRows(Metric):
 
         yield mean_by_unit(self.each(rows), unit, units, rows.weights)
 
+    def pooled(self, parts: Sequence[Part]) -> float:
+        """The mean of the values, weighted by rows; exact."""
+        return mean_of_parts(parts)
+
     def expectation(self, chances: Chances) -> float | None:
         """The exact expectation: the mean of the rows'."""
         return None if self.expected is None else float(self.expected(chances).mean())
@@ -62,6 +74,7 @@ class MeanOfClasses(Metric):
     ratio: Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
     task: Task = Task.CLASSIFICATION
 
+    of_classes: ClassVar[str] = "macro"
     pools: ClassVar[Pools] = "sums"
 
     def value(self, rows: Rows) -> float:
@@ -83,6 +96,30 @@ class MeanOfClasses(Metric):
 
         counts = class_counts(rows, unit, units)
         yield Sums(np.concatenate(counts, axis=1), self._of_counts)
+
+    def kept(self, rows: Rows) -> Any:
+        """How many rows of each class are found, true and predicted, by the class's name."""
+        import numpy as np
+
+        from evergreen.metrics.sums import class_counts
+
+        counts = class_counts(rows, np.zeros(len(rows), dtype=np.intp), 1)
+        by_class = np.concatenate(counts).T.tolist()
+        return [[name, *of] for name, of in zip(rows.names, by_class, strict=True) if any(of)]
+
+    def pooled(self, parts: Sequence[Part]) -> float:
+        """The metric of the counts added up; exact."""
+        import numpy as np
+
+        if not parts or any(part.kept is None for part in parts):
+            return math.nan
+        names = sorted({name for part in parts for name, *_ in part.kept})
+        place = {name: number for number, name in enumerate(names)}
+        counts = np.zeros((len(names), 3))
+        for part in parts:
+            for name, *of in part.kept:
+                counts[place[name]] += of
+        return float(self._of_counts(counts.T.reshape(1, -1))[0])
 
     def _of_counts(self, sums: Floats) -> Floats:
         import numpy as np
@@ -124,6 +161,7 @@ class AreaOfCurve(Metric):
     high: float = 1.0
     of_probabilities: bool = True
 
+    of_classes: ClassVar[str] = "the second of two; of more the mean of each against the rest"
     pools: ClassVar[Pools] = "rows"
 
     def value(self, rows: Rows) -> float:
@@ -145,6 +183,31 @@ class AreaOfCurve(Metric):
 
         for label in rows.positives:
             yield Sums(bin_counts(rows, label, unit, units), metric)
+
+    def kept(self, rows: Rows) -> Any:
+        """The rows and the others at each probability of a class; see `evergreen.metrics.curve`."""
+        from evergreen.metrics.curve import curves_of
+
+        return curves_of(rows)
+
+    def pooled(self, parts: Sequence[Part]) -> float:
+        """The mean of the areas of the classes' curves, put together from those of the parts.
+
+        Exact where each part has at most 1,000 different probabilities; see `evergreen.metrics.curve`.
+        """
+        from evergreen.metrics.curve import joined
+
+        if not parts or any(part.kept is None for part in parts):
+            return math.nan
+        areas = [
+            float(self.area_of_bins(others[None], true[None])[0])
+            for others, true in joined([part.kept for part in parts])
+        ]
+        return math.fsum(areas) / len(areas) if areas else math.nan
+
+    def undefined(self, rows: Rows) -> str | None:
+        """All rows are of one class."""
+        return None if rows.positives else "one class only"
 
     def expectation(self, chances: Chances) -> float | None:
         """The expected area of the classes, weighted by the probability that each class occurs."""

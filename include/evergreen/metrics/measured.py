@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evergreen.json_values import finite_or_none
 from evergreen.metrics.metric import metric_named, metrics_of
+from evergreen.metrics.part import Part
 from evergreen.metrics.rows import Rows
 from evergreen.task import Task
 
@@ -34,14 +37,36 @@ class Measured(Rows):
 
     def value(self, name: str) -> float:
         """One metric; NaN where it cannot be computed."""
-        if name not in self.metrics or not len(self):
-            return math.nan
-        if self.task is Task.REGRESSION and not np.isfinite(self.predicted).all():
-            return math.nan
+        return math.nan if self._hindered(name) else float(metric_named(name).value(self))
+
+    def part(self, name: str) -> Part | None:
+        """One metric with what is kept of the rows to pool them with others; None where that cannot be."""
+        if self._hindered(name):
+            return None
         metric = metric_named(name)
-        if metric.of_probabilities and not np.isfinite(np.asarray(self.probabilities)).all():
-            return math.nan
-        return float(metric.value(self))
+        return Part(len(self), finite_or_none(metric.value(self)), metric.kept(self))
+
+    def undefined(self, name: str) -> str | None:
+        """In words why a metric has no value; None if it has one."""
+        return self._hindered(name) or metric_named(name).undefined(self)
+
+    def taken(self, rows: NDArray[Any]) -> Measured:
+        """Some of the rows, a mask (n,) or positions (m,); the classes stay those of all."""
+        columns = ("predicted", "actual", "probabilities", "space", "weights")
+        parts = {name: getattr(self, name) for name in columns}
+        return replace(self, **{name: part[rows] for name, part in parts.items() if part is not None})
+
+    def _hindered(self, name: str) -> str | None:
+        """In words why not even the rows let the metric be computed."""
+        if not len(self):
+            return "no rows"
+        if name not in self.metrics:
+            return "the model gives no probabilities"
+        if self.task is Task.REGRESSION and not np.isfinite(self.predicted).all():
+            return "a prediction is not finite"
+        if metric_named(name).of_probabilities and not np.isfinite(np.asarray(self.probabilities)).all():
+            return "a probability is not finite"
+        return None
 
 
 def measured(
@@ -85,6 +110,7 @@ def measured(
         classes=len(number),
         probabilities=full,
         weights=counted,
+        names=tuple(number),
     )
 
 

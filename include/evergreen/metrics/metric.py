@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from evergreen.errors import NotFoundError
+from evergreen.numbers import percent
 from evergreen.task import Task
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evergreen.metrics.chances import Chances
+    from evergreen.metrics.part import Part
     from evergreen.metrics.rows import Rows
     from evergreen.metrics.sums import Sums
 
@@ -49,11 +51,15 @@ class Metric(ABC):
     of_probabilities: bool = False
     best_constant: Literal["mean", "median"] | float = "mean"
 
+    of_classes: ClassVar[str] = ""
+    """Of a classification, in words which classes it is of; empty if it is of all rows alike."""
+
     pools: ClassVar[Pools]
     """How the value of several partitions is computed.
 
-    `mean`: the mean of their values, weighted by rows. `sums`: a function of sums over them. `rows`: only
-    from all rows together; its `sums` are an approximation.
+    `mean`: it is the mean of the parts' values, weighted by their rows. `sums`: it is a function of sums over
+    the parts. `rows`: only all rows together have it; its `sums` are an approximation. In no case but the
+    first is it a mean of the parts' values: see `kept` and `pooled`.
     """
 
     @abstractmethod
@@ -67,6 +73,25 @@ class Metric(ABC):
         `unit` (n,) is the number of each row's unit, 0 .. `units` - 1. A metric that does not pool by `rows`
         has one of them. Nothing where it cannot be computed.
         """
+
+    def kept(self, rows: Rows) -> Any:
+        """What of at least one row, all finite, is kept to pool them with others, as JSON values.
+
+        None if rows and value are enough, or if the metric cannot be pooled.
+        """
+        return None
+
+    def pooled(self, parts: Sequence[Part]) -> float:
+        """The metric of the rows of all parts together; NaN where it cannot be computed.
+
+        The rows of a part count alike. It is the same as `value` of the rows themselves, if what was kept is
+        exact (see each metric).
+        """
+        return math.nan
+
+    def undefined(self, rows: Rows) -> str | None:
+        """In words why at least one row, all finite, has no value; None if it has one."""
+        return None
 
     def expectation(self, chances: Chances) -> float | None:
         """Its expected value if the truth is as probable as the model says; None if there is no estimate."""
@@ -100,6 +125,11 @@ class Metric(ABC):
         if self.best == 0 or not math.isfinite(self.best):
             return whose
         return f"{whose} distance from {self.best:g}"
+
+    def told_share(self, share: float) -> str:
+        """A share of `allowance` in words: `25%`, or `25% of the distance from 1`."""
+        whose = self.share_of("the")
+        return f"{percent(share)}{'' if whose == 'the' else f' of {whose}'}"
 
     def within(self, value: float) -> float:
         """The value clipped to the metric's range."""

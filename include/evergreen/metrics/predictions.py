@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,21 @@ class Predictions:
         """The predictions of some of the rows: a mask (n,) or positions (m,)."""
         probabilities = None if self.probabilities is None else self.probabilities[rows]
         return Predictions(self.labels[rows], probabilities, self.classes)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Predictions]) -> Predictions:
+        """The predictions of at least one part after another; a model gives a class it does not know 0."""
+        labels = np.concatenate([part.labels for part in parts])
+        if any(part.probabilities is None for part in parts):
+            return cls(labels)
+        classes = sorted({name for part in parts for name in part.classes})
+        place = {name: number for number, name in enumerate(classes)}
+        probabilities, row = np.zeros((len(labels), len(classes))), 0
+        for part in parts:
+            columns = [place[name] for name in part.classes]
+            probabilities[row : row + len(part), columns] = part.probabilities
+            row += len(part)
+        return cls(labels, probabilities, tuple(classes))
 
     def beside(
         self,

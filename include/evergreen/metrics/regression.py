@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from evergreen.metrics.kinds import MeanOfRows
+from evergreen.metrics.kinds import MeanOfRows, mean_of_parts
 from evergreen.metrics.metric import Metric, Pools, register
 from evergreen.task import Task
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from evergreen.metrics.part import Part
     from evergreen.metrics.rows import Rows
     from evergreen.metrics.sums import Sums
 
@@ -35,6 +37,10 @@ class _RootMeanSquaredError(Metric):
 
         squares = mean_by_unit(rows.errors**2, unit, units, rows.weights)
         yield squares.then(np.sqrt)
+
+    def pooled(self, parts: Sequence[Part]) -> float:
+        squares = [replace(part, value=None if part.value is None else part.value**2) for part in parts]
+        return math.sqrt(mean_of_parts(squares))
 
 
 class _RSquared(Metric):
@@ -59,6 +65,30 @@ class _RSquared(Metric):
 
         columns = (None, centred, centred**2, rows.errors**2)
         yield Sums(by_unit(unit, units, *columns, weights=rows.weights), metric)
+
+    def kept(self, rows: Rows) -> Any:
+        """Rows, the mean of the actual values, the squares around it, and those of the errors."""
+        assert rows.actual is not None
+        mean = float(rows.actual.mean())
+        squares = float(((rows.actual - mean) ** 2).sum())
+        return [len(rows), mean, squares, float((rows.errors**2).sum())]
+
+    def pooled(self, parts: Sequence[Part]) -> float:
+        """The sums around the mean of all rows, from those around the parts' own means."""
+        import numpy as np
+
+        if not parts or any(part.kept is None for part in parts):
+            return math.nan
+        rows, means, squares, errors = np.array([part.kept for part in parts], dtype=float).T
+        mean = rows @ means / rows.sum()
+        varied = squares.sum() + rows @ (means - mean) ** 2
+        # As scikit-learn has it where the actual values are all equal.
+        if not varied:
+            return math.nan if rows.sum() < 2 else float(not errors.sum())
+        return math.nan if rows.sum() < 2 else float(1 - errors.sum() / varied)
+
+    def undefined(self, rows: Rows) -> str | None:
+        return "one row only" if len(rows) < 2 else None
 
 
 def _relative_errors(rows: Rows) -> Floats:

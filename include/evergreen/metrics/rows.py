@@ -15,10 +15,10 @@ from evergreen.task import Task
 class Rows:
     """Truth and predictions of n rows.
 
-    Classes are numbers 0 .. `classes` - 1 in their sorted order, of all that truth, predictions and model
-    name; `probabilities` (n, classes) hold 0 for a class that the model does not know. For clustering there
-    is no truth, `predicted` are the clusters 0 .. `classes` - 1, and `space` (n, dimensions) is where
-    distances are measured. `weights` (n,) count for regression and classification.
+    Classes are numbers 0 .. `classes` - 1 in the sorted order of their `names`, of all that truth,
+    predictions and model name; `probabilities` (n, classes) hold 0 for a class that the model does not know.
+    For clustering there is no truth, `predicted` are the clusters 0 .. `classes` - 1, and `space` (n,
+    dimensions) is where distances are measured. `weights` (n,) count for regression and classification.
     """
 
     task: Task
@@ -29,6 +29,7 @@ class Rows:
     space: NDArray[np.float64] | None = field(default=None, repr=False)
     weights: NDArray[np.float64] | None = field(default=None, repr=False)
     seed: int = 0
+    names: tuple[Any, ...] = ()
 
     def __len__(self) -> int:
         return len(self.predicted)

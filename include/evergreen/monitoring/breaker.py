@@ -17,7 +17,7 @@ from evergreen.monitoring.trainings import Training
 from evergreen.numbers import number, percent
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
-from evergreen.signals.window import weighted_mean
+from evergreen.signals.window import pooled
 from evergreen.spec import Spec
 
 
@@ -104,14 +104,10 @@ def _grown(spec: Spec, records: Sequence[Record], since: str) -> str:
         if record.version != newest.version or len(before) == over:
             break
         (after if record.partition >= since else before).append(record)
-    known = [r for r in known_as_of(spec, after[::-1], newest.partition) if _has_error(r)][-over:]
-    now, was = (weighted_mean(nights, lambda record: record.error) for nights in (known, before))
+    known = [r for r in known_as_of(spec, after[::-1], newest.partition) if r.part(spec.metric.name)][-over:]
+    now, was = (pooled(spec.metric, nights) for nights in (known, before))
     if len(known) < over or now is None or was is None:
         return ""
     if spec.metric.loss(now, was) <= spec.metric.allowance(was, limits.tolerance):
         return ""
     return f"{spec.metric.words} {number(now)} over {spec.calendar.last(over)}, {number(was)} when it opened"
-
-
-def _has_error(record: Record) -> bool:
-    return record.error is not None and record.labelled > 0

@@ -179,7 +179,7 @@ def _counted(made: Binning, values: pd.Series, cell: Whole, cells: int) -> Float
         # All cells at once: a year of days, each counted alone, would take as long as a small model's fit.
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         place = np.searchsorted(np.array(made.edges), numbers, side="left")
-        place[np.isinf(numbers)] = width - 1
+        place[~made.known(numbers) if made.discrete else np.isinf(numbers)] = width - 1
         place[values.isna().to_numpy()] = width - 2
         found = np.bincount(cell * width + place, minlength=cells * width)
         return found.reshape(cells, width).astype(np.float64)

@@ -24,6 +24,7 @@ from evergreen.drift.distances import benjamini_hochberg
 from evergreen.signals.drift import Drift
 
 Floats = npt.NDArray[np.float64]
+FEWEST = 5.0  # independent rows of the reference, under which they say nothing of the night's
 _Found = list[tuple[Columns, dict[str, Measured]]]
 
 
@@ -64,9 +65,10 @@ class FeatureDrift:
     """How far one feature's values lie from the reference.
 
     `figures` are those of the statistics (see `evergreen.drift`) by name, None where there is none. They are
-    of the values that the training could have held, and 0 where either side has none. `test` is the name of
-    the test of the distribution, whose `statistic` and `p` are among the figures. `rows` and `reference_rows`
-    are numbers of independent rows. `why` names the aspects that drifted.
+    of the values that the training could have held, and 0 where either side has none. Where the reference is
+    worth fewer than `FEWEST` independent rows there is no figure, and nothing is called drifted. `test` is
+    the name of the test of the distribution, whose `statistic` and `p` are among the figures. `rows` and
+    `reference_rows` are numbers of independent rows. `why` names the aspects that drifted.
     """
 
     figures: dict[str, float | None]
@@ -83,11 +85,18 @@ class FeatureDrift:
 
 
 def drift_of(
-    binnings: Mapping[str, Binning], reference: Sample, night: Sample, limits: Drift
+    binnings: Mapping[str, Binning],
+    reference: Sample,
+    night: Sample,
+    limits: Drift,
+    whole: tuple[Sample, Sample] | None = None,
 ) -> dict[str, FeatureDrift]:
     """Drift by feature, of those that are in the binnings and in both samples.
 
-    Rows count as independent of one another, and each feature as often as it has rows in its sample.
+    Rows count as independent of one another, and each feature as often as it has rows in its sample. `whole`
+    are all rows of the training window, and those of the partition alone: a feature that hardly varied in
+    training has no season, and no rows that are alike by chance, so its values are held against each other in
+    these.
     """
     names = [name for name in binnings if name in reference.counts and name in night.counts]
     if not names:
@@ -96,17 +105,27 @@ def drift_of(
         Side.of([side.counts[name] for name in names], side.effective) for side in (reference, night)
     )
     made = [binnings[name] for name in names]
+    if whole is not None:
+        still = np.array([bool(one.alike) for one in made])
+        empty = np.array([not one.most for one in made])
+        window, own = (Side.of([side.counts[name] for name in names], side.effective) for side in whole)
+        before, now = before.but(window, still, empty), now.but(own, still, empty)
     found = [(columns, _measured(columns)) for columns in by_kind(made, before, now)]
     judged = [_judged(statistic, found, len(names), limits) for statistic in limited()]
     far, p = (np.array(part) for part in zip(*judged, strict=True))
+    known = np.maximum(before.rows, before.present) >= FEWEST
+    far, p = far & known, np.where(known, p, 1.0)
     drifted = far & (benjamini_hochberg(p) <= limits.false_discovery)
-    figures = _figures(found, len(names))
+    figures = [
+        of if enough else dict.fromkeys(of)
+        for of, enough in zip(_figures(found, len(names)), known.tolist(), strict=True)
+    ]
     return {
         name: FeatureDrift(
             figures=figures[n],
             test=test_of(made[n].kind).name,
-            rows=float(now.rows[n]),
-            reference_rows=float(before.rows[n]),
+            rows=float(max(now.rows[n], now.present[n])),
+            reference_rows=float(max(before.rows[n], before.present[n])),
             drifted=bool(drifted[:, n].any()),
             why=_aspects(drifted[:, n]),
         )

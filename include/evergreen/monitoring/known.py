@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from evergreen.labels.known import newest_known
+from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
@@ -13,7 +14,7 @@ from evergreen.spec import Spec
 def known_as_of(spec: Spec, records: Sequence[Record], partition: str) -> list[Record]:
     """The records as they were after the night of `partition`: none of a later one, and late labels unknown.
 
-    A record whose labels were not known by then has no labelled rows, no error, no level and no slices. The
+    A record whose labels were not known by then has none of what labels fill in. The
     order is kept.
     """
     newest = newest_known(spec, partition)
@@ -25,4 +26,4 @@ def known_as_of(spec: Spec, records: Sequence[Record], partition: str) -> list[R
 
 
 def _without_labels(record: Record) -> Record:
-    return replace(record, labelled=0, error=None, bias=None, level=None, slices={})
+    return replace(record, **WITHOUT_LABELS)

@@ -16,9 +16,11 @@ from evergreen.drift.joint import JOINT
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import Cells
-from evergreen.monitoring.drift import FeatureDrift, drift_of
+from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.monitoring.estimate import estimated
-from evergreen.monitoring.performance import bias_of, error_of, slice_errors
+from evergreen.monitoring.fairness import night_fairness
+from evergreen.monitoring.performance import bias_of, labelled_rows, night_metrics, slice_errors
+from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
 from evergreen.scoring.predict import ACTUAL, PREDICTION
@@ -99,27 +101,29 @@ def performance(
     *,
     model: Any = None,
 ) -> dict[str, Any]:
-    """The fields of a record that labels fill in: `labelled`, `error`, `bias`, `level` and `slices`.
+    """The fields of a record that labels fill in: those of `WITHOUT_LABELS`.
 
     The arguments are those of `measure`.
     """
     known = _known(spec, predictions)
     if not known.any():
-        return {"labelled": 0, "error": None, "bias": None, "level": None, "slices": {}}
+        return dict(WITHOUT_LABELS)
+    labelled = labelled_rows(spec, features, predictions, known, model)
+    metrics = night_metrics(spec, labelled, reference.promised)
     return {
         "labelled": int(known.sum()),
-        "error": error_of(spec, features, predictions, known, model),
-        "bias": bias_of(spec, predictions, known),
+        "error": metrics[spec.training.metric]["value"],
+        "bias": bias_of(labelled),
         "level": level(spec, predictions[ACTUAL][known]),
-        "slices": slice_errors(
-            spec, rows, predictions, known, reference.slices, features=features, model=model
-        ),
+        "metrics": metrics,
+        "slices": slice_errors(spec, rows[known], labelled, reference.slices),
+        "fairness": night_fairness(spec, [rows[known], features[known]], labelled, reference.classes),
     }
 
 
 def needs_model(spec: Spec) -> bool:
-    """Whether the training metric is made of probabilities, which published predictions do not hold."""
-    return spec.metric.of_probabilities
+    """Whether a watched metric is made of probabilities, which published predictions do not hold."""
+    return any(metric.of_probabilities for metric in spec.watched_metrics)
 
 
 def estimates(spec: Spec) -> bool:
@@ -145,8 +149,13 @@ def _drift(
 ) -> dict[str, FeatureDrift]:
     before = Earlier(spec, cells, earlier, partition=partition, version=version)
     night = night_of(spec, cells, partition, cells.flat(counts), before)
+    own = cells.by_feature(cells.flat(counts))
     found = drift_of(
-        binnings, reference_sample(spec, cells, night, before), night.sample, DRIFT.of(spec.monitoring)
+        binnings,
+        reference_sample(spec, cells, night, before),
+        night.sample,
+        DRIFT.of(spec.monitoring),
+        whole=(Sample.pooled([cells.by_feature(cells.counts.sum(axis=0))]), Sample.pooled([own])),
     )
     return {name: one for name, one in found.items() if name in counts}
 

@@ -1,7 +1,6 @@
 """How well a champion does on rows whose truth is known: as a whole, by slice, and by hold-out partition.
 
-The metrics are those of `evergreen.evaluation.metrics`, computed for all groups of rows at once: a backtest
-measures many small partitions.
+Beside each value stands what is kept of the rows, so that nights can be measured together later.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from evergreen.errors import SpecError
 from evergreen.evaluation.groups import MISSING, text_of
 from evergreen.json_values import finite_or_none
-from evergreen.metrics.measured import Measured, measured
+from evergreen.metrics.measured import Measured
 from evergreen.metrics.predictions import Predictions
 from evergreen.scoring.predict import ACTUAL, PREDICTION
 from evergreen.signals.performance import PERFORMANCE
@@ -31,63 +30,75 @@ FEWEST_ROWS = 5
 """On fewer rows with labels a slice has no error."""
 
 
-def error_of(
+def labelled_rows(
     spec: Spec,
     features: pd.DataFrame | None,
     predictions: pd.DataFrame,
     known: NDArray[np.bool_],
     model: Any = None,
-) -> float | None:
-    """The training metric over the rows that are `known` (mask, n); None where it cannot be computed.
+) -> Measured:
+    """The rows that are `known` (mask, n) with their truth, to measure.
 
-    `predictions` (n rows) have `prediction` and `actual`. `features` (n, d) and `model` are needed only for a
-    metric of probabilities, which published predictions do not hold.
+    `predictions` (n rows) have `prediction` and `actual`. `features` (n, d) and `model` are needed only for
+    metrics of probabilities, which published predictions do not hold.
     """
-    if not np.any(known):
-        return None
-    actual, predicted = _labelled(spec, features, predictions, known, model)
-    return _errors(spec, actual, predicted, np.zeros(len(actual), dtype=np.intp), 1)[0]
+    mask = np.asarray(known)
+    actual = predictions[ACTUAL].to_numpy()[mask]
+    labels = predictions[PREDICTION].to_numpy()[mask]
+    wanted = any(metric.of_probabilities for metric in spec.watched_metrics)
+    if not wanted or features is None or not hasattr(model, "predict_proba") or not mask.any():
+        return _beside(spec, actual, Predictions(labels))
+    probabilities = np.asarray(model.predict_proba(features[mask]), dtype=np.float64)
+    return _beside(
+        spec, actual, Predictions(labels, probabilities, tuple(np.asarray(model.classes_).tolist()))
+    )
 
 
-def bias_of(spec: Spec, predictions: pd.DataFrame, known: NDArray[np.bool_]) -> float | None:
-    """The mean of prediction less actual value over the rows that are `known` (mask, n), in its unit.
+def night_metrics(
+    spec: Spec, rows: Measured, promised: Mapping[str, float | None]
+) -> dict[str, dict[str, Any]]:
+    """By name, of the training metric and the further ones of `monitoring.metrics`: what a record holds.
+
+    `rows` are labelled, `promised` the metrics of the hold-out; see `evergreen.signals.record.Record`.
+    """
+    return {
+        metric.name: {**_part(rows, metric.name), "promised": finite_or_none(promised.get(metric.name))}
+        for metric in spec.watched_metrics
+    }
+
+
+def bias_of(rows: Measured) -> float | None:
+    """The mean of prediction less actual value over labelled rows, in its unit.
 
     None where it cannot be computed, and for anything but a regression.
     """
-    if spec.task is not Task.REGRESSION or not np.any(known):
+    if rows.task is not Task.REGRESSION or not len(rows):
         return None
-    predicted, actual = (predictions[name].to_numpy(float)[known] for name in (PREDICTION, ACTUAL))
-    return finite_or_none(float(np.mean(predicted - actual)))
+    return finite_or_none(float(np.mean(rows.errors)))
 
 
 def slice_errors(
-    spec: Spec,
-    rows: pd.DataFrame,
-    predictions: pd.DataFrame,
-    known: NDArray[np.bool_],
-    promised: Mapping[str, Mapping[str, float | None]],
-    *,
-    features: pd.DataFrame | None = None,
-    model: Any = None,
+    spec: Spec, rows: pd.DataFrame, labelled: Measured, promised: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, dict[str, Any]]:
-    """By `column=value` of the columns `monitoring.performance.slices`: how the known rows of it do.
+    """By `column=value` of the columns `monitoring.performance.slices`: how the labelled rows of it do.
 
-    `rows` (n) are the raw ones, in the order of the predictions; `promised` is what `promised_slices` gave.
-    A slice has `rows`, how many are known, the `error` (the training metric), what was `promised`, and
-    `too_few`: whether they are fewer than 5, which have no error. The values that were promised come first,
-    then the most frequent, up to 20 of a column; the others are one slice, `column=(other)`. A value without
-    known rows is left out. Raises `SpecError` for a column that the rows do not have.
+    `rows` (n) are the raw ones, in the order of the labelled (n); `promised` is what `promised_slices` gave.
+    A slice has `rows`, how many are labelled, the `error` (the training metric), what was `promised`,
+    `too_few`: whether they are fewer than 5, which have no error, and the `value` and what is `kept` of them,
+    however few, to pool them with other nights. The values that were promised come first, then the most
+    frequent, up to 20 of a column; the others are one slice, `column=(other)`. A value without labelled rows
+    is left out. Raises `SpecError` for a column that the rows do not have.
     """
-    if not PERFORMANCE.of(spec.monitoring).slices or not np.any(known):
-        return {}
-    actual, predicted = _labelled(spec, features, predictions, known, model)
     found: dict[str, dict[str, Any]] = {}
-    for name, count, error in _slices(spec, rows[np.asarray(known)], actual, predicted, promised):
+    for name, places in _slices(spec, rows, promised):
+        part = _part(labelled.taken(places), spec.training.metric)
+        too_few = len(places) < FEWEST_ROWS
         found[name] = {
-            "rows": count,
-            "error": error,
+            "rows": len(places),
+            "error": None if too_few else part["value"],
             "promised": promised.get(name, {}).get(spec.training.metric),
-            "too_few": count < FEWEST_ROWS,
+            "too_few": too_few,
+            **part,
         }
     return found
 
@@ -102,8 +113,11 @@ def promised_slices(
     """
     if actual is None:
         return {}
-    measured_slices = _slices(spec, rows, np.asarray(actual), predicted, {})
-    return {name: {spec.training.metric: error} for name, _, error in measured_slices}
+    name, held = spec.training.metric, _beside(spec, np.asarray(actual), predicted)
+    return {
+        slice_: {name: None if len(places) < FEWEST_ROWS else finite_or_none(held.taken(places).value(name))}
+        for slice_, places in _slices(spec, rows, {})
+    }
 
 
 def by_partition(
@@ -121,62 +135,42 @@ def by_partition(
     return {str(key): error for key, error in zip(keys, errors, strict=True) if error is not None}
 
 
-def _labelled(
-    spec: Spec,
-    features: pd.DataFrame | None,
-    predictions: pd.DataFrame,
-    known: NDArray[np.bool_],
-    model: Any,
-) -> tuple[NDArray[Any], Predictions]:
-    """Truth and predictions of the known rows, with probabilities where the metric is made of them."""
-    mask = np.asarray(known)
-    actual = predictions[ACTUAL].to_numpy()[mask]
-    labels = predictions[PREDICTION].to_numpy()[mask]
-    wanted = spec.metric.of_probabilities and hasattr(model, "predict_proba")
-    if not wanted or features is None:
-        return actual, Predictions(labels)
-    probabilities = np.asarray(model.predict_proba(features[mask]), dtype=np.float64)
-    return actual, Predictions(labels, probabilities, tuple(np.asarray(model.classes_).tolist()))
+def _beside(spec: Spec, actual: NDArray[Any], predicted: Predictions) -> Measured:
+    if spec.task is Task.CLUSTERING:
+        return Measured(spec.task, predicted.labels[:0])  # no truth, so nothing to measure
+    if (found := predicted.probabilities) is not None:
+        # One that is not finite is no probability: it must cost its own group alone, in sums too.
+        predicted = replace(predicted, probabilities=np.where(np.isfinite(found), found, np.nan))
+    return predicted.beside(spec.task, actual)
+
+
+def _part(rows: Measured, name: str) -> dict[str, Any]:
+    part = rows.part(name)
+    return {
+        "value": None if part is None else part.value,
+        "undefined": rows.undefined(name),
+        "kept": None if part is None else part.kept,
+    }
 
 
 def _errors(
     spec: Spec, actual: NDArray[Any], predicted: Predictions, groups: NDArray[np.intp], size: int
 ) -> list[float | None]:
     """The training metric of each group of rows; `groups` (n,) are their numbers, from 0 to `size` - 1."""
-    metric, probabilities = spec.metric, predicted.probabilities
-    if spec.task is Task.CLUSTERING or (metric.of_probabilities and probabilities is None):
+    metric, rows = spec.metric, _beside(spec, actual, predicted)
+    if not len(rows) or (metric.of_probabilities and rows.probabilities is None):
         return [None] * size
-    if probabilities is not None:
-        probabilities = np.where(np.isfinite(probabilities), probabilities, np.nan)
-    rows = measured(
-        spec.task, actual, predicted.labels, probabilities=probabilities, classes=predicted.classes
-    )
     if metric.pools == "rows":
-        return [finite_or_none(_taken(rows, groups == group).value(metric.name)) for group in range(size)]
+        return [finite_or_none(rows.taken(groups == group).value(metric.name)) for group in range(size)]
     with np.errstate(invalid="ignore", over="ignore"):  # a prediction that is not finite is no error
         (sums,) = metric.sums(rows, groups, size)
         return [finite_or_none(value) for value in sums.metric(sums.values).tolist()]
 
 
-def _taken(rows: Measured, mask: NDArray[np.bool_]) -> Measured:
-    """Some of the rows; the classes stay those of all."""
-    assert rows.actual is not None
-    return replace(
-        rows,
-        predicted=rows.predicted[mask],
-        actual=rows.actual[mask],
-        probabilities=None if rows.probabilities is None else rows.probabilities[mask],
-    )
-
-
 def _slices(
-    spec: Spec,
-    rows: pd.DataFrame,
-    actual: NDArray[Any],
-    predicted: Predictions,
-    promised: Collection[str],
-) -> Iterator[tuple[str, int, float | None]]:
-    """Each `column=value` there is, how many rows it has, and its training metric, None on too few."""
+    spec: Spec, rows: pd.DataFrame, promised: Collection[str]
+) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """Each `column=value` there is, and the positions of its rows."""
     for column in PERFORMANCE.of(spec.monitoring).slices:
         if column not in rows:
             there = ", ".join(map(str, rows.columns[:30]))
@@ -186,15 +180,14 @@ def _slices(
             )
         before = f"{column}="
         named = {name.removeprefix(before) for name in promised if name.startswith(before)}
-        names, groups = _by_value(rows[column], named)
-        counts = np.bincount(groups, minlength=len(names)).tolist()
-        errors = _errors(spec, actual, predicted, groups, len(names))
-        for value, count, error in zip(names, counts, errors, strict=True):
-            if count:
-                yield before + value, count, error if count >= FEWEST_ROWS else None
+        names, groups = by_value(rows[column], named)
+        for number, value in enumerate(names):
+            places = np.flatnonzero(groups == number)
+            if len(places):
+                yield before + value, places
 
 
-def _by_value(column: pd.Series, named: Collection[str]) -> tuple[list[str], NDArray[np.intp]]:
+def by_value(column: pd.Series, named: Collection[str]) -> tuple[list[str], NDArray[np.intp]]:
     """The values that have a slice, those named and the most frequent, and the slice of each row (n,)."""
     codes, unique = pd.factorize(column)
     text, texts = pd.factorize(np.array([MISSING, *map(text_of, unique)], dtype=object))

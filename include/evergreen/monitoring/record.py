@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,10 @@ SCHEMA = pa.schema(
         ("spread", pa.float64()),
         ("bias", pa.float64()),
         ("estimated", pa.float64()),
+        ("metrics", pa.string()),
+        ("window", pa.string()),
         ("slices", pa.string()),
+        ("fairness", pa.string()),
         ("drifted_share", pa.float64()),
         ("drift", pa.string()),
         ("prediction_drift", pa.string()),
@@ -43,7 +47,20 @@ SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_JSON = ("slices", "drift", "prediction_drift", "joint", "counts", "health")
+_LATER = ("metrics", "window", "fairness")  # columns that an older release did not write
+_JSON = ("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health")
+
+WITHOUT_LABELS: Mapping[str, Any] = {
+    "labelled": 0,
+    "error": None,
+    "bias": None,
+    "level": None,
+    "metrics": {},
+    "window": {},
+    "slices": {},
+    "fairness": [],
+}
+"""The fields that labels fill in, of a record without any."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +97,17 @@ def monitored(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
 
 
 def records_in(table: pa.Table) -> list[Record]:
-    """The records of a monitoring table, oldest first."""
-    names = [name.name for name in fields(Record)]
+    """The records of a monitoring table, oldest first; an older release wrote fewer columns of them."""
+    names = [name.name for name in fields(Record) if name.name in table.column_names]
     rows = sorted(table.to_pylist(), key=lambda row: str(row[PARTITION]))
     return [
-        Record(**{name: json.loads(row[name]) if name in _JSON else row[name] for name in names})
+        Record(
+            **{
+                name: json.loads(row[name]) if name in _JSON else row[name]
+                for name in names
+                if name not in _LATER or row[name] is not None
+            }
+        )
         for row in rows
     ]
 

@@ -51,8 +51,8 @@ class Reference:
     `promised` are the hold-out metrics of the challenger, each row counting alike as in a night,
     `by_partition` its training metric in each partition of the hold-out ({} for a snapshot), `slices` that by
     `column=value`, and `expected` the one that the challenger's probabilities let expect without labels (None
-    where they do not). `level` is the mean absolute target of the hold-out (regression, else None) and `rows`
-    how many the window has.
+    where they do not). `classes` are those of a classification, sorted. `level` is the mean absolute target
+    of the hold-out (regression, else None) and `rows` how many the window has.
 
     `sample` are at most 10,000 rows of features, with their `partition`, where `monitoring.drift.joint` asks
     for them: they are kept in a file of their own, and so are no part of `to_dict`.
@@ -68,6 +68,7 @@ class Reference:
     level: float | None
     rows: int
     expected: float | None = None
+    classes: tuple[Any, ...] = ()
     sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
@@ -77,6 +78,7 @@ class Reference:
             "rows": self.rows,
             "promised": self.promised,
             "expected": self.expected,
+            "classes": list(self.classes),
             "level": self.level,
             "by_partition": self.by_partition,
             "slices": self.slices,
@@ -105,6 +107,7 @@ class Reference:
             level=plain["level"],
             rows=plain["rows"],
             expected=plain["expected"],
+            classes=tuple(plain.get("classes", ())),
             sample=sample,
         )
 
@@ -144,6 +147,7 @@ def build_reference(
         level=None if target is None else level(spec, target[held]),
         rows=len(rows),
         expected=None if unseen is None else _expected(spec, unseen),
+        classes=() if unseen is None else unseen.beside(spec.task, actual).names,
         sample=_sampled(spec, features, keys),
     )
 

@@ -22,6 +22,7 @@ from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
 from evergreen.monitoring.training_request import trainings
+from evergreen.monitoring.window import with_window
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
@@ -63,7 +64,7 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     known = _monitored(pipeline, partition, last, due)
     filled = _filled(pipeline, known, partition, _unfilled(pipeline, known, partition, due))
     earlier = [filled.get(key, (record, decision))[0] for key, (record, decision) in known.items()]
-    record = _measured(pipeline, scored, earlier)
+    record = with_window(spec, _measured(pipeline, scored, earlier), earlier)
     decision = decide(spec, [*earlier, record], history)
     contents = {key: to_table(*pair) for key, pair in {**filled, partition: (record, decision)}.items()}
     pipeline.lake.replace(Table.MONITORING, contents, SCHEMA)
@@ -131,7 +132,8 @@ def _filled(
             scored.predictions,
             model=scored.model,
         )
-        filled[key] = (replace(record, **found), decision)
+        before = [filled.get(other, pair)[0] for other, pair in known.items() if other < key]
+        filled[key] = (with_window(pipeline.spec, replace(record, **found), before), decision)
     return filled
 
 

@@ -41,7 +41,7 @@ class CusumSignal(Signal[Described]):
 
         if not nights.calendar.has_time:
             return Finding(False, "a snapshot has no CUSUM", {})
-        known = nights.labelled(len(nights.records))
+        known = [record for record in nights.labelled if record.error is not None]
         if not known:
             return Finding(False, "no labels for a CUSUM", {"partitions": 0})
         limits, newest = PERFORMANCE.of(nights.watched).cusum, known[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,10 @@ from pydantic import Field
 
 from evergreen.description import Described
 from evergreen.metrics import Metric
-from evergreen.numbers import percent
+from evergreen.signals.record import Record
 from evergreen.signals.signal import Finding, Nights, Signal, Watched, register
 from evergreen.signals.turn import Turn, in_partitions, in_percent
-from evergreen.signals.window import weighted_mean
+from evergreen.signals.window import newest, pooled
 from evergreen.signals.words import against, stretch
 from evergreen.task import Task
 from evergreen.units import Column, Partitions, Tolerance
@@ -43,9 +44,10 @@ class Performance(Described):
 
 @dataclass(frozen=True, kw_only=True)
 class PerformanceSignal(Signal[Performance]):
-    """The mean error of the last partitions with labels, weighted by rows, compared with the promised error.
+    """The metric over all rows of the last partitions with labels, against the promise.
 
-    It uses several partitions, so a single bad one does not make it fire.
+    It is measured of the rows of all of them together, not as a mean of the partitions' own figures. It looks
+    at several partitions, so a single bad one does not make it fire.
 
     Example:
         monitoring:
@@ -69,17 +71,22 @@ class PerformanceSignal(Signal[Performance]):
         }
 
     def look(self, nights: Nights) -> Finding:
-        """Whether the mean error is beyond the tolerance."""
+        """Whether the metric is beyond the tolerance."""
         limits, calendar = self.of(nights.watched), nights.calendar
         over = max(limits.over, 1) if calendar.has_time else 1
-        known = nights.labelled(over)
+        known = newest(nights.records, over, nights.counts)
         if len(known) < over:
             clause = f"labels of {len(known)} of the {calendar.counted(over)} that performance is judged by"
+            if len(known) < len(nights.labelled):
+                clause = f"not pooled: earlier nights are not scored ({clause})"
             return Finding(False, clause, {"partitions": len(known), "wanted": over})
-        error = weighted_mean(known, lambda record: record.error)
-        promised = weighted_mean(known, lambda record: record.promised)
-        assert error is not None
-        assert promised is not None
+        over_them = f" over {stretch(calendar, known, nights.newest)}" if calendar.has_time else ""
+        error = pooled(nights.metric, known)
+        if error is None:
+            clause = f"{nights.metric.words} not measured{over_them}: {_undefined(nights.metric, known)}"
+            return Finding(False, clause, {"partitions": len(known), "wanted": over})
+        rows = sum(record.labelled for record in known)
+        promised = sum((record.promised or 0.0) * record.labelled for record in known) / rows
         fires = worse(nights, error, promised)
         figures = {
             "error": error,
@@ -89,7 +96,6 @@ class PerformanceSignal(Signal[Performance]):
             "first": known[0].partition,
             "last": known[-1].partition,
         }
-        over_them = f" over {stretch(calendar, known, nights.newest)}" if calendar.has_time else ""
         clause = (
             f"{nights.metric.words} {against(error, promised, over_them)}"
             f"{'' if fires else f' ({tolerated(nights.metric, limits.tolerance)})'}"
@@ -105,10 +111,15 @@ def worse(nights: Nights, error: float | None, promised: float | None) -> bool:
     return nights.metric.loss(error, promised) > allowed
 
 
+def _undefined(metric: Metric, records: Sequence[Record]) -> str:
+    """Why a metric of several nights together has no value."""
+    said = (record.metrics.get(metric.name, {}).get("undefined") for record in records)
+    return next(filter(None, said), "an older release kept too little of these nights")
+
+
 def tolerated(metric: Metric, tolerance: float) -> str:
     """The tolerance in words, with what it is a share of where that is not the promise itself."""
-    whose = metric.share_of("the")
-    return f"tolerance {percent(tolerance)}{'' if whose == 'the' else f' of {whose}'}"
+    return f"tolerance {metric.told_share(tolerance)}"
 
 
 def tolerance_turn() -> Turn:
@@ -120,8 +131,8 @@ PERFORMANCE = register(
     PerformanceSignal(
         name="performance",
         words="performance",
-        fires_when="the mean error over `performance.over` labelled partitions is worse than promised by "
-        "more than `performance.tolerance`",
+        fires_when="the metric over all rows of the last `performance.over` labelled partitions is worse "
+        "than promised by more than `performance.tolerance`",
         needs=("labels",),
         tasks=(Task.REGRESSION, Task.CLASSIFICATION),
         knobs=Performance,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from evergreen.metrics.part import Part
 
 
 @dataclass(frozen=True)
@@ -15,8 +18,14 @@ class Record:
     the same rows (regression). `usual` is the mean and `spread` the widened standard deviation of the errors
     of the hold-out's partitions (see `evergreen.signals.sequential`), None where there are too few. `bias`
     is the mean of prediction less actual value over the labelled rows (regression). `estimated` is the metric
-    estimated from confidences, without labels (see `evergreen.monitoring.estimate`). `slices` holds by
-    `column=value` the `rows`, the `error` and the `promised` error.
+    estimated from confidences, without labels (see `evergreen.monitoring.estimate`).
+
+    `metrics` holds by name, of the training metric and the further ones that are asked for, the `value` over
+    the labelled rows, what was `promised`, in words why it is `undefined` (None if it is not), what is `kept`
+    to pool it with other nights, and the value `pooled` over the window. `window` says of that its `first`
+    partition, how many `partitions` and how many labelled `rows` it has. `slices` holds by `column=value` the
+    `rows`, the `error` of the training metric and its `pooled` one, and what was `promised`. `fairness` holds
+    for each rule of `gate.fairness` what `evergreen.monitoring.fairness` gives.
 
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
     `joint` what `JointDrift.to_dict` gives, None if it has no limit. `counts` are the partition's own
@@ -42,8 +51,28 @@ class Record:
     spread: float | None = None
     bias: float | None = None
     estimated: float | None = None
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    window: dict[str, Any] = field(default_factory=dict)
     slices: dict[str, dict[str, Any]] = field(default_factory=dict)
+    fairness: list[dict[str, Any]] = field(default_factory=list, repr=False)
     prediction_drift: dict[str, Any] | None = None
     joint: dict[str, Any] | None = None
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     health: dict[str, Any] = field(default_factory=dict)
+
+    def part(self, name: str) -> Part | None:
+        """A metric of the labelled rows, to be pooled with that of other nights; None where there is none.
+
+        Of the training metric an older release kept the value alone.
+        """
+        found = self.metrics.get(name)
+        if found is not None:
+            return part_in(self.labelled, found)
+        known = self.labelled and name == self.metric and self.error is not None
+        return Part(self.labelled, self.error) if known else None
+
+
+def part_in(rows: int, found: Mapping[str, Any]) -> Part | None:
+    """What is recorded of a metric of so many labelled rows, to be pooled with others."""
+    value, kept = found.get("value"), found.get("kept")
+    return Part(rows, value, kept) if rows and (value is not None or kept is not None) else None

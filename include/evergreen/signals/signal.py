@@ -61,15 +61,14 @@ class Nights:
         history = self.newest.history
         return len(self.records) / history if history else 0.0
 
-    def labelled(self, most: int) -> list[Record]:
-        """The newest records that have an error and a promised error, at most `most`; oldest first."""
-        known: list[Record] = []
-        for record in reversed(self.records):
-            if len(known) == most:
-                break
-            if record.labelled and record.error is not None and record.promised is not None:
-                known.append(record)
-        return known[::-1]
+    @property
+    def labelled(self) -> list[Record]:
+        """The records with labelled rows to hold against a promise, oldest first."""
+        return [one for one in self.records if self.counts(one)]
+
+    def counts(self, record: Record) -> bool:
+        """Whether a record has labelled rows to hold against a promise."""
+        return record.promised is not None and record.part(self.metric.name) is not None
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,30 @@
-"""Figures of several nights together."""
+"""Several nights measured as one: their labelled rows together, never a mean of the nights' own figures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Iterable, Sequence
 
+from evergreen.metrics import Metric
 from evergreen.signals.record import Record
 
 
-def weighted_mean(records: Iterable[Record], figure: Callable[[Record], float | None]) -> float | None:
-    """The mean of a figure of nights, weighted by their labelled rows.
+def pooled(metric: Metric, records: Iterable[Record]) -> float | None:
+    """A metric of the labelled rows of all the records together; None where it cannot be computed."""
+    found = metric.pooled([part for record in records if (part := record.part(metric.name)) is not None])
+    return found if math.isfinite(found) else None
 
-    Nights without labelled rows or without the figure are left out; None if none is left.
+
+def newest(records: Sequence[Record], over: int, counts: Callable[[Record], bool]) -> list[Record]:
+    """The newest of the records (oldest first) that count, at most so many, as far as they belong together.
+
+    Where more than `over` published partitions in a row were not measured at all, what lies before is left
+    out: the records are then no stretch of time.
     """
-    known = [
-        (value, record.labelled)
-        for record in records
-        if record.labelled and (value := figure(record)) is not None
-    ]
-    rows = sum(labelled for _, labelled in known)
-    return sum(value * labelled for value, labelled in known) / rows if rows else None
+    found: list[Record] = []
+    for following, record in zip([None, *reversed(records)], reversed(records), strict=False):
+        if len(found) == over or (following is not None and following.age - record.age - 1 > over):
+            break
+        if counts(record):
+            found.append(record)
+    return found[::-1]

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from evergreen.description import Described
+from evergreen.metrics import METRICS
+from evergreen.metrics.rates import RATES
 from evergreen.units import Column, Duration, Partitions, Share, Size, Tolerance
 
 
@@ -57,15 +59,42 @@ class SliceRule(Described):
 
 
 class FairnessRule(Described):
-    """The metric may differ by at most `max_difference` between any two values of `column`.
+    """How far a rate or a metric may differ between any two values of `column`.
 
-    A value with fewer rows than `minimum` is reported but not judged.
+    It is either a `rate` of the `positive` class (by default the second of two, in sorted order) or a
+    `metric` of the task, of which those of classes are the mean over all of them (macro). The largest value
+    may be at most `max_difference` above the smallest, and the smallest at least `min_ratio` of the largest
+    (80 % is the four-fifths rule). A value with fewer rows than `minimum` is reported and not judged.
     """
 
     column: Column
-    metric: str
-    max_difference: float = Field(gt=0)
+    rate: str | None = None
+    positive: bool | int | float | str | None = None
+    metric: str | None = None
+    max_difference: float | None = Field(default=None, gt=0)
+    min_ratio: Share | None = Field(default=None, gt=0)
     minimum: int = Field(default=30, ge=2)
+
+    @property
+    def measure(self) -> str:
+        """What is compared, in words."""
+        if self.rate is None:
+            return str(self.metric)
+        return self.rate if self.positive is None else f"{self.rate} of {self.positive}"
+
+    @model_validator(mode="after")
+    def _one_measure(self) -> FairnessRule:
+        if self.metric in RATES and self.metric not in METRICS:
+            raise ValueError(f"'{self.metric}' is a rate of the positive class: write rate: {self.metric}")
+        if (self.rate is None) == (self.metric is None):
+            raise ValueError("give 'rate' or 'metric', and not both")
+        if self.rate is not None and self.rate not in RATES:
+            raise ValueError(f"rate: '{self.rate}' is none of {', '.join(RATES)}")
+        if self.rate is None and self.positive is not None:
+            raise ValueError("positive: a metric has no positive class: name a 'rate'")
+        if self.max_difference is None and self.min_ratio is None:
+            raise ValueError("give 'max_difference', 'min_ratio' or both")
+        return self
 
 
 class Latency(Described):

@@ -56,8 +56,10 @@ class Monitoring(Watched):
     """What is monitored in every scored partition, and the policy that decides on a retraining.
 
     The settings of each signal are under its name (see `evergreen.signals`); `PERFORMANCE.of(monitoring)`
-    returns those of one signal.
+    returns those of one signal. `metrics` are further ones to measure every night by, beside the training
+    metric; no signal looks at them.
     """
 
+    metrics: tuple[str, ...] = ()
     health: Health = Health()
     retrain: Retrain = Retrain()

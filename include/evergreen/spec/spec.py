@@ -126,6 +126,11 @@ class Spec(Described):
         return metric_named(self.training.metric)
 
     @property
+    def watched_metrics(self) -> tuple[Metric, ...]:
+        """What every night is measured by: the training metric first, then `monitoring.metrics`."""
+        return tuple(map(metric_named, dict.fromkeys([self.training.metric, *self.monitoring.metrics])))
+
+    @property
     def label_delay(self) -> int:
         """How many partitions later the labels of a partition are known; 0 if they come with its rows."""
         return self.labels.delay if self.labels else 0
@@ -203,7 +208,8 @@ class Spec(Described):
         for where, metric in [
             ("training.metric", self.training.metric),
             *((f"gate.limits.{name}", name) for name in self.gate.limits),
-            *((f"gate.fairness.{n}.metric", rule.metric) for n, rule in enumerate(self.gate.fairness)),
+            *((f"monitoring.metrics.{n}", name) for n, name in enumerate(self.monitoring.metrics)),
+            *((f"gate.fairness.{n}.metric", r.metric) for n, r in enumerate(self.gate.fairness) if r.metric),
         ]:
             if metric not in allowed:
                 raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {', '.join(allowed)}")
@@ -262,6 +268,8 @@ class Spec(Described):
             raise ValueError(f"gate.calibration: {self.task} predicts no probabilities, leave it out")
         if self.task is Task.CLUSTERING and (gate.slices or gate.fairness):
             raise ValueError("gate: clusters are not measured by slices or groups, leave both out")
+        if self.task is not Task.CLASSIFICATION and any(rule.rate for rule in gate.fairness):
+            raise ValueError(f"gate.fairness: {self.task} has no classes to take a rate of, name a metric")
         columns = [rule.column for rule in gate.slices]
         if len(set(columns)) < len(columns):
             raise ValueError("gate.slices: a column is named twice")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
-from evergreen.validation.suite import Entry, Suite, build, great_expectations
+from evergreen.validation.suite import Entry, Suite, build, great_expectations, names_rows
 
 SAMPLES = 3
 
@@ -59,6 +60,11 @@ class Judges:
             start = end - block.num_rows
             parts.append({number: _part(outcome, start, end) for number, outcome in found.items()})
         return parts
+
+    @cached_property
+    def aggregates(self) -> frozenset[int]:
+        """The numbers of the entries that judge a partition's rows together and name none of them."""
+        return frozenset(entry.number for entry in self.whole if not names_rows(entry))
 
     def of_whole(self, entries: Sequence[Entry], rows: pa.Table) -> dict[int, Outcome]:
         """Outcomes of (resolved) entries that need the whole partition."""

@@ -217,6 +217,20 @@ def build(entry: Entry) -> Any:
         raise SpecError(f"{entry.place}: {entry.label}: {text}: fix its arguments") from None
 
 
+def names_rows(entry: Entry) -> bool:
+    """Whether it names the rows that break it; others, like a mean or a row count, judge them together."""
+    great_expectations()
+    import great_expectations.expectations as gxe
+    from great_expectations.expectations import expectation as kinds
+
+    of_rows = (
+        kinds.ColumnMapExpectation,
+        kinds.ColumnPairMapExpectation,
+        kinds.MulticolumnMapExpectation,
+    )
+    return issubclass(getattr(gxe, _known()[entry.name]), of_rows)
+
+
 def holds(entry: Entry, rows: int, nulls: int, unexpected: int) -> bool:
     """Whether a row-level entry holds for `rows` rows, of which `unexpected` break it.
 

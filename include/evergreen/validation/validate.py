@@ -231,24 +231,35 @@ class Check:
     def _judge_whole(
         self, history: Sequence[Profile]
     ) -> tuple[list[ExpectationResult], dict[int, list[Entry]]]:
-        """Outcomes of the entries on the whole partition, and the rows that break a warning among them."""
+        """Outcomes of the entries on the whole partition, and the rows that break a warning among them.
+
+        Aggregates come last: they judge the rows that will be published, as those before them were.
+        """
         if not self._rows or not self._judges.whole:
             return [], {}
         resolved = {entry.number: entry.resolved(history) for entry in self._judges.whole}
         entries = [entry for entry in resolved.values() if isinstance(entry, Entry)]
-        outcomes = self._judges.of_whole(entries, pa.concat_tables(self._kept))
-        results, late = [], dict[int, list[Entry]]()
-        for entry in self._judges.whole:
-            judged = resolved[entry.number]
-            if isinstance(judged, NotEnough):
-                results.append(_result(entry, True, 0, str(judged)))
-                continue
-            outcome = outcomes[entry.number]
-            results.append(_whole_result(judged, outcome, self._rows))
-            if judged.severity == "warning" and not outcome.success:
+        aggregates, rows = self._judges.aggregates, pa.concat_tables(self._kept)
+        outcomes = self._judges.of_whole([e for e in entries if e.number not in aggregates], rows)
+        late: dict[int, list[Entry]] = {}
+        for entry in entries:
+            outcome = outcomes.get(entry.number)
+            if outcome is not None and entry.severity == "warning" and not outcome.success:
                 for row in outcome.rows.tolist():
-                    late.setdefault(row, []).append(judged)
-        return results, late
+                    late.setdefault(row, []).append(entry)
+        if out := {*self._offences, *late}:
+            rows = rows.filter(pa.array(~np.isin(np.arange(self._rows), list(out))))
+        outcomes |= self._judges.of_whole([e for e in entries if e.number in aggregates], rows)
+        return [
+            self._told_whole(entry, resolved[entry.number], outcomes) for entry in self._judges.whole
+        ], late
+
+    def _told_whole(
+        self, entry: Entry, resolved: Entry | NotEnough, outcomes: Mapping[int, Outcome]
+    ) -> ExpectationResult:
+        if isinstance(resolved, NotEnough):
+            return _result(entry, True, 0, str(resolved))
+        return _whole_result(resolved, outcomes[entry.number], self._rows)
 
     def _why_refused(self, report: ValidationReport) -> str | None:
         if not self._rows:

@@ -53,7 +53,7 @@ def test_what_is_kept_is_what_was_made(sales: Sales, kiosk: Spec, days: list[str
         champion, challenger = one.trained(days[10]), one.trained(days[14])
         judged = one.judged(challenger, champion)
         scored = one.scored(kiosk, champion, days[14], [])
-        found.append((champion, challenger, judged, scored.record, scored.predictions.tolist()))
+        found.append((champion, challenger, judged, scored.record, scored.predictions.labels.tolist()))
     assert found[0] == found[1]
     assert found[0][0].fit_seconds == found[1][0].fit_seconds  # the cost of making it is kept too
 

@@ -263,7 +263,7 @@ def test_groups_stand_with_their_difference_and_what_is_allowed():
         GroupResult("x", 4, False, math.nan),
     )
     text = text_of(card(evaluation_of(fairness=(FairnessResult("sex", "mae", groups),)), gate))
-    assert "f: 40 (70 rows) , m: 46 (60 rows) , x: too few rows (4 rows) 6 5 too unequal" in text
+    assert "f: 40 (70 rows) , m: 46 (60 rows) , x: too few rows (4 rows) 6 at most 5 too unequal" in text
     assert "Too few rows to judge these groups: sex = x (4)." in text
 
 

@@ -30,7 +30,7 @@ from tests.unit.signals.test_own_signal import BAKERY, described
 OWN = Path(__file__).parent / "own"
 
 BY_HELLINGER = BAKERY.replace(
-    "surge: {rise: 30%}", "drift: {hellinger: 25%, psi: 100, rows: 12, reference: window}"
+    "surge: {rise: 30%}", "drift: {hellinger: 25%, psi: 100, unseen: 100%, rows: 12, reference: window}"
 )
 BY_HELLINGER = BY_HELLINGER.replace("on: [surge, performance]", "on: [drift], when: 1 of 1 partition")
 

@@ -37,6 +37,7 @@ def test_no_other_module_names_a_metric_or_writes_its_words() -> None:
 
 
 def test_every_metric_is_named_in_one_module_alone() -> None:
-    home = {file: set(literals(file)) for file in HOME.rglob("*.py")}
+    # A rate of one class may have the name of the metric over all classes.
+    home = {file: set(literals(file)) for file in HOME.rglob("*.py") if file.stem != "rates"}
     for name in METRICS:
         assert len([file for file, named in home.items() if name in named]) == 1, name

@@ -13,8 +13,14 @@ from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
 from evergreen.drift.binning import binning, count_frame
+from evergreen.drift.missing import MISSING
+from evergreen.drift.unseen import UNSEEN
+from evergreen.monitoring import measure
+from evergreen.monitoring.cells import count_cells
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.signals.drift import Drift
+from tests.unit.monitoring.kiosk_records import DAYS as NIGHTS
+from tests.unit.monitoring.kiosk_records import KIOSK
 
 LIMITS = Drift()
 DAYS, ROWS, FEATURES = 28, 1000, 20
@@ -166,9 +172,9 @@ def test_a_false_discovery_counts_all_features() -> None:
 
 def test_a_unit_change_of_a_constant_and_of_a_count_is_seen() -> None:
     draw = np.random.default_rng(0)
-    assert column(np.full(1000, 5.0), np.full(200, 500.0)).why == ["distribution"]
+    assert column(np.full(1000, 5.0), np.full(200, 500.0)).why == ["unseen"]
     counts = draw.poisson(2, 3000)
-    assert column(counts, 100 * counts[:300]).why == ["distribution"]
+    assert "unseen" in column(counts, 100 * counts[:300]).why
     assert not column(np.full(1000, 5.0), np.full(200, 5.0)).drifted
 
 
@@ -228,7 +234,8 @@ def test_one_odd_row_of_a_small_night_is_no_drift() -> None:
 def test_no_rows_are_no_drift_and_json() -> None:
     for before, now in (([], []), ([1.0, 2.0], []), ([np.nan], [1.0])):
         found = column(pd.Series(before, dtype=float), pd.Series(now, dtype=float))
-        assert found.figures["psi"] == 0
+        # On fewer rows than say anything there is no figure.
+        assert set(found.figures.values()) == {None}
         assert "distribution" not in found.why
         json.dumps(found.to_dict(), allow_nan=False)
 
@@ -278,3 +285,79 @@ def test_rounded_weights_make_no_drift(weight: float) -> None:
     cell = {"x": [0, 0, 37, 613]}
     sides = Sample.pooled([cell, cell], [weight, 1.0]), Sample.pooled([cell] * 3, [weight, 0.9, weight])
     assert not drift_of(made, *sides, LIMITS)["x"].drifted
+
+
+# --- features that hardly varied ---
+
+
+def monitored(days: int, rows: int, before: Any, now: Any, limits: Drift = LIMITS) -> FeatureDrift:
+    """A feature of so many training days (values by row), in the night after them, as it is measured."""
+    spec = KIOSK.model_copy(update={"monitoring": KIOSK.monitoring.model_copy(update={"drift": limits})})
+    values = pd.DataFrame({"x": before})
+    made = {"x": binning(values["x"])}
+    cells = count_cells(spec.calendar, made, values, pd.Series(np.repeat(NIGHTS[:days], rows)))
+    counts = count_frame(made, pd.DataFrame({"x": now}))
+    where = {"earlier": [], "partition": NIGHTS[days], "version": "v"}
+    return measure._drift(spec, made, cells, counts, **where)["x"]
+
+
+DAY_ROWS = 96
+STILL = np.zeros(90 * DAY_ROWS)
+ONCE = np.append(np.zeros(90 * DAY_ROWS - 1), 1.0)
+WITH_GAPS = np.where(np.arange(90 * DAY_ROWS) // DAY_ROWS % 3 == 0, np.nan, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "why"),
+    [
+        (STILL, np.arange(DAY_ROWS) + 1.0, ["unseen"]),  # one value in 8,640 rows, then others
+        (STILL, np.repeat([0.0, 7.0], DAY_ROWS // 2), ["unseen"]),
+        (ONCE, np.ones(DAY_ROWS), ["distribution"]),  # one row in 8,640 had it, then all
+        (ONCE, np.full(DAY_ROWS, 0.5), ["unseen"]),  # between the two that there were
+        (WITH_GAPS, np.full(DAY_ROWS, 3.0), ["unseen"]),  # days without a value leave few rows to judge by
+        (np.full(90 * DAY_ROWS, np.nan), np.ones(DAY_ROWS), ["missing"]),
+        (np.full(90 * DAY_ROWS, "a", dtype=object), np.full(DAY_ROWS, "b", dtype=object), ["unseen"]),
+    ],
+    ids=["moves", "half moves", "rare value", "between", "with gaps", "no value", "category"],
+)
+def test_a_feature_that_hardly_varied_is_called_on_the_first_night(before: Any, now: Any, why: list) -> None:
+    found = monitored(90, DAY_ROWS, before, now)
+    assert (found.drifted, found.why) == (True, why)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (STILL, np.zeros(DAY_ROWS)),
+        (ONCE, np.append(np.zeros(DAY_ROWS - 1), 1.0)),
+        (WITH_GAPS, np.zeros(DAY_ROWS)),
+        (WITH_GAPS, np.full(DAY_ROWS, np.nan)),
+        (np.full(90 * DAY_ROWS, np.nan), np.full(DAY_ROWS, np.nan)),
+    ],
+)
+def test_and_is_not_where_it_stays_as_it_was(before: Any, now: Any) -> None:
+    assert not monitored(90, DAY_ROWS, before, now).drifted
+
+
+def test_numbers_of_few_values_notice_any_other_and_many_what_lies_beyond() -> None:
+    hours = np.tile(np.arange(24.0), 100)
+    found = column(hours, np.append(np.tile(np.arange(24.0), 10), [11.5] * 10))
+    assert (found.why, found.figures["unseen"]) == (["unseen"], pytest.approx(10 / 250))
+    draw = np.random.default_rng(0)
+    beyond = column(draw.random(5_000), np.append(draw.random(490), [1.5] * 10))
+    assert beyond.figures["unseen"] == pytest.approx(10 / 500, abs=0.004)
+    assert "unseen" in beyond.why
+    few = column(draw.random(40), draw.random(40))  # each value once: any further one is new, as expected
+    assert not few.drifted
+
+
+def test_a_reference_of_hardly_any_rows_gives_no_figure() -> None:
+    """A night whose season is 0.17 independent rows: a PSI of 109 said nothing."""
+    made = {"x": binning(pd.Series(np.arange(1000.0)))}
+    counts = count_frame(made, pd.DataFrame({"x": np.arange(1000.0)}))
+    night = Sample.pooled([count_frame(made, pd.DataFrame({"x": np.arange(2000.0, 2500.0)}))])
+    for effective, known in ((0.17, False), (4.9, False), (50.0, True)):
+        shares = {"x": counts["x"] * (effective / 1000)}
+        found = drift_of(made, Sample(shares, effective), night, LIMITS)["x"]
+        assert (found.figures["psi"] is not None, found.drifted) == (known, known)
+        assert [one.effect_in(found.to_dict()) is not None for one in (UNSEEN, MISSING)] == [known] * 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,8 @@ from evergreen.monitoring.performance import (
     MOST_VALUES,
     OTHER,
     by_partition,
-    error_of,
+    labelled_rows,
+    night_metrics,
     promised_slices,
     slice_errors,
 )
@@ -52,10 +54,17 @@ def table(prediction: Any, actual: Any) -> pd.DataFrame:
     return pd.DataFrame({"prediction": prediction, "actual": actual})
 
 
-def error(spec: Spec, predictions: pd.DataFrame, **more: Any) -> float | None:
+def night(spec: Spec, predictions: pd.DataFrame, features: Any = None, model: Any = None) -> dict[str, Any]:
+    """The training metric of the known rows, as it is recorded."""
     known = predictions["actual"].notna().to_numpy()
-    features = pd.DataFrame({"x": np.arange(len(predictions), dtype=float)})
-    return error_of(spec, features, predictions, known, more.get("model"))
+    if features is None:
+        features = pd.DataFrame({"x": np.arange(len(predictions), dtype=float)})
+    rows = labelled_rows(spec, features, predictions, known, model)
+    return night_metrics(spec, rows, {})[spec.training.metric]
+
+
+def error(spec: Spec, predictions: pd.DataFrame, **more: Any) -> float | None:
+    return night(spec, predictions, **more)["value"]
 
 
 class Sure:
@@ -146,8 +155,33 @@ def test_what_cannot_be_computed_is_none() -> None:
     assert error(described(metric="r2"), table([1.0], [1.0])) is None
     assert error(KIOSK, table([np.inf, 1.0], [1.0, 1.0])) is None
     assert error(described(IRIS, "roc_auc"), table(list("ab"), list("aa")), model=Sure()) is None
-    wine = table([0, 1], [0, 1])
-    assert error_of(WINE, None, wine, np.array([True, True])) is None
+    assert error(WINE, table([0, 1], [0, 1])) is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "predictions", "why"),
+    [
+        (described(metric="r2"), table([1.0], [1.0]), "one row only"),
+        (KIOSK, table([np.inf, 1.0], [1.0, 1.0]), "a prediction is not finite"),
+        (described(IRIS, "roc_auc"), table(list("ab"), list("aa")), "one class only"),
+        (KIOSK, table([1.0], [1.0]), None),
+    ],
+)
+def test_a_night_says_why_it_is_not_measured(spec: Spec, predictions: pd.DataFrame, why: str | None) -> None:
+    assert night(spec, predictions, model=Sure())["undefined"] == why
+
+
+def test_further_metrics_are_measured_beside_the_training_metric() -> None:
+    spec = described(IRIS, "roc_auc")
+    watched = spec.monitoring.model_copy(update={"metrics": ("recall", "log_loss")})
+    spec = spec.model_copy(update={"monitoring": watched})
+    predictions, features = table(list("aabb"), list("abab")), pd.DataFrame({"x": [1.0, 4.0, 6.0, 8.0]})
+    rows = labelled_rows(spec, features, predictions, np.ones(4, dtype=bool), Sure())
+    found = night_metrics(spec, rows, {"recall": 0.9, "log_loss": math.inf})
+    assert list(found) == ["roc_auc", "recall", "log_loss"]
+    assert found["roc_auc"]["value"] == pytest.approx(sk.roc_auc_score([0, 1, 0, 1], [0.1, 0.4, 0.6, 0.8]))
+    assert (found["recall"]["value"], found["recall"]["promised"]) == (0.5, 0.9)
+    assert found["log_loss"]["promised"] is None
 
 
 # --- slices ---
@@ -159,7 +193,12 @@ def slices(
     frame = pd.DataFrame(rows)
     spec = more.pop("spec", None) or described(slices=tuple(frame.columns))
     known = predictions["actual"].notna().to_numpy()
-    return slice_errors(spec, frame, predictions, known, promised or {}, **more)
+    rows = labelled_rows(spec, more.get("features"), predictions, known, more.get("model"))
+    return slice_errors(spec, frame[known], rows, promised or {})
+
+
+def part(value: float) -> dict[str, Any]:
+    return {"value": value, "undefined": None, "kept": None}
 
 
 TEN = table([10.0] * 10, [11.0] * 5 + [13.0] * 5)
@@ -168,14 +207,15 @@ TEN = table([10.0] * 10, [11.0] * 5 + [13.0] * 5)
 def test_slices_by_hand() -> None:
     promised = {"open=1": {"mae": 2.0}, "open=0": {"rmse": 4.0}, "open=2": {"mae": 3.0}}
     assert slices({"open": [1] * 5 + [0] * 5}, TEN, promised) == {
-        "open=1": {"rows": 5, "error": 1.0, "promised": 2.0, "too_few": False},
-        "open=0": {"rows": 5, "error": 3.0, "promised": None, "too_few": False},
+        "open=1": {"rows": 5, "error": 1.0, "promised": 2.0, "too_few": False, **part(1.0)},
+        "open=0": {"rows": 5, "error": 3.0, "promised": None, "too_few": False, **part(3.0)},
     }
 
 
 def test_a_slice_of_too_few_rows_says_so() -> None:
     found = slices({"open": [1] * 6 + [0] * 4}, TEN, {"open=0": {"mae": 2.0}})
-    assert found["open=0"] == {"rows": 4, "error": None, "promised": 2.0, "too_few": True}
+    # What is kept of it counts with that of other nights.
+    assert found["open=0"] == {"rows": 4, "error": None, "promised": 2.0, "too_few": True, **part(3.0)}
     assert found["open=1"]["error"] == pytest.approx((5 * 1 + 3) / 6)
 
 
@@ -254,8 +294,7 @@ def test_slices_of_a_metric_of_probabilities() -> None:
 
 
 def test_no_slices_are_asked_for() -> None:
-    known = np.ones(10, dtype=bool)
-    assert slice_errors(KIOSK, pd.DataFrame({"a": range(10)}), TEN, known, {}) == {}
+    assert slices({"a": range(10)}, TEN, spec=KIOSK) == {}
 
 
 def test_a_column_that_is_nowhere_is_refused_by_name() -> None:
@@ -263,7 +302,7 @@ def test_a_column_that_is_nowhere_is_refused_by_name() -> None:
     with pytest.raises(
         SpecError, match=r"monitoring\.performance\.slices: the rows have no column 'closed': .*open"
     ):
-        slice_errors(spec, pd.DataFrame({"open": range(10)}), TEN, np.ones(10, dtype=bool), {})
+        slices({"open": range(10)}, TEN, spec=spec)
 
 
 # --- what the hold-out promises ---
@@ -275,8 +314,8 @@ def test_slices_of_the_hold_out_by_hand() -> None:
     spec = described(slices=("open",))
     promised = promised_slices(spec, rows, actual, Predictions(np.full(12, 10.0)))
     assert promised == {"open=0": {"mae": 3.0}, "open=1": {"mae": 1.0}, "open=2": {"mae": None}}
-    night = slice_errors(spec, rows[:10], TEN, np.ones(10, dtype=bool), promised)
-    assert {name: content["promised"] for name, content in night.items()} == {"open=0": 3.0, "open=1": 1.0}
+    later = slices({"open": rows["open"][:10]}, TEN, promised, spec=spec)
+    assert {name: content["promised"] for name, content in later.items()} == {"open=0": 3.0, "open=1": 1.0}
     assert promised_slices(WINE, rows, None, Predictions(np.zeros(12))) == {}
 
 
@@ -303,8 +342,7 @@ def test_the_promise_day_by_day_is_what_the_error_of_the_day_would_be(metric: st
     assert len(found) == 7
     for day in np.unique(days):
         same = days == day
-        night = table(labels[same], actual[same])
-        alone = error_of(spec, features[same], night, np.ones(20, dtype=bool), model)
+        alone = error(spec, table(labels[same], actual[same]), features=features[same], model=model)
         assert found[day] == pytest.approx(alone, rel=1e-12)
 
 

@@ -16,7 +16,7 @@ from evergreen.drift.binning import binning
 from evergreen.errors import IntegrityError, NotFoundError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.monitoring.cells import count_cells
-from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in
+from evergreen.monitoring.record import SCHEMA, WITHOUT_LABELS, Decision, decisions_in, records_in
 from evergreen.monitoring.reference import PREDICTIONS, REFERENCE, Reference
 from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
@@ -287,7 +287,7 @@ def test_labels_fill_in_the_record_of_their_day(lender: Pipeline) -> None:
     filled = monitored(lender, 30)
     assert filled.labelled == LOANS
     assert filled.error == pytest.approx(1, abs=0.2)
-    assert {**vars(filled), "labelled": 0, "error": None} == vars(first)
+    assert {**vars(filled), **WITHOUT_LABELS} == vars(first)
     assert monitored(lender, 31).labelled == 0
     assert decisions_in(lender.lake.read(Table.MONITORING, day(30), day(30))) == [decisions[0]]
 

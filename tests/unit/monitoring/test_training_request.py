@@ -204,7 +204,7 @@ def test_a_snapshot_is_asked_for_once_for_each_state_of_its_data(storage: Storag
     for width in (1.0, 2.0):
         rows = pa.table({"flower": [1], "width": [width], "species": ["setosa"]})
         pipeline.lake.replace(Table.PARTITIONS, {"snapshot": rows})
-        bad = record(0, 0.4, partition="snapshot", promised=0.95)
+        bad = record(0, 0.4, partition="snapshot", metric="accuracy", promised=0.95)
         decision = decide(IRIS, [bad], trainings(pipeline))
         pipeline.lake.replace(Table.MONITORING, {"snapshot": to_table(bad, decision)})
         request = retraining_request(pipeline, "snapshot")

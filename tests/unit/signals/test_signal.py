@@ -66,7 +66,7 @@ def test_knobs_that_are_left_out_are_defaults_and_count_as_not_set() -> None:
     assert PERFORMANCE.of(monitoring) == Performance(over=3)
     assert DRIFT.of(monitoring).model_fields_set == {"psi"}
     with_knobs = {one.name for one in SIGNALS.values() if one.knobs}
-    assert set(monitoring.model_dump()) == with_knobs | {"health", "retrain"}
+    assert set(monitoring.model_dump()) == with_knobs | {"health", "retrain", "metrics"}
 
 
 def test_what_bears_on_a_measurement() -> None:

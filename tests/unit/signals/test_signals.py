@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.calendar import Grain
-from evergreen.monitoring.policy import findings
+from evergreen.monitoring.policy import findings, nights_of
 from evergreen.signals import SIGNALS, Finding
 from evergreen.signals.bias import Bias
 from evergreen.signals.drift import Drift
-from evergreen.signals.performance import Cusum, Performance
+from evergreen.signals.performance import Cusum, Performance, worse
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum
 from evergreen.signals.staleness import Staleness
@@ -44,7 +45,7 @@ def metric(spec: Spec, name: str) -> Spec:
 
 
 def the(spec: Spec, records: list[Record]) -> Finding:
-    (signal,) = findings(spec, records).values()
+    (signal,) = findings(spec, [replace(one, metric=spec.training.metric) for one in records]).values()
     return signal
 
 
@@ -105,9 +106,10 @@ def test_performance_where_higher_is_better() -> None:
 
 
 def test_a_fall_of_an_area_from_901_to_837_is_beyond_the_default_tolerance() -> None:
-    spec = metric(described("performance"), "roc_auc")
-    assert the(spec, [record(n, 0.837, promised=0.901) for n in range(3)]).fires
-    assert the(spec, [record(n, 0.8763, promised=0.901) for n in range(3)]).fires is False
+    nights = nights_of(metric(described("performance"), "roc_auc"), [record(0)])
+    assert worse(nights, 0.837, 0.901)
+    assert worse(nights, 0.8762, 0.901)
+    assert not worse(nights, 0.8763, 0.901)
 
 
 def test_too_few_partitions_with_labels_say_so() -> None:
@@ -145,7 +147,7 @@ def test_an_hourly_pipeline_counts_hours() -> None:
 
 def test_a_snapshot_is_judged_by_itself() -> None:
     spec = described("performance", "cusum", "drift", of=IRIS)
-    row = record(0, 0.5, partition="snapshot", promised=0.95, drifted_share=0.6)
+    row = record(0, 0.5, partition="snapshot", promised=0.95, drifted_share=0.6, metric="accuracy")
     found = findings(spec, [row]).values()
     assert [(signal.fires, signal.clause) for signal in found] == [
         (True, "accuracy 0.500 against 0.950 promised"),

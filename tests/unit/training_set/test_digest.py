@@ -132,6 +132,7 @@ PLUMBING = {
     "json_values",
     "labels",  # what of them is known is in the digest of the data
     "lake",
+    "numbers",  # writes figures in words
     "pipeline",
     "registry",
     "rows",

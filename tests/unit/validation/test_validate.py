@@ -161,6 +161,28 @@ class TestQuarantine:
         assert [(r.severity, r.unexpected) for r in found.report.failed] == [("info", 1), ("warning", 0)]
         assert found.report.failed[1].detail == "found 450.5"
 
+    @pytest.mark.parametrize("late", [False, True], ids=["by row", "at the end"])
+    def test_aggregates_judge_the_rows_that_will_be_published(self, check, late):
+        """99 rows of 10 and one of 1e6 that goes to quarantine: their mean is 10."""
+        row = "- expect_column_values_to_be_between: {column: x, min_value: 0, max_value: 100"
+        row += ", row_condition: 'x>0', condition_parser: pandas}\n" if late else "}\n"
+        text = (
+            row
+            + WARNING
+            + "- expect_column_mean_to_be_between: {column: x, min_value: 5, max_value: 15}\n"
+            + "- expect_table_row_count_to_be_between: {max_value: 99}\n"
+        )
+        found = check(text, rows(*[10.0] * 50, 1e6, *[10.0] * 49), validation={"max_quarantined": "5%"})
+        assert valid(found).num_rows == 99
+        assert found.quarantined.num_rows == 1
+        mean, count = (
+            result for result in found.report.results if "mean" in result.name or "count" in result.name
+        )
+        assert (mean.success, mean.detail, count.success) == (True, "found 10.0", True)
+        refused = text.replace("max_value: 15", "max_value: 9")
+        with pytest.raises(RefusedError, match=r"found 10\.0"):
+            check(refused, rows(*[10.0] * 50, 1e6, *[10.0] * 49), validation={"max_quarantined": "5%"})
+
     def test_each_call_sees_its_own_rows(self, check):
         assert check(BETWEEN + WARNING, rows(1, 900)).quarantined.num_rows == 1
         assert check(BETWEEN + WARNING, rows(1, 2)).quarantined.num_rows == 0
