@@ -169,7 +169,8 @@ class _Replay:
 
     def _score(self, champion: Trained, partition: str) -> Record:
         state = self.state
-        scored = self.work.scored(self.spec, champion, partition, state.of_champion)
+        earlier = None if self.policy.fixed else state.of_champion
+        scored = self.work.scored(self.spec, champion, partition, earlier)
         state.spent.predict += scored.predict_seconds
         state.spent.measure += scored.measure_seconds
         state.of_champion.append(scored.record)

@@ -14,18 +14,14 @@ import hashlib
 import json
 import time
 import zlib
-from base64 import b64decode, b64encode
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
 from evergreen.backtest.cache import Cache
+from evergreen.backtest.held_out import HeldOut, predictions_from_dict, predictions_to_dict
 from evergreen.backtest.history import History
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.drift.joint import JOINT
@@ -33,7 +29,7 @@ from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.metrics.predictions import Predictions
-from evergreen.monitoring.measure import estimates, measure, needs_model
+from evergreen.monitoring.measure import error_alone, estimates, measure, needs_model
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.scoring.predict import PREDICTION, prediction_frame
@@ -50,6 +46,7 @@ _SETS = 2
 
 OF_TRAININGS = (
     "backtest/cache",
+    "backtest/held_out",
     "backtest/history",
     "backtest/work",
     "calendar",
@@ -114,38 +111,6 @@ class Scored:
     measure_seconds: float = field(compare=False)
 
 
-class HeldOut:
-    """The stored predictions of a challenger on its hold-out, used in place of the model itself.
-
-    It can predict only the features of the hold-out. Storing a model takes a tenth of the time of a small
-    training, and the model that is fit without the hold-out never predicts anything else.
-    """
-
-    def __init__(self, said: Predictions) -> None:
-        self._said = said
-        if said.probabilities is not None:
-            self.classes_ = np.asarray(said.classes)
-            self.predict_proba = partial(self._answer, said.probabilities)
-
-    def predict(self, features: pd.DataFrame) -> NDArray[Any]:
-        """The labels (n,) of the hold-out's features (n, d)."""
-        return self._answer(self._said.labels, features)
-
-    def _answer(self, values: NDArray[Any], features: pd.DataFrame) -> NDArray[Any]:
-        if len(features) != len(self._said):
-            raise ValueError(f"{len(features)} rows are not the {len(self._said)} of the hold-out")
-        return values
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return _kept(self._said)
-
-    @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> HeldOut:
-        """What `to_dict` gave."""
-        return cls(_predictions(content))
-
-
 class Work:
     """Trains, judges and scores on demand, and caches the results.
 
@@ -198,21 +163,25 @@ class Work:
         content = _unpacked(body)
         return Judged(Outcome(content["outcome"]), tuple(content["failed"]), content["seconds"])
 
-    def scored(self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]) -> Scored:
+    def scored(
+        self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record] | None
+    ) -> Scored:
         """The predictions and measurements of a partition under a champion and a policy's description.
 
-        `earlier` are the records of the champion's nights before, oldest first.
+        `earlier` are the records of the champion's nights before, oldest first. Without, only the error is
+        measured: nobody asks for more of a schedule that is fixed, and the rest takes ten times as long.
         """
         end = self._spec.calendar.shift(partition, 1)
         rows = self._history.digest(read_start(spec, champion.as_of), end)
-        name = f"night/{_measuring(spec)}/{champion.key}/{partition}/{rows}"
+        kind = "error" if earlier is None else "night"
+        name = f"{kind}/{_measuring(spec)}/{champion.key}/{partition}/{rows}"
         if (body := self._cache.get(name)) is None:
             body = _packed(self._measured(spec, champion, partition, earlier))
             self._cache.put({name: body})
         content = _unpacked(body)
         return Scored(
             Record(**content["record"], version=champion.version),
-            _predictions(content["predictions"]),
+            predictions_from_dict(content["predictions"]),
             *content["seconds"],
         )
 
@@ -266,35 +235,40 @@ class Work:
         return _digest(self._digests)
 
     def _measured(
-        self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record]
+        self, spec: Spec, champion: Trained, partition: str, earlier: Sequence[Record] | None
     ) -> dict[str, Any]:
         began = time.perf_counter()
-        reference, model = self._reference(spec, champion), self._model(champion)
+        reference, model = None if earlier is None else self._reference(spec, champion), self._model(champion)
         features = self._history.features(partition)
         own = self._history.own_rows(partition).loc[features.index]
         ready = time.perf_counter()
         predictions = prediction_frame(spec, model, own, features)
         predict = time.perf_counter() - ready
-        record = measure(
-            spec,
-            reference,
-            own,
-            features,
-            predictions,
-            partition=partition,
-            version=champion.version,
-            as_of=champion.as_of,
-            published=self._history.partitions,
-            earlier=earlier,
-            model=model,
-        )
+        if reference is None or earlier is None:
+            record = error_alone(
+                spec, features, predictions, partition=partition, version=champion.version, model=model
+            )
+        else:
+            record = measure(
+                spec,
+                reference,
+                own,
+                features,
+                predictions,
+                partition=partition,
+                version=champion.version,
+                as_of=champion.as_of,
+                published=self._history.partitions,
+                earlier=earlier,
+                model=model,
+            )
         made = Predictions(predictions[PREDICTION].to_numpy())
         if needs_model(spec):
             made = replace(Predictions.of(model, features), labels=made.labels)
         return {
             # A version is also named by the gate, which does not bear on what is measured.
             "record": {key: value for key, value in vars(record).items() if key != "version"},
-            "predictions": _kept(made),
+            "predictions": predictions_to_dict(made),
             "seconds": [predict, time.perf_counter() - began - predict],
         }
 
@@ -360,27 +334,6 @@ def _measuring(spec: Spec) -> str:
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _kept(made: Predictions) -> dict[str, Any]:
-    """Predictions as JSON values; a probability keeps all its digits in eight bytes."""
-    found = made.probabilities
-    return {
-        "labels": made.labels.tolist(),
-        "dtype": made.labels.dtype.str,
-        "probabilities": None if found is None else b64encode(found.astype("<f8").tobytes()).decode(),
-        "classes": list(made.classes),
-    }
-
-
-def _predictions(content: Mapping[str, Any]) -> Predictions:
-    """What `_kept` gave."""
-    labels = np.asarray(content["labels"], dtype=np.dtype(content["dtype"]))
-    classes, found = tuple(content["classes"]), content["probabilities"]
-    if found is None:
-        return Predictions(labels, None, classes)
-    probabilities = np.frombuffer(b64decode(found), dtype="<f8").reshape(len(labels), len(classes))
-    return Predictions(labels, probabilities.astype(np.float64), classes)
 
 
 def _packed(content: Mapping[str, Any]) -> bytes:

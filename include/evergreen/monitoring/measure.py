@@ -92,6 +92,36 @@ def measure(
     )
 
 
+def error_alone(
+    spec: Spec,
+    features: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    partition: str,
+    version: str,
+    model: Any = None,
+) -> Record:
+    """The record of a partition of which only the metrics are asked; the arguments are those of `measure`."""
+    known, labelled = _known(spec, predictions), dict(WITHOUT_LABELS)
+    if known.any():
+        metrics = night_metrics(spec, labelled_rows(spec, features, predictions, known, model), {})
+        error = metrics[spec.training.metric]["value"]
+        labelled |= {"labelled": int(known.sum()), "error": error, "metrics": metrics}
+    return Record(
+        partition=partition,
+        version=version,
+        rows=len(predictions),
+        metric=spec.training.metric,
+        **labelled,
+        promised=None,
+        promised_level=None,
+        drifted_share=0.0,
+        drift={},
+        age=0,
+        history=0,
+    )
+
+
 def performance(
     spec: Spec,
     reference: Reference,

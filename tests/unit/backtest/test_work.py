@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from evergreen.backtest.cache import Cache
 from evergreen.backtest.history import History
 from evergreen.backtest.policies import variant
-from evergreen.backtest.work import HeldOut, Work, _measuring
+from evergreen.backtest.work import Work, _measuring
 from evergreen.errors import NothingToDoError
-from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec
 
 Sales = Callable[..., pd.DataFrame]
-
-
-@pytest.mark.parametrize("classes", [["ice", "tea", "wine"], [0, 1], [False, True]])
-def test_what_was_said_of_the_hold_out_comes_back_bit_for_bit(classes: list[object]) -> None:
-    draw = np.random.default_rng(1)
-    features = pd.DataFrame(draw.normal(size=(90, 2)), columns=["a", "b"])
-    model = LogisticRegression().fit(features, np.asarray(classes)[np.arange(90) % len(classes)])
-    said = Predictions.of(model, features)
-    kept = HeldOut.from_dict(json.loads(json.dumps(HeldOut(said).to_dict())))
-    again = Predictions.of(kept, features)
-    assert again.labels.dtype == said.labels.dtype
-    assert (again.labels == said.labels).all()
-    assert again.probabilities is not None
-    assert np.array_equal(again.probabilities, said.probabilities)
-    assert again.classes == said.classes
-    with pytest.raises(ValueError, match="are not the 90 of the hold-out"):
-        kept.predict(features.head(3))
-
-
-def test_a_model_without_probabilities_has_none() -> None:
-    kept = HeldOut.from_dict(HeldOut(Predictions(np.array([1.5, 2.5]))).to_dict())
-    assert not hasattr(kept, "predict_proba")
-    assert Predictions.of(kept, pd.DataFrame({"a": [1, 2]})).probabilities is None
 
 
 def test_what_is_kept_is_what_was_made(sales: Sales, kiosk: Spec, days: list[str], tmp_path: Path) -> None:
@@ -56,6 +29,20 @@ def test_what_is_kept_is_what_was_made(sales: Sales, kiosk: Spec, days: list[str
         found.append((champion, challenger, judged, scored.record, scored.predictions.labels.tolist()))
     assert found[0] == found[1]
     assert found[0][0].fit_seconds == found[1][0].fit_seconds  # the cost of making it is kept too
+
+
+def test_without_earlier_nights_only_the_error_is_measured_and_it_is_the_same(
+    sales: Sales, kiosk: Spec, days: list[str]
+) -> None:
+    work = Work(kiosk, History(kiosk, sales(30)))
+    champion = work.trained(days[10])
+    whole, alone = (work.scored(kiosk, champion, days[14], earlier) for earlier in ([], None))
+    assert whole.record.drift
+    assert not alone.record.drift
+    assert alone.record.error == whole.record.error is not None
+    assert alone.record.labelled == whole.record.labelled
+    assert alone.record.part("mae") == whole.record.part("mae")
+    assert alone.predictions.labels.tolist() == whole.predictions.labels.tolist()
 
 
 def test_too_little_to_train_on_is_kept_by_nobody(sales: Sales, kiosk: Spec, days: list[str]) -> None:
