@@ -107,7 +107,7 @@ def changed(spec: Spec, changes: Mapping[str, Any]) -> Spec:
 
 def replayed(history: History, spec: Spec, rows: Any, root: Path | None) -> Outcome:
     """The default policy, `never` and the fixed schedules of a history, replayed in this process."""
-    from evergreen.backtest import run_policies
+    from evergreen.backtest.run import run_policies
 
     names = [CONFIGURED, NEVER, *(f"every {step}" for step in history.schedules())]
     keys = history.keys

@@ -56,8 +56,10 @@ def sheet(outcomes: Sequence[Outcome], *, styles: str = "") -> str:
     drawn = []
     for place, outcome in enumerate(outcomes):
         line, column = divmod(place, _COLUMNS)
-        at = f'x="{column * (wide + _GAP):g}" y="{line * (high + _GAP):g}" width="{wide:g}" height="{high:g}"'
-        drawn.append(curve(outcome).replace("<svg ", f"<svg {at} ", 1))
+        at = f"translate({column * (wide + _GAP):g} {line * (high + _GAP):g})"
+        # A group, not an image in the image: the styles of a page would stretch that.
+        inner = curve(outcome).partition(">")[2].removesuffix("</svg>")
+        drawn.append(f'<g transform="{at}">{inner}</g>')
     style = f"<style>{styles}</style>" if styles else ""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" role="img" '

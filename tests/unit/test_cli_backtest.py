@@ -105,11 +105,19 @@ def test_policies_variants_and_known_changes_are_chosen(folder: Path, run: Run, 
 def test_tuning_prints_what_to_paste(folder: Path, run: Run) -> None:
     result = run(*STRETCH, "--tune", "--trials", "2", "--tune-to", "2011-01-13", "--policy", "never")
     assert result.exit_code == 0, result.output
-    assert "searched on 2011-01-10 to 2011-01-13 in 2 trials" in result.stdout
-    assert "monitoring:" in result.stdout or "nothing was better there" in result.stdout
+    said = " ".join(result.stdout.split())
+    assert "searched on 2011-01-10 to 2011-01-16 in 2 trials" in said
+    assert "2011-01-14 to 2011-01-14, 2011-01-15 to 2011-01-16, each with the setting found" in said
+    assert "in sample" in said
+    assert "monitoring:" in said or "nothing was better" in said
     document = json.loads(run(*STRETCH, "--tune", "--trials", "2", "--policy", "never", "--json").stdout)
     assert len(document["tuned"]["trials"]) == 3
-    assert document["tuned"]["to"] == "2011-01-13"
+    assert document["tuned"]["to"] == "2011-01-16"
+    assert [split["until"] for split in document["tuned"]["splits"]] == ["2011-01-13", "2011-01-14"]
+    page = Path(document["report"]).read_text()
+    assert page.count("<td>in sample</td>") == page.count("<td>out of sample</td>") == 2
+    worth = [(one["where"], one["policy"]) for one in document["tuned"]["worth"]]
+    assert worth == [(w, p) for w in ("in sample", "out of sample") for p in ("tuned", "configured")]
     assert {policy["policy"] for policy in document["policies"]} >= {"configured", "never"}
 
 

@@ -26,7 +26,7 @@ def render_backtest(
     spec: Spec, first: str, last: str, results: Sequence[PolicyResult], tuned: Tuned | None = None
 ) -> str:
     """The page of the policies' results on the partitions from `first` to `last`. All text is escaped."""
-    from evergreen.backtest.tune import as_yaml
+    from evergreen.backtest.tune import as_yaml, worth
 
     watched = _watched(results)
     leading = plots.leading_features(watched) if watched else []
@@ -53,6 +53,8 @@ def render_backtest(
         fixed=[point.policy for point in points(results)[0]],
         tuned=tuned,
         tuned_yaml=as_yaml(tuned.overrides) if tuned else "",
+        worth=worth(tuned) if tuned else [],
+        side=_side,
         number=number,
     )
 
@@ -111,6 +113,10 @@ def _row(results: Sequence[PolicyResult], result: PolicyResult) -> dict[str, Any
         "alarms": "" if result.false_alarms is None else str(result.false_alarms),
         "delays": delays,
     }
+
+
+def _side(distance: float | None) -> str:
+    return "" if distance is None else f"{percent(abs(distance))} {'worse' if distance > 0 else 'better'}"
 
 
 def _watched(results: Sequence[PolicyResult]) -> PolicyResult | None:

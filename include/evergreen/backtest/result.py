@@ -9,9 +9,11 @@ from typing import Any
 
 from evergreen.calendar import Calendar
 from evergreen.evaluation.verdict import Outcome
+from evergreen.metrics import metric_named
 from evergreen.monitoring.record import Decision
 from evergreen.signals import of_time
 from evergreen.signals.record import Record
+from evergreen.signals.window import pooled
 
 _FIGURES = (
     "policy",
@@ -183,6 +185,31 @@ class PolicyResult:
             "decisions": [event.to_dict() for event in self.events],
             "by_partition": self.by_partition,
         }
+
+
+def joined(parts: Sequence[PolicyResult]) -> PolicyResult:
+    """The results of one policy on stretches of a range, each replayed by itself, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    first, nights = parts[0], tuple(night for part in parts for night in part.nights)
+    answers = first.false_alarms is not None
+    delays = {day: delay for part in parts for day, delay in (part.delays or {}).items()}
+    return PolicyResult(
+        policy=first.policy,
+        metric=first.metric,
+        value=pooled(metric_named(first.metric), (night.record for night in nights)),
+        trainings=sum(part.trainings for part in parts),
+        promotions=sum(part.promotions for part in parts),
+        refusals=sum(part.refusals for part in parts),
+        seconds=round(sum(part.seconds for part in parts), 2),
+        fit_seconds=round(sum(part.fit_seconds for part in parts), 2),
+        predict_seconds=round(sum(part.predict_seconds for part in parts), 2),
+        measure_seconds=round(sum(part.measure_seconds for part in parts), 2),
+        false_alarms=sum(part.false_alarms or 0 for part in parts) if answers else None,
+        delays=delays if answers else None,
+        events=tuple(event for part in parts for event in part.events),
+        nights=nights,
+    )
 
 
 def detections(

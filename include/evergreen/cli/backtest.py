@@ -55,7 +55,8 @@ Report = Annotated[
 ]
 Fresh = Annotated[bool, typer.Option("--fresh", help="clear the cache of earlier runs")]
 Tune = Annotated[
-    bool, typer.Option("--tune", help="search the policy's settings on a first part, and compare on the rest")
+    bool,
+    typer.Option("--tune", help="search the policy's settings, and say what they are worth out of sample"),
 ]
 TuneTo = Annotated[
     str | None,
@@ -95,8 +96,9 @@ def backtest(
     Partitions that are not published yet are ingested first. Trained models are cached, so an interrupted run
     resumes where it stopped. A page with the figures is saved, and its path is printed.
 
-    With --tune the settings of the configured policy are searched on the first part of the range. On the rest
-    the best setting is compared with the configured policy and fixed schedules (or those of --policy).
+    With --tune the settings of the configured policy are searched. What the search is worth is measured on
+    the later part of the range, cut into stretches: on each, the setting found on what lies before it is
+    compared with the configured policy and fixed schedules (or those of --policy).
     """
 
     opened = open_pipeline(pipeline)
@@ -114,12 +116,14 @@ def backtest(
             from evergreen.backtest import tune as search
 
             schedules = [one for one in chosen if one.name != "configured"]
-            with bars({"trials": trials + 1}, len(nights)) as done:
+            until = tune_to or nights[(len(nights) - 1) // 2]
+            totals = {"trials": (trials + 1) * search.searches(nights, until)}
+            with bars(totals, len(nights) + sum(key > until for key in nights)) as done:
                 tuned = search.tune(
                     workers,
                     opened.spec,
                     nights,
-                    tune_to or nights[(len(nights) - 1) // 2],
+                    until,
                     trials=trials,
                     per_year=max_trainings,
                     schedules=schedules,
@@ -197,14 +201,23 @@ def _saved(
 
 
 def _tuned_document(tuned: Tuned) -> dict[str, Any]:
-    stretch = {"from": tuned.first, "to": tuned.until}
+    from dataclasses import asdict
+
+    from evergreen.backtest.tune import worth
+
     return {
-        **stretch,
+        "from": tuned.first,
+        "to": tuned.last,
         "allowed_trainings": tuned.allowed,
         "overrides": tuned.overrides,
         "best": tuned.best,
         "configured": tuned.configured,
         "trials": tuned.trials,
+        "splits": [
+            {"until": one.until, "from": one.start, "to": one.last, "overrides": one.overrides}
+            for one in tuned.splits
+        ],
+        "worth": [asdict(one) for one in worth(tuned)],
     }
 
 
@@ -240,19 +253,34 @@ def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> 
     return Group(*parts, f"report: {page}")
 
 
-def _tuning(tuned: Tuned) -> str:
-    from evergreen.backtest.tune import as_yaml
+def _tuning(tuned: Tuned) -> RenderableType:
+    from rich.console import Group
 
-    own, best = tuned.configured, tuned.best
+    from evergreen.backtest.tune import as_yaml, worth
+
+    rows = [
+        [
+            one.where,
+            one.policy,
+            number(one.value),
+            str(one.trainings),
+            "" if one.distance is None else _side(one.distance),
+        ]
+        for one in worth(tuned)
+    ]
+    stretches = ", ".join(f"{one.start} to {one.last}" for one in tuned.splits)
     searched = (
-        f"searched on {tuned.first} to {tuned.until} in {len(tuned.trials) - 1} trials, with at most "
-        f"{tuned.allowed} trainings there; compared above on {tuned.start} to {tuned.last}"
+        f"searched on {tuned.first} to {tuned.last} in {len(tuned.trials) - 1} trials, with at most "
+        f"{tuned.allowed} trainings there; out of sample (and in the figures above): {stretches}, each with "
+        "the setting found on what lies before it"
     )
-    found = f"{number(best.value)} with {best.trainings} trainings"
-    was = f"{number(own.value)} with {own.trainings}"
     if not tuned.overrides:
-        return f"{searched}\nnothing was better there than what is configured ({was})"
-    return f"{searched}\nbest there: {found}; what is configured: {was}\n\n{as_yaml(tuned.overrides)}"
+        found = "nothing was better than what is configured"
+    elif tuned.helps:
+        found = f"\n{as_yaml(tuned.overrides)}"
+    else:
+        found = f"out of sample tuning did not help: keep what is configured\n\n{as_yaml(tuned.overrides)}"
+    return Group(searched, table(["", "policy", "value", "trainings", "to the curve"], rows), found)
 
 
 def _side(distance: float) -> str:

@@ -80,4 +80,7 @@ def test_the_page_shows_every_history_and_escapes():
     assert html.count("<polyline") == 2
     assert 'circle class="worse"' in html
     assert 'circle class="better"' in html
-    assert ElementTree.fromstring(image(shown)).tag.endswith("svg")
+    drawn = ElementTree.fromstring(image(shown))
+    assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+    places = [part.get("transform") for part in drawn if part.tag.endswith("}g")]
+    assert places == ["translate(0 0)", "translate(316 0)"]
