@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,13 @@ def render_card(
     evaluation: Evaluation,
     verdict: Verdict,
     explanation: Mapping[str, Any] | None = None,
+    unvaried: Sequence[str] = (),
 ) -> str:
     """The card of a version: the model, the reason for its training, its metrics, and the gate's verdict.
 
     `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`, and `explanation`
-    that of its `explanation.json`. Parts without data (no explanation, or an older evaluation) are left out.
+    that of its `explanation.json`. `unvaried` are sentences on features that hardly vary in the window. Parts
+    without data (no explanation, or an older evaluation) are left out.
     All text is escaped.
     """
     explanation = explanation or {}
@@ -69,7 +71,7 @@ def render_card(
         clusters=(explanation.get("clusters") or {}).get("clusters", []),
         sampled=explanation.get("rows"),
         trials=_best_trials(spec, lineage["trials"]),
-        limits=limits(spec, lineage, evaluation, explanation),
+        limits=limits(spec, lineage, evaluation, explanation, unvaried),
         number=number,
         percent=percent,
         text=_text,

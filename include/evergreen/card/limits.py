@@ -28,10 +28,17 @@ def feature_rows(window: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def limits(
-    spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, explanation: Mapping[str, Any] | None
+    spec: Spec,
+    lineage: Mapping[str, Any],
+    evaluation: Evaluation,
+    explanation: Mapping[str, Any] | None,
+    unvaried: Sequence[str] = (),
 ) -> list[str]:
-    """What was not tested, or not on enough rows; one sentence each."""
-    said = [*_of_time(spec, lineage), *_of_champion(evaluation), *_of_slices(spec, evaluation)]
+    """What was not tested, or not on enough rows; one sentence each.
+
+    `unvaried` are the sentences on features that hardly vary in the training window.
+    """
+    said = [*_of_time(spec, lineage), *_of_champion(evaluation), *_of_slices(spec, evaluation), *unvaried]
     window = (explanation or {}).get("window")
     if window:
         said += [*_of_partitions(window), *_of_features(window["features"]), *_of_classes(window["target"])]
@@ -84,12 +91,6 @@ def _of_features(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if beyond:
         told = [f"{entry['name']} ({percent(entry['beyond'])} of the rows)" for entry in beyond]
         yield f"The hold-out has values that are new since training, in {_named(told)}."
-    constant = [entry["name"] for entry in features if _is_constant(entry)]
-    if constant:
-        yield f"Only one value was seen of {_named(constant)}: the effect of others is unknown."
-    empty = [entry["name"] for entry in features if entry["nulls"] == 1]
-    if empty:
-        yield f"No value was seen of {_named(empty)}."
     more = [
         f"{entry['name']} ({percent(entry['nulls'])}, then {percent(entry['nulls_held'])})"
         for entry in features
@@ -106,12 +107,6 @@ def _of_classes(target: Mapping[str, Any] | None) -> Iterator[str]:
     few = [f"{entry['name']} ({entry['held']})" for entry in classes if entry["held"] < _FEW_ROWS]
     if few:
         yield f"Little is known about classes with fewer than {_FEW_ROWS} held-out rows: {_named(few)}."
-
-
-def _is_constant(entry: Mapping[str, Any]) -> bool:
-    if "distinct" in entry:
-        return bool(entry["distinct"] == 1)
-    return entry["low"] is not None and bool(entry["low"] == entry["high"])
 
 
 def _range(entry: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evergreen.cli.command import Answer, register, table
-from evergreen.errors import EvergreenError
+from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
 
 if TYPE_CHECKING:
     from evergreen.calendar import Tick
@@ -33,12 +33,20 @@ Now = Annotated[
 
 @dataclass(frozen=True)
 class Checked:
-    """One check; `detail` says what is wrong, or what was found."""
+    """One check; `detail` says what is wrong, or what was found, and `warns` that a person should read it."""
 
     pipeline: str | None
     check: str
     ok: bool
     detail: str
+    warns: bool = False
+
+    @property
+    def word(self) -> str:
+        """The outcome in one word."""
+        if not self.ok:
+            return "FAILED"
+        return "warning" if self.warns else "ok"
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,8 @@ def pipelines() -> Answer:
 def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
     """Check descriptions, suites, feature functions, estimators, connections and the storage.
 
-    Also shows the next ticks of each schedule with the partitions that each will take.
+    Of a pipeline that has published partitions the training set is built, and features that hardly vary in it
+    are named. Also shows the next ticks of each schedule with the partitions that each will take.
     """
     from rich.console import Group
 
@@ -89,13 +98,17 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
 
     moment = _moment(now)
     found = [_checked(None, "storage", _storage)]
+    stored = found[0].ok
     ticks: list[Upcoming] = []
     for name in [pipeline] if pipeline else pipeline_names():
         specs: list[Spec] = []
-        found += _pipeline(name, specs)
+        own = list(_pipeline(name, specs))
+        if stored and all(one.ok for one in own):
+            own += [one for spec in specs for one in _training_set(spec)]
+        found += own
         ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
     ok = all(one.ok for one in found)
-    rows = ((one.pipeline, one.check, "ok" if one.ok else "FAILED", one.detail) for one in found)
+    rows = ((one.pipeline, one.check, one.word, one.detail) for one in found)
     shown = Group(
         table(["pipeline", "check", "", "detail"], rows),
         table(
@@ -156,6 +169,30 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
             yield _checked(name, "pretrained", partial(_pretrained, spec))
         for conn_id in dict.fromkeys(connection_ids(spec)):
             yield _checked(name, f"connection {conn_id}", partial(_connection, conn_id))
+
+
+def _training_set(spec: Spec) -> Iterator[Checked]:
+    """The check of the rows that a training would read now; nothing where too few are published for one."""
+    from evergreen.drift.unvaried import binnings_of, unvaried
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
+    from evergreen.training.stage import next_as_of
+    from evergreen.training_set.assemble import assemble, read_window
+
+    what = "training set"
+    try:
+        pipeline = Pipeline(spec, Storage.open())
+        as_of = next_as_of(pipeline)
+        rows, versions = read_window(pipeline, as_of)
+        training_set = assemble(spec, rows, as_of, versions, {})
+    except (NothingToDoError, NotFoundError):
+        return
+    except EvergreenError as error:
+        yield Checked(spec.name, what, False, str(error))
+        return
+    said = unvaried(binnings_of(training_set.features))
+    found = f"{len(training_set.rows):,} rows, {len(training_set.features.columns)} features"
+    yield Checked(spec.name, what, True, " ".join(said) or found, bool(said))
 
 
 def _checked(pipeline: str | None, what: str, look: Callable[[], Any]) -> Checked:

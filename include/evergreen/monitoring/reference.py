@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.drift.binning import Binning, binning
 from evergreen.drift.joint import JOINT
+from evergreen.drift.unvaried import binnings_of
 from evergreen.errors import IntegrityError
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
@@ -132,7 +133,7 @@ def build_reference(
     promised: Mapping[str, float] = evaluation.challenger
     if unseen is not None and training_set.weights is not None:
         promised = unseen.beside(spec.task, actual, seed=spec.training.seed).values
-    binnings = {str(name): binning(values) for name, values in features.items()}
+    binnings = binnings_of(features)
     of_predictions = {PREDICTIONS: binning(predicted)}
     return Reference(
         binnings=binnings,

@@ -6,6 +6,7 @@ version committed already, by itself or by another run, reports what is stored.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from evergreen.calendar import SNAPSHOT
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
+from evergreen.drift.unvaried import binnings_of, unvaried
 from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
 from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _NOTE, _ROWS = "training.json", "training_rows.parquet"
 _EVALUATED, _FINAL, _CHOSEN = "evaluated.skops", "final.skops", "challenger.json"
 _EVALUATION = "evaluation.json"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
     version = training_set.version
     existed = pipeline.registry.has(version)
     if not existed:
+        _warn_of_unvaried(pipeline, training_set)
         challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
         evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, as_of))
         _commit(pipeline, training_set, challenger, evaluation)
@@ -111,6 +115,7 @@ def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, 
         raise NothingToDoError(f"{pipeline.name}: a first champion is there by now: {champion}")
     rows, lake_version = read_window(pipeline, as_of)
     training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
+    _warn_of_unvaried(pipeline, training_set)
     staging = pipeline.staging(run)
     staging.write_table(_ROWS, pa.Table.from_pandas(rows, preserve_index=False))
     note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason")}
@@ -225,6 +230,11 @@ def _clear(pipeline: Pipeline, run: str, note: dict[str, Any]) -> None:
     staging.clear()
     # With this note every task of the run can be run again: it finds the version and reports what is stored.
     staging.write_json(_NOTE, note)
+
+
+def _warn_of_unvaried(pipeline: Pipeline, training_set: TrainingSet) -> None:
+    for sentence in unvaried(binnings_of(training_set.features)):
+        _log.warning("%s: %s", pipeline.name, sentence)
 
 
 def _commit(

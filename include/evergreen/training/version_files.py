@@ -9,6 +9,7 @@ import numpy as np
 
 from evergreen.candidates.fit import Challenger
 from evergreen.card.card import render_card
+from evergreen.drift.unvaried import unvaried
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
@@ -48,7 +49,9 @@ def version_files(
         **{name: to_json(content) for name, content in documents.items()},
         **rows_file(reference),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
-        CARD: render_card(spec, lineage, evaluation, verdict, explanation).encode(),
+        CARD: render_card(
+            spec, lineage, evaluation, verdict, explanation, unvaried(reference.binnings)
+        ).encode(),
     }
 
 

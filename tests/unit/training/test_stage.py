@@ -71,6 +71,21 @@ def test_what_the_gate_accepts_is_promoted_and_nobody_is_asked(opened: Callable[
     assert explained["importance"]
 
 
+def test_a_feature_that_does_not_vary_is_told_in_the_log_and_on_the_card(
+    opened: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = opened()
+    code = pipeline.spec.folder / "features.py"
+    code.write_text(code.read_text().replace("before=", "shelf=4.0, before="))
+    said = "shelf: one value alone in the training window, so a model cannot learn what other values mean."
+    version = stage.stage_training_set(pipeline, AS_OF, REASON, RUN)
+    assert caplog.messages == [f"sales: {said}"]
+    caplog.clear()
+    assert stage.train(pipeline, AS_OF, REASON).version == version
+    assert f"sales: {said}" in caplog.messages
+    assert f"<li>{said}</li>" in pipeline.registry.read(version, "card.html").decode()
+
+
 def test_a_champion_that_was_not_compared_with_stays(opened: Callable[..., Pipeline]) -> None:
     pipeline = opened()
     version = run_to_the_gate(pipeline)
