@@ -35,8 +35,7 @@ class Run:
 class Outcome:
     """All policies on one history; `years` is how long the scored part is.
 
-    Shares compare losses. The loss of a metric is its distance from a perfect value: an AUC of .78 beside one
-    of .80 has a loss that is 10 % higher, not 2.5 %.
+    Shares are those of `Metric.worse_by`: an AUC of .78 is 10 % worse than one of .80, not 2.5 %.
     """
 
     history: str
@@ -63,30 +62,32 @@ class Outcome:
 
     @cached_property
     def best(self) -> Run:
-        """The schedule of the lowest loss; the one that trains least of several."""
-        return min(self.schedules, key=lambda run: (self.loss(run.value), run.trainings))
+        """The schedule of the best value; the one that trains least of several."""
+        loss = metric_named(self.metric).loss
+        return min(self.schedules, key=lambda run: (loss(run.value), run.trainings))
 
     @property
     def curve(self) -> float | None:
         """The schedules' metric at the default policy's number of trainings (see `on_curve`)."""
-        ordered = sorted(self.schedules, key=lambda run: (run.trainings, self.loss(run.value)))
+        loss = metric_named(self.metric).loss
+        ordered = sorted(self.schedules, key=lambda run: (run.trainings, loss(run.value)))
         fixed = [Point(run.policy, run.trainings, run.value) for run in ordered]
         return on_curve(fixed, self.default.trainings)
 
     @property
     def above_curve(self) -> float | None:
-        """How much higher the default policy's loss is than the curve's, as a share."""
+        """How much worse the default policy is than the curve, as a share; None where that cannot be told."""
         curve = self.curve
         return None if curve is None else self.above(self.default.value, curve)
 
     @property
     def above_never(self) -> float:
-        """How much higher the default policy's loss is than that of `never`, as a share."""
+        """How much worse the default policy is than `never`, as a share."""
         return self.above(self.default.value, self.never.value)
 
     @property
     def after_breaks(self) -> dict[str, float]:
-        """By break, how much higher the default's loss on the 10 partitions is than the best schedule's."""
+        """By break, how much worse the default is on the 10 partitions than the best schedule, as a share."""
         theirs = self.best.after
         return {key: self.above(value, theirs[key]) for key, value in self.default.after.items()}
 
@@ -98,13 +99,12 @@ class Outcome:
         said += f", {best.policy} {number(best.value)} with {best.trainings}"
         return said + (f", halted {own.halted}" if own.halted else "")
 
-    def loss(self, value: float) -> float:
-        """The distance of a value of the metric from a perfect one."""
-        return abs(value - metric_named(self.metric).best)
-
     def above(self, value: float, other: float) -> float:
-        """How much higher the loss of a value is than that of another, as a share of the other's."""
-        return self.loss(value) / self.loss(other) - 1
+        """How much worse a value is than another, as a share. Raises `ValueError` beside a perfect one."""
+        share = metric_named(self.metric).worse_by(value, other)
+        if share is None:
+            raise ValueError(f"{self.history}: {self.metric} {other} is perfect: nothing to take a share of")
+        return share
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values."""

@@ -54,17 +54,17 @@ def on_curve(fixed: Sequence[Point], trainings: int) -> float | None:
 
 
 def above_curve(results: Sequence[PolicyResult], policy: str) -> float | None:
-    """How much worse a policy is than the fixed schedules at its number of trainings, as a share.
+    """How much worse a policy is than the fixed schedules at its number of trainings: `Metric.worse_by`.
 
     Below 0 it is better; None where that cannot be told.
     """
     fixed, others = points(results)
     own = next((point for point in others if point.policy == policy), None)
     expected = on_curve(fixed, own.trainings) if own else None
-    if own is None or not expected:
+    if own is None or expected is None:
         return None
     metric = metric_named(next(result.metric for result in results if result.policy == policy))
-    return metric.loss(own.value, expected) / abs(expected)
+    return metric.worse_by(own.value, expected)
 
 
 def _is_fixed(name: str) -> bool:

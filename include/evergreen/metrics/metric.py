@@ -120,6 +120,16 @@ class Metric(ABC):
         """
         return share * abs(value - self.best if math.isfinite(self.best) else value)
 
+    def worse_by(self, value: float, other: float) -> float | None:
+        """How much worse a value is than another, as a share of the other's distance from a perfect model.
+
+        The share is that of `allowance`: 0.1 is what an allowance of 0.1 just permits. An AUC of 0.78 is 10 %
+        worse than one of 0.80, and a mean absolute error of 110 than one of 100. Below 0 it is better. None
+        where the other is perfect.
+        """
+        whole = self.allowance(other, 1)
+        return self.loss(value, other) / whole if whole else None
+
     def share_of(self, whose: str) -> str:
         """What a share of `allowance` is a share of, in words: "the champion's", or its distance from 1."""
         if self.best == 0 or not math.isfinite(self.best):

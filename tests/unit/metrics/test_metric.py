@@ -83,6 +83,31 @@ def test_a_quarter_allows_a_quarter_of_the_distance_from_perfect_whatever_the_me
 @pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
 def test_a_perfect_model_allows_nothing(metric):
     assert not math.isfinite(metric.best) or metric.allowance(metric.best, 0.25) == 0
+    assert not math.isfinite(metric.best) or metric.worse_by(0.5, metric.best) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "other", "share"),
+    [
+        ("mae", 110.0, 100.0, 0.1),
+        ("mae", 90.0, 100.0, -0.1),
+        ("roc_auc", 0.78, 0.80, 0.1),  # 0.22 are missing instead of 0.20
+        ("roc_auc", 0.95, 0.90, -0.5),  # half of what was missing
+        ("f1", 0.0, 0.2, 0.25),
+        ("log_loss", 0.6, 0.4, 0.5),
+        ("r2", -1.0, 0.0, 1.0),
+        ("calinski_harabasz", 180.0, 200.0, 0.1),  # there is no perfect value
+    ],
+)
+def test_how_much_worse_a_value_is_is_a_share_of_the_other_s_distance_from_perfect(name, value, other, share):
+    assert metric_named(name).worse_by(value, other) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_what_an_allowance_permits_is_worse_by_its_share(metric):
+    other = 0.6
+    limit = other + (-1 if metric.higher_is_better else 1) * metric.allowance(other, 0.25)
+    assert metric.worse_by(limit, other) == pytest.approx(0.25)
 
 
 def test_a_loss_is_above_0_where_the_value_is_worse_whichever_way_the_metric_counts():
