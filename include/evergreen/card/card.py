@@ -30,6 +30,7 @@ def render_card(
     evaluation: Evaluation,
     verdict: Verdict,
     explanation: Mapping[str, Any] | None = None,
+    *,
     unvaried: Sequence[str] = (),
 ) -> str:
     """The card of a version: the model, the reason for its training, its metrics, and the gate's verdict.

@@ -50,7 +50,7 @@ def version_files(
         **rows_file(reference),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
         CARD: render_card(
-            spec, lineage, evaluation, verdict, explanation, unvaried(reference.binnings)
+            spec, lineage, evaluation, verdict, explanation, unvaried=unvaried(reference.binnings)
         ).encode(),
     }
 
