@@ -286,6 +286,9 @@ def test_a_snapshot_goes_round(pipelines: Path, configured: Storage, evergreen: 
     assert evergreen.document("score", "kinds")["partitions"] == [{**scored, "changed": False}]
 
     (decision,) = evergreen.document("monitor", "kinds")["partitions"]
+    measured = decision["metrics"]["accuracy"]
+    assert 0.5 < measured["value"] <= 1
+    assert set(measured) == {"value", "promised", "undefined", "pooled"}
     assert (decision["partition"], decision["retrain"]) == ("snapshot", False)
 
     listed = evergreen.document("models", "list", "kinds")

@@ -88,6 +88,19 @@ def test_it_ingests_what_is_missing_and_compares_policies(folder: Path, run: Run
     assert "daily: backtest" in page.read_text()
 
 
+def test_further_metrics_are_those_of_all_rows(folder: Path, run: Run) -> None:
+    text = DAILY + "monitoring: {metrics: [rmse, r2, mae]}\n"
+    (folder / "pipeline.yaml").write_text(text)
+    chosen = (*STRETCH, "--policy", "never", "--policy", "configured")
+    policies = json.loads(run(*chosen, "--json").stdout)["policies"]
+    for policy in policies:
+        assert list(policy["metrics"]) == ["rmse", "r2"]
+        assert policy["metrics"]["rmse"] > policy["value"]
+        assert 0 < policy["metrics"]["r2"] < 1
+    shown = run(*chosen)
+    assert "rmse" in shown.stdout
+
+
 def test_policies_variants_and_known_changes_are_chosen(folder: Path, run: Run, tmp_path: Path) -> None:
     file, page = tmp_path / "variants.yaml", tmp_path / "deep" / "page.html"
     file.write_text("calm: {performance: {tolerance: 300%}, retrain: {on: [performance]}}\n")

@@ -124,10 +124,12 @@ class _Replay:
         answers = known is not None and not self.policy.fixed
         alarms, delays = detections(self.spec.calendar, state.events, known or ())
         promotions = sum(event.promoted for event in state.events)
+        value, *further = self._values()
+        metrics = self.spec.watched_metrics[1:]
         return PolicyResult(
             policy=self.policy.name,
             metric=self.spec.training.metric,
-            value=self._value(),
+            value=value,
             trainings=len(state.events),
             promotions=promotions,
             refusals=len(state.events) - promotions,
@@ -137,6 +139,7 @@ class _Replay:
             measure_seconds=round(spent.measure, 2),
             false_alarms=alarms if answers else None,
             delays=delays if answers else None,
+            metrics={metric.name: found for metric, found in zip(metrics, further, strict=True)},
             events=tuple(state.events),
             nights=tuple(state.nights),
         )
@@ -178,12 +181,15 @@ class _Replay:
         state.predictions[partition] = scored.predictions
         return scored.record
 
-    def _value(self) -> float | None:
+    def _values(self) -> list[float | None]:
+        """Each metric that nights are measured by, the training metric first, over all rows with a label."""
         state, spec = self.state, self.spec
+        metrics = spec.watched_metrics
         if spec.task is Task.CLUSTERING or not any(record.labelled for record in state.records):
-            return None
+            return [None] * len(metrics)
         own = [self.history.own_rows(partition) for partition in state.predictions]
         actual = pd.concat(own, ignore_index=True)[spec.target]
         seen = actual.notna().to_numpy()
         predicted = Predictions.joined(list(state.predictions.values())).taken(seen)
-        return finite_or_none(predicted.beside(spec.task, actual[seen]).value(spec.training.metric))
+        measured = predicted.beside(spec.task, actual[seen])
+        return [finite_or_none(measured.value(metric.name)) for metric in metrics]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest import report_plots as plots
 from evergreen.backtest.policies import CONFIGURED
-from evergreen.backtest.result import PolicyResult
+from evergreen.backtest.result import PolicyResult, further_metrics
 from evergreen.backtest.tradeoff import above_curve, points
 from evergreen.drift import limited
 from evergreen.numbers import number, percent
@@ -45,6 +45,7 @@ def render_backtest(
         has_curve=len({point.trainings for point in points(results)[0]}) > 1,
         watched=watched,
         halted=any(result.halted for result in results),
+        further=further_metrics(results),
         leading=leading,
         drift=_drift(spec, watched, leading) if watched and leading else [],
         rows=[_row(results, result) for result in results],

@@ -19,6 +19,7 @@ _FIGURES = (
     "policy",
     "metric",
     "value",
+    "metrics",
     "trainings",
     "promotions",
     "refusals",
@@ -112,6 +113,8 @@ class Night:
 class PolicyResult:
     """The result of a policy: `value` is `metric` over all scored rows of the range, None without any.
 
+    `metrics` has by name the further metrics of `monitoring.metrics` over the same rows, None where a metric
+    cannot be computed.
     `seconds` is the cost of this policy alone: fitting, predicting, measuring (everything else: rows and
     features, evaluating, drift) and deciding. Each counts with the time it took when it was computed, also if
     that was for another policy or in an earlier run. `false_alarms` counts the trainings that were triggered
@@ -132,6 +135,7 @@ class PolicyResult:
     measure_seconds: float = 0.0
     false_alarms: int | None = None
     delays: dict[str, int | None] | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
     events: tuple[Event, ...] = field(default=(), repr=False)
     nights: tuple[Night, ...] = field(default=(), repr=False)
 
@@ -187,6 +191,11 @@ class PolicyResult:
         }
 
 
+def further_metrics(results: Sequence[PolicyResult]) -> list[str]:
+    """The names of the further metrics that any of the policies was measured by."""
+    return list(dict.fromkeys(name for result in results for name in result.metrics))
+
+
 def joined(parts: Sequence[PolicyResult]) -> PolicyResult:
     """The results of one policy on stretches of a range, each replayed by itself, as one."""
     if len(parts) == 1:
@@ -207,6 +216,9 @@ def joined(parts: Sequence[PolicyResult]) -> PolicyResult:
         measure_seconds=round(sum(part.measure_seconds for part in parts), 2),
         false_alarms=sum(part.false_alarms or 0 for part in parts) if answers else None,
         delays=delays if answers else None,
+        metrics={
+            name: pooled(metric_named(name), (night.record for night in nights)) for name in first.metrics
+        },
         events=tuple(event for part in parts for event in part.events),
         nights=nights,
     )

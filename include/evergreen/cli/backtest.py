@@ -224,11 +224,14 @@ def _tuned_document(tuned: Tuned) -> dict[str, Any]:
 def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> RenderableType:
     from rich.console import Group
 
+    from evergreen.backtest.result import further_metrics
     from evergreen.backtest.tradeoff import above_curve
 
     known = any(result.delays is not None for result in results)
     halted = any(result.halted for result in results)
-    columns = ["policy", "metric", "value", "to the curve", "trainings", "promoted", "worse", "inconclusive"]
+    further = further_metrics(results)
+    columns = ["policy", "metric", "value", "to the curve", *further]
+    columns += ["trainings", "promoted", "worse", "inconclusive"]
     columns += ["halted"] if halted else []
     columns += ["false alarms", "delays"] if known else []
     columns += ["seconds", "fit", "predict", "measure"]
@@ -240,6 +243,7 @@ def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> 
             result.metric,
             number(result.value),
             "" if distance is None else _side(distance),
+            *(number(result.metrics.get(name)) for name in further),
         ]
         row += [str(result.trainings), str(result.promotions), str(result.worse), str(result.inconclusive)]
         row += [result.halted_words] if halted else []

@@ -8,6 +8,7 @@ import typer
 
 from evergreen.cli.command import Answer, PipelineName, each, open_pipeline, progress, register, table
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
+from evergreen.numbers import number
 from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
 
 if TYPE_CHECKING:
@@ -106,17 +107,31 @@ def score(pipeline: PipelineName, partition: Partition = None, to: To = None) ->
 def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
     """Measure drift and performance of scored partitions, and decide whether to retrain."""
     from evergreen.monitoring import stage
+    from evergreen.monitoring.record import figures, monitored
 
     opened = open_pipeline(pipeline)
     rows: list[dict[str, Any]] = []
     for key in each(partitions(opened, partition or newest(opened), to), f"monitor {pipeline}"):
         try:
             decision = stage.monitor(opened, key)
+            metrics = figures(monitored(opened, key)[0].metrics)
             found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
+            found["metrics"] = metrics
         except NothingToDoError as reason:
             found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}
         rows.append({"partition": key, **found})
-    shown = [{name: row[name] for name in ("partition", "retrain", "reason")} for row in rows]
+    shown = [
+        {
+            "partition": row["partition"],
+            **{
+                metric.name: number(row.get("metrics", {}).get(metric.name, {}).get("value"))
+                for metric in opened.spec.watched_metrics
+            },
+            "retrain": row["retrain"],
+            "reason": row["reason"],
+        }
+        for row in rows
+    ]
     return Answer({"pipeline": pipeline, "partitions": rows}, _rows(shown))
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from evergreen.lake import PARTITION, Table
-from evergreen.monitoring.record import SCHEMA
+from evergreen.monitoring.record import SCHEMA, figures
 from evergreen.registry.overview import overviews
 from evergreen.validation.quarantine import read_quarantine
 
@@ -25,6 +25,7 @@ DECISIONS = (
     "metric",
     "error",
     "promised",
+    "metrics",
     "bias",
     "estimated",
     "drifted_share",
@@ -49,7 +50,10 @@ def decisions(pipeline: Pipeline) -> pd.DataFrame:
         for name in DECISIONS
     }
     frame: pd.DataFrame = pa.table(columns).to_pandas()
-    return frame.assign(evidence=_objects(json.loads(text) for text in frame["evidence"]))
+    return frame.assign(
+        metrics=_objects(figures(json.loads(text or "{}")) for text in columns["metrics"].to_pylist()),
+        evidence=_objects(json.loads(text) for text in frame["evidence"]),
+    )
 
 
 def versions(pipeline: Pipeline) -> pd.DataFrame:

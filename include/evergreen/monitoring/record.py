@@ -73,6 +73,14 @@ class Decision:
     evidence: dict[str, Any]
 
 
+def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """A record's metrics for people: each without what is kept of it to pool it with other nights."""
+    return {
+        name: {part: value for part, value in found.items() if part != "kept"}
+        for name, found in metrics.items()
+    }
+
+
 def to_table(record: Record, decision: Decision) -> pa.Table:
     """The row of the monitoring table, without the column `partition`, which the lake adds."""
     row = {

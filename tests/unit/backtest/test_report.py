@@ -94,6 +94,15 @@ def test_it_says_what_came_of_each_policy(page: str) -> None:
     assert page.count('<span class="mark worse">') == 3 + 1 + 5
 
 
+def test_further_metrics_have_columns_of_their_own(page: str) -> None:
+    measured = [replace(one, metrics={"r2": 0.5, "rmse": None}) for one in RESULTS]
+    found = render_backtest(KIOSK, DAYS[0], DAYS[-1], measured)
+    headings = [re.sub("<.*?>", "", one) for one in re.findall("<th.*?</th>", found)]
+    assert headings[headings.index("to the curve") :][:4] == ["to the curve", "r2", "rmse", "trainings"]
+    assert found.count('<td class="n">0.5</td><td class="n">-</td>') == len(RESULTS)
+    assert ">rmse</th>" not in page
+
+
 def test_trainings_are_marked_under_the_error(page: str) -> None:
     error = next(images(page))
     marks = [bar for bar in error.iter("rect") if "as of" in "".join(bar.itertext())]

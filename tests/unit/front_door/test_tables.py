@@ -19,6 +19,7 @@ DECISIONS = {
     "metric": "str",
     "error": "float64",
     "promised": "float64",
+    "metrics": "object",
     "bias": "float64",
     "estimated": "float64",
     "drifted_share": "float64",
@@ -59,6 +60,10 @@ def test_decisions(pipeline: evergreen.Pipeline, kiosk: Pipeline) -> None:
     assert found["evidence"].tolist() == [decision.evidence for decision in stored]
     assert found["reason"].tolist() == [decision.reason for decision in stored]
     assert (found["labelled"] == 4).all()
+    for row in found.itertuples():
+        assert row.metrics["mae"]["value"] == row.error
+        assert row.metrics["mae"]["promised"] == row.promised
+        assert set(row.metrics["mae"]) == {"value", "promised", "undefined", "pooled"}
     assert found["error"].notna().all()
 
 
