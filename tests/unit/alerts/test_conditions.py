@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from evergreen.alerts.alert import Alert
 from evergreen.alerts.conditions import conditions, judged
 from evergreen.monitoring.record import Decision
 from evergreen.signals.record import Record
@@ -140,6 +141,63 @@ def test_higher_is_better_is_worse_when_lower() -> None:
     assert [a.key for a in conditions(IRIS, record, decision())] == []
     record = replace(record, error=0.945)
     assert [a.key for a in conditions(IRIS, record, decision())] == ["performance"]
+
+
+UNEQUAL = {
+    "column": "sex",
+    "measure": "tpr",
+    "groups": {},
+    "pooled": {
+        "groups": {
+            "f": {"rows": 120, "value": 0.6},
+            "m": {"rows": 90, "value": 0.8},
+            "x": {"rows": 3, "value": 0.1},
+        },
+        "difference": 0.2,
+        "ratio": 0.75,
+        "holds": False,
+    },
+}
+
+
+def fair(found: dict[str, Any], **rule: Any) -> tuple[list[Alert], bool]:
+    """The alerts of a night with these groups, and whether the night can end one of them."""
+    asked = {"column": "sex", "rate": "tpr", **rule}
+    spec = limited(gate=Gate.model_validate({"fairness": [asked]}))
+    window = {"first": "2024-01-11", "partitions": 5, "rows": 213}
+    record = replace(GOOD, fairness=[found], window=window)
+    return conditions(spec, record, decision()), "fairness" in judged(spec, record, decision())
+
+
+@pytest.mark.parametrize(
+    ("rule", "asked"),
+    [
+        ({"max_difference": 0.1}, "a difference of at most 0.1"),
+        ({"min_ratio": 0.8}, "a ratio of at least 0.8"),
+        (
+            {"max_difference": 0.1, "min_ratio": 0.8},
+            "a difference of at most 0.1 and a ratio of at least 0.8",
+        ),
+    ],
+)
+def test_groups_that_differ_too_much_are_named_with_their_rows(rule: dict[str, Any], asked: str) -> None:
+    """A group of too few rows, here x, is not among those compared."""
+    (found,), _ = fair(UNEQUAL, **rule)
+    assert (found.key, found.severity) == ("fairness", "warning")
+    assert found.title == "groups are treated more unlike than allowed"
+    compared = "over 5 days: tpr by sex is 0.6 of f (120 rows) and 0.8 of m (90 rows)"
+    assert f"{compared}; gate.fairness asks for {asked}:" in found.text
+
+
+def test_fairness_that_holds_ends_the_alert_and_what_is_not_known_does_not() -> None:
+    def told(holds: bool | None) -> tuple[int, bool]:
+        one = {**UNEQUAL, "pooled": {**UNEQUAL["pooled"], "holds": holds}}
+        alerts, can_end = fair(one, max_difference=0.1)
+        return len(alerts), can_end
+
+    assert told(False) == (1, True)
+    assert told(True) == (0, True)
+    assert told(None) == (0, False)
 
 
 def test_the_policys_signals_count_before_the_partition_alone() -> None:
