@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from evergreen.errors import NotFoundError
 from evergreen.metrics import METRICS, metric_named, metrics_of, register
+from evergreen.metrics.rates import RATES
 from evergreen.task import Task
 
 
@@ -21,6 +23,20 @@ def test_every_metric_is_registered_once_by_its_name():
 def test_an_unknown_name_is_refused_with_those_there_are():
     with pytest.raises(NotFoundError, match=r"no metric 'made_up': there are .*mae, rmse"):
         metric_named("made_up")
+
+
+def test_every_metric_and_rate_has_its_line_in_the_docs():
+    """A table for each task, in the order of the registry, with name, words, direction and formula."""
+    page = (Path(__file__).parents[3] / "docs" / "metrics.md").read_text()
+    for task in Task:
+        section = page.split(f"## {task.capitalize()}\n")[1].split("## ")[0]
+        lines = [line for line in section.splitlines() if line.startswith("| `")]
+        assert len(lines) == len(metrics_of(task))
+        for metric, line in zip(metrics_of(task), lines, strict=True):
+            for told in (f"| `{metric.name}` |", metric.words, f"| {metric.better} |", metric.formula):
+                assert told in line, metric.name
+    rates = page.split("## Rates of a positive class\n")[1]
+    assert [line.split("`")[1] for line in rates.splitlines() if line.startswith("| `")] == list(RATES)
 
 
 def test_every_metric_has_words_of_its_own_and_says_how_it_is_computed():
