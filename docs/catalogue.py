@@ -31,35 +31,37 @@ A metric is one object in one registry. To add one, define and `register` it in 
 kinds (`kinds.py`) need little more than a formula: `MeanOfRows`, `MeanOfClasses` and `AreaOfCurve`. Any other
 metric is a `Metric` with its own `value` and `sums`.
 
-- *range*: what values it can have. Intervals and estimates are kept within it, and within nothing else.
-- *perfect*: the value of a perfect model. A margin or a tolerance is a share of the distance from it: of an
-  error the error itself, of an AUC of 0.9 a share of 0.1. Without a perfect value it is a share of the value.
-- *classes*: `macro` is the unweighted mean over the classes that are true or predicted. A rate of one named
-  class is no metric but a *rate* (below).
+- *range*: the values it can have. Intervals and estimates are clipped to this range and to nothing narrower.
+- *perfect*: the value of a perfect model. A margin or a tolerance is a share of the distance from it. For an
+  error this distance is the error itself, for an AUC of 0.9 it is 0.1. A metric without a perfect value has
+  its own value instead.
+- *classes*: `macro` is the unweighted mean over the classes that are true or predicted. The share of rows of
+  one named class is called a *rate* (below).
 - *pooled over*: how several partitions are measured together: the window that is monitored, slices and groups
-  over several nights, a drill's ranges and a backtest's table. Never by a mean of the partitions' own values,
-  unless that is the same. `rows and values`: the mean of the values, weighted by rows. `sums`: from sums that
-  each night keeps; exact. `probabilities`: from the probabilities that each night keeps, up to 1,000
-  different ones of each class; more are counted in cells of their log-odds, and an area is off by less than
-  0.0001 then (0.0003 where one row in 1,000 is of the class). A backtest has all rows at hand, and is exact.
-- *needs*: what a model must give beside a label.
-- *dummy*: the constant that the dummy baseline of a regression predicts. For a classification the dummy is
-  the most frequent class, with the shares of the classes as probabilities; for a clustering the challenger's
-  own clusters, shuffled over the rows.
+  over several nights, a drill's ranges and a backtest's table. It is never the mean of the partitions' own
+  values, except where that gives the same number. `rows and values`: the mean of the values, weighted by
+  rows. `sums`: from sums that each night keeps, which is exact. `probabilities`: from the probabilities that
+  each night keeps, up to 1,000 different ones of each class. If there are more, they are counted in cells of
+  log-odds, and an area is off by less than 0.0001 (0.0003 if one row in 1,000 is of the class). A backtest
+  has all rows, so it is exact.
+- *needs*: what a model must give besides labels.
+- *dummy*: what the dummy baseline of a regression predicts for every row. The dummy of a classification
+  predicts the most frequent class, with the shares of the classes as probabilities. That of a clustering has
+  the challenger's own clusters, shuffled over the rows.
 - *estimate*: whether it can be estimated without labels, from the model's own probabilities.
 
 A row of weight 2 counts as two rows, in regression and classification. Without rows, or with a prediction
-that is not finite, every metric is undefined. A night whose own rows have no value, like the AUC of rows of
-one class, says why, and its rows count with those of the other nights.
+that is not finite, every metric is undefined. If the rows of one night have no value, such as an AUC where
+all rows are of one class, the record says why. These rows still count in the window.
 
-The promise of a hold-out, a night, the window over several nights, slices and the backtest are computed by
-the same object; a test holds each metric against scikit-learn on rows pooled over partitions.
+One object computes a metric everywhere: on the hold-out (the promise), of a night, over the window, of slices
+and in the backtest. A test compares each metric with scikit-learn's on rows pooled over partitions.
 """
 RATES = """## Rates of a positive class
 
-What `gate.fairness` may compare between groups as a `rate`. The positive class is named by `positive`, and
-is the second of two in sorted order where it is not. A rate is pooled over partitions by counts, exactly; a
-group without a row to take the share of has no rate.
+`gate.fairness` can compare these between groups as a `rate`. The key `positive` names the positive class;
+without it, it is the second of two in sorted order. Over several partitions the counts are added up, so a
+pooled rate is exact. A group has no rate if it has no row to take the share of.
 
 """
 SIGNALS = """# The signals
