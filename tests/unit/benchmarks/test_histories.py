@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.metrics import log_loss
 
 from benchmarks import policies
-from benchmarks.histories import HISTORIES
+from benchmarks.histories import HISTORIES, appointments
 from benchmarks.histories.outcome import Outcome
 from benchmarks.histories.verdict import verdict
 from evergreen.backtest import work
@@ -51,6 +53,26 @@ def test_a_history_is_what_its_entry_says(name: str):
     a_partition = len(rows) / history.partitions
     assert 0.7 * history.rows_a_partition <= a_partition <= 1.3 * history.rows_a_partition
     pd.testing.assert_frame_equal(rows, history.rows())  # seeded
+
+
+def test_a_training_can_gain_where_two_patterns_take_turns():
+    """A window of a whole year would learn the same mixture each time, and every policy would be as good."""
+    rows = appointments.HISTORY.rows()
+    week = rows["partition"].factorize()[0]
+    features, truth = appointments.build(rows), rows["outcome"]
+
+    def loss(trained: int, scored: range) -> float:
+        """Of the model that a training before the week `trained` gives."""
+        window = (week >= trained - 16) & (week < trained)
+        model = HistGradientBoostingClassifier(max_iter=60, max_leaf_nodes=15, random_state=0)
+        model.fit(features[window], truth[window])
+        of = (week >= scored.start) & (week < scored.stop)
+        return log_loss(truth[of], model.predict_proba(features[of]), labels=model.classes_)
+
+    for half in (1, 3, 5):
+        begin = half * appointments.HALF
+        late = range(begin + 16, begin + appointments.HALF)
+        assert loss(late.start, late) < 0.8 * loss(16, late)
 
 
 def shown(outcome: Outcome) -> list[tuple[str, float, int]]:
