@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from evergreen.calendar import Calendar
+from evergreen.calendar import Calendar, Length
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
 
@@ -95,9 +95,14 @@ class History:
         return list(calendar.between(first, calendar.shift(first, self.partitions - 1)))
 
     @property
+    def minimum(self) -> int:
+        """How many partitions a first training needs."""
+        return self.spec.calendar.about(self.spec.training.minimum)
+
+    @property
     def years(self) -> float:
         """How long the scored part is, in years."""
-        return max(0, self.partitions - self.spec.training.minimum) / self.spec.calendar.a_year
+        return max(0, self.partitions - self.minimum) / self.spec.calendar.a_year
 
     def rows(self) -> pd.DataFrame:
         """The rows with `partition`, in the order of time."""
@@ -119,7 +124,7 @@ class History:
         From the shortest that is usual for the grain to the one that trains three times.
         """
         shortest = {"hourly": 24, "daily": 7, "weekly": 2, "monthly": 1}[self.grain]
-        scored = self.partitions - self.spec.training.minimum
+        scored = self.partitions - self.minimum
         return sorted({round(step) for step in np.geomspace(shortest, max(scored / 3, 2 * shortest), 5)})
 
 
@@ -190,6 +195,6 @@ def with_gaps(
     return np.where(draw.random(len(values)) < share, np.nan, values)
 
 
-def days(count: int) -> timedelta:
+def days(count: int) -> Length:
     """A length of event time."""
-    return timedelta(days=count)
+    return Length(count, "day")

@@ -1,32 +1,39 @@
-"""The units people write in a description: `28 days`, `5 partitions`, `5%`, `6 per 30 partitions`,
-`2 of 3 partitions`."""
+"""The units people write in a description: `5 partitions`, `28 days`, `12 months`, `5%`, `6 per 30 days`.
+
+A *length* is of event time, in partitions, days or the like, or months (`evergreen.calendar.Length`). A
+*duration* is of the wall clock: a timeout, a deadline, the time that a person has to answer.
+"""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from evergreen.calendar import check_cron
+from evergreen.calendar import Length, check_cron
 
 # At most six digits: a duration beyond the range of dates is a typing error.
 _DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
 _SIZE = re.compile(r"([0-9]{1,6}) (kB|MB|GB)")
 _BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30}
-_PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
-_BUDGET = re.compile(r"([0-9]{1,6}) per ([0-9]{1,6}) partitions?")
+_PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
+_BUDGET = re.compile(r"([0-9]{1,6}) per (.*)")
 _TIMES = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6}) partitions?")
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
 class Budget(NamedTuple):
-    """At most `times` trainings within `per` partitions."""
+    """At most `times` trainings within any stretch of the length `per`."""
 
     times: int
-    per: int
+    per: Length
+
+    def __str__(self) -> str:
+        return f"{self.times} per {self.per}"
 
 
 class Times(NamedTuple):
@@ -44,12 +51,26 @@ def _duration(value: Any) -> Any:
     return timedelta(**{match[2] + "s": int(match[1])})
 
 
+def _length(value: Any) -> Any:
+    if isinstance(value, Length):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**6:
+        return Length(value)
+    return Length.read(str(value))
+
+
 def _partitions(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     if not (match := _PARTITIONS.fullmatch(str(value))):
         raise ValueError("write a number of partitions like '5 partitions'")
     return int(match[1])
+
+
+def _some(value: Length) -> Length:
+    if not value:
+        raise ValueError("must be more than 0")
+    return value
 
 
 def _share(value: Any) -> Any:
@@ -79,9 +100,10 @@ def _size(value: Any) -> Any:
 def _budget(value: Any) -> Any:
     if isinstance(value, Budget):
         return value
-    if not (match := _BUDGET.fullmatch(str(value))) or not int(match[2]):
-        raise ValueError("write a budget like '6 per 30 partitions'")
-    return Budget(int(match[1]), int(match[2]))
+    if match := _BUDGET.fullmatch(str(value)):
+        with suppress(ValueError):
+            return Budget(int(match[1]), _some(Length.read(match[2])))
+    raise ValueError("write a budget like '6 per 30 partitions', '2 per 90 days' or '1 per 3 months'")
 
 
 def _times(value: Any) -> Any:
@@ -94,15 +116,18 @@ def _times(value: Any) -> Any:
 
 
 def _holdout(value: Any) -> Any:
-    for read in (_duration, _share):
+    for read in (_some_length, _share):
         try:
             found = read(value)
         except ValueError:
             continue
-        if found == timedelta(0) or (isinstance(found, float) and not 0 < found < 1):
-            break
-        return found
-    raise ValueError("write a duration like '7 days' or a share like '20%', more than 0 and less than all")
+        if isinstance(found, Length) or 0 < found < 1:
+            return found
+    raise ValueError("write a length like '7 days' or a share like '20%', more than 0 and less than all")
+
+
+def _some_length(value: Any) -> Length:
+    return value if isinstance(value, Length) else _some(Length.read(str(value)))
 
 
 def _text(pattern: str, words: str) -> Any:
@@ -117,9 +142,7 @@ def _text(pattern: str, words: str) -> Any:
     return AfterValidator(check)
 
 
-def _written(value: timedelta | float) -> str:
-    if not isinstance(value, timedelta):
-        return f"{value * 100:g}%"
+def _written(value: timedelta) -> str:
     days, rest = divmod(value, timedelta(days=1))
     if not rest:
         return f"{days} days"
@@ -130,14 +153,24 @@ def _written(value: timedelta | float) -> str:
     return f"{seconds} seconds"
 
 
+def _held_out(value: Length | float) -> str:
+    return str(value) if isinstance(value, Length) else f"{value * 100:g}%"
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
-"""A length of event time, written like `28 days`."""
+"""A time of the wall clock, written like `28 days`."""
 
 Size = Annotated[int, BeforeValidator(_size)]
 """A number of bytes, written like `500 MB`."""
 
+AnyLength = Annotated[Length, BeforeValidator(_length), PlainSerializer(str)]
+"""A length of event time, like `5 partitions`, `28 days` or `12 months`; a bare number counts partitions."""
+
+SomeLength = Annotated[Length, BeforeValidator(_length), AfterValidator(_some), PlainSerializer(str)]
+"""A length of event time of more than 0."""
+
 Partitions = Annotated[int, BeforeValidator(_partitions)]
-"""A number of partitions, written like `5 partitions`."""
+"""How many published partitions a limit by history is computed from, written like `5 partitions`."""
 
 Share = Annotated[float, BeforeValidator(_share)]
 """A share from 0 to 1, written like `5%`."""
@@ -145,14 +178,14 @@ Share = Annotated[float, BeforeValidator(_share)]
 Tolerance = Annotated[float, BeforeValidator(_tolerance)]
 """A share that something may be off, not negative, written like `25%`; more than 100 % is allowed."""
 
-RetrainBudget = Annotated[Budget, BeforeValidator(_budget)]
-"""A number of retrainings within a number of partitions, written like `6 per 30 partitions`."""
+RetrainBudget = Annotated[Budget, BeforeValidator(_budget), PlainSerializer(str)]
+"""A number of retrainings within a length of time, written like `6 per 30 partitions` or `1 per 3 months`."""
 
 Frequency = Annotated[Times, BeforeValidator(_times)]
 """A number out of the last partitions, written like `2 of 3 partitions`."""
 
-HoldOut = Annotated[timedelta | float, BeforeValidator(_holdout), PlainSerializer(_written)]
-"""The hold-out: a duration at the end, or a random share."""
+HoldOut = Annotated[Length | float, BeforeValidator(_holdout), PlainSerializer(_held_out)]
+"""The hold-out: a length at the end of the window, or a share."""
 
 Identifier = Annotated[
     str, _text(r"[a-z][a-z0-9_]{0,62}", "write a name of a-z, 0-9 and '_' that starts with a letter")

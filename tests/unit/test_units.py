@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from evergreen import units
+from evergreen.calendar import Length
 
 
 @pytest.mark.parametrize(
@@ -25,8 +26,22 @@ from evergreen import units
         (units.Share, "2.5 %", 0.025),
         (units.Share, 0.5, 0.5),
         (units.Tolerance, "125%", 1.25),
-        (units.RetrainBudget, "6 per 30 partitions", units.Budget(6, 30)),
-        (units.HoldOut, "7 days", timedelta(days=7)),
+        (units.AnyLength, "5 partitions", Length(5)),
+        (units.AnyLength, "1 partition", Length(1)),
+        (units.AnyLength, 7, Length(7)),
+        (units.AnyLength, "0 days", Length(0, "day")),
+        (units.AnyLength, "28 days", Length(28, "day")),
+        (units.AnyLength, "6 hours", Length(6, "hour")),
+        (units.SomeLength, "2 weeks", Length(2, "week")),
+        (units.SomeLength, "12 months", Length(12, "month")),
+        (units.SomeLength, "1 year", Length(1, "year")),
+        (units.SomeLength, Length(3), Length(3)),
+        (units.RetrainBudget, "6 per 30 partitions", units.Budget(6, Length(30))),
+        (units.RetrainBudget, "2 per 90 days", units.Budget(2, Length(90, "day"))),
+        (units.RetrainBudget, "1 per 3 months", units.Budget(1, Length(3, "month"))),
+        (units.HoldOut, "7 days", Length(7, "day")),
+        (units.HoldOut, "2 months", Length(2, "month")),
+        (units.HoldOut, "14 partitions", Length(14)),
         (units.HoldOut, "20%", 0.2),
         (units.Cron, "0 2 * * *", "0 2 * * *"),
         (units.Cron, "*/5 0-6 1,15 * MON", "*/5 0-6 1,15 * MON"),
@@ -49,16 +64,30 @@ def test_what_people_write(unit: Any, text: Any, value: Any):
         (units.Partitions, "many", "write a number of partitions"),
         (units.Partitions, -1, "write a number of partitions"),
         (units.Partitions, True, "write a number of partitions"),
+        (units.AnyLength, "many", "write a length like '5 partitions', '28 days' or '12 months'"),
+        (units.AnyLength, "-1 days", "write a length"),
+        (units.AnyLength, "1.5 months", "write a length"),
+        (units.AnyLength, "9999999 days", "write a length"),
+        (units.AnyLength, -1, "write a length"),
+        (units.AnyLength, 1.5, "write a length"),
+        (units.AnyLength, True, "write a length"),
+        (units.AnyLength, None, "write a length"),
+        (units.SomeLength, "0 months", "must be more than 0"),
+        (units.SomeLength, 0, "must be more than 0"),
         (units.Share, "101%", "from 0 to 1"),
         (units.Share, True, "write a share"),
         (units.Share, None, "write a share"),
         (units.Tolerance, -0.1, "not negative"),
         (units.RetrainBudget, "6", "write a budget like"),
         (units.RetrainBudget, "6 per 0 partitions", "write a budget like"),
+        (units.RetrainBudget, "6 per 0 months", "write a budget like"),
+        (units.RetrainBudget, "6 per month", "write a budget like"),
+        (units.RetrainBudget, "some per 3 months", "write a budget like"),
         (units.HoldOut, "0%", "more than 0 and less than all"),
         (units.HoldOut, "100%", "more than 0 and less than all"),
         (units.HoldOut, "0 days", "more than 0 and less than all"),
-        (units.HoldOut, "soon", "a duration like '7 days' or a share"),
+        (units.HoldOut, 7, "more than 0 and less than all"),
+        (units.HoldOut, "soon", "a length like '7 days' or a share"),
         (units.Cron, "often", "five fields"),
         (units.Cron, "0 2 * *", "five fields"),
         (units.Identifier, "Bike Demand", "a-z, 0-9"),
@@ -73,9 +102,24 @@ def test_what_is_refused_and_how_it_is_put(unit: Any, text: Any, message: str):
 
 
 @given(st.integers(0, 10_000))
-def test_durations_and_holdouts_are_written_as_they_are_read(hours: int):
-    for unit in (units.Duration, units.HoldOut):
-        if hours or unit is units.Duration:
-            adapter = TypeAdapter(unit)
-            written = adapter.dump_python(timedelta(hours=hours))
-            assert adapter.validate_python(written) == timedelta(hours=hours)
+def test_durations_are_written_as_they_are_read(hours: int):
+    adapter = TypeAdapter(units.Duration)
+    written = adapter.dump_python(timedelta(hours=hours))
+    assert adapter.validate_python(written) == timedelta(hours=hours)
+
+
+@given(
+    count=st.integers(1, 999_999),
+    unit=st.sampled_from(("partition", "second", "minute", "hour", "day", "week", "month", "year")),
+)
+def test_lengths_are_written_back_as_they_were_written(count: int, unit: str):
+    text = f"{count} {unit}s" if count > 1 else f"{count} {unit}"
+    for kind, written in [
+        (units.AnyLength, text),
+        (units.SomeLength, text),
+        (units.HoldOut, text),
+        (units.RetrainBudget, f"{count} per {text}"),
+    ]:
+        adapter = TypeAdapter(kind)
+        assert adapter.dump_python(adapter.validate_python(written)) == written
+        assert adapter.dump_json(adapter.validate_python(written)) == f'"{written}"'.encode()

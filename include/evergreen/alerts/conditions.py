@@ -201,20 +201,22 @@ def _rows(spec: Spec, record: Record) -> Iterator[_Check]:
 
 
 def _continuity(spec: Spec, record: Record) -> Iterator[_Check]:
-    limits = spec.monitoring.health
+    limits, calendar = spec.monitoring.health, spec.calendar
     missing = record.health.get("missing")
     if missing is not None:
+        most = calendar.count(limits.missing, before=record.partition)
         text = (
-            f"{missing} partitions before this one are not published (limit {limits.missing}): ingest them, "
+            f"{missing} partitions before this one are not published (limit {most}): ingest them, "
             f"evergreen ingest {spec.name} --partition KEY"
         )
-        yield _Check(MISSING, missing > limits.missing, "warning", "partitions are missing", text)
+        yield _Check(MISSING, missing > most, "warning", "partitions are missing", text)
     if limits.age is not None:
+        oldest = calendar.count(limits.age, before=calendar.shift(record.partition, 1))
         text = (
-            f"the champion {record.version} is {record.age} partitions old (limit {limits.age}): train a new "
+            f"the champion {record.version} is {record.age} partitions old (limit {oldest}): train a new "
             f"one, evergreen train {spec.name}"
         )
-        yield _Check(AGE, record.age > limits.age, "warning", "the champion is old", text)
+        yield _Check(AGE, record.age > oldest, "warning", "the champion is old", text)
 
 
 def _golden(spec: Spec, record: Record) -> _Check:

@@ -9,6 +9,7 @@ from evergreen.alerts.alert import Alert
 from evergreen.alerts.conditions import GOLDEN, LIMIT, conditions, judged, slow
 from evergreen.alerts.delivery import notify
 from evergreen.errors import NotFoundError
+from evergreen.labels.known import newest_known
 from evergreen.lake import Table
 from evergreen.monitoring.record import monitored
 from evergreen.stages import INGEST, NIGHTLY, SCORE
@@ -144,11 +145,10 @@ def _failed(stage: Stage, task: str) -> str:
 
 def _filled_in(pipeline: Pipeline, partition: str) -> tuple[Record, Decision] | None:
     """The record whose labels came with the partition; None where labels come at once, or have not come."""
-    delay = pipeline.spec.label_delay
-    if not delay:
+    if not pipeline.spec.label_delay:
         return None
     try:
-        found = monitored(pipeline, pipeline.spec.calendar.shift(partition, -delay))
+        found = monitored(pipeline, newest_known(pipeline.spec, partition))
     except NotFoundError:
         return None
     return found if found[0].error is not None else None

@@ -147,10 +147,11 @@ def stretch(pipeline: Pipeline, at: str, first: str | None, last: str | None) ->
             f"{spec.name}: no partition is published from {at} to {last}: choose another --at"
         )
     there = sum(window_start(spec, at) <= key < at for key in published)
-    if there < spec.training.minimum:
+    minimum = calendar.count(spec.training.minimum, before=at)
+    if there < minimum:
         raise NotFoundError(
             f"{spec.name}: {there} partitions are published in the training window before {at} and a first "
-            f"training needs {spec.training.minimum}: choose a later --at, or ingest more history"
+            f"training needs {minimum}: choose a later --at, or ingest more history"
         )
     return first, last, sum(first <= key <= last for key in published)
 
@@ -228,7 +229,7 @@ def run_drill(
 
 def changed_features(spec: Spec, rows: pd.DataFrame, shifted: pd.DataFrame, at: str) -> list[str]:
     """The features that differ, in some row from partition `at` on, between the rows and the shifted ones."""
-    near = (rows[PARTITION] >= spec.calendar.back(at, spec.look_back)).to_numpy()
+    near = (rows[PARTITION] >= spec.looks_back_to(at)).to_numpy()
     late = (rows[PARTITION][near] >= at).to_numpy()
     unseen = [spec.target] if spec.labels and spec.target in rows else []
     before, after = (

@@ -46,7 +46,7 @@ class History:
         """The features of one partition, as scoring builds them."""
         if partition not in self._features:
             calendar = self._spec.calendar
-            first = calendar.back(partition, self._spec.look_back)
+            first = self._spec.looks_back_to(partition)
             seen = self.rows(first, calendar.shift(partition, 1))
             if self._spec.labels is not None:
                 # With delayed labels, scoring has no label of any partition.

@@ -87,7 +87,8 @@ def replay(
 
 def may_train_first(spec: Spec, history: History, as_of: str) -> bool:
     """Whether enough partitions are published before one for a first training as of it."""
-    return len(history.published(window_start(spec, as_of), as_of)) >= spec.training.minimum
+    minimum = spec.calendar.count(spec.training.minimum, before=as_of)
+    return len(history.published(window_start(spec, as_of), as_of)) >= minimum
 
 
 @dataclass

@@ -245,7 +245,7 @@ def _allowed(spec: Spec, partitions: int, per_year: float | None) -> int:
     a_year = spec.calendar.a_year
     if per_year is None:
         budget = spec.monitoring.retrain.budget
-        per_year = budget.times * a_year / budget.per
+        per_year = budget.times * a_year / spec.calendar.about(budget.per)
     return max(1, int(per_year * partitions / a_year))
 
 

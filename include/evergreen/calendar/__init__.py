@@ -1,9 +1,10 @@
-"""Calendars: grains, keys, time zones, arithmetic on keys, ticks. The only package that knows time."""
+"""Calendars: grains, keys, lengths, time zones, arithmetic, ticks. The only package that knows time."""
 
 from __future__ import annotations
 
 from evergreen.calendar.calendar import LONGEST, SNAPSHOT, Calendar, PartitionError, period_of
 from evergreen.calendar.grain import Grain, Weekday
+from evergreen.calendar.length import Length
 from evergreen.calendar.schedule import Schedule, check_cron
 from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
 from evergreen.calendar.ticks import Tick, Ticks
@@ -17,6 +18,7 @@ __all__ = [
     "YEAR",
     "Calendar",
     "Grain",
+    "Length",
     "NoSuchTimeError",
     "PartitionError",
     "Schedule",

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
+from math import ceil
 from typing import Any
 
 from evergreen.calendar.dates import DateLine, Days, Months, Weeks
 from evergreen.calendar.grain import Grain, Weekday
 from evergreen.calendar.hours import HourLine
+from evergreen.calendar.length import Length
 from evergreen.calendar.line import Line
+from evergreen.calendar.season import YEAR
 from evergreen.calendar.zone import Zone, zone_of
 from evergreen.errors import EvergreenError
 
 SNAPSHOT = "snapshot"
 """The only key of a snapshot pipeline."""
 
-LONGEST = max(grain.facts.longest for grain in Grain)
-"""The maximum length of a partition of any grain."""
+LONGEST = Length(max(grain.facts.longest for grain in Grain) // timedelta(days=1) + 1, "day")
+"""At least as long as a partition of any grain."""
 
 _DAY = timedelta(days=1)
 _EXAMPLE = datetime(2024, 1, 31, 5)  # noqa: DTZ001
@@ -146,21 +150,60 @@ class Calendar:
             return self.check(key)
         return self._key(self._number(key) + steps)
 
-    def back(self, key: str, length: timedelta) -> str:
+    def back(self, key: str, length: Length) -> str:
         """The key of the partition that contains the moment `length` before this one's start.
 
-        Whole days are calendar days, so 28 days before a midnight is a midnight; the rest of the length, such
-        as 6 hours, is elapsed time.
+        So a length that is no whole number of partitions is rounded up to one. Whole days are calendar days:
+        28 days before a midnight is a midnight. Months are those of the local calendar, and a day that the
+        month lacks is its last moment: 1 month before 31 March is 28 or 29 February. What is less than a
+        day, such as 6 hours, is elapsed time.
         """
         if not self.has_time:
             return self.check(key)
-        number, days = self._number(key), length // _DAY
+        if length.in_partitions:
+            return self.shift(key, -length.count)
+        number, (days, rest) = self._number(key), divmod(length.time, _DAY)
         try:
-            if not days:
-                return self._held(self._line.start(number) - length)
-            return self._held(self.zone.first_of(self._line.local(number) - days * _DAY) - length % _DAY)
-        except OverflowError:
+            if not days and not length.months:
+                return self._held(self._line.start(number) - rest)
+            local = _months_before(self._line.local(number), length.months) - days * _DAY
+            return self._held(self.zone.first_of(local) - rest)
+        except (ValueError, OverflowError):
             raise self._beyond(f"{length} before '{key}'") from None
+
+    def ahead(self, key: str, length: Length) -> str:
+        """The first key from which `length` back does not go beyond this one.
+
+        So a length that is no whole number of partitions is rounded up to one, and what lies `length` back
+        (`back`) and what it is due with (`ahead`) agree: `ahead(key) <= other` if `key <= back(other)`.
+        """
+        if length.in_partitions or not self.has_time:
+            return self.shift(key, length.count)
+        found = self.shift(key, self.about(length))
+        while self.back(found, length) < key:
+            found = self.shift(found, 1)
+        while self.back(before := self.shift(found, -1), length) >= key:
+            found = before
+        return found
+
+    def count(self, length: Length, before: str) -> int:
+        """How many partitions a length before the start of one is, also those that it covers in part.
+
+        For a snapshot, the partitions that it names, and 0 if it names none.
+        """
+        return length.count if length.in_partitions else self.distance(self.back(before, length), before)
+
+    def days(self, length: Length) -> float:
+        """How many days a length is on average; partitions of a snapshot have none."""
+        if length.in_partitions:
+            return length.count * self.mean_days
+        return length.months * YEAR / 12 + length.time / _DAY
+
+    def about(self, length: Length) -> int:
+        """How many partitions a length is on average, rounded up; as in `count` for a snapshot."""
+        if length.in_partitions:
+            return length.count
+        return ceil(round(self.days(length) / self.mean_days, 6)) if self.has_time else 0
 
     def between(self, first: str, last: str) -> Iterator[str]:
         """All keys from `first` to `last`, both included; none if `last` is before `first`."""
@@ -229,6 +272,10 @@ class Calendar:
         """A number of partitions in words: `1 day`, `5 weeks`."""
         return f"{partitions} {self.grain.facts.word}{'' if partitions == 1 else 's'}"
 
+    def in_words(self, length: Length) -> str:
+        """A length in words: `5 days` of a daily pipeline for `5 partitions`, another as it is written."""
+        return self.counted(length.count) if length.in_partitions else str(length)
+
     def last(self, partitions: int) -> str:
         """The newest partitions in words: `the last day`, `the last 5 weeks`."""
         return f"the last {self.counted(partitions) if partitions != 1 else self.grain.facts.word}"
@@ -284,6 +331,18 @@ class Calendar:
         if why.startswith("the clocks"):
             return f"'{key}' is no partition: {why}"
         return f"'{key}' is not a key of a {self.grain} pipeline: write it like '{self._line.at(_EXAMPLE)}'"
+
+
+def _months_before(local: datetime, months: int) -> datetime:
+    """The same day and time so many months before, or the last moment of a month that lacks the day.
+
+    The last moment and not the same time of the last day, so that a later hour never goes back farther.
+    """
+    year, month = divmod(local.year * 12 + local.month - 1 - months, 12)
+    days = monthrange(year, month + 1)[1]
+    if local.day > days:
+        return datetime.combine(date(year, month + 1, days), time.max)
+    return local.replace(year, month + 1)
 
 
 @lru_cache(maxsize=256)

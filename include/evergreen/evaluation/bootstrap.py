@@ -62,6 +62,8 @@ class Resampling:
     def of(cls, units: NDArray[Any] | None, rows: int, rule: ChampionRule, seed: int) -> Resampling:
         """The resampling a rule asks for: of `units` (rows,), positions in time, or of independent rows.
 
+        Its block counts partitions (see `Spec.champion_rule`).
+
         Only units that have rows count, and neighbours are those that follow one another among them.
         """
         if units is None:
@@ -72,7 +74,7 @@ class Resampling:
             return cls(order, groups, 1, False, rule.rounds, seed)
         known, unit = np.unique(units, return_inverse=True)
         merged = max(1, -(-len(known) // _MOST_UNITS))
-        block = -(-rule.block // merged)
+        block = -(-rule.block.count // merged)
         return cls(unit // merged, -(-len(known) // merged), block, True, rule.rounds, seed)
 
     @property

@@ -22,6 +22,7 @@ from evergreen.evaluation.fairness import FairnessResult, measure_fairness
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.json_values import json_values, number_or_nan
+from evergreen.labels.known import newest_trained
 from evergreen.lake import PARTITION
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import Measured
@@ -201,11 +202,11 @@ class _Rows:
         )
 
     def intervals(self, own: Measured) -> dict[str, Interval]:
-        rule, seed = self.spec.gate.champion, self.spec.training.seed
+        rule, seed = self.spec.champion_rule, self.spec.training.seed
         return comparing.intervals(own, units=self.units, rule=rule, seed=seed)
 
     def compare(self, own: Measured, theirs: Measured) -> Comparison:
-        rule, training = self.spec.gate.champion, self.spec.training
+        rule, training = self.spec.champion_rule, self.spec.training
         return comparing.compare(
             training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed
         )
@@ -230,7 +231,9 @@ def _against_champion(
             "slices": measure_slices(spec, training_set, held, None),
         }
     # Where labels come later, its training knew no labels of the last partitions before its as-of.
-    unseen = spec.calendar.shift(champion.as_of, -spec.label_delay) if spec.labels else champion.as_of
+    unseen = champion.as_of
+    if spec.labels:
+        unseen = spec.calendar.shift(newest_trained(spec, champion.as_of), 1)
     newer = held & (training_set.rows[PARTITION] >= unseen).to_numpy()
     shared = newer if newer.any() else held
     if not shared[held].all():

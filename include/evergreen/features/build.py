@@ -7,10 +7,10 @@ order of time, and returns one row of features for each, with the same index.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 import pandas as pd
 
+from evergreen.calendar import Length
 from evergreen.errors import EvergreenError, SpecError, one_line
 from evergreen.features.functions import Build, load_functions
 from evergreen.lake import PARTITION
@@ -41,7 +41,7 @@ def each_function(spec: Spec) -> Iterator[Spec]:
         yield spec
         return
     for shared in spec.feature_sets:
-        alone: dict[str, object] = {"function": None, "sets": (shared.name,), "look_back": timedelta(0)}
+        alone: dict[str, object] = {"function": None, "sets": (shared.name,), "look_back": Length(0)}
         yield _with(spec, alone, feature_sets=(shared,))
     if spec.features.function:
         yield _with(spec, {"sets": ()}, feature_sets=())
@@ -74,7 +74,7 @@ def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFram
     With delayed labels, no row has a target.
     """
     key = rows[PARTITION]
-    first = spec.calendar.back(partition, spec.look_back)
+    first = spec.looks_back_to(partition)
     seen = rows[(key >= first) & (key <= partition)].copy()
     if spec.target and spec.target in seen.columns:
         if spec.labels:

@@ -25,12 +25,12 @@ def given_with_look_back(pipeline: Pipeline, given: pd.DataFrame) -> dict[str, p
     left out; the target may be missing. Raises `NotFoundError` if nothing is published yet, `RefusedError`
     naming a column that is missing, or whose values do not fit.
     """
-    spec, calendar = pipeline.spec, pipeline.spec.calendar
+    spec = pipeline.spec
     if not len(given):
         raise RefusedError(f"{spec.name}: no rows were given: give some as Pipeline.rows gives them")
     keys = _partitions(spec, given)
     names = sorted(set(keys))
-    published = _published(pipeline, calendar.back(names[0], spec.look_back), names[-1])
+    published = _published(pipeline, spec.looks_back_to(names[0]), names[-1])
     own = _as_published(spec, given.assign(**{PARTITION: keys}), published.schema)
     others = published.filter(pc.invert(pc.is_in(published.column(PARTITION), pa.array(names))))
     rows = pa.concat_tables([others, own]).sort_by(PARTITION)
@@ -38,7 +38,7 @@ def given_with_look_back(pipeline: Pipeline, given: pd.DataFrame) -> dict[str, p
     return {
         name: rows.filter(
             pc.and_(
-                pc.greater_equal(partition, calendar.back(name, spec.look_back)),
+                pc.greater_equal(partition, spec.looks_back_to(name)),
                 pc.less_equal(partition, name),
             )
         )

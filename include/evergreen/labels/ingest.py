@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NothingToDoError, RefusedError, SourceError
 from evergreen.labels.join import join_labels
-from evergreen.labels.known import newest_known, newest_trained
+from evergreen.labels.known import due, newest_known, newest_trained
 from evergreen.labels.read import Found, conformed, read_labels
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
@@ -65,26 +65,23 @@ class Labelled:
         return f"{self.partition}: {'; '.join(parts)}{'' if self.changed else ' (unchanged)'}"
 
 
-def ensure(pipeline: Pipeline, partition: str) -> str | None:
-    """Read the labels that are due with `partition`, unless they are there; returns their partition.
+def ensure(pipeline: Pipeline, partition: str) -> list[str]:
+    """Read the labels that are due with `partition`, unless they are there; returns their partitions.
 
-    That is the key of the partition whose labels the night of `partition` brings: `partition` minus the
-    delay. None if there are none: the description has no `labels`, that partition lies before the pipeline's
-    start, its source had no labels, or they were refused (a warning says why; the ingest task `labels` fails
-    for the same reason, and a later call tries again).
+    Those are the keys of the partitions whose labels the night of `partition` brings: `partition` minus the
+    delay. None are returned if the description has no `labels`, of those that lie before the pipeline's
+    start, whose source had no labels, or whose labels were refused (a warning says why; the ingest task
+    `labels` fails for the same reason, and a later call tries again).
     Raises `UnavailableError` if source or storage cannot be reached; a retry may help.
     """
-    spec = pipeline.spec
-    if spec.labels is None or (due := newest_known(spec, partition)) < spec.first_partition:
-        return None
-    if due not in pipeline.lake.partitions(Table.LABELS):
+    wanted = _due(pipeline.spec, [partition])
+    if not wanted.keys() <= set(pipeline.lake.partitions(Table.LABELS)):
         try:
-            (read,) = ingest_labels(pipeline, [partition])
+            ingest_labels(pipeline, [partition])
         except (RefusedError, SourceError) as error:
             _log.warning("%s", error)
-            return None
-        return due if read.labels else None
-    return due
+    there = set(pipeline.lake.partitions(Table.LABELS)) if wanted else set()
+    return [key for key in wanted if key in there]
 
 
 def ingest_labels(
@@ -100,23 +97,29 @@ def ingest_labels(
     cannot be reached.
     """
     spec = pipeline.spec
-    due = {newest_known(spec, spec.calendar.check(night)): night for night in partitions}
-    due = {key: night for key, night in due.items() if key >= spec.first_partition}
-    if spec.labels is None or not due:
+    wanted = _due(spec, [spec.calendar.check(night) for night in partitions])
+    if not wanted:
         raise _nothing_due(spec, partitions)
     done: list[Labelled] = []
     refused: dict[str, EvergreenError] = {}
-    keys = list(due)
+    keys = list(wanted)
     for at in range(0, len(keys), TOGETHER):
         group = keys[at : at + TOGETHER]
         found = _read_together(pipeline, group)
         refused |= {key: one for key, one in found.items() if isinstance(one, EvergreenError)}
         done += _publish(pipeline, {key: one for key, one in found.items() if isinstance(one, Found)})
         for key in group:
-            progress(due[key])
+            progress(wanted[key])
     if refused:
         raise _refused(spec, refused, len(keys))
     return done
+
+
+def _due(spec: Spec, nights: Sequence[str]) -> dict[str, str]:
+    """The partitions whose labels these nights bring, each with its night."""
+    if spec.labels is None:
+        return {}
+    return {key: night for night in nights for key in due(spec, night) if key >= spec.first_partition}
 
 
 def labelled_partitions(pipeline: Pipeline, as_of: str) -> list[str]:
@@ -198,11 +201,11 @@ def _matched(pipeline: Pipeline, labels: Mapping[str, pa.Table]) -> dict[str, tu
 def _nothing_due(spec: Spec, partitions: Sequence[str]) -> NothingToDoError:
     if spec.labels is None:
         return NothingToDoError(f"{spec.name}: the description has no 'labels': they come with the rows")
-    due = newest_known(spec, partitions[-1])
-    return NothingToDoError(
-        f"{spec.name} {partitions[-1]}: no labels are due: those of {due} would be, and the history starts "
-        f"at {spec.first_partition}"
-    )
+    newest = newest_known(spec, partitions[-1])
+    why = f"those of {newest} would be, and the history starts at {spec.first_partition}"
+    if newest >= spec.first_partition:
+        why = f"those up to {newest} were due with an earlier night"
+    return NothingToDoError(f"{spec.name} {partitions[-1]}: no labels are due: {why}")
 
 
 def _refused(spec: Spec, refused: Mapping[str, EvergreenError], asked: int) -> EvergreenError:

@@ -1,6 +1,7 @@
 """Which labels were known when. Pure.
 
-The labels of partition k are read in the night of partition k + delay. From that night on they are known.
+The labels of partition k are read in the night of partition k + delay. From that night on they are known. If
+the delay is no whole number of partitions, one night may bring those of several, and another those of none.
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ def newest_known(spec: Spec, partition: str) -> str:
 
     It is `partition` itself where the labels come with the rows.
     """
-    return spec.calendar.shift(partition, -spec.label_delay)
+    return spec.calendar.back(partition, spec.label_delay)
+
+
+def due(spec: Spec, night: str) -> list[str]:
+    """The partitions, oldest first, whose labels became known with this night and not before."""
+    before = newest_known(spec, spec.calendar.shift(night, -1))
+    return list(spec.calendar.between(spec.calendar.shift(before, 1), newest_known(spec, night)))
 
 
 def newest_trained(spec: Spec, as_of: str) -> str:

@@ -2,7 +2,7 @@
 
 Pure. It counts verdicts of `worse` alone: one that is inconclusive says that too little is known, and another
 training may find out. An open breaker half-opens, which lets one training through, after
-`Spec.half_open` partitions without one, or as soon as the champion's error has grown since it opened: then
+`Spec.half_open` without one, or as soon as the champion's error has grown since it opened: then
 there is something new to learn. A promotion, by whomever, closes it.
 """
 
@@ -62,7 +62,7 @@ def breaker(spec: Spec, as_of: str, trainings: Sequence[Training], records: Sequ
     since = max(training.as_of for training in trainings)
     if not spec.calendar.has_time:
         return Breaker("open", worse, since)
-    until = spec.calendar.shift(since, spec.half_open)
+    until = spec.calendar.ahead(since, spec.half_open)
     grown = _grown(spec, records, since) if records else ""
     passes = as_of >= until or grown
     return Breaker("half-open" if passes else "open", worse, since, until, grown)
@@ -97,7 +97,8 @@ def _grown(spec: Spec, records: Sequence[Record], since: str) -> str:
     `performance.over` labelled nights of the champion in force now against as many before `since`.
     """
     limits = PERFORMANCE.of(spec.monitoring)
-    over, newest = max(limits.over, 1), records[-1]
+    newest = records[-1]
+    over = PERFORMANCE.over(spec.monitoring, spec.calendar, newest.partition)
     after: list[Record] = []
     before: list[Record] = []
     for record in reversed(records):

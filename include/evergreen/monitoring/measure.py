@@ -159,7 +159,7 @@ def needs_model(spec: Spec) -> bool:
 def estimates(spec: Spec) -> bool:
     """Whether performance is estimated: of a classification whose labels are late, or where it is asked."""
     asked = any("probabilities" in SIGNALS[name].needs for name in spec.signals)
-    return spec.task is Task.CLASSIFICATION and (spec.label_delay > 0 or asked)
+    return spec.task is Task.CLASSIFICATION and (bool(spec.label_delay) or asked)
 
 
 def asks_model(spec: Spec) -> bool:

@@ -76,8 +76,8 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
 def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker = CLOSED) -> str | None:
     """Why no training may start as of a partition, or None if one may. A person may always start one.
 
-    An open breaker (`halt`) forbids one. Two trainings lie at least `cooldown` partitions apart, and any
-    `per` partitions in a row hold at most `times` trainings, whatever became of them. A snapshot has no time
+    An open breaker (`halt`) forbids one. Two trainings lie at least `cooldown` apart, and any stretch of the
+    length `per` holds at most `times` trainings, whatever became of them. A snapshot has no time
     to count in: there, the same data and description make the same version, which is not trained twice.
     """
     if halt.halts:
@@ -86,17 +86,18 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
         return None
     retrain, calendar = spec.monitoring.retrain, spec.calendar
     last = max((training.as_of for training in trainings), default=None)
-    if last is not None and calendar.distance(last, as_of) < retrain.cooldown:
-        first = calendar.shift(last, retrain.cooldown - 1)
+    if last is not None and calendar.back(as_of, retrain.cooldown) < last:
+        first = calendar.shift(calendar.ahead(last, retrain.cooldown), -1)
         return (
-            f"the last training was as of {last} and the cooldown is {calendar.counted(retrain.cooldown)}: "
+            f"the last training was as of {last} and the cooldown is {calendar.in_words(retrain.cooldown)}: "
             f"the night of {first} may train again"
         )
     times, per = retrain.budget
-    recent = {training.as_of for training in trainings if calendar.distance(training.as_of, as_of) < per}
+    outside = calendar.back(as_of, per)
+    recent = {training.as_of for training in trainings if training.as_of > outside}
     if len(recent) >= times:
         since = f", since {min(recent)}" if recent else ""
-        return f"the budget of {times} trainings per {calendar.counted(per)} is spent ({len(recent)}{since})"
+        return f"the budget of {times} trainings per {calendar.in_words(per)} is spent ({len(recent)}{since})"
     return None
 
 

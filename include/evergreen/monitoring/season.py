@@ -168,7 +168,7 @@ def _longest(spec: Spec, cells: Cells) -> float:
 
 
 def _trailing(spec: Spec) -> float:
-    return DRIFT.of(spec.monitoring).trailing.total_seconds() / 86_400
+    return spec.calendar.days(DRIFT.of(spec.monitoring).trailing)
 
 
 def _season(cells: Cells, window: Floats, night: Cells, rows: int) -> Floats | None:

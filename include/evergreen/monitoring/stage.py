@@ -103,15 +103,15 @@ def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record]) ->
 
 
 def _unfilled(
-    pipeline: Pipeline, known: dict[str, tuple[Record, Decision]], partition: str, due: str | None
+    pipeline: Pipeline, known: dict[str, tuple[Record, Decision]], partition: str, due: Sequence[str]
 ) -> list[str]:
-    """The earlier partitions whose records this night fills in: the one due, and those that lack labels."""
+    """The earlier partitions whose records this night fills in: those due, and those that lack labels."""
     if not pipeline.spec.label_delay:
         return []
     newest = newest_known(pipeline.spec, partition)
     there = set(pipeline.lake.partitions(Table.LABELS))
     late = {key for key, (record, _) in known.items() if not record.labelled and key <= newest}
-    return sorted(({due} if due in known else set()) | (late & there))
+    return sorted((known.keys() & set(due)) | (late & there))
 
 
 def _filled(
@@ -145,7 +145,7 @@ def _labels_as_of(pipeline: Pipeline, partition: str) -> str:
     spec = pipeline.spec
     if not spec.label_delay:
         return partition
-    night = spec.calendar.shift(partition, spec.label_delay)
+    night = spec.calendar.ahead(partition, spec.label_delay)
     monitored = pipeline.lake.partitions(Table.MONITORING)
     return night if monitored and monitored[-1] >= night else partition
 
@@ -204,22 +204,24 @@ def _predictions(pipeline: Pipeline, partition: str) -> pa.Table:
 
 
 def _monitored(
-    pipeline: Pipeline, partition: str, last_training: str | None, due: str | None
+    pipeline: Pipeline, partition: str, last_training: str | None, due: Sequence[str]
 ) -> dict[str, tuple[Record, Decision]]:
     """Records and decisions of the partitions before this one that may still count, by key, oldest first.
 
     Those since the last training decide, an open breaker compares them with as many as `performance.over`
-    before it, the last days pool with this one and trail it, and the one whose labels are due is filled in.
+    before it, the last days pool with this one and trail it, and those whose labels are due are filled in.
     What an older release wrote has no counts and is left out.
     """
     spec = pipeline.spec
     if not spec.calendar.has_time:
         return {}
-    reach = 2 * max(DRIFT.of(spec.monitoring).trailing, LONGEST)
-    over = PERFORMANCE.of(spec.monitoring).over
-    before = spec.calendar.shift(last_training, -over) if last_training else None
-    first = min(filter(None, (before, due, spec.calendar.back(partition, reach))))
-    table = pipeline.lake.find(Table.MONITORING, first, spec.calendar.shift(partition, -1))
+    calendar = spec.calendar
+    reach = max(DRIFT.of(spec.monitoring).trailing, LONGEST, key=calendar.days)
+    trailing = calendar.back(calendar.back(partition, reach), reach)
+    over = PERFORMANCE.over(spec.monitoring, calendar, partition)
+    before = calendar.shift(last_training, -over) if last_training else None
+    first = min(filter(None, (before, *due, trailing)))
+    table = pipeline.lake.find(Table.MONITORING, first, calendar.shift(partition, -1))
     if table is None or "counts" not in table.column_names:
         return {}
     table = table.filter(pc.is_valid(table.column("counts")))

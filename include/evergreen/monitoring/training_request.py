@@ -91,8 +91,8 @@ def wanted(
         "partition": partition,
         "evidence": decision.evidence,
     }
-    cooldown = spec.monitoring.retrain.cooldown if calendar.has_time else 0
-    earlier = tuple(_run_id(calendar.shift(partition, -steps)) for steps in range(1, cooldown))
+    nights = calendar.count(spec.monitoring.retrain.cooldown, before=as_of) if calendar.has_time else 0
+    earlier = tuple(_run_id(calendar.shift(partition, -steps)) for steps in range(1, nights))
     return TrainingRequest(_run_id(partition), as_of, reason, earlier)
 
 
@@ -112,11 +112,12 @@ def first_training_request(pipeline: Pipeline) -> TrainingRequest:
     start = spec.calendar.back(as_of, spec.training.window)
     usable = labelled_partitions(pipeline, as_of) if spec.labels else published
     history = sum(key >= start for key in usable) if spec.calendar.has_time else len(usable)
-    if history < spec.training.minimum:
+    minimum = spec.calendar.count(spec.training.minimum, before=as_of)
+    if history < minimum:
         labelled = " with labels" if spec.labels else ""
         raise NothingToDoError(
             f"{spec.name}: {history} partitions{labelled} are published in the training window and a first "
-            f"training needs {spec.training.minimum}"
+            f"training needs {minimum}"
         )
     if why := _no_second_first(spec, as_of, trainings(pipeline)):
         raise NothingToDoError(f"{spec.name}: no champion yet, and {why}")

@@ -18,13 +18,13 @@ from evergreen.spec import Spec
 def with_window(spec: Spec, record: Record, earlier: Sequence[Record]) -> Record:
     """The record with each metric, slice and group over the last nights with labels, its own the last.
 
-    They are `monitoring.performance.over` nights, of the same version, as far as they belong together (see
+    They are those of `monitoring.performance.over`, of the same version, as far as they belong together (see
     `evergreen.signals.window.newest`); `earlier` are the records before it, oldest first.
     """
     if not record.labelled:
         return record
     before = [one for one in earlier if one.version == record.version and one.partition < record.partition]
-    over = max(PERFORMANCE.of(spec.monitoring).over, 1)
+    over = PERFORMANCE.over(spec.monitoring, spec.calendar, record.partition)
     nights = newest([*before, record], over, lambda one: one.labelled > 0)
     return replace(
         record,

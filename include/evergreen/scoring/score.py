@@ -89,7 +89,7 @@ def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:
 
     Raises `NotFoundError` if the partition is not published.
     """
-    first = pipeline.spec.calendar.back(partition, pipeline.spec.look_back)
+    first = pipeline.spec.looks_back_to(partition)
     try:
         rows = pipeline.lake.read(Table.PARTITIONS, first, partition)
     except NotFoundError:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import islice
 from typing import Any, Literal
 
 from pydantic import Field
 
+from evergreen.calendar import Length
 from evergreen.description import Extended
 from evergreen.drift import Statistic, limits, most_drifted
 from evergreen.drift.joint import JOINT
@@ -18,7 +18,7 @@ from evergreen.signals.record import Record
 from evergreen.signals.signal import Finding, Nights, Watched, register
 from evergreen.signals.single import OfSinglePartitions
 from evergreen.task import Task
-from evergreen.units import Duration, Share
+from evergreen.units import Share, SomeLength
 
 Reference = Literal["season", "trailing", "window"]
 
@@ -40,7 +40,7 @@ class Drift(Extended):
     reference: Reference | None = None
     false_discovery: Share = 0.01
     rows: int = Field(default=500, ge=1)
-    trailing: Duration = timedelta(days=28)
+    trailing: SomeLength = Length(28, "day")
     share: Share = 0.5
 
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field
 
+from evergreen.calendar import Calendar, Length
 from evergreen.description import Described
 from evergreen.metrics import Metric
 from evergreen.signals.record import Record
@@ -16,7 +17,7 @@ from evergreen.signals.turn import Turn, in_partitions, in_percent
 from evergreen.signals.window import newest, pooled
 from evergreen.signals.words import against, stretch
 from evergreen.task import Task
-from evergreen.units import Column, Partitions, Tolerance
+from evergreen.units import AnyLength, Column, Tolerance
 
 
 class Cusum(Described):
@@ -32,12 +33,14 @@ class Cusum(Described):
 class Performance(Described):
     """How much the error may exceed that on the hold-out, over how many partitions with labels.
 
+    They are as many as the length `over` up to the newest partition has.
+
     `tolerance` is a share of the promise's distance from a perfect model: of the error itself, or of what an
     accuracy or an area lacks to 1. For the columns in `slices` the error is also recorded by value.
     """
 
     tolerance: Tolerance = 0.25
-    over: Partitions = 5
+    over: AnyLength = Length(5)
     cusum: Cusum = Cusum()
     slices: tuple[Column, ...] = ()
 
@@ -54,6 +57,11 @@ class PerformanceSignal(Signal[Performance]):
           performance: {tolerance: 25%, over: 5 partitions}
           retrain: {on: [performance]}
     """
+
+    def over(self, watched: Watched, calendar: Calendar, partition: str) -> int:
+        """How many partitions with labels are judged together at a partition: at least 1."""
+        length = self.of(watched).over
+        return max(calendar.count(length, before=calendar.shift(partition, 1)), 1) if calendar.has_time else 1
 
     def by_default(self, task: Task, late: bool) -> bool:
         """For tasks with labels."""
@@ -73,7 +81,7 @@ class PerformanceSignal(Signal[Performance]):
     def look(self, nights: Nights) -> Finding:
         """Whether the metric is beyond the tolerance."""
         limits, calendar = self.of(nights.watched), nights.calendar
-        over = max(limits.over, 1) if calendar.has_time else 1
+        over = self.over(nights.watched, calendar, nights.newest.partition)
         known = newest(nights.records, over, nights.counts)
         if len(known) < over:
             clause = f"labels of {len(known)} of the {calendar.counted(over)} that performance is judged by"

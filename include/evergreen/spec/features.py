@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
 
+from evergreen.calendar import Length
 from evergreen.description import Described, explain, read_mapping
 from evergreen.errors import SpecError
-from evergreen.units import Column, Duration, FunctionName, Identifier
+from evergreen.units import AnyLength, Column, Duration, FunctionName, Identifier
 
 FEATURE_SETS = "feature_sets"
 """The folder of shared feature sets, in the folder of pipelines."""
@@ -40,7 +40,7 @@ class FeatureSet(Described):
     description: str
     owner: str
     function: FunctionName
-    look_back: Duration = timedelta(0)
+    look_back: AnyLength = Length(0, "day")
     folder: Path = Field(exclude=True)
 
     @property
@@ -59,7 +59,7 @@ class Features(Described):
     """
 
     function: FunctionName | None = None
-    look_back: Duration = timedelta(0)
+    look_back: AnyLength = Length(0, "day")
     sets: tuple[Identifier, ...] = ()
     lookups: dict[Identifier, Lookup] = Field(default_factory=dict)
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from evergreen.calendar import Length
 from evergreen.description import Described
 from evergreen.metrics import METRICS
 from evergreen.metrics.rates import RATES
-from evergreen.units import Column, Duration, Partitions, Share, Size, Tolerance
+from evergreen.units import Column, Duration, Share, Size, SomeLength, Tolerance
 
 
 class Limit(Described):
@@ -32,7 +33,7 @@ class ChampionRule(Described):
     """How a challenger is compared with the champion, on the same hold-out rows.
 
     The difference of `training.metric` gets an interval of this `confidence` by a paired bootstrap of
-    `rounds` resamples, in moving blocks of `block` partitions (not for snapshots). With `non_inferiority` the
+    `rounds` resamples, in moving blocks as long as `block` (not for snapshots). With `non_inferiority` the
     whole interval must be at most a loss of `margin`; with `superiority` the whole interval must be a gain of
     more than `margin`. A margin is a share of the champion's distance from a perfect model: of its error
     itself, or of what its accuracy lacks to 1 (`Metric.allowance`).
@@ -42,7 +43,7 @@ class ChampionRule(Described):
     margin: Tolerance = 0.0
     confidence: Share = Field(default=0.95, ge=0.5, lt=1)
     rounds: int = Field(default=1_000, ge=100, le=100_000)
-    block: Partitions = Field(default=1, ge=1)
+    block: SomeLength = Length(1)
 
 
 class SliceRule(Described):

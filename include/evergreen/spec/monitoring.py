@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from evergreen.calendar import Length
 from evergreen.description import Described
 from evergreen.signals import SIGNALS, Watched
-from evergreen.units import Budget, Frequency, Partitions, RetrainBudget, Share, Times, Tolerance
+from evergreen.units import AnyLength, Budget, Frequency, RetrainBudget, Share, SomeLength, Times, Tolerance
 
 
 def _signal(name: str) -> str:
@@ -30,8 +31,8 @@ class Health(Described):
 
     volume: Tolerance = 0.5
     quarantined: Share = 0.05
-    missing: Partitions = 1
-    age: Partitions | None = None
+    missing: AnyLength = Length(1)
+    age: AnyLength | None = None
 
 
 class Retrain(Described):
@@ -46,10 +47,10 @@ class Retrain(Described):
 
     on: tuple[SignalName, ...] | None = None
     when: Frequency = Times(2, 3)
-    cooldown: Partitions = 5
-    budget: RetrainBudget = Budget(6, 30)
+    cooldown: AnyLength = Length(5)
+    budget: RetrainBudget = Budget(6, Length(30))
     refusals: int = Field(default=3, ge=1)
-    half_open: Partitions | None = Field(default=None, ge=1)
+    half_open: SomeLength | None = None
 
 
 class Monitoring(Watched):

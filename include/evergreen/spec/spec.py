@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from evergreen.calendar import Calendar, Grain, Schedule, Ticks, Weekday, check_zone
+from evergreen.calendar import Calendar, Grain, Length, Schedule, Ticks, Weekday, check_zone
 from evergreen.description import Described, explain, pipelines_folder, read_mapping
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named, metrics_of
@@ -21,7 +21,7 @@ from evergreen.signals.drift import DRIFT, Reference
 from evergreen.sources import Join, Source
 from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
-from evergreen.spec.gate import Gate
+from evergreen.spec.gate import ChampionRule, Gate
 from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
@@ -115,10 +115,10 @@ class Spec(Described):
         """Key of the partition in which the local day `start` begins; `snapshot` for a snapshot."""
         return self.calendar.key_of_day(self.start or date(1970, 1, 1))
 
-    @property
-    def look_back(self) -> timedelta:
-        """How far the features of a partition look back: the longest of the own function and the sets."""
-        return max([self.features.look_back, *(shared.look_back for shared in self.feature_sets)])
+    def looks_back_to(self, partition: str) -> str:
+        """The first partition whose rows the features of one read, those of the own function and the sets."""
+        lengths = (self.features.look_back, *(shared.look_back for shared in self.feature_sets))
+        return min(self.calendar.back(partition, length) for length in lengths)
 
     @property
     def metric(self) -> Metric:
@@ -131,14 +131,20 @@ class Spec(Described):
         return tuple(map(metric_named, dict.fromkeys([self.training.metric, *self.monitoring.metrics])))
 
     @property
-    def label_delay(self) -> int:
-        """How many partitions later the labels of a partition are known; 0 if they come with its rows."""
-        return self.labels.delay if self.labels else 0
+    def label_delay(self) -> Length:
+        """How much later the labels of a partition are known; 0 if they come with its rows."""
+        return self.labels.delay if self.labels else Length(0)
 
     @property
-    def half_open(self) -> int:
-        """How many partitions an open circuit breaker waits: as described, or what fits the grain."""
-        return self.monitoring.retrain.half_open or self.calendar.grain.facts.half_open
+    def champion_rule(self) -> ChampionRule:
+        """`gate.champion`, with its block in partitions."""
+        rule = self.gate.champion
+        return rule.model_copy(update={"block": Length(self.calendar.about(rule.block))})
+
+    @property
+    def half_open(self) -> Length:
+        """How long an open circuit breaker waits: as described, or what fits the grain."""
+        return self.monitoring.retrain.half_open or Length(self.calendar.grain.facts.half_open)
 
     @property
     def drift_reference(self) -> Reference:
@@ -154,7 +160,7 @@ class Spec(Described):
         """
         if self.monitoring.retrain.on is not None:
             return self.monitoring.retrain.on
-        late = self.label_delay > 0
+        late = bool(self.label_delay)
         return tuple(one.name for one in SIGNALS.values() if one.by_default(self.task, late))
 
     @model_validator(mode="after")
@@ -198,7 +204,7 @@ class Spec(Described):
             source.config.check_by_partition()
         except ValueError as error:
             raise ValueError(f"labels.source.{source.kind}{error}") from None
-        if self.labels.delay * self.calendar.mean_length >= self.training.window:
+        if not self._shorter(self.labels.delay, self.training.window):
             raise ValueError("labels.delay: must be shorter than training.window, or no label in it is known")
         if "labels" in self.features.lookups:
             raise ValueError("features.lookups.labels: is the name of the labels: rename the lookup")
@@ -245,9 +251,10 @@ class Spec(Described):
 
     def _check_training(self) -> None:
         training, tuning = self.training, self.training.tuning
-        if not self.calendar.has_time and isinstance(training.holdout, timedelta):
+        length = training.holdout if isinstance(training.holdout, Length) else None
+        if not self.calendar.has_time and length:
             raise ValueError("training.holdout: a snapshot has no time, write a share like '20%'")
-        if isinstance(training.holdout, timedelta) and training.holdout >= training.window:
+        if length and not self._shorter(length, training.window):
             raise ValueError("training.holdout: must be shorter than training.window")
         if tuning.gap and not self.calendar.has_time:
             raise ValueError("training.tuning.gap: a snapshot has no time, leave it out")
@@ -261,6 +268,9 @@ class Spec(Described):
             raise ValueError("training.weight: clustering takes no weights, leave it out")
         if training.weight is not None and training.weight == self.target:
             raise ValueError(f"training.weight: '{self.target}' is the target, name another column")
+
+    def _shorter(self, one: Length, other: Length) -> bool:
+        return self.calendar.days(one) < self.calendar.days(other)
 
     def _check_gate(self) -> None:
         gate = self.gate

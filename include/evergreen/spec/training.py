@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from evergreen.calendar import Length
 from evergreen.description import Described
-from evergreen.units import Column, Cron, Duration, HoldOut, ImportPath, Partitions
+from evergreen.units import AnyLength, Column, Cron, Duration, HoldOut, ImportPath, SomeLength
 
 
 def _sha256(value: str) -> str:
@@ -78,7 +78,7 @@ class Tuning(Described):
     """How parameters are searched: trials per candidate with a search, folds, separation of folds.
 
     `within` stops the search of all candidates after that time, even if trials are left; the result then
-    depends on the speed of the machine. `gap` is the event time left out between the rows a fold is fit on
+    depends on the speed of the machine. `gap` is the length left out between the rows a fold is fit on
     and those it is scored on (not for snapshots). Rows with the same value of the column `group` are never on
     both sides of a fold or of the hold-out (only for snapshots).
     """
@@ -86,7 +86,7 @@ class Tuning(Described):
     trials: int = Field(default=10, ge=1, le=10_000)
     within: Duration | None = None
     folds: int = Field(default=3, ge=2, le=50)
-    gap: Duration = timedelta(0)
+    gap: AnyLength = Length(0, "day")
     group: Column | None = None
 
 
@@ -94,12 +94,12 @@ class Training(Described):
     """What a challenger is trained on and how it is chosen.
 
     `window` is how far back training reads; `minimum` the minimum number of published partitions in it;
-    `holdout` a duration at the window's end, or for a snapshot a random (stratified) share. `weight`
+    `holdout` a length at the window's end, or for a snapshot a random (stratified) share. `weight`
     is a column of row weights; `balance` weighs the classes of a classification equally.
     """
 
-    window: Duration = timedelta(days=365)
-    minimum: Partitions = 1
+    window: SomeLength = Length(365, "day")
+    minimum: AnyLength = Length(1)
     holdout: HoldOut = 0.2
     metric: str
     candidates: tuple[Candidate, ...] = Field(min_length=1)

@@ -56,7 +56,7 @@ def window_start(spec: Spec, as_of: str) -> str:
 
 def read_start(spec: Spec, as_of: str) -> str:
     """Key of the first partition that training reads: the window's look-back starts there."""
-    return spec.calendar.back(window_start(spec, as_of), spec.look_back)
+    return spec.looks_back_to(window_start(spec, as_of))
 
 
 def read_window(
@@ -164,23 +164,23 @@ def _visible(spec: Spec, rows: pd.DataFrame, as_of: str) -> pd.DataFrame:
 
 
 def _check_enough(spec: Spec, window: pd.DataFrame, as_of: str) -> None:
-    published = window[PARTITION].nunique()
+    published, minimum = window[PARTITION].nunique(), spec.calendar.count(spec.training.minimum, before=as_of)
     if not published:
         raise NothingToDoError(f"{spec.name}: nothing is published before {as_of}: ingest partitions first")
-    if published < spec.training.minimum:
+    if published < minimum:
         raise NothingToDoError(
             f"{spec.name}: as of {as_of} only {published} partitions are published in the training window, "
-            f"and training.minimum asks for {spec.training.minimum}: ingest more history"
+            f"and training.minimum asks for {minimum}: ingest more history"
         )
     if spec.target and spec.target not in window.columns:
         raise SpecError(f"{spec.name}: target: the rows have no column '{spec.target}'")
     if spec.labels:
         labelled = window[PARTITION][window[spec.target].notna()].nunique()
-        if labelled < max(spec.training.minimum, 1):
+        if labelled < max(minimum, 1):
             raise NothingToDoError(
                 f"{spec.name}: as of {as_of} the labels of only {labelled} partitions in the training window "
-                f"are known, {spec.label_delay} partitions later, and training.minimum asks for "
-                f"{spec.training.minimum}: ingest more history, or read more labels: evergreen labels "
+                f"are known, {spec.calendar.in_words(spec.label_delay)} later, and training.minimum asks for "
+                f"{minimum}: ingest more history, or read more labels: evergreen labels "
                 f"{spec.name}"
             )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -82,18 +80,18 @@ def _in_time(spec: Spec, partitions: pd.Series) -> list[Fold]:
         if len(known):
             folds.append((np.flatnonzero(np.isin(codes, known)), np.flatnonzero(np.isin(codes, unseen))))
     if len(folds) < 2:
-        raise _too_little(spec, gap)
+        raise _too_little(spec, gap=bool(gap))
     return folds
 
 
 def _count(spec: Spec, most: int) -> int:
     count = min(spec.training.tuning.folds, most)
     if count < 2:
-        raise _too_little(spec, timedelta(0))
+        raise _too_little(spec, gap=False)
     return count
 
 
-def _too_little(spec: Spec, gap: timedelta) -> NothingToDoError:
+def _too_little(spec: Spec, gap: bool) -> NothingToDoError:
     shorter = ", shorten training.tuning.gap," if gap else ""
     return NothingToDoError(
         f"{spec.name}: too little history to compare candidates, cross-validation needs two folds at "

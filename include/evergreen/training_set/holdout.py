@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import timedelta
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from evergreen.calendar import Length
 from evergreen.errors import NothingToDoError, SpecError, one_line
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
@@ -34,7 +34,7 @@ def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of
 def _newest(spec: Spec, rows: pd.DataFrame, as_of: str) -> NDArray[np.bool_]:
     keys = sorted(rows[PARTITION].unique())
     holdout = spec.training.holdout
-    if isinstance(holdout, timedelta):
+    if isinstance(holdout, Length):
         end = spec.calendar.shift(keys[-1], 1) if spec.labels and keys else as_of
         start = spec.calendar.back(end, holdout)
         held = [key for key in keys if key >= start]

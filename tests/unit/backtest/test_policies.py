@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from evergreen.backtest.policies import parse_policy, read_variants
+from evergreen.calendar import Length
 from evergreen.errors import SpecError
 from evergreen.spec import Spec
 from evergreen.units import Times
@@ -41,7 +42,7 @@ def test_a_variant_keeps_what_it_does_not_name(kiosk: Spec, tmp_path: Path) -> N
     assert (found.performance.over, found.performance.cusum.k) == (own.performance.over, 0.5)
     assert (found.retrain, found.staleness, found.drift) == (own.retrain, own.staleness, own.drift)
     retrain = often.of(kiosk).monitoring.retrain
-    assert (retrain.on, retrain.when, retrain.cooldown) == (("drift",), Times(1, 2), 1)
+    assert (retrain.on, retrain.when, retrain.cooldown) == (("drift",), Times(1, 2), Length(1))
     assert retrain.budget == own.retrain.budget
     assert often.of(kiosk).training == kiosk.training
 
@@ -50,12 +51,12 @@ def test_a_variant_keeps_what_it_does_not_name(kiosk: Spec, tmp_path: Path) -> N
     ("text", "said"),
     [
         ("calm: {performance: {tolerence: 80%}}", "calm: performance.tolerence: no such key, did you mean"),
-        ("calm: {performance: {over: soon}}", "calm: performance.over: write a number of partitions"),
+        ("calm: {performance: {over: soon}}", "calm: performance.over: write a length like"),
         ("calm: [drift]", "calm: "),
         ("never: {retrain: {on: [drift]}}", "never: a policy has this name: rename the variant"),
         ("every 7: {}", "every 7: a policy has this name"),
         ("- calm", "must be a mapping"),
-        ("calm: {retrain: {cooldown: -1}}", "calm: retrain.cooldown: write a number of partitions"),
+        ("calm: {retrain: {cooldown: -1}}", "calm: retrain.cooldown: write a length like"),
     ],
 )
 def test_a_wrong_variant_is_refused_with_file_and_path(

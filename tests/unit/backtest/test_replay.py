@@ -12,6 +12,7 @@ from evergreen.backtest.history import History
 from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.replay import replay
 from evergreen.backtest.result import PolicyResult
+from evergreen.calendar import Length
 from evergreen.candidates.fit import fit_challenger
 from evergreen.scoring.predict import partition_features
 from evergreen.spec import Limit, Spec
@@ -102,7 +103,9 @@ def test_the_configured_policy_answers_a_change(sales: Sales, run: Run, kiosk: S
 
 
 def test_the_configured_policy_rests_where_nothing_changes(sales: Sales, run: Run, kiosk: Spec) -> None:
-    result = run(sales(), "configured", 10, 39, by_performance(kiosk, tolerance=3.0, over=5), known=[])
+    result = run(
+        sales(), "configured", 10, 39, by_performance(kiosk, tolerance=3.0, over=Length(5)), known=[]
+    )
     assert (result.trainings, result.false_alarms, result.delays) == (1, 0, {})
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.calendar import Calendar, Grain, PartitionError
+from evergreen.calendar import Calendar, Grain, Length, PartitionError
 
 TIMED = [grain for grain in Grain if grain is not Grain.SNAPSHOT]
 # Hypothesis asks for bounds without a zone.
@@ -75,8 +75,8 @@ def test_ranges_include_both_ends():
 
 
 def test_back_goes_a_length_of_time():
-    assert Calendar(Grain.DAILY).back("2024-03-01", timedelta(days=28)) == "2024-02-02"
-    assert Calendar(Grain.MONTHLY).back("2024-03", timedelta(days=1)) == "2024-02"
+    assert Calendar(Grain.DAILY).back("2024-03-01", Length(28, "day")) == "2024-02-02"
+    assert Calendar(Grain.MONTHLY).back("2024-03", Length(1, "day")) == "2024-02"
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_other_keys_are_refused_with_the_right_form(grain: Grain, key: str, mess
 def test_a_snapshot_is_its_own_neighbour():
     calendar = Calendar(Grain.SNAPSHOT)
     assert not calendar.has_time
-    assert calendar.shift("snapshot", 3) == calendar.back("snapshot", timedelta(days=9)) == "snapshot"
+    assert calendar.shift("snapshot", 3) == calendar.back("snapshot", Length(9, "day")) == "snapshot"
     assert list(calendar.between("snapshot", "snapshot")) == ["snapshot"]
     with pytest.raises(PartitionError, match="a snapshot has no time"):
         calendar.start("snapshot")

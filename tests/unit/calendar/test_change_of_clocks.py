@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from evergreen.calendar import Length
 from evergreen.ingestion.stage import ingest
 from evergreen.lake import Table
 from evergreen.monitoring.stage import monitor
@@ -116,7 +117,7 @@ def test_hours_that_are_skipped_and_hours_that_come_twice(
     facts = {"grain": "hourly", "look_back": "2 hours", "window": "2 days", "holdout": "5 hours"}
     pipeline = described(tmp_path, storage, name="hourly", start=change, **facts)
     calendar = pipeline.spec.calendar
-    first = calendar.back(keys[0], timedelta(days=1))
+    first = calendar.back(keys[0], Length(1, "day"))
     hours = list(calendar.between(first, keys[-1]))
     assert [key for key in hours if keys[0] <= key <= keys[-1]] == keys
     for key in hours:

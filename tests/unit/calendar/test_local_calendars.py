@@ -13,6 +13,7 @@ import pytest
 from evergreen.calendar import (
     Calendar,
     Grain,
+    Length,
     NoSuchTimeError,
     PartitionError,
     Weekday,
@@ -146,14 +147,14 @@ def test_a_time_without_zone_is_local():
 
 def test_back_goes_days_of_the_calendar_and_hours_of_the_clock():
     daily, hourly = (Calendar(grain, "Europe/Berlin") for grain in (Grain.DAILY, Grain.HOURLY))
-    assert daily.back("2024-04-10", timedelta(days=28)) == "2024-03-13"
-    assert daily.back("2024-11-10", timedelta(days=28)) == "2024-10-13"
-    assert hourly.back("2024-03-31T12", timedelta(days=1)) == "2024-03-30T12"
-    assert hourly.back("2024-03-31T12", timedelta(hours=23)) == "2024-03-30T12"
-    assert hourly.back("2024-10-27T03", timedelta(hours=2)) == "2024-10-27T02"
-    assert hourly.back("2024-10-27T02b", timedelta(hours=1)) == "2024-10-27T02"
+    assert daily.back("2024-04-10", Length(28, "day")) == "2024-03-13"
+    assert daily.back("2024-11-10", Length(28, "day")) == "2024-10-13"
+    assert hourly.back("2024-03-31T12", Length(1, "day")) == "2024-03-30T12"
+    assert hourly.back("2024-03-31T12", Length(23, "hour")) == "2024-03-30T12"
+    assert hourly.back("2024-10-27T03", Length(2, "hour")) == "2024-10-27T02"
+    assert hourly.back("2024-10-27T02b", Length(1, "hour")) == "2024-10-27T02"
     # 02:30 the day before there was, but no 02:00 on the day itself.
-    assert hourly.back("2024-04-01T02", timedelta(days=1)) == "2024-03-31T03"
+    assert hourly.back("2024-04-01T02", Length(1, "day")) == "2024-03-31T03"
 
 
 def test_the_same_hour_of_the_weekday_before_is_found_through_a_change():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evergreen.calendar import Calendar, Grain, Weekday
+from evergreen.calendar import Calendar, Grain, Length, Weekday
 
 TIMED = [grain for grain in Grain if grain is not Grain.SNAPSHOT]
 ZONES = [
@@ -159,7 +159,7 @@ def test_keys_are_what_the_clocks_show(zone: str, moment: datetime):
 @given(CALENDARS, DRAWN, st.integers(0, 800))
 def test_days_back_are_days_of_the_calendar(calendar: Calendar, moment: datetime, days: int):
     key, zone = calendar.key_of(moment), ZoneInfo(calendar.timezone)
-    before = calendar.back(key, timedelta(days=days))
+    before = calendar.back(key, Length(days, "day"))
     if calendar.grain is not Grain.HOURLY:
         named = date.fromisoformat(key if len(key) > 7 else f"{key}-01")
         assert before == calendar.key_of_day(named - timedelta(days=days))

@@ -47,7 +47,7 @@ def days_that_differ(spec: Spec, rows: pd.DataFrame, days: list[str]) -> list[st
     whole = build_features(spec, rows)
     differing = []
     for day in days:
-        some = rows[rows[PARTITION].between(spec.calendar.back(day, spec.look_back), day)]
+        some = rows[rows[PARTITION].between(spec.looks_back_to(day), day)]
         if not same_bytes(partition_features(spec, some, day), whole[(rows[PARTITION] == day).to_numpy()]):
             differing.append(day)
     return differing

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evergreen.calendar import Length
 from evergreen.labels.known import newest_known, newest_trained
 from evergreen.spec import parse_spec
 from tests.unit.labels.conftest import LENDER
@@ -22,7 +23,7 @@ def test_a_description_is_read(tmp_path: Path, block: str) -> None:
     (tmp_path / "lender").mkdir()
     (tmp_path / "lender" / "pipeline.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
     spec = parse_spec(tmp_path / "lender" / "pipeline.yaml")
-    assert spec.label_delay == 30
+    assert spec.label_delay == Length(30)
 
 
 def test_the_page_has_a_description_for_each_kind_of_source() -> None:
@@ -31,7 +32,7 @@ def test_the_page_has_a_description_for_each_kind_of_source() -> None:
 
 def test_the_days_of_the_example() -> None:
     spec = parse_spec(LENDER)
-    assert spec.label_delay == 5
+    assert spec.label_delay == Length(5)
     assert newest_known(spec, "2024-03-10") == "2024-03-05"
     assert newest_trained(spec, "2024-03-11") == "2024-03-05"
     assert newest_trained(spec, "2024-03-10") == "2024-03-04"

@@ -135,7 +135,7 @@ def test_without_labels_in_the_description_there_is_nothing_to_read(lender: Lend
     )
     with pytest.raises(NothingToDoError, match="the description has no 'labels'"):
         ingest_labels(lender.pipeline, nights(5))
-    assert ensure(lender.pipeline, day(5)) is None
+    assert ensure(lender.pipeline, day(5)) == []
 
 
 def test_keys_of_another_kind_than_the_rows_are_refused_and_not_published(lender: Lender):
@@ -163,11 +163,11 @@ def test_labels_of_a_first_range_are_all_of_one_type(lender: Lender):
 def test_ensure_reads_what_is_due_once_and_says_whose_labels_are_known(lender: Lender):
     lender.publish(0, 6)
     lender.label(0)
-    assert ensure(lender.pipeline, day(4)) is None
-    assert ensure(lender.pipeline, day(5)) == day(0)
+    assert ensure(lender.pipeline, day(4)) == []
+    assert ensure(lender.pipeline, day(5)) == [day(0)]
     assert lender.labels() == {day(0): TRUTH[day(0)]}
     (lender.folder / "labels" / f"{day(0)}.csv").unlink()
-    assert ensure(lender.pipeline, day(5)) == day(0)
+    assert ensure(lender.pipeline, day(5)) == [day(0)]
 
 
 def test_ensure_goes_on_without_labels_that_are_refused_and_asks_again(
@@ -176,12 +176,12 @@ def test_ensure_goes_on_without_labels_that_are_refused_and_asks_again(
     lender.publish(0, 6)
     lender.label(0, HEAD + f"0,{day(0)}T09:00Z,true\n" * 2)
     with caplog.at_level(logging.WARNING, "evergreen.labels.ingest"):
-        assert ensure(lender.pipeline, day(5)) is None
+        assert ensure(lender.pipeline, day(5)) == []
     assert "1 values of loan have more than one label" in caplog.text
     lender.label(0, HEAD)
-    assert ensure(lender.pipeline, day(5)) is None
+    assert ensure(lender.pipeline, day(5)) == []
     lender.label(0)
-    assert ensure(lender.pipeline, day(5)) == day(0)
+    assert ensure(lender.pipeline, day(5)) == [day(0)]
 
 
 def test_a_training_counts_the_partitions_whose_labels_it_knows(lender: Lender):

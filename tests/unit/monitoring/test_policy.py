@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.calendar import Grain
+from evergreen.calendar import Grain, Length
 from evergreen.monitoring.breaker import breaker
 from evergreen.monitoring.policy import blocked, decide
 from evergreen.monitoring.record import Decision
@@ -27,14 +27,14 @@ from evergreen.units import Budget, Times
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
 IRIS = parse_spec(Path(__file__).parents[3] / "include" / "pipelines" / "iris" / "pipeline.yaml")
-FREE, TWO_OF_THREE = Budget(1000, 1), Times(2, 3)
+FREE, TWO_OF_THREE, THIRTY = Budget(1000, Length(1)), Times(2, 3), Length(30)
 
 
 def policy(
     on: tuple[str, ...] = ("performance",),
-    over: int = 3,
+    over: int | Length = 3,
     tolerance: float = 0.5,
-    cooldown: int = 0,
+    cooldown: int | Length = 0,
     budget: Budget = FREE,
     refusals: int = 1000,
     half_open: int | None = None,
@@ -183,14 +183,19 @@ def test_late_labels_do_not_speak_before_they_are_known() -> None:
 @pytest.mark.parametrize(
     ("trainings", "cooldown", "budget", "why"),
     [
-        ([], 7, Budget(1, 30), None),
+        ([], 7, Budget(1, THIRTY), None),
         ([43], 7, FREE, None),
         ([44], 7, FREE, "the last training was as of 2024-02-14 and the cooldown is 7 days: the night of 2"),
         ([50], 0, FREE, None),
-        ([21, 30, 40], 0, Budget(3, 30), "the budget of 3 trainings per 30 days is spent (3, since 2024-01-"),
-        ([20, 30, 40], 0, Budget(3, 30), None),  # day 20 is 30 partitions back: outside
-        ([30, 30, 30], 0, Budget(2, 30), None),  # one training, named by several events
-        ([], 0, Budget(0, 30), "the budget of 0 trainings per 30 days is spent (0)"),
+        (
+            [21, 30, 40],
+            0,
+            Budget(3, THIRTY),
+            "the budget of 3 trainings per 30 days is spent (3, since 2024-01-",
+        ),
+        ([20, 30, 40], 0, Budget(3, THIRTY), None),  # day 20 is 30 partitions back: outside
+        ([30, 30, 30], 0, Budget(2, THIRTY), None),  # one training, named by several events
+        ([], 0, Budget(0, THIRTY), "the budget of 0 trainings per 30 days is spent (0)"),
     ],
 )
 def test_cooldown_and_budget(trainings: list[int], cooldown: int, budget: Budget, why: str | None) -> None:
@@ -290,6 +295,49 @@ def test_the_night_that_the_cooldown_names_is_the_first_that_trains(grain: Grain
     assert all(f"the night of {first} may train again" in reason for reason in said)
 
 
+@pytest.mark.parametrize(
+    ("grain", "last", "cooldown", "night"),
+    [
+        # by hand: the night before the first as-of from which the cooldown back does not go beyond the last
+        (Grain.DAILY, "2024-01-31", "10 days", "2024-02-09"),
+        (Grain.DAILY, "2024-01-31", "1 month", "2024-02-29"),
+        (Grain.DAILY, "2024-02-29", "1 month", "2024-03-28"),
+        (Grain.WEEKLY, "2024-01-29", "10 days", "2024-02-05"),
+        (Grain.WEEKLY, "2024-01-29", "1 month", "2024-02-26"),
+        (Grain.MONTHLY, "2024-01", "10 days", "2024-01"),
+        (Grain.MONTHLY, "2024-01", "3 months", "2024-03"),
+        (Grain.HOURLY, "2024-01-31T05", "6 hours", "2024-01-31T10"),
+        (Grain.HOURLY, "2024-01-31T05", "1 day", "2024-02-01T04"),
+    ],
+)
+def test_a_cooldown_in_any_unit(grain: Grain, last: str, cooldown: str, night: str) -> None:
+    spec = policy(cooldown=Length.read(cooldown), of=KIOSK.model_copy(update={"partition": grain}))
+    trained, allowed = [Training(last, "promoted")], spec.calendar.shift(night, 1)
+    assert blocked(spec, allowed, trained) is None
+    if allowed != spec.calendar.shift(last, 1):
+        why = blocked(spec, night, trained)
+        assert why is not None
+        assert f"the cooldown is {cooldown}: the night of {night} may train again" in why
+
+
+def test_a_budget_in_months() -> None:
+    spec = policy(budget=Budget(1, Length(3, "month")))
+    trained = [Training("2023-11-30", "worse")]
+    assert blocked(spec, "2024-02-29", trained) == (
+        "the budget of 1 trainings per 3 months is spent (1, since 2023-11-30)"
+    )
+    assert blocked(spec, "2024-03-01", trained) is None
+
+
+def test_the_performance_over_a_month_is_judged_by_its_days() -> None:
+    spec, rows = policy(over=Length(1, "month")), [record(n, 99.0) for n in range(60)]
+    found = [decide(spec, rows[: n + 1], []).evidence["signals"]["performance"] for n in (29, 30, 58, 59)]
+    # up to 30 January it began on 31 December, up to 28 February on 29 January
+    assert [one.get("wanted", one.get("partitions")) for one in found] == [31, 31, 31, 29]
+    assert [one["fires"] for one in found] == [False, True, True, True]
+    assert found[2]["first"] == "2024-01-29"
+
+
 def test_an_open_circuit_is_said_whether_or_not_a_signal_fires() -> None:
     quiet = decide(policy(refusals=2), [record(n) for n in range(10, 14)], worse(1, 2))
     assert quiet.reason == (
@@ -359,7 +407,7 @@ rules = st.builds(
     on=st.sampled_from((("performance", "staleness"), ("performance", "cusum", "drift"), ("drift",))),
     over=st.integers(0, 5),
     cooldown=st.integers(0, 9),
-    budget=st.builds(Budget, st.integers(0, 4), st.integers(1, 25)),
+    budget=st.builds(Budget, st.integers(0, 4), st.builds(Length, st.integers(1, 25))),
     refusals=st.integers(1, 5),
     half_open=st.sampled_from((None, 5, 1000)),
     delay=st.sampled_from((0, 0, 3)),
@@ -389,10 +437,10 @@ def test_never_within_the_cooldown_and_never_over_budget_in_any_window(
     _, trainings = replay(spec, history)
     numbers = [DAYS.index(training.as_of) for training in trainings]
     gaps = [later - earlier for earlier, later in pairwise(numbers)]
-    assert all(gap >= max(spec.monitoring.retrain.cooldown, 1) for gap in gaps)
+    assert all(gap >= max(spec.monitoring.retrain.cooldown.count, 1) for gap in gaps)
     times, per = spec.monitoring.retrain.budget
     for start in range(len(history)):  # the first training is not the policy's
-        assert sum(start <= number < start + per for number in numbers[1:]) <= times
+        assert sum(start <= number < start + per.count for number in numbers[1:]) <= times
 
 
 @given(rules, nights)
@@ -437,8 +485,9 @@ def test_a_decision_depends_on_nothing_that_comes_later(
     for training in data.draw(st.lists(later, max_size=4)):
         noisy.insert(data.draw(st.integers(0, len(noisy))), training)
     assert decide(spec, records, noisy) == whole[number]
-    unknown = [replace(r, labelled=9, error=1e6) for r in records[len(records) - spec.label_delay :]]
-    relabelled = [*records[: len(records) - spec.label_delay], *unknown] if spec.label_delay else records
+    delay = spec.label_delay.count
+    unknown = [replace(r, labelled=9, error=1e6) for r in records[len(records) - delay :]]
+    relabelled = [*records[: len(records) - delay], *unknown] if delay else records
     assert decide(spec, relabelled[-len(records) :], trainings) == whole[number]
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from evergreen.calendar import Length
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import measured
 from evergreen.monitoring.policy import findings
@@ -21,7 +22,7 @@ from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
 
 def watching(metric: str, over: int = 3, **monitoring: Any) -> Spec:
-    performance = KIOSK.monitoring.performance.model_copy(update={"over": over, "tolerance": 0.25})
+    performance = KIOSK.monitoring.performance.model_copy(update={"over": Length(over), "tolerance": 0.25})
     retrain = KIOSK.monitoring.retrain.model_copy(update={"on": ("performance",)})
     watched = KIOSK.monitoring.model_copy(
         update={"performance": performance, "retrain": retrain, **monitoring}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -60,6 +59,8 @@ def test_sets_are_found_by_name_and_keep_their_order(folder: Path):
     ("features", "days"),
     [
         ("{}", 0),
+        ('{function: "features.py:build", look_back: 1 month, sets: [demand]}', 29),
+        ('{function: "features.py:build", look_back: 3 partitions, sets: [demand]}', 5),
         ("{sets: [clock]}", 0),
         ("{sets: [clock, demand]}", 5),
         ('{function: "features.py:build", look_back: 3 days, sets: [demand]}', 5),
@@ -67,7 +68,8 @@ def test_sets_are_found_by_name_and_keep_their_order(folder: Path):
     ],
 )
 def test_the_look_back_is_the_farthest_of_all(folder: Path, features: str, days: int):
-    assert parse(folder, features).look_back == timedelta(days=days)
+    spec = parse(folder, features)
+    assert spec.looks_back_to("2024-03-01") == spec.calendar.shift("2024-03-01", -days)
 
 
 def test_the_folder_of_sets_is_no_pipeline(folder: Path, monkeypatch: pytest.MonkeyPatch):

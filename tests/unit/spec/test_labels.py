@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from evergreen.calendar import Length
 from evergreen.errors import SpecError
 from evergreen.spec import Spec, parse_spec
 
@@ -43,7 +44,7 @@ def parse(tmp_path: Path, text: str = LENDER, source: str = FILE) -> Spec:
 def test_labels_have_a_source_of_their_own_and_a_delay(tmp_path: Path):
     spec = parse(tmp_path)
     assert spec.labels is not None
-    assert (spec.label_delay, spec.labels.source.kind) == (5, "file")
+    assert (spec.label_delay, spec.labels.source.kind) == (Length(5), "file")
     assert spec.keys == ("loan",)
 
 
@@ -108,9 +109,11 @@ def test_a_source_that_cannot_tell_partitions_apart_is_refused(tmp_path: Path, s
         ),
         ({"target: late\n": ""}, "target: classification needs the column to predict"),
         ({"delay: 5": "delay: 60"}, "labels.delay: must be shorter than training.window"),
+        ({"delay: 5 partitions": "delay: 2 months"}, "labels.delay: must be shorter than training.window"),
+        ({"delay: 5 partitions": "delay: 9 weeks"}, "labels.delay: must be shorter than training.window"),
         ({"delay: 5": "delay: 999999"}, "labels.delay: must be shorter than training.window"),
         ({"target: late": "target: loan"}, "target: 'loan' is among the keys of a row"),
-        ({"delay: 5 partitions": "delay: a week"}, "labels.delay: write a number of partitions"),
+        ({"delay: 5 partitions": "delay: a week"}, "labels.delay: write a length like"),
         ({"  delay: 5 partitions\n": ""}, "labels.delay"),
     ],
 )
@@ -136,7 +139,7 @@ def test_no_lookup_is_called_labels(tmp_path: Path):
 def test_some_label_in_the_window_must_be_known(tmp_path: Path, delay: int, allowed: bool):
     text = LENDER.replace("delay: 5", f"delay: {delay}")
     if allowed:
-        assert parse(tmp_path, text).label_delay == delay
+        assert parse(tmp_path, text).label_delay == Length(delay)
     else:
         with pytest.raises(SpecError):
             parse(tmp_path, text)

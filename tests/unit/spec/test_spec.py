@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from evergreen.calendar import Length
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.spec import SliceRule, Spec, Step, Task, load_spec, parse_spec, pipeline_names
 
@@ -51,7 +52,7 @@ def test_a_short_description_is_enough(folder: Path):
         "cnt",
         date(2011, 1, 1),
     )
-    assert spec.training.window == timedelta(days=365)
+    assert spec.training.window == Length(365, "day")
     assert spec.keys == ("at",)
     assert spec.join[0].on == {"at": "hour"}
     assert spec.first_partition == "2011-01-01"
@@ -188,8 +189,11 @@ BROKEN = [
         "metric: accuracy",
         "training.metric: 'accuracy' is not a metric of regression: mae, rmse",
     ),
-    ("metric: mae", "metric: mae\n  window: 1 year", "training.window: write a duration like '28 days'"),
+    ("metric: mae", "metric: mae\n  window: a year", "training.window: write a length like '5 partitions'"),
+    ("metric: mae", "metric: mae\n  window: 0 months", "training.window: must be more than 0"),
     ("holdout: 7 days", "holdout: 400 days", "training.holdout: must be shorter than training.window"),
+    ("holdout: 7 days", "holdout: 365 partitions", "training.holdout: must be shorter than training.window"),
+    ("holdout: 7 days", "holdout: 12 months", "training.holdout: must be shorter than training.window"),
     (
         "sklearn.linear_model.Ridge",
         "Ridge",
