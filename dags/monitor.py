@@ -17,6 +17,9 @@ hole never starts a training), and while a training started within the cooldown 
 its evidence are passed to the training, stored with the model and shown on its card. After several
 challengers in a row that were worse (`retrain.refusals`) none is trained for a while.
 
+*promote* puts a challenger in force that the gate had left inconclusive and that is clearly better by now: it
+has predicted every night beside the champion. It is skipped while none is. See docs/gate.md.
+
 *alert* sends alerts to the receivers in `pipeline.yaml`: once when an alert opens, and once when it is
 resolved. If a receiver cannot be reached, the log says so and the next night retries. See
 docs/how-to/alerts.md.
@@ -29,11 +32,12 @@ docs/how-to/alerts.md.
 
 from airflow.sdk import DAG
 
-from evergreen.stages import MONITOR, SCORE
+from evergreen.stages import MONITOR, SCORE, TRAIN
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, follows, partition_params
 from evergreen_airflow.operators.alert import AlertOperator
 from evergreen_airflow.operators.monitor import MonitorOperator
+from evergreen_airflow.operators.promote_tried import PromoteTriedOperator
 from evergreen_airflow.operators.retrain import RetrainOperator
 
 for spec in described_pipelines(MONITOR):
@@ -45,6 +49,9 @@ for spec in described_pipelines(MONITOR):
     ):
         monitor = MonitorOperator(task_id="monitor", pipeline=spec.name)
         retrain = RetrainOperator(task_id="retrain", pipeline=spec.name)
+        promote = PromoteTriedOperator(
+            task_id="promote", pipeline=spec.name, outlets=[published_by(TRAIN, spec.name)]
+        )
         alert = AlertOperator(task_id="alert", pipeline=spec.name)
 
-        monitor >> [retrain, alert]
+        monitor >> [retrain, promote, alert]

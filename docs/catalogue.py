@@ -215,8 +215,11 @@ def signals() -> str:
 def _counts(signal: Signal[Any]) -> str:
     from evergreen.task import Task
 
-    prompt, late = ([task for task in Task if signal.by_default(task, when)] for when in (False, True))
+    prompt, late = ([task for task in Task if signal.by_default(task, when, True)] for when in (False, True))
+    still = [task for task in Task if signal.by_default(task, False, False) and task not in prompt]
     said = [", ".join(prompt)] if prompt else []
+    if still:
+        said.append(f"{', '.join(still)} of a snapshot")
     more = [task for task in late if task not in prompt and task is not Task.CLUSTERING]
     if more:
         said.append(f"{', '.join(more)} with delayed labels")

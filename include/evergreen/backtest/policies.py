@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from evergreen.description import Described, explain, read_mapping
 from evergreen.errors import SpecError
-from evergreen.monitoring.policy import decide
+from evergreen.monitoring.policy import decide, trial_after
 from evergreen.monitoring.record import Decision
 from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
@@ -57,7 +57,9 @@ class Policy:
         partition, last = records[-1].partition, max(training.as_of for training in trainings)
         due = self.due(spec, last, spec.calendar.shift(partition, 1))
         said = "retrain" if due else "no retraining"
-        return Decision(partition, due, f"{said}: {self.name}; last trained as of {last}", {})
+        tried = trial_after(spec, records, trainings)
+        evidence = {"trial": tried and tried.to_dict()}
+        return Decision(partition, due, f"{said}: {self.name}; last trained as of {last}", evidence)
 
 
 def parse_policy(name: str) -> Policy:

@@ -17,11 +17,12 @@ from evergreen.backtest.policies import Policy
 from evergreen.backtest.result import Event, Night, PolicyResult, detections
 from evergreen.backtest.work import Trained, Work
 from evergreen.errors import NothingToDoError
+from evergreen.evaluation.verdict import Outcome
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.breaker import breaker
 from evergreen.monitoring.policy import blocked
-from evergreen.monitoring.trainings import Training
+from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.signals.record import Record
 from evergreen.spec import Spec, Task
 from evergreen.training_set.assemble import window_start
@@ -46,13 +47,14 @@ class _Spent:
 
 @dataclass
 class _State:
-    """What has happened so far. `predictions` are by partition, in the order of its rows."""
+    """What has happened so far. `predictions` are by partition, `challengers` by version."""
 
     champion: Trained | None = None
     of_champion: list[Record] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     predictions: dict[str, Predictions] = field(default_factory=dict)
     trainings: list[Training] = field(default_factory=list)
+    challengers: dict[str, Trained] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     nights: list[Night] = field(default_factory=list)
     spent: _Spent = field(default_factory=_Spent)
@@ -113,8 +115,10 @@ class _Replay:
         decision = self.policy.decide(self.spec, state.records, state.trainings)
         state.spent.decide += time.perf_counter() - began
         # The counts are needed only to pool nights.
-        state.nights.append(Night(replace(record, counts={}), decision))
+        state.nights.append(Night(replace(record, counts={}, trial={}), decision))
         following = self.spec.calendar.shift(partition, 1)
+        if decision.promotes:
+            self._promote(decision.promotes, following)
         if decision.retrain and following <= last:
             kind = "+".join(decision.evidence.get("firing", ())) or "schedule"
             self._train(following, partition, kind, decision.reason)
@@ -161,15 +165,25 @@ class _Replay:
         judged = self.work.judged(challenger, state.champion)
         state.spent.fit += challenger.fit_seconds
         state.spent.measure += challenger.other_seconds + judged.seconds
-        state.trainings.append(Training(as_of, judged.outcome.value, kind))
+        state.trainings.append(Training(as_of, judged.outcome.value, kind, challenger.version))
         estimator = str(challenger.candidate["estimator"])
         state.events.append(
             Event(
                 as_of, partition, kind, reason, challenger.version, estimator, judged.outcome, judged.failed
             )
         )
+        state.challengers[challenger.version] = challenger
         if judged.promoted:
             state.champion, state.of_champion = challenger, []
+
+    def _promote(self, version: str, as_of: str) -> None:
+        """Put the challenger in force whose trial is decided."""
+        state = self.state
+        place = next(n for n, event in enumerate(state.events) if event.version == version)
+        event = replace(state.events[place], outcome=Outcome.PROMOTED, in_force=as_of)
+        state.events[place] = event
+        state.trainings.append(Training(event.as_of, "promoted", event.kind, version, as_of))
+        state.champion, state.of_champion = state.challengers[version], []
 
     def _score(self, champion: Trained, partition: str) -> Record:
         state = self.state
@@ -177,10 +191,14 @@ class _Replay:
         scored = self.work.scored(self.spec, champion, partition, earlier)
         state.spent.predict += scored.predict_seconds
         state.spent.measure += scored.measure_seconds
-        state.of_champion.append(scored.record)
-        state.records.append(scored.record)
+        record = scored.record
+        if rival := on_trial(state.trainings):
+            trial = self.work.tried(self.spec, champion, state.challengers[rival.version], partition)
+            record = replace(record, trial=trial)
+        state.of_champion.append(record)
+        state.records.append(record)
         state.predictions[partition] = scored.predictions
-        return scored.record
+        return record
 
     def _values(self) -> list[float | None]:
         """Each metric that nights are measured by, the training metric first, over all rows with a label."""

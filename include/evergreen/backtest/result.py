@@ -39,6 +39,7 @@ class Event:
     `partition` is the one whose decision asked for it, None for a first one; `reason` says why in a sentence,
     and `kind` by the names of the signals (`performance+cusum`), `first`, or `schedule`. `outcome` is the
     gate's word (`promoted`, `worse`, `inconclusive`) and `failed` the details of the checks it did not pass.
+    `in_force` is the partition from which on it is in force since its trial was decided, None without one.
     """
 
     as_of: str
@@ -49,6 +50,7 @@ class Event:
     estimator: str
     outcome: str
     failed: tuple[str, ...] = ()
+    in_force: str | None = None
 
     @property
     def promoted(self) -> bool:

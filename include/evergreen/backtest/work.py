@@ -29,8 +29,9 @@ from evergreen.evaluation.evaluate import Champion, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.metrics.predictions import Predictions
-from evergreen.monitoring.measure import error_alone, estimates, measure, needs_model
+from evergreen.monitoring.measure import error_alone, estimates, measure, needs_model, trial_alone
 from evergreen.monitoring.reference import Reference, build_reference
+from evergreen.monitoring.trial import Rival
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.scoring.predict import PREDICTION, prediction_frame
 from evergreen.signals import SIGNALS
@@ -184,6 +185,22 @@ class Work:
             predictions_from_dict(content["predictions"]),
             *content["seconds"],
         )
+
+    def tried(self, spec: Spec, champion: Trained, challenger: Trained, partition: str) -> dict[str, Any]:
+        """What a partition's record keeps of the trial of a challenger beside the champion."""
+        end = self._spec.calendar.shift(partition, 1)
+        rows = self._history.digest(read_start(spec, champion.as_of), end)
+        name = f"trial/{_measuring(spec)}/{champion.key}/{challenger.key}/{partition}/{rows}"
+        if (body := self._cache.get(name)) is None:
+            model, features = self._model(champion), self._history.features(partition)
+            own = self._history.own_rows(partition).loc[features.index]
+            predictions = prediction_frame(spec, model, own, features)
+            rival = Rival(challenger.version, self._model(challenger))
+            body = _packed(trial_alone(spec, features, predictions, rival, model))
+            self._cache.put({name: body})
+        found = _unpacked(body)
+        # A version is also named by the gate, which does not bear on what is measured.
+        return {**found, "version": challenger.version} if found else {}
 
     def _train(self, key: str, as_of: str) -> Trained:
         began = time.perf_counter()

@@ -14,6 +14,7 @@ from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
     from evergreen.training.stage import Trained
 
@@ -105,7 +106,10 @@ def score(pipeline: PipelineName, partition: Partition = None, to: To = None) ->
 
 
 def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
-    """Measure drift and performance of scored partitions, and decide whether to retrain."""
+    """Measure drift and performance of scored partitions, and decide whether to retrain.
+
+    A challenger on trial that is clearly better by now is promoted.
+    """
     from evergreen.monitoring import stage
     from evergreen.monitoring.record import figures, monitored
 
@@ -117,6 +121,7 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
             metrics = figures(monitored(opened, key)[0].metrics)
             found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
             found["metrics"] = metrics
+            found["promoted"] = _promoted(opened, decision)
         except NothingToDoError as reason:
             found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}
         rows.append({"partition": key, **found})
@@ -141,6 +146,18 @@ def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
     if not keys:
         raise typer.BadParameter(f"--to {last} is before {first}")
     return keys
+
+
+def _promoted(pipeline: Pipeline, decision: Decision) -> str | None:
+    """The version that the decision puts in force; None if it promotes none, or is one of an older night."""
+    from evergreen.monitoring.promotion import promote_tried
+
+    if decision.promotes is None:
+        return None
+    try:
+        return promote_tried(pipeline, decision.partition).version
+    except NothingToDoError:
+        return None
 
 
 def _verdict(pipeline: str, trained: Trained) -> RenderableType:

@@ -130,7 +130,7 @@ def interval(estimate: float, found: Replicates, resampling: Resampling, confide
     Percentiles of the rounds would be too narrow where there are few units: they lack the factor
     sqrt(n / (n - 1)) and the wider quantiles of t (Hesterberg 2015, "What teachers should know about the
     bootstrap", The American Statistician 69). This interval has both, with the number of blocks as n. Where
-    neighbouring units correlate more than the blocks account for, it is wider (`_serial_variance`).
+    neighbouring units correlate more than the blocks account for, it is wider (`serial_variance`).
 
     NaN for fewer than two blocks, or if more than a tenth of the rounds have no metric.
     """
@@ -141,14 +141,15 @@ def interval(estimate: float, found: Replicates, resampling: Resampling, confide
     drawn_units = blocks * resampling.block / resampling.units
     variance = float(np.var(finite, ddof=1)) * drawn_units * blocks / (blocks - 1)
     if resampling.ordered:
-        variance = max(variance, _serial_variance(found.left_out))
+        variance = max(variance, serial_variance(found.left_out))
     reach = float(stats.t.ppf((1 + confidence) / 2, blocks - 1)) * math.sqrt(variance)
     return Interval(estimate - reach, estimate + reach)
 
 
-def _serial_variance(left_out: Floats) -> float:
-    """The jackknife's variance of the metric, times (1 + r) / (1 - r) where units correlate by r in time.
+def serial_variance(left_out: Floats) -> float:
+    """The jackknife's variance of a metric, times (1 + r) / (1 - r) where units correlate by r in time.
 
+    `left_out` (units,) are the metric's values without each of the units, in the order of time.
     r is the correlation of neighbouring units' influences, plus 1 / n to correct the bias of its estimate
     (Zwiers and von Storch 1995, "Taking serial correlation into account in tests of the mean", Journal of
     Climate 8). A negative one counts as none.

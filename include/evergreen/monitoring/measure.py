@@ -23,6 +23,7 @@ from evergreen.monitoring.performance import bias_of, labelled_rows, night_metri
 from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
+from evergreen.monitoring.trial import Rival, compared
 from evergreen.scoring.predict import ACTUAL, PREDICTION
 from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT
@@ -48,6 +49,7 @@ def measure(
     published: Sequence[str],
     earlier: Sequence[Record] = (),
     model: Any = None,
+    rival: Rival | None = None,
     health: Mapping[str, Any] | None = None,
 ) -> Record:
     """The monitoring record of a partition.
@@ -56,7 +58,8 @@ def measure(
     `actual`) are the partition's own rows in one order; `published` are the keys of all published partitions,
     sorted. `earlier` are records of partitions before it, sorted: those of the same version pool with it and
     trail it. Of both, what comes after `partition` is ignored. `as_of` is what the champion `version` was
-    trained as of; `model` is asked only where `asks_model` says so. `health` is what
+    trained as of; `model` is asked only where `asks_model` says so. `rival` is the
+    challenger on trial, if there is one. `health` is what
     `evergreen.monitoring.health` gives. Clustering has no performance, only drift.
     """
     where: dict[str, Any] = {"earlier": earlier, "partition": partition, "version": version}
@@ -80,7 +83,7 @@ def measure(
         usual=finite_or_none(fmean(reference.by_partition.values())) if reference.by_partition else None,
         spread=finite_or_none(widened_spread(reference.by_partition.values())),
         estimated=_estimate(spec, reference, features, predictions, model),
-        **performance(spec, reference, rows, features, predictions, model=model),
+        **performance(spec, reference, rows, features, predictions, model=model, rival=rival),
         drifted_share=sum(one.drifted for one in drift.values()) / len(drift) if drift else 0.0,
         drift={name: one.to_dict() for name, one in drift.items()},
         prediction_drift=next((one.to_dict() for one in of_predictions.values()), None),
@@ -130,6 +133,7 @@ def performance(
     predictions: pd.DataFrame,
     *,
     model: Any = None,
+    rival: Rival | None = None,
 ) -> dict[str, Any]:
     """The fields of a record that labels fill in: those of `WITHOUT_LABELS`.
 
@@ -148,7 +152,21 @@ def performance(
         "metrics": metrics,
         "slices": slice_errors(spec, rows[known], labelled, reference.slices),
         "fairness": night_fairness(spec, [rows[known], features[known]], labelled, reference.classes),
+        "trial": compared(spec, rival, features, predictions, known=known, champion=labelled)
+        if rival
+        else {},
     }
+
+
+def trial_alone(
+    spec: Spec, features: pd.DataFrame, predictions: pd.DataFrame, rival: Rival, model: Any = None
+) -> dict[str, Any]:
+    """A record's `trial` by itself; the arguments are those of `measure`."""
+    known = _known(spec, predictions)
+    if not known.any():
+        return {}
+    champion = labelled_rows(spec, features, predictions, known, model)
+    return compared(spec, rival, features, predictions, known=known, champion=champion)
 
 
 def needs_model(spec: Spec) -> bool:

@@ -7,28 +7,31 @@ that the same history gives the same decision in a task, in a shell and in a bac
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from evergreen.monitoring.breaker import CLOSED, Breaker, breaker, in_words
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.record import Decision
-from evergreen.monitoring.trainings import Training
+from evergreen.monitoring.trainings import Training, on_trial
+from evergreen.monitoring.trial import Tried, tried
 from evergreen.signals import SIGNALS, Finding, Nights
+from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
 
-def nights_of(spec: Spec, records: Sequence[Record]) -> Nights:
-    """What the signals look at, of records that speak."""
+def nights_of(spec: Spec, records: Sequence[Record], last: LastTraining = NOTHING_YET) -> Nights:
+    """What the signals look at, of records that speak, and of the last training."""
     monitoring = spec.monitoring
-    return Nights(records, monitoring, spec.calendar, spec.metric, monitoring.retrain.when)
+    return Nights(records, monitoring, spec.calendar, spec.metric, monitoring.retrain.when, last)
 
 
-def findings(spec: Spec, records: Sequence[Record]) -> dict[str, Finding]:
+def findings(spec: Spec, records: Sequence[Record], last: LastTraining = NOTHING_YET) -> dict[str, Finding]:
     """What the signals that count find after the newest of the records, by name.
 
     `records` are those that speak: see `evergreen.signals.Nights`.
     """
-    nights = nights_of(spec, records)
+    nights = nights_of(spec, records, last)
     return {name: SIGNALS[name].look(nights) for name in spec.signals}
 
 
@@ -39,26 +42,30 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     of the history, and those as of a later partition are left out. What a training already answered does not
     count again: only the partitions since the last one speak, and of their labels only those that were known
     on the night of the newest. The answer is no while no signal named by `Spec.signals` fires, or while
-    `blocked` says so.
+    `blocked` says so. A challenger on trial that is clearly better by now is promoted instead.
 
     The evidence has `signals` (what `Finding.to_dict` gives, by name), `firing` (the names of those that
-    fire), `blocked`, `breaker` (what `Breaker.to_dict` gives), `last_training` (its as-of) and the `champion`
-    (its version).
+    fire), `blocked`, `breaker` (what `Breaker.to_dict` gives), `last_training` (its as-of), the `champion`
+    (its version), and `trial` (what `Tried.to_dict` gives; None where no challenger is on trial).
     """
     newest, calendar = records[-1], spec.calendar
-    earlier = [training for training in trainings if training.as_of <= newest.partition]
+    earlier = [training for training in trainings if training.known(newest.partition)]
     since = max((training.as_of for training in earlier), default=None)
-    found = findings(spec, _speaking(spec, records, since))
+    standing = trial_after(spec, records, trainings)
+    found = findings(spec, _speaking(spec, records, since), _last(records, earlier, since, standing))
     firing = [name for name, finding in found.items() if finding.fires]
     as_of = calendar.shift(newest.partition, 1)
     halt = breaker(spec, as_of, earlier, records)
     block = blocked(spec, as_of, earlier, halt) if firing or halt.halts else None
-    retrain = bool(firing) and block is None
+    promotes = standing is not None and standing.promotes
+    retrain = bool(firing) and block is None and not promotes
     said = [", ".join(found[name].clause for name in firing or found) or "no signal is asked for"]
     if block:
         said.append(block)
     elif retrain and halt.state == "half-open":
         said.append(f"the breaker half-opens: {halt.grown or f'nothing was trained since {halt.since}'}")
+    if standing:
+        said.append(standing.words)
     if retrain and since and calendar.has_time:
         said.append(f"last trained {calendar.counted(calendar.distance(since, as_of))} ago")
     evidence = {
@@ -68,9 +75,20 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         "breaker": halt.to_dict(),
         "last_training": since,
         "champion": newest.version,
+        "trial": standing and standing.to_dict(),
     }
-    reason = f"{'retrain' if retrain else 'no retraining'}: {'; '.join(said)}"
+    do = "promote the challenger on trial" if promotes else "retrain" if retrain else "no retraining"
+    reason = f"{do}: {'; '.join(said)}"
     return Decision(newest.partition, retrain, reason, evidence)
+
+
+def trial_after(spec: Spec, records: Sequence[Record], trainings: Sequence[Training]) -> Tried | None:
+    """Where the trial of a challenger stands after the newest of the records; arguments as of `decide`.
+
+    None where none is on trial, or none of its nights was measured yet.
+    """
+    rival = on_trial([training for training in trainings if training.known(records[-1].partition)])
+    return tried(spec, _known(spec, _since(records, rival.as_of)), rival.version) if rival else None
 
 
 def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker = CLOSED) -> str | None:
@@ -86,10 +104,10 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
         return None
     retrain, calendar = spec.monitoring.retrain, spec.calendar
     last = max((training.as_of for training in trainings), default=None)
-    if last is not None and calendar.back(as_of, retrain.cooldown) < last:
-        first = calendar.shift(calendar.ahead(last, retrain.cooldown), -1)
+    if last is not None and calendar.back(as_of, spec.cooldown) < last:
+        first = calendar.shift(calendar.ahead(last, spec.cooldown), -1)
         return (
-            f"the last training was as of {last} and the cooldown is {calendar.in_words(retrain.cooldown)}: "
+            f"the last training was as of {last} and the cooldown is {calendar.in_words(spec.cooldown)}: "
             f"the night of {first} may train again"
         )
     times, per = retrain.budget
@@ -103,11 +121,30 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
 
 def _speaking(spec: Spec, records: Sequence[Record], since: str | None) -> list[Record]:
     """The records since the last training that are of the newest one's champion, as they were known then."""
-    newest, found = records[-1], list[Record]()
-    for record in reversed(records):
-        if since is not None and record.partition < since:
-            break
-        if record.version == newest.version:
-            found.append(record)
-    found.reverse()
-    return known_as_of(spec, found, newest.partition) if spec.label_delay else found
+    newest = records[-1]
+    return _known(spec, [record for record in _since(records, since) if record.version == newest.version])
+
+
+def _since(records: Sequence[Record], since: str | None) -> list[Record]:
+    """The records from a partition on, by default all; no older one is looked at."""
+    found = takewhile(lambda record: since is None or record.partition >= since, reversed(records))
+    return [*found][::-1]
+
+
+def _known(spec: Spec, records: Sequence[Record]) -> list[Record]:
+    """The records as they were known after the night of the newest."""
+    return known_as_of(spec, records, records[-1].partition) if spec.label_delay else [*records]
+
+
+def _last(
+    records: Sequence[Record], trainings: Sequence[Training], since: str | None, standing: Tried | None
+) -> LastTraining:
+    """What became of the last training, as of `since`; the first one counts as none."""
+    fresh = len(_since(records, since))
+    if len({training.as_of for training in trainings}) < 2:
+        return LastTraining("none", fresh)
+    if any(training.outcome == "promoted" for training in trainings if training.as_of == since):
+        return LastTraining("promoted", fresh)
+    if on_trial(trainings) is None:
+        return LastTraining("kept", fresh)
+    return LastTraining("on trial", fresh, standing.gain if standing else None)

@@ -40,6 +40,7 @@ SCHEMA = pa.schema(
         ("joint", pa.string()),
         ("counts", pa.string()),
         ("health", pa.string()),
+        ("trial", pa.string()),
         ("age", pa.int64()),
         ("history", pa.int64()),
         ("retrain", pa.bool_()),
@@ -47,8 +48,11 @@ SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_LATER = ("metrics", "window", "fairness")  # columns that an older release did not write
-_JSON = ("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health")
+_LATER = ("metrics", "window", "fairness", "trial")  # columns that an older release did not write
+_JSON = (
+    *("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health"),
+    "trial",
+)
 
 WITHOUT_LABELS: Mapping[str, Any] = {
     "labelled": 0,
@@ -59,18 +63,25 @@ WITHOUT_LABELS: Mapping[str, Any] = {
     "window": {},
     "slices": {},
     "fairness": [],
+    "trial": {},
 }
 """The fields that labels fill in, of a record without any."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether to retrain after a partition: `reason` says it in one sentence, `evidence` in figures."""
+    """What to do after a partition: `reason` says it in one sentence, `evidence` in figures."""
 
     partition: str
     retrain: bool
     reason: str
     evidence: dict[str, Any]
+
+    @property
+    def promotes(self) -> str | None:
+        """The version that is to be promoted because its trial is decided in its favour; None without one."""
+        found = self.evidence.get("trial") or {}
+        return found.get("version") if found.get("promotes") else None
 
 
 def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

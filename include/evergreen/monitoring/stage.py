@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
 from evergreen.monitoring.training_request import trainings
+from evergreen.monitoring.trainings import Training, on_trial
+from evergreen.monitoring.trial import Rival
 from evergreen.monitoring.window import with_window
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
@@ -36,6 +39,8 @@ from evergreen.timings import timed
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
 
 
 def monitor(pipeline: Pipeline, partition: str) -> Decision:
@@ -60,11 +65,15 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     due = ensure(pipeline, partition)
     scored = _scored(pipeline, partition, _labels_as_of(pipeline, partition))
     history = trainings(pipeline)
-    last = max((one.as_of for one in history if one.as_of <= partition), default=None)
+    before = [one for one in history if one.known(partition)]
+    last, trained = max((one.as_of for one in before), default=None), on_trial(before)
+    rival = _rival(pipeline, trained)
+    if last and trained:
+        last = min(last, trained.as_of)
     known = _monitored(pipeline, partition, last, due)
-    filled = _filled(pipeline, known, partition, _unfilled(pipeline, known, partition, due))
+    filled = _filled(pipeline, known, partition, _unfilled(pipeline, known, partition, due), rival)
     earlier = [filled.get(key, (record, decision))[0] for key, (record, decision) in known.items()]
-    record = with_window(spec, _measured(pipeline, scored, earlier), earlier)
+    record = with_window(spec, _measured(pipeline, scored, earlier, rival), earlier)
     decision = decide(spec, [*earlier, record], history)
     contents = {key: to_table(*pair) for key, pair in {**filled, partition: (record, decision)}.items()}
     pipeline.lake.replace(Table.MONITORING, contents, SCHEMA)
@@ -84,7 +93,18 @@ class _Scored:
     model: Any
 
 
-def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record]) -> Record:
+def _rival(pipeline: Pipeline, training: Training | None) -> Rival | None:
+    """The challenger on trial with its model; None if it cannot be used any more, which the log says."""
+    if training is None:
+        return None
+    try:
+        return Rival(training.version, load_checked_model(pipeline, training.version))
+    except EvergreenError as why:
+        _log.warning("%s: the trial of %s ends: %s", pipeline.name, training.version, why)
+        return None
+
+
+def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record], rival: Rival | None) -> Record:
     published = pipeline.lake.partitions()
     return measure(
         pipeline.spec,
@@ -98,6 +118,7 @@ def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record]) ->
         published=published,
         earlier=earlier,
         model=scored.model,
+        rival=rival,
         health=health(pipeline, scored.partition, scored.version, published),
     )
 
@@ -115,7 +136,11 @@ def _unfilled(
 
 
 def _filled(
-    pipeline: Pipeline, known: dict[str, tuple[Record, Decision]], partition: str, keys: Sequence[str]
+    pipeline: Pipeline,
+    known: dict[str, tuple[Record, Decision]],
+    partition: str,
+    keys: Sequence[str],
+    rival: Rival | None,
 ) -> dict[str, tuple[Record, Decision]]:
     """The records of some partitions with the labels that are known in the night of `partition`."""
     filled: dict[str, tuple[Record, Decision]] = {}
@@ -131,6 +156,7 @@ def _filled(
             scored.features,
             scored.predictions,
             model=scored.model,
+            rival=rival if rival and as_of_version(rival.version) <= key else None,
         )
         before = [filled.get(other, pair)[0] for other, pair in known.items() if other < key]
         filled[key] = (with_window(pipeline.spec, replace(record, **found), before), decision)

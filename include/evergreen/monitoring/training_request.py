@@ -91,7 +91,7 @@ def wanted(
         "partition": partition,
         "evidence": decision.evidence,
     }
-    nights = calendar.count(spec.monitoring.retrain.cooldown, before=as_of) if calendar.has_time else 0
+    nights = calendar.count(spec.cooldown, before=as_of) if calendar.has_time else 0
     earlier = tuple(_run_id(calendar.shift(partition, -steps)) for steps in range(1, nights))
     return TrainingRequest(_run_id(partition), as_of, reason, earlier)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -18,28 +18,50 @@ class Training:
 
     `promoted`, `worse` and `inconclusive` are the gate's words; `declined` by a person, or nobody answered in
     time; one that is `waiting` is neither, or lost its place to another. `reason` is the kind of reason it
-    was started for, empty where it is not known.
+    was started for, empty where it is not known. `version` is the challenger. `known_from` is the partition
+    as of which that is so, by default that of the training: one that is promoted by its trial comes later.
     """
 
     as_of: str
     outcome: Became
     reason: str = ""
+    version: str = ""
+    known_from: str = ""
+
+    def known(self, as_of: str) -> bool:
+        """Whether this had become of it as of a partition."""
+        return (self.known_from or self.as_of) <= as_of
 
 
 def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[Training]:
     """The trainings of a pipeline, in the order of its history; waiting ones last.
 
-    `versions` are the committed ones. A version that was not promoted at first and then was, by hand, counts
-    as both, in that order; withdrawing one and removing its files is no training.
+    `versions` are the committed ones. A version that was not promoted at first and then was, by its trial or
+    by hand, counts as both, in that order; withdrawing one and removing its files is no training.
     """
     known, found = set[str](), list[Training]()
     for event in events:
         known.add(event.version)
         reason = str(event.reason.get("kind", ""))
         if event.kind is Kind.PROMOTED:
-            found.append(Training(event.as_of, "promoted", reason))
+            as_of = as_of_version(event.version)
+            found.append(Training(as_of, "promoted", reason, event.version, max(as_of, event.as_of)))
         elif event.kind is Kind.REFUSED:
             # Earlier releases did not say which: theirs count as worse.
-            found.append(Training(event.as_of, cast(Became, event.reason.get("verdict", "worse")), reason))
+            became = cast(Became, event.reason.get("verdict", "worse"))
+            found.append(Training(event.as_of, became, reason, event.version))
     waiting = sorted(as_of_version(version) for version in versions if version not in known)
     return found + [Training(as_of, "waiting") for as_of in waiting]
+
+
+def on_trial(trainings: Sequence[Training]) -> Training | None:
+    """The training whose challenger is still compared with the champion: the newest inconclusive one.
+
+    A promotion ends the trial of all that were trained before. `trainings` are in the order of the history.
+    """
+    for training in reversed(trainings):
+        if training.outcome == "promoted":
+            return None
+        if training.outcome == "inconclusive" and training.version:
+            return training
+    return None

@@ -139,6 +139,12 @@ def last_word(events: Sequence[Event], version: str) -> Event | None:
     return next((e for e in reversed(events) if e.concerns(version) and e.kind is not Kind.REMOVED), None)
 
 
+def withdrawn(events: Sequence[Event], version: str) -> bool:
+    """Whether the version was rolled back, and nothing happened to it since."""
+    last = last_word(events, version)
+    return last is not None and last.kind is Kind.ROLLED_BACK and last.replaces == version
+
+
 def removal(events: Sequence[Event], version: str) -> Event | None:
     """The event that the version's files were removed by; None if they were not."""
     return next((e for e in reversed(events) if e.kind is Kind.REMOVED and e.version == version), None)

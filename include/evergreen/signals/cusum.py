@@ -24,9 +24,9 @@ class CusumSignal(Signal[Described]):
           retrain: {on: [cusum]}
     """
 
-    def by_default(self, task: Task, late: bool) -> bool:
-        """For tasks with labels."""
-        return task in self.tasks
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
+        """For tasks with labels, where there is time."""
+        return task in self.tasks and timed
 
     def turns(self) -> dict[str, Turn]:
         """Slack and limit."""

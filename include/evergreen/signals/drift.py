@@ -66,7 +66,7 @@ class DriftSignal(OfSinglePartitions[Drift]):
           retrain: {on: [drift], when: 2 of 3 partitions}
     """
 
-    def by_default(self, task: Task, late: bool) -> bool:
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
         """If there are no labels, or they come later."""
         return late or task is Task.CLUSTERING
 

@@ -28,7 +28,7 @@ class EstimateSignal(OfSinglePartitions[Described]):
           retrain: {on: [estimate], when: 2 of 3 partitions}
     """
 
-    def by_default(self, task: Task, late: bool) -> bool:
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
         """For a classification whose labels come later: the estimate is known before them."""
         return late and task in self.tasks
 

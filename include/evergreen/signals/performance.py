@@ -27,7 +27,7 @@ class Cusum(Described):
     """
 
     k: float = Field(default=0.5, ge=0)
-    h: float = Field(default=5, gt=0)
+    h: float = Field(default=8, gt=0)
 
 
 class Performance(Described):
@@ -63,9 +63,9 @@ class PerformanceSignal(Signal[Performance]):
         length = self.of(watched).over
         return max(calendar.count(length, before=calendar.shift(partition, 1)), 1) if calendar.has_time else 1
 
-    def by_default(self, task: Task, late: bool) -> bool:
-        """For tasks with labels."""
-        return task in self.tasks
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
+        """For the tasks with labels of a snapshot. Where there is time, a sequential test tells more."""
+        return task in self.tasks and not timed
 
     def measured(self, watched: Watched) -> dict[str, Any]:
         """The slices."""

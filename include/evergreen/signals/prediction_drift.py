@@ -25,7 +25,7 @@ class PredictionDriftSignal(OfSinglePartitions[Described]):
           retrain: {on: [prediction_drift], when: 2 of 3 partitions}
     """
 
-    def by_default(self, task: Task, late: bool) -> bool:
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
         """If there are no labels, or they come later."""
         return late or task is Task.CLUSTERING
 

@@ -30,8 +30,10 @@ class Record:
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
     `joint` what `JointDrift.to_dict` gives, None if it has no limit. `counts` are the partition's own
     rows in the bins of the champion's reference, by feature (see `evergreen.drift.binning`). `health` is
-    what `evergreen.monitoring.health` gives. `age` counts the published partitions since the champion's
-    as-of, this one included; `history` those in the training window that ends with this partition.
+    what `evergreen.monitoring.health` gives. `trial` is what `evergreen.monitoring.trial` keeps of a
+    challenger beside the champion, {} where none is on trial. `age` counts the published partitions since
+    the champion's as-of, this one included; `history` those in the training window that ends with this
+    partition.
     """
 
     partition: str
@@ -59,6 +61,7 @@ class Record:
     joint: dict[str, Any] | None = None
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     health: dict[str, Any] = field(default_factory=dict)
+    trial: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def part(self, name: str) -> Part | None:
         """A metric of the labelled rows, to be pooled with that of other nights; None where there is none.

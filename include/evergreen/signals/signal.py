@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, TypeVar
 from evergreen.calendar import Calendar
 from evergreen.description import Described, Extended
 from evergreen.metrics import Metric
+from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
 from evergreen.signals.turn import Turn
 from evergreen.task import Task
@@ -41,7 +42,7 @@ class Nights:
 
     `records` (at least one) are those of the newest champion since the last training, oldest first, with the
     labels known by then. `watched` are the settings of all signals; a signal of single
-    partitions fires when it holds in `when` of the last ones.
+    partitions fires when it holds in `when` of the last ones. `last` is what became of the last training.
     """
 
     records: Sequence[Record]
@@ -49,6 +50,7 @@ class Nights:
     calendar: Calendar
     metric: Metric
     when: Times
+    last: LastTraining = NOTHING_YET
 
     @property
     def newest(self) -> Record:
@@ -59,7 +61,8 @@ class Nights:
     def unseen(self) -> float:
         """The share of the partitions now in the training window that came after the last training."""
         history = self.newest.history
-        return len(self.records) / history if history else 0.0
+        fresh = len(self.records) if self.last.fresh is None else self.last.fresh
+        return min(fresh / history, 1.0) if history else 0.0
 
     @property
     def labelled(self) -> list[Record]:
@@ -94,8 +97,8 @@ class Signal(ABC, Generic[Knobs]):
 
     `alert` is the alert that it raises when it fires, if any. `figure` is the figure of its finding that is
     None or missing while the signal cannot be judged; its alert is not resolved then. A signal without a
-    figure can always be judged. `of_time` marks a signal that depends only on the calendar, not on
-    measurements. `source` is the source of the method.
+    figure can always be judged. `of_time` marks a signal that is no alarm: time makes it fire, and not
+    a change of the data. `source` is the source of the method.
     """
 
     name: str
@@ -118,8 +121,11 @@ class Signal(ABC, Generic[Knobs]):
         knobs: Knobs = getattr(watched, self.name)
         return knobs
 
-    def by_default(self, task: Task, late: bool) -> bool:
-        """Whether it is active if a description names no signals; `late`: labels come later."""
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
+        """Whether it is active if a description names no signals.
+
+        `late`: labels come later. `timed`: the pipeline has partitions in time, and is no snapshot.
+        """
         return False
 
     def measured(self, watched: Watched) -> dict[str, Any]:

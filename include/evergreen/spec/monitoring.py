@@ -42,12 +42,12 @@ class Retrain(Described):
     fires when it holds in `when` of the last partitions, including the newest. After `refusals` challengers
     in a row that were worse the circuit breaker opens: no training is started, except one after `half_open`
     partitions (by default a number that fits the grain, see `Spec.half_open`) or once the error has grown. A
-    promotion closes it.
+    promotion closes it. The default of `cooldown` is a tenth of the training window, see `Spec.cooldown`.
     """
 
     on: tuple[SignalName, ...] | None = None
     when: Frequency = Times(2, 3)
-    cooldown: AnyLength = Length(5)
+    cooldown: AnyLength | None = None
     budget: RetrainBudget = Budget(6, Length(30))
     refusals: int = Field(default=3, ge=1)
     half_open: SomeLength | None = None

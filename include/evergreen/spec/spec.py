@@ -142,6 +142,17 @@ class Spec(Described):
         return rule.model_copy(update={"block": Length(self.calendar.about(rule.block))})
 
     @property
+    def cooldown(self) -> Length:
+        """How far two trainings lie apart at least: as described, or a tenth of the window.
+
+        With less that is new, a challenger is hardly another model.
+        """
+        described = self.monitoring.retrain.cooldown
+        if described is not None or not self.calendar.has_time:
+            return described or Length(0)
+        return Length(max(1, round(self.calendar.about(self.training.window) / 10)))
+
+    @property
     def half_open(self) -> Length:
         """How long an open circuit breaker waits: as described, or what fits the grain."""
         return self.monitoring.retrain.half_open or Length(self.calendar.grain.facts.half_open)
@@ -155,13 +166,14 @@ class Spec(Described):
     def signals(self) -> tuple[str, ...]:
         """The names of the signals that may ask for a training; the default depends on task and label delay.
 
-        With prompt labels, performance is enough. With late labels, its estimate and drift are known before
-        the labels are. Clustering has only drift.
+        With prompt labels, an alarm of the error and regular trainings while they help are enough. With late
+        labels, estimate and drift are known before the labels are. Clustering has only drift.
         """
         if self.monitoring.retrain.on is not None:
             return self.monitoring.retrain.on
         late = bool(self.label_delay)
-        return tuple(one.name for one in SIGNALS.values() if one.by_default(self.task, late))
+        timed = self.calendar.has_time
+        return tuple(one.name for one in SIGNALS.values() if one.by_default(self.task, late, timed))
 
     @model_validator(mode="after")
     def _whole(self) -> Spec:

@@ -21,7 +21,7 @@ from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import DECLINED, Verdict
 from evergreen.json_values import json_values
-from evergreen.registry.history import Event, Kind, last_word
+from evergreen.registry.history import Event, last_word, withdrawn
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
@@ -269,8 +269,7 @@ def _promote(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Event:
 
 
 def _check_not_withdrawn(pipeline: Pipeline, version: str) -> None:
-    last = last_word(pipeline.registry.history(), version)
-    if last and last.kind is Kind.ROLLED_BACK and last.replaces == version:
+    if withdrawn(pipeline.registry.history(), version):
         raise NothingToDoError(
             f"{pipeline.name}: version {version} was rolled back and stays so: if it is wanted after all, "
             f"evergreen models promote {pipeline.name} {version}"

@@ -95,6 +95,7 @@ def test_the_sentence_of_a_retraining() -> None:
         "breaker": {"state": "closed", "worse": 0, "since": None, "until": None, "grown": ""},
         "last_training": day(0),
         "champion": "v1",
+        "trial": None,
     }
 
 
@@ -386,10 +387,10 @@ def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -
     ]
     versions = [late.version, f"{day(9)}-waits", f"{day(7)}-waits"]
     assert trainings_of(history, versions) == [
-        Training(day(1), "promoted", "first"),
-        Training(day(3), "worse", "performance+drift"),
-        Training(day(3), "promoted"),
-        Training(day(2), "inconclusive", "shell"),
+        Training(day(1), "promoted", "first", f"{day(1)}-{1:012}", day(1)),
+        Training(day(3), "worse", "performance+drift", f"{day(3)}-{2:012}"),
+        Training(day(3), "promoted", "", late.version, day(3)),
+        Training(day(2), "inconclusive", "shell", f"{day(2)}-{6:012}"),
         Training(day(7), "waiting"),
         Training(day(9), "waiting"),
     ]
@@ -531,4 +532,4 @@ def test_a_decision_looks_no_further_back_than_the_last_training() -> None:
 
     rows = Counted(record(n, 99.0) for n in range(300))
     assert decide(policy(cooldown=30), rows, promoted(0, 295)).evidence["blocked"]
-    assert Counted.looked == 6
+    assert Counted.looked == 2 * 6  # for what the signals look at, and how many came after it

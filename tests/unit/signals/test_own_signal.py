@@ -72,7 +72,7 @@ def test_a_description_sets_its_knobs(tmp_path: Path) -> None:
     left_out = BAKERY.replace("  surge: {rise: 30%}\n", "").replace("on: [surge, performance], ", "")
     spec = parse_spec(described(left_out, tmp_path / "less"))
     assert surge.of(spec.monitoring).rise == 0.5
-    assert spec.signals == ("performance", "cusum", "surge")
+    assert spec.signals == ("cusum", "renewal", "surge")
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_description_sets_its_knobs(tmp_path: Path) -> None:
             "[surge, performance]",
             "[surges]",
             "retrain.on.0: must be 'performance', 'cusum', 'bias', 'estimate', 'drift', 'prediction_drift', "
-            "'staleness' or 'surge'; it is 'surges'",
+            "'renewal', 'staleness' or 'surge'; it is 'surges'",
         ),
         (
             "[surge, performance]",

@@ -46,17 +46,18 @@ def test_one_that_warns_can_say_whether_it_could_be_judged(signal: Signal) -> No
 
 
 @pytest.mark.parametrize(
-    ("task", "late", "names"),
+    ("task", "late", "timed", "names"),
     [
-        (Task.REGRESSION, False, ("performance", "cusum")),
-        (Task.REGRESSION, True, ("performance", "cusum", "drift", "prediction_drift")),
-        (Task.CLASSIFICATION, False, ("performance", "cusum")),
-        (Task.CLASSIFICATION, True, ("performance", "cusum", "estimate", "drift", "prediction_drift")),
-        (Task.CLUSTERING, False, ("drift", "prediction_drift")),
+        (Task.REGRESSION, False, True, ("cusum", "renewal")),
+        (Task.REGRESSION, True, True, ("cusum", "drift", "prediction_drift", "renewal")),
+        (Task.CLASSIFICATION, False, True, ("cusum", "renewal")),
+        (Task.CLASSIFICATION, True, True, ("cusum", "estimate", "drift", "prediction_drift", "renewal")),
+        (Task.CLASSIFICATION, False, False, ("performance",)),
+        (Task.CLUSTERING, False, True, ("drift", "prediction_drift")),
     ],
 )
-def test_which_count_where_none_is_named(task: Task, late: bool, names: tuple[str, ...]) -> None:
-    assert tuple(one.name for one in SIGNALS.values() if one.by_default(task, late)) == names
+def test_which_count_where_none_is_named(task: Task, late: bool, timed: bool, names: tuple[str, ...]) -> None:
+    assert tuple(one.name for one in SIGNALS.values() if one.by_default(task, late, timed)) == names
     assert all(task in SIGNALS[name].tasks for name in names)
 
 
@@ -83,7 +84,7 @@ def test_what_bears_on_a_measurement() -> None:
 def test_words() -> None:
     assert words_of("cusum") == "CUSUM of the error"
     assert words_of("of_older_code") == "of_older_code"
-    assert of_time() == {"staleness"}
+    assert of_time() == {"renewal", "staleness"}
 
 
 def test_what_a_description_needs_of_signals_and_statistics_is_light() -> None:

@@ -24,7 +24,7 @@ class Surge(Described):
 class SurgeSignal(Signal[Surge]):
     """The level of the newest partition's target against that of the hold-out."""
 
-    def by_default(self, task: Task, late: bool) -> bool:
+    def by_default(self, task: Task, late: bool, timed: bool) -> bool:
         return task is Task.REGRESSION
 
     def turns(self) -> dict[str, Turn]:

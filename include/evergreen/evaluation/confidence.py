@@ -1,0 +1,35 @@
+"""A bound that holds at any time: how far a mean over growing evidence may be from the truth.
+
+An asymptotic confidence sequence (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas 2024, "Time-uniform central
+limit theory and asymptotic confidence sequences", The Annals of Statistics 52): the mean may be looked at
+after every unit and the looking may stop on any of them, and still the truth is beyond the bound on one side
+with a probability of at most alpha. An interval for a fixed number of units has no such promise: looked at
+every night, it is wrong sooner or later.
+"""
+
+from __future__ import annotations
+
+import math
+
+from scipy import stats
+
+FEWEST = 7
+"""Fewer units say nothing: their variance is hardly known."""
+
+_RHO = 0.3
+# With this the bound is tightest at about 90 units and little wider from 20 to 400.
+
+
+def reach(variance: float, units: int, alpha: float) -> float:
+    """How far to one side the bound lies from an estimate over so many units of this `variance`.
+
+    `variance` is that of the estimate itself. It is estimated from the units, so the bound is wider by the
+    ratio of Student's quantile to the normal one. Infinite for fewer than 7 units, or where the variance is
+    not known.
+    """
+    if units < FEWEST or not math.isfinite(variance):
+        return math.inf
+    grown = units * _RHO**2
+    width = math.sqrt(2 * (grown + 1) / (units * _RHO**2) * math.log1p(math.sqrt(grown + 1) / (2 * alpha)))
+    few = float(stats.t.ppf(1 - alpha, units - 1) / stats.norm.ppf(1 - alpha))
+    return math.sqrt(variance) * width * few

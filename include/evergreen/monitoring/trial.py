@@ -1,0 +1,137 @@
+"""The trial of an inconclusive challenger, night by night: what a record keeps of it, and where it stands.
+
+Pure. A challenger that the gate could not decide on is not thrown away: it predicts the rows of every night
+beside the champion, and the night's record keeps both models' metric of the same rows. See
+`evergreen.evaluation.trial` for what they say together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from evergreen.evaluation.trial import Pair, Trial, trial
+from evergreen.json_values import finite_or_none
+from evergreen.metrics.measured import Measured
+from evergreen.metrics.part import Part
+from evergreen.monitoring.performance import labelled_rows
+from evergreen.numbers import number, percent
+from evergreen.scoring.predict import PREDICTION, apply_model
+from evergreen.signals.record import Record
+from evergreen.spec import Spec
+
+_STRETCH_ROWS = 10  # a partition is not cut into stretches of fewer rows
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A challenger on trial: its version, and its model, fit on all rows of its window."""
+
+    version: str
+    model: Any = field(repr=False)
+
+
+def compared(
+    spec: Spec,
+    rival: Rival,
+    features: pd.DataFrame,
+    predictions: pd.DataFrame,
+    *,
+    known: NDArray[np.bool_],
+    champion: Measured,
+) -> dict[str, Any]:
+    """What a record keeps of a trial: the `version`, and by stretch of rows the metric of both models.
+
+    `features` (n, d) and `predictions` (n rows) are the partition's, `known` (n,) says which rows have a
+    label, and `champion` measures those. A partition of a coarse grain is cut into stretches of neighbouring
+    rows (`Facts.stretches`): its rows are many, and its nights few. {} where a metric has no value.
+    """
+    labels = apply_model(spec, rival.model, features)
+    theirs = predictions.assign(**{PREDICTION: labels})
+    challenger = labelled_rows(spec, features, theirs, known, rival.model)
+    stretches = [
+        {"rows": len(places), "challenger": own, "champion": other}
+        for places in _stretches(spec, len(champion))
+        if (own := _part(challenger.taken(places), spec.training.metric)) is not None
+        and (other := _part(champion.taken(places), spec.training.metric)) is not None
+    ]
+    return {"version": rival.version, "stretches": stretches} if stretches else {}
+
+
+@dataclass(frozen=True)
+class Tried:
+    """Where the trial of a version stands. Where a person must approve, it never `promotes` by itself."""
+
+    version: str
+    trial: Trial
+    by_person: bool
+
+    @property
+    def promotes(self) -> bool:
+        """Whether the version is to be promoted now."""
+        return self.trial.outcome == "better" and not self.by_person
+
+    @property
+    def gain(self) -> float | None:
+        """By how much it is better so far, as a share; None where that is not known."""
+        return finite_or_none(self.trial.gain)
+
+    @property
+    def words(self) -> str:
+        """Where it stands, in a clause."""
+        found, gain = self.trial, self.gain
+        share = "as good as the champion"
+        if gain:
+            share = f"{percent(abs(gain))} {'better' if gain > 0 else 'worse'}"
+        clear = "not clear yet" if found.outcome == "open" else "clearly so"
+        said = (
+            f"challenger {self.version} on trial is {share} over {found.rows:,} rows "
+            f"({number(found.challenger)} against {number(found.champion)}, {clear})"
+        )
+        if found.outcome == "better" and self.by_person:
+            said += ": a person decides, by evergreen models promote"
+        return said
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: the `version`, whether it `promotes`, and what `Trial.to_dict` gives."""
+        return {"version": self.version, "promotes": self.promotes, **self.trial.to_dict()}
+
+
+def tried(spec: Spec, records: Sequence[Record], version: str) -> Tried | None:
+    """Where the trial of a version stands after the newest of the records; None before its first night.
+
+    `records` are known ones, oldest first; those of the newest one's champion count.
+    """
+    champion = records[-1].version
+    pairs = [
+        pair
+        for record in records
+        if record.version == champion and record.trial.get("version") == version
+        for pair in _pairs(record.trial)
+    ]
+    if not pairs:
+        return None
+    return Tried(version, trial(spec.metric, spec.gate.champion, pairs), spec.gate.approval is not None)
+
+
+def _stretches(spec: Spec, rows: int) -> Iterator[NDArray[np.intp]]:
+    count = max(1, min(spec.calendar.grain.facts.stretches, rows // _STRETCH_ROWS))
+    return iter(np.array_split(np.arange(rows), count))
+
+
+def _part(rows: Measured, metric: str) -> dict[str, Any] | None:
+    part = rows.part(metric)
+    return None if part is None else {"value": part.value, "kept": part.kept}
+
+
+def _pairs(kept: Mapping[str, Any]) -> Iterator[Pair]:
+    for one in kept["stretches"]:
+        own, theirs = one["challenger"], one["champion"]
+        yield Pair(
+            Part(one["rows"], own["value"], own["kept"]), Part(one["rows"], theirs["value"], theirs["kept"])
+        )

@@ -1,0 +1,26 @@
+"""Promote a challenger whose trial the monitor's decision settles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.stages import MONITOR, TRAIN
+from evergreen_airflow.assets import published_by
+from evergreen_airflow.operators.base import PipelineOperator, partition_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from evergreen.pipeline import Pipeline
+
+
+class PromoteTriedOperator(PipelineOperator):
+    """Promote the challenger that is clearly better than the champion by now; skipped if there is none."""
+
+    def run(self, pipeline: Pipeline, context: Context) -> None:
+        """Record the promotion and move the champion's pointer."""
+        from evergreen.monitoring.promotion import promote_tried
+
+        event = promote_tried(pipeline, partition_of(context, pipeline, MONITOR))
+        self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
+        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = {"version": event.version}
