@@ -24,10 +24,10 @@ def reach(variance: float, units: int, alpha: float) -> float:
     """How far to one side the bound lies from an estimate over so many units of this `variance`.
 
     `variance` is that of the estimate itself. It is estimated from the units, so the bound is wider by the
-    ratio of Student's quantile to the normal one. Infinite for fewer than 7 units, or where the variance is
-    not known.
+    ratio of Student's quantile to the normal one. Infinite for fewer than 7 units, and where the variance is
+    not known: units that do not vary at all have not shown theirs yet.
     """
-    if units < FEWEST or not math.isfinite(variance):
+    if units < FEWEST or not 0 < variance < math.inf:
         return math.inf
     grown = units * _RHO**2
     width = math.sqrt(2 * (grown + 1) / (units * _RHO**2) * math.log1p(math.sqrt(grown + 1) / (2 * alpha)))

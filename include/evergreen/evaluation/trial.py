@@ -40,8 +40,9 @@ class Trial:
 
     `challenger` and `champion` are the metric over all `rows`, and `loss` is how much worse the challenger
     is, in the metric's own unit. The truth is within `reach` of it, on each side, as often as the rule asks
-    for. What cannot be computed is NaN; `reach` is then infinite. `gain` is by how much the challenger is
-    better, as a share of the champion's distance from a perfect model.
+    for. What cannot be computed is NaN; `reach` is then infinite, as it is where the nights do not differ at
+    all: two models that agreed on the few rows so far have not shown that they are equal. `gain` is by how
+    much the challenger is better, as a share of the champion's distance from a perfect model.
     """
 
     outcome: Literal["better", "worse", "open"]
@@ -73,9 +74,10 @@ def trial(metric: Metric, rule: ChampionRule, pairs: Sequence[Pair]) -> Trial:
         return Trial("open", own, theirs, math.nan, math.inf, math.nan, rows, len(pairs))
     found = reach(_variance(metric, pairs), len(pairs), (1 - rule.confidence) / 2)
     allowed = metric.allowance(theirs, rule.margin)
-    bound = allowed if rule.test == "non_inferiority" else -allowed
+    superior = rule.test == "superiority"
+    bound = -allowed if superior else allowed
     outcome: Literal["better", "worse", "open"] = "open"
-    if loss + found <= bound:
+    if loss + found < bound or (loss + found == bound and not superior):
         outcome = "better"
     elif loss - found > bound:
         outcome = "worse"
