@@ -12,9 +12,10 @@
 | **Owner** | $owner |
 
 A challenger that is worse or inconclusive is not a failure: *gate* succeeds and its log gives the reasons,
-*promote* is skipped and the champion stays. If approval is required, *approve* waits for the answer in the UI
-(*Required Actions*) and shows the gate's report. A rejection, or no answer in time, is not a failure. See
-docs/how-to/approval.md.
+*promote* is skipped and the champion stays. An inconclusive one goes on trial: `${pipeline}_monitor` compares
+it with the champion on every night that comes, and promotes it once it is clearly better. If approval is
+required, *approve* waits for the answer in the UI (*Required Actions*) and shows the gate's report. A
+rejection, or no answer in time, is not a failure. See docs/how-to/approval.md.
 
 **When it fails**
 - *build_training_set* skipped: there is too little history before `as_of`; backfill `${pipeline}_ingest`.

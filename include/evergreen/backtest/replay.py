@@ -192,7 +192,7 @@ class _Replay:
         state.spent.predict += scored.predict_seconds
         state.spent.measure += scored.measure_seconds
         record = scored.record
-        if rival := on_trial(state.trainings):
+        if rival := on_trial(self.spec, state.trainings):
             trial = self.work.tried(self.spec, champion, state.challengers[rival.version], partition)
             record = replace(record, trial=trial)
         state.of_champion.append(record)

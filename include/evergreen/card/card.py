@@ -94,7 +94,8 @@ def decision(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, ver
             return f"This version is worse than the gate allows: {stays}."
     if verdict.needs_approval:
         return "The comparison with the champion is inconclusive, and all other checks passed: you decide."
-    return f"The comparison with the champion is inconclusive, and all other checks passed: {stays}."
+    tried = ", and this version goes on trial beside it" if champion and spec.calendar.has_time else ""
+    return f"The comparison with the champion is inconclusive, and all other checks passed: {stays}{tried}."
 
 
 def reason_sentence(reason: Mapping[str, Any]) -> str:

@@ -52,7 +52,7 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     earlier = [training for training in trainings if training.known(newest.partition)]
     since = max((training.as_of for training in earlier), default=None)
     standing = trial_after(spec, records, trainings)
-    found = findings(spec, _speaking(spec, records, since), _last(records, earlier, since, standing))
+    found = findings(spec, _speaking(spec, records, since), _last(spec, records, earlier, standing))
     firing = [name for name, finding in found.items() if finding.fires]
     as_of = calendar.shift(newest.partition, 1)
     halt = breaker(spec, as_of, earlier, records)
@@ -87,7 +87,7 @@ def trial_after(spec: Spec, records: Sequence[Record], trainings: Sequence[Train
 
     None where none is on trial, or none of its nights was measured yet.
     """
-    rival = on_trial([training for training in trainings if training.known(records[-1].partition)])
+    rival = on_trial(spec, [training for training in trainings if training.known(records[-1].partition)])
     return tried(spec, _known(spec, _since(records, rival.as_of)), rival.version) if rival else None
 
 
@@ -137,14 +137,15 @@ def _known(spec: Spec, records: Sequence[Record]) -> list[Record]:
 
 
 def _last(
-    records: Sequence[Record], trainings: Sequence[Training], since: str | None, standing: Tried | None
+    spec: Spec, records: Sequence[Record], trainings: Sequence[Training], standing: Tried | None
 ) -> LastTraining:
-    """What became of the last training, as of `since`; the first one counts as none."""
+    """What became of the last training; the first one counts as none."""
+    since = max((training.as_of for training in trainings), default=None)
     fresh = len(_since(records, since))
     if len({training.as_of for training in trainings}) < 2:
         return LastTraining("none", fresh)
     if any(training.outcome == "promoted" for training in trainings if training.as_of == since):
         return LastTraining("promoted", fresh)
-    if on_trial(trainings) is None:
+    if on_trial(spec, trainings) is None:
         return LastTraining("kept", fresh)
     return LastTraining("on trial", fresh, standing.gain if standing else None)

@@ -66,7 +66,7 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     scored = _scored(pipeline, partition, _labels_as_of(pipeline, partition))
     history = trainings(pipeline)
     before = [one for one in history if one.known(partition)]
-    last, trained = max((one.as_of for one in before), default=None), on_trial(before)
+    last, trained = max((one.as_of for one in before), default=None), on_trial(spec, before)
     rival = _rival(pipeline, trained)
     if last and trained:
         last = min(last, trained.as_of)

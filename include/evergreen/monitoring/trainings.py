@@ -8,6 +8,7 @@ from typing import Literal, cast
 
 from evergreen.registry.history import Event, Kind
 from evergreen.registry.registry import as_of_version
+from evergreen.spec import Spec
 
 Became = Literal["promoted", "worse", "inconclusive", "declined", "waiting"]
 
@@ -54,11 +55,14 @@ def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[
     return found + [Training(as_of, "waiting") for as_of in waiting]
 
 
-def on_trial(trainings: Sequence[Training]) -> Training | None:
+def on_trial(spec: Spec, trainings: Sequence[Training]) -> Training | None:
     """The training whose challenger is still compared with the champion: the newest inconclusive one.
 
-    A promotion ends the trial of all that were trained before. `trainings` are in the order of the history.
+    A promotion ends the trial of all that were trained before. `trainings` are in the order of the history. A
+    snapshot has no nights after a training, and so no trials.
     """
+    if not spec.calendar.has_time:
+        return None
     for training in reversed(trainings):
         if training.outcome == "promoted":
             return None

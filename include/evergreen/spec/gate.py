@@ -133,7 +133,7 @@ class Gate(Described):
     """What a challenger must meet to be promoted. It must always beat the dummy baseline.
 
     `calibration` is the maximum expected calibration error of the predicted probabilities. Without `approval`
-    an inconclusive comparison keeps the champion.
+    an inconclusive comparison keeps the champion, and goes on with the nights that come.
     """
 
     limits: dict[str, Limit] = {}
