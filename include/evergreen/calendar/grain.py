@@ -53,9 +53,10 @@ class Facts:
     ("the last 5 days"), and `on` is the word before a key ("crossed on 2024-01-31"). `mean_days` is the
     average length of a partition and `longest` the maximum; `a_year` is how many a year has. `cycles` are the
     days after which a comparable partition follows (the same hour of the week, the same hour), the longest
-    first. `stretches` is into how many stretches of rows a partition is cut where models are compared night
-    by night: the nights of a coarse grain are few and large. `half_open` is how many partitions an open
-    circuit breaker waits before it lets one training through, where a description does not say.
+    first. `unit` is how many partitions count as one where models are compared night by night: the hours of a
+    day share its weather and its outages. `trial_units` is after about how many of those such a comparison
+    should be decided. `half_open` is how many partitions an open circuit breaker waits before it lets one
+    training through, where a description does not say.
     """
 
     key_format: str | None
@@ -65,14 +66,15 @@ class Facts:
     longest: timedelta
     a_year: int
     half_open: int
-    stretches: int
+    unit: int
+    trial_units: int
     cycles: tuple[int, ...] = ()
 
 
 _FACTS = {
-    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, 168, 1, (7, 1)),
-    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, 28, 1, (7,)),
-    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 8, 4),
-    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 3, 10),
-    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1, 0, 1),
+    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, 168, 24, 90, (7, 1)),
+    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, 28, 1, 90, (7,)),
+    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 8, 1, 12),
+    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 3, 1, 12),
+    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1, 0, 1, 1),
 }

@@ -13,23 +13,22 @@ import math
 
 from scipy import stats
 
-FEWEST = 7
+FEWEST = 4
 """Fewer units say nothing: their variance is hardly known."""
 
-_RHO = 0.3
-# With this the bound is tightest at about 90 units and little wider from 20 to 400.
 
-
-def reach(variance: float, units: int, alpha: float) -> float:
+def reach(variance: float, units: int, alpha: float, tightest: int) -> float:
     """How far to one side the bound lies from an estimate over so many units of this `variance`.
 
     `variance` is that of the estimate itself. It is estimated from the units, so the bound is wider by the
-    ratio of Student's quantile to the normal one. Infinite for fewer than 7 units, and where the variance is
-    not known: units that do not vary at all have not shown theirs yet.
+    ratio of Student's quantile to the normal one. It is tightest at about `tightest` units, and little wider
+    from a quarter to four times as many. Infinite for fewer than 4 units, and where the variance is not
+    known: units that do not vary at all have not shown theirs yet.
     """
     if units < FEWEST or not 0 < variance < math.inf:
         return math.inf
-    grown = units * _RHO**2
-    width = math.sqrt(2 * (grown + 1) / (units * _RHO**2) * math.log1p(math.sqrt(grown + 1) / (2 * alpha)))
+    wanted = -2 * math.log(2 * alpha)
+    grown = units * (wanted + math.log(wanted + 1)) / tightest
+    width = math.sqrt(2 * (grown + 1) / grown * math.log1p(math.sqrt(grown + 1) / (2 * alpha)))
     few = float(stats.t.ppf(1 - alpha, units - 1) / stats.norm.ppf(1 - alpha))
     return math.sqrt(variance) * width * few

@@ -28,7 +28,7 @@ _MOST_UNITS, _MOST_CURVES = 60, 20
 
 @dataclass(frozen=True)
 class Pair:
-    """One metric of both models on the same rows of one stretch of time."""
+    """One metric of both models on the same rows of one night."""
 
     challenger: Part
     champion: Part
@@ -42,7 +42,8 @@ class Trial:
     is, in the metric's own unit. The truth is within `reach` of it, on each side, as often as the rule asks
     for. What cannot be computed is NaN; `reach` is then infinite, as it is where the nights do not differ at
     all: two models that agreed on the few rows so far have not shown that they are equal. `gain` is by how
-    much the challenger is better, as a share of the champion's distance from a perfect model.
+    much the challenger is better, as a share of the champion's distance from a perfect model. `units` are the
+    nights, or the days of nights that are hours.
     """
 
     outcome: Literal["better", "worse", "open"]
@@ -60,19 +61,22 @@ class Trial:
         return {**vars(self), **{name: finite_or_none(getattr(self, name)) for name in numbers}}
 
 
-def trial(metric: Metric, rule: ChampionRule, pairs: Sequence[Pair]) -> Trial:
-    """What the stretches of all nights of a trial say together, oldest first.
+def trial(
+    metric: Metric, rule: ChampionRule, pairs: Sequence[Pair], together: int = 1, tightest: int = 90
+) -> Trial:
+    """What all nights of a trial say together, oldest first; `together` of them count as one unit.
 
+    `tightest` is the number of units at which the bound is tightest (see `evergreen.evaluation.confidence`).
     The challenger is `better` once the whole interval clears the rule's margin, and `worse` once all of it
     lies beyond; until then the trial is `open`. Gate and trial share what the rule's confidence leaves to
     error: at 95 %, 2.5 % of equal challengers pass the one by chance, and as many the other.
     """
-    rows = sum(pair.champion.rows for pair in pairs)
+    rows, units = sum(pair.champion.rows for pair in pairs), len(pairs) // together
     own, theirs = _pooled(metric, pairs)
     loss = metric.loss(own, theirs)
     if not math.isfinite(loss):
-        return Trial("open", own, theirs, math.nan, math.inf, math.nan, rows, len(pairs))
-    found = reach(_variance(metric, pairs), len(pairs), (1 - rule.confidence) / 2)
+        return Trial("open", own, theirs, math.nan, math.inf, math.nan, rows, units)
+    found = reach(_variance(metric, pairs, together), units, (1 - rule.confidence) / 2, tightest)
     allowed = metric.allowance(theirs, rule.margin)
     superior = rule.test == "superiority"
     bound = -allowed if superior else allowed
@@ -82,16 +86,17 @@ def trial(metric: Metric, rule: ChampionRule, pairs: Sequence[Pair]) -> Trial:
     elif loss - found > bound:
         outcome = "worse"
     gain = -(metric.worse_by(own, theirs) or 0.0)
-    return Trial(outcome, own, theirs, loss, found, gain, rows, len(pairs))
+    return Trial(outcome, own, theirs, loss, found, gain, rows, units)
 
 
-def _variance(metric: Metric, pairs: Sequence[Pair]) -> float:
-    """The variance of the loss, from the losses without each of the stretches, or of some neighbours."""
-    if len(pairs) < FEWEST:
+def _variance(metric: Metric, pairs: Sequence[Pair], together: int) -> float:
+    """The variance of the loss, from the losses without each of the units, or without some neighbours."""
+    units = len(pairs) // together
+    if units < FEWEST:
         return math.nan
-    together = -(-len(pairs) // (_MOST_CURVES if metric.pools == "rows" else _MOST_UNITS))
-    starts = range(0, len(pairs), together)
-    without = np.array([metric.loss(*_pooled(metric, [*pairs[:n], *pairs[n + together :]])) for n in starts])
+    step = together * -(-units // (_MOST_CURVES if metric.pools == "rows" else _MOST_UNITS))
+    starts = range(0, len(pairs), step)
+    without = np.array([metric.loss(*_pooled(metric, [*pairs[:n], *pairs[n + step :]])) for n in starts])
     return serial_variance(without) if np.isfinite(without).all() else math.nan
 
 

@@ -7,7 +7,7 @@ beside the champion, and the night's record keeps both models' metric of the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,8 +24,6 @@ from evergreen.numbers import number, percent
 from evergreen.scoring.predict import PREDICTION, apply_model
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
-
-_STRETCH_ROWS = 10  # a partition is not cut into stretches of fewer rows
 
 
 @dataclass(frozen=True)
@@ -45,22 +43,18 @@ def compared(
     known: NDArray[np.bool_],
     champion: Measured,
 ) -> dict[str, Any]:
-    """What a record keeps of a trial: the `version`, and by stretch of rows the metric of both models.
+    """What a record keeps of a trial: the `version`, how many `rows`, and the metric of both models on them.
 
     `features` (n, d) and `predictions` (n rows) are the partition's, `known` (n,) says which rows have a
-    label, and `champion` measures those. A partition of a coarse grain is cut into stretches of neighbouring
-    rows (`Facts.stretches`): its rows are many, and its nights few. {} where a metric has no value.
+    label, and `champion` measures those. {} where the metric cannot be computed of the champion.
     """
     labels = apply_model(spec, rival.model, features)
     theirs = predictions.assign(**{PREDICTION: labels})
     challenger = labelled_rows(spec, features, theirs, known, rival.model)
-    stretches = [
-        {"rows": len(places), "challenger": own, "champion": other}
-        for places in _stretches(spec, len(champion))
-        if (own := _part(challenger.taken(places), spec.training.metric)) is not None
-        and (other := _part(champion.taken(places), spec.training.metric)) is not None
-    ]
-    return {"version": rival.version, "stretches": stretches} if stretches else {}
+    own, other = (_part(rows, spec.training.metric) for rows in (challenger, champion))
+    if own is None or other is None:
+        return {}
+    return {"version": rival.version, "rows": len(champion), "challenger": own, "champion": other}
 
 
 @dataclass(frozen=True)
@@ -109,19 +103,15 @@ def tried(spec: Spec, records: Sequence[Record], version: str) -> Tried | None:
     """
     champion = records[-1].version
     pairs = [
-        pair
+        _pair(record.trial)
         for record in records
         if record.version == champion and record.trial.get("version") == version
-        for pair in _pairs(record.trial)
     ]
     if not pairs:
         return None
-    return Tried(version, trial(spec.metric, spec.gate.champion, pairs), spec.gate.approval is not None)
-
-
-def _stretches(spec: Spec, rows: int) -> Iterator[NDArray[np.intp]]:
-    count = max(1, min(spec.calendar.grain.facts.stretches, rows // _STRETCH_ROWS))
-    return iter(np.array_split(np.arange(rows), count))
+    facts = spec.calendar.grain.facts
+    found = trial(spec.metric, spec.gate.champion, pairs, facts.unit, facts.trial_units)
+    return Tried(version, found, spec.gate.approval is not None)
 
 
 def _part(rows: Measured, metric: str) -> dict[str, Any] | None:
@@ -129,9 +119,8 @@ def _part(rows: Measured, metric: str) -> dict[str, Any] | None:
     return None if part is None else {"value": part.value, "kept": part.kept}
 
 
-def _pairs(kept: Mapping[str, Any]) -> Iterator[Pair]:
-    for one in kept["stretches"]:
-        own, theirs = one["challenger"], one["champion"]
-        yield Pair(
-            Part(one["rows"], own["value"], own["kept"]), Part(one["rows"], theirs["value"], theirs["kept"])
-        )
+def _pair(kept: Mapping[str, Any]) -> Pair:
+    own, theirs = kept["challenger"], kept["champion"]
+    return Pair(
+        Part(kept["rows"], own["value"], own["kept"]), Part(kept["rows"], theirs["value"], theirs["kept"])
+    )
