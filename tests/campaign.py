@@ -37,6 +37,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "backtest-kills": ["tests/unit/backtest/test_run.py", "tests/unit/backtest/test_cache.py"],
     "registry-machine": ["tests/unit/registry/test_registry_machine.py"],
     "gate": ["tests/unit/evaluation/test_gate_simulation.py"],
+    "trial": ["tests/unit/evaluation/test_trial_simulation.py"],
     "interval": ["tests/unit/evaluation/test_interval_simulation.py"],
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],
     "sequential": ["tests/unit/signals/test_sequential.py"],
@@ -122,7 +123,7 @@ def main(names: list[str]) -> int:
 
 def _run(name: str, folder: Path) -> None:
     tests = CAMPAIGNS[name]
-    workers = ["-n", os.environ.get("JOBS") or "2"] if name in ("properties", "gate") else []
+    workers = ["-n", os.environ.get("JOBS") or "2"] if name in ("properties", "gate", "trial") else []
     command = [
         sys.executable,
         "-m",
