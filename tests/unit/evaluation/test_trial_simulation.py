@@ -2,8 +2,8 @@
 
 A draw is a hold-out for the gate and the nights after it. The gate judges the hold-out; where that is
 inconclusive, the trial is looked at after every night, and the first night that is clear promotes.
-`docs/gate.md` has the table of 1,000 draws, which `make campaign ONLY=trial` takes. `make test` takes few, and
-allows for their chance.
+`docs/gate.md` has the table of 1,000 draws, which `make campaign ONLY=trial` takes. `make test` takes few,
+and allows for their chance.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from evergreen.calendar import Length
 from evergreen.evaluation.bootstrap import serial_variance
 from evergreen.evaluation.compare import clearly_worse, clears, compare
 from evergreen.evaluation.confidence import FEWEST, reach
@@ -93,6 +94,7 @@ class Run:
     nights: int
     rows: int = 0
     together: int = 1
+    tightest: int = 90
     draws: int = DRAWS
 
     def __str__(self) -> str:
@@ -116,7 +118,7 @@ RUNS = [
     Run("accuracy, 100 rows a night", Labels(600 + 100 * LENGTH), LENGTH, 100),
     Run("log_loss, 100 rows a night", Surprises(600 + 100 * LENGTH), LENGTH, 100),
     Run("roc_auc, 60 rows a night", Scores(400 + 60 * LENGTH), LENGTH, 60, draws=AREAS),
-    Run("mae, months of 240 rows", Months(12 + 60, 0.4), 60),
+    Run("mae, months of 240 rows", Months(12 + 60, 0.4), 60, tightest=12),
     Run("mae, hours of 4 rows", Hours(28 + 60, 0.4), 24 * 60, together=24),
 ]
 
@@ -181,12 +183,12 @@ class Pairs:
         return whole[1], whole[1] - whole[0], without[1] - without[0]
 
 
-def standing(metric, sums, nights, together):
+def standing(metric, sums, nights, together, tightest=90):
     """Champion's value, loss and reach after so many nights, as `trial` computes them from parts."""
     units = nights // together
     step = together * -(-units // (20 if metric.pools == "rows" else 60))
     value, loss, without = sums.losses(nights, np.arange(0, nights, step))
-    return value, loss, reach(serial_variance(without), units, ERROR_RATE / 2)
+    return value, loss, reach(serial_variance(without), units, ERROR_RATE / 2, tightest)
 
 
 def sums_of(metric, sides, nights, count):
@@ -197,7 +199,7 @@ def sums_of(metric, sides, nights, count):
 def gate_clears(run, rule, sides, nights, units, number):
     """Whether the gate promotes; None where it leaves the challenger on trial."""
     held = nights < 0
-    rule = rule.model_copy(update={"block": run.together})
+    rule = rule.model_copy(update={"block": Length(run.together)})
     found = compare(
         run.world.metric,
         *(side.taken(held) for side in sides),
@@ -212,7 +214,7 @@ def first_clear(run, rule, sums):
     """The first night after which the trial promotes, None if none of them does."""
     metric = metric_named(run.world.metric)
     for nights in range(FEWEST * run.together, run.nights + 1):
-        value, loss, found = standing(metric, sums, nights, run.together)
+        value, loss, found = standing(metric, sums, nights, run.together, run.tightest)
         allowed = metric.allowance(value, rule.margin)
         if loss + found <= (allowed if rule.test == "non_inferiority" else -allowed):
             return nights
@@ -246,8 +248,8 @@ def test_the_sums_of_the_simulation_are_what_a_trial_computes(run):
         for night in range(run.nights)
     ]
     for count in {FEWEST * run.together, run.nights // 3, run.nights}:
-        value, loss, found = standing(metric, sums, count, run.together)
-        there = trial(metric, EQUAL, pairs[:count], run.together)
+        value, loss, found = standing(metric, sums, count, run.together, run.tightest)
+        there = trial(metric, EQUAL, pairs[:count], run.together, run.tightest)
         assert [there.champion, there.loss] == pytest.approx([value, loss], rel=1e-6, abs=1e-9)
         assert there.reach == pytest.approx(found, rel=1e-5)
 
