@@ -17,7 +17,7 @@ FEWEST = 4
 """Fewer units say nothing: their variance is hardly known."""
 
 
-def reach(variance: float, units: int, alpha: float, tightest: int) -> float:
+def reach(variance: float, units: int, alpha: float, tightest: int = 90) -> float:
     """How far to one side the bound lies from an estimate over so many units of this `variance`.
 
     `variance` is that of the estimate itself. It is estimated from the units, so the bound is wider by the
