@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
@@ -23,6 +24,7 @@ _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 _PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _BUDGET = re.compile(r"([0-9]{1,6}) per (.*)")
 _TIMES = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6}) partitions?")
+_HALF_LIFE = re.compile(r"half-life (.*)")
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
@@ -41,6 +43,16 @@ class Times(NamedTuple):
 
     times: int
     of: int
+
+
+@dataclass(frozen=True)
+class HalfLife:
+    """Every `length` of event time halves what a row counts."""
+
+    length: Length
+
+    def __str__(self) -> str:
+        return f"half-life {self.length}"
 
 
 def _duration(value: Any) -> Any:
@@ -115,6 +127,15 @@ def _times(value: Any) -> Any:
     return Times(int(match[1]), int(match[2]))
 
 
+def _recency(value: Any) -> Any:
+    if isinstance(value, HalfLife) or value == "none":
+        return value
+    if match := _HALF_LIFE.fullmatch(str(value)):
+        with suppress(ValueError):
+            return HalfLife(_some(Length.read(match[1])))
+    raise ValueError("write a half-life like 'half-life 60 days' or 'half-life 12 months', or 'none'")
+
+
 def _holdout(value: Any) -> Any:
     for read in (_some_length, _share):
         try:
@@ -183,6 +204,9 @@ RetrainBudget = Annotated[Budget, BeforeValidator(_budget), PlainSerializer(str)
 
 Frequency = Annotated[Times, BeforeValidator(_times)]
 """A number out of the last partitions, written like `2 of 3 partitions`."""
+
+Recency = Annotated[HalfLife | Literal["none"], BeforeValidator(_recency), PlainSerializer(str)]
+"""How fast rows count less as they grow older, written like `half-life 60 days`, or `none`."""
 
 HoldOut = Annotated[Length | float, BeforeValidator(_holdout), PlainSerializer(_held_out)]
 """The hold-out: a length at the end of the window, or a share."""

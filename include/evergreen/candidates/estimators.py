@@ -89,6 +89,12 @@ def candidate_path(spec: Spec, number: int) -> str:
     return f"{spec.folder / 'pipeline.yaml'}: training.candidates.{number}"
 
 
+def named(spec: Spec, number: int) -> str:
+    """A candidate's name for people, with the recency of its rows where they have one."""
+    candidate, half_life = spec.training.candidates[number], spec.training.half_life(number)
+    return f"{candidate.label} ({half_life})" if half_life else candidate.label
+
+
 def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     """Candidate `number` with these parameters, not fit yet: steps, estimator, target transform.
 
@@ -113,7 +119,7 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     _check_params(where, kind, [*own, *searched])
     estimator = _instance(spec, where, kind, own)
     _check_task(spec, where, candidate, estimator)
-    _check_weights(spec, where, candidate, estimator)
+    _check_weights(spec, where, number, estimator)
     model = _chained(candidate, steps, estimator)
     if candidate.target_transform == "log1p":
         return TransformedTargetRegressor(model, func=np.log1p, inverse_func=np.expm1)
@@ -275,10 +281,12 @@ def suits(spec: Spec, estimator: Any) -> bool:
     return bool(is_clusterer(estimator)) or type(estimator).__module__.startswith("sklearn.mixture")
 
 
-def _check_weights(spec: Spec, where: str, candidate: Candidate, estimator: Any) -> None:
-    asked = [key for key in ("weight", "balance") if getattr(spec.training, key)]
+def _check_weights(spec: Spec, where: str, number: int, estimator: Any) -> None:
+    candidate = spec.training.candidates[number]
+    asked = [f"leave training.{key} out" for key in ("weight", "balance") if getattr(spec.training, key)]
+    if spec.training.half_life(number):
+        asked.append("write 'recency: none' for it")
     if asked and not has_fit_parameter(estimator, "sample_weight"):
         raise SpecError(
-            f"{where}.estimator: {candidate.estimator} accepts no row weights: choose another, or leave "
-            f"training.{asked[0]} out"
+            f"{where}.estimator: {candidate.estimator} accepts no row weights: choose another, or {asked[0]}"
         )

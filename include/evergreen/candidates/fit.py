@@ -9,15 +9,17 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evergreen.candidates.estimators import build_estimator, candidate_path, weight_argument
 from evergreen.candidates.tuning import Trial, tune
 from evergreen.errors import SpecError, one_line
-from evergreen.spec import Candidate, Spec
+from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
-from evergreen.training_set.sample import Sample, balanced
+from evergreen.training_set.sample import Sample, balanced, recent
 
 NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
 
@@ -27,8 +29,9 @@ class Challenger:
     """`evaluated` was fit without the hold-out and is measured on it; `final` was fit on all rows and serves.
 
     A pretrained model is both. `candidate` is what was chosen: estimator, preprocess, target_transform and
-    params; for a pretrained model also its key and digest. `trials` is all that was tried, with the score in
-    cross-validation, the scores of the folds and the seconds they took.
+    params; the recency of its rows where they have one, and for a pretrained model its key and digest.
+    `trials` is all that was tried, with the score in cross-validation, the scores of the folds and the
+    seconds they took.
     """
 
     evaluated: Any = field(repr=False)
@@ -55,11 +58,12 @@ def fit_challenger(
         best, trials = tune(spec, training_set, fit)
         evaluated = fit(spec, best, Sample.of(training_set, known))
         final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set))
-    chosen = _described(spec.training.candidates[best.candidate], best)
+    chosen = _described(spec, best)
     return Challenger(evaluated, final, chosen, [trial.to_dict(spec) for trial in trials])
 
 
-def _described(candidate: Candidate, best: Trial) -> dict[str, Any]:
+def _described(spec: Spec, best: Trial) -> dict[str, Any]:
+    candidate = spec.training.candidates[best.candidate]
     steps = [
         step.model_dump(mode="json") if step.params or step.columns else step.step
         for step in candidate.preprocess
@@ -70,6 +74,8 @@ def _described(candidate: Candidate, best: Trial) -> dict[str, Any]:
         "target_transform": candidate.target_transform,
         "params": best.params,
     }
+    if half_life := spec.training.half_life(best.candidate):
+        chosen["recency"] = str(half_life)
     return chosen | ({"pretrained": candidate.pretrained.model_dump()} if candidate.pretrained else {})
 
 
@@ -78,10 +84,7 @@ def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample
     if candidate.pretrained is not None:
         return _as_it_is(spec, trial.candidate, pretrained, sample)
     estimator = build_estimator(spec, trial.candidate, trial.params)
-    weights = sample.weights
-    if spec.training.balance:
-        assert sample.target is not None
-        weights = balanced(sample.target, weights)
+    weights = _weights(spec, trial.candidate, sample)
     given = {} if weights is None else {weight_argument(estimator): weights}
     try:
         return estimator.fit(_without_empty(sample.features), sample.target, **given)
@@ -90,6 +93,17 @@ def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample
             f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
             f"{one_line(error)}: fix its params or the features"
         ) from error
+
+
+def _weights(spec: Spec, number: int, sample: Sample) -> NDArray[np.float64] | None:
+    """What the rows (n,) count in the fit of a candidate, and in no metric; None where all are equal."""
+    weights = sample.weights
+    if half_life := spec.training.half_life(number):
+        weights = recent(spec.calendar, sample.partitions, half_life, weights)
+    if spec.training.balance:
+        assert sample.target is not None
+        weights = balanced(sample.target, weights)
+    return weights
 
 
 def _as_it_is(spec: Spec, number: int, pretrained: Mapping[int, Any], sample: Sample) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from evergreen.candidates.estimators import candidate_path
+from evergreen.candidates.estimators import candidate_path, named
 from evergreen.candidates.proposals import Proposals, proposals_of
 from evergreen.errors import SpecError
 from evergreen.lake import PARTITION
@@ -54,6 +54,8 @@ class Trial:
             "folds": [score if math.isfinite(score) else None for score in self.folds],
             "seconds": self.seconds,
         }
+        half_life = spec.training.half_life(self.candidate)
+        content |= {"recency": str(half_life)} if half_life else {}
         return content | ({"problem": self.problem} if self.problem else {})
 
 
@@ -174,7 +176,7 @@ def _report(spec: Spec, done: list[Trial], total: int) -> None:
         "trial %d of %d: %s %s: %s %s, best so far %s",
         len(done),
         total,
-        spec.training.candidates[trial.candidate].label,
+        named(spec, trial.candidate),
         trial.params,
         spec.training.metric,
         f"{trial.score:.6g}" if trial.finite else trial.problem or "not finite",

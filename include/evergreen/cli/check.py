@@ -227,10 +227,10 @@ def _features(spec: Spec) -> str:
 
 
 def _estimators(spec: Spec) -> str:
-    from evergreen.candidates.estimators import check_candidates
+    from evergreen.candidates.estimators import check_candidates, named
 
     check_candidates(spec)
-    return ", ".join(candidate.label for candidate in spec.training.candidates)
+    return ", ".join(named(spec, number) for number in range(len(spec.training.candidates)))
 
 
 def _pretrained(spec: Spec) -> str:

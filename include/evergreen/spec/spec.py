@@ -27,7 +27,7 @@ from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.training import Training
 from evergreen.task import Task
-from evergreen.units import Column, ConnectionId, Cron, Identifier, Share
+from evergreen.units import Column, ConnectionId, Cron, HalfLife, Identifier, Share
 
 
 class Validation(Described):
@@ -280,6 +280,20 @@ class Spec(Described):
             raise ValueError("training.weight: clustering takes no weights, leave it out")
         if training.weight is not None and training.weight == self.target:
             raise ValueError(f"training.weight: '{self.target}' is the target, name another column")
+        self._check_recency()
+
+    def _check_recency(self) -> None:
+        where = {"training.recency": self.training.recency} | {
+            f"training.candidates.{number}.recency": candidate.recency
+            for number, candidate in enumerate(self.training.candidates)
+        }
+        for key, recency in where.items():
+            if not isinstance(recency, HalfLife):
+                continue
+            if self.task is Task.CLUSTERING:
+                raise ValueError(f"{key}: clustering takes no weights, leave it out")
+            if not self.calendar.has_time:
+                raise ValueError(f"{key}: a snapshot has no time and its rows no age, leave it out")
 
     def _shorter(self, one: Length, other: Length) -> bool:
         return self.calendar.days(one) < self.calendar.days(other)

@@ -8,7 +8,17 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evergreen.calendar import Length
 from evergreen.description import Described
-from evergreen.units import AnyLength, Column, Cron, Duration, HoldOut, ImportPath, SomeLength
+from evergreen.units import (
+    AnyLength,
+    Column,
+    Cron,
+    Duration,
+    HalfLife,
+    HoldOut,
+    ImportPath,
+    Recency,
+    SomeLength,
+)
 
 
 def _sha256(value: str) -> str:
@@ -49,8 +59,8 @@ class Candidate(Described):
 
     `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
     (`{choices: [...]}`); a parameter of a step is written `<class in lower case>__<parameter>`, the class
-    numbered from 1 (`simpleimputer-2`) if it is repeated. A `pretrained` model is measured as it is,
-    and allows no other key.
+    numbered from 1 (`simpleimputer-2`) if it is repeated. `recency` is how fast its rows count less with age;
+    without it `training.recency` holds. A `pretrained` model is measured as it is, and allows no other key.
     """
 
     estimator: ImportPath | None = None
@@ -58,13 +68,15 @@ class Candidate(Described):
     preprocess: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     target_transform: Literal["log1p"] | None = None
     search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] = {}
+    recency: Recency | None = None
     pretrained: Pretrained | None = None
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Candidate:
         if (self.estimator is None) == (self.pretrained is None):
             raise ValueError("give an 'estimator' to train or a 'pretrained' model, one of them")
-        if self.pretrained and (self.params or self.preprocess or self.target_transform or self.search):
+        others = (self.params, self.preprocess, self.target_transform, self.search, self.recency)
+        if self.pretrained and any(others):
             raise ValueError("a 'pretrained' model is measured as it is: leave the other keys out")
         return self
 
@@ -95,7 +107,8 @@ class Training(Described):
 
     `window` is how far back training reads; `minimum` the minimum number of published partitions in it;
     `holdout` a length at the window's end, or for a snapshot a random (stratified) share. `weight`
-    is a column of row weights; `balance` weighs the classes of a classification equally.
+    is a column of row weights. `balance` weighs the classes of a classification equally, and `recency` gives
+    a row the weight 0.5 ** (age / half-life) where a candidate does not say its own: both in fitting only.
     """
 
     window: SomeLength = Length(365, "day")
@@ -106,5 +119,17 @@ class Training(Described):
     tuning: Tuning = Tuning()
     weight: Column | None = None
     balance: bool = False
+    recency: Recency = "none"
     seed: int = 0
     schedule: Cron | None = None
+
+    def half_life(self, number: int) -> HalfLife | None:
+        """The half-life of a candidate's rows: its own, else that of all; None where their age is no matter.
+
+        A pretrained model is not fit and has none.
+        """
+        candidate = self.candidates[number]
+        if candidate.pretrained:
+            return None
+        found = self.recency if candidate.recency is None else candidate.recency
+        return found if isinstance(found, HalfLife) else None

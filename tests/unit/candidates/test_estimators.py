@@ -325,6 +325,19 @@ def test_an_estimator_that_takes_no_weights_is_named(make_spec, snapshot, key, v
         check_candidates(make_spec(snapshot, changes))
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_an_estimator_that_takes_no_weights_cannot_have_recency(make_spec, own):
+    nearest = "{estimator: sklearn.neighbors.KNeighborsRegressor%s}"
+    changes = {RIDGE: nearest % (", recency: half-life 3 days" if own else "")}
+    if not own:
+        changes["holdout: 7 days"] = "holdout: 7 days\n  recency: half-life 3 days"
+    with pytest.raises(
+        SpecError, match=r"candidates\.0.*KNeighborsRegressor accepts no row.*'recency: none'"
+    ):
+        check_candidates(make_spec(changes=changes))
+    check_candidates(make_spec(changes=changes | {RIDGE: nearest % ", recency: none"}))
+
+
 @pytest.mark.parametrize(
     "rest", ["", ", preprocess: [sklearn.preprocessing.StandardScaler]", ", target_transform: log1p"]
 )

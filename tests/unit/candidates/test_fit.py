@@ -15,6 +15,7 @@ from threadpoolctl import threadpool_info
 
 from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import SpecError
+from evergreen.evaluation.evaluate import evaluate
 from evergreen.spec import Candidate
 from evergreen.training_set.assemble import assemble
 
@@ -93,6 +94,97 @@ def test_another_seed_searches_elsewhere(make_spec, daily_rows):
     two = make_spec(changes={**SEARCHED, "metric: mae": "metric: mae\n  seed: 5"})
     second = fit_challenger(two, assemble(two, daily_rows, AS_OF, 1, {}))
     assert first.trials != second.trials
+
+
+SECOND = "    - {estimator: sklearn.ensemble.HistGradientBoostingRegressor, params: {max_iter: 10}}\n"
+
+
+def weighted_ridge(x, y, weights, alpha=1.0):
+    """Coefficients and intercept that minimise weighted squares and alpha times squared coefficients."""
+    x_mean, y_mean = np.average(x, axis=0, weights=weights), np.average(y, weights=weights)
+    a = (x - x_mean).T @ (weights[:, None] * (x - x_mean)) + alpha * np.eye(x.shape[1])
+    slope = np.linalg.solve(a, (x - x_mean).T @ (weights * (y - y_mean)))
+    return slope, y_mean - x_mean @ slope
+
+
+@pytest.mark.parametrize("weight", [False, True])
+@pytest.mark.parametrize("steps", [False, True])
+def test_recent_rows_weigh_more_in_the_fit_and_not_in_the_metric(make_spec, daily_rows, weight, steps):
+    passed = ", preprocess: [{step: sklearn.preprocessing.FunctionTransformer}]" if steps else ""
+    changes = {
+        SECOND: "",
+        "params: {alpha: 1.0}}": f"params: {{alpha: 1.0}}, recency: half-life 1 day{passed}}}",
+        "window: 60 days\n  minimum: 10": "window: 3 days\n  minimum: 3",
+        "holdout: 7 days": "holdout: 1 day" + ("\n  weight: price" if weight else ""),
+    }
+    spec = make_spec(changes=changes)
+    found = assemble(spec, daily_rows, "2024-01-21", 1, {})
+    challenger = fit_challenger(spec, found)
+    assert found.rows["partition"].unique().tolist() == ["2024-01-18", "2024-01-19", "2024-01-20"]
+    x, y = found.features.to_numpy(), found.target.to_numpy(float)
+    own = found.rows["price"].to_numpy() if weight else np.ones(len(y))
+    known = ~found.holdout
+    # By the end of the newest partition the rows of the final model are one to three days old.
+    for model, rows, age in (
+        (challenger.final, np.ones(len(y), bool), np.repeat([1 / 8, 1 / 4, 1 / 2], 6)),
+        (challenger.evaluated, known, np.repeat([1 / 4, 1 / 2], 6)),
+    ):
+        slope, intercept = weighted_ridge(x[rows], y[rows], own[rows] * age)
+        np.testing.assert_allclose(model.predict(found.features), x @ slope + intercept, rtol=1e-9)
+        plain = weighted_ridge(x[rows], y[rows], own[rows])
+        assert not np.allclose(slope, plain[0], rtol=1e-3)
+    held = np.average(
+        np.abs(challenger.evaluated.predict(found.features) - y)[found.holdout], weights=own[found.holdout]
+    )
+    measured = evaluate(spec, found, challenger, None)
+    assert measured.challenger["mae"] == pytest.approx(held, rel=1e-12)
+    assert challenger.candidate["recency"] == "half-life 1 day"
+
+
+def test_folds_weigh_recent_rows_as_the_final_model_does_and_score_all_alike(make_spec, daily_rows):
+    spec = make_spec(changes={"metric: mae": "metric: mae\n  recency: half-life 4 partitions"})
+    found = assemble(spec, daily_rows, AS_OF, 1, {})
+    known = ~found.holdout
+    x, y = found.features[known].to_numpy(), found.target[known].to_numpy()
+    days = found.rows["partition"][known].to_numpy()
+    names = np.unique(days)
+    errors = []
+    for early, late in TimeSeriesSplit(3).split(names):
+        fit, score = np.isin(days, names[early]), np.isin(days, names[late])
+        age = len(early) - np.searchsorted(names, days[fit])
+        model = Ridge(alpha=1.0, random_state=0).fit(x[fit], y[fit], sample_weight=0.5 ** (age / 4))
+        errors.append(np.abs(model.predict(x[score]) - y[score]).mean())
+    trial = fit_challenger(spec, found).trials[0]
+    assert trial["score"] == pytest.approx(np.mean(errors), rel=1e-9)
+    assert trial["recency"] == "half-life 4 partitions"
+
+
+def test_the_folds_choose_between_recency_and_none(make_spec, daily_rows):
+    """After a break ten days before the hold-out the candidate that forgets wins; without one, the other."""
+    line = "{estimator: sklearn.linear_model.LinearRegression%s}"
+    changes = {
+        "{estimator: sklearn.linear_model.Ridge, params: {alpha: 1.0}}": line % ", recency: half-life 2 days",
+        SECOND: f"    - {line % ''}\n",
+    }
+    spec = make_spec(changes=changes)
+    for moved, wanted in ((40, "half-life 2 days"), (0, None)):
+        rows = daily_rows.assign(sold=daily_rows["sold"] + moved * (daily_rows["partition"] >= "2024-01-24"))
+        chosen = fit_challenger(spec, assemble(spec, rows, AS_OF, 1, {})).candidate
+        assert chosen.get("recency") == wanted
+
+
+def test_balance_gives_the_classes_equal_sums_of_weights_after_recency(make_spec, daily_rows):
+    spec = make_spec(
+        changes={
+            "task: regression": "task: classification",
+            "metric: mae": "metric: accuracy\n  balance: true\n  recency: half-life 3 days",
+            "sklearn.linear_model.Ridge, params: {alpha: 1.0}": "sklearn.dummy.DummyClassifier",
+            SECOND: "",
+        }
+    )
+    rows = daily_rows.assign(sold=(daily_rows["price"] > 4).astype(int))
+    challenger = fit_challenger(spec, assemble(spec, rows, AS_OF, 1, {}))
+    assert challenger.final.class_prior_ == pytest.approx([0.5, 0.5], rel=1e-12)
 
 
 def test_a_space_no_larger_than_the_trials_is_tried_out_in_full(make_spec, daily_rows):

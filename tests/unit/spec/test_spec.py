@@ -260,6 +260,7 @@ BROKEN = [
         for given, message in [
             ("tuning: {group: shop}", "training.tuning.group: folds of a pipeline with time are in time"),
             ("balance: true", "training.balance: regression has no classes to balance"),
+            ("recency: 60 days", "training.recency: write a half-life like 'half-life 60 days'"),
             ("tuning: {within: soon}", "training.tuning.within: write a duration"),
         ]
     ],
@@ -272,6 +273,14 @@ BROKEN = [
             (
                 f"{{pretrained: {{key: m.onnx, sha256: {64 * 'a'}}}, params: {{a: 1}}}}",
                 ": a 'pretrained' model is measured as it is",
+            ),
+            (
+                f"{{pretrained: {{key: m.onnx, sha256: {64 * 'a'}}}, recency: half-life 9 days}}",
+                ": a 'pretrained' model is measured as it is",
+            ),
+            (
+                "{estimator: sklearn.linear_model.Ridge, recency: fast}",
+                ".recency: write a half-life like 'half-life 60 days'",
             ),
         ]
     ],
@@ -307,3 +316,19 @@ def test_other_encodings_are_refused(folder: Path):
 def test_yaml_builds_no_objects(folder: Path):
     with pytest.raises(SpecError, match="could not determine a constructor"):
         parse(folder, "name: !!python/object/apply:os.system [exit]")
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("snapshot", "a snapshot has no time and its rows no age"), ("clusters", "clustering takes no weights")],
+)
+def test_rows_without_age_or_weight_have_no_recency(make_spec, request, kind, why, own):
+    text, estimator = request.getfixturevalue(kind), "{estimator: "
+    given = "recency: half-life 9 days"
+    changes = {estimator: f"{{{given}, estimator: "} if own else {"holdout: 20%": f"holdout: 20%\n  {given}"}
+    key = r"training\.candidates\.0\.recency" if own else r"training\.recency"
+    with pytest.raises(SpecError, match=f"{key}: {why}, leave it out"):
+        make_spec(text, changes)
+    none = {old: new.replace("half-life 9 days", "none") for old, new in changes.items()}
+    assert make_spec(text, none).training.half_life(0) is None

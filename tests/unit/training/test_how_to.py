@@ -31,10 +31,20 @@ def test_a_description_is_read_and_its_candidates_can_be_built(make_spec, snapsh
 
 
 def test_the_page_shows_all_there_is():
-    assert len(BLOCKS) == 7
+    assert len(BLOCKS) == 8
     for module in ESTIMATOR_MODULES | PREPROCESS_MODULES:
         assert f"`{module.removeprefix('sklearn.')}`" in PAGE
-    for key in ("weight", "balance", "within", "gap", "group", "pretrained", "target_transform", "columns"):
+    for key in (
+        "weight",
+        "balance",
+        "recency",
+        "within",
+        "gap",
+        "group",
+        "pretrained",
+        "target_transform",
+        "columns",
+    ):
         assert key in PAGE
 
 

@@ -60,6 +60,8 @@ def test_a_known_version_id():
         ("task: regression", "task: regression\ngate: {limits: {mae: {max: 9}}}", True),
         ("task: regression", "task: regression\nkey: [price]", True),
         ("metric: mae", "metric: mae\n  weight: price", True),
+        ("metric: mae", "metric: mae\n  recency: half-life 9 days", True),
+        ("{alpha: 1.0}", "{alpha: 1.0}, recency: half-life 9 days", True),
         ("folds: 3", "folds: 3, gap: 1 days", True),
     ],
 )
