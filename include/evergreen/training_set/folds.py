@@ -43,6 +43,18 @@ def groups_of(spec: Spec, rows: pd.DataFrame) -> NDArray[np.intp] | None:
 
     Rows without a value are one group. Raises `SpecError` if the rows have no such column.
     """
+    values = group_values(spec, rows)
+    if values is None:
+        return None
+    codes, _ = pd.factorize(values, sort=True)
+    return np.asarray(codes, dtype=np.intp)
+
+
+def group_values(spec: Spec, rows: pd.DataFrame) -> pd.Series | None:
+    """The rows' values (n,) of `tuning.group`; None where it is not asked for.
+
+    Raises `SpecError` if the rows have no such column.
+    """
     column = spec.training.tuning.group
     if column is None:
         return None
@@ -51,8 +63,7 @@ def groups_of(spec: Spec, rows: pd.DataFrame) -> NDArray[np.intp] | None:
             f"{spec.name}: training.tuning.group: the rows have no column '{column}'; "
             f"there: {', '.join(map(str, rows.columns))}"
         )
-    codes, _ = pd.factorize(rows[column], sort=True)
-    return np.asarray(codes, dtype=np.intp)
+    return rows[column]
 
 
 def _split(

@@ -7,13 +7,12 @@ import math
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from evergreen.calendar import Length
-from evergreen.errors import NothingToDoError, SpecError, one_line
+from evergreen.errors import NothingToDoError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
-from evergreen.training_set.folds import groups_of
+from evergreen.training_set.units import Units
 
 
 def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of: str) -> NDArray[np.bool_]:
@@ -21,8 +20,9 @@ def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of
 
     With time: the partitions of the last `training.holdout` before `as_of`; where labels come later, of the
     last up to the newest partition with known labels. A share counts partitions, rounded up.
-    For a snapshot: a share of the rows, drawn at random with the seed and stratified by class; with
-    `tuning.group` a share of the groups.
+    For a snapshot: a share of the rows, stratified by class; with `tuning.group` a share of the groups. Each
+    row or group draws a lot by the seed and its name, and the lowest are held out. So a later snapshot holds
+    out the same ones again but for a few at the border, whatever their order and values.
     Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out, or if a
     class would be left with no row to learn from.
     """
@@ -61,18 +61,10 @@ def _drawn(spec: Spec, rows: pd.DataFrame, target: pd.Series | None) -> NDArray[
             f"{spec.name}: training.holdout: {share:g} must be above 0 and at most 0.5 for a snapshot"
         )
     classes = target if spec.task is Task.CLASSIFICATION else None
-    groups = groups_of(spec, rows)
-    try:
-        held = (
-            _drawn_rows(spec, share, classes, len(rows)) if groups is None else _groups(spec, share, groups)
-        )
-    except ValueError as error:
-        raise NothingToDoError(
-            f"{spec.name}: the {len(rows)} rows cannot be split into training and hold-out: "
-            f"{one_line(error)} Give more rows, or another training.holdout"
-        ) from None
-    mask = np.zeros(len(rows), dtype=bool)
-    mask[held] = True
+    lots = Units.of(spec, rows).lots(spec.training.seed)
+    if spec.training.tuning.group is None:
+        return _lowest_rows(spec, lots, classes, share)
+    mask = _lowest_groups(spec, lots, share)
     if classes is not None and (unknown := set(classes[mask]) - set(classes[~mask])):
         raise NothingToDoError(
             f"{spec.name}: all rows of class {', '.join(map(str, sorted(unknown, key=str)))} are held out "
@@ -81,13 +73,58 @@ def _drawn(spec: Spec, rows: pd.DataFrame, target: pd.Series | None) -> NDArray[
     return mask
 
 
-def _drawn_rows(spec: Spec, share: float, classes: pd.Series | None, count: int) -> NDArray[np.intp]:
-    _, held = train_test_split(
-        np.arange(count), test_size=share, random_state=spec.training.seed, stratify=classes
-    )
+def _lowest_rows(
+    spec: Spec, lots: NDArray[np.uint64], classes: pd.Series | None, share: float
+) -> NDArray[np.bool_]:
+    """The rows (n,) with the lowest lots of each class, or of all rows without classes."""
+    codes, names = np.zeros(len(lots), dtype=np.intp), pd.Index([None])
+    if classes is not None:
+        codes, names = pd.factorize(classes, sort=True)
+    sizes, wanted = np.bincount(codes, minlength=len(names)), math.ceil(share * len(lots))
+    _check_split(spec, len(lots), wanted, sizes, names)
+    order = np.lexsort((lots, codes))
+    rank = np.empty(len(lots), dtype=np.intp)
+    rank[order] = np.arange(len(lots)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return np.asarray(rank < _of_each(sizes, wanted)[codes], dtype=bool)
+
+
+def _check_split(spec: Spec, rows: int, wanted: int, sizes: NDArray[np.intp], names: pd.Index) -> None:
+    """Raise `NothingToDoError` unless the hold-out and the rest can have a row of each class."""
+    why = None
+    if len(sizes) > 1 and sizes.min() < 2:
+        lone = ", ".join(str(name) for name in names[sizes < 2])
+        why = f"class {lone} has a single row"
+    elif min(wanted, rows - wanted) < len(sizes):
+        held = f"{wanted} held out and {rows - wanted} left"
+        why = f"{held} are too few for {len(sizes)} classes" if len(sizes) > 1 else f"{held} are too few"
+    if why is not None:
+        raise _not_split(spec, f"{rows} rows", why)
+
+
+def _of_each(sizes: NDArray[np.intp], wanted: int) -> NDArray[np.intp]:
+    """How many rows of each class (k,) are held out: its share, rounded so that all together are `wanted`.
+
+    By the largest remainders. At least one row of each class is left.
+    """
+    shares, rows = wanted * sizes, sizes.sum()
+    held = np.minimum(shares // rows, sizes - 1)
+    rest = np.where(held < sizes - 1, shares % rows, 0)
+    more = np.argsort(-rest, kind="stable")[: max(wanted - held.sum(), 0)]
+    held[more[rest[more] > 0]] += 1
     return np.asarray(held, dtype=np.intp)
 
 
-def _groups(spec: Spec, share: float, groups: NDArray[np.intp]) -> NDArray[np.intp]:
-    split = GroupShuffleSplit(1, test_size=share, random_state=spec.training.seed)
-    return np.asarray(next(split.split(groups, groups=groups))[1], dtype=np.intp)
+def _lowest_groups(spec: Spec, lots: NDArray[np.uint64], share: float) -> NDArray[np.bool_]:
+    """The rows (n,) of the groups with the lowest lots."""
+    groups = np.unique(lots)
+    wanted = math.ceil(share * len(groups))
+    if wanted >= len(groups):
+        raise _not_split(spec, f"{len(groups)} groups", "there are too few")
+    return np.asarray(lots <= groups[wanted - 1], dtype=bool)
+
+
+def _not_split(spec: Spec, what: str, why: str) -> NothingToDoError:
+    return NothingToDoError(
+        f"{spec.name}: the {what} cannot be split into training and hold-out, {why}: give more rows, or "
+        "another training.holdout"
+    )
