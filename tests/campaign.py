@@ -36,7 +36,10 @@ CAMPAIGNS: dict[str, list[str]] = {
     "promoters": [f"{_RELEASES}/test_races.py"],
     "backtest-kills": ["tests/unit/backtest/test_run.py", "tests/unit/backtest/test_cache.py"],
     "registry-machine": ["tests/unit/registry/test_registry_machine.py"],
-    "gate": ["tests/unit/evaluation/test_gate_simulation.py"],
+    "gate": [
+        "tests/unit/evaluation/test_gate_simulation.py",
+        "tests/unit/evaluation/test_snapshot_simulation.py",
+    ],
     "trial": ["tests/unit/evaluation/test_trial_simulation.py"],
     "interval": ["tests/unit/evaluation/test_interval_simulation.py"],
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],

@@ -25,7 +25,8 @@ from evergreen.backtest.held_out import HeldOut, predictions_from_dict, predicti
 from evergreen.backtest.history import History
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.drift.joint import JOINT
-from evergreen.evaluation.evaluate import Champion, evaluate
+from evergreen.evaluation.champion import Champion
+from evergreen.evaluation.evaluate import evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.metrics.predictions import Predictions

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from evergreen.evaluation.champion import on_card
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.numbers import ABSENT, number, percent
 from evergreen.spec import Spec
@@ -55,9 +56,8 @@ def _of_time(spec: Spec, lineage: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_champion(evaluation: Evaluation) -> Iterator[str]:
-    champion = evaluation.champion
-    if champion and champion.get("seen") and not champion.get("problem"):
-        yield "The champion may have been trained on rows it is compared on, which makes it look better."
+    if evaluation.champion and (sentence := on_card(evaluation.champion)):
+        yield sentence
 
 
 def _of_slices(spec: Spec, evaluation: Evaluation) -> Iterator[str]:

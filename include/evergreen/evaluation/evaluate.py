@@ -16,13 +16,13 @@ from evergreen.errors import one_line
 from evergreen.evaluation import compare as comparing
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.calibration import calibration_error
+from evergreen.evaluation.champion import Champion, Compared, compared
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.json_values import json_values, number_or_nan
-from evergreen.labels.known import newest_trained
 from evergreen.lake import PARTITION
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import Measured
@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Champion:
-    """The model in force: its version, what it was trained as of, and the estimator itself.
-
-    `problem` says why the model cannot be used, and the remedy; such a model is not asked to predict.
-    """
-
-    version: str
-    as_of: str
-    model: Any
-    problem: str | None = None
-
-
-@dataclass(frozen=True)
 class Evaluation:
     """What was measured, metrics by name. `metric` is the one that decides.
 
@@ -55,8 +42,8 @@ class Evaluation:
     `calibration` (expected calibration error, None without probabilities).
 
     Measured on the `compared_rows` of it: `champion` (its `version`, `as_of` and `metrics`, or the `problem`
-    why it has none, and whether it may have `seen` the rows), `challenger_on_champion_rows`, `comparison` and
-    `slices`.
+    why it has none, and the facts of `evergreen.evaluation.champion.Compared`),
+    `challenger_on_champion_rows`, `comparison` and `slices`.
 
     `resources` is None where the description sets no limit on them.
     """
@@ -130,9 +117,8 @@ def evaluate(
 ) -> Evaluation:
     """Measure the challenger (fit without the hold-out), the baseline and the champion; each predicts once.
 
-    The champion is compared on the hold-out rows of partitions from its own `as_of` on: neither model was
-    trained on them. Where there are none, since it was trained as of the same partition, it is compared on
-    all hold-out rows, which it may have seen. For clustering the metrics are of the labels that the models
+    The champion is compared on the hold-out rows that neither model was trained on, if there are some: see
+    `evergreen.evaluation.champion.compared`. For clustering the metrics are of the labels that the models
     give the hold-out rows, in the space of `evergreen.metrics.distance_space`. Rows count by their weights in
     all metrics, intervals and comparisons. Resources are those of the final model, where `gate.resources`
     sets limits. Raises `SpecError` for a slice or group by a column that does not exist.
@@ -230,16 +216,12 @@ def _against_champion(
             "compared_rows": 0,
             "slices": measure_slices(spec, training_set, held, None),
         }
-    # Where labels come later, its training knew no labels of the last partitions before its as-of.
-    unseen = champion.as_of
-    if spec.labels:
-        unseen = spec.calendar.shift(newest_trained(spec, champion.as_of), 1)
-    newer = held & (training_set.rows[PARTITION] >= unseen).to_numpy()
-    shared = newer if newer.any() else held
+    other = compared(spec, training_set, champion)
+    shared = other.rows
     if not shared[held].all():
         rows, own = rows.taken(shared[held]), own.taken(shared[held])
         found = rows.measured(own)
-    theirs, of_theirs, problem = _of_champion(champion, training_set.features[shared], rows)
+    theirs, of_theirs, problem = _of_champion(other, training_set.features[shared], rows)
     comparison = compare = None
     if theirs is not None and of_theirs is not None:
         comparison, compare = rows.compare(found, of_theirs), partial(_compared, rows, own, theirs)
@@ -249,7 +231,7 @@ def _against_champion(
             "as_of": champion.as_of,
             "metrics": of_theirs and of_theirs.values,
             "problem": problem,
-            "seen": not spec.calendar.has_time or not newer.any(),
+            **other.facts(),
         },
         "challenger_on_champion_rows": found.values,
         "compared_rows": int(shared.sum()),
@@ -259,13 +241,13 @@ def _against_champion(
 
 
 def _of_champion(
-    champion: Champion, features: pd.DataFrame, rows: _Rows
+    other: Compared, features: pd.DataFrame, rows: _Rows
 ) -> tuple[Predictions | None, Measured | None, str | None]:
     """The champion's predictions, alone and beside the truth, or in words why there are none."""
-    if champion.problem is not None:
-        return None, None, champion.problem
+    if other.problem is not None:
+        return None, None, other.problem
     try:
-        predictions = Predictions.of(champion.model, features)
+        predictions = Predictions.of(other.model, features)
         return predictions, rows.measured(predictions), None
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         # It was trained on other features: the gate does not accept the challenger then, and says why.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from evergreen.evaluation.champion import in_verdict
 from evergreen.evaluation.compare import Comparison, allowed_loss, clearly_worse, clears
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
@@ -111,11 +112,10 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Check:
         why = f"{values}, but {_evidence(found)} are too little for an interval: lengthen training.holdout"
         return _not_comparable(version, why)
     passed, is_open, words = _compared(found, rule)
-    seen = ", which the champion was perhaps trained on" if evaluation.champion.get("seen") else ""
     detail = (
         f"{found.metric} {_number(found.challenger)} {words} champion {version}'s {_number(found.champion)}: "
         f"its loss is {_loss(found)}, {_asked_loss(found, rule)} "
-        f"({found.rounds:,} rounds, {_evidence(found)}{seen})"
+        f"({found.rounds:,} rounds, {_evidence(found)}{in_verdict(evaluation.champion)})"
     )
     return Check("champion", passed, detail, inconclusive=is_open)
 

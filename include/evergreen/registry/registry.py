@@ -79,18 +79,18 @@ class Registry:
         return self._versions.commit(version, files)
 
     def read(self, version: str, name: str) -> bytes:
-        """A file of a version, checked against the manifest; the model's also by its signature if it must.
+        """A file of a version, checked against the manifest; a model's also by the signature if it must.
 
         Raises `NotFoundError` if there is no such version or file, `IntegrityError` if one bit differs.
         """
         return self._versions.read(version, name)
 
-    def load(self, version: str) -> Any:
+    def load(self, version: str, name: str = MODEL) -> Any:
         """The version's estimator, whose file is checked before a byte of it is interpreted.
 
-        Raises `NotFoundError` or `IntegrityError`.
+        `name` may be that of its copy. Raises `NotFoundError` or `IntegrityError`.
         """
-        data = self.read(version, MODEL)
+        data = self.read(version, name)
         try:
             return load_model(data, self._pipelines)
         except IntegrityError as error:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from evergreen.registry.signature import Signatures
     from evergreen.storage import Listed, Storage
 
-MODEL = "model.skops"
+MODEL, EVALUATED = "model.skops", "evaluated.skops"
+"""The model that serves, and where there is one, its copy that was fit without the hold-out."""
+
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASHED_ASIDE = 2**20  # bytes from which on a file is hashed while it is sent
@@ -115,7 +117,7 @@ class Versions:
         return True
 
     def read(self, version: str, name: str) -> bytes:
-        """A file of a version, checked against the manifest; the model's also by the signature if it must.
+        """A file of a version, checked against the manifest; a model's also by the signature if it must.
 
         Raises `NotFoundError` if there is no such version or file, `IntegrityError` if one bit differs.
         """
@@ -124,7 +126,7 @@ class Versions:
             raise NotFoundError(
                 f"{self._pipeline}: version {version} has no file '{name}', only {', '.join(manifest.files)}"
             )
-        if name == MODEL and self.must_be_signed:
+        if name in (MODEL, EVALUATED) and self.must_be_signed:
             self.check_signature(version)
         try:
             return manifest.check(name, self._storage.read(file_key(version, name)).body)

@@ -17,7 +17,8 @@ from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.drift.unvaried import binnings_of, unvaried
 from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
-from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
+from evergreen.evaluation.champion import Champion
+from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import DECLINED, Verdict
 from evergreen.json_values import json_values
@@ -30,7 +31,7 @@ from evergreen.scoring.checked_model import load_checked_model
 from evergreen.stages import TRAIN
 from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
-from evergreen.training.version_files import GATE, LINEAGE, METRICS, stored, version_files
+from evergreen.training.version_files import GATE, LINEAGE, METRICS, read_copy, stored, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble, read_window
 
 if TYPE_CHECKING:
@@ -281,11 +282,15 @@ def _champion(pipeline: Pipeline, as_of: str) -> Champion | None:
     if version is None:
         return None
     try:
-        model, problem = load_checked_model(pipeline, version), None
+        model, copy, problem = (
+            load_checked_model(pipeline, version),
+            read_copy(pipeline.registry, version),
+            None,
+        )
     except IntegrityError as error:
         # It cannot be compared: the gate says so, and scoring with it fails until there is another champion.
-        model, problem = None, str(error)
-    return Champion(version, as_of_version(version), model, problem)
+        model, copy, problem = None, None, str(error)
+    return Champion(version, as_of_version(version), model, problem, copy)
 
 
 def _staged_set(pipeline: Pipeline, run: str) -> TrainingSet:

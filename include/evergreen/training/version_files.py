@@ -10,6 +10,7 @@ import numpy as np
 from evergreen.candidates.fit import Challenger
 from evergreen.card.card import render_card
 from evergreen.drift.unvaried import unvaried
+from evergreen.evaluation.champion import Copy
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
@@ -17,13 +18,16 @@ from evergreen.json_values import json_values
 from evergreen.monitoring.reference import REFERENCE, build_reference, rows_file
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import Registry
-from evergreen.registry.versions import MODEL
+from evergreen.registry.versions import EVALUATED, MODEL
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
+from evergreen.training_set.units import Units
 
 METRICS, GATE, LINEAGE = "metrics.json", "gate.json", "lineage.json"
 EXPLANATION, CARD = "explanation.json", "card.html"
+FIT_ON = "fit_on.parquet"
+"""The rows, or groups of rows, that the copy in `evaluated.skops` was fit on."""
 
 
 def version_files(
@@ -48,11 +52,22 @@ def version_files(
         MODEL: dump_model(challenger.final),
         **{name: to_json(content) for name, content in documents.items()},
         **rows_file(reference),
+        **_copy_files(spec, training_set, challenger),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
         CARD: render_card(
             spec, lineage, evaluation, verdict, explanation, unvaried=unvaried(reference.binnings)
         ).encode(),
     }
+
+
+def read_copy(registry: Registry, version: str) -> Copy | None:
+    """A version's copy that was fit without its hold-out; None if it has none.
+
+    Raises `NotFoundError` if there is no such version, `IntegrityError` if a file is damaged or unsigned.
+    """
+    if EVALUATED not in registry.files(version):
+        return None
+    return Copy(registry.load(version, EVALUATED), Units.from_parquet(registry.read(version, FIT_ON)))
 
 
 def stored(registry: Registry, version: str, name: str) -> dict[str, Any]:
@@ -63,6 +78,17 @@ def stored(registry: Registry, version: str, name: str) -> dict[str, Any]:
 def to_json(content: Any) -> bytes:
     """The content as JSON text; numbers that are not finite become null."""
     return json.dumps(json_values(content), indent=1, allow_nan=False, default=_plain).encode()
+
+
+def _copy_files(spec: Spec, training_set: TrainingSet, challenger: Challenger) -> dict[str, bytes]:
+    """The copy that later challengers of a snapshot are compared with; none of a pretrained model.
+
+    With time there is none: the next hold-out has rows that are newer than the model.
+    """
+    if spec.calendar.has_time or "pretrained" in challenger.candidate:
+        return {}
+    fit_on = Units.of(spec, training_set.rows).distinct(~training_set.holdout)
+    return {EVALUATED: dump_model(challenger.evaluated), FIT_ON: fit_on.to_parquet()}
 
 
 def _plain(value: Any) -> Any:

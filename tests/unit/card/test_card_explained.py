@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from evergreen.candidates.fit import fit_challenger
 from evergreen.card.card import render_card
-from evergreen.evaluation.evaluate import Champion, Evaluation, evaluate
+from evergreen.evaluation.champion import Champion
+from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.explain import explain, trial_scores
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict

@@ -16,7 +16,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from evergreen.candidates.fit import Challenger
 from evergreen.errors import SpecError
-from evergreen.evaluation.evaluate import Champion, Evaluation, _positions, evaluate
+from evergreen.evaluation.champion import Champion
+from evergreen.evaluation.evaluate import Evaluation, _positions, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.registry.model_file import dump_model
