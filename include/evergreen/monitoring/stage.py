@@ -74,6 +74,11 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     filled = _filled(pipeline, known, partition, _unfilled(pipeline, known, partition, due), rival)
     earlier = [filled.get(key, (record, decision))[0] for key, (record, decision) in known.items()]
     record = with_window(spec, _measured(pipeline, scored, earlier, rival), earlier)
+    for one in (*(pair[0] for pair in filled.values()), record):
+        if failed := one.trial.get("failed"):
+            _log.warning(
+                "%s %s: the trial of %s ends: %s", spec.name, one.partition, one.trial["version"], failed
+            )
     decision = decide(spec, [*earlier, record], history)
     contents = {key: to_table(*pair) for key, pair in {**filled, partition: (record, decision)}.items()}
     pipeline.lake.replace(Table.MONITORING, contents, SCHEMA)

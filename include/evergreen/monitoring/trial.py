@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from evergreen.errors import one_line
 from evergreen.evaluation.trial import Pair, Trial, trial
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.measured import Measured
@@ -46,14 +47,22 @@ def compared(
     """What a record keeps of a trial: the `version`, how many `rows`, and the metric of both models on them.
 
     `features` (n, d) and `predictions` (n rows) are the partition's, `known` (n,) says which rows have a
-    label, and `champion` measures those. {} where the metric cannot be computed of the champion.
+    label, and `champion` measures those. {} where the metric cannot be computed of the champion. Where it is
+    the challenger that cannot predict these rows, `failed` says why, and its trial is over: nights on which a
+    model fails must not be left out of its comparison.
     """
-    labels = apply_model(spec, rival.model, features)
-    theirs = predictions.assign(**{PREDICTION: labels})
-    challenger = labelled_rows(spec, features, theirs, known, rival.model)
-    own, other = (_part(rows, spec.training.metric) for rows in (challenger, champion))
-    if own is None or other is None:
+    other = _part(champion, spec.training.metric)
+    if other is None:
         return {}
+    try:
+        labels = apply_model(spec, rival.model, features)
+        theirs = predictions.assign(**{PREDICTION: labels})
+        challenger = labelled_rows(spec, features, theirs, known, rival.model)
+        own, why = _part(challenger, spec.training.metric), challenger.undefined(spec.training.metric)
+    except Exception as error:  # noqa: BLE001 - whatever a model on trial trips over, monitoring goes on
+        own, why = None, one_line(error)
+    if own is None or (own["value"] is None and other["value"] is not None):
+        return {"version": rival.version, "failed": why}
     return {"version": rival.version, "rows": len(champion), "challenger": own, "champion": other}
 
 
@@ -97,18 +106,20 @@ class Tried:
 
 
 def tried(spec: Spec, records: Sequence[Record], version: str) -> Tried | None:
-    """Where the trial of a version stands after the newest of the records; None before its first night.
+    """Where the trial of a version stands after the newest of the records.
 
-    `records` are known ones, oldest first; those of the newest one's champion count.
+    None before its first night, and from the night on that it could not predict. `records` are known ones,
+    oldest first; those of the newest one's champion count.
     """
     champion = records[-1].version
-    pairs = [
-        _pair(record.trial)
+    kept = [
+        record.trial
         for record in records
         if record.version == champion and record.trial.get("version") == version
     ]
-    if not pairs:
+    if not kept or any("failed" in one for one in kept):
         return None
+    pairs = [_pair(one) for one in kept]
     facts = spec.calendar.grain.facts
     found = trial(spec.metric, spec.gate.champion, pairs, facts.unit, facts.trial_units)
     return Tried(version, found, spec.gate.approval is not None)

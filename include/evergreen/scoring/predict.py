@@ -47,7 +47,7 @@ def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> np.ndarray[An
     if trained_on is not None and list(trained_on) != list(features.columns):
         differing = sorted(set(trained_on) ^ set(features.columns))
         raise RefusedError(
-            f"{spec.name}: the champion was trained on other features than features.py gives now "
+            f"{spec.name}: the model was trained on other features than features.py gives now "
             f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
         )
     return np.asarray(model.predict(features))
