@@ -377,7 +377,9 @@ def test_a_backtest_ingests_what_is_missing_and_compares_policies(
     pipelines: Path, configured: Storage, evergreen: Evergreen
 ):
     for day in range(1, 17):
-        rows = "".join(f"2011-01-{day:02d}T{hour:02d}:00:00Z,{hour},{10 * hour + day}\n" for hour in range(24))
+        rows = "".join(
+            f"2011-01-{day:02d}T{hour:02d}:00:00Z,{hour},{10 * hour + day}\n" for hour in range(24)
+        )
         (pipelines / "daily" / f"2011-01-{day:02d}.csv").write_text("at,x,y\n" + rows)
     document = evergreen.document("backtest", "daily", "--from", "2011-01-10", "--to", "2011-01-16")
     assert (document["pipeline"], document["from"], document["to"]) == ("daily", "2011-01-10", "2011-01-16")
