@@ -17,10 +17,8 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
-Count = TypeVar("Count")
 FULL = "EVERGREEN_CAMPAIGN" in os.environ
 SEED = int(os.environ.get("EVERGREEN_CAMPAIGN_SEED") or 0)
 INJECTED = "injected"  # the name under which a test records what it did
@@ -43,7 +41,6 @@ CAMPAIGNS: dict[str, list[str]] = {
         "tests/unit/evaluation/test_snapshot_simulation.py",
     ],
     "trial": ["tests/unit/evaluation/test_trial_simulation.py"],
-    "chance": ["tests/unit/evaluation/test_chance_simulation.py"],
     "interval": ["tests/unit/evaluation/test_interval_simulation.py"],
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],
     "sequential": ["tests/unit/signals/test_sequential.py"],
@@ -53,7 +50,7 @@ CAMPAIGNS: dict[str, list[str]] = {
 }
 
 
-def rounds(quick: Count, full: Count) -> Count:
+def rounds(quick: int, full: int) -> int:
     """How many of something this run takes: `quick` in `make test`, `full` in `make campaign`."""
     return full if FULL else quick
 

@@ -126,7 +126,7 @@ def _pipelines(folder: Path) -> None:
     shutil.copytree(REPOSITORY / "include" / "pipelines", folder)
     file = folder / "bike_demand" / "pipeline.yaml"
     description = read_mapping(file)
-    description["training"] |= {"minimum": "5 partitions", "holdout": "2 days"}
+    description["training"] |= {"minimum": "5 partitions", "holdout": "1 days"}
     description["gate"] = {"limits": {"mae": {"max": 1000}}, "champion": {"margin": "1000%"}}
     description["monitoring"] = {
         "performance": {"tolerance": "0%", "over": "1 partitions"},

@@ -27,7 +27,7 @@ task: regression
 target: y
 training:
   metric: mae
-  holdout: 4 days
+  holdout: 2 days
   minimum: 9 partitions
   candidates:
     - {estimator: sklearn.linear_model.Ridge}
@@ -46,7 +46,7 @@ def folder(tmp_path: Path, configured: Storage, monkeypatch: pytest.MonkeyPatch)
     draw = np.random.default_rng(3)
     for day in range(1, 17):
         rows = [
-            f"2011-01-{day:02d}T{hour:02d}:00:00Z,{x:.3f},{6 * x + draw.normal():.3f}\n"
+            f"2011-01-{day:02d}T{hour:02d}:00:00Z,{x:.3f},{2 * x + draw.normal():.3f}\n"
             for hour, x in zip(range(0, 24, 4), draw.normal(size=6), strict=True)
         ]
         (folder / f"2011-01-{day:02d}.csv").write_text("at,x,y\n" + "".join(rows))

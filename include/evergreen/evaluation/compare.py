@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from evergreen.evaluation.bootstrap import (
     Resampling,
     interval,
     replicates,
-    whole_if_partitions_differ,
 )
 from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.metrics import metric_named
@@ -33,8 +31,7 @@ class Comparison:
 
     `loss` is how much worse the challenger is, in the metric's own unit: above 0 is worse, also where higher
     values of the metric are better. `low` and `high` are the interval of the loss, from `rounds` rounds of
-    the bootstrap. `parts_of` is how many partitions the blocks are parts of, 0 where they are whole ones.
-    What could not be computed is NaN.
+    the bootstrap. What could not be computed is NaN.
     """
 
     metric: str
@@ -47,7 +44,6 @@ class Comparison:
     high: float
     confidence: float
     rounds: int
-    parts_of: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON values: a number that is not finite becomes null."""
@@ -85,34 +81,27 @@ def clearly_worse(comparison: Comparison, rule: ChampionRule) -> bool:
 def compare(
     metric: str,
     challenger: Measured,
-    *champion: Measured,
+    champion: Measured,
+    *,
     units: NDArray[Any] | None,
     rule: ChampionRule,
     seed: int,
-    times: NDArray[Any] | None = None,
 ) -> Comparison:
     """Hold the challenger against the champion in one metric on the same n rows, by a paired bootstrap.
 
     `units` (n,) are the positions of the rows' partitions in time: blocks of `rule.block` neighbouring
-    partitions are drawn. It is None for independent rows. `times` (n,) orders the rows of a partition, which
-    counts where there are few of them (see `Resampling.of`). In each round both models are measured on the
-    same rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`. Of a
-    `champion` of several predictions the mean counts. What cannot be computed is NaN.
+    partitions are drawn. It is None for independent rows. In each round both models are measured on the same
+    rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`.
+    What cannot be computed is NaN.
     """
-    resampling = Resampling.of(units, len(challenger), rule, seed, times)
-    own = challenger.value(metric)
-    theirs = float(np.mean([side.value(metric) for side in champion]))
+    resampling = Resampling.of(units, len(challenger), rule, seed)
+    own, theirs = (side.value(metric) for side in (challenger, champion))
     loss = metric_named(metric).loss(own, theirs)
     found = Interval(math.nan, math.nan)
     if math.isfinite(loss):
-
-        def differences(resampling: Resampling) -> Replicates:
-            theirs = Replicates.mean([_replicates(side, metric, resampling) for side in champion])
-            return _replicates(challenger, metric, resampling) - theirs
-
-        drawn, resampling = whole_if_partitions_differ(differences, resampling)
+        ours, others = (_replicates(side, metric, resampling) for side in (challenger, champion))
         # The loss's sign does not matter: the interval reaches as far to both sides.
-        found = interval(loss, drawn, resampling, rule.confidence)
+        found = interval(loss, ours - others, resampling, rule.confidence)
     return Comparison(
         metric,
         len(challenger),
@@ -124,29 +113,22 @@ def compare(
         found.high,
         rule.confidence,
         rule.rounds,
-        resampling.parts_of,
     )
 
 
 def intervals(
-    rows: Measured,
-    *,
-    units: NDArray[Any] | None,
-    rule: ChampionRule,
-    seed: int,
-    times: NDArray[Any] | None = None,
+    rows: Measured, *, units: NDArray[Any] | None, rule: ChampionRule, seed: int
 ) -> dict[str, Interval]:
     """The interval of every metric of the task that has one, within the range the metric can have.
 
     Arguments as of `compare`.
     """
-    resampling = Resampling.of(units, len(rows), rule, seed, times)
+    resampling = Resampling.of(units, len(rows), rule, seed)
     found: dict[str, Interval] = {}
     for metric, value in rows.values.items():
         if not math.isfinite(value):
             continue
-        drawn, used = whole_if_partitions_differ(partial(_replicates, rows, metric), resampling)
-        reach = interval(value, drawn, used, rule.confidence)
+        reach = interval(value, _replicates(rows, metric, resampling), resampling, rule.confidence)
         if math.isfinite(reach.low) and math.isfinite(reach.high):
             within = metric_named(metric).within
             found[metric] = Interval(within(reach.low), within(reach.high))

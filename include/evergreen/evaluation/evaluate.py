@@ -18,7 +18,7 @@ from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.champion import Champion, Compared, compared
 from evergreen.evaluation.compare import Comparison
-from evergreen.evaluation.dummy import by_chance, dealt_at_random, dummy_predictions
+from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
@@ -38,9 +38,8 @@ if TYPE_CHECKING:
 class Evaluation:
     """What was measured, metrics by name. `metric` is the one that decides.
 
-    Measured on all `rows` of the hold-out: `challenger` with its `intervals`, `baseline` (what a dummy
-    reaches; the deciding metric by chance, see `dummy.by_chance`) and the comparison with it,
-    `against_baseline`, `fairness` and `calibration` (expected calibration error, None without probabilities).
+    Measured on all `rows` of the hold-out: `challenger` with its `intervals`, `baseline`, `fairness` and
+    `calibration` (expected calibration error, None without probabilities).
 
     Measured on the `compared_rows` of it: `champion` (its `version`, `as_of` and `metrics`, or the `problem`
     why it has none, and the facts of `evergreen.evaluation.champion.Compared`),
@@ -57,7 +56,6 @@ class Evaluation:
     rows: int
     compared_rows: int
     intervals: dict[str, Interval] = field(default_factory=dict)
-    against_baseline: Comparison | None = None
     comparison: Comparison | None = None
     slices: tuple[SliceResult, ...] = ()
     fairness: tuple[FairnessResult, ...] = ()
@@ -84,7 +82,6 @@ class Evaluation:
         """The evaluation as JSON values: a number that is not finite becomes null."""
         measured = {
             "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
-            "against_baseline": self.against_baseline and self.against_baseline.to_dict(),
             "comparison": self.comparison and self.comparison.to_dict(),
             "slices": [result.to_dict() for result in self.slices],
             "fairness": [result.to_dict() for result in self.fairness],
@@ -98,7 +95,6 @@ class Evaluation:
         """The evaluation that `to_dict` wrote, or an earlier one that had no more than metrics."""
         champion = content["champion"]
         comparison, resources = content.get("comparison"), content.get("resources")
-        against_baseline = content.get("against_baseline")
         return cls(
             metric=content["metric"],
             challenger=_with_nan(content["challenger"]) or {},
@@ -108,7 +104,6 @@ class Evaluation:
             rows=int(content["rows"]),
             compared_rows=int(content["compared_rows"]),
             intervals={name: Interval.from_dict(i) for name, i in content.get("intervals", {}).items()},
-            against_baseline=against_baseline and Comparison.from_dict(against_baseline),
             comparison=comparison and Comparison.from_dict(comparison),
             slices=tuple(SliceResult.from_dict(result) for result in content.get("slices", ())),
             fairness=tuple(FairnessResult.from_dict(result) for result in content.get("fairness", ())),
@@ -134,13 +129,10 @@ def evaluate(
     own = Predictions.of(challenger.evaluated, features)
     calibration = calibration_error(rows.actual, own, rows.weights) if rows.actual is not None else math.nan
     found = rows.measured(own)
-    dummy, chance = _dummies(spec, training_set, own)
-    against_baseline = rows.compare(found, *map(rows.measured, chance))
     return Evaluation(
         metric=spec.training.metric,
         challenger=found.values,
-        baseline=rows.measured(dummy).values | {spec.training.metric: against_baseline.champion},
-        against_baseline=against_baseline,
+        baseline=rows.measured(_dummy(spec, training_set, own)).values,
         **_against_champion(spec, training_set, rows, own, found, champion=champion),
         rows=len(features),
         intervals=rows.intervals(found),
@@ -156,17 +148,13 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Rows:
-    """What n rows are measured by: the truth, weights, positions of their partitions in time, and space.
-
-    `times` (n,) orders the rows in time.
-    """
+    """What n rows are measured by: the truth, weights, positions of their partitions in time, and space."""
 
     spec: Spec
     actual: NDArray[Any] | None
     weights: NDArray[np.float64] | None
     units: NDArray[np.intp] | None
     space: NDArray[np.float64] | None
-    times: NDArray[Any] | None = None
 
     @classmethod
     def held_out(cls, spec: Spec, training_set: TrainingSet) -> _Rows:
@@ -182,14 +170,11 @@ class _Rows:
             weights=None if weights is None else weights[held],
             units=_positions(spec, training_set.rows[PARTITION][held]),
             space=space,
-            times=training_set.rows[spec.time_column][held].to_numpy()
-            if spec.time_column in training_set.rows
-            else None,
         )
 
     def taken(self, rows: NDArray[Any]) -> _Rows:
         """Some of the rows: a mask (n,) or positions (m,)."""
-        parts = (self.actual, self.weights, self.units, self.space, self.times)
+        parts = (self.actual, self.weights, self.units, self.space)
         return _Rows(self.spec, *(None if part is None else part[rows] for part in parts))
 
     def measured(self, predictions: Predictions) -> Measured:
@@ -204,12 +189,12 @@ class _Rows:
 
     def intervals(self, own: Measured) -> dict[str, Interval]:
         rule, seed = self.spec.champion_rule, self.spec.training.seed
-        return comparing.intervals(own, units=self.units, rule=rule, seed=seed, times=self.times)
+        return comparing.intervals(own, units=self.units, rule=rule, seed=seed)
 
-    def compare(self, own: Measured, *theirs: Measured) -> Comparison:
+    def compare(self, own: Measured, theirs: Measured) -> Comparison:
         rule, training = self.spec.champion_rule, self.spec.training
         return comparing.compare(
-            training.metric, own, *theirs, units=self.units, rule=rule, seed=training.seed, times=self.times
+            training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed
         )
 
 
@@ -274,20 +259,12 @@ def _compared(rows: _Rows, own: Predictions, theirs: Predictions, places: NDArra
     return some.compare(*(some.measured(side.taken(places)) for side in (own, theirs)))
 
 
-def _dummies(
-    spec: Spec, training_set: TrainingSet, own: Predictions
-) -> tuple[Predictions, tuple[Predictions, ...]]:
-    """The dummy's predictions of the hold-out, and those by chance in the deciding metric."""
-    seed, metric = spec.training.seed, spec.metric
+def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictions:
     if training_set.target is None:
-        dealt = dealt_at_random(own.labels, seed)
-        return dealt, (dealt,)
-    known = ~training_set.holdout
-    target = training_set.target[known]
-    weights = None if training_set.weights is None else training_set.weights[known]
-    return (
-        dummy_predictions(metric, target, weights, len(own)),
-        by_chance(metric, target, weights, own, seed),
+        return dealt_at_random(own.labels, spec.training.seed)
+    known, weights = ~training_set.holdout, training_set.weights
+    return dummy_predictions(
+        spec.metric, training_set.target[known], None if weights is None else weights[known], len(own)
     )
 
 

@@ -27,16 +27,16 @@ def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     """Check the evaluation against all of the description's rules, whether or not others fail.
 
     Every challenger must have finite metrics (but for those that the rows have no value of), keep
-    `gate.limits`, not be clearly worse than the dummy baseline in `training.metric` (a first champion: be
-    better beyond chance), and clear the margin of `gate.champion` with the interval of its loss. Then come
-    `gate.slices`, `fairness`, `calibration` and `resources` where the description has them. One check that
-    fails or cannot be made means `worse`; where none fails but a comparison is not decided or impossible, the
-    verdict is `inconclusive`. A person decides where `gate.approval` asks for it and no check failed.
+    `gate.limits`, be strictly better than the dummy baseline in `training.metric`, and clear the margin of
+    `gate.champion` with the interval of its loss. Then come `gate.slices`, `fairness`, `calibration` and
+    `resources` where the description has them. One check that fails or cannot be made means `worse`; where
+    none fails but the comparison is not decided or impossible, the verdict is `inconclusive`. A person
+    decides where `gate.approval` asks for it and no check failed.
     """
     checks = (
         _finite(evaluation),
         *(_limit(name, limit, evaluation) for name, limit in spec.gate.limits.items()),
-        _baseline(evaluation),
+        _baseline(spec, evaluation),
         _champion(spec, evaluation),
         *(check for rule in spec.gate.slices for check in _slices(rule, evaluation)),
         *(_fairness(rule, evaluation) for rule in spec.gate.fairness),
@@ -84,28 +84,16 @@ def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
     return Check(check, True, f"{name} {_number(value)} is within its limit ({' and '.join(bounds)})")
 
 
-def _baseline(evaluation: Evaluation) -> Check:
-    """Beyond chance for a first champion; where there is one, only what is clearly worse than chance fails.
-
-    A constant may do well on a hold-out of few days, better than all models there are: then what counts is
-    whether the challenger is better than the one in force.
-    """
-    name, found = evaluation.metric, evaluation.against_baseline
-    if found is None or not math.isfinite(found.loss):
+def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
+    name = evaluation.metric
+    if not is_usable(evaluation.challenger, name) or not is_usable(evaluation.baseline, name):
         return Check(
             "baseline", False, f"{name} of challenger or baseline is missing: they cannot be compared"
         )
-    better, worse, first = found.high < 0, found.low > 0, evaluation.champion is None
-    gains = evaluation.comparison is not None and evaluation.comparison.loss < 0
-    words = "is better than" if better else "is worse than" if worse else "against"
-    values = f"{name} {_number(found.challenger)} {words} the dummy baseline's {_number(found.champion)}"
-    detail = f"{values}: its loss is {_loss(found)}"
-    if first:
-        detail += f", all of it to be below 0 for a first champion ({_evidence(found)})"
-    elif worse and gains:
-        detail += ", but the champion is worse still"
-    passed = better if first else gains or not worse
-    return Check("baseline", passed, detail, inconclusive=not (passed or worse))
+    own, other = evaluation.challenger[name], evaluation.baseline[name]
+    better = spec.metric.loss(own, other) < 0
+    words = "is better than" if better else "is not better than"
+    return Check("baseline", better, f"{name} {_number(own)} {words} the dummy baseline's {_number(other)}")
 
 
 def _champion(spec: Spec, evaluation: Evaluation) -> Check:
@@ -166,13 +154,7 @@ def _asked_loss(found: Comparison, rule: ChampionRule) -> str:
 
 
 def _evidence(found: Comparison) -> str:
-    said = f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
-    if not found.parts_of:
-        return said
-    # One month says nothing of how months differ: this must not be read as if many had been held out.
-    seen = "not" if found.parts_of == 1 else "hardly"
-    whose = f"of neighbours in {_count(found.parts_of, 'partition')}"
-    return f"{said} {whose}: what varies between is {seen} seen"
+    return f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
 
 
 def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Check]:

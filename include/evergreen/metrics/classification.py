@@ -188,7 +188,6 @@ register(
     AreaOfCurve(
         name="pr_auc",
         words="area under the precision-recall curve",
-        chance="shuffled",
         area=_precision_area,
         area_of_bins=_precision_area_of_bins,
         expected_area=_expected_precision_area,

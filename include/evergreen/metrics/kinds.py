@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from evergreen.metrics.metric import Chance, Metric, Pools
+from evergreen.metrics.metric import Metric, Pools
 from evergreen.task import Task
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ class MeanOfClasses(Metric):
 
     ratio: Callable[[Floats, Floats, Floats], tuple[Floats, Floats]]
     task: Task = Task.CLASSIFICATION
-    chance: Chance = "drawn"
 
     of_classes: ClassVar[str] = "macro"
     pools: ClassVar[Pools] = "sums"

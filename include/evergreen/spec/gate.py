@@ -130,7 +130,7 @@ def _slice(value: Any) -> Any:
 
 
 class Gate(Described):
-    """What a challenger must meet to be promoted. A first champion must beat the dummy beyond chance.
+    """What a challenger must meet to be promoted. It must always beat the dummy baseline.
 
     `calibration` is the maximum expected calibration error of the predicted probabilities. Without `approval`
     an inconclusive comparison keeps the champion, and goes on with the nights that come.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -241,13 +240,9 @@ def test_a_feature_that_drifts_is_seen() -> None:
 
 @pytest.fixture
 def kiosk(configured: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
-    """The pipeline with 50 published days and a longer hold-out, where the command finds it."""
-    folder = tmp_path / "pipelines" / "kiosk"
-    shutil.copytree(TESTS / "pipelines" / "kiosk", folder)
-    file = folder / "pipeline.yaml"
-    file.write_text(file.read_text().replace("holdout: 4 days", "holdout: 5 days"))
-    monkeypatch.setenv("EVERGREEN_PIPELINES", str(folder.parent))
-    pipeline = Pipeline(parse_spec(file), configured)
+    """The pipeline with 50 published days, where the command finds it."""
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(TESTS / "pipelines"))
+    pipeline = Pipeline(KIOSK, configured)
     parts = {
         str(key): pa.Table.from_pandas(part.drop(columns="partition"), preserve_index=False)
         for key, part in sales(50).groupby("partition")
@@ -273,7 +268,7 @@ def test_the_command_tells_what_the_library_finds(kiosk: Pipeline) -> None:
     # the command replays in two processes, this in none
     shifts = [parse_shift(text) for text in texts]
     where = {"at": DAYS[24], "first": DAYS[12], "last": DAYS[34]}
-    found = run_drill(kiosk.spec, sales(50), shifts, **where, workers=1).to_dict()
+    found = run_drill(KIOSK, sales(50), shifts, **where, workers=1).to_dict()
     for side in ("shifted", "untouched"):
         document[side].pop("seconds"), found[side].pop("seconds")
     assert document == json.loads(json.dumps(found))

@@ -86,12 +86,10 @@ def test_the_value_is_the_error_over_all_rows(sales: Sales, run: Run, kiosk: Spe
 
 
 def test_the_configured_policy_answers_a_change(sales: Sales, run: Run, kiosk: Spec, days: list[str]) -> None:
-    # A few days of hold-out are few for the gate: here it lets what is not far worse pass.
+    # Three days of hold-out are few for the gate: here it lets what is not far worse pass.
     champion = kiosk.gate.champion.model_copy(update={"margin": 5.0})
     gate = kiosk.gate.model_copy(update={"champion": champion})
-    training = kiosk.training.model_copy(update={"holdout": Length(5, "day")})
-    spec = by_performance(kiosk.model_copy(update={"gate": gate, "training": training}))
-    rows = sales(45, growth_from=25)
+    rows, spec = sales(45, growth_from=25), by_performance(kiosk.model_copy(update={"gate": gate}))
     configured = run(rows, "configured", 10, 44, spec, known=[days[25]])
     never = run(rows, "never", 10, 44, spec)
     assert 1 < configured.trainings < 12

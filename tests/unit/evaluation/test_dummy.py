@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.evaluation.dummy import by_chance, dealt_at_random, dummy_predictions
+from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.metrics import metric_named
-from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Task
 from tests.unit.metrics.compute import compute
 
@@ -22,7 +21,6 @@ NINE_COUNTS = np.array([1.0, 1.0, 1.0, 5.0])  # weighted median 9, mean 6
         ("rmse", None, 3.0),
         ("r2", None, 3.0),
         ("mae", NINE_COUNTS, 9.0),
-        ("mape", NINE_COUNTS, 1.0),  # the nine's weight of 5 is divided by 9
         ("rmse", NINE_COUNTS, 6.0),
     ],
 )
@@ -32,19 +30,6 @@ def test_absolute_errors_are_held_against_the_median_and_squared_ones_against_th
     found = dummy_predictions(metric_named(metric), KNOWN, weights, 3)
     assert found.labels.tolist() == [constant] * 3
     assert found.probabilities is None
-
-
-@pytest.mark.parametrize("name", ["mae", "mape", "rmse", "r2"])
-def test_no_other_constant_is_better(name):
-    known = pd.Series(np.random.default_rng(0).gamma(2.0, 10.0, 1_001) + 1)
-    metric, actual = metric_named(name), known.to_numpy()
-    (best,) = set(dummy_predictions(metric, known, None, 3).labels)
-
-    def loss(constant):
-        value = compute(Task.REGRESSION, actual, np.full(len(actual), constant))[name]
-        return metric.loss(value)
-
-    assert all(loss(best) <= loss(other) + 1e-12 for other in np.linspace(actual.min(), actual.max(), 500))
 
 
 def test_classes_are_held_against_the_commonest():
@@ -67,36 +52,3 @@ def test_clusters_are_held_against_the_same_ones_dealt_at_random():
     assert found.tolist() == dealt_at_random(labels, seed=0).labels.tolist()
     assert np.bincount(found).tolist() == [50, 50]
     assert abs(compute(Task.CLUSTERING, None, found, space=space)["silhouette"]) < 0.1
-
-
-def f1_of(named: np.ndarray, shares: np.ndarray) -> float:
-    """Macro F1 on very many rows of labels that are named with these shares, whatever the truth is."""
-    return float(np.mean(2 * shares * named / (shares + named)))
-
-
-def test_labels_drawn_by_their_shares_are_the_best_macro_f1_without_skill():
-    shares = np.array([0.6, 0.3, 0.1])
-    best = f1_of(shares, shares)
-    assert best == pytest.approx(1 / 3)  # F1 of each class is its share then
-    random = np.random.default_rng(0)
-    assert all(f1_of(named, shares) < best for named in random.dirichlet([1, 1, 1], 500))
-    known = pd.Series(random.choice(3, 5_000, p=shares))
-    own = Predictions(np.zeros(5_000))
-    drawn = by_chance(metric_named("f1"), known, None, own, 0)
-    actual = random.choice(3, 5_000, p=shares)
-    found = np.mean([compute(Task.CLASSIFICATION, actual, one.labels)["f1"] for one in drawn])
-    assert found == pytest.approx(best, abs=0.01)
-
-
-def test_what_is_said_by_chance_depends_on_the_metric():
-    known = pd.Series(["a"] * 30 + ["b"] * 10)
-    likely = np.column_stack([np.linspace(0, 1, 40), 1 - np.linspace(0, 1, 40)])
-    own = Predictions(np.array(["a", "b"] * 20), likely, ("a", "b"))
-    for name in ("accuracy", "roc_auc", "log_loss", "brier"):
-        (constant,) = by_chance(metric_named(name), known, None, own, 0)
-        assert set(constant.labels) == {"a"}
-    for one in by_chance(metric_named("pr_auc"), known, None, own, 0):
-        assert sorted(one.probabilities[:, 0]) == sorted(likely[:, 0])
-    weights = np.where(known == "b", 1e9, 1.0)
-    drawn = by_chance(metric_named("recall"), known, weights, own, 0)
-    assert {label for one in drawn for label in one.labels} == {"b"}

@@ -28,7 +28,7 @@ def test_what_it_has(pipeline: evergreen.Pipeline) -> None:
     found = pipeline.training_set(as_of=SCORED[0])
     assert list(found.features.columns) == ["hour", "temperature", "level"]
     assert len(found.features) == len(found.target) == len(found.holdout) == len(found.rows) == 19 * 4
-    assert found.holdout.sum() == 8 * 4
+    assert found.holdout.sum() == 3 * 4
     assert found.weights is None
     assert found.rows["partition"].max() == "2024-01-19"
 
