@@ -156,8 +156,8 @@ def test_the_monitor_and_the_ingest_task_may_read_the_same_labels_at_once(
     ingest(lender, [day(n) for n in range(DELAY + 1)])
     with ThreadPoolExecutor(4) as pool:
         asked = [pool.submit(ensure, lender, day(DELAY)) for _ in range(2)]
-        asked += [pool.submit(lambda: ingest_labels(lender, [day(DELAY)])[0].partition) for _ in range(2)]
-        assert [one.result() for one in asked] == [day(0)] * 4
+        asked += [pool.submit(lambda: [ingest_labels(lender, [day(DELAY)])[0].partition]) for _ in range(2)]
+        assert [one.result() for one in asked] == [[day(0)]] * 4
     assert labels(lender) == {day(0): A_DAY}
 
 
@@ -178,7 +178,7 @@ def test_two_labels_for_a_loan_are_refused_and_what_was_published_stays(
         "the source"
     )
     assert labels(lender) == {day(0): A_DAY}
-    assert ensure(lender, day(DELAY)) == day(0)
+    assert ensure(lender, day(DELAY)) == [day(0)]
 
 
 def test_a_database_out_of_reach_asks_for_a_retry_and_tells_no_secret(
