@@ -26,7 +26,7 @@ from evergreen.scoring.score import score
 from evergreen.storage import Storage
 from tests.unit.monitoring.test_stage import FEATURES, KIOSK, day, monitored, night, reference_of, rows_of
 
-LAST = 19  # the seventh night since the challenger's training
+LAST = 16  # the fourth night since the challenger's training
 SCORED_BY = "version"
 
 
@@ -57,7 +57,7 @@ def challenge(pipeline: Pipeline, number: int, above: float, digest: str = "0123
 def pipeline(storage: Storage) -> Pipeline:
     """Sales are the temperature and about 5: the champion as of day 10 is off by that."""
     pipeline = Pipeline(KIOSK, storage)
-    extra = {n: 5 + np.random.default_rng(n).normal(scale=0.3) for n in range(30)}
+    extra = {n: 5 + np.random.default_rng(n).normal(scale=0.1) for n in range(30)}
     pipeline.lake.replace(Table.PARTITIONS, {day(n): rows_of(n, extra[n]) for n in range(LAST + 1)})
     pipeline.registry.promote(commit(pipeline, 10, 0.0), day(10), {"kind": "first"})
     return pipeline
@@ -77,15 +77,15 @@ def add(pipeline: Pipeline, number: int) -> None:
 
 
 def test_a_challenger_that_is_clear_is_promoted_from_the_next_partition_on(pipeline: Pipeline) -> None:
-    champion, rival = pipeline.registry.champion(day(10)), challenge(pipeline, 13, 4.5)
+    champion, rival = pipeline.registry.champion(day(10)), challenge(pipeline, 13, 5.0)
     decisions = nights(pipeline, 10, LAST)
-    assert [decision.promotes for decision in decisions] == [None] * 9 + [rival]
-    assert [decision.evidence["trial"] is not None for decision in decisions] == [False] * 3 + [True] * 7
+    assert [decision.promotes for decision in decisions] == [None] * 6 + [rival]
+    assert [decision.evidence["trial"] is not None for decision in decisions] == [False] * 3 + [True] * 4
     last = decisions[-1]
     assert not last.retrain
     assert last.reason.startswith("promote the challenger on trial: ")
     assert f"challenger {rival} on trial is " in last.reason
-    assert "better over 28 rows" in last.reason
+    assert "better over 16 rows" in last.reason
     event = promote_tried(pipeline, day(LAST))
     assert (event.version, event.as_of, event.replaces) == (rival, day(LAST + 1), champion)
     assert event.reason["kind"] == "trial"
@@ -98,19 +98,19 @@ def test_a_challenger_that_is_clear_is_promoted_from_the_next_partition_on(pipel
 
 
 def test_a_night_run_again_decides_as_it_did(pipeline: Pipeline) -> None:
-    challenge(pipeline, 13, 4.5)
+    challenge(pipeline, 13, 5.0)
     decisions = nights(pipeline, 10, LAST)
     promote_tried(pipeline, day(LAST))
     add(pipeline, LAST + 1)
     night(pipeline, LAST + 1)
-    for number in (LAST, 13, 16):
+    for number in (LAST, 13, 15):
         before = monitored(pipeline, number)
         assert night(pipeline, number) == decisions[number - 10]
         assert replace(monitored(pipeline, number), health={}) == replace(before, health={})
 
 
 def test_an_older_partition_promotes_nothing(pipeline: Pipeline) -> None:
-    champion, _ = pipeline.registry.champion(), challenge(pipeline, 13, 4.5)
+    champion, _ = pipeline.registry.champion(), challenge(pipeline, 13, 5.0)
     nights(pipeline, 10, LAST)
     with pytest.raises(NothingToDoError, match="no challenger on trial is clearly better"):
         promote_tried(pipeline, day(LAST - 1))
@@ -127,20 +127,20 @@ def test_a_partition_that_was_not_monitored_is_an_error(pipeline: Pipeline) -> N
 
 
 def test_what_was_rolled_back_stays_so(pipeline: Pipeline) -> None:
-    champion, rival = pipeline.registry.champion(), challenge(pipeline, 13, 4.5)
+    champion, rival = pipeline.registry.champion(), challenge(pipeline, 13, 5.0)
     nights(pipeline, 10, LAST)
     promote_tried(pipeline, day(LAST))
     pipeline.registry.rollback()
     with pytest.raises(NothingToDoError, match=f"{rival} was rolled back and stays so"):
         promote_tried(pipeline, day(LAST))
     assert pipeline.registry.champion() == champion
-    assert on_trial(trainings(pipeline)) is None
+    assert on_trial(KIOSK, trainings(pipeline)) is None
 
 
 def test_another_champion_is_not_replaced(pipeline: Pipeline) -> None:
-    challenge(pipeline, 13, 4.5)
+    challenge(pipeline, 13, 5.0)
     nights(pipeline, 10, LAST)
-    other = commit(pipeline, 18, 4.0)
+    other = commit(pipeline, 15, 4.0)
     pipeline.registry.promote(other, day(LAST), {"kind": "by hand"})
     with pytest.raises(NothingToDoError, match=other):
         promote_tried(pipeline, day(LAST))
@@ -148,13 +148,13 @@ def test_another_champion_is_not_replaced(pipeline: Pipeline) -> None:
 
 
 def test_a_newer_inconclusive_challenger_begins_anew(pipeline: Pipeline) -> None:
-    challenge(pipeline, 12, 4.5)
-    nights(pipeline, 10, 15)
-    newer = challenge(pipeline, 16, 4.0, "ba9876543210")
-    found = nights(pipeline, 16, LAST)[-1]
+    challenge(pipeline, 12, 5.0)
+    nights(pipeline, 10, 13)
+    newer = challenge(pipeline, 14, 4.0, "ba9876543210")
+    found = nights(pipeline, 14, LAST)[-1]
     assert found.promotes is None
     assert found.evidence["trial"]["version"] == newer
-    assert found.evidence["trial"]["units"] == LAST - 15
+    assert found.evidence["trial"]["units"] == LAST - 13
 
 
 def test_a_challenger_that_is_worse_stays_out(pipeline: Pipeline) -> None:
@@ -167,7 +167,7 @@ def test_a_challenger_that_is_worse_stays_out(pipeline: Pipeline) -> None:
 def test_a_challenger_that_cannot_be_loaded_ends_its_trial_with_a_warning(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
-    rival = challenge(pipeline, 13, 4.5)
+    rival = challenge(pipeline, 13, 5.0)
     nights(pipeline, 10, 14)
     pipeline.storage.stage(f"{pipeline.name}/models/{rival}/model.skops", b"damaged")
     with caplog.at_level(logging.WARNING):
@@ -180,14 +180,14 @@ def test_a_challenger_that_cannot_be_loaded_ends_its_trial_with_a_warning(
 def test_a_challenger_that_fails_on_a_night_ends_its_trial_with_a_warning(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rival = challenge(pipeline, 13, 4.5)
-    nights(pipeline, 10, 17)
-    score(pipeline, day(18))
+    rival = challenge(pipeline, 13, 5.0)
+    nights(pipeline, 10, 14)
+    score(pipeline, day(15))
     other = LinearRegression().fit(pd.DataFrame({"pressure": [1.0, 2.0]}), [1.0, 2.0])
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
         patched.setattr("evergreen.monitoring.stage.load_checked_model", lambda *_: other)
-        monitor(pipeline, day(18))
-    assert f"{day(18)}: the trial of {rival} ends" in caplog.text
-    assert "pressure" in monitored(pipeline, 18).trial["failed"]
-    assert monitored(pipeline, 18).error is not None
+        monitor(pipeline, day(15))
+    assert f"{day(15)}: the trial of {rival} ends" in caplog.text
+    assert "pressure" in monitored(pipeline, 15).trial["failed"]
+    assert monitored(pipeline, 15).error is not None
     assert night(pipeline, LAST).evidence["trial"] is None
