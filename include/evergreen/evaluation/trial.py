@@ -76,27 +76,35 @@ def trial(
     loss = metric.loss(own, theirs)
     if not math.isfinite(loss):
         return Trial("open", own, theirs, math.nan, math.inf, math.nan, rows, units)
-    found = reach(_variance(metric, pairs, together), units, (1 - rule.confidence) / 2, tightest)
-    allowed = metric.allowance(theirs, rule.margin)
-    superior = rule.test == "superiority"
-    bound = -allowed if superior else allowed
+    found = reach(_variance(metric, rule, pairs, together), units, (1 - rule.confidence) / 2, tightest)
+    beyond = _beyond(metric, rule, own, theirs)
     outcome: Literal["better", "worse", "open"] = "open"
-    if loss + found < bound or (loss + found == bound and not superior):
+    if beyond + found < 0 or (beyond + found == 0 and rule.test == "non_inferiority"):
         outcome = "better"
-    elif loss - found > bound:
+    elif beyond - found > 0:
         outcome = "worse"
     gain = -(metric.worse_by(own, theirs) or 0.0)
     return Trial(outcome, own, theirs, loss, found, gain, rows, units)
 
 
-def _variance(metric: Metric, pairs: Sequence[Pair], together: int) -> float:
-    """The variance of the loss, from the losses without each of the units, or without some neighbours."""
+def _beyond(metric: Metric, rule: ChampionRule, own: float, theirs: float) -> float:
+    """By how much a loss lies beyond what the rule allows; a superior challenger's must be a gain."""
+    allowed = metric.allowance(theirs, rule.margin)
+    return metric.loss(own, theirs) + (allowed if rule.test == "superiority" else -allowed)
+
+
+def _variance(metric: Metric, rule: ChampionRule, pairs: Sequence[Pair], together: int) -> float:
+    """The variance of what a loss lies beyond the margin, by leaving out each unit, or some neighbours.
+
+    The margin is a share of the champion's own distance from a perfect model, which varies as well.
+    """
     units = len(pairs) // together
     if units < FEWEST:
         return math.nan
     step = together * -(-units // (_MOST_CURVES if metric.pools == "rows" else _MOST_UNITS))
     starts = range(0, len(pairs), step)
-    without = np.array([metric.loss(*_pooled(metric, [*pairs[:n], *pairs[n + step :]])) for n in starts])
+    rest = ([*pairs[:n], *pairs[n + step :]] for n in starts)
+    without = np.array([_beyond(metric, rule, *_pooled(metric, some)) for some in rest])
     return serial_variance(without) if np.isfinite(without).all() else math.nan
 
 

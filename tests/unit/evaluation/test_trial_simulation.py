@@ -94,7 +94,6 @@ class Run:
     nights: int
     rows: int = 0
     together: int = 1
-    tightest: int = 90
     draws: int = DRAWS
 
     def __str__(self) -> str:
@@ -118,7 +117,7 @@ RUNS = [
     Run("accuracy, 100 rows a night", Labels(600 + 100 * LENGTH), LENGTH, 100),
     Run("log_loss, 100 rows a night", Surprises(600 + 100 * LENGTH), LENGTH, 100),
     Run("roc_auc, 60 rows a night", Scores(400 + 60 * LENGTH), LENGTH, 60, draws=AREAS),
-    Run("mae, months of 240 rows", Months(12 + 60, 0.4), 60, tightest=12),
+    Run("mae, months of 240 rows", Months(12 + 60, 0.4), 60),
     Run("mae, hours of 4 rows", Hours(28 + 60, 0.4), 24 * 60, together=24),
 ]
 
@@ -137,13 +136,13 @@ class Means:
         return metric.each(side)
 
     def losses(self, nights, starts):
-        """Champion's value and loss over the first nights, and the losses without each group of them."""
+        """Champion's value and loss over the first nights, and both without each group of them."""
         rows, own, theirs = (each[:nights] for each in (self.rows, self.own, self.theirs))
         left = [each.sum() - np.add.reduceat(each, starts) for each in (rows, own, theirs)]
         sign = -1 if self.higher else 1
         whole = theirs.sum() / rows.sum()
         loss = sign * (own.sum() / rows.sum() - whole)
-        return whole, loss, sign * (left[1] - left[2]) / left[0]
+        return whole, loss, left[2] / left[0], sign * (left[1] - left[2]) / left[0]
 
 
 class Pairs:
@@ -180,15 +179,16 @@ class Pairs:
             left = lines.sum() - np.add.reduceat(lines, starts) - np.add.reduceat(columns, starts) + blocks
             whole.append(lines.sum() / (positive.sum() * negative.sum()))
             without.append(left / pairs)
-        return whole[1], whole[1] - whole[0], without[1] - without[0]
+        return whole[1], whole[1] - whole[0], without[1], without[1] - without[0]
 
 
-def standing(metric, sums, nights, together, tightest=90):
+def standing(metric, rule, sums, nights, together):
     """Champion's value, loss and reach after so many nights, as `trial` computes them from parts."""
     units = nights // together
     step = together * -(-units // (20 if metric.pools == "rows" else 60))
-    value, loss, without = sums.losses(nights, np.arange(0, nights, step))
-    return value, loss, reach(serial_variance(without), units, ERROR_RATE / 2, tightest)
+    value, loss, values, losses = sums.losses(nights, np.arange(0, nights, step))
+    allowed = rule.margin * np.abs(values - metric.best) if rule.margin else 0.0
+    return value, loss, reach(serial_variance(losses - allowed), units, ERROR_RATE / 2)
 
 
 def sums_of(metric, sides, nights, count):
@@ -214,7 +214,7 @@ def first_clear(run, rule, sums):
     """The first night after which the trial promotes, None if none of them does."""
     metric = metric_named(run.world.metric)
     for nights in range(FEWEST * run.together, run.nights + 1):
-        value, loss, found = standing(metric, sums, nights, run.together, run.tightest)
+        value, loss, found = standing(metric, rule, sums, nights, run.together)
         allowed = metric.allowance(value, rule.margin)
         if loss + found <= (allowed if rule.test == "non_inferiority" else -allowed):
             return nights
@@ -248,10 +248,11 @@ def test_the_sums_of_the_simulation_are_what_a_trial_computes(run):
         for night in range(run.nights)
     ]
     for count in {FEWEST * run.together, run.nights // 3, run.nights}:
-        value, loss, found = standing(metric, sums, count, run.together, run.tightest)
-        there = trial(metric, EQUAL, pairs[:count], run.together, run.tightest)
-        assert [there.champion, there.loss] == pytest.approx([value, loss], rel=1e-6, abs=1e-9)
-        assert there.reach == pytest.approx(found, rel=1e-5)
+        for rule in (EQUAL, NOT_INFERIOR):
+            value, loss, found = standing(metric, rule, sums, count, run.together)
+            there = trial(metric, rule, pairs[:count], run.together)
+            assert [there.champion, there.loss] == pytest.approx([value, loss], rel=1e-6, abs=1e-9)
+            assert there.reach == pytest.approx(found, rel=1e-5)
 
 
 def check(run, what, rule, share, tell):
@@ -277,7 +278,7 @@ def test_tenths_of_a_month_as_units_would_promote_too_many(tell):
     for number in range(DRAWS):
         sides, nights, _ = months.draw(number, 1.0)
         tenths = Means(metric, sides, nights * 10 + np.arange(len(nights)) // 24 % 10, 600)
-        looks = (standing(metric, tenths, 10 * month, 1) for month in range(1, 61))
+        looks = (standing(metric, EQUAL, tenths, 10 * month, 1) for month in range(1, 61))
         promoted += any(loss + found <= 0 for _, loss, found in looks)
     tell(f"months cut into tenths, trial alone: {promoted} of {DRAWS}")
     assert promoted > ERROR_RATE * DRAWS
