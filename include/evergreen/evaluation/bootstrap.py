@@ -107,9 +107,6 @@ class Replicates:
     drawn: Floats = field(repr=False)
     left_out: Floats = field(repr=False)
 
-    def __sub__(self, other: Replicates) -> Replicates:
-        return Replicates(self.drawn - other.drawn, self.left_out - other.left_out)
-
 
 def replicates(resampling: Resampling, parts: Iterable[Sums]) -> Replicates:
     """The mean of the parts' metrics in every round; NaN where no part has one."""

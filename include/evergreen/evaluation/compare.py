@@ -18,7 +18,7 @@ from evergreen.evaluation.bootstrap import (
     replicates,
 )
 from evergreen.json_values import finite_or_none, number_or_nan
-from evergreen.metrics import metric_named
+from evergreen.metrics import Metric, metric_named
 from evergreen.metrics.measured import Measured
 from evergreen.spec import ChampionRule
 
@@ -62,6 +62,15 @@ def allowed_loss(comparison: Comparison, rule: ChampionRule) -> float:
     return margin if rule.test == "non_inferiority" else -margin
 
 
+def beyond(metric: Metric, rule: ChampionRule, own: Any, theirs: Any) -> Any:
+    """By how much losses lie beyond what the rule allows: a superior challenger's must be gains.
+
+    `own` and `theirs` are metrics of challenger and champion, numbers or arrays.
+    """
+    allowed = metric.allowance(theirs, rule.margin)
+    return metric.loss(own, theirs) + (allowed if rule.test == "superiority" else -allowed)
+
+
 def clears(comparison: Comparison, rule: ChampionRule) -> bool | None:
     """Whether the interval clears the rule's margin; None where there is no interval.
 
@@ -91,7 +100,8 @@ def compare(
 
     `units` (n,) are the positions of the rows' partitions in time: blocks of `rule.block` neighbouring
     partitions are drawn. It is None for independent rows. In each round both models are measured on the same
-    rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`.
+    rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`. The interval is
+    as wide as that of what the loss lies beyond the margin, which is a share of what varies as well.
     What cannot be computed is NaN.
     """
     resampling = Resampling.of(units, len(challenger), rule, seed)
@@ -100,8 +110,11 @@ def compare(
     found = Interval(math.nan, math.nan)
     if math.isfinite(loss):
         ours, others = (_replicates(side, metric, resampling) for side in (challenger, champion))
-        # The loss's sign does not matter: the interval reaches as far to both sides.
-        found = interval(loss, ours - others, resampling, rule.confidence)
+        varied = Replicates(
+            beyond(metric_named(metric), rule, ours.drawn, others.drawn),
+            beyond(metric_named(metric), rule, ours.left_out, others.left_out),
+        )
+        found = interval(loss, varied, resampling, rule.confidence)
     return Comparison(
         metric,
         len(challenger),

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from evergreen.evaluation.bootstrap import serial_variance
+from evergreen.evaluation.compare import beyond
 from evergreen.evaluation.confidence import FEWEST, reach
 from evergreen.json_values import finite_or_none
 from evergreen.metrics import Metric
@@ -77,20 +78,14 @@ def trial(
     if not math.isfinite(loss):
         return Trial("open", own, theirs, math.nan, math.inf, math.nan, rows, units)
     found = reach(_variance(metric, rule, pairs, together), units, (1 - rule.confidence) / 2, tightest)
-    beyond = _beyond(metric, rule, own, theirs)
+    past = beyond(metric, rule, own, theirs)
     outcome: Literal["better", "worse", "open"] = "open"
-    if beyond + found < 0 or (beyond + found == 0 and rule.test == "non_inferiority"):
+    if past + found < 0 or (past + found == 0 and rule.test == "non_inferiority"):
         outcome = "better"
-    elif beyond - found > 0:
+    elif past - found > 0:
         outcome = "worse"
     gain = -(metric.worse_by(own, theirs) or 0.0)
     return Trial(outcome, own, theirs, loss, found, gain, rows, units)
-
-
-def _beyond(metric: Metric, rule: ChampionRule, own: float, theirs: float) -> float:
-    """By how much a loss lies beyond what the rule allows; a superior challenger's must be a gain."""
-    allowed = metric.allowance(theirs, rule.margin)
-    return metric.loss(own, theirs) + (allowed if rule.test == "superiority" else -allowed)
 
 
 def _variance(metric: Metric, rule: ChampionRule, pairs: Sequence[Pair], together: int) -> float:
@@ -104,7 +99,7 @@ def _variance(metric: Metric, rule: ChampionRule, pairs: Sequence[Pair], togethe
     step = together * -(-units // (_MOST_CURVES if metric.pools == "rows" else _MOST_UNITS))
     starts = range(0, len(pairs), step)
     rest = ([*pairs[:n], *pairs[n + step :]] for n in starts)
-    without = np.array([_beyond(metric, rule, *_pooled(metric, some)) for some in rest])
+    without = np.array([beyond(metric, rule, *_pooled(metric, some)) for some in rest])
     return serial_variance(without) if np.isfinite(without).all() else math.nan
 
 
