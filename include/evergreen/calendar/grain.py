@@ -74,7 +74,7 @@ class Facts:
 _FACTS = {
     Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, 168, 24, 90, (7, 1)),
     Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, 28, 1, 90, (7,)),
-    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 8, 1, 90),
-    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 3, 1, 90),
+    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 8, 1, 12),
+    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 3, 1, 12),
     Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1, 0, 1, 1),
 }

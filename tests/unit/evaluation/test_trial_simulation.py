@@ -94,6 +94,7 @@ class Run:
     nights: int
     rows: int = 0
     together: int = 1
+    tightest: int = 90
     draws: int = DRAWS
 
     def __str__(self) -> str:
@@ -117,7 +118,7 @@ RUNS = [
     Run("accuracy, 100 rows a night", Labels(600 + 100 * LENGTH), LENGTH, 100),
     Run("log_loss, 100 rows a night", Surprises(600 + 100 * LENGTH), LENGTH, 100),
     Run("roc_auc, 60 rows a night", Scores(400 + 60 * LENGTH), LENGTH, 60, draws=AREAS),
-    Run("mae, months of 240 rows", Months(12 + 60, 0.4), 60),
+    Run("mae, months of 240 rows", Months(12 + 60, 0.4), 60, tightest=12),
     Run("mae, hours of 4 rows", Hours(28 + 60, 0.4), 24 * 60, together=24),
 ]
 
@@ -182,13 +183,13 @@ class Pairs:
         return whole[1], whole[1] - whole[0], without[1], without[1] - without[0]
 
 
-def standing(metric, rule, sums, nights, together):
+def standing(metric, rule, sums, nights, together, tightest=90):
     """Champion's value, loss and reach after so many nights, as `trial` computes them from parts."""
     units = nights // together
     step = together * -(-units // (20 if metric.pools == "rows" else 60))
     value, loss, values, losses = sums.losses(nights, np.arange(0, nights, step))
     allowed = rule.margin * np.abs(values - metric.best) if rule.margin else 0.0
-    return value, loss, reach(serial_variance(losses - allowed), units, ERROR_RATE / 2)
+    return value, loss, reach(serial_variance(losses - allowed), units, ERROR_RATE / 2, tightest)
 
 
 def sums_of(metric, sides, nights, count):
@@ -214,7 +215,7 @@ def first_clear(run, rule, sums):
     """The first night after which the trial promotes, None if none of them does."""
     metric = metric_named(run.world.metric)
     for nights in range(FEWEST * run.together, run.nights + 1):
-        value, loss, found = standing(metric, rule, sums, nights, run.together)
+        value, loss, found = standing(metric, rule, sums, nights, run.together, run.tightest)
         allowed = metric.allowance(value, rule.margin)
         if loss + found <= (allowed if rule.test == "non_inferiority" else -allowed):
             return nights
@@ -249,8 +250,8 @@ def test_the_sums_of_the_simulation_are_what_a_trial_computes(run):
     ]
     for count in {FEWEST * run.together, run.nights // 3, run.nights}:
         for rule in (EQUAL, NOT_INFERIOR):
-            value, loss, found = standing(metric, rule, sums, count, run.together)
-            there = trial(metric, rule, pairs[:count], run.together)
+            value, loss, found = standing(metric, rule, sums, count, run.together, run.tightest)
+            there = trial(metric, rule, pairs[:count], run.together, run.tightest)
             assert [there.champion, there.loss] == pytest.approx([value, loss], rel=1e-6, abs=1e-9)
             assert there.reach == pytest.approx(found, rel=1e-5)
 
