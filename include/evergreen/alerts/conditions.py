@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from evergreen.alerts.alert import Alert
 from evergreen.monitoring.fairness import result_in
 from evergreen.monitoring.policy import nights_of
+from evergreen.monitoring.promise import told
 from evergreen.signals import SIGNALS, drift, performance
 from evergreen.signals.single import OfSinglePartitions
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from evergreen.spec.alerts import Severity
 
 PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
-FAIRNESS = "fairness"
+FAIRNESS, PROMISE = "fairness", "promise"
 VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
 
 
@@ -58,6 +59,7 @@ def slow(stage: str) -> str:
 def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
     yield from _performance(spec, record, decision)
     yield from _limit(spec, record)
+    yield _promise(spec, record)
     yield from _fairness(spec, record)
     yield from _drift(spec, record, decision)
     yield _circuit(spec, decision)
@@ -80,13 +82,12 @@ def _performance(spec: Spec, record: Record, decision: Decision) -> Iterator[_Ch
     value, rows = _measured(spec, record)
     if value is None or record.promised is None:
         return
-    worse = spec.metric.loss(value, record.promised)
     tolerance = performance.PERFORMANCE.of(spec.monitoring).tolerance
     text = (
         f"{record.metric} is {value:.4g} over {rows} rows against {record.promised:.4g} "
         f"promised ({performance.tolerated(spec.metric, tolerance)})"
     )
-    fires = worse > spec.metric.allowance(record.promised, tolerance)
+    fires = performance.beyond_tolerance(spec.metric, spec.monitoring, value, record.promised)
     yield _Check(PERFORMANCE, fires, "warning", title, text)
 
 
@@ -107,6 +108,16 @@ def _limit(spec: Spec, record: Record) -> Iterator[_Check]:
         f"{bound}: look at the rows, and roll back or train again if it stays so"
     )
     yield _Check(LIMIT, below or above, "warning" if estimated else "critical", title, text)
+
+
+def _promise(spec: Spec, record: Record) -> _Check:
+    """The promise of the champion beside that of the one before it: no measurement is held against both."""
+    said = told(spec, record.promised, record.before)
+    text = (
+        f"the champion {record.version} promises {said}: see what changed in the data, and train again once "
+        f"more of the training window is new (evergreen train {spec.name})"
+    )
+    return _Check(PROMISE, bool(said), "warning", "the champion promises less than its predecessor", text)
 
 
 def _measured(spec: Spec, record: Record) -> tuple[float | None, int]:

@@ -47,7 +47,10 @@ class _Spent:
 
 @dataclass
 class _State:
-    """What has happened so far. `predictions` are by partition, `challengers` by version."""
+    """What has happened so far.
+
+    `predictions` are by partition, `challengers` by version, and so is what the champion `before` promised.
+    """
 
     champion: Trained | None = None
     of_champion: list[Record] = field(default_factory=list)
@@ -55,6 +58,7 @@ class _State:
     predictions: dict[str, Predictions] = field(default_factory=dict)
     trainings: list[Training] = field(default_factory=list)
     challengers: dict[str, Trained] = field(default_factory=dict)
+    before: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     nights: list[Night] = field(default_factory=list)
     spent: _Spent = field(default_factory=_Spent)
@@ -173,6 +177,9 @@ class _Replay:
             )
         )
         state.challengers[challenger.version] = challenger
+        if state.of_champion:
+            newest = state.of_champion[-1]
+            state.before[challenger.version] = {"version": newest.version, "promised": newest.promised}
         if judged.promoted:
             state.champion, state.of_champion = challenger, []
 
@@ -191,7 +198,7 @@ class _Replay:
         scored = self.work.scored(self.spec, champion, partition, earlier)
         state.spent.predict += scored.predict_seconds
         state.spent.measure += scored.measure_seconds
-        record = scored.record
+        record = replace(scored.record, before=state.before.get(champion.version, {}))
         if rival := on_trial(self.spec, state.trainings):
             trial = self.work.tried(self.spec, champion, state.challengers[rival.version], partition)
             record = replace(record, trial=trial)

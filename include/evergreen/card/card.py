@@ -32,13 +32,14 @@ def render_card(
     explanation: Mapping[str, Any] | None = None,
     *,
     unvaried: Sequence[str] = (),
+    promise: str = "",
 ) -> str:
     """The card of a version: the model, the reason for its training, its metrics, and the gate's verdict.
 
     `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`, and `explanation`
-    that of its `explanation.json`. `unvaried` are sentences on features that hardly vary in the window. Parts
-    without data (no explanation, or an older evaluation) are left out.
-    All text is escaped.
+    that of its `explanation.json`. `unvaried` are sentences on features that hardly vary in the window, and
+    `promise` is a clause on a promise that is much worse than its predecessor's. Parts without data (no
+    explanation, or an older evaluation) are left out. All text is escaped.
     """
     explanation = explanation or {}
     losses = comparison.champion_losses(spec, evaluation)
@@ -55,6 +56,7 @@ def render_card(
         reasons=_reasons(verdict),
         checks=sorted(verdict.checks, key=lambda check: check.passed),
         reason=reason_sentence(lineage["reason"]),
+        promise=promise,
         signals=signal_rows(lineage["reason"]),
         decided=decided(lineage["reason"]),
         metrics=comparison.metric_rows(evaluation),

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.trainings import Training
 from evergreen.numbers import number, percent
-from evergreen.signals.performance import PERFORMANCE
+from evergreen.signals.performance import PERFORMANCE, beyond_tolerance
 from evergreen.signals.record import Record
 from evergreen.signals.window import pooled
 from evergreen.spec import Spec
@@ -96,7 +96,6 @@ def _grown(spec: Spec, records: Sequence[Record], since: str) -> str:
 
     `performance.over` labelled nights of the champion in force now against as many before `since`.
     """
-    limits = PERFORMANCE.of(spec.monitoring)
     newest = records[-1]
     over = PERFORMANCE.over(spec.monitoring, spec.calendar, newest.partition)
     after: list[Record] = []
@@ -107,8 +106,6 @@ def _grown(spec: Spec, records: Sequence[Record], since: str) -> str:
         (after if record.partition >= since else before).append(record)
     known = [r for r in known_as_of(spec, after[::-1], newest.partition) if r.part(spec.metric.name)][-over:]
     now, was = (pooled(spec.metric, nights) for nights in (known, before))
-    if len(known) < over or now is None or was is None:
-        return ""
-    if spec.metric.loss(now, was) <= spec.metric.allowance(was, limits.tolerance):
+    if len(known) < over or not beyond_tolerance(spec.metric, spec.monitoring, now, was):
         return ""
     return f"{spec.metric.words} {number(now)} over {spec.calendar.last(over)}, {number(was)} when it opened"

@@ -20,6 +20,7 @@ from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.fairness import night_fairness
 from evergreen.monitoring.performance import bias_of, labelled_rows, night_metrics, slice_errors
+from evergreen.monitoring.promise import promised_before
 from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
@@ -90,6 +91,7 @@ def measure(
         joint=_joint(spec, reference, features, partition),
         counts={name: found.tolist() for name, found in counts.items()},
         health=dict(health or {}),
+        before=promised_before(spec, reference.before),
         age=len(seen) - bisect_left(seen, as_of) if spec.calendar.has_time else 0,
         history=_history(spec, seen, partition),
     )

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from evergreen.monitoring.breaker import CLOSED, Breaker, breaker, in_words
 from evergreen.monitoring.known import known_as_of
+from evergreen.monitoring.promise import told
 from evergreen.monitoring.record import Decision
 from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.monitoring.trial import Tried, tried
@@ -66,6 +67,8 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         said.append(f"the breaker half-opens: {halt.grown or f'nothing was trained since {halt.since}'}")
     if standing:
         said.append(standing.words)
+    if promise := told(spec, newest.promised, newest.before):
+        said.append(f"the champion promises {promise}")
     if retrain and since and calendar.has_time:
         said.append(f"last trained {calendar.counted(calendar.distance(since, as_of))} ago")
     evidence = {

@@ -41,6 +41,7 @@ SCHEMA = pa.schema(
         ("counts", pa.string()),
         ("health", pa.string()),
         ("trial", pa.string()),
+        ("before", pa.string()),
         ("age", pa.int64()),
         ("history", pa.int64()),
         ("retrain", pa.bool_()),
@@ -48,10 +49,10 @@ SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_LATER = ("metrics", "window", "fairness", "trial")  # columns that an older release did not write
+_LATER = ("metrics", "window", "fairness", "trial", "before")  # columns that an older release did not write
 _JSON = (
     *("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health"),
-    "trial",
+    *("trial", "before"),
 )
 
 WITHOUT_LABELS: Mapping[str, Any] = {

@@ -22,6 +22,7 @@ from evergreen.metrics.predictions import Predictions
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import by_partition, promised_slices
+from evergreen.monitoring.promise import Predecessor, promised_before, told
 from evergreen.signals.drift import DRIFT
 from evergreen.spec import Spec, Task
 
@@ -53,7 +54,8 @@ class Reference:
     `by_partition` its training metric in each partition of the hold-out ({} for a snapshot), `slices` that by
     `column=value`, and `expected` the one that the challenger's probabilities let expect without labels (None
     where they do not). `classes` are those of a classification, sorted. `level` is the mean absolute target
-    of the hold-out (regression, else None) and `rows` how many the window has.
+    of the hold-out (regression, else None) and `rows` how many the window has. `before` is what the champion
+    promised that the version was to replace, None where there was none or its promise cannot be read.
 
     `sample` are at most 10,000 rows of features, with their `partition`, where `monitoring.drift.joint` asks
     for them: they are kept in a file of their own, and so are no part of `to_dict`.
@@ -70,7 +72,12 @@ class Reference:
     rows: int
     expected: float | None = None
     classes: tuple[Any, ...] = ()
+    before: Predecessor | None = None
     sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+
+    def told_worse(self, spec: Spec) -> str:
+        """A clause on its promise where that is much worse than the one before it; else empty."""
+        return told(spec, self.promised.get(spec.training.metric), promised_before(spec, self.before))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -83,6 +90,7 @@ class Reference:
             "level": self.level,
             "by_partition": self.by_partition,
             "slices": self.slices,
+            **({"before": self.before.to_dict()} if self.before else {}),
             "features": {name: made.to_dict() for name, made in self.binnings.items()},
             "cells": self.cells.to_dict(),
             "predictions": self.predictions and self.predictions.to_dict(),
@@ -97,6 +105,7 @@ class Reference:
                 f"reference.json has form {plain.get('form', 1)} and not {FORM}: train a new version"
             )
         predictions, prediction_cells = plain["predictions"], plain["prediction_cells"]
+        before = plain.get("before")
         return cls(
             binnings={name: Binning.from_dict(made) for name, made in plain["features"].items()},
             cells=Cells.from_dict(plain["cells"]),
@@ -109,14 +118,19 @@ class Reference:
             rows=plain["rows"],
             expected=plain["expected"],
             classes=tuple(plain.get("classes", ())),
+            before=before and Predecessor(**before),
             sample=sample,
         )
 
 
 def build_reference(
-    spec: Spec, training_set: TrainingSet, evaluation: Evaluation, challenger: Challenger
+    spec: Spec,
+    training_set: TrainingSet,
+    evaluation: Evaluation,
+    challenger: Challenger,
+    before: Predecessor | None = None,
 ) -> Reference:
-    """The reference of a version.
+    """The reference of a version, which was to replace the champion `before` it.
 
     Predictions are those of the hold-out by the model that has not seen it: on rows that it was fit on, a
     model is surer than it will be of any other. Only where there is no time or no target, they are those of
@@ -149,6 +163,7 @@ def build_reference(
         rows=len(rows),
         expected=None if unseen is None else _expected(spec, unseen),
         classes=() if unseen is None else unseen.beside(spec.task, actual).names,
+        before=before,
         sample=_sampled(spec, features, keys),
     )
 

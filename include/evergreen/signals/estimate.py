@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evergreen.description import Described
 from evergreen.numbers import percent
-from evergreen.signals.performance import PERFORMANCE, tolerance_turn, worse
+from evergreen.signals.performance import PERFORMANCE, beyond_tolerance, tolerance_turn
 from evergreen.signals.record import Record
 from evergreen.signals.signal import Finding, Nights, register
 from evergreen.signals.single import OfSinglePartitions
@@ -38,7 +38,7 @@ class EstimateSignal(OfSinglePartitions[Described]):
 
     def holds(self, nights: Nights, record: Record) -> bool:
         """Whether the estimated metric is worse than promised by more than the tolerance."""
-        return worse(nights, record.estimated, record.promised)
+        return beyond_tolerance(nights.metric, nights.watched, record.estimated, record.promised)
 
     def look(self, nights: Nights) -> Finding:
         """Whether the estimate was beyond the tolerance often enough."""

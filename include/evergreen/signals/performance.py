@@ -95,7 +95,7 @@ class PerformanceSignal(Signal[Performance]):
             return Finding(False, clause, {"partitions": len(known), "wanted": over})
         rows = sum(record.labelled for record in known)
         promised = sum((record.promised or 0.0) * record.labelled for record in known) / rows
-        fires = worse(nights, error, promised)
+        fires = beyond_tolerance(nights.metric, nights.watched, error, promised)
         figures = {
             "error": error,
             "promised": promised,
@@ -111,12 +111,11 @@ class PerformanceSignal(Signal[Performance]):
         return Finding(fires, clause, figures)
 
 
-def worse(nights: Nights, error: float | None, promised: float | None) -> bool:
-    """Whether an error exceeds the promised one by more than the tolerance; False if it is unknown."""
-    if error is None or promised is None:
+def beyond_tolerance(metric: Metric, watched: Watched, value: float | None, promised: float | None) -> bool:
+    """Whether a metric is worse than promised by more than the tolerance; False if either is unknown."""
+    if value is None or promised is None:
         return False
-    allowed = nights.metric.allowance(promised, PERFORMANCE.of(nights.watched).tolerance)
-    return nights.metric.loss(error, promised) > allowed
+    return metric.loss(value, promised) > metric.allowance(promised, PERFORMANCE.of(watched).tolerance)
 
 
 def _undefined(metric: Metric, records: Sequence[Record]) -> str:

@@ -31,9 +31,10 @@ class Record:
     `joint` what `JointDrift.to_dict` gives, None if it has no limit. `counts` are the partition's own
     rows in the bins of the champion's reference, by feature (see `evergreen.drift.binning`). `health` is
     what `evergreen.monitoring.health` gives. `trial` is what `evergreen.monitoring.trial` keeps of a
-    challenger beside the champion, {} where none is on trial. `age` counts the published partitions since
-    the champion's as-of, this one included; `history` those in the training window that ends with this
-    partition.
+    challenger beside the champion, {} where none is on trial. `before` is the `version` that the champion was
+    to replace and what that one `promised`, {} where that is not known. `age` counts the published
+    partitions since the champion's as-of, this one included; `history` those in the training window that ends
+    with this partition.
     """
 
     partition: str
@@ -62,6 +63,7 @@ class Record:
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     health: dict[str, Any] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict, repr=False)
+    before: dict[str, Any] = field(default_factory=dict)
 
     def part(self, name: str) -> Part | None:
         """A metric of the labelled rows, to be pooled with that of other nights; None where there is none.

@@ -16,12 +16,14 @@ from evergreen.calendar import SNAPSHOT
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.drift.unvaried import binnings_of, unvaried
-from evergreen.errors import ConflictError, IntegrityError, NothingToDoError
+from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NothingToDoError
 from evergreen.evaluation.champion import Champion
 from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import DECLINED, Verdict
 from evergreen.json_values import json_values
+from evergreen.monitoring.promise import Predecessor
+from evergreen.monitoring.reference import build_reference, read_reference
 from evergreen.registry.history import Event, last_word, withdrawn
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
@@ -241,9 +243,25 @@ def _warn_of_unvaried(pipeline: Pipeline, training_set: TrainingSet) -> None:
 def _commit(
     pipeline: Pipeline, training_set: TrainingSet, challenger: Challenger, evaluation: Evaluation
 ) -> None:
-    verdict = judge(pipeline.spec, evaluation)
-    files = version_files(pipeline.spec, training_set, challenger, evaluation, verdict)
+    spec, before = pipeline.spec, _predecessor(pipeline, evaluation)
+    reference = build_reference(spec, training_set, evaluation, challenger, before)
+    if said := reference.told_worse(spec):
+        _log.warning("%s: %s promises %s", spec.name, training_set.version, said)
+    verdict = judge(spec, evaluation)
+    files = version_files(spec, training_set, challenger, evaluation, verdict, reference=reference)
     pipeline.registry.commit(training_set.version, files)
+
+
+def _predecessor(pipeline: Pipeline, evaluation: Evaluation) -> Predecessor | None:
+    """What the champion promised that the challenger was compared with."""
+    if evaluation.champion is None:
+        return None
+    version = str(evaluation.champion["version"])
+    try:
+        return Predecessor(version, read_reference(pipeline.registry, version).promised)
+    except (IntegrityError, NotFoundError) as error:
+        _log.warning("%s: the promise of the champion cannot be compared: %s", pipeline.name, error)
+        return None
 
 
 def _settle(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Verdict:

@@ -15,7 +15,7 @@ from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
 from evergreen.json_values import json_values
-from evergreen.monitoring.reference import REFERENCE, build_reference, rows_file
+from evergreen.monitoring.reference import REFERENCE, Reference, rows_file
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import Registry
 from evergreen.registry.versions import EVALUATED, MODEL
@@ -31,7 +31,13 @@ FIT_ON = "fit_on.parquet"
 
 
 def version_files(
-    spec: Spec, training_set: TrainingSet, challenger: Challenger, evaluation: Evaluation, verdict: Verdict
+    spec: Spec,
+    training_set: TrainingSet,
+    challenger: Challenger,
+    evaluation: Evaluation,
+    verdict: Verdict,
+    *,
+    reference: Reference,
 ) -> dict[str, bytes]:
     """The content of a version's files by name.
 
@@ -40,7 +46,6 @@ def version_files(
     lineage = {**training_set.lineage, "candidate": challenger.candidate, "trials": challenger.trials}
     metrics = {**evaluation.challenger, "evaluation": evaluation.to_dict()}
     explanation = explain(spec, training_set, challenger, evaluation)
-    reference = build_reference(spec, training_set, evaluation, challenger)
     documents = {
         METRICS: metrics,
         GATE: verdict.to_dict(),
@@ -55,7 +60,13 @@ def version_files(
         **_copy_files(spec, training_set, challenger),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
         CARD: render_card(
-            spec, lineage, evaluation, verdict, explanation, unvaried=unvaried(reference.binnings)
+            spec,
+            lineage,
+            evaluation,
+            verdict,
+            explanation,
+            unvaried=unvaried(reference.binnings),
+            promise=reference.told_worse(spec),
         ).encode(),
     }
 

@@ -94,6 +94,13 @@ def test_a_good_night_has_no_alert() -> None:
         (sick(rows=151), "volume", "warning", "151 rows where 100 are usual (+51%, limit 50%)"),
         (sick(quarantined=0.06), "quarantine", "warning", "6.0% of the rows are in quarantine (limit 5.0%)"),
         (sick(missing=2), "missing", "warning", "2 partitions before this one are not published (limit 1)"),
+        (
+            {"before": {"version": "v0", "promised": 0.6}},
+            "promise",
+            "warning",
+            "2024-01-11-0123456789ab promises mean absolute error 1.00 against 0.600 promised by its "
+            "predecessor v0: much worse (tolerance 50%)",
+        ),
         (sick(golden="IntegrityError: golden"), "golden", "critical", "IntegrityError: golden"),
     ],
 )
@@ -236,7 +243,10 @@ def test_a_stage_slower_than_its_limit() -> None:
 
 def test_only_what_can_be_known_can_be_over() -> None:
     everything = judged(KIOSK, GOOD, decision())
-    assert everything == {"performance", "drift", "circuit", "volume", "quarantine", "missing", "golden"}
+    assert everything == {
+        *("performance", "drift", "circuit", "volume", "quarantine", "missing", "golden"),
+        "promise",
+    }
     late = replace(GOOD, error=None, labelled=0)
     assert judged(KIOSK, late, decision()) == everything - {"performance"}
     waiting = decision(signals={"performance": {"fires": False, "wanted": 3}}, firing=[])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -100,6 +101,26 @@ def test_the_configured_policy_answers_a_change(sales: Sales, run: Run, kiosk: S
     asked = [event for event in configured.events if event.kind == "performance"]
     assert [event.partition for event in asked] == [d.partition for d in configured.decisions if d.retrain]
     assert all("mean absolute error" in event.reason for event in asked)
+
+
+def test_a_replay_keeps_what_the_champion_before_promised(
+    sales: Sales, run: Run, kiosk: Spec, days: list[str]
+) -> None:
+    champion = kiosk.gate.champion.model_copy(update={"margin": 5.0})
+    gate = kiosk.gate.model_copy(update={"champion": champion})
+    rows, spec = sales(45, growth_from=25), by_performance(kiosk.model_copy(update={"gate": gate}))
+    result = run(rows, "configured", 10, 44, spec)
+    promised = {record.version: record.promised for record in result.records}
+    champions = list(promised)
+    assert len(champions) > 2
+    for older, newer in zip([None, *champions], champions, strict=False):
+        before = {"version": older, "promised": promised[older]} if older else {}
+        nights = [night for night in result.nights if night.record.version == newer]
+        assert all(night.record.before == before for night in nights)
+        much_worse = older is not None and promised[newer] > 1.5 * promised[older]
+        assert all(("much worse" in night.decision.reason) is much_worse for night in nights)
+    # the first one that was trained on days of the change
+    assert max(promised[newer] / promised[older] for older, newer in pairwise(champions)) > 5
 
 
 def test_the_configured_policy_rests_where_nothing_changes(sales: Sales, run: Run, kiosk: Spec) -> None:

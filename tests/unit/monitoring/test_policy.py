@@ -356,6 +356,29 @@ def test_an_open_circuit_is_said_whether_or_not_a_signal_fires() -> None:
     assert quiet.evidence["firing"] == []
 
 
+def test_a_promise_much_worse_than_its_predecessors_is_said_while_it_is_in_force() -> None:
+    before = {"version": "v0", "promised": 6.0}
+    said = (
+        "the champion promises mean absolute error 10.0 against 6.00 promised by its predecessor v0: much "
+        "worse (tolerance 50%)"
+    )
+    rows = [record(n, before=before) for n in range(10, 14)]
+    assert decide(policy(), rows, promoted(5)).reason.endswith(f"(tolerance 50%); {said}")
+    # the same champion, without a predecessor, or with one that promised nearly the same
+    for other in ({}, {"version": "v0", "promised": 9.0}):
+        rows[-1] = record(13, before=other)
+        assert "promises" not in decide(policy(), rows, promoted(5)).reason
+
+
+def test_after_a_training_that_promised_much_worse_renewal_goes_on() -> None:
+    # The error of the break is taken for normal: nothing but renewal asks. 10 of 40 days are a quarter.
+    spec, before = policy(on=("cusum", "renewal")), {"version": "v0", "promised": 2.0}
+    rows = [record(n, before=before) for n in range(50, 60)]
+    history = promoted(5, 50)
+    asked = [decide(spec, rows[: n + 1], history).retrain for n in range(10)]
+    assert asked.index(True) == 9
+
+
 def test_a_snapshot_has_no_cooldown_but_a_circuit() -> None:
     spec = policy(of=IRIS, refusals=2)
     bad = record(0, 0.4, partition="snapshot", promised=0.95, metric="accuracy")

@@ -15,6 +15,7 @@ from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.errors import IntegrityError
 from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.lake import PARTITION
+from evergreen.monitoring.promise import Predecessor
 from evergreen.monitoring.reference import (
     PREDICTIONS,
     REFERENCE,
@@ -185,13 +186,16 @@ def test_a_version_holds_it(storage: Storage, joint: float | None) -> None:
     training_set, challenger, evaluation = trained(spec, sales(), "2024-02-10")
     from evergreen.evaluation.gate import judge
 
-    files = version_files(spec, training_set, challenger, evaluation, judge(spec, evaluation))
+    before = Predecessor("2024-01-20-0123456789ab", {"mae": 0.5, "r2": None})
+    expected = build_reference(spec, training_set, evaluation, challenger, before)
+    verdict = judge(spec, evaluation)
+    files = version_files(spec, training_set, challenger, evaluation, verdict, reference=expected)
     assert (ROWS in files) == (joint is not None)
     pipeline = Pipeline(spec, storage)
     pipeline.registry.commit(training_set.version, files)
     found = read_reference(pipeline.registry, training_set.version)
-    expected = build_reference(spec, training_set, evaluation, challenger)
     assert found.to_dict() == expected.to_dict()
+    assert found.before == before
     if joint:
         pd.testing.assert_frame_equal(found.sample, expected.sample)
     else:

@@ -16,6 +16,7 @@ from evergreen.drift.binning import binning
 from evergreen.errors import IntegrityError, NotFoundError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.monitoring.cells import count_cells
+from evergreen.monitoring.promise import Predecessor
 from evergreen.monitoring.record import SCHEMA, WITHOUT_LABELS, Decision, decisions_in, records_in
 from evergreen.monitoring.reference import PREDICTIONS, REFERENCE, Reference
 from evergreen.monitoring.stage import monitor
@@ -71,12 +72,12 @@ def reference_of(spec: Spec, frame: pd.DataFrame, keys: list[str], **promised: f
     )
 
 
-def promote(pipeline: Pipeline, number: int, refused: bool = False) -> str:
+def promote(pipeline: Pipeline, number: int, refused: bool = False, before: Predecessor | None = None) -> str:
     """A version that predicts the temperature, as of a day."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=FEATURES)
     model = LinearRegression().fit(frame, frame["temperature"])
     keys = [day(number - 1 - n % 10) for n in range(50)]
-    reference = json.dumps(reference_of(KIOSK, frame, keys, mae=1.0).to_dict())
+    reference = json.dumps(replace(reference_of(KIOSK, frame, keys, mae=1.0), before=before).to_dict())
     version = f"{day(number)}-0123456789ab"
     days = [rows_of(n).to_pandas().assign(partition=day(n)) for n in (number - 1, number)]
     golden = golden_sample(KIOSK, model, pd.concat(days, ignore_index=True))
@@ -111,6 +112,16 @@ def test_a_good_night_and_a_change(pipeline: Pipeline) -> None:
     assert record.health["age"] == 5
     assert decisions_in(pipeline.lake.read(Table.MONITORING, day(14), day(14))) == [decisions[4]]
     assert decisions[4].evidence["signals"]["performance"]["error"] == pytest.approx(5.0)
+
+
+def test_what_the_champion_before_promised_is_kept_with_the_night(pipeline: Pipeline) -> None:
+    publish(pipeline, 0, 11)
+    before = Predecessor("2024-01-05-0123456789ab", {"mae": 0.25})
+    promote(pipeline, 10, before=before)
+    decision = night(pipeline, 10)
+    assert monitored(pipeline, 10).before == {"version": before.version, "promised": 0.25}
+    said = f"mean absolute error 1.00 against 0.250 promised by its predecessor {before.version}"
+    assert f"the champion promises {said}" in decision.reason
 
 
 def test_small_nights_are_pooled_with_the_records_before(pipeline: Pipeline) -> None:

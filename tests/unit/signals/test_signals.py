@@ -15,7 +15,7 @@ from evergreen.monitoring.policy import findings, nights_of
 from evergreen.signals import SIGNALS, Finding
 from evergreen.signals.bias import Bias
 from evergreen.signals.drift import Drift
-from evergreen.signals.performance import Cusum, Performance, worse
+from evergreen.signals.performance import Cusum, Performance, beyond_tolerance
 from evergreen.signals.record import Record
 from evergreen.signals.sequential import cusum
 from evergreen.signals.staleness import Staleness
@@ -107,9 +107,9 @@ def test_performance_where_higher_is_better() -> None:
 
 def test_a_fall_of_an_area_from_901_to_837_is_beyond_the_default_tolerance() -> None:
     nights = nights_of(metric(described("performance"), "roc_auc"), [record(0)])
-    assert worse(nights, 0.837, 0.901)
-    assert worse(nights, 0.8762, 0.901)
-    assert not worse(nights, 0.8763, 0.901)
+    assert beyond_tolerance(nights.metric, nights.watched, 0.837, 0.901)
+    assert beyond_tolerance(nights.metric, nights.watched, 0.8762, 0.901)
+    assert not beyond_tolerance(nights.metric, nights.watched, 0.8763, 0.901)
 
 
 def test_too_few_partitions_with_labels_say_so() -> None:

@@ -22,6 +22,7 @@ from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.lake import Table
+from evergreen.monitoring.reference import build_reference
 from evergreen.pipeline import Pipeline
 from evergreen.registry.registry import Registry
 from evergreen.registry.signature import Keys, Signatures
@@ -149,7 +150,9 @@ def files_of(spec: Spec, rows: pd.DataFrame, as_of: str, **changes: object) -> s
     fit = fit_challenger(spec, training_set)
     challenger = replace(fit, candidate={**fit.candidate, **changes})
     found = evaluate(spec, training_set, challenger, None)
-    return set(version_files(spec, training_set, challenger, found, judge(spec, found)))
+    reference = build_reference(spec, training_set, found, challenger)
+    verdict = judge(spec, found)
+    return set(version_files(spec, training_set, challenger, found, verdict, reference=reference))
 
 
 def test_with_time_and_for_a_pretrained_model_there_is_no_copy(

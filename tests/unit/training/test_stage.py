@@ -86,6 +86,45 @@ def test_a_feature_that_does_not_vary_is_told_in_the_log_and_on_the_card(
     assert f"<li>{said}</li>" in pipeline.registry.read(version, "card.html").decode()
 
 
+def test_a_promise_much_worse_than_the_champions_is_told_in_the_log_and_on_the_card(
+    opened: Callable[..., Pipeline], daily_rows: pd.DataFrame, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = opened()
+    champion = stage.train(pipeline, "2024-01-25", REASON)
+    late = daily_rows["partition"] >= "2024-01-26"
+    broken = daily_rows.assign(sold=daily_rows["sold"] + 30 * late)
+    days = {
+        str(key): pa.Table.from_pandas(day.drop(columns="partition"), preserve_index=False)
+        for key, day in broken.groupby("partition")
+    }
+    pipeline.lake.replace(Table.PARTITIONS, days)
+    caplog.clear()
+    trained = stage.train(pipeline, AS_OF, REASON)
+    figures = [found.metrics["mae"] for found in (trained, champion)]
+    assert figures[0] > 5 * figures[1]
+    said = f"promised by its predecessor {champion.version}: much worse (tolerance 25%)"
+    (told,) = [message for message in caplog.messages if "much worse" in message]
+    assert told.startswith(f"sales: {trained.version} promises mean absolute error ")
+    assert told.endswith(said)
+    assert said in pipeline.registry.read(trained.version, "card.html").decode()
+    before = json.loads(pipeline.registry.read(trained.version, "reference.json"))["before"]
+    assert before == {"version": champion.version, "promised": champion.metrics}
+    # the first version had nobody to be compared with
+    assert "before" not in json.loads(pipeline.registry.read(champion.version, "reference.json"))
+    assert "What it promises" not in pipeline.registry.read(champion.version, "card.html").decode()
+
+
+def test_a_champion_without_a_reference_is_no_reason_not_to_train(
+    opened: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline = opened()
+    champion = stage.train(pipeline, "2024-01-25", REASON).version
+    pipeline.storage.stage(f"sales/models/{champion}/reference.json", b"{}")
+    trained = stage.train(pipeline, AS_OF, REASON)
+    assert any("the promise of the champion cannot be compared" in message for message in caplog.messages)
+    assert "before" not in json.loads(pipeline.registry.read(trained.version, "reference.json"))
+
+
 def test_a_champion_that_was_not_compared_with_stays(opened: Callable[..., Pipeline]) -> None:
     pipeline = opened()
     version = run_to_the_gate(pipeline)
