@@ -258,4 +258,5 @@ def test_only_what_can_be_known_can_be_over() -> None:
         "drift",
         "circuit",
         "golden",
+        "promise",
     }
