@@ -77,6 +77,7 @@ alerts, backtests and tuning use the registry. A signal that fires when it holds
 partitions is an `OfSinglePartitions`.
 
 The active signals are those that `monitoring.retrain.on` names, or by default those marked *by default*.
+A length that is `null` follows from the grain.
 
 """
 STATISTICS = """# The drift statistics

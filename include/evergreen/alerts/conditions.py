@@ -212,7 +212,7 @@ def _rows(spec: Spec, record: Record) -> Iterator[_Check]:
 
 
 def _continuity(spec: Spec, record: Record) -> Iterator[_Check]:
-    limits, calendar = spec.monitoring.health, spec.calendar
+    limits, calendar = spec.lengths, spec.calendar
     missing = record.health.get("missing")
     if missing is not None:
         most = calendar.count(limits.missing, before=record.partition)

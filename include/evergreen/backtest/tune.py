@@ -244,7 +244,7 @@ def _loss(spec: Spec, trial: Trial, allowed: int) -> float:
 def _allowed(spec: Spec, partitions: int, per_year: float | None) -> int:
     a_year = spec.calendar.a_year
     if per_year is None:
-        budget = spec.monitoring.retrain.budget
+        budget = spec.lengths.budget
         per_year = budget.times * a_year / spec.calendar.about(budget.per)
     return max(1, int(per_year * partitions / a_year))
 

@@ -1,7 +1,7 @@
 """Grains: the lengths of partitions, and every fact that differs between grains.
 
-To add a grain, add a member of `Grain` with its `Facts`, and if necessary a way to number its partitions in
-`line.py`.
+To add a grain, add a member of `Grain` with its `Facts`, its row in `evergreen.calendar.defaults`, and if
+necessary a way to number its partitions in `line.py`.
 """
 
 from __future__ import annotations
@@ -55,8 +55,7 @@ class Facts:
     days after which a comparable partition follows (the same hour of the week, the same hour), the longest
     first. `unit` is how many partitions count as one where models are compared night by night: the hours of a
     day share its weather and its outages. `trial_units` is after about how many of those such a comparison
-    should be decided. `half_open` is how many partitions an open circuit breaker waits before it lets one
-    training through, where a description does not say.
+    should be decided.
     """
 
     key_format: str | None
@@ -65,16 +64,15 @@ class Facts:
     mean_days: float
     longest: timedelta
     a_year: int
-    half_open: int
     unit: int
     trial_units: int
     cycles: tuple[int, ...] = ()
 
 
 _FACTS = {
-    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, 168, 24, 90, (7, 1)),
-    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, 28, 1, 90, (7,)),
-    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 8, 1, 12),
-    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 3, 1, 12),
-    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1, 0, 1, 1),
+    Grain.HOURLY: Facts("%Y-%m-%dT%H", "hour", "at", 1 / 24, timedelta(hours=1), 8760, 24, 90, (7, 1)),
+    Grain.DAILY: Facts("%Y-%m-%d", "day", "on", 1.0, timedelta(hours=25), 365, 1, 90, (7,)),
+    Grain.WEEKLY: Facts("%Y-%m-%d", "week", "in the week of", 7.0, timedelta(days=7, hours=1), 52, 1, 12),
+    Grain.MONTHLY: Facts("%Y-%m", "month", "in", YEAR / 12, timedelta(days=31, hours=1), 12, 1, 12),
+    Grain.SNAPSHOT: Facts(None, "partition", "with", 0.0, timedelta(0), 1, 1, 1),
 }

@@ -165,6 +165,7 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
         yield _checked(name, "expectations", partial(_expectations, spec))
         yield _checked(name, "features", partial(_features, spec))
         yield _checked(name, "estimators", partial(_estimators, spec))
+        yield _checked(name, "policy", partial(_policy, spec))
         if any(candidate.pretrained for candidate in spec.training.candidates):
             yield _checked(name, "pretrained", partial(_pretrained, spec))
         for conn_id in dict.fromkeys(connection_ids(spec)):
@@ -231,6 +232,12 @@ def _estimators(spec: Spec) -> str:
 
     check_candidates(spec)
     return ", ".join(named(spec, number) for number in range(len(spec.training.candidates)))
+
+
+def _policy(spec: Spec) -> str:
+    from evergreen.monitoring.in_words import lengths_in_words, policy_in_words
+
+    return ". ".join(filter(None, (policy_in_words(spec), lengths_in_words(spec))))
 
 
 def _pretrained(spec: Spec) -> str:

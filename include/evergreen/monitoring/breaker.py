@@ -2,7 +2,7 @@
 
 Pure. It counts verdicts of `worse` alone: one that is inconclusive says that too little is known, and another
 training may find out. An open breaker half-opens, which lets one training through, after
-`Spec.half_open` without one, or as soon as the champion's error has grown since it opened: then
+`half_open` without one, or as soon as the champion's error has grown since it opened: then
 there is something new to learn. A promotion, by whomever, closes it.
 """
 
@@ -62,7 +62,7 @@ def breaker(spec: Spec, as_of: str, trainings: Sequence[Training], records: Sequ
     since = max(training.as_of for training in trainings)
     if not spec.calendar.has_time:
         return Breaker("open", worse, since)
-    until = spec.calendar.ahead(since, spec.half_open)
+    until = spec.calendar.ahead(since, spec.lengths.half_open)
     grown = _grown(spec, records, since) if records else ""
     passes = as_of >= until or grown
     return Breaker("half-open" if passes else "open", worse, since, until, grown)

@@ -105,7 +105,7 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
         return in_words(spec, halt)
     if not spec.calendar.has_time:
         return None
-    retrain, calendar = spec.monitoring.retrain, spec.calendar
+    lengths, calendar = spec.lengths, spec.calendar
     last = max((training.as_of for training in trainings), default=None)
     if last is not None and calendar.back(as_of, spec.cooldown) < last:
         first = calendar.shift(calendar.ahead(last, spec.cooldown), -1)
@@ -113,7 +113,7 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
             f"the last training was as of {last} and the cooldown is {calendar.in_words(spec.cooldown)}: "
             f"the night of {first} may train again"
         )
-    times, per = retrain.budget
+    times, per = lengths.budget
     outside = calendar.back(as_of, per)
     recent = {training.as_of for training in trainings if training.as_of > outside}
     if len(recent) >= times:

@@ -168,7 +168,7 @@ def _longest(spec: Spec, cells: Cells) -> float:
 
 
 def _trailing(spec: Spec) -> float:
-    return spec.calendar.days(DRIFT.of(spec.monitoring).trailing)
+    return spec.calendar.days(spec.lengths.trailing)
 
 
 def _season(cells: Cells, window: Floats, night: Cells, rows: int) -> Floats | None:

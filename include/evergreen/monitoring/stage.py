@@ -31,7 +31,6 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
-from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
@@ -247,7 +246,7 @@ def _monitored(
     if not spec.calendar.has_time:
         return {}
     calendar = spec.calendar
-    reach = max(DRIFT.of(spec.monitoring).trailing, LONGEST, key=calendar.days)
+    reach = max(spec.lengths.trailing, LONGEST, key=calendar.days)
     trailing = calendar.back(calendar.back(partition, reach), reach)
     over = PERFORMANCE.over(spec.monitoring, calendar, partition)
     before = calendar.shift(last_training, -over) if last_training else None

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from evergreen.calendar import Length
 from evergreen.description import Extended
 from evergreen.drift import Statistic, limits, most_drifted
 from evergreen.drift.joint import JOINT
@@ -34,13 +33,14 @@ class Drift(Extended):
     `evergreen.drift`), and its test is significant at the false discovery rate `false_discovery` over all
     features. A partition of fewer than `rows` rows is pooled with earlier ones. `reference` is what the
     partition is compared with: the whole training `window`, the `trailing` length of time before the
-    partition, or the training rows of the same `season`; default: the season, for a snapshot the window.
+    partition (default by grain), or the training rows of the same `season`; default: the season, for a
+    snapshot the window.
     """
 
     reference: Reference | None = None
     false_discovery: Share = 0.01
     rows: int = Field(default=500, ge=1)
-    trailing: SomeLength = Length(28, "day")
+    trailing: SomeLength | None = None
     share: Share = 0.5
 
     @classmethod

@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import Field
 
-from evergreen.calendar import Calendar, Length
+from evergreen.calendar import Calendar
 from evergreen.description import Described
 from evergreen.metrics import Metric
+from evergreen.signals.lengths import DEFAULTS
 from evergreen.signals.record import Record
 from evergreen.signals.signal import Finding, Nights, Signal, Watched, register
 from evergreen.signals.turn import Turn, in_partitions, in_percent
@@ -33,14 +34,14 @@ class Cusum(Described):
 class Performance(Described):
     """How much the error may exceed that on the hold-out, over how many partitions with labels.
 
-    They are as many as the length `over` up to the newest partition has.
+    They are as many as the length `over` (default by grain) up to the newest partition has.
 
     `tolerance` is a share of the promise's distance from a perfect model: of the error itself, or of what an
     accuracy or an area lacks to 1. For the columns in `slices` the error is also recorded by value.
     """
 
     tolerance: Tolerance = 0.25
-    over: AnyLength = Length(5)
+    over: AnyLength | None = None
     cusum: Cusum = Cusum()
     slices: tuple[Column, ...] = ()
 
@@ -60,7 +61,8 @@ class PerformanceSignal(Signal[Performance]):
 
     def over(self, watched: Watched, calendar: Calendar, partition: str) -> int:
         """How many partitions with labels are judged together at a partition: at least 1."""
-        length = self.of(watched).over
+        described = self.of(watched).over
+        length = DEFAULTS[calendar.grain].over if described is None else described
         return max(calendar.count(length, before=calendar.shift(partition, 1)), 1) if calendar.has_time else 1
 
     def by_default(self, task: Task, late: bool, timed: bool) -> bool:

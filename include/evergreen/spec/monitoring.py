@@ -6,10 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from evergreen.calendar import Length
 from evergreen.description import Described
 from evergreen.signals import SIGNALS, Watched
-from evergreen.units import AnyLength, Budget, Frequency, RetrainBudget, Share, SomeLength, Times, Tolerance
+from evergreen.units import AnyLength, Frequency, RetrainBudget, Share, SomeLength, Times, Tolerance
 
 
 def _signal(name: str) -> str:
@@ -26,12 +25,13 @@ class Health(Described):
     """Limits of further alerts.
 
     `volume`: how far the number of rows may be from the usual number. `quarantined`: the largest share of
-    rows in quarantine. `missing`: the most partitions in a row without data. `age`: the oldest champion.
+    rows in quarantine. `missing`: the longest stretch without data (default by grain). `age`: the oldest
+    champion.
     """
 
     volume: Tolerance = 0.5
     quarantined: Share = 0.05
-    missing: AnyLength = Length(1)
+    missing: AnyLength | None = None
     age: AnyLength | None = None
 
 
@@ -41,14 +41,14 @@ class Retrain(Described):
     Without `on` the signals follow from the pipeline: see `Spec.signals`. A signal of single partitions
     fires when it holds in `when` of the last partitions, including the newest. After `refusals` challengers
     in a row that were worse the circuit breaker opens: no training is started, except one after `half_open`
-    partitions (by default a number that fits the grain, see `Spec.half_open`) or once the error has grown. A
-    promotion closes it. The default of `cooldown` is a tenth of the training window, see `Spec.cooldown`.
+    or once the error has grown. A promotion closes it. The default of `cooldown` is a tenth of the training
+    window (`Spec.cooldown`), the others follow from the grain (`evergreen.calendar.defaults`).
     """
 
     on: tuple[SignalName, ...] | None = None
     when: Frequency = Times(2, 3)
     cooldown: AnyLength | None = None
-    budget: RetrainBudget = Budget(6, Length(30))
+    budget: RetrainBudget | None = None
     refusals: int = Field(default=3, ge=1)
     half_open: SomeLength | None = None
 

@@ -5,6 +5,7 @@ A pipeline is one folder. Keys with a good default are optional.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, time, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named, metrics_of
 from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT, Reference
+from evergreen.signals.lengths import DEFAULTS, Lengths
+from evergreen.signals.performance import PERFORMANCE
 from evergreen.sources import Join, Source
 from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
@@ -153,9 +156,17 @@ class Spec(Described):
         return Length(max(1, round(self.calendar.about(self.training.window) / 10)))
 
     @property
-    def half_open(self) -> Length:
-        """How long an open circuit breaker waits: as described, or what fits the grain."""
-        return self.monitoring.retrain.half_open or Length(self.calendar.grain.facts.half_open)
+    def lengths(self) -> Lengths:
+        """The other lengths of monitoring: as described, or else what fits the grain."""
+        monitoring = self.monitoring
+        described = {
+            "over": PERFORMANCE.of(monitoring).over,
+            "trailing": DRIFT.of(monitoring).trailing,
+            **{name: getattr(monitoring.health, name) for name in ("missing", "age")},
+            **{name: getattr(monitoring.retrain, name) for name in ("budget", "half_open")},
+        }
+        written = {name: length for name, length in described.items() if length is not None}
+        return replace(DEFAULTS[self.calendar.grain], **written)
 
     @property
     def drift_reference(self) -> Reference:
