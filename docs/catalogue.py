@@ -47,7 +47,7 @@ metric is a `Metric` with its own `value` and `sums`.
 - *needs*: what a model must give besides labels.
 - *dummy*: what the dummy baseline of a regression predicts for every row. The dummy of a classification
   predicts the most frequent class, with the shares of the classes as probabilities. That of a clustering has
-  the challenger's own clusters, shuffled over the rows.
+  the challenger's own clusters, shuffled over the rows. `relative median` is weighted by 1 / |target|.
 - *estimate*: whether it can be estimated without labels, from the model's own probabilities.
 
 A row of weight 2 counts as two rows, in regression and classification. Without rows, or with a prediction

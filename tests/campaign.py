@@ -40,6 +40,7 @@ CAMPAIGNS: dict[str, list[str]] = {
         "tests/unit/evaluation/test_gate_simulation.py",
         "tests/unit/evaluation/test_snapshot_simulation.py",
     ],
+    "chance": ["tests/unit/evaluation/test_chance_simulation.py"],
     "trial": ["tests/unit/evaluation/test_trial_simulation.py"],
     "interval": ["tests/unit/evaluation/test_interval_simulation.py"],
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],

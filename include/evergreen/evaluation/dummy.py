@@ -13,17 +13,22 @@ from evergreen.metrics import Metric
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Task
 
+_LEAST = np.finfo(np.float64).eps  # of a target that a relative error is divided by, as scikit-learn has it
+
 
 def dummy_predictions(
     metric: Metric, known: pd.Series, weights: NDArray[np.float64] | None, rows: int
 ) -> Predictions:
     """The predictions of a dummy for `rows` rows, learnt from the targets `known` (m,) and `weights` (m,).
 
-    Regression: the mean, the median or a quantile, whichever the metric says is best for it.
+    Regression: the constant that the metric says is best for it (`Metric.best_constant`).
     Classification: always the commonest class, with the shares of the classes.
     """
     if metric.task is Task.REGRESSION:
         dummy = _constant(metric.best_constant)
+        if metric.best_constant == "relative median":
+            # The sum of |y - c| / |y| is least at the median of y weighted by 1 / |y|.
+            weights = (1.0 if weights is None else weights) / np.maximum(np.abs(known.to_numpy()), _LEAST)
     else:
         dummy = DummyClassifier(strategy="prior")
     dummy.fit(_blank(len(known)), known, sample_weight=weights)
@@ -40,7 +45,7 @@ def dealt_at_random(labels: NDArray[Any], seed: int) -> Predictions:
 
 def _constant(best: str | float) -> DummyRegressor:
     if isinstance(best, str):
-        return DummyRegressor(strategy=best)
+        return DummyRegressor(strategy="mean" if best == "mean" else "median")
     return DummyRegressor(strategy="quantile", quantile=best)
 
 

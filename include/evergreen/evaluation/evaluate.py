@@ -17,6 +17,7 @@ from evergreen.evaluation import compare as comparing
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.champion import Champion, Compared, compared
+from evergreen.evaluation.chance import Chance, chance
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
 class Evaluation:
     """What was measured, metrics by name. `metric` is the one that decides.
 
-    Measured on all `rows` of the hold-out: `challenger` with its `intervals`, `baseline`, `fairness` and
-    `calibration` (expected calibration error, None without probabilities).
+    Measured on all `rows` of the hold-out: `challenger` with its `intervals`, `baseline` and the comparison
+    with it `against_baseline`, `fairness` and `calibration` (expected calibration error, None without
+    probabilities). `chance` is for a first champion of a task with a truth.
 
     Measured on the `compared_rows` of it: `champion` (its `version`, `as_of` and `metrics`, or the `problem`
     why it has none, and the facts of `evergreen.evaluation.champion.Compared`),
@@ -57,6 +59,8 @@ class Evaluation:
     compared_rows: int
     intervals: dict[str, Interval] = field(default_factory=dict)
     comparison: Comparison | None = None
+    against_baseline: Comparison | None = None
+    chance: Chance | None = None
     slices: tuple[SliceResult, ...] = ()
     fairness: tuple[FairnessResult, ...] = ()
     calibration: float | None = None
@@ -83,6 +87,8 @@ class Evaluation:
         measured = {
             "intervals": {name: interval.to_dict() for name, interval in self.intervals.items()},
             "comparison": self.comparison and self.comparison.to_dict(),
+            "against_baseline": self.against_baseline and self.against_baseline.to_dict(),
+            "chance": self.chance and self.chance.to_dict(),
             "slices": [result.to_dict() for result in self.slices],
             "fairness": [result.to_dict() for result in self.fairness],
             "resources": self.resources and self.resources.to_dict(),
@@ -95,6 +101,7 @@ class Evaluation:
         """The evaluation that `to_dict` wrote, or an earlier one that had no more than metrics."""
         champion = content["champion"]
         comparison, resources = content.get("comparison"), content.get("resources")
+        against_baseline, by_chance = content.get("against_baseline"), content.get("chance")
         return cls(
             metric=content["metric"],
             challenger=_with_nan(content["challenger"]) or {},
@@ -105,6 +112,8 @@ class Evaluation:
             compared_rows=int(content["compared_rows"]),
             intervals={name: Interval.from_dict(i) for name, i in content.get("intervals", {}).items()},
             comparison=comparison and Comparison.from_dict(comparison),
+            against_baseline=against_baseline and Comparison.from_dict(against_baseline),
+            chance=by_chance and Chance.from_dict(by_chance),
             slices=tuple(SliceResult.from_dict(result) for result in content.get("slices", ())),
             fairness=tuple(FairnessResult.from_dict(result) for result in content.get("fairness", ())),
             calibration=content.get("calibration"),
@@ -128,11 +137,13 @@ def evaluate(
     rows = _Rows.held_out(spec, training_set)
     own = Predictions.of(challenger.evaluated, features)
     calibration = calibration_error(rows.actual, own, rows.weights) if rows.actual is not None else math.nan
-    found = rows.measured(own)
+    found, dummy = rows.measured(own), rows.measured(_dummy(spec, training_set, own))
     return Evaluation(
         metric=spec.training.metric,
         challenger=found.values,
-        baseline=rows.measured(_dummy(spec, training_set, own)).values,
+        baseline=dummy.values,
+        against_baseline=rows.compare(found, dummy, margin=0),
+        chance=_chance(spec, found) if champion is None else None,
         **_against_champion(spec, training_set, rows, own, found, champion=champion),
         rows=len(features),
         intervals=rows.intervals(found),
@@ -191,8 +202,11 @@ class _Rows:
         rule, seed = self.spec.champion_rule, self.spec.training.seed
         return comparing.intervals(own, units=self.units, rule=rule, seed=seed)
 
-    def compare(self, own: Measured, theirs: Measured) -> Comparison:
+    def compare(self, own: Measured, theirs: Measured, margin: float | None = None) -> Comparison:
+        """The comparison by the rule of `gate.champion`, or with another margin."""
         rule, training = self.spec.champion_rule, self.spec.training
+        if margin is not None:
+            rule = rule.model_copy(update={"margin": margin})
         return comparing.compare(
             training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed
         )
@@ -256,7 +270,7 @@ def _of_champion(
 
 def _compared(rows: _Rows, own: Predictions, theirs: Predictions, places: NDArray[np.intp]) -> Comparison:
     some = rows.taken(places)
-    return some.compare(*(some.measured(side.taken(places)) for side in (own, theirs)))
+    return some.compare(some.measured(own.taken(places)), some.measured(theirs.taken(places)))
 
 
 def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictions:
@@ -266,6 +280,13 @@ def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictio
     return dummy_predictions(
         spec.metric, training_set.target[known], None if weights is None else weights[known], len(own)
     )
+
+
+def _chance(spec: Spec, own: Measured) -> Chance | None:
+    """Clusters have no truth that chance could be told from: the dummy's are dealt at random already."""
+    if spec.task is Task.CLUSTERING:
+        return None
+    return chance(spec.training.metric, own, spec.champion_rule.one_sided, spec.training.seed)
 
 
 def _positions(spec: Spec, partitions: pd.Series) -> NDArray[np.intp] | None:

@@ -17,7 +17,7 @@ from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import is_usable
-from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
+from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec, Task
 
 _NAMED = 10  # values that a sentence names; the rest are counted
 _LONGEST = 60  # characters; longer values from the data are truncated
@@ -27,11 +27,11 @@ def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     """Check the evaluation against all of the description's rules, whether or not others fail.
 
     Every challenger must have finite metrics (but for those that the rows have no value of), keep
-    `gate.limits`, be strictly better than the dummy baseline in `training.metric`, and clear the margin of
-    `gate.champion` with the interval of its loss. Then come `gate.slices`, `fairness`, `calibration` and
-    `resources` where the description has them. One check that fails or cannot be made means `worse`; where
-    none fails but the comparison is not decided or impossible, the verdict is `inconclusive`. A person
-    decides where `gate.approval` asks for it and no check failed.
+    `gate.limits`, hold its own against the dummy baseline in `training.metric` (a first champion: be better
+    beyond chance), and clear the margin of `gate.champion` with the interval of its loss. Then come
+    `gate.slices`, `fairness`, `calibration` and `resources` where the description has them. One check that
+    fails or cannot be made means `worse`; where none fails but a comparison is not decided or impossible, the
+    verdict is `inconclusive`. A person decides where `gate.approval` asks for it and no check failed.
     """
     checks = (
         _finite(evaluation),
@@ -85,15 +85,50 @@ def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
 
 
 def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
-    name = evaluation.metric
-    if not is_usable(evaluation.challenger, name) or not is_usable(evaluation.baseline, name):
+    name, found = evaluation.metric, evaluation.against_baseline
+    if found is None or not math.isfinite(found.loss):
         return Check(
             "baseline", False, f"{name} of challenger or baseline is missing: they cannot be compared"
         )
-    own, other = evaluation.challenger[name], evaluation.baseline[name]
-    better = spec.metric.loss(own, other) < 0
-    words = "is better than" if better else "is not better than"
-    return Check("baseline", better, f"{name} {_number(own)} {words} the dummy baseline's {_number(other)}")
+    if evaluation.champion is None:
+        return _beats_baseline(spec, evaluation, found)
+    return _keeps_up_with_baseline(evaluation, found)
+
+
+def _beats_baseline(spec: Spec, evaluation: Evaluation, found: Comparison) -> Check:
+    """A first champion has to be better, beyond chance.
+
+    Either of two tests of half the error is enough: that of the predictions' order, or, where a constant is
+    the best that can be said by chance, the interval. A constant says nothing of most metrics of classes.
+    """
+    level, by_chance = spec.champion_rule.one_sided, evaluation.chance
+    if found.loss >= 0:
+        return Check("baseline", False, _baseline_values(found, "is not better than"))
+    by_interval = spec.task is not Task.CLASSIFICATION and found.high < 0
+    if by_chance is None or by_interval or by_chance.probability <= level:
+        return Check("baseline", True, _baseline_values(found, "is better than"))
+    detail = (
+        f"{_baseline_values(found, 'is better than')}, but perhaps by chance: so are its own predictions in "
+        f"{by_chance.as_good:,} of {_count(by_chance.orders, 'random order')} "
+        f"({_percent(level)} of them at most for a first champion)"
+    )
+    return Check("baseline", False, detail, inconclusive=True)
+
+
+def _keeps_up_with_baseline(evaluation: Evaluation, found: Comparison) -> Check:
+    """A constant may do well on few days, better than any model: then the one in force is what counts."""
+    if found.loss < 0:
+        return Check("baseline", True, _baseline_values(found, "is better than"))
+    worse = found.low > 0
+    detail = f"{_baseline_values(found, 'is worse than' if worse else 'against')}: its loss is {_loss(found)}"
+    if evaluation.comparison is not None and evaluation.comparison.loss < 0:
+        return Check("baseline", True, f"{detail}, but the champion is worse still")
+    return Check("baseline", False, detail, inconclusive=not worse)
+
+
+def _baseline_values(found: Comparison, words: str) -> str:
+    own, other = _number(found.challenger), _number(found.champion)
+    return f"{found.metric} {own} {words} the dummy baseline's {other}"
 
 
 def _champion(spec: Spec, evaluation: Evaluation) -> Check:

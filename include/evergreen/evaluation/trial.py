@@ -77,7 +77,7 @@ def trial(
     loss = metric.loss(own, theirs)
     if not math.isfinite(loss):
         return Trial("open", own, theirs, math.nan, math.inf, math.nan, rows, units)
-    found = reach(_variance(metric, rule, pairs, together), units, (1 - rule.confidence) / 2, tightest)
+    found = reach(_variance(metric, rule, pairs, together), units, rule.one_sided, tightest)
     past = beyond(metric, rule, own, theirs)
     outcome: Literal["better", "worse", "open"] = "open"
     if past + found < 0 or (past + found == 0 and rule.test == "non_inferiority"):

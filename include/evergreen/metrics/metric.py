@@ -36,8 +36,9 @@ class Metric(ABC):
     `name` is its name in descriptions and `words` its name in sentences. `low` to `high` is the range of
     its values, bounds included; a metric that gives none has no bounds. `of_probabilities`: it needs the
     probabilities of the classes, which labels alone do not give. `best_constant` is what the dummy baseline
-    of a regression predicts: the mean, the median or a quantile (0 to 1) of the known targets, whichever has
-    the best value. `formula` describes its computation, `source` names the reference.
+    of a regression predicts: the mean, the median, the median weighted by 1 / |target| (`relative median`)
+    or a quantile (0 to 1) of the known targets, whichever has the best value. `formula` describes its
+    computation, `source` names the reference.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Metric(ABC):
     low: float = -math.inf
     high: float = math.inf
     of_probabilities: bool = False
-    best_constant: Literal["mean", "median"] | float = "mean"
+    best_constant: Literal["mean", "median", "relative median"] | float = "mean"
 
     of_classes: ClassVar[str] = ""
     """Of a classification, in words which classes it is of; empty if it is of all rows alike."""

@@ -139,7 +139,7 @@ register(
         task=Task.REGRESSION,
         better="lower",
         low=0.0,
-        best_constant="median",
+        best_constant="relative median",
         each=_relative_errors,
         formula="mean of the absolute error over the absolute actual value, a share and not percent",
     )

@@ -45,6 +45,11 @@ class ChampionRule(Described):
     rounds: int = Field(default=1_000, ge=100, le=100_000)
     block: SomeLength = Length(1)
 
+    @property
+    def one_sided(self) -> float:
+        """The nominal error of the one end of the interval that decides: 2.5 % of a confidence of 95 %."""
+        return (1 - self.confidence) / 2
+
 
 class SliceRule(Described):
     """On the rows of each value of `column` the loss must not exceed `margin`, except perhaps by chance.
@@ -130,7 +135,7 @@ def _slice(value: Any) -> Any:
 
 
 class Gate(Described):
-    """What a challenger must meet to be promoted. It must always beat the dummy baseline.
+    """What a challenger must meet to be promoted. A first champion must beat the dummy beyond chance.
 
     `calibration` is the maximum expected calibration error of the predicted probabilities. Without `approval`
     an inconclusive comparison keeps the champion, and goes on with the nights that come.

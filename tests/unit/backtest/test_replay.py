@@ -90,9 +90,9 @@ def test_the_configured_policy_answers_a_change(sales: Sales, run: Run, kiosk: S
     # Three days of hold-out are few for the gate: here it lets what is not far worse pass.
     champion = kiosk.gate.champion.model_copy(update={"margin": 5.0})
     gate = kiosk.gate.model_copy(update={"champion": champion})
-    rows, spec = sales(45, growth_from=25), by_performance(kiosk.model_copy(update={"gate": gate}))
-    configured = run(rows, "configured", 10, 44, spec, known=[days[25]])
-    never = run(rows, "never", 10, 44, spec)
+    rows, spec = sales(55, growth_from=25), by_performance(kiosk.model_copy(update={"gate": gate}))
+    configured = run(rows, "configured", 10, 54, spec, known=[days[25]])
+    never = run(rows, "never", 10, 54, spec)
     assert 1 < configured.trainings < 12
     assert configured.value is not None
     assert never.value is not None

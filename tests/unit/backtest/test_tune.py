@@ -29,13 +29,13 @@ def search(spec: Spec, rows: pd.DataFrame, days: list[str], folder: Path | None,
 
 @pytest.fixture(scope="module")
 def tuned(kiosk: Spec, sales: Sales, days: list[str]) -> Tuned:
-    return search(kiosk, sales(30, growth_from=16), days, None, 1)
+    return search(kiosk, sales(30, growth_from=13), days, None, 1)
 
 
 def test_any_number_of_processes_finds_the_same(
     tuned: Tuned, kiosk: Spec, sales: Sales, days: list[str], tmp_path: Path
 ) -> None:
-    apart = search(kiosk, sales(30, growth_from=16), days, tmp_path, 2)
+    apart = search(kiosk, sales(30, growth_from=13), days, tmp_path, 2)
     assert apart.trials == tuned.trials
     assert apart.overrides == tuned.overrides
     assert [r.value for r in apart.results] == [r.value for r in tuned.results]
@@ -53,7 +53,7 @@ def test_the_best_trial_within_the_allowance_is_found(
     # a trial is what the variant comes to in a replay of its own
     trial = next(t for t in tuned.trials if t.overrides)
     alone = variant(kiosk, "alone", trial.overrides)
-    rows = sales(30, growth_from=16)
+    rows = sales(30, growth_from=13)
     (direct,) = run_policies(kiosk, rows, [alone], days[10], days[29], workers=1)
     assert (direct.value, direct.trainings) == (trial.value, trial.trainings)
     # what is in sample is the best trial, on the partitions it was chosen on
@@ -68,7 +68,7 @@ def test_each_stretch_is_replayed_with_what_was_found_before_it(
     assert bounds == [(days[22], days[23], days[25]), (days[25], days[26], days[29])]
     assert [r.policy for r in tuned.results] == ["configured", "tuned", "never", "every 5"]
     assert all(list(r.by_partition) == days[23:30] for r in tuned.results)
-    rows, together = sales(30, growth_from=16), 0.0
+    rows, together = sales(30, growth_from=13), 0.0
     for split in tuned.splits:
         policy = variant(kiosk, "alone", split.overrides) if split.overrides else parse_policy("configured")
         (direct,) = run_policies(kiosk, rows, [policy], split.start, split.last, workers=1)
@@ -99,7 +99,7 @@ def test_what_is_worth_stands_in_sample_and_out_of_it(tuned: Tuned) -> None:
 def test_the_search_sees_nothing_of_the_rest(
     tuned: Tuned, kiosk: Spec, sales: Sales, days: list[str]
 ) -> None:
-    rows = sales(30, growth_from=16)
+    rows = sales(30, growth_from=13)
     rows.loc[rows["partition"] > days[25], "sold"] = 99_999.0
     other = search(kiosk, rows, days, None, 1)
     assert [split.overrides for split in other.splits] == [split.overrides for split in tuned.splits]

@@ -63,6 +63,7 @@ def evaluation_of(champion=None, comparison=None, **more) -> Evaluation:
         rows=168,
         compared_rows=96 if champion else 0,
         comparison=comparison,
+        against_baseline=Comparison("mae", 168, 7, 41.5, 130.0, -88.5, -95.0, -82.0, 0.95, 1_000),
         **more,
     )
 

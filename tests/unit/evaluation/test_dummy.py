@@ -21,6 +21,7 @@ NINE_COUNTS = np.array([1.0, 1.0, 1.0, 5.0])  # weighted median 9, mean 6
         ("rmse", None, 3.0),
         ("r2", None, 3.0),
         ("mae", NINE_COUNTS, 9.0),
+        ("mape", NINE_COUNTS, 1.0),  # the nine's weight of 5 is divided by 9
         ("rmse", NINE_COUNTS, 6.0),
     ],
 )
@@ -30,6 +31,19 @@ def test_absolute_errors_are_held_against_the_median_and_squared_ones_against_th
     found = dummy_predictions(metric_named(metric), KNOWN, weights, 3)
     assert found.labels.tolist() == [constant] * 3
     assert found.probabilities is None
+
+
+@pytest.mark.parametrize("name", ["mae", "mape", "rmse", "r2"])
+def test_no_other_constant_is_better(name):
+    known = pd.Series(np.random.default_rng(0).gamma(2.0, 10.0, 1_001) + 1)
+    metric, actual = metric_named(name), known.to_numpy()
+    (best,) = set(dummy_predictions(metric, known, None, 3).labels)
+
+    def loss(constant):
+        value = compute(Task.REGRESSION, actual, np.full(len(actual), constant))[name]
+        return metric.loss(value)
+
+    assert all(loss(best) <= loss(other) + 1e-12 for other in np.linspace(actual.min(), actual.max(), 500))
 
 
 def test_classes_are_held_against_the_commonest():

@@ -418,3 +418,49 @@ def test_nan_becomes_null_in_json_and_nan_again():
     assert written["challenger"] == {"mae": None, "rmse": 1.0}
     back = Evaluation.from_dict(json.loads(json.dumps(written, allow_nan=False)))
     assert math.isnan(back.challenger["mae"])
+
+
+@pytest.mark.parametrize("metric", ["f1", "accuracy"])
+def test_labels_drawn_at_random_give_no_first_champion(metric):
+    """R2: three classes, 200 rows; by macro F1 5 of 6 draws were promoted, by accuracy 1 of 6."""
+    promoted = 0
+    for seed in range(12):
+        random = np.random.default_rng(seed)
+        features = pd.DataFrame(random.normal(size=(200, 4)), columns=list("abcd"))
+        target = pd.Series(random.choice(["x", "y", "z"], 200))
+        held = np.arange(200) >= 160
+        model = DecisionTreeClassifier(random_state=0).fit(features[~held], target[~held])
+        data = training_set(["snapshot"] * 200, features, target, held, as_of="snapshot")
+        spec = spec_of("classification", metric)
+        promoted += judge(spec, evaluate(spec, data, challenger_of(model), None)).promote
+    assert promoted == 0
+
+
+def test_what_has_learnt_something_becomes_the_first_champion():
+    random = np.random.default_rng(1)
+    features = pd.DataFrame(random.normal(size=(200, 2)), columns=["a", "b"])
+    target = pd.Series(np.where(features["a"] + 0.5 * random.normal(size=200) > 0, "x", "y"))
+    held = np.arange(200) >= 160
+    model = LogisticRegression().fit(features[~held], target[~held])
+    data = training_set(["snapshot"] * 200, features, target, held, as_of="snapshot")
+    for metric in ("f1", "accuracy", "pr_auc", "log_loss"):
+        spec = spec_of("classification", metric)
+        found = evaluate(spec, data, challenger_of(model), None)
+        assert judge(spec, found).promote, metric
+        assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_first_model_that_follows_a_level_its_few_rows_do_not_order_is_plainly_better():
+    """A total a day, seven days held out, and no order within them to be right about."""
+    random = np.random.default_rng(0)
+    level = np.repeat(np.arange(10.0), 7)
+    features = pd.DataFrame({"level": level})
+    target = pd.Series(10 * level + random.normal(size=70))
+    held = np.arange(70) >= 63
+    model = LinearRegression().fit(features[~held], target[~held])
+    days = [f"2024-{1 + day // 28:02}-{1 + day % 28:02}" for day in range(70)]
+    data = training_set(days, features, target, held, as_of=days[-1])
+    spec = spec_of("regression", "mae")
+    found = evaluate(spec, data, challenger_of(model), None)
+    assert found.chance.probability > 0.025
+    assert judge(spec, found).promote
