@@ -53,9 +53,8 @@ class Facts:
     ("the last 5 days"), and `on` is the word before a key ("crossed on 2024-01-31"). `mean_days` is the
     average length of a partition and `longest` the maximum; `a_year` is how many a year has. `cycles` are the
     days after which a comparable partition follows (the same hour of the week, the same hour), the longest
-    first. `unit` is how many partitions count as one where models are compared night by night: the hours of a
-    day share its weather and its outages. `trial_units` is after about how many of those such a comparison
-    should be decided.
+    first. `unit` is how many partitions count as one where models are compared: the hours of a day share its
+    weather and its outages. `trial_units` is after about how many of those a trial should be decided.
     """
 
     key_format: str | None

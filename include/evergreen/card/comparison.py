@@ -137,9 +137,10 @@ def _difference(name: str, own: float | None, other: float | None) -> dict[str, 
 
 
 def _units(spec: Spec, comparison: Comparison) -> str:
-    if spec.calendar.has_time:
-        return f"{comparison.blocks:,} blocks of partitions"
-    return f"{comparison.blocks:,} groups of rows"
+    if not spec.calendar.has_time:
+        return f"{comparison.blocks:,} groups of rows"
+    unit = "partitions" if spec.calendar.grain.facts.unit == 1 else "days"
+    return f"{comparison.blocks:,} blocks of {unit}"
 
 
 def _asked(spec: Spec, comparison: Comparison) -> str:

@@ -290,12 +290,13 @@ def _chance(spec: Spec, own: Measured) -> Chance | None:
 
 
 def _positions(spec: Spec, partitions: pd.Series) -> NDArray[np.intp] | None:
-    """The place in time of each row's partition (n,); None where there is no time."""
+    """The place in time of each row's partition (n,), of its day where it is an hour; None without time."""
     if not spec.calendar.has_time:
         return None
     codes, keys = pd.factorize(partitions, sort=True)
     place = {key: number for number, key in enumerate(spec.calendar.between(keys[0], keys[-1]))}
-    return np.asarray([place[key] for key in keys], dtype=np.intp)[codes]
+    positions = np.asarray([place[key] for key in keys], dtype=np.intp)
+    return (positions // spec.calendar.grain.facts.unit)[codes]
 
 
 def _number(metrics: Mapping[str, float] | None, name: str) -> str:

@@ -140,9 +140,10 @@ class Spec(Described):
 
     @property
     def champion_rule(self) -> ChampionRule:
-        """`gate.champion`, with its block in partitions."""
+        """`gate.champion`, with its block in partitions, or in days of hourly ones."""
         rule = self.gate.champion
-        return rule.model_copy(update={"block": Length(self.calendar.about(rule.block))})
+        block = -(-self.calendar.about(rule.block) // self.calendar.grain.facts.unit)
+        return rule.model_copy(update={"block": Length(block)})
 
     @property
     def cooldown(self) -> Length:

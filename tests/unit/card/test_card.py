@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from evergreen.calendar import Grain
 from evergreen.card.card import reason_sentence, render_card
 from evergreen.card.comparison import slice_lines
 from evergreen.evaluation.bootstrap import Interval
@@ -172,6 +173,22 @@ def test_what_is_asked_of_the_interval_in_words(rule, said):
 def test_the_figure_of_the_loss_names_interval_and_margin():
     html = card(evaluation_of(OLD, compared()))
     assert "all rows: -1.5, -3 to -0.25, allowed +4.5" in html
+
+
+@pytest.mark.parametrize(
+    ("grain", "said"),
+    [
+        ("hourly", "7 blocks of days"),
+        ("daily", "7 blocks of partitions"),
+        ("monthly", "7 blocks of partitions"),
+        ("snapshot", "7 groups of rows"),
+    ],
+)
+def test_what_is_resampled_is_said_by_grain(grain, said):
+    spec = spec_of().model_copy(update={"partition": Grain(grain)})
+    evaluation = evaluation_of(OLD, compared())
+    page = render_card(spec, LINEAGE, evaluation, judge(spec, evaluation), None)
+    assert f"1,000 resamples of {said}." in text_of(page)
 
 
 def test_a_refusal_says_what_stays_and_why_first():

@@ -14,6 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.tree import DecisionTreeClassifier
 
+from evergreen.calendar import Grain, Length
 from evergreen.candidates.fit import Challenger
 from evergreen.errors import SpecError
 from evergreen.evaluation.champion import Champion
@@ -258,6 +259,16 @@ def test_rows_of_a_partition_are_resampled_together_and_rows_without_time_alone(
         spec, taken, challenger_of(offset(taken, 1.0)), Champion("old", "2024-01-31", offset(taken, 0.0))
     )
     assert same.comparison.high == pytest.approx(whole.comparison.high)
+
+
+def test_the_hours_of_a_day_are_one_position():
+    spec = spec_of("regression", "mae").model_copy(update={"partition": Grain.HOURLY})
+    partitions = pd.Series(["2024-01-01T06", "2024-01-02T05", "2024-01-02T06", "2024-01-04T06"])
+    assert _positions(spec, partitions).tolist() == [0, 0, 1, 3]
+    champion = spec.gate.champion.model_copy(update={"block": Length(30)})
+    gate = spec.gate.model_copy(update={"champion": champion})
+    assert spec.champion_rule.block.count == 1
+    assert spec.model_copy(update={"gate": gate}).champion_rule.block.count == 2
 
 
 def test_positions_in_time_count_the_partitions_that_are_not_there():
