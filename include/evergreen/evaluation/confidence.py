@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy import special
 
 FEWEST = 4
 """Fewer units say nothing: their variance is hardly known."""
@@ -30,5 +30,5 @@ def reach(variance: float, units: int, alpha: float, tightest: int = 90) -> floa
     wanted = -2 * math.log(2 * alpha)
     grown = units * (wanted + math.log(wanted + 1)) / tightest
     width = math.sqrt(2 * (grown + 1) / grown * math.log1p(math.sqrt(grown + 1) / (2 * alpha)))
-    few = float(stats.t.ppf(1 - alpha, units - 1) / stats.norm.ppf(1 - alpha))
+    few = float(special.stdtrit(units - 1, 1 - alpha) / special.ndtri(1 - alpha))
     return math.sqrt(variance) * width * few
