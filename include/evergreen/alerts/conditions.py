@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evergreen.alerts.alert import Alert
+from evergreen.json_values import number_or_nan
 from evergreen.monitoring.fairness import result_in
 from evergreen.monitoring.policy import nights_of
 from evergreen.monitoring.promise import told
+from evergreen.monitoring.standing_bias import StandingBias
 from evergreen.signals import SIGNALS, drift, performance
 from evergreen.signals.single import OfSinglePartitions
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from evergreen.spec.alerts import Severity
 
 PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
-FAIRNESS, PROMISE = "fairness", "promise"
+FAIRNESS, PROMISE, BIAS = "fairness", "promise", "bias"
 VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
 
 
@@ -60,6 +62,7 @@ def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
     yield from _performance(spec, record, decision)
     yield from _limit(spec, record)
     yield _promise(spec, record)
+    yield from _bias(spec, record, decision)
     yield from _fairness(spec, record)
     yield from _drift(spec, record, decision)
     yield _circuit(spec, decision)
@@ -118,6 +121,18 @@ def _promise(spec: Spec, record: Record) -> _Check:
         f"more of the training window is new (evergreen train {spec.name})"
     )
     return _Check(PROMISE, bool(said), "warning", "the champion promises less than its predecessor", text)
+
+
+def _bias(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
+    found = decision.evidence.get("standing_bias")
+    if found is None:
+        return
+    bias = StandingBias(**{**found, "reach": number_or_nan(found["reach"])})
+    text = (
+        f"champion {record.version}: {bias.words(spec.calendar)}: a training can learn it from the nights it "
+        f"stands in (evergreen train {spec.name})"
+    )
+    yield _Check(BIAS, bias.stands, "warning", "predictions are off to one side", text)
 
 
 def _measured(spec: Spec, record: Record) -> tuple[float | None, int]:

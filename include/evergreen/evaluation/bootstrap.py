@@ -151,14 +151,33 @@ def serial_variance(left_out: Floats) -> float:
     (Zwiers and von Storch 1995, "Taking serial correlation into account in tests of the mean", Journal of
     Climate 8). A negative one counts as none.
     """
-    units = len(left_out)
-    influence = (units - 1) * (left_out.mean() - left_out)
+    units, influence = len(left_out), _influence(left_out)
     squares = float(influence @ influence)
     if not math.isfinite(squares) or squares == 0:
         return 0.0
-    lagged = float(influence[1:] @ influence[:-1]) / squares + 1 / units
+    return squares / (units * (units - 1)) * _inflation(influence, squares)
+
+
+def equivalent_units(left_out: Floats) -> float:
+    """How many independent units tell as much of a metric as these: n (1 - r) / (1 + r).
+
+    The arguments and r are those of `serial_variance`, and so is the source.
+    """
+    influence = _influence(left_out)
+    squares = float(influence @ influence)
+    return len(left_out) / _inflation(influence, squares) if squares else float(len(left_out))
+
+
+def _influence(left_out: Floats) -> Floats:
+    influence: Floats = (len(left_out) - 1) * (left_out.mean() - left_out)
+    return influence
+
+
+def _inflation(influence: Floats, squares: float) -> float:
+    """(1 + r) / (1 - r) for units with these influences, whose sum of squares is above 0."""
+    lagged = float(influence[1:] @ influence[:-1]) / squares + 1 / len(influence)
     correlation = min(max(lagged, 0.0), _MOST_CORRELATION)
-    return squares / (units * (units - 1)) * (1 + correlation) / (1 - correlation)
+    return (1 + correlation) / (1 - correlation)
 
 
 def _mean(parts: list[Floats], size: int) -> Floats:

@@ -19,7 +19,13 @@ from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.fairness import night_fairness
-from evergreen.monitoring.performance import bias_of, labelled_rows, night_metrics, slice_errors
+from evergreen.monitoring.performance import (
+    absolute_error_of,
+    bias_of,
+    labelled_rows,
+    night_metrics,
+    slice_errors,
+)
 from evergreen.monitoring.promise import promised_before
 from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
@@ -150,6 +156,7 @@ def performance(
         "labelled": int(known.sum()),
         "error": metrics[spec.training.metric]["value"],
         "bias": bias_of(labelled),
+        "absolute": absolute_error_of(labelled),
         "level": level(spec, predictions[ACTUAL][known]),
         "metrics": metrics,
         "slices": slice_errors(spec, rows[known], labelled, reference.slices),

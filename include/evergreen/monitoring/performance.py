@@ -77,6 +77,13 @@ def bias_of(rows: Measured) -> float | None:
     return finite_or_none(float(np.mean(rows.errors)))
 
 
+def absolute_error_of(rows: Measured) -> float | None:
+    """The mean of the absolute difference of prediction and actual value; else as `bias_of`."""
+    if rows.task is not Task.REGRESSION or not len(rows):
+        return None
+    return finite_or_none(float(np.mean(np.abs(rows.errors))))
+
+
 def slice_errors(
     spec: Spec, rows: pd.DataFrame, labelled: Measured, promised: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, dict[str, Any]]:

@@ -13,12 +13,13 @@ from evergreen.monitoring.breaker import CLOSED, Breaker, breaker, in_words
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.promise import much_worse, told
 from evergreen.monitoring.record import Decision
+from evergreen.monitoring.standing_bias import StandingBias, judged_nights, standing_bias
 from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.monitoring.trial import Tried, tried
 from evergreen.signals import SIGNALS, Finding, Nights
 from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
-from evergreen.spec import Spec
+from evergreen.spec import Spec, Task
 
 
 def nights_of(spec: Spec, records: Sequence[Record], last: LastTraining = NOTHING_YET) -> Nights:
@@ -47,7 +48,8 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
 
     The evidence has `signals` (what `Finding.to_dict` gives, by name), `firing` (the names of those that
     fire), `blocked`, `breaker` (what `Breaker.to_dict` gives), `last_training` (its as-of), the `champion`
-    (its version), and `trial` (what `Tried.to_dict` gives; None where no challenger is on trial).
+    (its version), `trial` (what `Tried.to_dict` gives; None where no challenger is on trial), and
+    `standing_bias` (what `StandingBias.to_dict` gives; None where it is not known).
     """
     newest, calendar = records[-1], spec.calendar
     earlier = [training for training in trainings if training.known(newest.partition)]
@@ -67,6 +69,9 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         said.append(f"the breaker half-opens: {halt.grown or f'nothing was trained since {halt.since}'}")
     if standing:
         said.append(standing.words)
+    bias = _bias(spec, records, since)
+    if bias and bias.stands:
+        said.append(bias.words(calendar))
     if promise := told(spec, newest.promised, newest.before):
         said.append(f"the champion promises {promise}")
     if retrain and since and calendar.has_time:
@@ -79,6 +84,7 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         "last_training": since,
         "champion": newest.version,
         "trial": standing and standing.to_dict(),
+        "standing_bias": bias and bias.to_dict(),
     }
     do = "promote the challenger on trial" if promotes else "retrain" if retrain else "no retraining"
     reason = f"{do}: {'; '.join(said)}"
@@ -120,6 +126,18 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
         since = f", since {min(recent)}" if recent else ""
         return f"the budget of {times} trainings per {calendar.in_words(per)} is spent ({len(recent)}{since})"
     return None
+
+
+def _bias(spec: Spec, records: Sequence[Record], since: str | None) -> StandingBias | None:
+    """Whether a bias stands after the newest of the records.
+
+    A training that left the champion in force answered no bias, so as many nights before it count as are
+    judged together.
+    """
+    if spec.task is not Task.REGRESSION or not spec.calendar.has_time:
+        return None
+    start = since and spec.calendar.shift(since, -judged_nights(spec, records[-1].partition))
+    return standing_bias(spec, _speaking(spec, records, start))
 
 
 def _speaking(spec: Spec, records: Sequence[Record], since: str | None) -> list[Record]:

@@ -22,6 +22,7 @@ from evergreen.monitoring.measure import asks_model, measure, performance
 from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
+from evergreen.monitoring.standing_bias import judged_nights
 from evergreen.monitoring.training_request import trainings
 from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.monitoring.trial import Rival
@@ -31,7 +32,6 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
-from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
@@ -238,8 +238,9 @@ def _monitored(
 ) -> dict[str, tuple[Record, Decision]]:
     """Records and decisions of the partitions before this one that may still count, by key, oldest first.
 
-    Those since the last training decide, an open breaker compares them with as many as `performance.over`
-    before it, the last days pool with this one and trail it, and those whose labels are due are filled in.
+    Those since the last training decide, an open breaker and a bias also look at as many as
+    `judged_nights` before it, the last days pool with this one and trail it, and those whose labels are due
+    are filled in.
     What an older release wrote has no counts and is left out.
     """
     spec = pipeline.spec
@@ -248,7 +249,7 @@ def _monitored(
     calendar = spec.calendar
     reach = max(spec.lengths.trailing, LONGEST, key=calendar.days)
     trailing = calendar.back(calendar.back(partition, reach), reach)
-    over = PERFORMANCE.over(spec.monitoring, calendar, partition)
+    over = judged_nights(spec, partition)
     before = calendar.shift(last_training, -over) if last_training else None
     first = min(filter(None, (before, *due, trailing)))
     table = pipeline.lake.find(Table.MONITORING, first, calendar.shift(partition, -1))

@@ -17,7 +17,8 @@ class Record:
     hold-out; None where there are no labels. `level` and `promised_level` are the mean absolute target of
     the same rows (regression). `usual` is the mean and `spread` the widened standard deviation of the errors
     of the hold-out's partitions (see `evergreen.signals.sequential`), None where there are too few. `bias`
-    is the mean of prediction less actual value over the labelled rows (regression). `estimated` is the metric
+    is the mean of prediction less actual value over the labelled rows and `absolute` that of its absolute
+    value, whatever the training metric (regression). `estimated` is the metric
     estimated from confidences, without labels (see `evergreen.monitoring.estimate`).
 
     `metrics` holds by name, of the training metric and the further ones that are asked for, the `value` over
@@ -53,6 +54,7 @@ class Record:
     usual: float | None = None
     spread: float | None = None
     bias: float | None = None
+    absolute: float | None = None
     estimated: float | None = None
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     window: dict[str, Any] = field(default_factory=dict)

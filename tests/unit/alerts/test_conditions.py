@@ -241,6 +241,31 @@ def test_a_stage_slower_than_its_limit() -> None:
     assert {"slow_ingest", "slow_score"} <= judged(spec, GOOD, decision())
 
 
+def test_a_standing_bias_is_an_alert_of_its_own() -> None:
+    figures = {
+        "bias": -2.0,
+        "absolute": 2.98,
+        "partitions": 7,
+        "first": "2024-01-09",
+        "mean": -2.0,
+        "nights": 9,
+    }
+    found = {"stands": True, "reach": 0.7, **figures}
+    (alert,) = conditions(KIOSK, GOOD, decision(standing_bias=found))
+    assert (alert.key, alert.severity, alert.title) == ("bias", "warning", "predictions are off to one side")
+    assert alert.text == (
+        "champion 2024-01-11-0123456789ab: a standing bias: 2 less than the actual value is predicted over "
+        "the last 7 days, with a mean absolute error of 2.98: a training can learn it from the nights it "
+        "stands in (evergreen train kiosk)"
+    )
+    gone = decision(standing_bias={**found, "stands": False})
+    assert (keys(of=gone), "bias" in judged(KIOSK, GOOD, gone)) == ([], True)
+    early = decision(standing_bias={**found, "stands": False, "reach": None})
+    assert (keys(of=early), "bias" in judged(KIOSK, GOOD, early)) == ([], True)
+    # too few nights are known: an open alert stays as it is
+    assert "bias" not in judged(KIOSK, GOOD, decision(standing_bias=None))
+
+
 def test_only_what_can_be_known_can_be_over() -> None:
     everything = judged(KIOSK, GOOD, decision())
     assert everything == {

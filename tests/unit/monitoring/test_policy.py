@@ -96,6 +96,7 @@ def test_the_sentence_of_a_retraining() -> None:
         "last_training": day(0),
         "champion": "v1",
         "trial": None,
+        "standing_bias": None,
     }
 
 
@@ -567,4 +568,5 @@ def test_a_decision_looks_no_further_back_than_the_last_training() -> None:
 
     rows = Counted(record(n, 99.0) for n in range(300))
     assert decide(policy(cooldown=30), rows, promoted(0, 295)).evidence["blocked"]
-    assert Counted.looked == 2 * 6  # for what the signals look at, and how many came after it
+    # for what the signals look at, and how many came after it; a bias is judged with a week before it
+    assert Counted.looked == 2 * 6 + 13

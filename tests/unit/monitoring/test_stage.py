@@ -106,7 +106,8 @@ def test_a_good_night_and_a_change(pipeline: Pipeline) -> None:
     assert decisions[3].reason.startswith("retrain: mean absolute error 3.33")
     record = monitored(pipeline, 14)
     assert (record.version, record.rows, record.metric, record.promised) == (version, 4, "mae", 1.0)
-    assert record.error == pytest.approx(5.0)
+    assert record.error == record.absolute == pytest.approx(5.0)
+    assert record.bias == pytest.approx(-5.0)
     assert (record.age, record.history) == (5, 15)
     assert set(record.drift) == set(record.counts) - {PREDICTIONS} == set(FEATURES)
     assert record.health["age"] == 5
