@@ -72,11 +72,11 @@ def judged_nights(spec: Spec, partition: str) -> int:
     """How many nights with labels up to a partition are judged together.
 
     Those of `monitoring.performance.over`, but at least a week of hours or days: a model may err one way on
-    Mondays and the other way on Sundays, and has no bias.
+    Mondays and the other way on Sundays, and has no bias. And at least 4: fewer show no scatter.
     """
     cycle = max(spec.calendar.grain.facts.cycles, default=0)
     week = round(cycle / spec.calendar.mean_days) if cycle else 0
-    return max(PERFORMANCE.over(spec.monitoring, spec.calendar, partition), week)
+    return max(PERFORMANCE.over(spec.monitoring, spec.calendar, partition), week, FEWEST)
 
 
 def standing_bias(spec: Spec, records: Sequence[Record]) -> StandingBias | None:

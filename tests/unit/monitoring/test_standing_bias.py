@@ -68,7 +68,7 @@ def test_a_constant_shift_is_called_after_the_fewest_nights(shift: float) -> Non
     ("grain", "over", "wanted"),
     [
         (Grain.MONTHLY, 5, 5),
-        (Grain.MONTHLY, 3, 3),
+        (Grain.MONTHLY, 2, 4),
         (Grain.WEEKLY, 5, 5),
         (Grain.DAILY, 5, 7),
         (Grain.DAILY, 14, 14),
@@ -79,10 +79,8 @@ def test_a_constant_shift_is_called_after_the_fewest_nights(shift: float) -> Non
 def test_a_week_of_days_or_hours_is_judged_together(grain: Grain, over: int | Length, wanted: int) -> None:
     spec = quiet(over, grain)
     assert judged_nights(spec, spec.calendar.key_of_day(KIOSK.start)) == wanted
-    # fewer than four units show no scatter
-    fewest = max(wanted, 4)
-    assert not stands(scattered(2.0, fewest - 1, 0.05), spec=spec)
-    assert stands(scattered(2.0, fewest, 0.05), spec=spec)
+    assert not stands(scattered(2.0, wanted - 1, 0.05), spec=spec)
+    assert stands(scattered(2.0, wanted, 0.05), spec=spec)
 
 
 def test_one_weekday_that_is_off_the_other_way_is_no_standing_bias() -> None:
