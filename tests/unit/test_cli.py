@@ -126,7 +126,7 @@ def test_check_looks_at_everything(pipelines: Path, configured: Storage, evergre
     assert {(c["pipeline"], c["check"]) for c in document["checks"]} == {(None, "storage")} | {
         (name, what)
         for name in ("kinds", "daily")
-        for what in ("description", "expectations", "features", "estimators", "policy")
+        for what in ("description", "expectations", "features", "estimators", "gate", "policy")
     }
     assert configured.list("") == []
 

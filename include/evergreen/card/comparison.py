@@ -140,6 +140,8 @@ def _units(spec: Spec, comparison: Comparison) -> str:
     if not spec.calendar.has_time:
         return f"{comparison.blocks:,} groups of rows"
     unit = "partitions" if spec.calendar.grain.facts.unit == 1 else "days"
+    if comparison.parts_of:
+        return f"{comparison.blocks:,} stretches of rows of {comparison.parts_of} {unit}"
     return f"{comparison.blocks:,} blocks of {unit}"
 
 

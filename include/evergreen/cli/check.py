@@ -165,6 +165,7 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
         yield _checked(name, "expectations", partial(_expectations, spec))
         yield _checked(name, "features", partial(_features, spec))
         yield _checked(name, "estimators", partial(_estimators, spec))
+        yield _checked(name, "gate", partial(_gate, spec))
         yield _checked(name, "policy", partial(_policy, spec))
         if any(candidate.pretrained for candidate in spec.training.candidates):
             yield _checked(name, "pretrained", partial(_pretrained, spec))
@@ -232,6 +233,12 @@ def _estimators(spec: Spec) -> str:
 
     check_candidates(spec)
     return ", ".join(named(spec, number) for number in range(len(spec.training.candidates)))
+
+
+def _gate(spec: Spec) -> str:
+    from evergreen.evaluation.evidence import in_words
+
+    return in_words(spec)
 
 
 def _policy(spec: Spec) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,13 @@ Floats = NDArray[np.float64]
 _MOST_UNITS = 1_000
 # How many numbers a block of rounds may hold at a time.
 _CHUNK = 2**21
+FEWEST_PARTITIONS = 4
+"""Fewer partitions than this, but for one alone, are cut into stretches of their rows."""
+STRETCH_ROWS = 10
+"""The fewest rows of a stretch."""
+
+# About so many stretches in all.
+_PARTS = 28
 # The least share of rounds that must have a metric, and the limit at which a correlation is truncated.
 _FINITE = 0.9
 _MOST_CORRELATION = 0.9
@@ -48,7 +55,8 @@ class Resampling:
     """What each of `rounds` draws, with replacement: `blocks` times `block` neighbours out of `units`.
 
     `unit` (n,) is the number of each row's unit. `ordered` means that the units are in the order of time. The
-    draws are the same for every metric and every model, which makes a comparison paired.
+    draws are the same for every metric and every model, which makes a comparison paired. Where the units are
+    stretches of few partitions, `whole` is the resampling of those partitions.
     """
 
     unit: NDArray[np.intp] = field(repr=False)
@@ -57,14 +65,24 @@ class Resampling:
     ordered: bool
     rounds: int
     seed: int
+    whole: Resampling | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, units: NDArray[Any] | None, rows: int, rule: ChampionRule, seed: int) -> Resampling:
+    def of(
+        cls,
+        units: NDArray[Any] | None,
+        rows: int,
+        rule: ChampionRule,
+        seed: int,
+        times: NDArray[Any] | None = None,
+    ) -> Resampling:
         """The resampling a rule asks for: of `units` (rows,), positions in time, or of independent rows.
 
         Its block counts partitions (see `Spec.champion_rule`).
 
-        Only units that have rows count, and neighbours are those that follow one another among them.
+        Only units that have rows count, and neighbours are those that follow one another among them. Two
+        or three partitions are cut into stretches of rows that follow one another in `times` (rows,), by
+        default in their order, unless the rule asks for blocks of several partitions.
         """
         if units is None:
             groups = min(rows, _MOST_UNITS)
@@ -73,6 +91,10 @@ class Resampling:
                 order = np.random.default_rng([seed, 0]).permutation(rows) % groups
             return cls(order, groups, 1, False, rule.rounds, seed)
         known, unit = np.unique(units, return_inverse=True)
+        if 1 < len(known) < FEWEST_PARTITIONS and rule.block.count == 1:
+            whole = cls(unit, len(known), 1, True, rule.rounds, seed)
+            unit, parts = _parts(unit, len(known), times)
+            return whole if parts == len(known) else cls(unit, parts, 1, True, rule.rounds, seed, whole)
         merged = max(1, -(-len(known) // _MOST_UNITS))
         block = -(-rule.block.count // merged)
         return cls(unit // merged, -(-len(known) // merged), block, True, rule.rounds, seed)
@@ -81,6 +103,11 @@ class Resampling:
     def blocks(self) -> int:
         """How many blocks a round draws."""
         return self.units // self.block
+
+    @property
+    def parts_of(self) -> int:
+        """How many partitions the units are stretches of, 0 where they are whole ones or independent rows."""
+        return 0 if self.whole is None else self.whole.units
 
     def counts(self) -> Iterator[Floats]:
         """How often each unit is in each round, some rounds at a time: (some, units).
@@ -98,6 +125,20 @@ class Resampling:
             for offset in range(self.block):
                 counts[:, offset : offset + starts] += begun
             yield counts
+
+
+def _parts(
+    unit: NDArray[np.intp], partitions: int, times: NDArray[Any] | None
+) -> tuple[NDArray[np.intp], int]:
+    """Each row's stretch (n,) of its partition, in the order of time, and how many stretches there are."""
+    order = np.lexsort((np.arange(len(unit)) if times is None else times, unit))
+    most, parts = -(-_PARTS // partitions), 0
+    found = np.empty(len(unit), dtype=np.intp)
+    for places in np.split(order, np.cumsum(np.bincount(unit, minlength=partitions))[:-1]):
+        count = min(max(len(places) // STRETCH_ROWS, 1), most)
+        found[places] = parts + np.arange(len(places)) * count // len(places)
+        parts += count
+    return found, parts
 
 
 @dataclass(frozen=True)
@@ -119,6 +160,33 @@ def replicates(resampling: Resampling, parts: Iterable[Sums]) -> Replicates:
     return Replicates(
         _mean(drawn, resampling.rounds), _mean(left_out, resampling.units if resampling.ordered else 0)
     )
+
+
+def whole_if_partitions_differ(
+    of: Callable[[Resampling], Replicates], resampling: Resampling
+) -> tuple[Replicates, Resampling]:
+    """What `of` finds of stretches, or of whole partitions if these differ by more than their stretches tell.
+
+    Stretches of a partition share its weather or campaign: where that counts, they are not independent. By a
+    one-way analysis of variance of the stretches' influences on the metric, partitions are taken for alike
+    only if the ratio of the mean squares is at most its median: half as much as in Paull 1950, "On a
+    preliminary test for pooling mean squares in the analysis of variance", The Annals of Mathematical
+    Statistics 21, whose twice the median lets a few more through than the gate states.
+    """
+    found, whole = of(resampling), resampling.whole
+    if whole is None:
+        return found, resampling
+    partition = np.empty(resampling.units, dtype=np.intp)
+    partition[resampling.unit] = whole.unit
+    influence = found.left_out.mean() - found.left_out
+    stretches = np.bincount(partition)
+    means = np.bincount(partition, influence) / stretches
+    freedom = whole.units - 1, resampling.units - whole.units
+    between = float(stretches @ means**2) / freedom[0]
+    within = float(((influence - means[partition]) ** 2).sum()) / freedom[1]
+    if between <= float(stats.f.median(*freedom)) * within:
+        return found, resampling
+    return of(whole), whole
 
 
 def interval(estimate: float, found: Replicates, resampling: Resampling, confidence: float) -> Interval:

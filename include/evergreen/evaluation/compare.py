@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from evergreen.evaluation.bootstrap import (
     Resampling,
     interval,
     replicates,
+    whole_if_partitions_differ,
 )
 from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.metrics import Metric, metric_named
@@ -31,7 +33,8 @@ class Comparison:
 
     `loss` is how much worse the challenger is, in the metric's own unit: above 0 is worse, also where higher
     values of the metric are better. `low` and `high` are the interval of the loss, from `rounds` rounds of
-    the bootstrap. What could not be computed is NaN.
+    the bootstrap. `parts_of` is how many partitions the blocks are parts of, 0 where they are whole ones.
+    What could not be computed is NaN.
     """
 
     metric: str
@@ -44,6 +47,7 @@ class Comparison:
     high: float
     confidence: float
     rounds: int
+    parts_of: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON values: a number that is not finite becomes null."""
@@ -95,26 +99,32 @@ def compare(
     units: NDArray[Any] | None,
     rule: ChampionRule,
     seed: int,
+    times: NDArray[Any] | None = None,
 ) -> Comparison:
     """Hold the challenger against the champion in one metric on the same n rows, by a paired bootstrap.
 
     `units` (n,) are the positions of the rows' partitions in time: blocks of `rule.block` neighbouring
-    partitions are drawn. It is None for independent rows. In each round both models are measured on the same
-    rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`. The interval is
-    as wide as that of what the loss lies beyond the margin, which is a share of what varies as well.
-    What cannot be computed is NaN.
+    partitions are drawn. It is None for independent rows. `times` (n,) orders the rows of a partition, which
+    counts where there are two or three of them (see `Resampling.of`). In each round both models are measured
+    on the same rows, so what is hard for both cancels out. See `evergreen.evaluation.bootstrap.interval`. The
+    interval is as wide as that of what the loss lies beyond the margin, which is a share of what varies as
+    well. What cannot be computed is NaN.
     """
-    resampling = Resampling.of(units, len(challenger), rule, seed)
+    resampling = Resampling.of(units, len(challenger), rule, seed, times)
     own, theirs = (side.value(metric) for side in (challenger, champion))
     loss = metric_named(metric).loss(own, theirs)
     found = Interval(math.nan, math.nan)
     if math.isfinite(loss):
-        ours, others = (_replicates(side, metric, resampling) for side in (challenger, champion))
-        varied = Replicates(
-            beyond(metric_named(metric), rule, ours.drawn, others.drawn),
-            beyond(metric_named(metric), rule, ours.left_out, others.left_out),
-        )
-        found = interval(loss, varied, resampling, rule.confidence)
+
+        def varied(resampling: Resampling) -> Replicates:
+            ours, others = (_replicates(side, metric, resampling) for side in (challenger, champion))
+            return Replicates(
+                beyond(metric_named(metric), rule, ours.drawn, others.drawn),
+                beyond(metric_named(metric), rule, ours.left_out, others.left_out),
+            )
+
+        drawn, resampling = whole_if_partitions_differ(varied, resampling)
+        found = interval(loss, drawn, resampling, rule.confidence)
     return Comparison(
         metric,
         len(challenger),
@@ -126,22 +136,29 @@ def compare(
         found.high,
         rule.confidence,
         rule.rounds,
+        resampling.parts_of,
     )
 
 
 def intervals(
-    rows: Measured, *, units: NDArray[Any] | None, rule: ChampionRule, seed: int
+    rows: Measured,
+    *,
+    units: NDArray[Any] | None,
+    rule: ChampionRule,
+    seed: int,
+    times: NDArray[Any] | None = None,
 ) -> dict[str, Interval]:
     """The interval of every metric of the task that has one, within the range the metric can have.
 
     Arguments as of `compare`.
     """
-    resampling = Resampling.of(units, len(rows), rule, seed)
+    resampling = Resampling.of(units, len(rows), rule, seed, times)
     found: dict[str, Interval] = {}
     for metric, value in rows.values.items():
         if not math.isfinite(value):
             continue
-        reach = interval(value, _replicates(rows, metric, resampling), resampling, rule.confidence)
+        drawn, used = whole_if_partitions_differ(partial(_replicates, rows, metric), resampling)
+        reach = interval(value, drawn, used, rule.confidence)
         if math.isfinite(reach.low) and math.isfinite(reach.high):
             within = metric_named(metric).within
             found[metric] = Interval(within(reach.low), within(reach.high))

@@ -159,13 +159,17 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Rows:
-    """What n rows are measured by: the truth, weights, positions of their partitions in time, and space."""
+    """What n rows are measured by: the truth, weights, positions of their partitions in time, and space.
+
+    `times` (n,) orders the rows in time.
+    """
 
     spec: Spec
     actual: NDArray[Any] | None
     weights: NDArray[np.float64] | None
     units: NDArray[np.intp] | None
     space: NDArray[np.float64] | None
+    times: NDArray[Any] | None = None
 
     @classmethod
     def held_out(cls, spec: Spec, training_set: TrainingSet) -> _Rows:
@@ -181,11 +185,14 @@ class _Rows:
             weights=None if weights is None else weights[held],
             units=_positions(spec, training_set.rows[PARTITION][held]),
             space=space,
+            times=training_set.rows[spec.time_column][held].to_numpy()
+            if spec.time_column in training_set.rows
+            else None,
         )
 
     def taken(self, rows: NDArray[Any]) -> _Rows:
         """Some of the rows: a mask (n,) or positions (m,)."""
-        parts = (self.actual, self.weights, self.units, self.space)
+        parts = (self.actual, self.weights, self.units, self.space, self.times)
         return _Rows(self.spec, *(None if part is None else part[rows] for part in parts))
 
     def measured(self, predictions: Predictions) -> Measured:
@@ -200,7 +207,7 @@ class _Rows:
 
     def intervals(self, own: Measured) -> dict[str, Interval]:
         rule, seed = self.spec.champion_rule, self.spec.training.seed
-        return comparing.intervals(own, units=self.units, rule=rule, seed=seed)
+        return comparing.intervals(own, units=self.units, rule=rule, seed=seed, times=self.times)
 
     def compare(self, own: Measured, theirs: Measured, margin: float | None = None) -> Comparison:
         """The comparison by the rule of `gate.champion`, or with another margin."""
@@ -208,7 +215,7 @@ class _Rows:
         if margin is not None:
             rule = rule.model_copy(update={"margin": margin})
         return comparing.compare(
-            training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed
+            training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed, times=self.times
         )
 
 

@@ -189,7 +189,8 @@ def _asked_loss(found: Comparison, rule: ChampionRule) -> str:
 
 
 def _evidence(found: Comparison) -> str:
-    return f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
+    said = f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
+    return f"{said} of {_count(found.parts_of, 'partition')} that are alike" if found.parts_of else said
 
 
 def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Check]:

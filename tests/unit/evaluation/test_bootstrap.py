@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from evergreen.evaluation.bootstrap import Interval, Replicates, Resampling, interval, replicates
+from evergreen.evaluation.bootstrap import (
+    Interval,
+    Replicates,
+    Resampling,
+    interval,
+    replicates,
+    whole_if_partitions_differ,
+)
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import measured
 from evergreen.spec import ChampionRule, Task
@@ -130,3 +137,75 @@ def test_an_interval_is_written_and_read():
         assert written["high"] in (2.0, None)
         assert Interval.from_dict(written).low == found.low
     assert math.isnan(Interval.from_dict({"low": None, "high": None}).high)
+
+
+@pytest.mark.parametrize(
+    ("rows", "block", "units", "parts_of"),
+    [
+        ([5_000, 5_000], 1, 28, 2),  # P3: "9,991 rows in 1 block are too little for an interval"
+        ([9_991], 1, 1, 0),  # one month does not show how months differ
+        ([300, 20, 3_000], 1, 10 + 2 + 10, 3),
+        ([24, 24], 1, 4, 2),
+        ([4, 4, 4], 1, 3, 0),  # too few rows to cut
+        ([5_000] * 4, 1, 4, 0),  # days as different as they are
+        ([5_000, 5_000], 2, 2, 0),  # blocks of partitions are asked for
+    ],
+)
+def test_few_partitions_are_cut_into_stretches_of_their_rows(rows, block, units, parts_of):
+    unit = np.repeat(np.arange(len(rows)), rows)
+    drawn = resampling(unit, len(unit), block=block)
+    assert (drawn.units, drawn.parts_of) == (units, parts_of)
+    assert (np.diff(drawn.unit) >= 0).all()  # neighbours, none over the end of a partition
+    assert all(len(set(unit[drawn.unit == one])) == 1 for one in range(units))
+    if parts_of:
+        assert min(np.bincount(drawn.unit)) >= 10
+
+
+def test_stretches_follow_the_time_of_the_rows_and_not_their_place():
+    random = np.random.default_rng(3)
+    times, halves = random.permutation(600), np.repeat([0, 1], 300)
+    shuffled = Resampling.of(halves[times], 600, ChampionRule(), 0, times)
+    in_order = Resampling.of(halves, 600, ChampionRule(), 0)
+    assert (shuffled.unit[np.argsort(times)] == in_order.unit).all()
+
+
+def test_the_interval_of_two_months_is_that_of_the_means_of_their_stretches():
+    random = np.random.default_rng(5)
+    errors = random.exponential(10.0, 5_600)
+    drawn = resampling(np.repeat([0, 1], 2_800), 5_600, rounds=4_000)
+    found = interval(errors.mean(), mean_absolute_error(errors, drawn), drawn, 0.95)
+    means = errors.reshape(28, 200).mean(axis=1)
+    low, high = stats.t.interval(0.95, 27, errors.mean(), stats.sem(means))
+    assert found.high - found.low >= 0.95 * (high - low)
+    assert found.high - found.low <= 1.5 * (high - low)  # wider where neighbours correlate
+
+
+@given(seed=st.integers(0, 10_000), partitions=st.integers(2, 3), size=st.sampled_from([0.0, 0.3, 3.0]))
+@settings(max_examples=examples(40), deadline=None)
+def test_partitions_that_differ_more_than_their_stretches_are_compared_whole(seed, partitions, size):
+    """The ratio of mean squares by scipy."""
+    random = np.random.default_rng(seed)
+    means = 10 + size * random.normal(size=partitions)
+    errors = np.abs(np.repeat(means, 300) + random.normal(size=300 * partitions))
+    drawn = resampling(np.repeat(np.arange(partitions), 300), len(errors), rounds=100)
+    _, used = whole_if_partitions_differ(lambda drawn: mean_absolute_error(errors, drawn), drawn)
+    stretches = [errors[drawn.unit == one].mean() for one in range(drawn.units)]
+    ratio = stats.f_oneway(*np.split(np.array(stretches), partitions)).statistic
+    differ = ratio > stats.f.median(partitions - 1, drawn.units - partitions)
+    assert (used.units, used.parts_of) == ((partitions, 0) if differ else (drawn.units, partitions))
+
+
+def test_the_interval_of_two_months_that_differ_is_that_of_two_observations():
+    errors = np.concatenate([np.linspace(9, 11, 300), np.linspace(19, 21, 300)])
+    drawn = resampling(np.repeat([0, 1], 300), 600, rounds=4_000)
+    found, used = whole_if_partitions_differ(lambda drawn: mean_absolute_error(errors, drawn), drawn)
+    low, high = stats.t.interval(0.95, 1, 15, stats.sem([10, 20]))
+    reach = interval(15.0, found, used, 0.95)
+    assert (reach.low, reach.high) == pytest.approx((low, high), rel=0.05)
+
+
+def test_equal_partitions_stay_cut():
+    errors = np.ones(600)
+    drawn = resampling(np.arange(600) * 2 // 600, 600)
+    _, used = whole_if_partitions_differ(lambda drawn: mean_absolute_error(errors, drawn), drawn)
+    assert used is drawn

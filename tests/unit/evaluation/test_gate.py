@@ -298,6 +298,13 @@ def test_a_baseline_that_was_not_compared_fails():
         assert "they cannot be compared" in details(spec_of(), evaluation)["baseline"]
 
 
+def test_an_interval_of_stretches_says_of_how_many_partitions():
+    found = replace(compared(39.0, 42.0, 1.0), rows=9_991, blocks=28, parts_of=2)
+    evaluation = evaluation_of(39.0, 100.0, 42.0, comparison=found)
+    said = details(spec_of(), evaluation)["champion"]
+    assert "9,991 rows in 28 blocks of 2 partitions that are alike" in said
+
+
 def test_a_limit_on_a_metric_that_is_missing_is_a_refusal():
     verdict = judge(spec_of(gate={"limits": {"rmse": {"max": 1e9}}}), evaluation_of(41.0))
     assert not verdict.promote
