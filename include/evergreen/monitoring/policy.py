@@ -11,7 +11,7 @@ from itertools import takewhile
 
 from evergreen.monitoring.breaker import CLOSED, Breaker, breaker, in_words
 from evergreen.monitoring.known import known_as_of
-from evergreen.monitoring.promise import much_worse, told
+from evergreen.monitoring.promise import told
 from evergreen.monitoring.record import Decision
 from evergreen.monitoring.standing_bias import StandingBias, judged_nights, standing_bias
 from evergreen.monitoring.trainings import Training, on_trial
@@ -162,13 +162,11 @@ def _last(
 ) -> LastTraining:
     """What became of the last training; the first one counts as none."""
     since = max((training.as_of for training in trainings), default=None)
-    fresh, newest = len(_since(records, since)), records[-1]
+    fresh = len(_since(records, since))
     if len({training.as_of for training in trainings}) < 2:
         return LastTraining("none", fresh)
-    promoted = [one.version for one in trainings if one.as_of == since and one.outcome == "promoted"]
-    if promoted:
-        followed_up = newest.version in promoted and much_worse(spec, newest.promised, newest.before)
-        return LastTraining("promoted", fresh, worse_promise=followed_up)
+    if any(training.outcome == "promoted" for training in trainings if training.as_of == since):
+        return LastTraining("promoted", fresh)
     if on_trial(spec, trainings) is None:
         return LastTraining("kept", fresh)
     return LastTraining("on trial", fresh, standing.gain if standing else None)

@@ -12,16 +12,15 @@ from evergreen.numbers import percent
 class LastTraining:
     """`none` where nothing but the first model was trained; `kept` where the champion stayed for good.
 
-    `fresh` is how many scored partitions came after it, None where that is not known. `gain` is by how much
-    its challenger is better so far, as a share of the champion's distance from a perfect model: None unless
-    it is on trial and was measured. `worse_promise`: its challenger is in force, and promised much worse than
-    the champion before it (see `evergreen.monitoring.promise`).
+    `fresh` is how many scored partitions came after it, None
+    where that is not known. `gain` is by how much its challenger is better so
+    far, as a share of the champion's distance from a perfect model: None unless it is on trial and was
+    measured.
     """
 
     became: Literal["none", "promoted", "on trial", "kept"] = "none"
     fresh: int | None = None
     gain: float | None = None
-    worse_promise: bool = False
 
     @property
     def on_trial(self) -> bool:

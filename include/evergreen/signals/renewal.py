@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from evergreen.description import Described
 from evergreen.numbers import percent
-from evergreen.signals.last import LastTraining
 from evergreen.signals.signal import Finding, Nights, Signal, register
 from evergreen.signals.turn import Turn, in_percent
 from evergreen.task import Task
@@ -17,9 +16,7 @@ class Renewal(Described):
     """Train again when the share `unseen` of the training window came after the last training.
 
     It does so only where the last training helped: its challenger was promoted, or is on trial and at least
-    the share `gain` better so far. While one is on trial, it waits for twice as much. After one that is in
-    force and promised much worse than its predecessor, it waits for half as much: its window held mostly rows
-    of before a break.
+    the share `gain` better so far. While one is on trial, it waits for twice as much.
     """
 
     unseen: Share = 0.25
@@ -51,21 +48,13 @@ class RenewalSignal(Signal[Renewal]):
     def look(self, nights: Nights) -> Finding:
         """Whether enough is new, and the last training helped."""
         limits, unseen, last = self.of(nights.watched), nights.unseen, nights.last
-        wanted = min(limits.unseen * _pace(last), 1.0)
+        wanted = min(limits.unseen * (2 if last.on_trial else 1), 1.0)
         helped = last.helped(limits.gain)
-        sooner = ", sooner for a promise much worse than before" if last.worse_promise else ""
-        clause = f"{percent(unseen)} of the training window is new (renewed at {percent(wanted)}{sooner})"
+        clause = f"{percent(unseen)} of the training window is new (renewed at {percent(wanted)})"
         if not helped:
             clause = f"no renewal: {last.words(limits.gain)}"
         figures = {"unseen": unseen, "limit": wanted, "helped": helped, "gain": last.gain}
         return Finding(helped and unseen >= wanted, clause, figures)
-
-
-def _pace(last: LastTraining) -> float:
-    """How much of `unseen` is waited for."""
-    if last.on_trial:
-        return 2.0
-    return 0.5 if last.worse_promise else 1.0
 
 
 RENEWAL = register(
@@ -73,8 +62,7 @@ RENEWAL = register(
         name="renewal",
         words="renewal",
         fires_when="the last training helped, and at least `renewal.unseen` of the training window came "
-        "after it (twice as much while its challenger is on trial, half as much where it promised much worse "
-        "than the champion before it)",
+        "after it (twice as much while its challenger is on trial)",
         needs=("labels", "time"),
         tasks=(Task.REGRESSION, Task.CLASSIFICATION),
         knobs=Renewal,

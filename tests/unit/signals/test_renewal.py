@@ -34,8 +34,6 @@ def fires(last: LastTraining) -> bool:
         (LastTraining("kept", 40), False),
         (LastTraining("promoted", 9), False),
         (LastTraining("promoted", 10), True),
-        (LastTraining("promoted", 4, worse_promise=True), False),  # half as much is enough
-        (LastTraining("promoted", 5, worse_promise=True), True),
         (LastTraining("on trial", 40, None), False),
         (LastTraining("on trial", 40, 0.009), False),
         (LastTraining("on trial", 40, -0.5), False),
@@ -59,11 +57,6 @@ def test_it_fires_where_the_last_training_helped_and_enough_is_new(last: LastTra
             "no renewal: the last challenger gains 0.4% so far (1% wanted)",
         ),
         (LastTraining("promoted", 10), "25% of the training window is new (renewed at 25%)"),
-        (
-            LastTraining("promoted", 5, worse_promise=True),
-            "12.5% of the training window is new (renewed at 12.5%, sooner for a promise much worse than "
-            "before)",
-        ),
         (LastTraining("on trial", 10, 0.1), "25% of the training window is new (renewed at 50%)"),
     ],
     ids=str,
