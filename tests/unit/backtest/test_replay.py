@@ -7,16 +7,27 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from evergreen.backtest.history import History
 from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.replay import replay
+from evergreen.backtest.report import render_backtest
 from evergreen.backtest.result import PolicyResult
 from evergreen.calendar import Length
 from evergreen.candidates.fit import fit_challenger
+from evergreen.lake import Table
+from evergreen.monitoring.promotion import promote_tried
+from evergreen.monitoring.record import Decision
+from evergreen.monitoring.stage import monitor
+from evergreen.monitoring.training_request import retraining_request
+from evergreen.pipeline import Pipeline
 from evergreen.scoring.predict import partition_features
+from evergreen.scoring.score import score
 from evergreen.spec import Limit, Spec
+from evergreen.storage import Storage
+from evergreen.training.stage import train
 from evergreen.training_set.assemble import assemble
 
 Sales = Callable[..., pd.DataFrame]
@@ -128,6 +139,67 @@ def test_the_configured_policy_rests_where_nothing_changes(sales: Sales, run: Ru
         sales(), "configured", 10, 39, by_performance(kiosk, tolerance=3.0, over=Length(5)), known=[]
     )
     assert (result.trainings, result.false_alarms, result.delays) == (1, 0, {})
+
+
+def published(rows: pd.DataFrame, keys: list[str]) -> dict[str, pa.Table]:
+    own = {key: rows[rows["partition"] == key].drop(columns="partition") for key in keys}
+    return {key: pa.Table.from_pandas(found, preserve_index=False) for key, found in own.items()}
+
+
+def lived(pipeline: Pipeline, rows: pd.DataFrame, days: list[str]) -> tuple[list[Decision], list[str]]:
+    """What the nights of `days` decide over a store, and which versions scored them; the last trains none."""
+    decisions, versions = [], []
+    for key in days:
+        pipeline.lake.replace(Table.PARTITIONS, published(rows, [key]))
+        score(pipeline, key)
+        decision = monitor(pipeline, key)
+        decisions.append(decision)
+        versions.append(str(pipeline.lake.read(Table.PREDICTIONS, key, key).column("version")[0]))
+        if decision.promotes:
+            promote_tried(pipeline, key)
+        if decision.retrain and key != days[-1]:
+            request = retraining_request(pipeline, key)
+            train(pipeline, request.as_of, request.reason)
+    return decisions, versions
+
+
+def test_a_trial_promotes_in_a_replay_as_it_does_in_nights_over_a_store(
+    sales: Sales, run: Run, kiosk: Spec, days: list[str], storage: Storage
+) -> None:
+    first, last = 20, 35
+    rows, spec = sales(last + 1, growth_from=25), kiosk.model_copy(update={"scoring": None})
+    pipeline = Pipeline(spec, storage)
+    pipeline.lake.replace(Table.PARTITIONS, published(rows, days[:first]))
+    train(pipeline, days[first], {"kind": "first"})
+    decisions, versions = lived(pipeline, rows, days[first : last + 1])
+    result = run(rows, "configured", first, last, spec)
+
+    assert result.decisions == decisions
+    assert [night.record.version for night in result.nights] == versions
+    trained = [event for event in result.events if event.in_force]
+    assert [event.outcome for event in trained] == ["promoted"]
+    (event,) = trained
+    night = next(night for night in result.nights if night.decision.promotes)
+    assert night.decision.promotes == event.version
+    assert event.as_of < night.partition < event.in_force == spec.calendar.shift(night.partition, 1)
+    # The night that decides is still scored by the champion, and the next one by the challenger.
+    place = result.nights.index(night)
+    assert versions[place] == versions[0] != event.version
+    assert set(versions[place + 1 :]) == {event.version}
+
+    by_version = {each.version: each for each in pipeline.registry.history()}
+    told = result.to_dict()
+    assert [one["version"] for one in told["decisions"]] == list(by_version)
+    assert [one["promoted"] for one in told["decisions"]] == [
+        one.puts_in_force for one in by_version.values()
+    ]
+    in_force = [one["in_force"] or one["as_of"] for one in told["decisions"] if one["promoted"]]
+    assert in_force == [one.as_of for one in by_version.values() if one.puts_in_force]
+    assert told["promotions"] == len(set(versions)) == 2
+    assert told["inconclusive"] == told["refusals"] == told["trainings"] - 2
+    page = render_backtest(spec, days[first], days[last], [result])
+    assert page.count("On trial at first") == 1
+    assert f"On trial at first; in force from {event.in_force} on." in page
 
 
 def test_refused_challengers_are_told_and_end_the_trainings(
