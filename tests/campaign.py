@@ -38,6 +38,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "registry-machine": ["tests/unit/registry/test_registry_machine.py"],
     "gate": [
         "tests/unit/evaluation/test_gate_simulation.py",
+        "tests/unit/evaluation/test_power.py",
         "tests/unit/evaluation/test_snapshot_simulation.py",
     ],
     "chance": ["tests/unit/evaluation/test_chance_simulation.py"],

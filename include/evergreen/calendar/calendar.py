@@ -272,6 +272,13 @@ class Calendar:
         """A number of partitions in words: `1 day`, `5 weeks`."""
         return f"{partitions} {self.grain.facts.word}{'' if partitions == 1 else 's'}"
 
+    def units(self, count: int) -> str:
+        """A number of units of a trial in words: partitions, or the days of partitions that are hours."""
+        unit = self.grain.facts.unit
+        if unit == 1:
+            return self.counted(count)
+        return str(Length(round(self.days(Length(count * unit))), "day"))
+
     def in_words(self, length: Length) -> str:
         """A length in words: `5 days` of a daily pipeline for `5 partitions`, another as it is written."""
         return self.counted(length.count) if length.in_partitions else str(length)

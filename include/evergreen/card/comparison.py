@@ -10,6 +10,7 @@ from typing import Any
 from evergreen.evaluation.compare import Comparison, allowed_loss
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
+from evergreen.evaluation.power import in_words
 from evergreen.evaluation.slices import SliceResult
 from evergreen.metrics import metric_named
 from evergreen.numbers import number, percent, signed
@@ -66,7 +67,7 @@ def interval_text(evaluation: Evaluation, name: str) -> str:
 
 
 def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
-    """The comparison in sentences: the difference, its interval, and the gate's rule."""
+    """The comparison in sentences: difference, interval, the gate's rule, and what the rows can show."""
     if not math.isfinite(comparison.loss):
         return [f"{comparison.metric} could not be compared on the {comparison.rows:,} shared rows."]
     name, loss = comparison.metric, comparison.loss
@@ -89,7 +90,9 @@ def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
         said.append(
             "There is too little data for an interval: a difference cannot be distinguished from chance."
         )
-    return [*said, _asked(spec, comparison)]
+    power = in_words(spec, comparison)
+    shows = [f"{power[0].upper()}{power[1:]}."] if power else []
+    return [*said, _asked(spec, comparison), *shows]
 
 
 def champion_losses(spec: Spec, evaluation: Evaluation) -> list[Loss]:

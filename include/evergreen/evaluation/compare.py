@@ -31,6 +31,8 @@ _NUMBERS = ("challenger", "champion", "loss", "low", "high")
 class Comparison:
     """Challenger and champion compared in one metric on the same `rows`, resampled in `blocks`.
 
+    The rows are of so many `units`, partitions or days of hourly ones: None for a snapshot, and if an older
+    release did not count them.
     `loss` is how much worse the challenger is, in the metric's own unit: above 0 is worse, also where higher
     values of the metric are better. `low` and `high` are the interval of the loss, from `rounds` rounds of
     the bootstrap. `parts_of` is how many partitions the blocks are parts of, 0 where they are whole ones.
@@ -48,6 +50,7 @@ class Comparison:
     confidence: float
     rounds: int
     parts_of: int = 0
+    units: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as JSON values: a number that is not finite becomes null."""
@@ -137,6 +140,7 @@ def compare(
         rule.confidence,
         rule.rounds,
         resampling.parts_of,
+        None if units is None else len(np.unique(units)),
     )
 
 

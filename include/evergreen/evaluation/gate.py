@@ -12,6 +12,7 @@ from evergreen.evaluation.champion import in_verdict
 from evergreen.evaluation.compare import Comparison, allowed_loss, clearly_worse, clears
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
+from evergreen.evaluation.power import in_words as power_in_words
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict
@@ -152,6 +153,8 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Check:
         f"its loss is {_loss(found)}, {_asked_loss(found, rule)} "
         f"({found.rounds:,} rounds, {_evidence(found)}{in_verdict(evaluation.champion)})"
     )
+    if is_open and (power := power_in_words(spec, found)):
+        detail += f"; {power}"
     return Check("champion", passed, detail, inconclusive=is_open)
 
 

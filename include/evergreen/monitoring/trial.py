@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evergreen.errors import one_line
+from evergreen.evaluation.power import trial_in_words
 from evergreen.evaluation.trial import Pair, Trial, trial
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.measured import Measured
@@ -68,11 +69,15 @@ def compared(
 
 @dataclass(frozen=True)
 class Tried:
-    """Where the trial of a version stands. Where a person must approve, it never `promotes` by itself."""
+    """Where the trial of a version stands. Where a person must approve, it never `promotes` by itself.
+
+    `power` says what a gain of 5 % needs, as far as the trial has shown (`evergreen.evaluation.power`).
+    """
 
     version: str
     trial: Trial
     by_person: bool
+    power: str = ""
 
     @property
     def promotes(self) -> bool:
@@ -91,7 +96,9 @@ class Tried:
         share = "as good as the champion"
         if gain:
             share = f"{percent(abs(gain))} {'better' if gain > 0 else 'worse'}"
-        clear = "not clear yet" if found.outcome == "open" else "clearly so"
+        clear = (
+            f"not clear yet{self.power and f'; {self.power}'}" if found.outcome == "open" else "clearly so"
+        )
         said = (
             f"challenger {self.version} on trial is {share} over {found.rows:,} rows "
             f"({number(found.challenger)} against {number(found.champion)}, {clear})"
@@ -122,7 +129,7 @@ def tried(spec: Spec, records: Sequence[Record], version: str) -> Tried | None:
     pairs = [_pair(one) for one in kept]
     facts = spec.calendar.grain.facts
     found = trial(spec.metric, spec.gate.champion, pairs, facts.unit, facts.trial_units)
-    return Tried(version, found, spec.gate.approval is not None)
+    return Tried(version, found, spec.gate.approval is not None, trial_in_words(spec, found))
 
 
 def _part(rows: Measured, metric: str) -> dict[str, Any] | None:

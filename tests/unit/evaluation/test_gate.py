@@ -186,6 +186,17 @@ def test_an_inconclusive_comparison_keeps_the_champion_unless_a_person_is_asked(
     assert asked.sentence.startswith("a person is asked for approval: inconclusive: mae 39")
 
 
+def test_an_inconclusive_comparison_says_what_would_be_seen_and_others_do_not():
+    # 8 blocks: t of 7 degrees of freedom 2.3646, z(0.8) 0.8416. 5 / 2.3646 * (2.3646 + 0.8416) / 40 = 16.9 %
+    open_ = details(spec_of(), evaluation_of(39.0, 100.0, 40.0, reach=5.0))["champion"]
+    assert open_.endswith("in 8 blocks); this hold-out shows a gain of 17% or more in 4 of 5 cases")
+    for own in (30.0, 50.0):
+        decided = details(spec_of(), evaluation_of(own, 100.0, 40.0, reach=5.0))["champion"]
+        assert "shows a gain" not in decided
+    nothing = evaluation_of(39.0, 100.0, 0.0, reach=50.0)
+    assert "hold-out shows" not in details(spec_of(), nothing)["champion"]
+
+
 def test_approval_always_asks_also_where_all_passed():
     asked = judge(spec_of(gate={"approval": {"when": "always"}}), evaluation_of(41.0, 100.0, 42.0))
     assert (asked.outcome, asked.promote, asked.needs_approval) == (Outcome.PROMOTED, False, True)
