@@ -74,7 +74,8 @@ one module that registers one object; the texts below come from it. To add one, 
 and a model of its settings (`knobs`), `register` it, import the module in
 `include/evergreen/signals/__init__.py` and run `make docs`: descriptions, decisions, requests, cards,
 alerts, backtests and tuning use the registry. A signal that fires when it holds in `retrain.when` of the last
-partitions is an `OfSinglePartitions`.
+partitions is an `OfSinglePartitions`. `evergreen check` says when it fires by its `asks_when`, with the
+limits of the description.
 
 The active signals are those that `monitoring.retrain.on` names, or by default those marked *by default*.
 A length that is `null` follows from the grain.

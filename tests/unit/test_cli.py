@@ -126,7 +126,7 @@ def test_check_looks_at_everything(pipelines: Path, configured: Storage, evergre
     assert {(c["pipeline"], c["check"]) for c in document["checks"]} == {(None, "storage")} | {
         (name, what)
         for name in ("kinds", "daily")
-        for what in ("description", "expectations", "features", "estimators", "gate", "policy")
+        for what in ("description", "expectations", "features", "estimators", "gate", "policy", "power")
     }
     assert configured.list("") == []
 
@@ -154,6 +154,27 @@ def test_check_warns_of_features_that_hardly_vary_once_there_are_rows(
     lines = [f"t{n},{n % 7},{n % 3},{'ab'[n % 2]}" for n in range(60)]
     fine = found("\n".join(["thing,size,shelf,kind", *lines, ""]))
     assert (fine["detail"], fine["warns"]) == ("60 rows, 2 features", False)
+
+
+def test_check_says_what_policy_and_gate_will_do(pipelines: Path, configured: Storage, evergreen: Evergreen):
+    """In words before any row is there, and by the comparisons that were made."""
+
+    def said(name: str) -> dict[str, str]:
+        return {one["check"]: one["detail"] for one in evergreen.document("check", name)["checks"]}
+
+    daily = said("daily")
+    assert "signals starts a training" in daily["policy"]
+    assert "goes on trial" in daily["policy"]
+    assert "no interval" in daily["gate"]
+    unknown = "how large a gain can be seen is known after the first comparison with a champion"
+    assert daily["power"] == unknown
+    evergreen.document("ingest", "kinds")
+    evergreen.document("train", "kinds")
+    assert said("kinds")["power"] == unknown
+    write_kinds(pipelines, mix=lambda number: number % 3)
+    evergreen.document("ingest", "kinds")
+    version = evergreen.document("train", "kinds", exit_code=3)["version"]
+    assert said("kinds")["power"].startswith(f"{version}: this hold-out ")
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TICKS = 5
 """How many ticks are shown of each pipeline."""
 
+COMPARED = 10
+"""By how many of the newest comparisons it is told what a gate lets pass."""
+
 OnePipeline = Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="default: all of them")]
 
 Now = Annotated[
@@ -89,6 +92,7 @@ def pipelines() -> Answer:
 def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
     """Check descriptions, suites, feature functions, estimators, connections and the storage.
 
+    Says in words what policy and gate will do, and by earlier comparisons how large a gain can be seen.
     Of a pipeline that has published partitions the training set is built, and features that hardly vary in it
     are named. Also shows the next ticks of each schedule with the partitions that each will take.
     """
@@ -104,7 +108,7 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
         specs: list[Spec] = []
         own = list(_pipeline(name, specs))
         if stored and all(one.ok for one in own):
-            own += [one for spec in specs for one in _training_set(spec)]
+            own += [one for spec in specs for look in (_training_set, _power) for one in look(spec)]
         found += own
         ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
     ok = all(one.ok for one in found)
@@ -244,7 +248,23 @@ def _gate(spec: Spec) -> str:
 def _policy(spec: Spec) -> str:
     from evergreen.monitoring.in_words import lengths_in_words, policy_in_words
 
-    return ". ".join(filter(None, (policy_in_words(spec), lengths_in_words(spec))))
+    lengths = lengths_in_words(spec)
+    return " ".join([*policy_in_words(spec), *([f"In partitions: {lengths}."] if lengths else [])])
+
+
+def _power(spec: Spec) -> Iterator[Checked]:
+    """The check of what gain can be seen, by the comparisons of the stored versions."""
+    from evergreen.evaluation.power import compared_in_words
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
+    from evergreen.training.version_files import comparisons
+
+    try:
+        found = comparisons(Pipeline(spec, Storage.open()).registry, COMPARED)
+    except EvergreenError as error:
+        yield Checked(spec.name, "power", False, str(error))
+        return
+    yield Checked(spec.name, "power", True, compared_in_words(spec, found))
 
 
 def _pretrained(spec: Spec) -> str:

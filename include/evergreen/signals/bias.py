@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evergreen.description import Described
 from evergreen.numbers import percent
-from evergreen.signals.signal import Finding, Nights, Signal, register
+from evergreen.signals.signal import Finding, Nights, Signal, Terms, register
 from evergreen.task import Task
 from evergreen.units import Share, Tolerance
 
@@ -37,6 +37,17 @@ class BiasSignal(Signal[Bias]):
           bias: {k: 2%, h: 100%, unseen: 15%}
           retrain: {on: [bias]}
     """
+
+    def asks_when(self, terms: Terms) -> str:
+        """Limit and slack, and how much must be new."""
+        limits, word = self.of(terms.watched), terms.calendar.grain.facts.word
+        said = (
+            f"predictions are too high or too low for long: the sum of the bias is above {percent(limits.h)} "
+            f"of the target's level (slack {percent(limits.k)} each {word})"
+        )
+        if not terms.calendar.has_time:
+            return said
+        return f"{said}, and at least {terms.new(limits.unseen)} came after the last training"
 
     def look(self, nights: Nights) -> Finding:
         """Whether a sum has crossed, and enough of the window is new."""

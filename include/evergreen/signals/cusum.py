@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evergreen.description import Described
 from evergreen.signals.performance import PERFORMANCE
-from evergreen.signals.signal import Finding, Nights, Signal, register
+from evergreen.signals.signal import Finding, Nights, Signal, Terms, register
 from evergreen.signals.turn import Turn, in_quarters
 from evergreen.task import Task
 
@@ -34,6 +34,14 @@ class CusumSignal(Signal[Described]):
             "k": Turn((PERFORMANCE.name, "cusum", "k"), range(1, 9), in_quarters),
             "h": Turn((PERFORMANCE.name, "cusum", "h"), range(2, 13), str),
         }
+
+    def asks_when(self, terms: Terms) -> str:
+        """The limit and the slack."""
+        limits, word = PERFORMANCE.of(terms.watched).cusum, terms.calendar.grain.facts.word
+        return (
+            f"the {terms.metric.words} has become worse for good: its CUSUM is above {limits.h:g} standard "
+            f"deviations from {word} to {word} (slack {limits.k:g} each {word})"
+        )
 
     def look(self, nights: Nights) -> Finding:
         """Whether the sum is above the limit."""

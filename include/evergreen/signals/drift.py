@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
@@ -10,11 +10,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from evergreen.description import Extended
-from evergreen.drift import Statistic, limits, most_drifted
+from evergreen.drift import STATISTICS, Statistic, limits, most_drifted
 from evergreen.drift.joint import JOINT
 from evergreen.numbers import percent
 from evergreen.signals.record import Record
-from evergreen.signals.signal import Finding, Nights, Watched, register
+from evergreen.signals.signal import Finding, Nights, Terms, Watched, register
 from evergreen.signals.single import OfSinglePartitions
 from evergreen.task import Task
 from evergreen.units import Share, SomeLength
@@ -78,6 +78,17 @@ class DriftSignal(OfSinglePartitions[Drift]):
         """Whether enough features drifted, or all together."""
         limit = self.of(nights.watched).share
         return together(record) or 0 < record.drifted_share >= limit
+
+    def asks_when(self, terms: Terms) -> str:
+        """The share, the limits of the statistics, and how often."""
+        share = percent(self.of(terms.watched).share)
+        limits = self.limits_in_words(terms.watched, STATISTICS.values())
+        return f"at least {share} of the features drift{self.often(terms)} ({limits})"
+
+    def limits_in_words(self, watched: Watched, statistics: Iterable[Statistic]) -> str:
+        """The limits of those of the statistics that have one: `psi above 0.1, missing above 0.03`."""
+        known = ((one.name, self.of(watched).limit(one)) for one in statistics if one.limit)
+        return ", ".join(f"{name} above {limit:g}" for name, limit in known if limit is not None)
 
     def look(self, nights: Nights) -> Finding:
         """Whether the features drifted often enough."""

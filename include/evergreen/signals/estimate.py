@@ -8,7 +8,7 @@ from evergreen.description import Described
 from evergreen.numbers import percent
 from evergreen.signals.performance import PERFORMANCE, beyond_tolerance, tolerance_turn
 from evergreen.signals.record import Record
-from evergreen.signals.signal import Finding, Nights, register
+from evergreen.signals.signal import Finding, Nights, Terms, register
 from evergreen.signals.single import OfSinglePartitions
 from evergreen.signals.turn import Turn
 from evergreen.signals.words import against
@@ -39,6 +39,14 @@ class EstimateSignal(OfSinglePartitions[Described]):
     def holds(self, nights: Nights, record: Record) -> bool:
         """Whether the estimated metric is worse than promised by more than the tolerance."""
         return beyond_tolerance(nights.metric, nights.watched, record.estimated, record.promised)
+
+    def asks_when(self, terms: Terms) -> str:
+        """The tolerance, and how often."""
+        tolerance = terms.metric.told_share(PERFORMANCE.of(terms.watched).tolerance)
+        return (
+            f"the {terms.metric.words} estimated without labels is worse than promised by more than "
+            f"{tolerance}{self.often(terms)}"
+        )
 
     def look(self, nights: Nights) -> Finding:
         """Whether the estimate was beyond the tolerance often enough."""

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import Field
 
-from evergreen.calendar import Calendar
+from evergreen.calendar import Calendar, Length
 from evergreen.description import Described
 from evergreen.metrics import Metric
 from evergreen.signals.lengths import DEFAULTS
 from evergreen.signals.record import Record
-from evergreen.signals.signal import Finding, Nights, Signal, Watched, register
+from evergreen.signals.signal import Finding, Nights, Signal, Terms, Watched, register
 from evergreen.signals.turn import Turn, in_partitions, in_percent
 from evergreen.signals.window import newest, pooled
 from evergreen.signals.words import against, stretch
@@ -61,9 +61,13 @@ class PerformanceSignal(Signal[Performance]):
 
     def over(self, watched: Watched, calendar: Calendar, partition: str) -> int:
         """How many partitions with labels are judged together at a partition: at least 1."""
-        described = self.of(watched).over
-        length = DEFAULTS[calendar.grain].over if described is None else described
+        length = self.length(watched, calendar)
         return max(calendar.count(length, before=calendar.shift(partition, 1)), 1) if calendar.has_time else 1
+
+    def length(self, watched: Watched, calendar: Calendar) -> Length:
+        """The length `over`, as described or by default."""
+        described = self.of(watched).over
+        return DEFAULTS[calendar.grain].over if described is None else described
 
     def by_default(self, task: Task, late: bool, timed: bool) -> bool:
         """For the tasks with labels of a snapshot. Where there is time, a sequential test tells more."""
@@ -79,6 +83,13 @@ class PerformanceSignal(Signal[Performance]):
             "over": Turn((self.name, "over"), range(1, 15), in_partitions),
             "tolerance": tolerance_turn(),
         }
+
+    def asks_when(self, terms: Terms) -> str:
+        """The tolerance, and over how many partitions."""
+        calendar, tolerance = terms.calendar, self.of(terms.watched).tolerance
+        over = f" over {calendar.in_words(self.length(terms.watched, calendar))}" if calendar.has_time else ""
+        share = terms.metric.told_share(tolerance)
+        return f"the {terms.metric.words}{over} is worse than promised by more than {share}"
 
     def look(self, nights: Nights) -> Finding:
         """Whether the metric is beyond the tolerance."""

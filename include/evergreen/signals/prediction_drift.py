@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from evergreen.description import Described
-from evergreen.drift import told
+from evergreen.drift import column_statistics, told
 from evergreen.drift.psi import PSI
+from evergreen.signals.drift import DRIFT
 from evergreen.signals.record import Record
-from evergreen.signals.signal import Finding, Nights, register
+from evergreen.signals.signal import Finding, Nights, Terms, register
 from evergreen.signals.single import OfSinglePartitions
 from evergreen.task import Task
 
@@ -32,6 +33,11 @@ class PredictionDriftSignal(OfSinglePartitions[Described]):
     def holds(self, nights: Nights, record: Record) -> bool:
         """Whether the predictions drifted."""
         return bool((record.prediction_drift or {}).get("drifted"))
+
+    def asks_when(self, terms: Terms) -> str:
+        """The limits of the statistics, and how often."""
+        limits = DRIFT.limits_in_words(terms.watched, column_statistics())
+        return f"the predictions drift{self.often(terms)} ({limits})"
 
     def look(self, nights: Nights) -> Finding:
         """Whether the predictions drifted often enough."""

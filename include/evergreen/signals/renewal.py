@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evergreen.description import Described
 from evergreen.numbers import percent
-from evergreen.signals.signal import Finding, Nights, Signal, register
+from evergreen.signals.signal import Finding, Nights, Signal, Terms, register
 from evergreen.signals.turn import Turn, in_percent
 from evergreen.task import Task
 from evergreen.units import Share
@@ -44,6 +44,15 @@ class RenewalSignal(Signal[Renewal]):
     def turns(self) -> dict[str, Turn]:
         """The share that is new."""
         return {"unseen": Turn((self.name, "unseen"), range(5, 55, 5), in_percent)}
+
+    def asks_when(self, terms: Terms) -> str:
+        """How much must be new, and what the last training must have brought."""
+        limits = self.of(terms.watched)
+        return (
+            f"at least {terms.new(limits.unseen)} came after the last training, and that one helped: its "
+            f"challenger was promoted, or is on trial and at least {percent(limits.gain)} better so far "
+            "(then twice as much)"
+        )
 
     def look(self, nights: Nights) -> Finding:
         """Whether enough is new, and the last training helped."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, Generic, Literal, TypeVar
 
 from evergreen.calendar import Calendar
 from evergreen.description import Described, Extended
 from evergreen.metrics import Metric
+from evergreen.numbers import percent
 from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
 from evergreen.signals.turn import Turn
@@ -75,6 +77,30 @@ class Nights:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """What of a description bears on when signals fire, known before any night.
+
+    `watched`, `calendar`, `metric` and `when` as of `Nights`. `window` is how many partitions the training
+    window has once it is full.
+    """
+
+    watched: Watched
+    calendar: Calendar
+    metric: Metric
+    when: Times
+    window: int
+
+    def lets(self, signal: Signal[Any]) -> bool:
+        """Whether a signal can fire at all: one that needs time never does in a snapshot."""
+        return self.calendar.has_time or "time" not in signal.needs
+
+    def new(self, share: float) -> str:
+        """A share of the training window in words, with the number of partitions of a full one."""
+        partitions = self.calendar.counted(ceil(round(share * self.window, 6)))
+        return f"{percent(share)} of the training window ({partitions} of a full one)"
+
+
+@dataclass(frozen=True)
 class Finding:
     """Whether a signal fires, and a clause with its figures."""
 
@@ -115,6 +141,12 @@ class Signal(ABC, Generic[Knobs]):
     @abstractmethod
     def look(self, nights: Nights) -> Finding:
         """Whether it fires after the newest of the nights."""
+
+    def asks_when(self, terms: Terms) -> str:
+        """When it fires, in a clause with its limits; by default `fires_when`, and its settings."""
+        described = self.of(terms.watched).model_dump(mode="json") if self.knobs else {}
+        settings = ", ".join(f"{self.name}.{name}: {value}" for name, value in described.items())
+        return f"{self.fires_when} ({settings})" if settings else self.fires_when
 
     def of(self, watched: Watched) -> Knobs:
         """Its settings in the description."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evergreen.signals.record import Record
-from evergreen.signals.signal import Knobs, Nights, Signal
+from evergreen.signals.signal import Knobs, Nights, Signal, Terms
 from evergreen.signals.turn import Turn, in_times
 from evergreen.signals.words import stretch
 
@@ -24,6 +24,14 @@ class OfSinglePartitions(Signal[Knobs]):
     @abstractmethod
     def holds(self, nights: Nights, record: Record) -> bool:
         """Whether it holds on a partition."""
+
+    def often(self, terms: Terms) -> str:
+        """In how many of the last partitions it must hold, in words; empty for a snapshot."""
+        wanted, among = terms.when
+        if not terms.calendar.has_time:
+            return ""
+        partitions = terms.calendar.last(among)
+        return f" on {f'{wanted} of ' if wanted < among else 'each of ' if among > 1 else ''}{partitions}"
 
     def held(self, nights: Nights) -> Held:
         """In how many of the last partitions it holds."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from evergreen.description import Described
 from evergreen.numbers import percent
-from evergreen.signals.signal import Finding, Nights, Signal, register
+from evergreen.signals.signal import Finding, Nights, Signal, Terms, register
 from evergreen.signals.turn import Turn, in_percent
 from evergreen.units import Share
 
@@ -35,6 +35,10 @@ class StalenessSignal(Signal[Staleness]):
     def turns(self) -> dict[str, Turn]:
         """The share."""
         return {"unseen": Turn((self.name, "unseen"), range(2, 52, 2), in_percent)}
+
+    def asks_when(self, terms: Terms) -> str:
+        """How much must be new."""
+        return f"at least {terms.new(self.of(terms.watched).unseen)} came after the last training"
 
     def look(self, nights: Nights) -> Finding:
         """Whether the share is reached."""

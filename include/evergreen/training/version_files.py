@@ -11,6 +11,7 @@ from evergreen.candidates.fit import Challenger
 from evergreen.card.card import render_card
 from evergreen.drift.unvaried import unvaried
 from evergreen.evaluation.champion import Copy
+from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
@@ -84,6 +85,22 @@ def read_copy(registry: Registry, version: str) -> Copy | None:
 def stored(registry: Registry, version: str, name: str) -> dict[str, Any]:
     """The content of a version's JSON file; raises `NotFoundError` or `IntegrityError`."""
     return dict(json.loads(registry.read(version, name)))
+
+
+def comparisons(registry: Registry, most: int) -> dict[str, Comparison]:
+    """The comparisons of the newest challengers with their champions, newest first, at most so many.
+
+    By version. Raises `IntegrityError` if a file is damaged.
+    """
+    found: dict[str, Comparison] = {}
+    for version in registry.versions():
+        if len(found) == most:
+            break
+        measured = METRICS in registry.files(version)
+        content = (stored(registry, version, METRICS).get("evaluation") if measured else None) or {}
+        if content.get("comparison"):
+            found[version] = Comparison.from_dict(content["comparison"])
+    return found
 
 
 def to_json(content: Any) -> bytes:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from evergreen.monitoring.policy import findings
-from evergreen.signals import SIGNALS, Signal, of_time, words_of
+from evergreen.signals import SIGNALS, Signal, Terms, of_time, words_of
 from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE, Performance
 from evergreen.spec import Monitoring, Task
@@ -32,6 +32,56 @@ def test_the_example_in_its_description_is_one(signal: Signal) -> None:
     finding = findings(spec, [record(0)])[signal.name]
     assert finding.clause
     assert set(finding.to_dict()) >= {"fires", "clause"}
+
+
+SAID = {
+    "performance": (
+        {"performance": {"over": 9, "tolerance": "31%"}},
+        ["mean absolute error", "9 days", "31%"],
+    ),
+    "cusum": ({"performance": {"cusum": {"h": 7, "k": 0.75}}}, ["mean absolute error", "above 7", "0.75"]),
+    "bias": ({"bias": {"h": "90%", "k": "3%", "unseen": "17%"}}, ["90%", "3%", "17%", "68 days"]),
+    "estimate": (
+        {"performance": {"tolerance": "31%"}, "retrain": {"when": "3 of 5 partitions"}},
+        ["31%", "on 3 of the last 5 days"],
+    ),
+    "drift": (
+        {"drift": {"share": "40%", "psi": 0.3, "joint": 0.8}, "retrain": {"when": "2 of 2 partitions"}},
+        ["40%", "psi above 0.3", "missing above 0.03", "joint above 0.8", "on each of the last 2 days"],
+    ),
+    "prediction_drift": (
+        {"drift": {"psi": 0.3, "joint": 0.8}, "retrain": {"when": "1 of 1 partition"}},
+        ["psi above 0.3", "on the last day"],
+    ),
+    "renewal": ({"renewal": {"unseen": "30%", "gain": "2%"}}, ["30%", "120 days", "2%"]),
+    "staleness": ({"staleness": {"unseen": "30%"}}, ["30%", "120 days"]),
+}
+"""What is written, and what is said of it; a training window has 400 days."""
+
+
+def terms_of(**monitoring: object) -> Terms:
+    watched = Monitoring.model_validate(monitoring)
+    return Terms(watched, KIOSK.calendar, KIOSK.metric, watched.retrain.when, window=400)
+
+
+@EVERY
+def test_it_says_when_it_asks_with_the_limits_of_the_description(signal: Signal) -> None:
+    written, parts = SAID[signal.name]
+    said = signal.asks_when(terms_of(**written))
+    assert [part for part in parts if part not in said] == [], said
+    assert said != signal.asks_when(terms_of())
+
+
+def test_the_predictions_are_no_joint_drift() -> None:
+    said = SIGNALS["prediction_drift"].asks_when(terms_of(drift={"joint": 0.8}))
+    assert "joint" not in said
+
+
+def test_one_that_says_nothing_of_its_own_says_its_settings() -> None:
+    staleness = SIGNALS["staleness"]
+    said = Signal.asks_when(staleness, terms_of(staleness={"unseen": "30%"}))
+    assert said == f"{staleness.fires_when} (staleness.unseen: 0.3)"
+    assert Signal.asks_when(SIGNALS["cusum"], terms_of()) == SIGNALS["cusum"].fires_when
 
 
 @EVERY

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pytest
 
 from evergreen.errors import IntegrityError
+from evergreen.evaluation.compare import Comparison
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
-from evergreen.training.version_files import stored, to_json
+from evergreen.training.version_files import comparisons, stored, to_json
 
 
 def test_numbers_that_are_not_finite_are_written_as_null() -> None:
@@ -30,3 +33,28 @@ def test_a_stored_file_is_read_back_and_never_if_it_was_changed(storage: Storage
     storage.stage("models/2024-01-01-aa/gate.json", to_json({"n": 2}))
     with pytest.raises(IntegrityError, match=r"gate\.json"):
         stored(registry, "2024-01-01-aa", "gate.json")
+
+
+def test_the_comparisons_of_the_newest_versions(storage: Storage) -> None:
+    registry = Registry(storage, "shop")
+
+    def commit(day: int, comparison: Comparison | None) -> str:
+        version = f"2024-01-{day:02d}-aa"
+        content = {"evaluation": {"comparison": comparison and comparison.to_dict()}}
+        registry.commit(version, {"metrics.json": to_json(content)})
+        return version
+
+    found = Comparison("mae", 70, 7, 9.0, 10.0, -1.0, -2.0, 0.5, 0.95, 1_000, 7)
+    nothing = replace(found, low=math.nan, high=math.nan)
+    commit(1, None)
+    commit(2, found)
+    third, fourth = commit(3, found), commit(4, nothing)
+    registry.commit("2024-01-05-aa", {"gate.json": to_json({})})
+    read = comparisons(registry, 2)
+    assert list(read) == [fourth, third]
+    assert read[third] == found
+    assert math.isnan(read[fourth].high)
+    assert len(comparisons(registry, 10)) == 3
+    storage.stage(f"models/{fourth}/metrics.json", b"{}")
+    with pytest.raises(IntegrityError, match=r"metrics\.json"):
+        comparisons(registry, 2)
