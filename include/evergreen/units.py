@@ -25,7 +25,12 @@ _PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _BUDGET = re.compile(r"([0-9]{1,6}) per (.*)")
 _TIMES = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6}) partitions?")
 _HALF_LIFE = re.compile(r"half-life (.*)")
+_SINCE_CHANGE = re.compile(r"since change(?:, at most (.*))?")
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
+
+
+LONGEST_WINDOW = Length(365, "day")
+"""How far back training reads where a description does not say."""
 
 
 class Budget(NamedTuple):
@@ -53,6 +58,13 @@ class HalfLife:
 
     def __str__(self) -> str:
         return f"half-life {self.length}"
+
+
+class SinceChange(Length):
+    """A window that begins at a break that was found, and is at most this long."""
+
+    def __str__(self) -> str:
+        return f"since change, at most {super().__str__()}"
 
 
 def _duration(value: Any) -> Any:
@@ -147,6 +159,14 @@ def _holdout(value: Any) -> Any:
     raise ValueError("write a length like '7 days' or a share like '20%', more than 0 and less than all")
 
 
+def _window(value: Any) -> Any:
+    match = _SINCE_CHANGE.fullmatch(str(value))
+    if match is None or isinstance(value, Length):
+        return _length(value)
+    longest = Length.read(match[1]) if match[1] else LONGEST_WINDOW
+    return SinceChange(longest.count, longest.unit)
+
+
 def _some_length(value: Any) -> Length:
     return value if isinstance(value, Length) else _some(Length.read(str(value)))
 
@@ -189,6 +209,9 @@ AnyLength = Annotated[Length, BeforeValidator(_length), PlainSerializer(str)]
 
 SomeLength = Annotated[Length, BeforeValidator(_length), AfterValidator(_some), PlainSerializer(str)]
 """A length of event time of more than 0."""
+
+Window = Annotated[Length, BeforeValidator(_window), AfterValidator(_some), PlainSerializer(str)]
+"""The training window: a length, or `since change` or `since change, at most 24 months`."""
 
 Partitions = Annotated[int, BeforeValidator(_partitions)]
 """How many published partitions a limit by history is computed from, written like `5 partitions`."""

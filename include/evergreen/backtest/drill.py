@@ -31,7 +31,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.signals import of_time
 from evergreen.signals.window import pooled
 from evergreen.spec import Spec
-from evergreen.training_set.assemble import window_start
+from evergreen.training_set.window import window_start
 
 PREDICTIONS = "(prediction)"
 

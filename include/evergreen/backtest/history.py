@@ -15,7 +15,7 @@ from evergreen.features.build import in_order
 from evergreen.lake import PARTITION
 from evergreen.scoring.predict import partition_features
 from evergreen.spec import Spec
-from evergreen.training_set.assemble import read_start
+from evergreen.training_set.window import read_start
 
 
 class History:

@@ -25,7 +25,7 @@ from evergreen.monitoring.policy import blocked
 from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.signals.record import Record
 from evergreen.spec import Spec, Task
-from evergreen.training_set.assemble import window_start
+from evergreen.training_set.window import Change, window_start
 
 Progress = Callable[[str, int], None]
 """Called with a policy's name and how many more partitions of it are done."""
@@ -122,10 +122,10 @@ class _Replay:
         state.nights.append(Night(replace(record, counts={}, trial={}), decision))
         following = self.spec.calendar.shift(partition, 1)
         if decision.promotes:
-            self._promote(decision.promotes, following)
+            self._promote(decision.promotes, following, decision.change)
         if decision.retrain and following <= last:
             kind = "+".join(decision.evidence.get("firing", ())) or "schedule"
-            self._train(following, partition, kind, decision.reason)
+            self._train(following, partition, kind, decision.reason, change=decision.change)
 
     def result(self, known: Sequence[str] | None) -> PolicyResult:
         """The result."""
@@ -159,17 +159,19 @@ class _Replay:
         halt = breaker(self.spec, as_of, trainings)
         return enough and (not trainings or blocked(self.spec, as_of, trainings, halt) is None)
 
-    def _train(self, as_of: str, partition: str | None, kind: str, reason: str) -> None:
+    def _train(
+        self, as_of: str, partition: str | None, kind: str, reason: str, *, change: Change | None = None
+    ) -> None:
         state = self.state
         try:
-            challenger = self.work.trained(as_of)
+            challenger = self.work.trained(as_of, change)
         except NothingToDoError:
             # As in a night: the training is skipped, and a later night may ask again.
             return
         judged = self.work.judged(challenger, state.champion)
         state.spent.fit += challenger.fit_seconds
         state.spent.measure += challenger.other_seconds + judged.seconds
-        state.trainings.append(Training(as_of, judged.outcome.value, kind, challenger.version))
+        state.trainings.append(Training(as_of, judged.outcome.value, kind, challenger.version, change=change))
         estimator = str(challenger.candidate["estimator"])
         state.events.append(
             Event(
@@ -183,13 +185,13 @@ class _Replay:
         if judged.promoted:
             state.champion, state.of_champion = challenger, []
 
-    def _promote(self, version: str, as_of: str) -> None:
+    def _promote(self, version: str, as_of: str, change: Change | None) -> None:
         """Put the challenger in force whose trial is decided."""
         state = self.state
         place = next(n for n, event in enumerate(state.events) if event.version == version)
         event = replace(state.events[place], outcome=Outcome.PROMOTED, in_force=as_of)
         state.events[place] = event
-        state.trainings.append(Training(event.as_of, "promoted", event.kind, version, as_of))
+        state.trainings.append(Training(event.as_of, "promoted", event.kind, version, as_of, change))
         state.champion, state.of_champion = state.challengers[version], []
 
     def _score(self, champion: Trained, partition: str) -> Record:

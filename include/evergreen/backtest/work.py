@@ -40,8 +40,9 @@ from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.spec import Resources, Spec
-from evergreen.training_set.assemble import TrainingSet, assemble, read_start
+from evergreen.training_set.assemble import TrainingSet, assemble
 from evergreen.training_set.digest import code_digest, own_code, spec_digest, version_id
+from evergreen.training_set.window import Change, read_start
 
 _MODELS = 8  # in memory
 _SETS = 2
@@ -74,8 +75,8 @@ OF_NIGHTS = ("drift", "evaluation", "monitoring", "scoring", "signals")
 class Trained:
     """A challenger: its `version` and candidate, and its `key` in the cache, which depends on its rows too.
 
-    `fit_seconds` is how long it took to fit, and `other_seconds` the rest (assembling the rows, storing the
-    models), both at the time when it was trained.
+    `change` is the break that its training was asked for with. `fit_seconds` is how long it took to fit, and
+    `other_seconds` the rest (assembling the rows, storing the models), both at the time when it was trained.
     """
 
     key: str
@@ -84,6 +85,7 @@ class Trained:
     candidate: dict[str, Any] = field(repr=False)
     fit_seconds: float = field(compare=False)
     other_seconds: float = field(compare=False)
+    change: Change | None = None
 
 
 @dataclass(frozen=True)
@@ -133,16 +135,17 @@ class Work:
         self._sets: OrderedDict[str, TrainingSet] = OrderedDict()
         self._references: dict[str, Reference] = {}
 
-    def trained(self, as_of: str) -> Trained:
-        """The challenger as of a partition; raises `NothingToDoError` where there is too little to train on.
+    def trained(self, as_of: str, change: Change | None = None) -> Trained:
+        """The challenger as of a partition, of the window since a `change` where the description asks for it.
 
-        If several processes want the same challenger, one trains it and the others wait.
+        If several processes want the same challenger, one trains it and the others wait. Raises
+        `NothingToDoError` where there is too little to train on.
         """
-        key = f"{as_of}/{self._history.digest(read_start(self._spec, as_of), as_of)}"
-        if (found := self._kept_challenger(key)) is not None:
+        key = f"{as_of}/{self._history.digest(read_start(self._spec, as_of, change), as_of)}"
+        if (found := self._kept_challenger(key, change)) is not None:
             return found
         with self._cache.claim(key):
-            return self._kept_challenger(key) or self._train(key, as_of)
+            return self._kept_challenger(key, change) or self._train(key, as_of, change)
 
     def judged(self, challenger: Trained, champion: Trained | None) -> Judged:
         """The gate's verdict on a challenger against a champion (None: there is no champion yet)."""
@@ -203,9 +206,9 @@ class Work:
         # A version is also named by the gate, which does not bear on what is measured.
         return {**found, "version": challenger.version} if found else {}
 
-    def _train(self, key: str, as_of: str) -> Trained:
+    def _train(self, key: str, as_of: str, change: Change | None) -> Trained:
         began = time.perf_counter()
-        training_set = assemble(self._spec, self._history.before(as_of), as_of, None, {})
+        training_set = self._assembled(as_of, change)
         ready = time.perf_counter()
         challenger = fit_challenger(self._spec, training_set, self._pretrained)
         fit = time.perf_counter()
@@ -226,22 +229,26 @@ class Work:
             "pretrained": number,
         }
         self._cache.put({**bodies, f"challenger/{key}": _packed(content)})
-        return self._named(key, content)
+        return self._named(key, content, change)
 
-    def _kept_challenger(self, key: str) -> Trained | None:
+    def _assembled(self, as_of: str, change: Change | None) -> TrainingSet:
+        reason = {"evidence": {"change": change.to_dict()}} if change else {}
+        return assemble(self._spec, self._history.before(as_of), as_of, None, reason)
+
+    def _kept_challenger(self, key: str, change: Change | None) -> Trained | None:
         body = self._cache.get(f"challenger/{key}")
         if body is None:
             return None
         content = _unpacked(body)
         if (number := content["pretrained"]) is not None:
             self._remember(f"final/{key}", self._pretrained[number])
-        return self._named(key, content)
+        return self._named(key, content, change)
 
-    def _named(self, key: str, content: Mapping[str, Any]) -> Trained:
+    def _named(self, key: str, content: Mapping[str, Any], change: Change | None) -> Trained:
         as_of = key.partition("/")[0]
         version = version_id(as_of, {"data": content["data"], **self._digests})
         candidate, seconds = content["candidate"], (content["fit_seconds"], content["other_seconds"])
-        return Trained(key, as_of, version, candidate, *seconds)
+        return Trained(key, as_of, version, candidate, *seconds, change=change)
 
     @cached_property
     def _digests(self) -> dict[str, str]:
@@ -323,8 +330,7 @@ class Work:
 
     def _set(self, trained: Trained) -> TrainingSet:
         if trained.key not in self._sets:
-            rows = self._history.before(trained.as_of)
-            self._sets[trained.key] = assemble(self._spec, rows, trained.as_of, None, {})
+            self._sets[trained.key] = self._assembled(trained.as_of, trained.change)
             self._forget()
         return self._sets[trained.key]
 

@@ -8,6 +8,7 @@ from typing import Any
 from evergreen.evaluation.champion import on_card
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.numbers import ABSENT, number, percent
+from evergreen.signals import words_of
 from evergreen.spec import Spec
 
 _NAMED = 5
@@ -52,6 +53,11 @@ def _of_time(spec: Spec, lineage: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"The model was trained on {window['first']} to {window['last']} only: other times of the year "
             "and later changes are unknown to it."
+        )
+    if change := window.get("change"):
+        yield (
+            f"Rows before {window['first']} are left out: {words_of(change['signal'])} found in the night of "
+            f"{change['partition']} that the data changed with {change['since']}."
         )
 
 

@@ -14,7 +14,7 @@ from evergreen.evaluation.power import tried_at_all
 from evergreen.signals import SIGNALS, Terms
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.spec import Spec
-from evergreen.units import Budget, HalfLife
+from evergreen.units import Budget, HalfLife, SinceChange
 
 
 def policy_in_words(spec: Spec) -> list[str]:
@@ -113,6 +113,8 @@ def _written(described: BaseModel, path: str) -> Iterator[tuple[str, Length]]:
             yield f"{where} {value.times} per", value.per
         elif isinstance(value, HalfLife):
             yield f"{where} half-life", value.length
+        elif isinstance(value, SinceChange):
+            yield f"{where} since change, at most", Length(value.count, value.unit)
         elif isinstance(value, Length):
             yield where, value
         elif isinstance(value, BaseModel):

@@ -6,7 +6,7 @@ that the same history gives the same decision in a task, in a shell and in a bac
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from evergreen.monitoring.breaker import CLOSED, Breaker, breaker, in_words
@@ -20,6 +20,7 @@ from evergreen.signals import SIGNALS, Finding, Nights
 from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
 from evergreen.spec import Spec, Task
+from evergreen.training_set.window import Change
 
 
 def nights_of(spec: Spec, records: Sequence[Record], last: LastTraining = NOTHING_YET) -> Nights:
@@ -48,8 +49,9 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
 
     The evidence has `signals` (what `Finding.to_dict` gives, by name), `firing` (the names of those that
     fire), `blocked`, `breaker` (what `Breaker.to_dict` gives), `last_training` (its as-of), the `champion`
-    (its version), `trial` (what `Tried.to_dict` gives; None where no challenger is on trial), and
-    `standing_bias` (what `StandingBias.to_dict` gives; None where it is not known).
+    (its version), `trial` (what `Tried.to_dict` gives; None where no challenger is on trial),
+    `standing_bias` (what `StandingBias.to_dict` gives; None where it is not known), and `change` (what
+    `Change.to_dict` gives of the last break that was found; None where none was).
     """
     newest, calendar = records[-1], spec.calendar
     earlier = [training for training in trainings if training.known(newest.partition)]
@@ -76,6 +78,7 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         said.append(f"the champion promises {promise}")
     if retrain and since and calendar.has_time:
         said.append(f"last trained {calendar.counted(calendar.distance(since, as_of))} ago")
+    change = _change(newest.partition, found, earlier)
     evidence = {
         "signals": {name: finding.to_dict() for name, finding in found.items()},
         "firing": firing,
@@ -85,6 +88,7 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         "champion": newest.version,
         "trial": standing and standing.to_dict(),
         "standing_bias": bias and bias.to_dict(),
+        "change": change and change.to_dict(),
     }
     do = "promote the challenger on trial" if promotes else "retrain" if retrain else "no retraining"
     reason = f"{do}: {'; '.join(said)}"
@@ -126,6 +130,15 @@ def blocked(spec: Spec, as_of: str, trainings: Sequence[Training], halt: Breaker
         since = f", since {min(recent)}" if recent else ""
         return f"the budget of {times} trainings per {calendar.in_words(per)} is spent ({len(recent)}{since})"
     return None
+
+
+def _change(partition: str, found: Mapping[str, Finding], trainings: Sequence[Training]) -> Change | None:
+    """The break that a signal finds now, or else the newest one that a training was asked for with."""
+    for name, finding in found.items():
+        if finding.fires and SIGNALS[name].dates_change:
+            return Change(finding.figures["since"], name, partition)
+    known = [one.change for one in trainings if one.change]
+    return max(known, key=lambda change: change.partition, default=None)
 
 
 def _bias(spec: Spec, records: Sequence[Record], since: str | None) -> StandingBias | None:

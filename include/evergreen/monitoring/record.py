@@ -12,6 +12,7 @@ import pyarrow as pa
 from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.signals.record import Record
+from evergreen.training_set.window import Change, change_in
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -85,6 +86,11 @@ class Decision:
         """The version that is to be promoted because its trial is decided in its favour; None without one."""
         found = self.evidence.get("trial") or {}
         return found.get("version") if found.get("promotes") else None
+
+    @property
+    def change(self) -> Change | None:
+        """The last break that is known; None without one."""
+        return change_in({"evidence": self.evidence})
 
 
 def figures(metrics: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Literal, cast
 from evergreen.registry.history import Event, Kind
 from evergreen.registry.registry import as_of_version
 from evergreen.spec import Spec
+from evergreen.training_set.window import Change, change_in
 
 Became = Literal["promoted", "worse", "inconclusive", "declined", "waiting"]
 
@@ -21,6 +22,7 @@ class Training:
     time; one that is `waiting` is neither, or lost its place to another. `reason` is the kind of reason it
     was started for, empty where it is not known. `version` is the challenger. `known_from` is the partition
     as of which that is so, by default that of the training: one that is promoted by its trial comes later.
+    `change` is the last break that was known when it was asked for.
     """
 
     as_of: str
@@ -28,6 +30,7 @@ class Training:
     reason: str = ""
     version: str = ""
     known_from: str = ""
+    change: Change | None = None
 
     def known(self, as_of: str) -> bool:
         """Whether this had become of it as of a partition."""
@@ -43,14 +46,15 @@ def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[
     known, found = set[str](), list[Training]()
     for event in events:
         known.add(event.version)
-        reason = str(event.reason.get("kind", ""))
+        reason, change = str(event.reason.get("kind", "")), change_in(event.reason)
         if event.kind is Kind.PROMOTED:
             as_of = as_of_version(event.version)
-            found.append(Training(as_of, "promoted", reason, event.version, max(as_of, event.as_of)))
+            since = max(as_of, event.as_of)
+            found.append(Training(as_of, "promoted", reason, event.version, since, change))
         elif event.kind is Kind.REFUSED:
             # Earlier releases did not say which: theirs count as worse.
             became = cast(Became, event.reason.get("verdict", "worse"))
-            found.append(Training(event.as_of, became, reason, event.version))
+            found.append(Training(event.as_of, became, reason, event.version, change=change))
     waiting = sorted(as_of_version(version) for version in versions if version not in known)
     return found + [Training(as_of, "waiting") for as_of in waiting]
 

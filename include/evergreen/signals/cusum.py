@@ -17,6 +17,8 @@ class CusumSignal(Signal[Described]):
 
     Its settings are those of the performance, under `monitoring.performance.cusum`: the slack `k` and the
     limit `h`, both in standard deviations of the hold-out's partitions. See `evergreen.signals.sequential`.
+    When it fires, the error is estimated to have changed after the last partition on which the sum was 0:
+    there the training window begins with `training.window: since change`.
 
     Example:
         monitoring:
@@ -87,6 +89,7 @@ CUSUM = register(
         tasks=(Task.REGRESSION, Task.CLASSIFICATION),
         alert="performance",
         figure="sum",
-        source="E. S. Page, Biometrika 41, 1954",
+        dates_change=True,
+        source="E. S. Page, Biometrika 41, 1954; D. V. Hinkley, Biometrika 58, 1971 (when it changed)",
     )
 )

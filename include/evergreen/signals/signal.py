@@ -124,7 +124,8 @@ class Signal(ABC, Generic[Knobs]):
     `alert` is the alert that it raises when it fires, if any. `figure` is the figure of its finding that is
     None or missing while the signal cannot be judged; its alert is not resolved then. A signal without a
     figure can always be judged. `of_time` marks a signal that is no alarm: time makes it fire, and not
-    a change of the data. `source` is the source of the method.
+    a change of the data. `dates_change`: when it fires, its figure `since` is the first partition after the
+    change, by its estimate. `source` is the source of the method.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Signal(ABC, Generic[Knobs]):
     alert: Alerted | None = None
     figure: str = ""
     of_time: bool = False
+    dates_change: bool = False
     source: str = ""
 
     @abstractmethod

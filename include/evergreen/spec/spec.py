@@ -30,7 +30,7 @@ from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.training import Training
 from evergreen.task import Task
-from evergreen.units import Column, ConnectionId, Cron, HalfLife, Identifier, Share
+from evergreen.units import Column, ConnectionId, Cron, HalfLife, Identifier, Share, SinceChange
 
 
 class Validation(Described):
@@ -278,6 +278,7 @@ class Spec(Described):
         length = training.holdout if isinstance(training.holdout, Length) else None
         if not self.calendar.has_time and length:
             raise ValueError("training.holdout: a snapshot has no time, write a share like '20%'")
+        self._check_window()
         if length and not self._shorter(length, training.window):
             raise ValueError("training.holdout: must be shorter than training.window")
         if tuning.gap and not self.calendar.has_time:
@@ -293,6 +294,18 @@ class Spec(Described):
         if training.weight is not None and training.weight == self.target:
             raise ValueError(f"training.weight: '{self.target}' is the target, name another column")
         self._check_recency()
+
+    def _check_window(self) -> None:
+        if not isinstance(self.training.window, SinceChange):
+            return
+        if not self.calendar.has_time:
+            raise ValueError("training.window: a snapshot has no time in which it changes, leave it out")
+        dating = [one.name for one in SIGNALS.values() if one.dates_change and self.task in one.tasks]
+        if not set(dating) & set(self.signals):
+            remedy = f"name {' or '.join(dating)} in monitoring.retrain.on" if dating else "write a length"
+            raise ValueError(
+                f"training.window: no signal finds when the data of {self.task} changed: {remedy}"
+            )
 
     def _check_recency(self) -> None:
         where = {"training.recency": self.training.recency} | {

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from evergreen.calendar import Length
 from evergreen.description import Described
 from evergreen.units import (
+    LONGEST_WINDOW,
     AnyLength,
     Column,
     Cron,
@@ -17,7 +18,7 @@ from evergreen.units import (
     HoldOut,
     ImportPath,
     Recency,
-    SomeLength,
+    Window,
 )
 
 
@@ -105,13 +106,15 @@ class Tuning(Described):
 class Training(Described):
     """What a challenger is trained on and how it is chosen.
 
-    `window` is how far back training reads; `minimum` the minimum number of published partitions in it;
+    `window` is how far back training reads. With `since change` it begins at the last break that a signal
+    found (see `evergreen.training_set.window`) and is at most as long as it says, by default 365 days.
+    `minimum` is the minimum number of published partitions in it;
     `holdout` a length at the window's end, or for a snapshot a random (stratified) share. `weight`
     is a column of row weights. `balance` weighs the classes of a classification equally, and `recency` gives
     a row the weight 0.5 ** (age / half-life) where a candidate does not say its own: both in fitting only.
     """
 
-    window: SomeLength = Length(365, "day")
+    window: Window = LONGEST_WINDOW
     minimum: AnyLength = Length(1)
     holdout: HoldOut = 0.2
     metric: str

@@ -21,6 +21,7 @@ from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
 from evergreen.training_set.digest import digests, git_commit, packages, version_id
 from evergreen.training_set.holdout import holdout_mask
+from evergreen.training_set.window import Change, change_in, read_start, window_start
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -47,16 +48,6 @@ class TrainingSet:
     holdout: NDArray[np.bool_] = field(repr=False)
     lineage: dict[str, Any] = field(repr=False)
     weights: NDArray[np.float64] | None = field(default=None, repr=False)
-
-
-def window_start(spec: Spec, as_of: str) -> str:
-    """Key of the first partition in the training window as of a partition."""
-    return spec.calendar.back(as_of, spec.training.window)
-
-
-def read_start(spec: Spec, as_of: str) -> str:
-    """Key of the first partition that training reads: the window's look-back starts there."""
-    return spec.looks_back_to(window_start(spec, as_of))
 
 
 def read_window(
@@ -88,13 +79,16 @@ def assemble(
 
     `rows` may hold more than is needed: rows from `as_of` on, and rows before the window's look-back, are
     dropped first. Labels that come later are masked where they are not known then, and feature functions do
-    not see the target at all. Raises `NothingToDoError` when fewer partitions than `training.minimum` are in
-    the window (or, where labels come later, have known labels there), and `SpecError` if the features of the
-    newest partition differ from those that scoring would build for it.
+    not see the target at all. With `window: since change` the window begins at the break that `reason` names
+    (see `evergreen.training_set.window`). Raises `NothingToDoError` when fewer partitions than
+    `training.minimum` are in the window (or, where labels come later, have known labels there), and
+    `SpecError` if the features of the newest partition differ from those that scoring would build for it.
     """
     spec.calendar.check(as_of)
-    seen = mask_unknown(spec, _visible(spec, rows, as_of), as_of)
-    in_window = (seen[PARTITION] >= window_start(spec, as_of)).to_numpy()
+    change = change_in(reason)
+    start = window_start(spec, as_of, change)
+    seen = mask_unknown(spec, _visible(spec, rows, as_of, change), as_of)
+    in_window = (seen[PARTITION] >= start).to_numpy()
     _check_enough(spec, seen[in_window], as_of)
     shown = _shown_to_features(spec, seen)
     features = build_features(spec, shown)
@@ -108,7 +102,7 @@ def assemble(
         "as_of": as_of,
         "version": version,
         "reason": reason,
-        "window": _extent(window),
+        "window": _extent(window) | _begun_by(spec, as_of, change, start),
         "table_versions": versions,
         "digests": parts,
         "git_commit": git_commit(spec.folder),
@@ -155,11 +149,18 @@ def _plain_labels(spec: Spec, window: pd.DataFrame) -> pd.DataFrame:
     return window.assign(**{spec.target: target})
 
 
-def _visible(spec: Spec, rows: pd.DataFrame, as_of: str) -> pd.DataFrame:
+def _begun_by(spec: Spec, as_of: str, change: Change | None, start: str) -> dict[str, Any]:
+    """The break for which the window begins later than it otherwise would; nothing where it does not."""
+    if change is None or start == window_start(spec, as_of):
+        return {}
+    return {"change": change.to_dict()}
+
+
+def _visible(spec: Spec, rows: pd.DataFrame, as_of: str, change: Change | None) -> pd.DataFrame:
     if not spec.calendar.has_time:
         return in_order(spec, rows.reset_index(drop=True)).reset_index(drop=True)
     key = rows[PARTITION]
-    seen = rows[(key < as_of) & (key >= read_start(spec, as_of))].reset_index(drop=True)
+    seen = rows[(key < as_of) & (key >= read_start(spec, as_of, change))].reset_index(drop=True)
     return in_order(spec, seen).reset_index(drop=True)
 
 

@@ -29,6 +29,7 @@ from evergreen.spec import Limit, Spec
 from evergreen.storage import Storage
 from evergreen.training.stage import train
 from evergreen.training_set.assemble import assemble
+from evergreen.units import SinceChange
 
 Sales = Callable[..., pd.DataFrame]
 Run = Callable[..., PolicyResult]
@@ -132,6 +133,37 @@ def test_a_replay_keeps_what_the_champion_before_promised(
         assert all(("much worse" in night.decision.reason) is much_worse for night in nights)
     # the first one that was trained on days of the change
     assert max(promised[newer] / promised[older] for older, newer in pairwise(champions)) > 5
+
+
+def test_a_replay_trains_on_the_window_since_the_change_as_a_night_does(
+    sales: Sales, kiosk: Spec, days: list[str]
+) -> None:
+    champion = kiosk.gate.champion.model_copy(update={"margin": 5.0})
+    retrain = kiosk.monitoring.retrain.model_copy(update={"on": ("cusum",), "refusals": 20})
+    since = kiosk.training.model_copy(update={"window": SinceChange(40, "day")})
+    spec = kiosk.model_copy(
+        update={
+            "gate": kiosk.gate.model_copy(update={"champion": champion}),
+            "monitoring": kiosk.monitoring.model_copy(update={"retrain": retrain}),
+            "training": since,
+        }
+    )
+    rows = sales(60, growth_from=30)
+    result = replay(spec, History(spec, rows), parse_policy("configured"), days[20], days[55])
+    asked = {event.as_of: event for event in result.events if event.partition}
+    decisions = {decision.partition: decision for decision in result.decisions}
+    changes = {at: decisions[event.partition].change for at, event in asked.items()}
+    # the sum was 0 before the days of the growth, or a few before them
+    assert len(changes) >= 1
+    assert all(change is not None for change in changes.values())
+    assert min(change.since for change in changes.values()) <= days[30]
+    firsts = set()
+    for at, event in asked.items():
+        reason = {"evidence": decisions[event.partition].evidence}
+        training_set = assemble(spec, rows, at, None, reason)
+        assert training_set.version == event.version
+        firsts.add(training_set.lineage["window"]["first"])
+    assert max(firsts) > days[15]
 
 
 def test_the_configured_policy_rests_where_nothing_changes(sales: Sales, run: Run, kiosk: Spec) -> None:

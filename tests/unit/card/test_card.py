@@ -295,6 +295,16 @@ def test_what_the_model_needs_stands_beside_its_limits():
     assert "memory once loaded" not in text
 
 
+def test_a_window_that_begins_at_a_break_says_who_found_it():
+    change = {"since": "2011-02-20", "signal": "cusum", "partition": "2011-03-02"}
+    window = {**LINEAGE["window"], "first": "2011-02-20", "change": change}
+    assert (
+        "Rows before 2011-02-20 are left out: CUSUM of the error found in the night of 2011-03-02 that the "
+        "data changed with 2011-02-20."
+    ) in text_of(card(lineage={**LINEAGE, "window": window}))
+    assert "left out" not in text_of(card())
+
+
 def test_a_champion_that_has_seen_the_rows_is_among_the_limits():
     text = text_of(card(evaluation_of({**OLD, "seen": True}, compared())))
     assert "The champion may have been trained on rows it is compared on, which makes it look better." in text

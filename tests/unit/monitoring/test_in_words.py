@@ -12,6 +12,7 @@ from evergreen.monitoring.in_words import lengths_in_words, policy_in_words
 from evergreen.signals import SIGNALS
 from evergreen.spec import Approval, Labels, Monitoring, Spec, Task, Training
 from evergreen.spec.features import Features
+from evergreen.units import SinceChange
 from tests.unit.monitoring.kiosk_records import KIOSK
 
 
@@ -179,6 +180,13 @@ RETRAIN = {"cooldown": "10 days", "budget": "2 per 3 months"}
 )
 def test_what_lengths_come_to(grain: Grain, written: dict[str, Any], said: str) -> None:
     assert lengths_in_words(of(grain, **written)) == said
+
+
+def test_a_window_since_a_change_is_told_by_its_longest() -> None:
+    spec = of(Grain.MONTHLY)
+    training = spec.training.model_copy(update={"window": SinceChange(400, "day")})
+    said = lengths_in_words(spec.model_copy(update={"training": training}))
+    assert said == "training.window since change, at most 400 days: 14 months, rounded up"
 
 
 def test_every_length_that_can_be_written_is_found() -> None:

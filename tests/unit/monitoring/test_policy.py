@@ -23,6 +23,7 @@ from evergreen.signals.performance import Cusum, Performance
 from evergreen.signals.record import Record
 from evergreen.signals.staleness import Staleness
 from evergreen.spec import Labels, Monitoring, Retrain, Spec, parse_spec
+from evergreen.training_set.window import Change
 from evergreen.units import Budget, Times
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
@@ -97,6 +98,7 @@ def test_the_sentence_of_a_retraining() -> None:
         "champion": "v1",
         "trial": None,
         "standing_bias": None,
+        "change": {"since": day(36), "signal": "cusum", "partition": day(40)},
     }
 
 
@@ -392,6 +394,23 @@ def test_a_snapshot_has_no_cooldown_but_a_circuit() -> None:
     assert not decide(spec, [replace(bad, error=0.94)], once).retrain
 
 
+def test_the_last_break_that_was_found_is_remembered_after_its_training() -> None:
+    spec, errors = policy(on=("cusum",)), [10.0] * 5 + [13.0] * 5 + [10.0] * 5
+    rows = [record(20 + n, error) for n, error in enumerate(errors)]
+    known = [decide(spec, rows[: n + 1], promoted(0)).change for n in range(15)]
+    # above 4 after two nights of 2.4 each (0.6 of 4 is the most that one adds): it changed with the first
+    assert known[:6] == [None] * 6
+    assert known[6:10] == [Change(day(25), "cusum", day(n)) for n in range(26, 30)]
+    trained = [*promoted(0), Training(day(27), "promoted", "cusum", "v1", change=known[6])]
+    quiet = [record(27 + n) for n in range(4)]
+    assert decide(spec, quiet, trained).change == known[6]
+    # a training that knew of none changes nothing, one that is later than the night is not known
+    assert decide(spec, quiet, [*trained, Training(day(28), "worse")]).change == known[6]
+    later = Training(day(40), "worse", change=Change(day(35), "cusum", day(39)))
+    assert decide(spec, quiet, [*trained, later]).change == known[6]
+    assert decide(spec, [record(41)], [*trained, later]).change == later.change
+
+
 # trainings from the history
 
 
@@ -400,10 +419,11 @@ def event(seq: int, what: Kind, number: int, **reason: Any) -> Event:
 
 
 def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -> None:
-    late = event(4, Kind.PROMOTED, 3)
+    late, change = event(4, Kind.PROMOTED, 3), Change(day(1), "cusum", day(2))
+    evidence = {"change": change.to_dict()}
     history = [
         event(1, Kind.PROMOTED, 1, kind="first"),
-        event(2, Kind.REFUSED, 3, kind="performance+drift"),
+        event(2, Kind.REFUSED, 3, kind="performance+drift", evidence=evidence),
         event(3, Kind.ROLLED_BACK, 1),
         late,
         event(5, Kind.REMOVED, 1),
@@ -412,7 +432,7 @@ def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -
     versions = [late.version, f"{day(9)}-waits", f"{day(7)}-waits"]
     assert trainings_of(history, versions) == [
         Training(day(1), "promoted", "first", f"{day(1)}-{1:012}", day(1)),
-        Training(day(3), "worse", "performance+drift", f"{day(3)}-{2:012}"),
+        Training(day(3), "worse", "performance+drift", f"{day(3)}-{2:012}", change=change),
         Training(day(3), "promoted", "", late.version, day(3)),
         Training(day(2), "inconclusive", "shell", f"{day(2)}-{6:012}"),
         Training(day(7), "waiting"),

@@ -262,6 +262,10 @@ BROKEN = [
             ("balance: true", "training.balance: regression has no classes to balance"),
             ("recency: 60 days", "training.recency: write a half-life like 'half-life 60 days'"),
             ("tuning: {within: soon}", "training.tuning.within: write a duration"),
+            (
+                "window: since change, at most 6 days",
+                "training.holdout: must be shorter than training.window",
+            ),
         ]
     ],
     *[
@@ -332,3 +336,18 @@ def test_rows_without_age_or_weight_have_no_recency(make_spec, request, kind, wh
         make_spec(text, changes)
     none = {old: new.replace("half-life 9 days", "none") for old, new in changes.items()}
     assert make_spec(text, none).training.half_life(0) is None
+
+
+def test_a_window_since_a_change_needs_a_signal_that_finds_one(make_spec, request):
+    since = "window: since change, at most 60 days"
+    daily = {"window: 60 days": since}
+    assert str(make_spec(changes=daily).training.window) == "since change, at most 60 days"
+    named = daily | {"task: regression": "monitoring: {retrain: {on: [bias]}}\ntask: regression"}
+    said = (
+        "training.window: no signal finds when the data of regression changed: name cusum in monitoring.retr"
+    )
+    with pytest.raises(SpecError, match=said):
+        make_spec(changes=named)
+    for kind, why in [("snapshot", "a snapshot has no time in which it changes"), ("clusters", "a snapshot")]:
+        with pytest.raises(SpecError, match=f"training.window: {why}"):
+            make_spec(request.getfixturevalue(kind), {"holdout: 20%": f"holdout: 20%\n  {since}"})

@@ -18,6 +18,7 @@ from evergreen.spec import Spec
 from evergreen.storage import Storage
 from evergreen.training import stage
 from evergreen.training.approval import Approval
+from evergreen.units import SinceChange
 
 REASON = {"sentence": "a test asked for it"}
 ASK = "gate: {approval: {when: always, within: 2 hours}}"
@@ -123,6 +124,39 @@ def test_a_champion_without_a_reference_is_no_reason_not_to_train(
     trained = stage.train(pipeline, AS_OF, REASON)
     assert any("the promise of the champion cannot be compared" in message for message in caplog.messages)
     assert "before" not in json.loads(pipeline.registry.read(trained.version, "reference.json"))
+
+
+def test_a_training_since_a_change_has_the_same_window_each_time_it_is_run(
+    opened: Callable[..., Pipeline],
+) -> None:
+    pipeline = opened()
+    window = pipeline.spec.training.model_copy(update={"window": SinceChange(60, "day")})
+    pipeline = Pipeline(pipeline.spec.model_copy(update={"training": window}), pipeline.storage)
+    change = {"since": "2024-01-12", "signal": "cusum", "partition": "2024-01-31"}
+    asked = {"kind": "cusum", "sentence": "retrain: CUSUM crossed", "evidence": {"change": change}}
+    version = stage.stage_training_set(pipeline, AS_OF, asked, RUN)
+    stage.stage_challenger(pipeline, RUN)
+    stage.stage_evaluation(pipeline, RUN)
+    stage.commit_version(pipeline, RUN)
+    assert json.loads(pipeline.registry.read(version, "lineage.json"))["window"] == {
+        "first": "2024-01-12",
+        "last": "2024-01-31",
+        "partitions": 20,
+        "rows": 120,
+        "change": change,
+    }
+    assert "found in the night of 2024-01-31" in pipeline.registry.read(version, "card.html").decode()
+    event = stage.promote_staged(pipeline, RUN)
+    assert event is not None
+    assert event.reason["evidence"]["change"] == change
+    # in a shell, or run again once more is known of the history: what was asked for decides
+    again = stage.train(pipeline, AS_OF, asked)
+    assert (again.version, again.existed) == (version, True)
+    # by hand no break is named, so the window is as long as it may be
+    by_hand = stage.train(pipeline, AS_OF, REASON)
+    assert by_hand.version != version
+    lineage = json.loads(pipeline.registry.read(by_hand.version, "lineage.json"))
+    assert (lineage["window"]["first"], "change" in lineage["window"]) == ("2024-01-01", False)
 
 
 def test_a_champion_that_was_not_compared_with_stays(opened: Callable[..., Pipeline]) -> None:
