@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from textwrap import wrap
 
 from benchmarks.histories.outcome import Outcome
 from benchmarks.histories.verdict import Line
@@ -14,14 +15,15 @@ from evergreen import backtest
 from evergreen.backtest.report_plots import Canvas
 from evergreen.numbers import number
 from evergreen.pages import templates
-from evergreen.pages.plots.svg import Scale, cut, spanned
+from evergreen.pages.plots.svg import Scale, spanned
 
 _SIZE = (300.0, 200.0)
 _COLUMNS = 3
 _GAP = 16.0
+_CHARACTERS = 46  # of a line below the name
 _CAPTION = (
     "Error over trainings (logarithmic). Grey: fixed schedules, with never on the left. The dot is the "
-    "default policy: green on or under the curve, red above it."
+    "default policy: green on or under the curve, red above it, with its distance to it."
 )
 
 
@@ -78,19 +80,23 @@ def curve(outcome: Outcome) -> str:
     ordered = sorted(outcome.schedules, key=lambda run: run.trainings)
     told = "; ".join(f"{run.policy}: {number(run.value)} with {run.trainings}" for run in outcome.runs)
     canvas = Canvas(f"of-{outcome.history}", outcome.history, told, size=_SIZE)
-    canvas.frame(spanned(run.value for run in outcome.runs), top=34, bottom=_SIZE[1] - 24)
+    canvas.frame(spanned(run.value for run in outcome.runs), top=48, bottom=_SIZE[1] - 24)
     most = math.log(max(run.trainings for run in outcome.runs))
     canvas.x = Scale(-0.05 * most - 0.02, 1.05 * most + 0.05, canvas.left, canvas.right)
     canvas.ticks([(math.log(n), str(n)) for n in (1, 3, 10, 30, 100, 300) if math.log(n) <= most])
-    canvas.text(2, 12, outcome.history, "ink")
-    canvas.text(2, 26, cut(f"{outcome.metric}; {outcome.stands_for}", _SIZE[0]))
+    canvas.text(2, 12, f"{outcome.history}, {outcome.metric}", "ink")
+    for line, words in enumerate(wrap(outcome.stands_for, _CHARACTERS)):
+        canvas.text(2, 25 + 12 * line, words)
     places = [(canvas.x(math.log(run.trainings)), canvas.y(run.value)) for run in ordered]
     canvas.curve(places, "series fixed")
     for run, (x, y) in zip(ordered, places, strict=True):
         canvas.dot(x, y, "fixed", 2.5, run.policy)
     side = "worse" if (outcome.above_curve or 0.0) > 0 else "better"
     words = f"default: {number(own.value)}, {own.trainings} trainings"
-    canvas.dot(canvas.x(math.log(own.trainings)), canvas.y(own.value), side, 5, words)
+    x, y = canvas.x(math.log(own.trainings)), canvas.y(own.value)
+    canvas.dot(x, y, side, 5, words)
+    if outcome.above_curve is not None:
+        canvas.text(min(x + 8, canvas.right - 30), y - 6, f"{100 * outcome.above_curve:+.1f}%", "ink")
     return str(canvas.svg())
 
 
