@@ -23,7 +23,7 @@ from evergreen.monitoring.drift import FeatureDrift, drift_of
 from evergreen.monitoring.measure import measure as measure_partition
 from evergreen.monitoring.policy import decide
 from evergreen.monitoring.reference import PREDICTIONS, Reference
-from evergreen.monitoring.season import Earlier, night_of, reference_sample
+from evergreen.monitoring.season import Earlier, against, night_of
 from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
 from evergreen.spec import Monitoring, Retrain, Spec, parse_spec
@@ -109,7 +109,7 @@ class World:
         counts = count_frame(self.binnings, rows)
         before = Earlier(self.spec, self.cells, self.records, partition=partition, version="v")
         night = night_of(self.spec, self.cells, partition, self.cells.flat(counts), before)
-        held = reference_sample(self.spec, self.cells, night, before)
+        held = against(self.spec, self.cells, night, before).sample
         found = drift_of(self.binnings, held, night.sample, self.spec.monitoring.drift)
         self.records.append(_record(partition, len(rows), found, counts))
         return found

@@ -29,7 +29,7 @@ from evergreen.monitoring.performance import (
 from evergreen.monitoring.promise import promised_before
 from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
-from evergreen.monitoring.season import Earlier, night_of, reference_sample, rows_like
+from evergreen.monitoring.season import Earlier, against, night_of, rows_like
 from evergreen.monitoring.trial import Rival, compared
 from evergreen.scoring.predict import ACTUAL, PREDICTION
 from evergreen.signals import SIGNALS
@@ -71,13 +71,13 @@ def measure(
     """
     where: dict[str, Any] = {"earlier": earlier, "partition": partition, "version": version}
     counts = count_frame(reference.binnings, features)
-    drift = _drift(spec, reference.binnings, reference.cells, counts, **where)
+    drift, held_against = _drift(spec, reference.binnings, reference.cells, counts, **where)
     prediction = {PREDICTIONS: as_series(spec, predictions[PREDICTION])}
     of_predictions: dict[str, FeatureDrift] = {}
     if reference.predictions is not None and reference.prediction_cells is not None:
         made, cells = {PREDICTIONS: reference.predictions}, reference.prediction_cells
         found = count_frame(made, pd.DataFrame(prediction))
-        of_predictions = _drift(spec, made, cells, found, **where)
+        of_predictions, _ = _drift(spec, made, cells, found, **where)
         counts |= found
     seen = published[: bisect_right(published, partition)]
     return Record(
@@ -93,6 +93,7 @@ def measure(
         **performance(spec, reference, rows, features, predictions, model=model, rival=rival),
         drifted_share=sum(one.drifted for one in drift.values()) / len(drift) if drift else 0.0,
         drift={name: one.to_dict() for name, one in drift.items()},
+        held_against=held_against if drift else None,
         prediction_drift=next((one.to_dict() for one in of_predictions.values()), None),
         joint=_joint(spec, reference, features, partition),
         counts={name: found.tolist() for name, found in counts.items()},
@@ -203,18 +204,19 @@ def _drift(
     earlier: Sequence[Record],
     partition: str,
     version: str,
-) -> dict[str, FeatureDrift]:
+) -> tuple[dict[str, FeatureDrift], str]:
     before = Earlier(spec, cells, earlier, partition=partition, version=version)
     night = night_of(spec, cells, partition, cells.flat(counts), before)
     own = cells.by_feature(cells.flat(counts))
+    held = against(spec, cells, night, before)
     found = drift_of(
         binnings,
-        reference_sample(spec, cells, night, before),
+        held.sample,
         night.sample,
         DRIFT.of(spec.monitoring),
         whole=(Sample.pooled([cells.by_feature(cells.counts.sum(axis=0))]), Sample.pooled([own])),
     )
-    return {name: one for name, one in found.items() if name in counts}
+    return {name: one for name, one in found.items() if name in counts}, held.reference
 
 
 def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: str) -> dict[str, Any] | None:

@@ -44,6 +44,7 @@ SCHEMA = pa.schema(
         ("health", pa.string()),
         ("trial", pa.string()),
         ("before", pa.string()),
+        ("held_against", pa.string()),
         ("age", pa.int64()),
         ("history", pa.int64()),
         ("retrain", pa.bool_()),
@@ -51,7 +52,8 @@ SCHEMA = pa.schema(
         ("evidence", pa.string()),
     ]
 )
-_LATER = ("metrics", "window", "fairness", "trial", "before")  # columns that an older release did not write
+# Columns that an older release did not write.
+_LATER = ("metrics", "window", "fairness", "trial", "before", "held_against")
 _JSON = (
     *("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health"),
     *("trial", "before"),

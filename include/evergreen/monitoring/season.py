@@ -25,7 +25,7 @@ from evergreen.calendar import WEEK, days_of_year_apart, weekday
 from evergreen.drift.binning import Counts
 from evergreen.monitoring.cells import Cells, Floats
 from evergreen.monitoring.drift import Sample
-from evergreen.signals.drift import DRIFT
+from evergreen.signals.drift import DRIFT, Reference
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
@@ -117,7 +117,15 @@ def night_of(spec: Spec, cells: Cells, partition: str, counts: Floats, earlier: 
     return Night(pooled, start, end, _sample(pooled, np.ones(len(pooled)), cells.alike))
 
 
-def reference_sample(spec: Spec, cells: Cells, night: Night, earlier: Earlier) -> Sample:
+@dataclass(frozen=True)
+class Against:
+    """The `sample` that a night is held against, and which `reference` it is of."""
+
+    reference: Reference
+    sample: Sample
+
+
+def against(spec: Spec, cells: Cells, night: Night, earlier: Earlier) -> Against:
     """What a night is held against, as `Spec.drift_reference` says, without the rows of the night itself.
 
     Where the window does not hold the season it is what trails the night, and where nothing does, the window.
@@ -125,15 +133,15 @@ def reference_sample(spec: Spec, cells: Cells, night: Night, earlier: Earlier) -
     apart = (cells.middles < night.start) | (cells.middles > night.end)
     window = (apart if apart.any() else ~apart).astype(np.float64)
     if not spec.calendar.has_time or spec.drift_reference == "window":
-        return _sample(cells, window, cells.alike)
+        return Against("window", _sample(cells, window, cells.alike))
     if spec.drift_reference == "season":
         weights = _season(cells, window, night.cells, DRIFT.of(spec.monitoring).rows)
         if weights is not None:
-            return _sample(cells, weights, cells.alike)
+            return Against("season", _sample(cells, weights, cells.alike))
     trailing = _trailing_cells(spec, cells, night, earlier)
     if not trailing.rows.sum():
-        return _sample(cells, window, cells.alike)
-    return _sample(trailing, _foretold(trailing, night.cells), cells.alike)
+        return Against("window", _sample(cells, window, cells.alike))
+    return Against("trailing", _sample(trailing, _foretold(trailing, night.cells), cells.alike))
 
 
 def rows_like(spec: Spec, partitions: Sequence[str], partition: str) -> NDArray[np.bool_]:

@@ -98,7 +98,8 @@ class DriftSignal(OfSinglePartitions[Drift]):
         named = f": {' and '.join(f'{name} {told}' for name, told in leading.items())}" if leading else ""
         clause = (
             f"at least {percent(limit)} of the features{jointly} drifted {held.words}"
-            f" ({held.wanted_words}{percent(newest.drifted_share)} on the newest{named})"
+            f" ({held.wanted_words}{percent(newest.drifted_share)} on the newest{named}"
+            f"{_without_season(self.of(nights.watched), nights)})"
         )
         figures = {"drifted_share": newest.drifted_share, "limit": limit, "leading": list(leading)}
         if newest.joint:
@@ -114,6 +115,19 @@ class DriftSignal(OfSinglePartitions[Drift]):
         if not together(record):
             return share
         return f"{share}; {TOGETHER}" if record.drifted_share else TOGETHER
+
+
+def _without_season(drift: Drift, nights: Nights) -> str:
+    """With what the newest is compared where its season is asked for and the training window lacks it."""
+    asked = nights.calendar.has_time and drift.reference in (None, "season")
+    instead = _INSTEAD.get(nights.newest.held_against or "") if asked else None
+    return f"; the training window does not hold its season: compared with {instead}" if instead else ""
+
+
+_INSTEAD = {
+    "trailing": "what went just before, which does not show a slow change",
+    "window": "all of the window, since nothing went before",
+}
 
 
 def together(record: Record) -> bool:

@@ -29,6 +29,8 @@ class Record:
     for each rule of `gate.fairness` what `evergreen.monitoring.fairness` gives.
 
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
+    `held_against` says whether the features are compared with the `season`, what is `trailing` the partition,
+    or the whole `window` (see `evergreen.monitoring.season`), None where that is not known;
     `joint` what `JointDrift.to_dict` gives, None if it has no limit. `counts` are the partition's own
     rows in the bins of the champion's reference, by feature (see `evergreen.drift.binning`). `health` is
     what `evergreen.monitoring.health` gives. `trial` is what `evergreen.monitoring.trial` keeps of a
@@ -66,6 +68,7 @@ class Record:
     health: dict[str, Any] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict, repr=False)
     before: dict[str, Any] = field(default_factory=dict)
+    held_against: str | None = None
 
     def part(self, name: str) -> Part | None:
         """A metric of the labelled rows, to be pooled with that of other nights; None where there is none.

@@ -19,7 +19,7 @@ class Renewal(Described):
     the share `gain` better so far. While one is on trial, it waits for twice as much.
     """
 
-    unseen: Share = 0.25
+    unseen: Share = 0.3
     gain: Share = 0.01
 
 
@@ -33,7 +33,7 @@ class RenewalSignal(Signal[Renewal]):
 
     Example:
         monitoring:
-          renewal: {unseen: 20%, gain: 1%}
+          renewal: {unseen: 30%, gain: 1%}
           retrain: {on: [renewal]}
     """
 

@@ -298,7 +298,7 @@ def monitored(days: int, rows: int, before: Any, now: Any, limits: Drift = LIMIT
     cells = count_cells(spec.calendar, made, values, pd.Series(np.repeat(NIGHTS[:days], rows)))
     counts = count_frame(made, pd.DataFrame({"x": now}))
     where = {"earlier": [], "partition": NIGHTS[days], "version": "v"}
-    return measure._drift(spec, made, cells, counts, **where)["x"]
+    return measure._drift(spec, made, cells, counts, **where)[0]["x"]
 
 
 DAY_ROWS = 96

@@ -44,28 +44,28 @@ TRIAL = (
         (
             Grain.HOURLY,
             "hour",
-            "2190 hours",
+            "2628 hours",
             "at most every 876 hours, so the budget of 6 in 30 hours is never spent",
             ("168 hours", "24 hours"),
         ),
         (
             Grain.DAILY,
             "day",
-            "92 days",
+            "110 days",
             "at most every 36 days, so the budget of 6 in 30 days is never spent",
             ("28 days", "5 days"),
         ),
         (
             Grain.WEEKLY,
             "week",
-            "14 weeks",
+            "16 weeks",
             "at most every 5 weeks, so the budget of 6 in 30 weeks is never spent",
             ("8 weeks", "3 weeks"),
         ),
         (
             Grain.MONTHLY,
             "month",
-            "3 months",
+            "4 months",
             "at most every 1 month and at most 6 in 30 months",
             ("3 months", "2 months"),
         ),
@@ -77,7 +77,7 @@ def test_the_defaults_of_a_grain(
     assert policy_in_words(of(grain)) == [
         "Any of 2 signals starts a training. cusum: the mean absolute error has become worse for good: its "
         f"CUSUM is above 8 standard deviations from {word} to {word} (slack 0.5 each {word}). renewal: at "
-        f"least 25% of the training window ({new} of a full one) came after the last training, and that one "
+        f"least 30% of the training window ({new} of a full one) came after the last training, and that one "
         "helped: its challenger was promoted, or is on trial and at least 1% better so far (then twice as "
         "much).",
         f"A training starts {limits}.",

@@ -138,6 +138,7 @@ def test_drift_of_features_and_of_predictions() -> None:
     assert record.prediction_drift is not None
     assert record.prediction_drift["drifted"]
     assert record.drifted_share == 0.5  # the predictions are no feature
+    assert record.held_against == "trailing"  # 20 days before it hold no season of 31 January
     assert record.joint is None
 
 

@@ -374,12 +374,12 @@ def test_a_promise_much_worse_than_its_predecessors_is_said_while_it_is_in_force
 
 
 def test_after_a_training_that_promised_much_worse_renewal_goes_on() -> None:
-    # The error of the break is taken for normal: nothing but renewal asks. 10 of 40 days are a quarter.
+    # The error of the break is taken for normal: nothing but renewal asks. 12 of 40 days are 30 %.
     spec, before = policy(on=("cusum", "renewal")), {"version": "v0", "promised": 2.0}
-    rows = [record(n, before=before) for n in range(50, 60)]
+    rows = [record(n, before=before) for n in range(50, 65)]
     history = promoted(5, 50)
-    asked = [decide(spec, rows[: n + 1], history).retrain for n in range(10)]
-    assert asked.index(True) == 9
+    asked = [decide(spec, rows[: n + 1], history).retrain for n in range(15)]
+    assert asked.index(True) == 11
 
 
 def test_a_snapshot_has_no_cooldown_but_a_circuit() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from evergreen.calendar import Calendar, Grain
 from evergreen.monitoring.cells import Cells
-from evergreen.monitoring.season import Earlier, Night, night_of, reference_sample, rows_like
+from evergreen.monitoring.season import Earlier, Night, against, night_of, rows_like
 from evergreen.signals.drift import Drift
 from evergreen.signals.record import Record
 from evergreen.spec import Spec, parse_spec
@@ -77,7 +77,7 @@ def night(
 
 def held(spec: Spec, cells: Cells, partition: str, rows: int = 1_000, records: Sequence[Record] = ()) -> Any:
     earlier = Earlier(spec, cells, records, partition=partition, version="v")
-    return reference_sample(spec, cells, night(spec, cells, partition, rows, records), earlier)
+    return against(spec, cells, night(spec, cells, partition, rows, records), earlier).sample
 
 
 def shares(sample: Any) -> list[float]:
@@ -213,7 +213,7 @@ def test_pooled_weeks_are_held_against_weeks_though_days_differ_in_rows() -> Non
     spec = spec_of(rows=700)
     earlier = Earlier(spec, cells, records, partition="2024-03-11", version="v")
     found = night_of(spec, cells, "2024-03-11", np.array(day("2024-03-11")), earlier)
-    expected = reference_sample(spec, cells, found, earlier)
+    expected = against(spec, cells, found, earlier).sample
     assert found.cells.rows.sum() == 5 * 120 + 2 * 60
     assert shares(expected) == shares(found.sample)
 
@@ -225,6 +225,19 @@ def test_a_window_that_lacks_the_season_is_answered_by_the_days_before() -> None
     # Right after the window it is its end that trails, not the three weeks of it that are near on one side.
     found = held(spec_of(), of_months(days("2023-05-01", "2023-11-30")), "2023-12-01")
     assert shares(found)[3] == 1
+
+
+def test_it_is_known_what_a_night_is_held_against() -> None:
+    def kind(window: list[str], partition: str, reference: Any = None) -> str:
+        spec = spec_of() if reference is None else spec_of(reference=reference)
+        cells = of_months(window)
+        earlier = Earlier(spec, cells, [], partition=partition, version="v")
+        return against(spec, cells, night(spec, cells, partition), earlier).reference
+
+    assert kind(YEAR, "2024-01-01") == "season"
+    assert kind(days("2023-05-01", "2023-11-30"), "2023-12-01") == "trailing"
+    assert kind(YEAR, "2024-01-01", "trailing") == "trailing"
+    assert kind(YEAR, "2024-01-01", "window") == "window"
 
 
 def test_what_trails_is_drawn_on() -> None:
@@ -242,7 +255,7 @@ def test_what_trails_is_drawn_on() -> None:
     spec = spec_of(reference="trailing", rows=21_000)
     earlier = Earlier(spec, small, records[-20:], partition="2024-04-01", version="v")
     pooled = night_of(spec, small, "2024-04-01", np.array(day(91)), earlier)
-    assert shares(reference_sample(spec, small, pooled, earlier))[:2] == pytest.approx(
+    assert shares(against(spec, small, pooled, earlier).sample)[:2] == pytest.approx(
         shares(pooled.sample)[:2], abs=1e-6
     )
 

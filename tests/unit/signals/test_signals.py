@@ -251,6 +251,27 @@ DRIFTED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("held_against", "reference", "words"),
+    [
+        ("season", None, ""),
+        (None, None, ""),  # of an older release
+        ("trailing", None, "compared with what went just before, which does not show a slow change"),
+        ("window", "season", "compared with all of the window, since nothing went before"),
+        ("trailing", "trailing", ""),
+        ("window", "window", ""),
+    ],
+)
+def test_drift_says_when_the_window_does_not_hold_the_season(held_against, reference, words) -> None:
+    spec = described("drift")
+    monitoring = spec.monitoring.model_copy(update={"drift": Drift(reference=reference)})
+    row = record(0, drifted_share=0.75, held_against=held_against)
+    clause = the(spec.model_copy(update={"monitoring": monitoring}), [row]).clause
+    assert ("; the training window does not hold its season: " + words in clause) == bool(words)
+    snapshot = record(0, partition="snapshot", held_against="window", metric="accuracy", promised=0.9)
+    assert "season" not in the(described("drift", of=IRIS), [snapshot]).clause
+
+
 def test_drift_names_the_features_that_lead() -> None:
     rows = [record(n, drifted_share=share, drift=DRIFTED) for n, share in enumerate((0.75, 0.2, 0.75))]
     assert said(described("drift"), rows) == (
