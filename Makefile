@@ -40,6 +40,11 @@ status: .venv ## what of it runs
 load: .venv ## fill the demo's sources with simulated history (DATA=hour.csv: with that file)
 	@$(STACK) load --data "$$DATA"
 
+# One thread in each process: numpy's and scikit-learn's threads spin while they wait for one another, and as
+# many processes as cores have work to do already.
+test campaign: export OPENBLAS_NUM_THREADS = 1
+test campaign: export OMP_NUM_THREADS = 1
+
 test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=4: by so many processes)
 	.venv/bin/pytest -n $(JOBS) --durations=25
 
