@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 
 from evergreen.metrics import Metric
 from evergreen.metrics.predictions import Predictions
-from evergreen.spec import Task
+from evergreen.spec import ChampionRule, Spec, Task
 
 _LEAST = np.finfo(np.float64).eps  # of a target that a relative error is divided by, as scikit-learn has it
 
@@ -41,6 +41,18 @@ def dealt_at_random(labels: NDArray[Any], seed: int) -> Predictions:
     It has as many clusters of the same sizes but no structure: its silhouette is about 0 or below.
     """
     return Predictions(np.random.default_rng(seed).permutation(labels))
+
+
+def baseline_rule(spec: Spec, first: bool) -> ChampionRule:
+    """The rule of the comparison with the baseline: `gate.champion` without its margin.
+
+    For a `first` champion with half of its error: the losses against a constant are skewed, so the interval
+    errs more often than it says, and the order of the predictions is tested as well
+    (`evergreen.evaluation.baseline`).
+    """
+    rule = spec.champion_rule
+    confidence = (1 + rule.confidence) / 2 if first else rule.confidence
+    return rule.model_copy(update={"margin": 0.0, "confidence": confidence})
 
 
 def _constant(best: str | float) -> DummyRegressor:

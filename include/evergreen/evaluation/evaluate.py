@@ -19,7 +19,7 @@ from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.champion import Champion, Compared, compared
 from evergreen.evaluation.chance import Chance, chance
 from evergreen.evaluation.compare import Comparison
-from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
+from evergreen.evaluation.dummy import baseline_rule, dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
 from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
@@ -28,7 +28,7 @@ from evergreen.lake import PARTITION
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import Measured
 from evergreen.metrics.predictions import Predictions
-from evergreen.spec import Spec, Task
+from evergreen.spec import ChampionRule, Spec, Task
 
 if TYPE_CHECKING:
     from evergreen.candidates.fit import Challenger
@@ -142,7 +142,7 @@ def evaluate(
         metric=spec.training.metric,
         challenger=found.values,
         baseline=dummy.values,
-        against_baseline=rows.compare(found, dummy, margin=0),
+        against_baseline=rows.compare(found, dummy, baseline_rule(spec, first=champion is None)),
         chance=_chance(spec, found) if champion is None else None,
         **_against_champion(spec, training_set, rows, own, found, champion=champion),
         rows=len(features),
@@ -209,11 +209,9 @@ class _Rows:
         rule, seed = self.spec.champion_rule, self.spec.training.seed
         return comparing.intervals(own, units=self.units, rule=rule, seed=seed, times=self.times)
 
-    def compare(self, own: Measured, theirs: Measured, margin: float | None = None) -> Comparison:
-        """The comparison by the rule of `gate.champion`, or with another margin."""
-        rule, training = self.spec.champion_rule, self.spec.training
-        if margin is not None:
-            rule = rule.model_copy(update={"margin": margin})
+    def compare(self, own: Measured, theirs: Measured, rule: ChampionRule | None = None) -> Comparison:
+        """The comparison by a rule, by default that of `gate.champion`."""
+        rule, training = rule or self.spec.champion_rule, self.spec.training
         return comparing.compare(
             training.metric, own, theirs, units=self.units, rule=rule, seed=training.seed, times=self.times
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from evergreen.evaluation.baseline import baseline_check
 from evergreen.evaluation.champion import in_verdict
 from evergreen.evaluation.compare import Comparison, allowed_loss, clearly_worse, clears
 from evergreen.evaluation.evaluate import Evaluation
@@ -16,9 +17,10 @@ from evergreen.evaluation.power import in_words as power_in_words
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict
+from evergreen.evaluation.words import counted, figure, in_percent, loss_in_words
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import is_usable
-from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec, Task
+from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
 
 _NAMED = 10  # values that a sentence names; the rest are counted
 _LONGEST = 60  # characters; longer values from the data are truncated
@@ -37,7 +39,7 @@ def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     checks = (
         _finite(evaluation),
         *(_limit(name, limit, evaluation) for name, limit in spec.gate.limits.items()),
-        _baseline(spec, evaluation),
+        baseline_check(spec, evaluation),
         _champion(spec, evaluation),
         *(check for rule in spec.gate.slices for check in _slices(rule, evaluation)),
         *(_fairness(rule, evaluation) for rule in spec.gate.fairness),
@@ -77,59 +79,12 @@ def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
         return Check(check, False, f"{name} is missing on the hold-out, so its limit cannot be checked")
     value = evaluation.challenger[name]
     if limit.max is not None and value > limit.max:
-        return Check(check, False, f"{name} {_number(value)} is above its limit of {_number(limit.max)}")
+        return Check(check, False, f"{name} {figure(value)} is above its limit of {figure(limit.max)}")
     if limit.min is not None and value < limit.min:
-        return Check(check, False, f"{name} {_number(value)} is below its limit of {_number(limit.min)}")
-    bounds = [f"at least {_number(limit.min)}"] if limit.min is not None else []
-    bounds += [f"at most {_number(limit.max)}"] if limit.max is not None else []
-    return Check(check, True, f"{name} {_number(value)} is within its limit ({' and '.join(bounds)})")
-
-
-def _baseline(spec: Spec, evaluation: Evaluation) -> Check:
-    name, found = evaluation.metric, evaluation.against_baseline
-    if found is None or not math.isfinite(found.loss):
-        return Check(
-            "baseline", False, f"{name} of challenger or baseline is missing: they cannot be compared"
-        )
-    if evaluation.champion is None:
-        return _beats_baseline(spec, evaluation, found)
-    return _keeps_up_with_baseline(evaluation, found)
-
-
-def _beats_baseline(spec: Spec, evaluation: Evaluation, found: Comparison) -> Check:
-    """A first champion has to be better, beyond chance.
-
-    Either of two tests of half the error is enough: that of the predictions' order, or, where a constant is
-    the best that can be said by chance, the interval. A constant says nothing of most metrics of classes.
-    """
-    level, by_chance = spec.champion_rule.one_sided, evaluation.chance
-    if found.loss >= 0:
-        return Check("baseline", False, _baseline_values(found, "is not better than"))
-    by_interval = spec.task is not Task.CLASSIFICATION and found.high < 0
-    if by_chance is None or by_interval or by_chance.probability <= level:
-        return Check("baseline", True, _baseline_values(found, "is better than"))
-    detail = (
-        f"{_baseline_values(found, 'is better than')}, but perhaps by chance: so are its own predictions in "
-        f"{by_chance.as_good:,} of {_count(by_chance.orders, 'random order')} "
-        f"({_percent(level)} of them at most for a first champion)"
-    )
-    return Check("baseline", False, detail, inconclusive=True)
-
-
-def _keeps_up_with_baseline(evaluation: Evaluation, found: Comparison) -> Check:
-    """A constant may do well on few days, better than any model: then the one in force is what counts."""
-    if found.loss < 0:
-        return Check("baseline", True, _baseline_values(found, "is better than"))
-    worse = found.low > 0
-    detail = f"{_baseline_values(found, 'is worse than' if worse else 'against')}: its loss is {_loss(found)}"
-    if evaluation.comparison is not None and evaluation.comparison.loss < 0:
-        return Check("baseline", True, f"{detail}, but the champion is worse still")
-    return Check("baseline", False, detail, inconclusive=not worse)
-
-
-def _baseline_values(found: Comparison, words: str) -> str:
-    own, other = _number(found.challenger), _number(found.champion)
-    return f"{found.metric} {own} {words} the dummy baseline's {other}"
+        return Check(check, False, f"{name} {figure(value)} is below its limit of {figure(limit.min)}")
+    bounds = [f"at least {figure(limit.min)}"] if limit.min is not None else []
+    bounds += [f"at most {figure(limit.max)}"] if limit.max is not None else []
+    return Check(check, True, f"{name} {figure(value)} is within its limit ({' and '.join(bounds)})")
 
 
 def _champion(spec: Spec, evaluation: Evaluation) -> Check:
@@ -144,13 +99,13 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Check:
         # Where the champion has no value either, the rows are to blame; else the challenger is.
         return _not_comparable(version, why, inconclusive=not math.isfinite(found.champion))
     if clears(found, rule) is None:
-        values = f"{found.metric} {_number(found.challenger)} against {_number(found.champion)}"
+        values = f"{found.metric} {figure(found.challenger)} against {figure(found.champion)}"
         why = f"{values}, but {_evidence(found)} are too little for an interval: lengthen training.holdout"
         return _not_comparable(version, why)
     passed, is_open, words = _compared(found, rule)
     detail = (
-        f"{found.metric} {_number(found.challenger)} {words} champion {version}'s {_number(found.champion)}: "
-        f"its loss is {_loss(found)}, {_asked_loss(found, rule)} "
+        f"{found.metric} {figure(found.challenger)} {words} champion {version}'s {figure(found.champion)}: "
+        f"its loss is {loss_in_words(found)}, {_asked_loss(found, rule)} "
         f"({found.rounds:,} rounds, {_evidence(found)}{in_verdict(evaluation.champion)})"
     )
     if is_open and (power := power_in_words(spec, found)):
@@ -177,23 +132,16 @@ def _compared(found: Comparison, rule: ChampionRule) -> tuple[bool, bool, str]:
     return False, True, "against"
 
 
-def _loss(found: Comparison) -> str:
-    if not (math.isfinite(found.low) and math.isfinite(found.high)):
-        return f"{_number(found.loss)} (too few blocks for an interval)"
-    low, high = _number(found.low), _number(found.high)
-    return f"{_number(found.loss)} ({low} to {high} at {_percent(found.confidence)} confidence)"
-
-
 def _asked_loss(found: Comparison, rule: ChampionRule) -> str:
     words = "all of it to be below" if rule.test == "superiority" else "all of it to be at most"
     whose = metric_named(found.metric).share_of("the champion's")
-    share = f" ({_percent(rule.margin)} of {whose})" if rule.margin else ""
-    return f"{words} {_number(allowed_loss(found, rule) + 0.0)}{share}"
+    share = f" ({in_percent(rule.margin)} of {whose})" if rule.margin else ""
+    return f"{words} {figure(allowed_loss(found, rule) + 0.0)}{share}"
 
 
 def _evidence(found: Comparison) -> str:
-    said = f"{_count(found.rows, 'row')} in {_count(found.blocks, 'block')}"
-    return f"{said} of {_count(found.parts_of, 'partition')} that are alike" if found.parts_of else said
+    said = f"{counted(found.rows, 'row')} in {counted(found.blocks, 'block')}"
+    return f"{said} of {counted(found.parts_of, 'partition')} that are alike" if found.parts_of else said
 
 
 def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Check]:
@@ -203,7 +151,7 @@ def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Check]:
     few = [result for result in results if result.rows < rule.minimum]
     for result in few:
         if result.required:
-            detail = f"{_shown(result)} is required, and {_count(result.rows, 'row')} are too few to judge"
+            detail = f"{_shown(result)} is required, and {counted(result.rows, 'row')} are too few to judge"
             yield Check(f"slice {_shown(result)}", False, f"{detail} ({rule.minimum} are asked for)")
     if spared := [_cut(result.value) for result in few if not result.required]:
         detail = f"fewer than {rule.minimum} rows to judge by: {_named(spared)}"
@@ -214,7 +162,7 @@ def _slices(rule: SliceRule, evaluation: Evaluation) -> Iterator[Check]:
 
 
 def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Check:
-    name, where = f"slice {_shown(result)}", f"on {_shown(result)} ({_count(result.rows, 'row')})"
+    name, where = f"slice {_shown(result)}", f"on {_shown(result)} ({counted(result.rows, 'row')})"
     found = result.comparison
     if evaluation.champion is None:
         return Check(name, True, f"there is no champion yet to compare with {where}")
@@ -225,10 +173,10 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Chec
         return Check(name, False, f"{found.metric} cannot be computed of both {where}")
     metric = metric_named(found.metric)
     allowed = metric.allowance(found.champion, rule.margin)
-    values = f"{_number(found.challenger)} against the champion's {_number(found.champion)}"
-    said = f"{found.metric} {values} {where}: its loss is {_loss(found)}"
+    values = f"{figure(found.challenger)} against the champion's {figure(found.champion)}"
+    said = f"{found.metric} {values} {where}: its loss is {loss_in_words(found)}"
     whose = metric.share_of("the champion's")
-    at_most = f"at most {_number(allowed)} is allowed ({_percent(rule.margin)} of {whose})"
+    at_most = f"at most {figure(allowed)} is allowed ({in_percent(rule.margin)} of {whose})"
     if found.loss <= allowed:
         return Check(name, True, f"{said}, and {at_most}")
     # Beyond the margin, yet perhaps by chance: one small slice must not refuse every challenger.
@@ -260,10 +208,10 @@ def _fairness(rule: FairnessRule, evaluation: Evaluation) -> Check:
 def _apart(rule: FairnessRule, found: FairnessResult) -> str:
     said = []
     if rule.max_difference is not None:
-        most = _number(rule.max_difference)
-        said.append(f"a difference of {_number(found.difference)}, at most {most}")
+        most = figure(rule.max_difference)
+        said.append(f"a difference of {figure(found.difference)}, at most {most}")
     if rule.min_ratio is not None:
-        said.append(f"a ratio of {_number(found.ratio)}, at least {_number(rule.min_ratio)}")
+        said.append(f"a ratio of {figure(found.ratio)}, at least {figure(rule.min_ratio)}")
     return " and ".join(said)
 
 
@@ -271,7 +219,7 @@ def _extremes(found: FairnessResult) -> str:
     ordered = sorted(found.judged, key=lambda group: group.metric)
     ends = (ordered[0], ordered[-1])
     return " and ".join(
-        f"{_number(group.metric)} of {found.column}={_cut(group.value)} ({_count(group.rows, 'row')})"
+        f"{figure(group.metric)} of {found.column}={_cut(group.value)} ({counted(group.rows, 'row')})"
         for group in ends
     )
 
@@ -286,7 +234,7 @@ def _calibration(spec: Spec, evaluation: Evaluation) -> Iterator[Check]:
         )
         return
     words = "is within its limit of" if value <= limit else "is above its limit of"
-    detail = f"expected calibration error {_number(value)} {words} {_number(limit)}"
+    detail = f"expected calibration error {figure(value)} {words} {figure(limit)}"
     yield Check("calibration", value <= limit, detail)
 
 
@@ -327,15 +275,3 @@ def _cut(value: str) -> str:
 def _named(values: Sequence[str]) -> str:
     rest = len(values) - _NAMED
     return ", ".join(values[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g}%"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else str(value)

@@ -18,14 +18,14 @@ from scipy import stats
 
 from evergreen.evaluation.chance import chance
 from evergreen.evaluation.compare import compare
-from evergreen.evaluation.dummy import dummy_predictions
+from evergreen.evaluation.dummy import baseline_rule, dummy_predictions
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.gate import judge
 from evergreen.metrics import METRICS, Metric
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Spec, Task
 from tests.campaign import rounds
-from tests.unit.evaluation.test_gate import spec_of
+from tests.unit.evaluation.evaluations import spec_of
 
 DRAWS = rounds(20, 1000)
 RATE = 1 - ChampionRule().confidence
@@ -79,7 +79,7 @@ def is_promoted(spec: Spec, metric: Metric, drawn: World, seed: int) -> bool:
     known, actual, said = drawn
     own = said.beside(metric.task, actual)
     dummy = dummy_predictions(metric, pd.Series(known), None, len(own)).beside(metric.task, actual)
-    rule = ChampionRule(rounds=100)
+    rule = baseline_rule(spec, first=True).model_copy(update={"rounds": 100})
     found = Evaluation(
         metric=metric.name,
         challenger={metric.name: own.value(metric.name)},

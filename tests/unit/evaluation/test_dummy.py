@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from evergreen.evaluation.dummy import dealt_at_random, dummy_predictions
+from evergreen.evaluation.dummy import baseline_rule, dealt_at_random, dummy_predictions
 from evergreen.metrics import metric_named
 from evergreen.spec import Task
+from tests.unit.evaluation.evaluations import spec_of
 from tests.unit.metrics.compute import compute
 
 KNOWN = pd.Series([1.0, 1.0, 1.0, 9.0])  # median 1, mean 3
@@ -66,3 +67,11 @@ def test_clusters_are_held_against_the_same_ones_dealt_at_random():
     assert found.tolist() == dealt_at_random(labels, seed=0).labels.tolist()
     assert np.bincount(found).tolist() == [50, 50]
     assert abs(compute(Task.CLUSTERING, None, found, space=space)["silhouette"]) < 0.1
+
+
+def test_a_first_champion_s_interval_has_half_of_the_error_and_no_margin():
+    spec = spec_of(gate={"champion": {"margin": "10%", "confidence": "90%"}})
+    first, later = (baseline_rule(spec, first=known) for known in (True, False))
+    assert (first.margin, first.confidence) == (0.0, pytest.approx(0.95))
+    assert (later.margin, later.confidence) == (0.0, pytest.approx(0.90))
+    assert first.rounds == later.rounds == spec.gate.champion.rounds

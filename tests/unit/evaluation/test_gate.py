@@ -3,83 +3,22 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.evaluation.chance import Chance
-from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult, GroupResult
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Outcome, Verdict
-from evergreen.spec import Spec
+from tests.unit.evaluation.evaluations import compared, details, evaluation_of, outcome, spec_of
 
 FINITE = st.floats(0.001, 1e6)
 TESTS = st.sampled_from(["non_inferiority", "superiority"])
 ANY = st.one_of(FINITE, st.sampled_from([math.nan, math.inf, -math.inf]), st.none())
-
-
-def spec_of(metric: str = "mae", gate: dict | None = None) -> Spec:
-    task = "regression" if metric in ("mae", "r2") else "classification"
-    return Spec.model_validate(
-        {
-            "name": "sales",
-            "description": "Sales",
-            "owner": "team",
-            "schedule": "0 2 * * *",
-            "start": "2024-01-01",
-            "partition": "daily",
-            "sources": {"sales": {"file": {"path": "sales.csv", "time_column": "at"}}},
-            "task": task,
-            "target": "sold",
-            "training": {"metric": metric, "candidates": [{"estimator": "sklearn.linear_model.Ridge"}]},
-            "gate": gate or {},
-            "folder": Path("sales"),
-        }
-    )
-
-
-def compared(own, other, reach=0.0, metric: str = "mae", rows: int = 40, blocks: int = 8) -> Comparison:
-    """A comparison whose interval of the loss reaches so far to both sides."""
-    own, other = (math.nan if value is None else value for value in (own, other))
-    loss = other - own if metric in ("accuracy", "r2") else own - other
-    return Comparison(metric, rows, blocks, own, other, loss, loss - reach, loss + reach, 0.95, 1_000)
-
-
-def evaluation_of(
-    challenger, baseline=100.0, champion=None, own=None, metric: str = "mae", problem=None, reach=0.0, **more
-) -> Evaluation:
-    def metrics(value):
-        return {} if value is None else {metric: value}
-
-    entry = {"version": "old", "as_of": "2024-02-01", "metrics": metrics(champion), "problem": problem}
-    against = champion is not None or problem
-    own = challenger if own is None else own
-    more.setdefault("against_baseline", compared(challenger, baseline, 0.0, metric))
-    more.setdefault("comparison", None if champion is None else compared(own, champion, reach, metric))
-    return Evaluation(
-        metric=metric,
-        challenger=metrics(challenger),
-        baseline=metrics(baseline),
-        champion=entry if against else None,
-        challenger_on_champion_rows=metrics(own) if against else None,
-        rows=70,
-        compared_rows=40 if against else 0,
-        **more,
-    )
-
-
-def outcome(spec: Spec, evaluation: Evaluation) -> dict[str, bool]:
-    return {check.name: check.passed for check in judge(spec, evaluation).checks}
-
-
-def details(spec: Spec, evaluation: Evaluation) -> dict[str, str]:
-    return {check.name: check.detail for check in judge(spec, evaluation).checks}
 
 
 def test_a_good_challenger_passes_and_the_sentences_have_the_numbers():
@@ -136,11 +75,6 @@ def test_worse_than_the_champion_beyond_the_margin_is_refused(metric, own, other
     assert outcome(spec, evaluation_of(own, base, other, metric=metric))["champion"] is passed
     # Also when only the interval's far end is beyond the margin: then the champion stays all the same.
     assert not outcome(spec, evaluation_of(own, base, other, metric=metric, reach=abs(other)))["champion"]
-
-
-@pytest.mark.parametrize(("value", "passed"), [(99.9, True), (100.0, False), (100.1, False)])
-def test_the_baseline_must_be_beaten_not_met(value, passed):
-    assert outcome(spec_of(), evaluation_of(value, 100.0))["baseline"] is passed
 
 
 def test_the_champion_is_compared_on_the_shared_rows_alone():
@@ -249,64 +183,6 @@ def test_a_champion_that_cannot_be_applied_is_a_refusal_that_says_what_to_do():
         evaluation_of(41.0, problem="it does not fit today's features: x"),
     )
     assert asked.outcome is Outcome.INCONCLUSIVE
-
-
-@pytest.mark.parametrize(
-    ("own", "reach", "as_good", "metric", "verdict"),
-    [
-        (90.0, 9.9, 199, "mae", Outcome.PROMOTED),  # clear by the interval
-        (90.0, 10.0, 4, "mae", Outcome.PROMOTED),  # clear by the order: 5 of 200 are 2.5 %
-        (90.0, 10.0, 5, "mae", Outcome.INCONCLUSIVE),
-        (90.0, math.nan, 4, "mae", Outcome.PROMOTED),  # too few blocks for an interval
-        (90.0, math.nan, 5, "mae", Outcome.INCONCLUSIVE),
-        (100.0, 0.0, 0, "mae", Outcome.WORSE),
-        (105.0, 6.0, 0, "mae", Outcome.WORSE),
-        (0.9, 0.0, 4, "accuracy", Outcome.PROMOTED),
-        # Labels thrown at random beat the constant of many a metric of classes: the order alone counts.
-        (0.9, 0.0, 5, "accuracy", Outcome.INCONCLUSIVE),
-    ],
-)
-def test_a_first_champion_beats_the_baseline_beyond_chance(own, reach, as_good, metric, verdict):
-    """R2: labels drawn at random gave a champion in 5 of 6 draws, by a comparison of two values."""
-    baseline = 100.0 if metric == "mae" else 0.5
-    evaluation = evaluation_of(
-        own,
-        baseline,
-        metric=metric,
-        against_baseline=compared(own, baseline, reach, metric),
-        chance=Chance(199, as_good),
-    )
-    spec = spec_of(metric)
-    assert judge(spec, evaluation).outcome is verdict
-    if verdict is Outcome.INCONCLUSIVE:
-        said = "so are its own predictions in 5 of 199 random orders (2.5% of them at most"
-        assert said in details(spec, evaluation)["baseline"]
-
-
-@pytest.mark.parametrize(
-    ("own", "champion", "reach", "passed", "inconclusive"),
-    [
-        (2.79, 2.93, 0.1, True, False),  # P4d: clearly worse than the dummy's 1.93, better than the champion
-        (2.79, 2.93, math.nan, True, False),
-        (1.50, 2.93, 0.1, True, False),
-        (1.50, 1.20, 0.1, True, False),
-        (2.79, 2.70, 0.1, False, False),
-        (2.79, 2.70, 0.9, False, True),  # perhaps no worse than the dummy
-        (2.79, 2.70, math.nan, False, True),
-    ],
-)
-def test_where_there_is_a_champion_the_baseline_does_not_refuse_what_is_better_than_it(
-    own, champion, reach, passed, inconclusive
-):
-    evaluation = evaluation_of(own, 1.93, champion, against_baseline=compared(own, 1.93, reach))
-    found = next(check for check in judge(spec_of(), evaluation).checks if check.name == "baseline")
-    assert (found.passed, found.inconclusive) == (passed, inconclusive)
-
-
-def test_a_baseline_that_was_not_compared_fails():
-    for evaluation in (evaluation_of(41.0, None), evaluation_of(41.0, against_baseline=None)):
-        assert judge(spec_of(), evaluation).outcome is Outcome.WORSE
-        assert "they cannot be compared" in details(spec_of(), evaluation)["baseline"]
 
 
 def test_an_interval_of_stretches_says_of_how_many_partitions():

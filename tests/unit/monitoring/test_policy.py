@@ -13,62 +13,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evergreen.calendar import Grain, Length
-from evergreen.monitoring.breaker import breaker
 from evergreen.monitoring.policy import blocked, decide
 from evergreen.monitoring.record import Decision
-from evergreen.monitoring.trainings import Training, trainings_of
-from evergreen.registry.history import Event, Kind
-from evergreen.signals.drift import Drift
-from evergreen.signals.performance import Cusum, Performance
+from evergreen.monitoring.trainings import Training
 from evergreen.signals.record import Record
-from evergreen.signals.staleness import Staleness
-from evergreen.spec import Labels, Monitoring, Retrain, Spec, parse_spec
+from evergreen.spec import Spec, parse_spec
 from evergreen.training_set.window import Change
-from evergreen.units import Budget, Times
+from evergreen.units import Budget
+from tests.unit.monitoring.kiosk_policies import (
+    FREE,
+    Night,
+    day,
+    nights,
+    policy,
+    promoted,
+    replay,
+    rules,
+    worse,
+)
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 
 IRIS = parse_spec(Path(__file__).parents[3] / "include" / "pipelines" / "iris" / "pipeline.yaml")
-FREE, TWO_OF_THREE, THIRTY = Budget(1000, Length(1)), Times(2, 3), Length(30)
-
-
-def policy(
-    on: tuple[str, ...] = ("performance",),
-    over: int | Length = 3,
-    tolerance: float = 0.5,
-    cooldown: int | Length = 0,
-    budget: Budget = FREE,
-    refusals: int = 1000,
-    half_open: int | None = None,
-    delay: int = 0,
-    of: Spec = KIOSK,
-) -> Spec:
-    monitoring = Monitoring(
-        performance=Performance(tolerance=tolerance, over=over, cusum=Cusum(k=0.5, h=4)),
-        drift=Drift(share=0.5),
-        staleness=Staleness(unseen=0.5),
-        retrain=Retrain(
-            on=on,
-            when=TWO_OF_THREE,
-            cooldown=cooldown,
-            budget=budget,
-            refusals=refusals,
-            half_open=half_open,
-        ),
-    )
-    labels = Labels(source=KIOSK.sources["sales"], delay=delay) if delay else None
-    return of.model_copy(update={"monitoring": monitoring, "labels": labels})
-
-
-def day(number: int) -> str:
-    return DAYS[number]
-
-
-def promoted(*numbers: int) -> list[Training]:
-    return [Training(day(number), "promoted") for number in numbers]
-
-
-def worse(*numbers: int) -> list[Training]:
-    return [Training(day(number), "worse") for number in numbers]
+THIRTY = Length(30)
 
 
 # the decision and its sentence
@@ -209,80 +175,6 @@ def test_cooldown_and_budget(trainings: list[int], cooldown: int, budget: Budget
         assert found is None if why is None else found is not None and found.startswith(why)
 
 
-@pytest.mark.parametrize(
-    ("trainings", "is_open"),
-    [
-        ([], False),
-        (worse(1, 2), False),
-        (worse(1, 2, 3), True),
-        (worse(1, 2, 3, 4), True),
-        ([*worse(1, 2), *promoted(3), *worse(4)], False),
-        ([*promoted(0), *worse(1, 2, 3)], True),
-        ([*worse(1, 2, 3), *promoted(9)], False),
-        # By hand, after they were refused: what counts is when it happened, not what it was trained as of.
-        ([*worse(1, 2, 3), *promoted(1)], False),
-        ([*worse(1, 2), Training(day(3), "waiting")], False),
-        ([*worse(1, 2, 3), Training(day(4), "waiting")], True),
-        # That too little is known is no reason to stop asking (P4, P4b).
-        ([Training(day(number), "inconclusive") for number in range(1, 9)], False),
-        ([*worse(1, 2), Training(day(3), "inconclusive"), Training(day(4), "declined")], False),
-        ([*worse(1, 2), Training(day(3), "inconclusive"), *worse(4)], True),
-    ],
-)
-def test_the_breaker_opens_after_several_that_were_worse(trainings: list[Training], is_open: bool) -> None:
-    spec = policy(refusals=3, half_open=100)
-    halt = breaker(spec, day(50), trainings)
-    assert halt.halts is is_open
-    assert (blocked(spec, day(50), trainings, halt) is not None) is is_open
-    decision = decide(spec, [record(n, 99.0) for n in range(40, 50)], trainings)
-    assert decision.retrain is not is_open
-    assert (decision.evidence["breaker"]["state"] == "open") is is_open
-
-
-@pytest.mark.parametrize("half_open", [1, 7, 28])
-def test_an_open_breaker_lets_one_training_through_after_a_time(half_open: int) -> None:
-    spec = policy(refusals=2, half_open=half_open)
-    trainings, began = worse(10, 20), []
-    for number in range(20, 120):
-        decision = decide(spec, [record(n, 99.0) for n in range(20, number + 1)], trainings)
-        if decision.retrain:
-            assert "the breaker half-opens: nothing was trained since" in decision.reason
-            began.append(number + 1)
-            trainings = [*trainings, *worse(number + 1)]
-    # Three nights must speak after each training: `performance.over`.
-    assert began == list(range(20 + max(half_open, 3), 121, max(half_open, 3)))
-
-
-@pytest.mark.parametrize(("grain", "waits"), [("hourly", 168), ("daily", 28), ("weekly", 8), ("monthly", 3)])
-def test_how_long_a_breaker_waits_fits_the_grain(grain: str, waits: int) -> None:
-    spec = policy(refusals=1, of=KIOSK.model_copy(update={"partition": Grain(grain)}))
-    first = spec.calendar.key_of_day(date(2024, 1, 1))
-    trainings = [Training(first, "worse")]
-    halts = [breaker(spec, spec.calendar.shift(first, n), trainings).halts for n in range(waits + 2)]
-    assert halts == [True] * waits + [False, False]
-    halt = breaker(spec, first, trainings)
-    assert f"the night of {spec.calendar.shift(first, waits - 1)} " in str(
-        blocked(spec, first, trainings, halt)
-    )
-
-
-def test_an_open_breaker_half_opens_once_the_error_has_grown() -> None:
-    spec = policy(refusals=2, half_open=300, tolerance=0.5)  # by 50 % over three nights
-    before = [record(n, 40.0) for n in range(10, 20)]
-    as_bad = [record(n, 55.0) for n in range(20, 40)]
-    assert not decide(spec, [*before, *as_bad], worse(5, 20)).retrain
-    grown = decide(spec, [*before, *as_bad, *(record(n, 70.0) for n in range(40, 43))], worse(5, 20))
-    assert grown.retrain
-    assert "the breaker half-opens: mean absolute error 70 over the last 3 days, 40 when it opened" in (
-        grown.reason
-    )
-    one, three = ([record(n, 70.0) for n in range(40, end)] for end in (41, 43))
-    assert not decide(spec, [*before, *as_bad, *one], worse(5, 20)).retrain  # 60 is 50 % more, and no more
-    # Another champion's nights say nothing of this one's.
-    others = [replace(row, version="v0") for row in before]
-    assert not decide(spec, [*others, *as_bad, *three], worse(5, 20)).retrain
-
-
 @pytest.mark.parametrize("grain", [grain for grain in Grain if grain is not Grain.SNAPSHOT])
 @pytest.mark.parametrize("cooldown", [1, 5])
 def test_the_night_that_the_cooldown_names_is_the_first_that_trains(grain: Grain, cooldown: int) -> None:
@@ -342,23 +234,6 @@ def test_the_performance_over_a_month_is_judged_by_its_days() -> None:
     assert found[2]["first"] == "2024-01-29"
 
 
-def test_an_open_circuit_is_said_whether_or_not_a_signal_fires() -> None:
-    quiet = decide(policy(refusals=2), [record(n) for n in range(10, 14)], worse(1, 2))
-    assert quiet.reason == (
-        "no retraining: mean absolute error 10.0 over the last 3 days against 10.0 promised (tolerance 50%); "
-        "the breaker is open: 2 challengers in a row were worse: train or promote one by hand, or wait for "
-        "the night of 2024-01-30 or for an error that has grown by 50%"
-    )
-    assert quiet.evidence["breaker"] == {
-        "state": "open",
-        "worse": 2,
-        "since": "2024-01-03",
-        "until": "2024-01-31",
-        "grown": "",
-    }
-    assert quiet.evidence["firing"] == []
-
-
 def test_a_promise_much_worse_than_its_predecessors_is_said_while_it_is_in_force() -> None:
     before = {"version": "v0", "promised": 6.0}
     said = (
@@ -411,68 +286,7 @@ def test_the_last_break_that_was_found_is_remembered_after_its_training() -> Non
     assert decide(spec, [record(41)], [*trained, later]).change == later.change
 
 
-# trainings from the history
-
-
-def event(seq: int, what: Kind, number: int, **reason: Any) -> Event:
-    return Event(seq, what, f"{day(number)}-{seq:012}", day(number), None, reason)
-
-
-def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -> None:
-    late, change = event(4, Kind.PROMOTED, 3), Change(day(1), "cusum", day(2))
-    evidence = {"change": change.to_dict()}
-    history = [
-        event(1, Kind.PROMOTED, 1, kind="first"),
-        event(2, Kind.REFUSED, 3, kind="performance+drift", evidence=evidence),
-        event(3, Kind.ROLLED_BACK, 1),
-        late,
-        event(5, Kind.REMOVED, 1),
-        event(6, Kind.REFUSED, 2, kind="shell", verdict="inconclusive"),
-    ]
-    versions = [late.version, f"{day(9)}-waits", f"{day(7)}-waits"]
-    assert trainings_of(history, versions) == [
-        Training(day(1), "promoted", "first", f"{day(1)}-{1:012}", day(1)),
-        Training(day(3), "worse", "performance+drift", f"{day(3)}-{2:012}", change=change),
-        Training(day(3), "promoted", "", late.version, day(3)),
-        Training(day(2), "inconclusive", "shell", f"{day(2)}-{6:012}"),
-        Training(day(7), "waiting"),
-        Training(day(9), "waiting"),
-    ]
-
-
 # any history
-
-nights = st.lists(
-    st.tuples(st.one_of(st.none(), st.floats(0, 40)), st.sampled_from((0.0, 0.4, 0.6)), st.booleans()),
-    min_size=1,
-    max_size=60,
-)
-rules = st.builds(
-    policy,
-    on=st.sampled_from((("performance", "staleness"), ("performance", "cusum", "drift"), ("drift",))),
-    over=st.integers(0, 5),
-    cooldown=st.integers(0, 9),
-    budget=st.builds(Budget, st.integers(0, 4), st.builds(Length, st.integers(1, 25))),
-    refusals=st.integers(1, 5),
-    half_open=st.sampled_from((None, 5, 1000)),
-    delay=st.sampled_from((0, 0, 3)),
-)
-Night = tuple[float | None, float, bool]
-
-
-def replay(
-    spec: Spec, history: list[Night], first: str = "promoted"
-) -> tuple[list[Decision], list[Training]]:
-    """Decide day by day; each day says its error, its drift, and whether a training after it is promoted."""
-    records: list[Record] = []
-    trainings, version, decisions = [Training(day(0), first)], "v0", []
-    for number, (error, share, accepted) in enumerate(history):
-        records.append(record(number, error, version=version, drifted_share=share))
-        decisions.append(decide(spec, records, trainings))
-        if decisions[-1].retrain:
-            trainings.append(Training(day(number + 1), "promoted" if accepted else "worse"))
-            version = f"v{number + 1}" if accepted else version
-    return decisions, trainings
 
 
 @given(rules, nights)
@@ -486,30 +300,6 @@ def test_never_within_the_cooldown_and_never_over_budget_in_any_window(
     times, per = spec.monitoring.retrain.budget
     for start in range(len(history)):  # the first training is not the policy's
         assert sum(start <= number < start + per.count for number in numbers[1:]) <= times
-
-
-@given(rules, nights)
-def test_more_in_a_row_are_worse_than_open_the_breaker_only_where_it_half_opened(
-    spec: Spec, history: list[Night]
-) -> None:
-    decisions, trainings = replay(spec, history)
-    in_a_row, allowed = 0, spec.monitoring.retrain.refusals
-    told = {spec.calendar.shift(one.partition, 1): one.evidence["breaker"] for one in decisions}
-    for training in trainings[1:]:
-        halt = told[training.as_of]
-        assert halt["state"] == ("half-open" if in_a_row >= allowed else "closed")
-        assert not halt["until"] or halt["grown"] or training.as_of >= halt["until"]
-        in_a_row = in_a_row + 1 if training.outcome == "worse" else 0
-    assert not any(one.retrain for one in decisions if one.evidence["breaker"]["state"] == "open")
-
-
-@given(rules, nights, nights)
-def test_a_promotion_by_hand_closes_the_breaker(spec: Spec, history: list[Night], more: list[Night]) -> None:
-    _, trainings = replay(spec, history, first="worse")
-    records = [record(n, error, version="new") for n, (error, _, _) in enumerate(more, len(history))]
-    by_hand = [*trainings, Training(day(len(history)), "promoted")]
-    found = [decide(spec, records[: n + 1], by_hand).evidence["breaker"]["state"] for n in range(len(more))]
-    assert set(found) == {"closed"}
 
 
 @given(rules, nights, st.integers(0, 60), st.data())
