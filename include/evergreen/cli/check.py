@@ -240,7 +240,7 @@ def _estimators(spec: Spec) -> str:
 
 
 def _gate(spec: Spec) -> str:
-    from evergreen.evaluation.evidence import in_words
+    from evergreen.evaluation.compared_by import in_words
 
     return in_words(spec)
 

@@ -78,7 +78,7 @@ class Resampling:
     ) -> Resampling:
         """The resampling a rule asks for: of `units` (rows,), positions in time, or of independent rows.
 
-        Its block counts partitions (see `Spec.champion_rule`).
+        Its block counts partitions, or days of hourly ones (see `Spec.champion_rule`).
 
         Only units that have rows count, and neighbours are those that follow one another among them. Two
         or three partitions are cut into stretches of rows that follow one another in `times` (rows,), by

@@ -1,4 +1,4 @@
-"""What a description's hold-out can tell of a challenger, said before anything is trained. Pure."""
+"""By what challenger and champion are compared, said before anything is trained. Pure."""
 
 from __future__ import annotations
 

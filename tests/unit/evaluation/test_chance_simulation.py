@@ -24,7 +24,7 @@ from evergreen.evaluation.gate import judge
 from evergreen.metrics import METRICS, Metric
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Spec, Task
-from tests.campaign import rounds
+from tests.campaign import rounds, seed
 from tests.unit.evaluation.evaluations import spec_of
 
 DRAWS = rounds(20, 1000)
@@ -75,7 +75,7 @@ WORLDS: dict[Task, dict[str, Callable[[Metric, np.random.Generator, int], World]
 }
 
 
-def is_promoted(spec: Spec, metric: Metric, drawn: World, seed: int) -> bool:
+def is_promoted(spec: Spec, metric: Metric, drawn: World, number: int) -> bool:
     known, actual, said = drawn
     own = said.beside(metric.task, actual)
     dummy = dummy_predictions(metric, pd.Series(known), None, len(own)).beside(metric.task, actual)
@@ -88,8 +88,8 @@ def is_promoted(spec: Spec, metric: Metric, drawn: World, seed: int) -> bool:
         challenger_on_champion_rows=None,
         rows=len(own),
         compared_rows=0,
-        against_baseline=compare(metric.name, own, dummy, units=None, rule=rule, seed=seed),
-        chance=chance(metric.name, own, spec.champion_rule.one_sided, seed),
+        against_baseline=compare(metric.name, own, dummy, units=None, rule=rule, seed=number),
+        chance=chance(metric.name, own, spec.champion_rule.one_sided, number),
     )
     return judge(spec, found).promote
 
@@ -102,7 +102,7 @@ def test_what_has_no_skill_is_rarely_a_first_champion(metric: Metric, rows: int,
     spec = spec_of("mae" if metric.task is Task.REGRESSION else "accuracy")
     spec = spec.model_copy(update={"training": spec.training.model_copy(update={"metric": metric.name})})
     for name, world in WORLDS[metric.task].items():
-        seeds = [np.random.default_rng([number, rows]) for number in range(DRAWS)]
+        seeds = [np.random.default_rng([seed(number), rows]) for number in range(DRAWS)]
         found = sum(is_promoted(spec, metric, world(metric, one, rows), n) for n, one in enumerate(seeds))
         tell(f"{metric.name}, {name}, {rows} rows: {found} of {DRAWS} promoted")
         assert found <= ALLOWED

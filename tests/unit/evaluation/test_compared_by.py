@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from evergreen.evaluation.evidence import in_words
+from evergreen.evaluation.compared_by import in_words
 from evergreen.spec import Spec
 
 
