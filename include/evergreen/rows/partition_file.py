@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from evergreen.rows.digest import RowsDigest
 
 ROW_GROUP = 131_072
 RECORD = b"evergreen"
+_SAMPLE = 4_096  # texts that tell whether most of a column's differ
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,7 @@ class PartitionWriter:
         self.schema = schema
         self._digest = RowsDigest(schema)
         self._file: IO[bytes] = tempfile.TemporaryFile(prefix="evergreen-")  # noqa: SIM115 - lives on
-        self._parquet = pq.ParquetWriter(
-            self._file,
-            schema,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=False,
-            column_encoding={f.name: "DELTA_BINARY_PACKED" for f in schema if _in_steps(f.type)},
-        )
+        self._parquet: pq.ParquetWriter | None = None
         self._waiting: list[pa.RecordBatch] = []
         self._waiting_rows = 0
         self._rows = 0
@@ -96,9 +91,10 @@ class PartitionWriter:
         """Close the file, with a record (JSON values) in its footer, and return it."""
         if self._waiting_rows:
             self._write_group(self._waiting_rows)
+        parquet = self._opened(self.schema.empty_table())
         if record is not None:
-            self._parquet.add_key_value_metadata({RECORD: json.dumps(record, allow_nan=False).encode()})
-        self._parquet.close()
+            parquet.add_key_value_metadata({RECORD: json.dumps(record, allow_nan=False).encode()})
+        parquet.close()
         self._file.flush()
         size = self._file.seek(0, 2)
         statistics = _statistics(pq.read_metadata(self._file), self.schema)
@@ -106,8 +102,22 @@ class PartitionWriter:
 
     def discard(self) -> None:
         """Delete the file."""
-        self._parquet.close()
+        if self._parquet is not None:
+            self._parquet.close()
         self._file.close()
+
+    def _opened(self, first: pa.Table) -> pq.ParquetWriter:
+        """The Parquet file, opened with the encodings that suit its first rows."""
+        if self._parquet is None:
+            self._parquet = pq.ParquetWriter(
+                self._file,
+                self.schema,
+                compression="zstd",
+                compression_level=1,
+                use_dictionary=False,
+                column_encoding=_encodings(first),
+            )
+        return self._parquet
 
     def _write_group(self, rows: int) -> None:
         table = pa.Table.from_batches(self._waiting, self.schema)
@@ -115,7 +125,7 @@ class PartitionWriter:
         rest = table.slice(rows)
         for batch in group.to_batches():
             self._digest.add(batch)
-        self._parquet.write_table(group, row_group_size=ROW_GROUP)
+        self._opened(group).write_table(group, row_group_size=ROW_GROUP)
         self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
         self._rows += rows
 
@@ -129,6 +139,19 @@ def read_record(tail: bytes) -> dict[str, Any]:
     """The record in a partition's file; `tail` is its end with the whole footer. Empty if there is none."""
     found = (pq.read_metadata(pa.BufferReader(tail)).metadata or {}).get(RECORD)
     return dict(json.loads(found)) if found else {}
+
+
+def _encodings(first: pa.Table) -> dict[str, str]:
+    """The encoding of each column that is not stored plainly, chosen by the first rows."""
+    stepped = {f.name: "DELTA_BINARY_PACKED" for f in first.schema if _in_steps(f.type)}
+    texts = [f.name for f in first.schema if pa.types.is_string(f.type)]
+    return stepped | {name: "DELTA_LENGTH_BYTE_ARRAY" for name in texts if _differ(first.column(name))}
+
+
+def _differ(texts: pa.ChunkedArray) -> bool:
+    """Whether most texts differ: their lengths compress better apart from them, repeated ones together."""
+    sample = texts.slice(0, _SAMPLE)
+    return bool(2 * pc.count_distinct(sample).as_py() > len(sample))
 
 
 def _in_steps(kind: pa.DataType) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -90,3 +92,14 @@ def test_a_file_without_a_record_has_an_empty_one():
     assert file.body is not None
     file.body.seek(0)
     assert read_record(file.body.read()) == {}
+
+
+def test_texts_that_differ_are_stored_with_their_lengths_apart_and_repeated_ones_together():
+    names = [hashlib.md5(str(n).encode()).hexdigest() for n in range(20_000)]
+    rows = pa.table({"differ": names, "repeat": ["card", "cash"] * 10_000, "none": [None] * 20_000})
+    rows = rows.set_column(2, "none", rows.column("none").cast(pa.string()))
+    file = written(rows)
+    assert pa.Table.from_batches(file.batches()).equals(rows)
+    group = pq.read_metadata(file.body).row_group(0)
+    encodings = [set(group.column(at).encodings) for at in range(3)]
+    assert ["DELTA_LENGTH_BYTE_ARRAY" in found for found in encodings] == [True, False, False]
