@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from evergreen.sources.kind import Question, SourceConfig
+from evergreen.sources.text.dialect import CsvDialect, Delimiter
 
 
 class FileSource(SourceConfig):
@@ -16,12 +17,14 @@ class FileSource(SourceConfig):
 
     `path` is below the pipeline's folder, absolute, or `s3://`; `{partition}` in it is the partition's key,
     `{partition:%Y/%m/%d}` its first instant in that form, and `*`, `?`, `[...]` and `**` match many files.
-    Format and compression follow from the name's suffixes, or `format` says it.
+    Format and compression follow from the name's suffixes, or `format` says it. `csv` says how a CSV is
+    written; `delimiter` is short for the delimiter in it.
     """
 
     path: str = Field(min_length=1)
     format: Literal["csv", "json_lines", "parquet"] | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    csv: CsvDialect = CsvDialect()
+    delimiter: Delimiter | None = None
 
     @field_validator("path")
     @classmethod
@@ -32,12 +35,23 @@ class FileSource(SourceConfig):
             )
         return value
 
-    @field_validator("delimiter")
+    @model_validator(mode="before")
     @classmethod
-    def _delimiter_divides(cls, value: str) -> str:
-        if value in '"\r\n\0' or not value.isascii():
-            raise ValueError("write one ASCII character, not a quote or a line break")
-        return value
+    def _short_delimiter(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("delimiter") is None:
+            return values
+        dialect, short = values.get("csv", {}), values["delimiter"]
+        if not isinstance(dialect, dict):
+            return values
+        if dialect.get("delimiter", short) != short:
+            raise ValueError("give either 'delimiter' or 'csv: {delimiter: ...}'")
+        return {**values, "csv": {**dialect, "delimiter": short}}
+
+    @model_validator(mode="after")
+    def _is_csv(self) -> Self:
+        if self.format not in (None, "csv") and self.csv.model_fields_set:
+            raise ValueError(f"files of the format {self.format} have no CSV dialect: leave out 'csv'")
+        return self
 
     def templates(self) -> Iterable[str]:
         """The path."""

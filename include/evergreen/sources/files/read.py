@@ -69,7 +69,7 @@ def _read(source: FileSource, files: Sequence[LocatedFile], zone: Zone) -> Rows:
         )
     match formats.pop():
         case "csv":
-            return read_csv_files(files, source.delimiter, source.types, zone)
+            return read_csv_files(files, source.csv, source.types, zone)
         case "json_lines":
             return read_json_files(files, source.types, zone)
         case "parquet":

@@ -11,6 +11,7 @@ from evergreen.shown import shown
 from evergreen.sources.files.decompress import plain_chunks
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.text.csv_text import CsvText
+from evergreen.sources.text.dialect import CsvDialect
 from evergreen.sources.text.json_lines import decoder, read_lines
 from evergreen.sources.text.lines import Place, line_blocks
 from evergreen.sources.text.spool import Spool
@@ -19,9 +20,9 @@ _JSON_CHUNK = 2**20  # as Python objects it is many times that
 
 
 def read_csv_files(
-    files: Sequence[LocatedFile], delimiter: str, types: Mapping[str, str], zone: Zone = UTC_ZONE
+    files: Sequence[LocatedFile], dialect: CsvDialect, types: Mapping[str, str], zone: Zone = UTC_ZONE
 ) -> Rows:
-    """The rows of CSV files with one header; columns in the order of the first file.
+    """The rows of CSV files with the same columns, which stand in the order of the first file.
 
     A column's type is the declared one, else it is found in all its values: see `text.types.read`. A record
     that cannot be read, or holds a value that does not fit a declared type, is rejected. Raises `SourceError`
@@ -32,7 +33,7 @@ def read_csv_files(
         first: CsvText | None = None
         for located in files:
             with located.open() as file:
-                text = CsvText(located.name, plain_chunks(file, located.name), delimiter)
+                text = CsvText(located.name, plain_chunks(file, located.name), dialect)
                 first = first or text
                 _check_same(first, text)
                 spool.expect(text.header)

@@ -16,6 +16,7 @@ from evergreen.sources.http.document import at
 from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
 from evergreen.sources.text.declared import json_text
+from evergreen.sources.text.dialect import CsvDialect, known_encoding
 from evergreen.sources.text.json_lines import (
     MOST_DIGITS,
     NO_OBJECT,
@@ -77,33 +78,41 @@ def read_content(source: HttpSource, answer: Answer) -> Content:
     """
     if answer.status == 204:
         return Content()
-    body = _utf8(answer)
+    charset = _charset(answer)
     match source.format:
         case "json":
-            return _json_content(_document(body, decoder(source.types)), source)
+            return _json_content(_document(_utf8(answer.body, charset), decoder(source.types)), source)
         case "json_lines":
+            body = _utf8(answer.body, charset)
             blocks: Sequence[JsonBlock | CsvBlock] = list(_json_blocks(body, decoder(source.types)))
         case _:
-            blocks = list(_csv_blocks(body))
+            blocks = list(_csv_blocks(answer.body, source.csv, charset))
     if any(one.is_open for block in blocks for one in block.unreadable):
         raise StumbleError(f"the last record of the {source.format} answer is truncated")
     return Content(blocks)
 
 
-def _utf8(answer: Answer) -> bytes:
+def _charset(answer: Answer) -> str | None:
+    """The encoding that the answer declares; None if it declares none, or UTF-8."""
     charset = answer.headers.get("Content-Type", "").lower().partition("charset=")[2]
     charset = charset.partition(";")[0].strip(" \"'")
-    body = answer.body
-    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
-        charset = "utf-16"
     if charset in ("", "utf-8", "utf8", "us-ascii"):
-        return body.removeprefix(BOM)
+        return None
     try:
-        return body.decode(charset).encode().removeprefix(BOM)
-    except LookupError:
+        return known_encoding(charset)
+    except ValueError:
         raise SourceError(
             f"the API answers in the charset '{shown(charset)}', which is unknown: fix the API"
         ) from None
+
+
+def _utf8(body: bytes, charset: str | None) -> bytes:
+    if body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        charset = "utf-16"
+    if charset is None:
+        return body.removeprefix(BOM)
+    try:
+        return body.decode(charset).encode().removeprefix(BOM)
     except ValueError:
         raise StumbleError(f"the answer is not text in its charset '{shown(charset)}'") from None
 
@@ -149,11 +158,13 @@ def _json_blocks(body: bytes, decode: Decode) -> Iterator[JsonBlock]:
         yield block
 
 
-def _csv_blocks(body: bytes) -> Iterator[CsvBlock]:
+def _csv_blocks(body: bytes, dialect: CsvDialect, charset: str | None) -> Iterator[CsvBlock]:
     if not body.strip():
         return
+    if dialect.encoding is None and charset is not None:
+        dialect = dialect.model_copy(update={"encoding": charset})
     try:
-        text = CsvText("the API's answer", _pieces(body), ",")
+        text = CsvText("the API's answer", _pieces(body), dialect)
     except SourceError:
         if b"\n" not in body:
             raise StumbleError("the CSV answer is truncated in its header") from None

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from evergreen.sources.http.paging import Paging
 from evergreen.sources.kind import Question, SourceConfig
+from evergreen.sources.text.dialect import CsvDialect
 from evergreen.units import ConnectionId, Duration, Size
 
 
@@ -17,8 +18,9 @@ class HttpSource(SourceConfig):
     """Records of a paged API. `{partition}` in `path`, `params` and `headers` stands for the partition's key.
 
     `records` is the path (dotted; empty: the whole answer) of the list of records in a JSON answer, `total`
-    that of their number, which is then checked. `next: cursor` is short for
-    `paging: {cursor: {param: cursor}}`. `timeout`, `max_pages` and `max_bytes` limit what a read may cost.
+    that of their number, which is then checked. `csv` says how a CSV answer is written. `next: cursor` is
+    short for `paging: {cursor: {param: cursor}}`. `timeout`, `max_pages` and `max_bytes` limit what a read
+    may cost.
     """
 
     conn_id: ConnectionId
@@ -26,6 +28,7 @@ class HttpSource(SourceConfig):
     params: dict[str, str] = {}
     headers: dict[str, str] = {}
     format: Literal["json", "json_lines", "csv"] = "json"
+    csv: CsvDialect = CsvDialect()
     records: str = "data"
     total: str | None = None
     paging: Paging = Paging.model_validate({})
@@ -47,6 +50,10 @@ class HttpSource(SourceConfig):
     def _paging_fits(self) -> HttpSource:
         if self.format != "json" and (self.paging.config.in_document or self.total):
             raise ValueError(f"a {self.format} answer has no place for a cursor, a link or a total")
+        if self.format != "csv" and self.csv.model_fields_set:
+            raise ValueError(
+                f"a {self.format} answer has no CSV dialect: leave out 'csv', or say 'format: csv'"
+            )
         return self
 
     def templates(self) -> Iterable[str]:

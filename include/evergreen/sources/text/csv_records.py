@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from evergreen.sources.text.lines import LONGEST, NOT_UTF8
+from evergreen.sources.text.dialect import CsvDialect
+from evergreen.sources.text.lines import LONGEST
 
 UNCLOSED = "has a quote that is not closed"
-_QUOTED = re.compile(rb'"([^"]*+(?:""[^"]*+)*+)"')
 
 
 class Record(NamedTuple):
@@ -23,20 +23,23 @@ class Record(NamedTuple):
     reason: str = ""
 
 
-def records(text: bytes, delimiter: str, first_line: int = 1, is_last: bool = True) -> Iterator[Record]:
-    """The records of whole lines of text; blank lines are none.
+def records(text: bytes, dialect: CsvDialect, first_line: int = 1, is_last: bool = True) -> Iterator[Record]:
+    """The records of whole lines of UTF-8 text; blank lines and comments are none.
 
     A quoted field may hold delimiters, line ends and doubled quotes; a quote within an unquoted field is
     text. If a quote is closed inside a field, or not at all, only its first line is rejected and the next
     line is read by itself, so that one broken line does not swallow the others. If the text is not the last,
     a record whose quote is still open is left out: its end may be yet to come.
     """
-    reader = _Reader(text, delimiter, is_last)
-    at, line, quote = 0, first_line, -1
+    reader = _Reader(text, dialect, is_last)
+    at, line, quote = 0, first_line, -1 if dialect.quote else len(text)
     while at < len(text):
         end = text.find(b"\n", at) + 1 or len(text)
+        if reader.comment and text.startswith(reader.comment, at):
+            at, line = end, line + 1
+            continue
         if quote < at:
-            quote = text.find(b'"', at)
+            quote = text.find(reader.quote, at)
             quote = len(text) if quote < 0 else quote
         record = reader.quoted(at, end, line) if quote < end else reader.plain(at, end, line)
         if record is None:
@@ -55,18 +58,19 @@ class _OpenError(Exception):
     """The record's end is yet to come."""
 
 
-@dataclass(frozen=True)
 class _Reader:
-    text: bytes
-    delimiter: str
-    is_last: bool
+    def __init__(self, text: bytes, dialect: CsvDialect, is_last: bool) -> None:
+        self.text, self.is_last = text, is_last
+        self.delimiter = dialect.delimiter.encode()
+        self.quote = (dialect.quote or "").encode()
+        self.comment = (dialect.comment or "").encode()
+        self._encoding = dialect.said_encoding
 
     def plain(self, begin: int, end: int, line: int) -> Record:
         """The record on a line without quotes."""
         try:
-            return Record(
-                line, begin, end, _unquoted(_without_end(self.text[begin:end])).split(self.delimiter)
-            )
+            text = self._unquoted(_without_end(self.text[begin:end]))
+            return Record(line, begin, end, text.split(self.delimiter.decode()))
         except _BrokenError as error:
             return Record(line, begin, end, [], str(error))
 
@@ -87,7 +91,7 @@ class _Reader:
             field, at = self._field(begin, at)
             fields.append(field)
             follows = self.text[at : at + 2]
-            if follows.startswith(self.delimiter.encode()):
+            if follows.startswith(self.delimiter):
                 at += 1
             elif follows[:1] in (b"\n", b""):
                 return fields, min(at + 1, len(self.text))
@@ -97,39 +101,45 @@ class _Reader:
                 raise _BrokenError("has text after a closing quote")
 
     def _field(self, begin: int, at: int) -> tuple[str, int]:
-        if self.text[at : at + 1] == b'"':
+        if self.text[at : at + 1] == self.quote:
             found = self._closed(begin, at)
-            return _decoded(found[1]).replace('""', '"'), found.end()
+            quote = self.quote.decode()
+            return self._decoded(found[1]).replace(2 * quote, quote), found.end()
         line_end = self.text.find(b"\n", at) + 1 or len(self.text)
-        end = self.text.find(self.delimiter.encode(), at, line_end)
+        end = self.text.find(self.delimiter, at, line_end)
         field = self.text[at:end] if end >= 0 else _without_end(self.text[at:line_end])
-        return _unquoted(field), at + len(field)
+        return self._unquoted(field), at + len(field)
 
     def _closed(self, begin: int, at: int) -> re.Match[bytes]:
-        found = _QUOTED.match(self.text, at)
+        found = _quoted(self.quote).match(self.text, at)
         if found is None and not self.is_last and len(self.text) - begin <= LONGEST:
             raise _OpenError
         if found is None or found.end() - begin > LONGEST:
             raise _BrokenError(UNCLOSED)
         return found
 
+    def _unquoted(self, part: bytes) -> str:
+        text = self._decoded(part)
+        if "\r" in text:
+            raise _BrokenError("has a carriage return that ends no line")
+        return text
+
+    def _decoded(self, part: bytes) -> str:
+        try:
+            text = part.decode()
+        except UnicodeDecodeError:
+            raise _BrokenError(f"holds bytes that are not {self._encoding}") from None
+        if "\0" in text:
+            raise _BrokenError("has a NUL byte")
+        return text
+
+
+@lru_cache
+def _quoted(quote: bytes) -> re.Pattern[bytes]:
+    """A field in quotes, in which a doubled quote is one."""
+    sign = re.escape(quote)
+    return re.compile(b"%s([^%s]*+(?:%s%s[^%s]*+)*+)%s" % ((sign,) * 6))
+
 
 def _without_end(line: bytes) -> bytes:
     return line.removesuffix(b"\n").removesuffix(b"\r")
-
-
-def _unquoted(part: bytes) -> str:
-    text = _decoded(part)
-    if "\r" in text:
-        raise _BrokenError("has a carriage return that ends no line")
-    return text
-
-
-def _decoded(part: bytes) -> str:
-    try:
-        text = part.decode()
-    except UnicodeDecodeError:
-        raise _BrokenError(NOT_UTF8) from None
-    if "\0" in text:
-        raise _BrokenError("has a NUL byte")
-    return text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +17,8 @@ from evergreen.errors import SourceError
 from evergreen.rows.columns import check_names
 from evergreen.shown import shown
 from evergreen.sources.text.csv_records import UNCLOSED, Record, records
+from evergreen.sources.text.dialect import CsvDialect
+from evergreen.sources.text.encoding import as_utf8
 from evergreen.sources.text.lines import (
     BOM,
     LONGEST,
@@ -25,27 +29,29 @@ from evergreen.sources.text.lines import (
     line_blocks,
     rejected,
 )
+from evergreen.sources.text.number_form import NumberForm
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared
 from evergreen.sources.text.texts import prepare_texts
 
-_NEWLINE, _RETURN, _QUOTE = b'\n\r"'
-# An empty field is null, in quotes or not; nothing else is.
-_EMPTY_IS_NULL = {"null_values": [""], "strings_can_be_null": True, "quoted_strings_can_be_null": True}
+_NEWLINE, _RETURN = b"\n\r"
+# A null word is null in quotes or not.
+_NULLS = {"strings_can_be_null": True, "quoted_strings_can_be_null": True}
+_SEP = re.compile(rb'"?sep=([^"\r\n\0\x80-\xff])"?\r?(?:\n|$)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class CsvBlock:
-    """Records that could be read: a column of text for each name in the header, empty fields null.
+    """Records that could be read: a column of text for each name in the header, null words as nulls.
 
-    `text` is what they were read from, beginning with the line `line` and the record `number` (from 1).
-    `unreadable` are those of its records that could not be read.
+    `text` is what they were read from, in UTF-8, beginning with the line `line` and the record `number`
+    (from 1). `unreadable` are those of its records that could not be read.
     """
 
     columns: pa.RecordBatch
     text: bytes
     line: int
     number: int
-    delimiter: str
+    dialect: CsvDialect
     unreadable: Sequence[Unreadable] = ()
 
     def __len__(self) -> int:
@@ -57,7 +63,7 @@ class CsvBlock:
         """The block for a spool; raises as `prepare_texts` does."""
         if not self.columns.num_columns:
             return Prepared(rejected=rejected(self.unreadable, place))
-        prepared, misfits = prepare_texts(types, known, self.columns, zone)
+        prepared, misfits = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
         bad = [*self.unreadable, *self._unfit(misfits)]
         return Prepared(prepared.batches, prepared.known, rejected(bad, place))
 
@@ -66,7 +72,7 @@ class CsvBlock:
         if not reasons:
             return
         width, row = self.columns.num_columns, 0
-        for number, record in enumerate(records(self.text, self.delimiter, self.line), self.number):
+        for number, record in enumerate(records(self.text, self.dialect, self.line), self.number):
             if record.reason or len(record.fields) != width:
                 continue
             if row in reasons:
@@ -82,13 +88,16 @@ class CsvText:
     that names a column twice or not at all, or one that the lake cannot keep.
     """
 
-    def __init__(self, name: str, chunks: Iterable[bytes], delimiter: str) -> None:
+    def __init__(self, name: str, chunks: Iterable[bytes], dialect: CsvDialect) -> None:
         self.name = name
-        self._delimiter = delimiter
-        self._lines = line_blocks(chunks)
+        encoding, utf8 = as_utf8(chunks, dialect.encoding)
+        self._dialect, self._lines = _below_preamble(
+            line_blocks(utf8), dialect.model_copy(update={"encoding": encoding})
+        )
         self._pending: LineBlock | None = None
         self._number = 1
-        self.header = self._read_header()
+        self.header = list(dialect.columns) if dialect.columns else self._read_header()
+        check_names(self.header)
 
     def blocks(self) -> Iterator[CsvBlock]:
         """The records below the header, a few megabytes at a time."""
@@ -113,7 +122,9 @@ class CsvText:
 
     def _cut(self, lines: LineBlock) -> CsvBlock:
         unreadable = [Unreadable(lines.first, self._number, lines.text, TOO_LONG)]
-        return self._numbered(CsvBlock(self._batch([]), b"", lines.first, self._number, "", unreadable))
+        return self._numbered(
+            CsvBlock(self._batch([]), b"", lines.first, self._number, self._dialect, unreadable)
+        )
 
     def _read_header(self) -> list[str]:
         waiting: LineBlock | None = None
@@ -121,10 +132,10 @@ class CsvText:
             if lines.is_cut:
                 raise self._no_header(f"line {lines.first} is {TOO_LONG.partition(':')[0]}")
             joined = LineBlock(waiting.first, waiting.text + lines.text) if waiting else lines
-            if record := next(records(joined.text, self._delimiter, joined.first, is_last=False), None):
+            if record := next(records(joined.text, self._dialect, joined.first, is_last=False), None):
                 return self._names(record, joined)
             waiting = joined
-        last = waiting and next(records(waiting.text, self._delimiter, waiting.first), None)
+        last = waiting and next(records(waiting.text, self._dialect, waiting.first), None)
         if not (last and waiting):
             raise self._no_header("it is empty")
         return self._names(last, waiting)
@@ -139,7 +150,6 @@ class CsvText:
             raise SourceError(f"{self.name}: column {empty[0]} of {len(names)} has no name: fix the header")
         if twice := [name for name, count in Counter(names).items() if count > 1]:
             raise SourceError(f"{self.name}: column '{shown(twice[0])}' comes more than once: rename one")
-        check_names(names)
         self._pending = _after(lines, record.end)
         return names
 
@@ -147,17 +157,17 @@ class CsvText:
         return SourceError(f"{self.name} is not a CSV file with a header: {problem}: fix the file")
 
     def _block(self, lines: LineBlock, is_last: bool) -> CsvBlock:
-        text = lines.text[: _in_order(lines.text, self._delimiter, is_last)]
-        columns = _parsed(text, self.header, self._delimiter) if text else None
+        text = lines.text[: _in_order(lines.text, self._dialect, is_last)]
+        columns = _parsed(text, self.header, self._dialect) if text else None
         if columns is None:
             return self._one_by_one(lines, is_last)
-        return self._numbered(CsvBlock(columns, text, lines.first, self._number, self._delimiter))
+        return self._numbered(CsvBlock(columns, text, lines.first, self._number, self._dialect))
 
     def _one_by_one(self, lines: LineBlock, is_last: bool) -> CsvBlock:
         good: list[list[str]] = []
         unreadable: list[Unreadable] = []
         used, width = 0, len(self.header)
-        found = records(lines.text, self._delimiter, lines.first, is_last)
+        found = records(lines.text, self._dialect, lines.first, is_last)
         for number, record in enumerate(found, self._number):
             used = record.end
             count = len(record.fields)
@@ -169,18 +179,25 @@ class CsvText:
             is_open = reason == UNCLOSED or not text.endswith((b"\n", b"\r"))
             unreadable.append(Unreadable(record.line, number, text, reason, is_open))
         block = CsvBlock(
-            self._batch(good), lines.text[:used], lines.first, self._number, self._delimiter, unreadable
+            self._batch(good), lines.text[:used], lines.first, self._number, self._dialect, unreadable
         )
         return self._numbered(block)
 
     def _batch(self, rows: Sequence[Sequence[str]]) -> pa.RecordBatch:
         columns = zip(*rows, strict=True) if rows else ((),) * len(self.header)
-        arrays = [pa.array([text or None for text in column], pa.string()) for column in columns]
+        nulls = {"", *self._dialect.nulls}
+        arrays = [
+            pa.array([None if text in nulls else text for text in column], pa.string()) for column in columns
+        ]
         return pa.RecordBatch.from_arrays(arrays, self.header)
 
     def _numbered(self, block: CsvBlock) -> CsvBlock:
         self._number += len(block)
         return block
+
+
+def _numbers(dialect: CsvDialect) -> NumberForm:
+    return NumberForm(dialect.decimal, dialect.thousands or "")
 
 
 def _after(lines: LineBlock, used: int) -> LineBlock | None:
@@ -190,17 +207,48 @@ def _after(lines: LineBlock, used: int) -> LineBlock | None:
     return LineBlock(lines.first + lines.text.count(b"\n", 0, used), lines.text[used:])
 
 
-def _in_order(text: bytes, delimiter: str, is_last: bool) -> int:
+def _below_preamble(
+    blocks: Iterator[LineBlock], dialect: CsvDialect
+) -> tuple[CsvDialect, Iterator[LineBlock]]:
+    """The lines below those to be skipped, and the dialect with the delimiter that a line `sep=;` says."""
+    skip, first = dialect.skip, next(blocks, None)
+    if first is None:
+        return dialect, blocks
+    if not first.is_cut and (found := _SEP.match(first.text)):
+        dialect = dialect.model_copy(update={"delimiter": found[1].decode()})
+        skip = max(skip, 1)
+    return dialect, _without_lines(chain([first], blocks), skip)
+
+
+def _without_lines(blocks: Iterator[LineBlock], skip: int) -> Iterator[LineBlock]:
+    for block in blocks:
+        if block.is_cut and skip:
+            skip -= 1
+            continue
+        at, number = 0, block.first
+        while skip and at < len(block.text):
+            at = block.text.find(b"\n", at) + 1 or len(block.text)
+            skip, number = skip - 1, number + 1
+        if at < len(block.text):
+            yield LineBlock(number, block.text[at:], block.is_cut) if at else block
+
+
+def _in_order(text: bytes, dialect: CsvDialect, is_last: bool) -> int:
     """How many bytes at the text's beginning are whole records that Arrow reads just as `records` does.
 
     0 if there is anything in the text on which they might differ.
     """
-    if b"\0" in text or text.startswith(BOM) or text.count(b"\r") != text.count(b"\r\n"):
+    if b"\0" in text or text.startswith(BOM):
         return 0
-    if b'"' not in text:
+    if b"\r" in text and text.count(b"\r") != text.count(b"\r\n"):
+        return 0
+    quote = (dialect.quote or "").encode()
+    if not quote or quote not in text:
         return 0 if is_last and text.endswith(b"\r") else len(text)
+    if _has_comment(text, dialect):
+        return 0  # it may stand within a field, and hold a quote that is none
     letters = np.frombuffer(text, np.uint8)
-    quotes = np.flatnonzero(letters == _QUOTE)
+    quotes = np.flatnonzero(letters == ord(quote))
     newlines = np.flatnonzero(letters == _NEWLINE)
     # Where all quotes are in order, a line's end behind an odd number of them is within a field.
     ends = newlines[np.searchsorted(quotes, newlines) % 2 == 0] + 1
@@ -209,28 +257,41 @@ def _in_order(text: bytes, delimiter: str, is_last: bool) -> int:
     if not len(ends) or np.diff(ends, prepend=0).max() > LONGEST:
         return 0
     quotes = quotes[quotes < ends[-1]]
-    return int(ends[-1]) if _quotes_in_order(letters, quotes, ord(delimiter)) else 0
+    return int(ends[-1]) if _quotes_in_order(letters, quotes, dialect) else 0
 
 
-def _quotes_in_order(letters: np.ndarray, quotes: np.ndarray, delimiter: int) -> bool:
+def _has_comment(text: bytes, dialect: CsvDialect) -> bool:
+    comment = (dialect.comment or "").encode()
+    return bool(comment) and (text.startswith(comment) or b"\n" + comment in text)
+
+
+def _quotes_in_order(letters: np.ndarray, quotes: np.ndarray, dialect: CsvDialect) -> bool:
     """Whether each odd quote opens a field and each even one closes it, or both are a doubled quote."""
+    delimiter, quote = ord(dialect.delimiter), letters[quotes[:1]]
     around = np.concatenate(([_NEWLINE], letters, [_NEWLINE, _NEWLINE]))  # a letter is at its place + 1
     before, behind = around[quotes[0::2]], around[quotes[1::2] + 2]
-    opens = (before == delimiter) | (before == _NEWLINE) | (before == _QUOTE)
+    opens = (before == delimiter) | (before == _NEWLINE) | (before == quote)
     line_ends = (behind == _RETURN) & (around[quotes[1::2] + 3] == _NEWLINE)
-    closes = (behind == delimiter) | (behind == _NEWLINE) | (behind == _QUOTE) | line_ends
+    closes = (behind == delimiter) | (behind == _NEWLINE) | (behind == quote) | line_ends
     return bool(opens.all() and closes.all())
 
 
-def _parsed(text: bytes, names: Sequence[str], delimiter: str) -> pa.RecordBatch | None:
+def _parsed(text: bytes, names: Sequence[str], dialect: CsvDialect) -> pa.RecordBatch | None:
     """The text's records as Arrow reads them; None if there is one that it does not read."""
+    if _has_comment(text, dialect):
+        text = re.sub(rb"(?m)^%s.*\n?" % re.escape((dialect.comment or "").encode()), b"", text)
+    quote = dialect.quote or ""
     try:
         table = csv.read_csv(
             pa.BufferReader(text),
             read_options=csv.ReadOptions(column_names=names, block_size=len(text) + 1, use_threads=False),
-            parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=b'"' in text),
+            parse_options=csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                quote_char=quote or False,
+                newlines_in_values=bool(quote) and quote.encode() in text,
+            ),
             convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), **_EMPTY_IS_NULL
+                column_types=dict.fromkeys(names, pa.string()), null_values=["", *dialect.nulls], **_NULLS
             ),
         )
     except pa.ArrowInvalid:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
+from evergreen.sources.text.encoding import as_written
 
 LONGEST = 16 * 2**20
 """Bytes of the longest line that is read."""
@@ -65,8 +66,8 @@ def line_blocks(chunks: Iterable[bytes]) -> Iterator[LineBlock]:
 
 
 def shown_bytes(text: bytes) -> str:
-    """The text without its line's end; bytes that are not UTF-8 stand as `\\xff`."""
-    return text.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "backslashreplace")
+    """The text without its line's end; bytes that are not text in its encoding stand as `\\xff`."""
+    return as_written(text).removesuffix(b"\n").removesuffix(b"\r").decode("utf-8", "backslashreplace")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from evergreen.rows.columns import check_names, declared
 from evergreen.rows.spill import Spill
 from evergreen.shown import shown
 from evergreen.sources.text.lines import Rejections
-from evergreen.sources.text.types import READINGS, read
+from evergreen.sources.text.types import read, type_of
 
 MOST_COLUMNS = 2_000
 _BLOCK_ROWS = 65_536
@@ -107,7 +107,7 @@ class Spool:
             return declared(self.types[name])
         known = self.known[name]
         if known.readings:
-            return READINGS[known.readings[0]]
+            return type_of(known.readings[0])
         return _ARROW.get(known.kind, pa.string())
 
 

@@ -9,12 +9,17 @@ import pyarrow as pa
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.rows.local import TIME
 from evergreen.shown import shown
+from evergreen.sources.text.number_form import PLAIN, NumberForm
 from evergreen.sources.text.spool import Known, Prepared, check_width
-from evergreen.sources.text.types import IN_CSV, READINGS, fit, read, skipped
+from evergreen.sources.text.types import fit, in_csv, read, skipped, type_of
 
 
 def prepare_texts(
-    types: Mapping[str, str], known: Mapping[str, Known], batch: pa.RecordBatch, zone: Zone = UTC_ZONE
+    types: Mapping[str, str],
+    known: Mapping[str, Known],
+    batch: pa.RecordBatch,
+    zone: Zone = UTC_ZONE,
+    numbers: NumberForm = PLAIN,
 ) -> tuple[Prepared, dict[int, str]]:
     """The rows of a batch of text columns that fit the declared `types`, for a spool that knows `known`.
 
@@ -26,16 +31,16 @@ def prepare_texts(
     columns: dict[str, pa.Array] = {}
     misfits: dict[int, str] = {}
     for name, texts in zip(batch.schema.names, batch.columns, strict=True):
-        columns[name], reasons = fit(texts, types[name], zone) if name in types else (texts, {})
+        columns[name], reasons = fit(texts, types[name], zone, numbers) if name in types else (texts, {})
         _note(misfits, name, reasons)
     fitting = _without(pa.RecordBatch.from_pydict(columns), misfits)
     after = {
-        name: Known("declared") if name in types else _narrowed(known.get(name, Known()), texts)
+        name: Known("declared") if name in types else _narrowed(known.get(name, Known()), texts, numbers)
         for name, texts in zip(fitting.schema.names, fitting.columns, strict=True)
     }
     none: dict[int, str] = {}
     for name, column in after.items():
-        if column.readings and READINGS[column.readings[0]] == TIME:
+        if column.readings and type_of(column.readings[0]) == TIME:
             _note(none, name, skipped(fitting.column(name), zone))
     if none:
         rows = [row for row in range(batch.num_rows) if row not in misfits]
@@ -55,8 +60,8 @@ def _without(batch: pa.RecordBatch, rows: Mapping[int, str]) -> pa.RecordBatch:
     return batch.filter(pa.array([row not in rows for row in range(batch.num_rows)], pa.bool_()))
 
 
-def _narrowed(known: Known, texts: pa.Array) -> Known:
+def _narrowed(known: Known, texts: pa.Array, numbers: NumberForm) -> Known:
     if texts.null_count == len(texts):
         return known
-    readings = known.readings if known.kind else IN_CSV
+    readings = known.readings if known.kind else in_csv(numbers)
     return Known("text", tuple(one for one in readings if read(texts, one) is not None))

@@ -14,6 +14,7 @@ from evergreen.rows.columns import decimals, declared
 from evergreen.rows.local import TIME, moments
 from evergreen.shown import shown
 from evergreen.sources.text.declared import declared_array, time_of, why_no_time
+from evergreen.sources.text.number_form import PLAIN, NumberForm
 
 _Reader = Callable[[pa.Array, Zone], pa.Array | None]
 
@@ -29,6 +30,8 @@ READINGS = {
 IN_CSV = ("float", "boolean", "date", "time")
 """What undeclared text of CSV may be, in order of preference."""
 
+_NO_NUMBERS = ("text", "boolean", "date", "time")
+
 IN_JSON = ("instant",)
 """What undeclared text of JSON may be: JSON has numbers and truth values of its own."""
 
@@ -39,8 +42,19 @@ _FIRST_TIME = int(pa.scalar(datetime(1, 1, 1, tzinfo=UTC), TIME).value)
 _LAST_TIME = int(pa.scalar(datetime.max.replace(tzinfo=UTC), TIME).value)
 
 
+def in_csv(numbers: NumberForm) -> tuple[str, ...]:
+    """What undeclared text of CSV may be, where numbers are written in a form: `float ,.` for 1.234,50."""
+    form = "" if numbers == PLAIN else f" {numbers.decimal}{numbers.thousands}"
+    return tuple(f"{name}{form}" if name == "float" else name for name in IN_CSV)
+
+
+def type_of(reading: str) -> pa.DataType:
+    """The type of text that is read so."""
+    return READINGS[reading.partition(" ")[0]]
+
+
 def read(texts: pa.Array, reading: str, zone: Zone = UTC_ZONE) -> pa.Array | None:
-    """The texts as one of `READINGS`, or None if one of them is not of that kind; a null stays null.
+    """The texts as one of `in_csv` or `IN_JSON`, or None if one is not of that kind; a null stays null.
 
     `float`: finite decimal numbers, and NaN, which is null. Numbers written like "01234", and whole ones
     beyond 2**53, are none: they are codes, and as float64 would lose their zeros or digits. `boolean`: true
@@ -48,7 +62,14 @@ def read(texts: pa.Array, reading: str, zone: Zone = UTC_ZONE) -> pa.Array | Non
     and null where its clocks skip it (see `skipped`). Spaces around these are ignored. `instant`: ISO
     8601 with an offset.
     """
-    return _READERS[reading](texts, zone)
+    name, _, signs = reading.partition(" ")
+    if signs:
+        numbers = NumberForm(signs[0], signs[1:])
+        first = texts.drop_null()[:1]  # most columns are no numbers, which the first value tells
+        if _READERS[name](numbers.plain(first), zone) is None:
+            return None
+        texts = numbers.plain(texts)
+    return _READERS[name](texts, zone)
 
 
 def skipped(texts: pa.Array, zone: Zone) -> dict[int, str]:
@@ -60,8 +81,13 @@ def skipped(texts: pa.Array, zone: Zone) -> dict[int, str]:
     return {at: why_no_time(texts[at].as_py(), zone) for at in none.tolist()}
 
 
-def fit(texts: pa.Array, type_name: str, zone: Zone = UTC_ZONE) -> tuple[pa.Array, dict[int, str]]:
+def fit(
+    texts: pa.Array, type_name: str, zone: Zone = UTC_ZONE, numbers: NumberForm = PLAIN
+) -> tuple[pa.Array, dict[int, str]]:
     """The texts in the declared type, and by index why a value does not fit it (it is then null here)."""
+    if numbers != PLAIN and type_name not in _NO_NUMBERS:
+        found, none = fit(numbers.plain(texts), type_name, zone)
+        return found, {at: f"'{shown(texts[at].as_py())}' is no {type_name}" for at in none}
     if type_name == "text":
         return texts, {}
     if type_name not in _DECLARED:
@@ -104,6 +130,8 @@ def _spaced(reader: _Reader) -> _Reader:
 def _cast(kind: pa.DataType) -> Callable[[pa.Array], pa.Array | None]:
     def read(texts: pa.Array) -> pa.Array | None:
         try:
+            # Arrow writes a message for each value that it cannot read: so it is first asked for one.
+            texts.drop_null()[:1].cast(kind)
             return texts.cast(kind)
         except pa.ArrowInvalid:
             return None

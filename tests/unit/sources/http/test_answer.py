@@ -11,6 +11,7 @@ from evergreen.sources.http.answer import read_content
 from evergreen.sources.http.client import Answer
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.stumble import StumbleError
+from evergreen.sources.text.dialect import CsvDialect
 from evergreen.sources.text.spool import Spool
 
 pieces = st.sampled_from(
@@ -85,7 +86,7 @@ def test_csv_of_an_api_and_csv_of_a_file_become_the_same(tmp_path_factory, parts
         (folder / f"{number}.csv").write_bytes(body)
         files.append(LocatedFile(f"{number}.csv", folder / f"{number}.csv"))
         spool.keep(page(body, types=types).prepare(spool, number + 1))
-    found, expected = spool.rows(), read_csv_files(files, ",", types)
+    found, expected = spool.rows(), read_csv_files(files, CsvDialect(), types)
     table = found.table()
     # A file has its header's columns, an API those of the records that are kept.
     assert table == expected.table().select(table.schema.names)
@@ -100,7 +101,10 @@ def test_a_long_field_of_csv_is_read_from_an_api_as_from_a_file(tmp_path):
     (tmp_path / "a.csv").write_bytes(body)
     spool = Spool()
     spool.keep(page(body).prepare(spool, 1))
-    found, expected = spool.rows(), read_csv_files([LocatedFile("a.csv", tmp_path / "a.csv")], ",", {})
+    found, expected = (
+        spool.rows(),
+        read_csv_files([LocatedFile("a.csv", tmp_path / "a.csv")], CsvDialect(), {}),
+    )
     assert found.rejected == expected.rejected == []
     table = found.table()
     assert table.to_pylist() == [{"a": 1.0, "b": long}, {"a": 2.0, "b": f"{long}\n"}]

@@ -16,6 +16,7 @@ from evergreen.sources.files import decompress
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.text_files import read_csv_files
 from evergreen.sources.text import csv_text, lines
+from evergreen.sources.text.dialect import CsvDialect
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +26,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def read(folder):
-    def read(*contents, delimiter=",", types=(), chunk=None):
+    def read(*contents, types=(), chunk=None, **dialect):
         files = []
         for number, content in enumerate(contents):
             path = folder / f"{number}.csv"
@@ -34,7 +35,7 @@ def read(folder):
         with pytest.MonkeyPatch.context() as patch:
             if chunk:
                 patch.setattr(decompress.plain_chunks, "__defaults__", (chunk,))
-            rows = read_csv_files(files, delimiter, dict(types))
+            rows = read_csv_files(files, CsvDialect(**dialect), dict(types))
         return rows.table(), [(bad.place, bad.text, bad.reason) for bad in rows.rejected]
 
     return read
