@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from evergreen.errors import SourceError
 
@@ -83,3 +84,22 @@ def _from_uri(conn_id: str, text: str) -> Connection:
         schema=unquote(parts.path.lstrip("/")) or None,
         extra=extra,
     )
+
+
+_SECRET = re.compile(r"pass|secret|token|key|credential|pat\b", re.IGNORECASE)
+
+
+def redacted(text: str, connection: Connection) -> str:
+    """The text on one line of at most 300 characters, in which no secret of the connection stands."""
+    for secret in sorted(_secrets(connection), key=len, reverse=True):
+        escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
+        for form in {secret, quote(secret, safe=""), quote(secret), escaped}:
+            text = text.replace(form, "***")
+    text = " ".join(text.split())
+    # The problem may be at the end, after a long value.
+    return text if len(text) <= 300 else f"{text[:145]} ... {text[-145:]}"
+
+
+def _secrets(connection: Connection) -> set[str]:
+    extra = {str(value) for name, value in connection.extra.items() if value and _SECRET.search(name)}
+    return {*extra, *([connection.password] if connection.password else [])}

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote
 
 from adbc_driver_manager import dbapi as adbc
 from adbc_driver_manager._reader import AdbcRecordBatchReader
 from adbc_driver_postgresql import StatementOptions, dbapi
 
-from evergreen.connections import Connection
+from evergreen.connections import Connection, redacted
 from evergreen.errors import SourceError, UnavailableError
 
 CONNECT_SECONDS = 10
@@ -135,7 +134,7 @@ def _errors(connection: Connection) -> Iterator[None]:
     try:
         yield
     except adbc.Error as error:
-        text = _redacted(_said(str(error)), connection)
+        text = redacted(_said(str(error)), connection)
         state = str(error.sqlstate or "")
         unwelcome = not state and any(sign in text for sign in _UNWELCOME)
         if unwelcome:
@@ -153,13 +152,3 @@ def _said(text: str) -> str:
     if not start:
         return text
     return re.split(r"\n+Query was:|\s*\. SQLSTATE: ", text[start.end() :])[0]
-
-
-def _redacted(text: str, connection: Connection) -> str:
-    secrets = [connection.password] if connection.password else []
-    for secret in secrets:
-        for form in {secret, quote(secret, safe=""), quote(secret), _literal(secret).strip("'")}:
-            text = text.replace(form, "***")
-    text = " ".join(text.split())
-    # The problem may be at the end, after a long value.
-    return text if len(text) <= 300 else f"{text[:145]} ... {text[-145:]}"

@@ -15,7 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY, PLUGINS, DAGS = ROOT / "include" / "evergreen", ROOT / "plugins", ROOT / "dags"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 HEAVY = {
+    "adbc_driver_duckdb",
+    "adbc_driver_manager",
     "adbc_driver_postgresql",
+    "adbc_driver_sqlite",
     "boto3",
     "deltalake",
     "great_expectations",
@@ -26,6 +29,7 @@ HEAVY = {
     "pyarrow",
     "scipy",
     "skops",
+    "sqlalchemy",
     "sklearn",
 }
 EMPTY_NAMES = re.compile(r"process(es|or|ors|ing)?|handlers?|managers?|helpers?|utils?", re.IGNORECASE)

@@ -6,5 +6,6 @@ from evergreen.sources.files import FILE
 from evergreen.sources.http import HTTP
 from evergreen.sources.kind import SourceKind
 from evergreen.sources.postgres import POSTGRES
+from evergreen.sources.sql import SQL
 
-KINDS: dict[str, SourceKind] = {"postgres": POSTGRES, "http": HTTP, "file": FILE}
+KINDS: dict[str, SourceKind] = {"postgres": POSTGRES, "http": HTTP, "file": FILE, "sql": SQL}

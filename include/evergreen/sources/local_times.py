@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
@@ -25,7 +26,9 @@ def without_skipped(
     none = lake.skipped(batch)
     if not none:
         return batch
-    rejections.add(Rejected(_text(batch, at), f"{place} {first + at}", reason) for at, reason in none.items())
+    rejections.add(
+        Rejected(row_text(batch, at), f"{place} {first + at}", reason) for at, reason in none.items()
+    )
     return batch.filter(pa.array([at not in none for at in range(batch.num_rows)], pa.bool_()))
 
 
@@ -52,7 +55,7 @@ def _timed(rows: Rows, schema: pa.Schema, at: int, zone: Zone) -> Iterator[pa.Re
             )
             if none:
                 why = f"column '{schema.names[at]}': a day that the clocks in {zone.name} skip"
-                rejections.add(Rejected(_text(batch, row), f"row {number + row + 1}", why) for row in none)
+                rejections.add(Rejected(row_text(batch, row), f"row {number + row + 1}", why) for row in none)
                 timed = timed.filter(pa.array([row not in none for row in range(len(timed))], pa.bool_()))
             number += batch.num_rows
             yield timed
@@ -60,5 +63,16 @@ def _timed(rows: Rows, schema: pa.Schema, at: int, zone: Zone) -> Iterator[pa.Re
         rows.close()
 
 
-def _text(batch: pa.RecordBatch, at: int) -> str:
-    return json.dumps(batch.slice(at, 1).to_pylist()[0], ensure_ascii=False, default=str)
+def row_text(batch: pa.RecordBatch, at: int) -> str:
+    """The row as a JSON object; bytes that are not UTF-8 stand as `\\xff`."""
+    values = {
+        name: _value(column[at]) for name, column in zip(batch.schema.names, batch.columns, strict=True)
+    }
+    return json.dumps(values, ensure_ascii=False, default=str)
+
+
+def _value(value: pa.Scalar) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return bytes(value.as_buffer()).decode("utf-8", "backslashreplace")

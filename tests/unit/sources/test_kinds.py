@@ -45,7 +45,7 @@ def test_a_kind_of_ones_own_is_described_below_its_name(lender: Path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("sqlite:", "sqlit:", "did you mean 'sqlite'?; allowed here: complete, file, http, postgres, sqlite"),
+        ("sqlite:", "sqlit:", "did you mean 'sqlite'?; allowed here: complete, file, http, postgres, sql"),
         ("table: loans", "tabel: loans", "sources.loans.sqlite.tabel: no such key, did you mean 'table'?"),
         ("{rows: 5,", "{row: 5,", "sources.loans.complete.row: no such key, did you mean 'rows'?"),
         ("{rows: 5,", "{rows: many,", "sources.loans.complete.rows: must be a whole number"),
@@ -64,7 +64,8 @@ def test_what_is_wrong_with_it_is_said_as_of_every_kind(lender: Path, old: str, 
 def test_without_its_entry_there_is_no_such_kind(lender: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delitem(KINDS, "sqlite")
     with pytest.raises(
-        SpecError, match=r"loans\.sqlite: no such key; allowed here: complete, file, http, post"
+        SpecError,
+        match=r"loans\.sqlite: no such key, did you mean 'sql'\?; allowed here: complete, file, ",
     ):
         parse_spec(lender / "pipeline.yaml")
 
@@ -106,6 +107,7 @@ OTHER_THINGS = {
     ("include/evergreen/alerts/receivers.py", "http"),
     ("include/evergreen/cli/expectations.py", "file"),
     ("include/evergreen/connections.py", "postgres"),
+    ("include/evergreen/databases/registry.py", "postgres"),
     ("include/evergreen/ingestion/stage.py", "file"),
     ("include/evergreen/postgres.py", "postgres"),
 }
@@ -130,7 +132,7 @@ def test_no_module_outside_the_sources_names_a_kind():
 
 
 def test_no_module_outside_the_sources_imports_what_belongs_to_one_kind():
-    kinds = tuple(f"evergreen.sources.{name}" for name in ("postgres", "http", "files"))
+    kinds = tuple(f"evergreen.sources.{name}" for name in ("postgres", "http", "files", "sql"))
     found = {
         (module, node.module)
         for module, tree in modules()

@@ -13,7 +13,7 @@ from evergreen.sources import KINDS, Source
 from evergreen.sources.files.description import FileQuestion, FileSource
 from evergreen.sources.http.description import FieldQuestion
 from evergreen.sources.http.paging import PAGINGS, CursorPaging, OnePage
-from evergreen.sources.postgres.description import SqlQuestion
+from evergreen.sources.sql_description import SqlQuestion
 
 KEYS = "allowed here: equals, every, field, file, params, path, sql, within"
 FILE: dict[str, Any] = {"path": "a.csv"}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from evergreen.sources.files import ask_file
 from evergreen.sources.files.description import FileQuestion
 from evergreen.sources.kind import SourceKind, Wanted
-from evergreen.sources.postgres.description import PostgresSource, SqlQuestion
+from evergreen.sources.postgres.description import PostgresSource
+from evergreen.sources.sql_description import SqlQuestion
 
 if TYPE_CHECKING:
     from evergreen.rows.batches import Rows

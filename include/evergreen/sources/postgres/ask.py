@@ -6,10 +6,12 @@ from datetime import timedelta
 
 from evergreen.errors import SourceError
 from evergreen.postgres import transaction
-from evergreen.shown import shown
 from evergreen.sources.kind import Wanted
-from evergreen.sources.postgres.description import PostgresSource, SqlQuestion
-from evergreen.sources.postgres.sql_file import bind, read_sql_file
+from evergreen.sources.postgres.bounds import bind, mark
+from evergreen.sources.postgres.description import PostgresSource
+from evergreen.sources.sql_answer import missing
+from evergreen.sources.sql_description import SqlQuestion
+from evergreen.sources.sql_file import read_sql_file
 
 TIMEOUT = timedelta(minutes=1)
 
@@ -23,7 +25,7 @@ def ask_sql(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> st
     name = question.sql
     bounds = None if wanted.start is None or wanted.end is None else (wanted.start, wanted.end)
     try:
-        query = read_sql_file(wanted.folder, name, bounds is not None)
+        query = read_sql_file(wanted.folder, name, mark, bounded=bounds is not None)
     except SourceError as error:
         raise SourceError(f"complete.sql: {error}") from None
     with transaction(
@@ -32,9 +34,4 @@ def ask_sql(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> st
         bind(cursor, bounds, wanted.zone)
         cursor.execute(query)
         row = cursor.fetchone()
-    if row is None:
-        return f"{name} answered no row"
-    answer = row[0]
-    if answer is not None and not isinstance(answer, bool):
-        raise SourceError(f"{name} answered {shown(repr(answer))}, neither true nor false: fix the query")
-    return None if answer else f"{name} answered {'null' if answer is None else 'false'}"
+    return missing(name, row)

@@ -2,42 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import ClassVar
-
-from pydantic import model_validator
-
-from evergreen.sources.kind import Question, SourceConfig
-from evergreen.units import Column, ConnectionId, Duration
+from evergreen.sources.sql_description import TableOrSql
 
 
-class PostgresSource(SourceConfig):
-    """Rows of a PostgreSQL table whose `time_column` lies in the partition, or the rows of a SQL file.
-
-    The SQL file (below the pipeline's folder) gets the partition's bounds as `$1` (first instant) and `$2`
-    (first instant after).
-    """
-
-    conn_id: ConnectionId
-    table: str | None = None
-    sql: str | None = None
-    columns: tuple[Column, ...] | None = None
-    timeout: Duration = timedelta(minutes=10)
-
-    @model_validator(mode="after")
-    def _table_or_sql(self) -> PostgresSource:
-        if (self.table is None) == (self.sql is None):
-            raise ValueError("give either 'table' or 'sql'")
-        return self
-
-    def check_by_partition(self) -> None:
-        """A query gets the partition's bounds, a table must have a column for them."""
-        if self.table and not self.time_column:
-            raise ValueError(".time_column: name the column of the rows' time")
-
-
-class SqlQuestion(Question):
-    """`sql` is a file whose query, given the partition's bounds as `$1` and `$2`, answers true."""
-
-    name: ClassVar = "sql"
-    sql: str
+class PostgresSource(TableOrSql):
+    """Rows of a PostgreSQL table whose `time_column` lies in the partition, or the rows of a SQL file."""

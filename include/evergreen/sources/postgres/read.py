@@ -19,16 +19,9 @@ from evergreen.postgres import quoted, stream, transaction
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes, check_names
 from evergreen.sources.local_times import with_event_time, without_skipped
+from evergreen.sources.postgres.bounds import Bounds, bind, mark
 from evergreen.sources.postgres.description import PostgresSource
-from evergreen.sources.postgres.sql_file import (
-    END,
-    LOCAL_END,
-    LOCAL_START,
-    START,
-    Bounds,
-    bind,
-    read_sql_file,
-)
+from evergreen.sources.sql_file import Parameter, read_sql_file
 from evergreen.sources.text.lines import Rejections
 
 # Types that arrive as what they are. NUMERIC and MONEY are asked for as doubles; others (an enum, a uuid, an
@@ -208,7 +201,9 @@ def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> 
             "of type timestamptz, timestamp or date, or write the query as a sql file"
         )
     time = quoted(source.time_column)
-    start, end = (START, END) if kind.name == "timestamptz" else (LOCAL_START, LOCAL_END)
+    is_moment = kind.name == "timestamptz"
+    start = mark(Parameter.START if is_moment else Parameter.LOCAL_START)
+    end = mark(Parameter.END if is_moment else Parameter.LOCAL_END)
     return _Query(columns, f"{origin} WHERE {time} >= {start} AND {time} < {end}")
 
 
@@ -250,7 +245,7 @@ def _kinds(cursor: Any, oids: Mapping[str, int]) -> dict[str, _Kind]:
 
 
 def _file_query(cursor: Any, folder: Path, name: str, bounds: Bounds | None) -> _Query:
-    statement = read_sql_file(folder, name, bounds is not None)
+    statement = read_sql_file(folder, name, mark, bounded=bounds is not None)
     columns = cursor.adbc_execute_schema(statement).names
     if not columns:
         raise SourceError(f"sql file '{name}' gives no columns: select some, without INTO")

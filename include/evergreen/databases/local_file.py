@@ -1,0 +1,24 @@
+"""The file of an embedded database, which a connection names as its host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from evergreen.connections import Connection
+from evergreen.errors import SourceError
+
+
+def local_file(connection: Connection, *, must_exist: bool) -> str:
+    """The file's absolute path; raises `SourceError` where there is none."""
+    name = connection.host or connection.schema or ""
+    where = f"connection '{connection.conn_id}'"
+    path = Path(name)
+    if not path.is_absolute():
+        raise SourceError(
+            f"{where}: '{name}' is no absolute path: write the file's path as the connection's host"
+        )
+    if must_exist and not path.is_file():
+        raise SourceError(f"{where}: there is no file {path}: create it or change the connection's host")
+    if not path.parent.is_dir():
+        raise SourceError(f"{where}: there is no folder {path.parent}: create it")
+    return str(path)

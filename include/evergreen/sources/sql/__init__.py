@@ -1,0 +1,30 @@
+"""Databases other than PostgreSQL as a source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evergreen.sources.files import ask_file
+from evergreen.sources.files.description import FileQuestion
+from evergreen.sources.kind import SourceKind, Wanted
+from evergreen.sources.sql.description import SqlSource
+from evergreen.sources.sql_description import SqlQuestion
+
+if TYPE_CHECKING:
+    from evergreen.rows.batches import Rows
+
+
+def _read(source: SqlSource, wanted: Wanted) -> Rows:
+    from evergreen.sources.sql.read import read_sql
+
+    connection = wanted.connect(source.conn_id)
+    return read_sql(source, connection, wanted.folder, wanted.start, wanted.end, zone=wanted.zone)
+
+
+def _ask(source: SqlSource, question: SqlQuestion, wanted: Wanted) -> str | None:
+    from evergreen.sources.sql.ask import ask_sql
+
+    return ask_sql(source, question, wanted)
+
+
+SQL = SourceKind(SqlSource, _read, {SqlQuestion: _ask, FileQuestion: ask_file})

@@ -1,0 +1,236 @@
+"""Reads any database to Arrow: one read-only transaction, streamed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from evergreen.calendar import UTC_ZONE, Zone
+from evergreen.connections import Connection
+from evergreen.databases.database import Bounds, Query, Session
+from evergreen.databases.registry import database, session
+from evergreen.errors import SourceError, one_line
+from evergreen.rows.batches import Rejected, Rows
+from evergreen.rows.columns import LakeTypes, check_names
+from evergreen.rows.local import day_starts
+from evergreen.sources.local_times import row_text, with_event_time, without_skipped
+from evergreen.sources.sql.description import SqlSource
+from evergreen.sources.sql_file import Parameter, read_sql_file
+from evergreen.sources.text.lines import Rejections
+
+_MOST_SHOWN = 20
+
+
+def read_sql(
+    source: SqlSource,
+    connection: Connection,
+    folder: Path,
+    start: datetime | None,
+    end: datetime | None,
+    *,
+    zone: Zone = UTC_ZONE,
+) -> Rows:
+    """The source's rows with `start <= time_column < end`, or all rows where no bounds are given.
+
+    A column without a time zone holds local times of `zone`, and a `date` local days. A row with a value that
+    is none of its column's type is rejected. Raises, here or while the batches are read, `SourceError` for
+    wrong credentials, a driver that is not installed, a missing table, column or file and wrong SQL;
+    `UnavailableError` if the database cannot be reached or takes longer than the source's timeout. No message
+    holds a secret of the connection.
+    """
+    rejections = Rejections()
+    reading = _read(source, connection, folder, bounds_of(start, end, zone), zone=zone, rejections=rejections)
+    # The schema comes first, so that the transaction is open, and `close` ends it, even if no row is read.
+    return with_event_time(Rows(next(reading), reading, rejections.found), source.time_column, zone)
+
+
+def bounds_of(start: datetime | None, end: datetime | None, zone: Zone) -> Bounds | None:
+    """The partition's bounds, and what columns without a zone are compared with; None for a snapshot."""
+    if start is None or end is None:
+        return None
+    first, last = start.astimezone(UTC), end.astimezone(UTC)
+    local = [zone.reached(moment.replace(tzinfo=None)) for moment in (first, last)]
+    return Bounds(first, last, *local)
+
+
+def file_query(
+    opened: Session, folder: Path, name: str, bounds: Bounds | None, *, backslashes: bool
+) -> tuple[str, str, tuple[Any, ...]]:
+    """A SQL file's statement, the same with NULLs for its parameters, and the parameters' values.
+
+    Raises `SourceError` as `read_sql_file` does.
+    """
+    values: list[Any] = []
+
+    def mark(parameter: Parameter) -> str:
+        assert bounds is not None
+        values.append(opened.value(getattr(bounds, parameter.value)))
+        return opened.parameter(len(values) - 1, local=parameter.is_local)
+
+    def null(parameter: Parameter) -> str:
+        return opened.null(local=parameter.is_local)
+
+    bounded = bounds is not None
+    statement = read_sql_file(folder, name, mark, bounded=bounded, backslashes=backslashes)
+    described = read_sql_file(folder, name, null, bounded=bounded, backslashes=backslashes)
+    return statement, described, tuple(values)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """How the batches of a result become those of the lake."""
+
+    lake: LakeTypes
+    rejections: Rejections
+    place: str
+    time_column: str | None
+    bounds: Bounds | None
+    columns: tuple[str, ...]
+
+
+def _read(
+    source: SqlSource,
+    connection: Connection,
+    folder: Path,
+    bounds: Bounds | None,
+    *,
+    zone: Zone,
+    rejections: Rejections,
+) -> Generator[Any, None, None]:
+    """The lake's schema, then the batches."""
+    backslashes = database(connection).backslashes
+    with session(connection, timeout=source.timeout) as opened:
+        if source.sql is not None:
+            query = _file(opened, source, source.sql, folder, bounds, backslashes=backslashes)
+            wanted, look = tuple(query.columns), False
+        else:
+            query, wanted = _table(opened, source, bounds)
+            look = bounds is not None and not opened.exact_bounds
+        if absent := [name for name in source.types if name not in query.columns]:
+            raise SourceError(
+                f"there is no column '{absent[0]}' (there: {', '.join(query.columns)}): fix the source's "
+                "types in pipeline.yaml"
+            )
+        known = {name: opened.declared(kind) for name, kind in query.columns.items()}
+        types = {**{name: kind for name, kind in known.items() if kind}, **query.types}
+        place = f"{source.table or source.sql}, row"
+
+        def reject(row: int, text: str, reason: str) -> None:
+            rejections.add([Rejected(text, f"{place} {row + 1}", reason)])
+
+        with closing(opened.stream(query, reject)) as batches:
+            how = _Reading(
+                LakeTypes(types, zone=zone),
+                rejections,
+                place,
+                source.time_column if look else None,
+                bounds,
+                wanted,
+            )
+            yield from _lake_batches(batches, how)
+
+
+def _lake_batches(batches: Iterator[Any], how: _Reading) -> Iterator[Any]:
+    schema = how.lake.schema(next(batches))
+    yield pa.schema([schema.field(name) for name in how.columns])
+    row = 1
+    for batch in batches:
+        for typed in _typed(without_skipped(batch, how.lake, how.rejections, how.place, row), how, row):
+            within = _within(typed, how) if how.time_column else typed
+            yield within.select(how.columns)
+        row += batch.num_rows
+
+
+def _typed(batch: pa.RecordBatch, how: _Reading, row: int) -> Iterator[pa.RecordBatch]:
+    """The rows in the lake's types; one that cannot be is rejected, whatever the others are."""
+    try:
+        _check_texts(batch)
+        yield how.lake.batch(batch)
+    except SourceError as error:
+        if batch.num_rows > 1:
+            half = batch.num_rows // 2
+            yield from _typed(batch.slice(0, half), how, row)
+            yield from _typed(batch.slice(half), how, row + half)
+        else:
+            reason = str(error).removesuffix(": fix the source")
+            how.rejections.add([Rejected(row_text(batch, 0), f"{how.place} {row}", reason)])
+
+
+def _check_texts(batch: pa.RecordBatch) -> None:
+    for name, values in zip(batch.schema.names, batch.columns, strict=True):
+        try:
+            values.validate(full=True)
+        except pa.ArrowInvalid as error:
+            raise SourceError(f"column '{name}': {one_line(error, 200)}") from None
+
+
+def _within(batch: pa.RecordBatch, how: _Reading) -> pa.RecordBatch:
+    """The rows whose time lies in the partition."""
+    assert how.bounds is not None
+    assert how.time_column is not None
+    times = batch.column(how.time_column)
+    if pa.types.is_date(times.type):
+        times = day_starts(times, how.lake.zone)[0]
+    first, last = (pa.scalar(moment, times.type) for moment in (how.bounds.start, how.bounds.end))
+    return batch.filter(pc.and_(pc.greater_equal(times, first), pc.less(times, last)))
+
+
+def _file(
+    opened: Session, source: SqlSource, name: str, folder: Path, bounds: Bounds | None, *, backslashes: bool
+) -> Query:
+    statement, described, values = file_query(opened, folder, name, bounds, backslashes=backslashes)
+    columns = opened.described(described)
+    check_names(list(columns))
+    return Query(columns, f"FROM ({statement}\n) q", values, source.types)
+
+
+def _table(opened: Session, source: SqlSource, bounds: Bounds | None) -> tuple[Query, tuple[str, ...]]:
+    """The query of a table, and the columns that are wanted of its."""
+    assert source.table is not None
+    found = opened.table(source.table)
+    if found is None:
+        there = opened.tables()
+        raise SourceError(
+            f"no table '{source.table}' ({_nearest(source.table, there)}): create it or change the source's "
+            "table in pipeline.yaml"
+        )
+    wanted = tuple(source.columns or found.columns)
+    needed = tuple(dict.fromkeys([*wanted, *([source.time_column] if source.time_column else [])]))
+    if missing := [name for name in needed if name not in found.columns]:
+        raise SourceError(
+            f"table '{source.table}' has no column '{missing[0]}' ({_nearest(missing[0], found.columns)}): "
+            "fix the table or the source's columns in pipeline.yaml"
+        )
+    check_names(list(wanted))
+    columns, origin = {name: found.columns[name] for name in wanted}, f"FROM {found.sql}"
+    if source.time_column is None or bounds is None:
+        return Query(columns, origin, (), source.types), wanted
+    kind = found.columns[source.time_column]
+    condition = opened.between(source.time_column, kind, bounds)
+    if condition is None:
+        raise SourceError(
+            f"time_column '{source.time_column}' of table '{source.table}' is of type {kind or 'none'}: name "
+            "one that holds times or days, or write the query as a sql file"
+        )
+    if not opened.exact_bounds:
+        columns = {name: found.columns[name] for name in needed}
+    types = dict(source.types)
+    if not opened.exact_bounds and not opened.declared(kind):
+        types.setdefault(source.time_column, "time")
+    return Query(columns, f"{origin} WHERE {condition[0]}", condition[1], types), wanted
+
+
+def _nearest(name: str, there: Mapping[str, Any] | list[str]) -> str:
+    """The names that are most like this one, or the first that there are."""
+    near = difflib.get_close_matches(name, list(there), n=3, cutoff=0.6)
+    if near:
+        return f"nearest: {', '.join(near)}"
+    return f"there: {', '.join(list(there)[:_MOST_SHOWN]) or 'none'}"
