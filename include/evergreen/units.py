@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from evergreen.calendar import Length, check_cron
+from evergreen.time_form import time_form
 
 # At most six digits: a duration beyond the range of dates is a typing error.
 _DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
@@ -26,6 +27,7 @@ _BUDGET = re.compile(r"([0-9]{1,6}) per (.*)")
 _TIMES = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6}) partitions?")
 _HALF_LIFE = re.compile(r"half-life (.*)")
 _SINCE_CHANGE = re.compile(r"since change(?:, at most (.*))?")
+_TYPE = re.compile(r"text|float|int|boolean|date|time|decimal\([1-9][0-9]?, ?[0-9]{1,2}\)")
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
@@ -171,6 +173,15 @@ def _some_length(value: Any) -> Length:
     return value if isinstance(value, Length) else _some(Length.read(str(value)))
 
 
+def _type_name(value: str) -> str:
+    if not _TYPE.fullmatch(value) and time_form(value) is None:
+        raise ValueError(
+            "write one of text, float, int, boolean, date, time, or 'decimal(12, 2)', or a form like "
+            "'date %d.%m.%Y', 'time %d.%m.%Y %H:%M' or 'time in Europe/Berlin'"
+        )
+    return value
+
+
 def _text(pattern: str, words: str) -> Any:
     """A text of a form: pydantic would show the pattern, a person is helped by the words."""
     form = re.compile(pattern)
@@ -261,14 +272,8 @@ FunctionName = Annotated[
 ]
 """A function of the pipeline's folder."""
 
-TypeName = Annotated[
-    str,
-    _text(
-        r"text|float|int|boolean|date|time|decimal\([1-9][0-9]?, ?[0-9]{1,2}\)",
-        "write one of text, float, int, boolean, date, time, or 'decimal(12, 2)'",
-    ),
-]
-"""The type of a column in the lake."""
+TypeName = Annotated[str, AfterValidator(_type_name)]
+"""The type of a column in the lake; a date or time may have a form: see `evergreen.time_form`."""
 
 ImportPath = Annotated[
     str, _text(r"[A-Za-z_]\w*(\.\w+)+", "write the full path like 'sklearn.linear_model.Ridge'")

@@ -23,6 +23,7 @@ from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.local import LOCAL, TIME, day_starts, local_days, moments
 from evergreen.shown import shown
+from evergreen.time_form import time_form
 
 _DECLARED = {
     "text": pa.string(),
@@ -112,6 +113,8 @@ def declared(name: str) -> pa.DataType:
     """The Arrow type for a type's name in a description; raises `SourceError` for an unknown name."""
     if name in _DECLARED:
         return _DECLARED[name]
+    if form := time_form(name):
+        return _DECLARED[form.kind]
     if match := _DECIMAL.fullmatch(name):
         precision, scale = int(match[1]), int(match[2])
         if 1 <= precision <= 38 and scale <= precision:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from evergreen.calendar import UTC_ZONE, NoSuchTimeError, Zone
 from evergreen.rows.columns import NUMBER, declared, exact
 from evergreen.shown import shown
+from evergreen.time_form import time_form
 
 _EXACT = 2**53  # above it float64 cannot represent every whole number
 _INT64_DIGITS = pa.decimal128(19, 0)
@@ -94,6 +95,8 @@ def _finite(value: Any) -> Any:
 
 
 def _fit(name: str, kind: pa.DataType, zone: Zone) -> Callable[[Any], Any]:
+    if form := time_form(name):
+        return lambda value: form.read(value if isinstance(value, str) else _no(), zone)
     if name == "time":
         return lambda value: time_of(value if isinstance(value, str) else _no(), zone)
     if pa.types.is_decimal(kind):

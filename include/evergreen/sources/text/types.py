@@ -15,6 +15,8 @@ from evergreen.rows.local import TIME, moments
 from evergreen.shown import shown
 from evergreen.sources.text.declared import declared_array, time_of, why_no_time
 from evergreen.sources.text.number_form import PLAIN, NumberForm
+from evergreen.sources.text.time_texts import read_form
+from evergreen.time_form import time_form
 
 _Reader = Callable[[pa.Array, Zone], pa.Array | None]
 
@@ -85,6 +87,8 @@ def fit(
     texts: pa.Array, type_name: str, zone: Zone = UTC_ZONE, numbers: NumberForm = PLAIN
 ) -> tuple[pa.Array, dict[int, str]]:
     """The texts in the declared type, and by index why a value does not fit it (it is then null here)."""
+    if form := time_form(type_name):
+        return read_form(texts, form, zone) if form.form else fit(texts, "time", form.zone or zone)
     if numbers != PLAIN and type_name not in _NO_NUMBERS:
         found, none = fit(numbers.plain(texts), type_name, zone)
         return found, {at: f"'{shown(texts[at].as_py())}' is no {type_name}" for at in none}
