@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -65,7 +65,7 @@ class CsvBlock:
             return Prepared(rejected=rejected(self.unreadable, place))
         prepared, misfits = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
         bad = [*self.unreadable, *self._unfit(misfits)]
-        return Prepared(prepared.batches, prepared.known, rejected(bad, place))
+        return replace(prepared, rejected=rejected(bad, place))
 
     def _unfit(self, reasons: Mapping[int, str]) -> Iterator[Unreadable]:
         """The records of the rows that do not fit; slow, because it reads all of them again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Any
 
 import pyarrow as pa
@@ -33,9 +34,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Prepared:
-    """Batches that come next, what is then known of the columns, and records that are rejected."""
+    """Batches that come next, what is then known of the columns, and records that are rejected.
+
+    A column of text may come in the type that it has so far; then `texts` has for each batch the texts of
+    such columns, for the case that a later one is of another type.
+    """
 
     batches: tuple[pa.RecordBatch, ...] = ()
+    texts: tuple[pa.RecordBatch, ...] = field(default=(), kw_only=True)
     known: Mapping[str, Known] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
 
@@ -45,6 +51,7 @@ class Prepared:
             (*self.batches, *other.batches),
             {**self.known, **other.known},
             (*self.rejected, *other.rejected),
+            texts=(*self.texts, *other.texts),
         )
 
 
@@ -60,7 +67,8 @@ class Spool:
         self.zone = zone
         self.known: dict[str, Known] = {}
         self._rejections = Rejections()
-        self._spill = Spill()
+        self._spill, self._texts = Spill(), Spill()
+        self._kept: dict[str, set[str]] = {}  # the types in which a column's values were kept
 
     def expect(self, names: Iterable[str]) -> None:
         """These columns there are, whether or not there is a row."""
@@ -70,6 +78,10 @@ class Spool:
         """Keep what comes next; raises `SourceError` for more rejected records than memory is there for."""
         for batch in prepared.batches:
             self._spill.write(batch)
+            for column in batch.schema:
+                self._kept.setdefault(column.name, set()).add(str(column.type))
+        for texts in prepared.texts:
+            self._texts.write(texts)
         self.known |= prepared.known
         self._rejections.add(prepared.rejected)
 
@@ -78,29 +90,45 @@ class Spool:
         schema = pa.schema([(name, self._type(name)) for name in self.known])
         check_names(schema.names)
         readings = {name: known.readings[0] for name, known in self.known.items() if known.readings}
-        return Rows(schema, _Settled(self._spill, schema, readings, self.zone), self._rejections.found)
+        settled = _Settled(self._spill, self._texts_again(schema), schema, readings, self.zone)
+        return Rows(schema, settled, self._rejections.found)
 
     def close(self) -> None:
-        """Release the temporary file."""
+        """Release the temporary files."""
         self._spill.close()
+        self._texts.close()
 
     @property
     def unsaved(self) -> int:
         """How many bytes of rows were added since the last `save`."""
-        return self._spill.untaken
+        return self._spill.untaken + self._texts.untaken
 
     def save(self) -> tuple[bytes, dict[str, Any]]:
         """The rows added since the last call, and what is known of all of them as a JSON value."""
         known = {name: [column.kind, list(column.readings)] for name, column in self.known.items()}
         rejected = [[record.text, record.place, record.reason] for record in self._rejections.found]
-        return self._spill.take(), {"columns": known, "rejected": rejected}
+        rows, texts = self._spill.take(), self._texts.take()
+        kept = {name: sorted(types) for name, types in self._kept.items()}
+        state = {"columns": known, "kept": kept, "rejected": rejected}
+        return len(rows).to_bytes(8, "big") + rows + texts, state
 
     def restore(self, parts: Iterable[bytes], state: Mapping[str, Any]) -> None:
         """Load into a new spool what `save` returned: all parts in order, and the last state."""
         for part in parts:
-            self._spill.restore(part)
+            end = 8 + int.from_bytes(part[:8], "big")
+            self._spill.restore(part[8:end])
+            self._texts.restore(part[end:])
+        self._kept = {name: set(types) for name, types in state["kept"].items()}
         self.known = {name: Known(kind, tuple(read)) for name, (kind, read) in state["columns"].items()}
         self._rejections.add(Rejected(*values) for values in state["rejected"])
+
+    def _texts_again(self, schema: pa.Schema) -> Spill | None:
+        """The texts, if a column was first kept in a type that not all of its values have."""
+        for name, types in self._kept.items():
+            if types - {str(schema.field(name).type), "string", "null"}:
+                return self._texts
+        self._texts.close()
+        return None
 
     def _type(self, name: str) -> pa.DataType:
         if name in self.types:
@@ -122,9 +150,13 @@ def check_width(names: Iterable[str], more: Iterable[str]) -> None:
 
 @dataclass
 class _Settled:
-    """The spilled batches in their final schema, in blocks of a good size."""
+    """The spilled batches in their final schema, in blocks of a good size.
+
+    `texts` has for each batch the texts of the columns that were kept in another type.
+    """
 
     spill: Spill
+    texts: Spill | None
     schema: pa.Schema
     readings: Mapping[str, str]
     zone: Zone
@@ -145,6 +177,8 @@ class _Settled:
 
     def close(self) -> None:
         self.spill.close()
+        if self.texts is not None:
+            self.texts.close()
 
     def _block(self) -> Iterator[pa.RecordBatch]:
         table = pa.Table.from_batches(self.pending, self.schema)
@@ -152,20 +186,23 @@ class _Settled:
         yield from table.combine_chunks().to_batches()
 
     def _pieces(self) -> Iterator[pa.RecordBatch]:
+        texts = repeat(None) if self.texts is None else iter(self.texts)
         for batch in self.spill:
-            settled = self._settled(batch)
+            settled = self._settled(batch, next(texts))
             for begin in range(0, settled.num_rows, _BLOCK_ROWS):
                 yield settled.slice(begin, _BLOCK_ROWS)
 
-    def _settled(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = [self._column(batch, field) for field in self.schema]
+    def _settled(self, batch: pa.RecordBatch, texts: pa.RecordBatch | None) -> pa.RecordBatch:
+        columns = [self._column(batch, texts, field) for field in self.schema]
         return pa.record_batch(columns, schema=self.schema)
 
-    def _column(self, batch: pa.RecordBatch, field: pa.Field) -> pa.Array:
+    def _column(self, batch: pa.RecordBatch, texts: pa.RecordBatch | None, field: pa.Field) -> pa.Array:
         at = batch.schema.get_field_index(field.name)
         if at < 0 or batch.column(at).null_count == batch.num_rows:
             return pa.nulls(batch.num_rows, field.type)
         column = batch.column(at)
+        if column.type != field.type and texts is not None and field.name in texts.schema.names:
+            column = texts.column(field.name)
         if column.type == field.type:
             return column
         if (settled := read(column, self.readings[field.name], self.zone)) is None:

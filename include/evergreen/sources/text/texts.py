@@ -11,7 +11,7 @@ from evergreen.rows.local import TIME
 from evergreen.shown import shown
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 from evergreen.sources.text.spool import Known, Prepared, check_width
-from evergreen.sources.text.types import fit, in_csv, read, skipped, type_of
+from evergreen.sources.text.types import fit, in_csv, read, skipped
 
 
 def prepare_texts(
@@ -34,19 +34,27 @@ def prepare_texts(
         columns[name], reasons = fit(texts, types[name], zone, numbers) if name in types else (texts, {})
         _note(misfits, name, reasons)
     fitting = _without(pa.RecordBatch.from_pydict(columns), misfits)
-    after = {
-        name: Known("declared") if name in types else _narrowed(known.get(name, Known()), texts, numbers)
-        for name, texts in zip(fitting.schema.names, fitting.columns, strict=True)
-    }
+    after: dict[str, Known] = {}
+    typed: dict[str, pa.Array] = {}
     none: dict[int, str] = {}
-    for name, column in after.items():
-        if column.readings and type_of(column.readings[0]) == TIME:
-            _note(none, name, skipped(fitting.column(name), zone))
+    for name, texts in zip(fitting.schema.names, fitting.columns, strict=True):
+        if name in types:
+            after[name] = Known("declared")
+            continue
+        after[name], found = _narrowed(known.get(name, Known()), texts, zone, numbers)
+        if found is not None:
+            typed[name] = found
+            if found.type == TIME:
+                _note(none, name, skipped(texts, found, zone))
+    columns = dict(zip(fitting.schema.names, fitting.columns, strict=True))
     if none:
         rows = [row for row in range(batch.num_rows) if row not in misfits]
         misfits |= {rows[at]: reason for at, reason in none.items()}
-        fitting = _without(fitting, none)
-    return Prepared((fitting,) if fitting.num_rows else (), after), misfits
+    if len(misfits) == batch.num_rows:
+        return Prepared((), after), misfits
+    kept = pa.RecordBatch.from_pydict({**columns, **typed})
+    replaced = pa.RecordBatch.from_pydict({name: columns[name] for name in typed})
+    return Prepared((_without(kept, none),), after, texts=(_without(replaced, none),)), misfits
 
 
 def _note(misfits: dict[int, str], name: str, reasons: Mapping[int, str]) -> None:
@@ -60,8 +68,12 @@ def _without(batch: pa.RecordBatch, rows: Mapping[int, str]) -> pa.RecordBatch:
     return batch.filter(pa.array([row not in rows for row in range(batch.num_rows)], pa.bool_()))
 
 
-def _narrowed(known: Known, texts: pa.Array, numbers: NumberForm) -> Known:
+def _narrowed(
+    known: Known, texts: pa.Array, zone: Zone, numbers: NumberForm
+) -> tuple[Known, pa.Array | None]:
+    """What is then known of a column, and the texts in the type that it has so far, if it is another."""
     if texts.null_count == len(texts):
-        return known
+        return known, None
     readings = known.readings if known.kind else in_csv(numbers)
-    return Known("text", tuple(one for one in readings if read(texts, one) is not None))
+    found = {one: values for one in readings if (values := read(texts, one, zone)) is not None}
+    return Known("text", tuple(found)), next(iter(found.values()), None)

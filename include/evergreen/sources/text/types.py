@@ -74,10 +74,9 @@ def read(texts: pa.Array, reading: str, zone: Zone = UTC_ZONE) -> pa.Array | Non
     return _READERS[name](texts, zone)
 
 
-def skipped(texts: pa.Array, zone: Zone) -> dict[int, str]:
-    """By index why texts, which can be read as `time`, are no time in the zone: its clocks skip them."""
-    times = None if zone.name == "UTC" else read(texts, "time", zone)
-    if times is None or times.null_count == texts.null_count:
+def skipped(texts: pa.Array, times: pa.Array, zone: Zone) -> dict[int, str]:
+    """By index why texts, which were read as `times` in the zone, are none: its clocks skip them."""
+    if times.null_count == texts.null_count:
         return {}
     none = np.flatnonzero(pc.and_(pc.is_null(times), pc.is_valid(texts)).to_numpy(zero_copy_only=False))
     return {at: why_no_time(texts[at].as_py(), zone) for at in none.tolist()}
@@ -160,28 +159,41 @@ def _float(texts: pa.Array) -> pa.Array | None:
     values = _floats(texts)
     if values is None:
         return None
-    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
+    numbers = _numbers(values)
     if np.isfinite(numbers).all():
         return values
     return None if np.isinf(numbers).any() else pc.if_else(pc.is_nan(values), None, values)
+
+
+def _numbers(values: pa.Array) -> np.ndarray:
+    """Floats, with 0 where there is none."""
+    numbers: np.ndarray = (values.fill_null(0) if values.null_count else values).to_numpy()
+    return numbers
 
 
 def _any_leading_zero(texts: pa.Array) -> bool:
     """Whether one begins with a zero and another digit, after its sign if it has one."""
     ends = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4)
     data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
-    starts, lengths = ends[:-1][np.diff(ends) > 1], np.diff(ends)[np.diff(ends) > 1]
-    signed = np.isin(data[starts], np.frombuffer(b"+-", np.uint8)) & (lengths > 2)
-    starts = starts + signed
-    second = data[starts + 1]
-    return bool(((data[starts] == ord("0")) & (second >= ord("0")) & (second <= ord("9"))).any())
+    starts = ends[:-1][np.diff(ends) > 1]
+    first = data[starts]
+    # Signs and zero are below 1 in ASCII; most numbers begin above it.
+    below = first < ord("1")
+    if not below.any():
+        return False
+    starts, first = starts[below], first[below]
+    starts = starts + (first != ord("0"))
+    second = data[np.minimum(starts + 1, len(data) - 1)]
+    there = np.searchsorted(ends, starts, side="right") == np.searchsorted(ends, starts + 1, side="right")
+    return bool((there & (data[starts] == ord("0")) & (second >= ord("0")) & (second <= ord("9"))).any())
 
 
 def _any_inexact(texts: pa.Array, values: pa.Array) -> bool:
     """Whether one is a whole number, written as such, that float64 may not hold."""
-    numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
-    large = np.flatnonzero(np.abs(numbers) >= _EXACT)
-    for at in large:
+    numbers = _numbers(values)
+    if not len(numbers) or max(numbers.max(), -numbers.min()) < _EXACT:
+        return False
+    for at in np.flatnonzero(np.abs(numbers) >= _EXACT):
         digits = texts[int(at)].as_py().lstrip("+-")
         if digits.isdigit() and (len(digits) > _EXACT_DIGITS or int(digits) > _EXACT):
             return True

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+
 import pyarrow as pa
 import pytest
 
@@ -7,6 +10,10 @@ from evergreen.errors import SourceError
 from evergreen.sources.text import spool as text_spool
 from evergreen.sources.text.spool import Spool
 from evergreen.sources.text.texts import prepare_texts
+
+
+def utc(hour):
+    return datetime(2024, 1, 31, hour, tzinfo=UTC)
 
 
 def batch(**columns):
@@ -53,3 +60,32 @@ def test_more_columns_than_a_table_may_have():
     add(spool, batch(**{f"a{number}": ["1"] for number in range(2_000)}))
     with pytest.raises(SourceError, match="more than 2,000 different fields"):
         add(spool, batch(b=["1"]))
+
+
+@pytest.mark.parametrize(
+    ("columns", "settled"),
+    [
+        ((["1.50"], ["2"]), [1.5, 2.0]),
+        ((["1.50"], ["2"], ["x"]), ["1.50", "2", "x"]),
+        ((["1.50", None], [None], ["x"]), ["1.50", None, None, "x"]),
+        ((["true"], ["1"]), ["true", "1"]),
+        ((["2024-01-31"], ["2024-01-31 05:00"]), [utc(0), utc(5)]),
+        ((["2024-01-31 00:00"], ["2024-01-31"]), [utc(0), utc(0)]),
+        ((["2024-01-31"], ["2024-01-31 05:00"], ["x"]), ["2024-01-31", "2024-01-31 05:00", "x"]),
+    ],
+)
+def test_a_column_that_turns_out_to_be_another_type_has_its_own_texts(columns, settled):
+    for saved in (False, True):
+        spool, parts = Spool(), []
+        for values in columns:
+            add(spool, batch(c=values, other=["7"] * len(values), k=["text"] * len(values)))
+            if saved:
+                part, state = spool.save()
+                parts.append(part)
+        if saved:
+            spool.close()
+            spool = Spool()
+            spool.restore(parts, json.loads(json.dumps(state)))
+        table = spool.rows().table()
+        assert table.column("c").to_pylist() == settled
+        assert set(table.column("other").to_pylist()) == {7.0}
