@@ -22,7 +22,7 @@ while.
   the log says what differs. Train a new model (`evergreen train $pipeline`), or undo the change.
 - the model does not match its digest, so it is not loaded. See `evergreen models verify $pipeline`, then
   `evergreen models rollback $pipeline`.
-- PostgreSQL or the storage was unreachable: clear the task when it is back.
+- The database or the storage was unreachable: clear the task when it is back.
 """
 
 from airflow.sdk import DAG, TriggerRule

@@ -33,6 +33,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "api": ["tests/integration/ingestion/test_api_misbehaves.py"],
     "release-kills": [f"{_RELEASES}/test_chaos_kill.py"],
     "release-s3": [f"{_RELEASES}/test_chaos_s3.py"],
+    "write-back-kills": ["tests/integration/databases/test_write_back.py"],
     "promoters": [f"{_RELEASES}/test_races.py"],
     "backtest-kills": ["tests/unit/backtest/test_run.py", "tests/unit/backtest/test_cache.py"],
     "registry-machine": ["tests/unit/registry/test_registry_machine.py"],

@@ -118,7 +118,7 @@ def doc_page(spec: Spec, page: str) -> str:
         partition=spec.partition.value,
         sources=", ".join(f"{name} ({source.kind})" for name, source in spec.sources.items()),
         approval=_approval(spec),
-        sink=f"PostgreSQL table `{spec.scoring.table}`" if spec.scoring else "no table outside the lake",
+        sink=f"table `{spec.scoring.table}`" if spec.scoring else "no table outside the lake",
     )
 
 

@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from evergreen.connections import Connection
+    from evergreen.databases.writer import Writer
 
 TIMEOUT = timedelta(minutes=10)
 """How long a session may take where nothing else is declared."""
@@ -103,52 +102,20 @@ class Session(ABC):
         """The rows of a small result; none for a statement that has no result."""
 
 
-class WritableSession(Session):
-    """A session that can also replace a partition of a table, in one transaction."""
-
-    @abstractmethod
-    def lock(self, table: str) -> None:
-        """Make other writers of the table wait until this session ends, even before the table exists."""
-
-    @abstractmethod
-    def sql_type(self, field: pa.Field, *, key: bool) -> str | None:
-        """The type of a column in a table that Evergreen creates; None if there is none."""
-
-    @abstractmethod
-    def append(self, table: str, rows: pa.Table) -> None:
-        """Insert rows into a table that has the columns."""
-
-    def create(self, table: str, columns: Mapping[str, str], keys: Sequence[str]) -> None:
-        """Create the table if it is absent."""
-        typed = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
-        primary = ", ".join(self.quoted(key) for key in keys)
-        self.fetch(f"CREATE TABLE IF NOT EXISTS {self.quoted(table)} ({typed}, PRIMARY KEY ({primary}))")
-
-    def delete(self, table: str, column: str, value: str) -> None:
-        """Delete the rows in which the column has the value."""
-        mark = self.parameter(0, local=False)
-        self.fetch(
-            f"DELETE FROM {self.quoted(table)} WHERE {self.quoted(column)} = {mark}",  # noqa: S608 - quoted
-            [value],
-        )
-
-
-Open = Callable[["Connection", bool, timedelta], AbstractContextManager[Session]]
-"""Opens a session: read-only or not, for so long at most. An error rolls it back; its end commits."""
-
-
 @dataclass(frozen=True)
 class Database:
-    """A database that rows are read from.
+    """A database that rows are read from, and predictions written to.
 
-    `package` is the distribution with its driver, `module` what that one is imported as. `no_writes` says
-    why predictions cannot be written to it; None if they can. `dialect` tells how its SQL is written.
+    `package` is the distribution with its driver, `module` what that one is imported as. `read` opens a
+    `Session`, `write` a `Writer`; where there is none, `no_reads` and `no_writes` say why.
     """
 
     name: str
     package: str
     module: str
-    open: Open
-    no_writes: str | None = None
+    read: Callable[[Connection, timedelta], AbstractContextManager[Session]] | None = None
+    write: Callable[[Connection, timedelta], AbstractContextManager[Writer]] | None = None
+    no_reads: str = ""
+    no_writes: str = ""
     backslashes: bool = False
     """Whether a backslash escapes inside a text, `#` begins a comment and names stand in backticks."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import adbc_driver_duckdb
@@ -15,10 +16,11 @@ from adbc_driver_manager import dbapi
 
 from evergreen.connections import Connection
 from evergreen.databases.adbc import ERRORS, AdbcSession, base_type, meaning, table_names
-from evergreen.databases.database import Bounds, TableFound, WritableSession
+from evergreen.databases.database import Bounds, TableFound
 from evergreen.databases.deadline import Deadline
 from evergreen.databases.errors import Meaning, TimedOutError, translated
 from evergreen.databases.local_file import local_file
+from evergreen.databases.writer import Writer
 
 _PLAIN = {
     *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"),
@@ -42,7 +44,7 @@ _WRITERS: dict[str, threading.Lock] = {}
 _WRITERS_LOCK = threading.Lock()
 
 
-class DuckDbSession(AdbcSession, WritableSession):
+class DuckDbSession(AdbcSession):
     """A session on a DuckDB file."""
 
     def tables(self) -> list[str]:
@@ -91,39 +93,6 @@ class DuckDbSession(AdbcSession, WritableSession):
             return f"CAST({column} AS VARCHAR)"
         return _cast(column, kind)
 
-    def lock(self, table: str) -> None:
-        """Nothing more: the file is open for this session alone."""
-
-    def sql_type(self, field: pa.Field, *, key: bool) -> str | None:
-        """DuckDB's type for an Arrow type."""
-        return _SQL_TYPES.get(str(field.type))
-
-    def append(self, table: str, rows: pa.Table) -> None:
-        """By the driver's ingestion."""
-        with closing(self.connection.cursor()) as cursor, self.deadline.cancelling(cursor.adbc_cancel):
-            cursor.adbc_ingest(table, rows, mode="append")
-
-    def delete(self, table: str, column: str, value: str) -> None:
-        """With a plain question mark."""
-        statement = f"DELETE FROM {self.quoted(table)} WHERE {self.quoted(column)} = ?"  # noqa: S608 - quoted
-        self.fetch(statement, [value])
-
-
-_SQL_TYPES = {
-    "bool": "BOOLEAN",
-    "int8": "SMALLINT",
-    "int16": "SMALLINT",
-    "int32": "INTEGER",
-    "int64": "BIGINT",
-    "float": "FLOAT",
-    "double": "DOUBLE",
-    "string": "VARCHAR",
-    "large_string": "VARCHAR",
-    "date32[day]": "DATE",
-    "timestamp[us]": "TIMESTAMP",
-    "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
-}
-
 
 def _cast(column: str, kind: str) -> str:
     base = base_type(kind)
@@ -149,28 +118,80 @@ def _as_text(column: str, kind: str) -> str:
     return f"CAST({column} AS VARCHAR)"
 
 
+class DuckDbWriter(Writer):
+    """A transaction on a DuckDB file, which is open for it alone."""
+
+    types = MappingProxyType(
+        {
+            "bool": "BOOLEAN",
+            "int8": "SMALLINT",
+            "int16": "SMALLINT",
+            "int32": "INTEGER",
+            "int64": "BIGINT",
+            "float": "FLOAT",
+            "double": "DOUBLE",
+            "string": "VARCHAR",
+            "large_string": "VARCHAR",
+            "date32[day]": "DATE",
+            "timestamp[us]": "TIMESTAMP",
+            "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+        }
+    )
+
+    def __init__(self, session: DuckDbSession) -> None:
+        self._session = session
+
+    def run(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """The rows that a statement gives."""
+        return self._session.fetch(statement, values)
+
+    def lock(self, table: str) -> None:
+        """Nothing more: the file is open for this writer alone."""
+
+    def shape(self, table: str) -> dict[str, str]:
+        """From the information schema."""
+        return dict(self.run(_COLUMNS, ["main", table]))
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """By the driver's ingestion."""
+        session = self._session
+        with closing(session.connection.cursor()) as cursor, session.deadline.cancelling(cursor.adbc_cancel):
+            cursor.adbc_ingest(table, rows, mode="append")
+
+
 @contextmanager
-def open_duckdb(connection: Connection, read_only: bool, timeout: timedelta) -> Iterator[DuckDbSession]:
-    """A transaction on the file that the connection's host names; waits for a file that is locked.
+def read_duckdb(connection: Connection, timeout: timedelta) -> Iterator[DuckDbSession]:
+    """A read-only transaction on the file that the connection's host names; waits for a file that is locked.
 
     Raises `UnavailableError` where another program has it open for writing until the timeout.
     """
-    deadline = Deadline(timeout)
     with translated(connection, ERRORS, _meaning):
-        path = local_file(connection, must_exist=read_only)
-        with _alone(path, deadline, read_only), closing(_opened(path, read_only, deadline)) as session:
-            opened = DuckDbSession(session, deadline)
-            opened.fetch("SET TimeZone = 'UTC'")
-            yield opened
-            if not read_only:
-                session.commit()
+        path = local_file(connection, must_exist=True)
+        with _session(path, Deadline(timeout), {"access_mode": "READ_ONLY"}) as session:
+            yield session
 
 
 @contextmanager
-def _alone(path: str, deadline: Deadline, read_only: bool) -> Iterator[None]:
-    if read_only:
-        yield
-        return
+def write_duckdb(connection: Connection, timeout: timedelta) -> Iterator[DuckDbWriter]:
+    """A transaction on the file, which is created if it is absent; other writers wait for its end."""
+    deadline = Deadline(timeout)
+    with translated(connection, ERRORS, _meaning):
+        path = local_file(connection, must_exist=False)
+        with _alone(path, deadline), _session(path, deadline, {}) as session:
+            yield DuckDbWriter(session)
+            session.connection.commit()
+
+
+@contextmanager
+def _session(path: str, deadline: Deadline, options: Mapping[str, str]) -> Iterator[DuckDbSession]:
+    with closing(_opened({"path": path, **options}, deadline)) as opened:
+        session = DuckDbSession(opened, deadline)
+        session.fetch("SET TimeZone = 'UTC'")
+        yield session
+
+
+@contextmanager
+def _alone(path: str, deadline: Deadline) -> Iterator[None]:
     with _WRITERS_LOCK:
         lock = _WRITERS.setdefault(path, threading.Lock())
     if not lock.acquire(timeout=deadline.left):
@@ -181,13 +202,14 @@ def _alone(path: str, deadline: Deadline, read_only: bool) -> Iterator[None]:
         lock.release()
 
 
-def _opened(path: str, read_only: bool, deadline: Deadline) -> dbapi.Connection:
-    options = {"path": path, **({"access_mode": "READ_ONLY"} if read_only else {})}
+def _opened(options: Mapping[str, str], deadline: Deadline) -> dbapi.Connection:
     pause = 0.02
     while True:
         try:
             return dbapi.connect(
-                driver=adbc_driver_duckdb.driver_path(), entrypoint="duckdb_adbc_init", db_kwargs=options
+                driver=adbc_driver_duckdb.driver_path(),
+                entrypoint="duckdb_adbc_init",
+                db_kwargs=dict(options),
             )
         except dbapi.Error as error:
             if _LOCKED not in str(error) or deadline.left < pause:

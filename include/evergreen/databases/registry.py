@@ -1,4 +1,4 @@
-"""The databases that rows are read from, by the type of their connection.
+"""The databases that rows are read from and written to, by the type of their connection.
 
 To add one, add an entry here, and a module with its session if none of those that are there fits.
 """
@@ -7,30 +7,58 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from evergreen.connections import Connection
-from evergreen.databases.database import TIMEOUT, Database, Open, Session
+from evergreen.databases.database import TIMEOUT, Database, Session
+from evergreen.databases.writer import Writer
 from evergreen.errors import SourceError
 
 
-def _in(module: str, name: str) -> Open:
-    """The opener in a module, which is imported with its driver when a session is opened."""
+def _in(module: str, name: str) -> Callable[[Connection, timedelta], Any]:
+    """The opener in a module, which is imported with its driver when it is called."""
 
-    def opened(connection: Connection, read_only: bool, timeout: timedelta) -> Any:
-        return getattr(importlib.import_module(f"evergreen.databases.{module}"), name)(
-            connection, read_only, timeout
-        )
+    def opened(connection: Connection, timeout: timedelta) -> Any:
+        return getattr(importlib.import_module(f"evergreen.databases.{module}"), name)(connection, timeout)
 
     return opened
 
 
+_MYSQL = Database(
+    "MySQL or MariaDB",
+    "pymysql",
+    "pymysql",
+    read=_in("mysql", "read_mysql"),
+    write=_in("mysql_writer", "write_mysql"),
+    backslashes=True,
+)
 DATABASES: dict[str, Database] = {
-    "sqlite": Database("SQLite", "adbc-driver-sqlite", "adbc_driver_sqlite", _in("sqlite", "open_sqlite")),
-    "duckdb": Database("DuckDB", "duckdb", "adbc_driver_duckdb", _in("duckdb", "open_duckdb")),
+    "postgres": Database(
+        "PostgreSQL",
+        "adbc-driver-postgresql",
+        "adbc_driver_postgresql",
+        write=_in("postgres_writer", "write_postgres"),
+        no_reads="PostgreSQL has a kind of source of its own: write 'postgres' instead of 'sql'",
+    ),
+    "sqlite": Database(
+        "SQLite",
+        "adbc-driver-sqlite",
+        "adbc_driver_sqlite",
+        read=_in("sqlite", "read_sqlite"),
+        write=_in("sqlite_writer", "write_sqlite"),
+    ),
+    "duckdb": Database(
+        "DuckDB",
+        "duckdb",
+        "adbc_driver_duckdb",
+        read=_in("duckdb", "read_duckdb"),
+        write=_in("duckdb", "write_duckdb"),
+    ),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
 }
 
 
@@ -39,32 +67,44 @@ def database(connection: Connection) -> Database:
 
     Raises `SourceError` for a type that is none of a database, and where the driver is not installed.
     """
-    where = f"connection '{connection.conn_id}'"
-    if connection.conn_type == "postgres":
-        raise SourceError(
-            f"{where}: PostgreSQL has a kind of source of its own: write 'postgres' instead of 'sql'"
-        )
     if (found := DATABASES.get(connection.conn_type)) is None:
         raise SourceError(
-            f"{where}: its type '{connection.conn_type}' is none of {', '.join(DATABASES)}: change the "
-            "connection's conn_type"
+            f"{_where(connection)}: its type '{connection.conn_type}' is none of {', '.join(DATABASES)}: "
+            "change the connection's conn_type"
         )
     if importlib.util.find_spec(found.module) is None:
         raise SourceError(
-            f"{where}: reading {found.name} needs the package {found.package}, which is not installed: "
+            f"{_where(connection)}: {found.name} needs the package {found.package}, which is not installed: "
             f"add it to requirements.in, or pip install {found.package}"
         )
     return found
 
 
 @contextmanager
-def session(
-    connection: Connection, *, read_only: bool = True, timeout: timedelta = TIMEOUT
-) -> Iterator[Session]:
-    """A session with the connection's database, in one transaction.
+def session(connection: Connection, *, timeout: timedelta = TIMEOUT) -> Iterator[Session]:
+    """A read-only session with the connection's database, in one transaction.
 
     Raises `SourceError` where a retry cannot help and `UnavailableError` where it may; no message holds a
     secret of the connection.
     """
-    with database(connection).open(connection, read_only, timeout) as opened:
+    found = database(connection)
+    if found.read is None:
+        raise SourceError(f"{_where(connection)}: {found.no_reads}")
+    with found.read(connection, timeout) as opened:
         yield opened
+
+
+@contextmanager
+def writer(connection: Connection, *, timeout: timedelta = TIMEOUT) -> Iterator[Writer]:
+    """A transaction that writes to the connection's database. Raises as `session` does."""
+    found = database(connection)
+    if found.write is None:
+        raise SourceError(
+            f"{_where(connection)}: predictions cannot be written to {found.name}: {found.no_writes}"
+        )
+    with found.write(connection, timeout) as opened:
+        yield opened
+
+
+def _where(connection: Connection) -> str:
+    return f"connection '{connection.conn_id}'"

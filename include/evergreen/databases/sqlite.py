@@ -6,7 +6,6 @@ the result is read with a check of each value: the rows that hold another type a
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -287,10 +286,10 @@ def _moved(moment: datetime, by: timedelta) -> datetime:
 
 
 @contextmanager
-def open_sqlite(connection: Connection, read_only: bool, timeout: timedelta) -> Iterator[SqliteSession]:
-    """A session on the file that the connection's host names."""
+def read_sqlite(connection: Connection, timeout: timedelta) -> Iterator[SqliteSession]:
+    """A read-only transaction on the file that the connection's host names."""
     deadline = Deadline(timeout)
-    with translated(connection, (*ERRORS, sqlite3.Error), _meaning):
+    with translated(connection, ERRORS, _meaning):
         path = local_file(connection, must_exist=True)
         opened = sqlite.connect(f"file:{quote(path)}?mode=ro")
         session = SqliteSession(opened, deadline)

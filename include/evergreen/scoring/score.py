@@ -36,7 +36,7 @@ class Scored:
 
 
 def score(pipeline: Pipeline, partition: str) -> Scored:
-    """Score a published partition and publish its predictions, in the lake and in PostgreSQL where asked.
+    """Score a published partition and publish its predictions, in the lake and in a database where asked.
 
     The same partition and champion give the same predictions, however often. Raises `NotFoundError` for a
     partition that is not published, `NothingToDoError` where no champion was in force as of it,

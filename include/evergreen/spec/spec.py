@@ -48,7 +48,7 @@ class Validation(Described):
 
 
 class Scoring(Described):
-    """A PostgreSQL table that predictions are also written to; created if it is absent."""
+    """A table of a database that predictions are also written to; created if it is absent."""
 
     conn_id: ConnectionId
     table: Identifier

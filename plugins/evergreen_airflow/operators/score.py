@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ScoreOperator(PipelineOperator):
-    """Write the partition's predictions to the lake, and to PostgreSQL where the description asks."""
+    """Write the partition's predictions to the lake, and to a database where the description asks."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Score the partition; skipped, with the reason, if there was no champion."""

@@ -138,10 +138,13 @@ def test_an_abandoned_read_frees_the_file(shop: Embedded):
 
 
 def test_a_type_of_connection_that_is_no_database():
-    with pytest.raises(SourceError, match="its type 'http' is none of sqlite, duckdb"):
+    with pytest.raises(SourceError, match=r"its type 'http' is none of postgres, sqlite, duckdb"):
         database(Connection("shop_db", "http"))
-    with pytest.raises(SourceError, match="write 'postgres' instead of 'sql'"):
-        database(Connection("shop_db", "postgres"))
+    with (
+        pytest.raises(SourceError, match=r"write 'postgres' instead of 'sql'"),
+        session(Connection("shop_db", "postgres")),
+    ):
+        pass
 
 
 def test_a_driver_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch):
