@@ -14,6 +14,7 @@ from benchmarks import (
     backtest,
     data_docs,
     drift,
+    files,
     front_door,
     gate,
     history,
@@ -31,6 +32,7 @@ from deploy.embedded.home import Home
 
 BENCHMARKS = {
     "postgres": postgres_to_lake.measure,
+    "files": files.measure,
     "http": http.measure,
     "validation": validation.measure,
     "data_docs": data_docs.measure,
