@@ -284,6 +284,36 @@ class TestRelease:
         ingest_corrected(pipeline)
         assert published(pipeline) == [1, 2, 3, 5, 6]
 
+    def test_records_of_a_dialect_are_corrected_and_stay_so(self, spec, storage, tmp_path):
+        dialect = {"encoding": "cp1252", "delimiter": ";", "decimal": ",", "skip": 1, "comment": "#"}
+        types = {"at": "time %d.%m.%Y %H:%M", "y": "float"}
+        source = {"file": {"path": "a.csv", "time_column": "at", "types": types, "csv": dialect}}
+        described = spec(SUITE, sources={"a": source}, validation={"max_quarantined": "80%"})
+        opened = Pipeline(described, storage)
+        (tmp_path / "a.csv").write_bytes(
+            "Bericht für März\nat;y\n01.01.2011 00:00;1,5\n# ü\n01.01.2011 01:00;2.5\n".encode("cp1252")
+            + b"01.01.2011 02:00;\x813\n31.02.2011 03:00;3\n01.01.2011 04:00;4,25 \x80\n"
+        )
+        ingest(opened, [DAY])
+        found = {one.place: one for one in read_quarantine(opened.lake, DAY)}
+        assert {place: (one.row, one.reason) for place, one in found.items()} == {
+            "a.csv:5": ("01.01.2011 01:00;2.5", "column 'y': '2.5' is no float"),
+            "a.csv:6": (r"01.01.2011 02:00;\x813", "holds bytes that are not cp1252"),
+            "a.csv:7": ("31.02.2011 03:00;3", "column 'at': '31.02.2011 03:00' is no time %d.%m.%Y %H:%M"),
+            "a.csv:8": ("01.01.2011 04:00;4,25 €", "column 'y': '4,25 €' is no float"),
+        }
+        changes = {
+            found[f"a.csv:{line}"].id: {"at": f"{DAY}T0{line - 4}:00:00Z", "y": line - 2.5}
+            for line in (5, 6, 8)
+        }
+        done = release(opened, DAY, by="ann", changes=changes)
+        assert (sorted(done.released), done.remaining) == (sorted(changes), ())
+        assert published(opened) == [1.5, 2.5, 3.5, 5.5]
+        version = opened.lake.version(Table.PARTITIONS)
+        ingest_corrected(opened)
+        assert opened.lake.version(Table.PARTITIONS) == version
+        assert [one.place for one in read_quarantine(opened.lake, DAY)] == ["a.csv:7"]
+
     def test_a_record_that_could_not_be_read_is_corrected_in_all_its_columns(self, spec, storage, tmp_path):
         source = {"file": {"path": "a.csv", "time_column": "at", "types": {"y": "float"}}}
         opened = Pipeline(spec(SUITE, sources={"a": source}), storage)
