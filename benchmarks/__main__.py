@@ -13,6 +13,7 @@ from benchmarks import (
     backfill,
     backtest,
     data_docs,
+    databases,
     drift,
     files,
     front_door,
@@ -33,6 +34,7 @@ from deploy.embedded.home import Home
 BENCHMARKS = {
     "postgres": postgres_to_lake.measure,
     "files": files.measure,
+    "databases": databases.measure,
     "http": http.measure,
     "validation": validation.measure,
     "data_docs": data_docs.measure,

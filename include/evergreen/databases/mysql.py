@@ -6,7 +6,6 @@ what Python's types can hold (a zero date, a time beyond 24 hours, an exact deci
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -22,6 +21,7 @@ from pymysql.cursors import Cursor, SSCursor
 
 from evergreen.connections import Connection
 from evergreen.databases.adbc import table_names
+from evergreen.databases.by_row import converted
 from evergreen.databases.database import Bounds, Query, Reject, Session, TableFound
 from evergreen.databases.deadline import Deadline
 from evergreen.databases.errors import Meaning, translated
@@ -169,7 +169,7 @@ class MySqlSession(Session):
             while rows := cursor.fetchmany(BATCH_ROWS):
                 self.deadline.check()
                 texts = [pa.array(values, pa.binary()) for values in zip(*rows, strict=True)]
-                yield from _converted(pa.RecordBatch.from_arrays(texts, schema.names), schema, first, reject)
+                yield from converted(texts, schema, _column, first, reject)
                 first += len(rows)
         except GeneratorExit:
             # The rest of the result would be read before the cursor closes.
@@ -226,44 +226,11 @@ def _kind(name: str, declared: str | None) -> _Kind:
     return kind
 
 
-def _converted(
-    texts: pa.RecordBatch, schema: pa.Schema, first: int, reject: Reject
-) -> Iterator[pa.RecordBatch]:
-    """The rows in their types; one that cannot be is rejected, whatever the others are."""
-    try:
-        columns = [_column(values, kind) for values, kind in zip(texts.columns, schema.types, strict=True)]
-        yield pa.RecordBatch.from_arrays(columns, schema=schema)
-    except pa.ArrowInvalid as error:
-        if texts.num_rows > 1:
-            half = texts.num_rows // 2
-            yield from _converted(texts.slice(0, half), schema, first, reject)
-            yield from _converted(texts.slice(half), schema, first + half, reject)
-        else:
-            reject(first, _shown(texts), _why(texts, schema) or str(error))
-
-
 def _column(values: pa.Array, kind: pa.DataType) -> pa.Array:
     texts = values.cast(pa.string())
     if kind == MOMENT:
         return texts.cast(LOCAL).cast(MOMENT)
     return texts if kind == texts.type else texts.cast(kind)
-
-
-def _shown(texts: pa.RecordBatch) -> str:
-    values = {
-        name: value if value is None else value.decode("utf-8", "backslashreplace")
-        for name, value in texts.to_pylist()[0].items()
-    }
-    return json.dumps(values, ensure_ascii=False)
-
-
-def _why(texts: pa.RecordBatch, schema: pa.Schema) -> str | None:
-    for name, values, kind in zip(schema.names, texts.columns, schema.types, strict=True):
-        try:
-            _column(values, kind)
-        except pa.ArrowInvalid as error:
-            return f"column '{name}' cannot be read as {kind}: {' '.join(str(error).split())[:200]}"
-    return None
 
 
 @contextmanager

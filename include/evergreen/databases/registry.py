@@ -27,6 +27,7 @@ def _in(module: str, name: str) -> Callable[[Connection, timedelta], Any]:
     return opened
 
 
+_ELSEWHERE = "name a connection to another database in scoring, or read the lake's table of predictions"
 _MYSQL = Database(
     "MySQL or MariaDB",
     "pymysql",
@@ -59,6 +60,62 @@ DATABASES: dict[str, Database] = {
     ),
     "mysql": _MYSQL,
     "mariadb": _MYSQL,
+    "redshift": Database(
+        "Redshift",
+        "adbc-driver-postgresql",
+        "adbc_driver_postgresql",
+        read=_in("warehouses", "read_redshift"),
+        no_writes=f"its primary keys are not checked, so two writers could leave two copies: {_ELSEWHERE}",
+    ),
+    "snowflake": Database(
+        "Snowflake",
+        "adbc-driver-snowflake",
+        "adbc_driver_snowflake",
+        read=_in("warehouses", "read_snowflake"),
+        no_writes=f"its primary keys are not checked, so two writers could leave two copies: {_ELSEWHERE}",
+    ),
+    "gcpbigquery": Database(
+        "BigQuery",
+        "adbc-driver-bigquery",
+        "adbc_driver_bigquery",
+        read=_in("warehouses", "read_bigquery"),
+        no_writes=f"its driver has no transactions: {_ELSEWHERE}",
+    ),
+    "flightsql": Database(
+        "Flight SQL",
+        "adbc-driver-flightsql",
+        "adbc_driver_flightsql",
+        read=_in("warehouses", "read_flight_sql"),
+        no_writes=f"not every server has transactions: {_ELSEWHERE}",
+    ),
+    "mssql": Database(
+        "SQL Server",
+        "pymssql",
+        "pymssql",
+        read=_in("alchemy", "read_mssql"),
+        no_writes=f"this is not tested: {_ELSEWHERE}",
+    ),
+    "oracle": Database(
+        "Oracle",
+        "oracledb",
+        "oracledb",
+        read=_in("alchemy", "read_oracle"),
+        no_writes=f"this is not tested: {_ELSEWHERE}",
+    ),
+    "trino": Database(
+        "Trino",
+        "trino",
+        "trino",
+        read=_in("alchemy", "read_trino"),
+        no_writes=f"not every catalogue has transactions: {_ELSEWHERE}",
+    ),
+    "clickhouse": Database(
+        "ClickHouse",
+        "clickhouse-connect",
+        "clickhouse_connect",
+        read=_in("alchemy", "read_clickhouse"),
+        no_writes=f"it has no transactions: {_ELSEWHERE}",
+    ),
 }
 
 

@@ -112,9 +112,10 @@ class SqliteSession(AdbcSession):
         texts = [f"{_moved(moment, move):%Y-%m-%d}" for moment, move in ((first, -_MARGIN), (last, _MARGIN))]
         seconds = [first.timestamp(), last.timestamp()]
         julian = [seconds[0] / 86400 + _EPOCH - 0.1, seconds[1] / 86400 + _EPOCH + 0.1]
+        # Most rows are texts within the margin, which the first condition tells quickly.
         return (
-            f"CASE typeof({column}) "
-            f"WHEN 'text' THEN ({column} >= ? AND {column} < ?) OR {column} NOT GLOB '{_DAY}' "
+            f"({column} >= ? AND {column} < ?) OR CASE typeof({column}) "
+            f"WHEN 'text' THEN {column} NOT GLOB '{_DAY}' "
             f"WHEN 'integer' THEN {column} >= ? AND {column} < ? "
             f"WHEN 'real' THEN {column} >= ? AND {column} < ? WHEN 'blob' THEN 1 END",
             (*texts, *seconds, *julian),

@@ -230,7 +230,8 @@ def _table(opened: Session, source: SqlSource, bounds: Bounds | None) -> tuple[Q
 
 def _nearest(name: str, there: Mapping[str, Any] | list[str]) -> str:
     """The names that are most like this one, or the first that there are."""
-    near = difflib.get_close_matches(name, list(there), n=3, cutoff=0.6)
+    names = {**{each.rpartition(".")[2]: each for each in there}, **{each: each for each in there}}
+    near = [names[each] for each in difflib.get_close_matches(name, names, n=3, cutoff=0.6)]
     if near:
-        return f"nearest: {', '.join(near)}"
+        return f"nearest: {', '.join(dict.fromkeys(near))}"
     return f"there: {', '.join(list(there)[:_MOST_SHOWN]) or 'none'}"
