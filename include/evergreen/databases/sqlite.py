@@ -69,6 +69,13 @@ _ANY = _Kind(
     ("integer", "real", "text", "blob"),
     "CASE typeof({0}) WHEN 'blob' THEN '\\x' || lower(hex({0})) ELSE CAST({0} AS TEXT) END",
 )
+# Whole numbers, which may be stored as floating-point ones.
+_WHOLE = _Kind(
+    "''",
+    ("integer", "real", "text"),
+    "CASE WHEN typeof({0}) = 'real' AND {0} = CAST({0} AS INTEGER) THEN CAST(CAST({0} AS INTEGER) AS TEXT) "
+    "ELSE CAST({0} AS TEXT) END",
+)
 
 
 class SqliteSession(AdbcSession):
@@ -217,8 +224,9 @@ def _kind(kind: str, declared: str | None) -> _Kind:
     if declared == "text":
         return _ANY
     found = _by_affinity(name)
-    exact = declared is not None and (declared == "int" or declared.startswith("decimal"))
-    if exact and found is not _INT:
+    if declared == "int" and found is not _INT:
+        return _WHOLE
+    if declared and declared.startswith("decimal") and found is not _INT:
         return _ANY
     return _REAL if found is _ANY and declared == "float" else found
 

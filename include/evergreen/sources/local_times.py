@@ -76,3 +76,6 @@ def _value(value: pa.Scalar) -> Any:
         return value.as_py()
     except UnicodeDecodeError:
         return bytes(value.as_buffer()).decode("utf-8", "backslashreplace")
+    except (OverflowError, ValueError):
+        # A time outside Python's years, as the count that it is.
+        return value.value
