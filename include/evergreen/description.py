@@ -238,7 +238,7 @@ def _keys(model: type[BaseModel], location: tuple[Any, ...]) -> list[str]:
     for part in location:
         if part in current.model_fields:
             current = _written(next(_models(current.model_fields[part].annotation), current))
-    return sorted(name for name, field in current.model_fields.items() if not field.exclude)
+    return sorted(field.alias or name for name, field in current.model_fields.items() if not field.exclude)
 
 
 def _written(model: type[BaseModel]) -> type[BaseModel]:

@@ -28,6 +28,7 @@ from evergreen.errors import EvergreenError, NotFoundError, RefusedError, Source
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.stage import ingest
 from evergreen.sources.http import client as http_client
+from evergreen.sources.http import pages as http_pages
 from evergreen.sources.http import read as http
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import read_http
@@ -91,7 +92,8 @@ class TestTheApiMisbehaves:
         assert len(weather.asked) == 1
 
     def test_a_cursor_that_loops(self, world, weather):
-        weather.script = [weather.json({"data": [], "next": "x"}), weather.json({"data": [], "next": "x"})]
+        records = weather.days[DAYS[0]]
+        weather.script = [weather.json({"data": records[n : n + 1], "next": "x"}) for n in range(2)]
         with pytest.raises(SourceError, match="cursor 'x' came twice"):
             world.night(DAYS[0])
         assert len(weather.asked) == 2
@@ -378,7 +380,7 @@ def _again(api: Handler) -> bool:
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile]:
     monkeypatch.setattr(http, "_BACKOFF", wait_none())
-    monkeypatch.setattr(http, "PAGE_BYTES", 2**20)
+    monkeypatch.setattr(http_pages, "PAGE_BYTES", 2**20)
     monkeypatch.setattr(http_client, "_SILENCE", 0.15)
     told = Hostile()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Told", (Handler,), {"hostile": told}))

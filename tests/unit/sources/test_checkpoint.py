@@ -70,6 +70,8 @@ def source(kind, **changes):
 
 def answers(kind, answer, pages=PAGES):
     made = []
+    if kind in ("page", "offset"):
+        pages = [*pages, []]  # which ends them
     for number, records in enumerate(pages):
         more = number + 1 < len(pages)
         link = {"Link": f'</v1?part={number + 1}>; rel="next"'} if more else {}

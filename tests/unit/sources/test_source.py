@@ -126,7 +126,8 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         ),
         (
             {"http": {**API, "paging": {"cursor": {"pth": "a"}}}},
-            "http.paging.cursor.pth: no such key, did you mean 'path'?; allowed here: param, path",
+            "http.paging.cursor.pth: no such key, did you mean 'path'?; allowed here: header, in, more, "
+            "param, path",
         ),
         (
             {"http": {**API, "paging": {"cursor": {}, "link": {}}}},

@@ -1,44 +1,89 @@
-"""Addresses of pages: path and query on the API's host, such as `/v1/hourly?day=2011-01-01&page=2`. Pure."""
+"""Requests for pages: path and query on the API's host, such as `/v1/hourly?day=2011-01-01&page=2`. Pure."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import httpx
+import msgspec
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
-from evergreen.sources.http.paging import Link, Page, PagingKind, Progress
+from evergreen.sources.http.document import put
+from evergreen.sources.http.paging import PagingKind, Params
+from evergreen.sources.http.progress import Link, Page, Progress, Request
+
+_JSON = msgspec.json.Encoder(decimal_format="number")
 
 
-@dataclass(frozen=True)
-class NextPage:
-    """The address of the next page; `probe`: it is requested only to check that there is none."""
+def first_page(
+    paging: PagingKind,
+    path: str,
+    params: Mapping[str, str],
+    body: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """The request for the first page; one with a body is a POST. Its headers are those beside the API's."""
+    text = None if body is None else _json(body)
+    request = Request(with_params(path, params), text, dict(headers or {}))
+    return asking(request, paging.first_request(), paging.place)
 
-    address: str
-    probe: bool = False
 
-
-def first_page(paging: PagingKind, path: str, params: Mapping[str, str]) -> str:
-    """The address of the first page."""
-    return with_params(path, {**params, **paging.first_request()})
-
-
-def next_page(paging: PagingKind, first: str, so_far: Progress, page: Page) -> NextPage | None:
+def next_page(paging: PagingKind, first: Request, so_far: Progress, page: Page) -> Request | None:
     """The page after `page`, None after the last; `so_far` counts `page` already, `first` was the first one.
 
-    Raises `SourceError` for an invalid cursor or link, a link to another host, and a page that was read
-    before.
+    An empty page that asks for itself again is the last one. Raises `SourceError` for an invalid cursor or
+    link, a link to another host, a page that was read before, and for `more` without a next page.
     """
+    more = paging.says_more(page)
+    if more is False:
+        return None
     told = paging.told(page, so_far)
     if told is None:
+        if more:
+            raise SourceError(
+                f"'{paging.more}' says that there is more, and the answer does not say where: check the "
+                "source's paging"
+            )
         return None
     request = paging.next_request(told)
-    address = followed(request, page.url) if isinstance(request, Link) else with_params(first, request)
-    if address in so_far.seen:
+    if isinstance(request, Link):
+        following = replace(first, address=followed(request, page.url))
+    else:
+        following = asking(first, request, paging.place)
+    if following.identity in so_far.seen:
+        if not page.count and not more and following.identity == next(reversed(so_far.seen)):
+            return None
         raise SourceError(f"the {told.words} came twice: the API's paging is broken, tell its owner")
-    return NextPage(address, told.probe)
+    return replace(following, probe=told.probe)
+
+
+def asking(request: Request, params: Params, place: str) -> Request:
+    """The request with these parameters in its query, body or headers, replacing those of the same names."""
+    if not params:
+        return request
+    if place == "query":
+        texts = {name: str(value) for name, value in params.items()}
+        return replace(request, address=with_params(request.address, texts))
+    if place == "header":
+        texts = {name: str(value) for name, value in params.items()}
+        if any(not text.isascii() or not text.isprintable() for text in texts.values()):
+            raise SourceError("the cursor cannot be sent in a header: check the source's paging")
+        return replace(request, headers={**request.headers, **texts})
+    body = json.loads(request.body or "{}")
+    for name, value in params.items():
+        body = put(body, name, value)
+    return replace(request, body=_json(body))
+
+
+def _json(body: Mapping[str, Any]) -> str:
+    try:
+        return _JSON.encode(body).decode()
+    except (UnicodeError, msgspec.MsgspecError):
+        raise SourceError("the request's body is no JSON: check the source's body and paging") from None
 
 
 def followed(link: Link, page_url: str) -> str:

@@ -6,16 +6,18 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
+
+import msgspec
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
 from evergreen.sources.http.client import Answer
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.document import at
+from evergreen.sources.http.document import at, has
 from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
-from evergreen.sources.text.declared import json_text
 from evergreen.sources.text.dialect import CsvDialect, known_encoding
 from evergreen.sources.text.json_lines import (
     MOST_DIGITS,
@@ -28,31 +30,39 @@ from evergreen.sources.text.json_lines import (
 from evergreen.sources.text.lines import BOM, Unreadable, line_blocks
 from evergreen.sources.text.spool import Prepared, Spool
 
+_ENCODER = msgspec.json.Encoder()
 _PIECE = 4 * 2**20  # of a page, that is read at once
 
 
 @dataclass(frozen=True)
 class Content:
-    """The content of one answer: blocks of records; `document` is None unless it is JSON."""
+    """The content of one answer: blocks of records; `document` is None unless it is JSON.
+
+    `is_there`: the document has the field of the records.
+    """
 
     blocks: Sequence[JsonBlock | CsvBlock] = ()
     document: Any = None
+    is_there: bool = True
 
     def __len__(self) -> int:
         return sum(map(len, self.blocks))
 
-    @property
-    def records(self) -> list[Any]:
-        """The records that could be read, for comparison with another page."""
-        return [found for block in self.blocks if len(found := _records(block))]
+    def digest(self) -> str | None:
+        """A digest of the records that could be read; None if there is none."""
+        digest, rows = hashlib.blake2b(digest_size=16), 0
+        for block in self.blocks:
+            rows += len(block) - len(block.unreadable)
+            digest.update(block.text if isinstance(block, CsvBlock) else _encoded(block.records))
+        return digest.hexdigest() if rows else None
 
-    def digest(self) -> str:
-        """A digest of `records`."""
-        try:
-            rows = [found if isinstance(found, list) else found.to_pylist() for found in self.records]
-            return hashlib.sha256(json_text(rows).encode()).hexdigest()
-        except RecursionError:
-            return ""
+    def records(self) -> list[Any]:
+        """The records that could be read, in order."""
+        return list(chain.from_iterable(map(_records, self.blocks)))
+
+    def marks(self) -> list[str]:
+        """A digest for each of `records`."""
+        return [hashlib.blake2b(_encoded(one), digest_size=8).hexdigest() for one in self.records()]
 
     def prepare(self, spool: Spool, page: int) -> Prepared:
         """The records for the spool that has the pages before; raises as its blocks do.
@@ -119,6 +129,8 @@ def _utf8(body: bytes, charset: str | None) -> bytes:
 
 def _json_content(document: Any, source: HttpSource) -> Content:
     found = at(document, source.records)
+    if found is None:
+        return Content((), document, has(document, source.records))
     if not isinstance(found, list):
         there = ", ".join(document) if isinstance(document, dict) else f"a {type(document).__name__}"
         raise SourceError(
@@ -176,5 +188,12 @@ def _pieces(body: bytes) -> Iterator[bytes]:
     return (body[begin : begin + _PIECE] for begin in range(0, len(body), _PIECE))
 
 
-def _records(block: JsonBlock | CsvBlock) -> Any:
-    return block.columns if isinstance(block, CsvBlock) else block.records
+def _records(block: JsonBlock | CsvBlock) -> Sequence[Any]:
+    return block.columns.to_pylist() if isinstance(block, CsvBlock) else block.records
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return _ENCODER.encode(value)
+    except (UnicodeError, RecursionError, msgspec.MsgspecError):
+        return repr(value).encode("utf-8", "surrogatepass")

@@ -16,6 +16,7 @@ from evergreen.sources.http.address import with_params
 from evergreen.sources.http.client import Answer, Session, api_of
 from evergreen.sources.http.description import FieldQuestion, HttpSource
 from evergreen.sources.http.document import at
+from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.kind import Wanted
 
@@ -41,7 +42,8 @@ def ask_field(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> st
     deadline = time.monotonic() + TIMEOUT.total_seconds()
     with Session(api, path, deadline, ATTEMPTS, _BACKOFF) as session:
         # What is named after its partition need not be there before it.
-        document = session.get(address, ANSWER_BYTES, _document, probe=path != question.path)
+        request = Request(address, probe=path != question.path)
+        document = session.ask(request, ANSWER_BYTES, _document)
     if document is None:
         return f"{path} is not there"
     found, right = at(document[0], question.field), True if question.equals is None else question.equals

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
@@ -24,6 +24,7 @@ from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.shown import shown
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
+from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import StumbleError, TooMuchError
 
 REDIRECTS = 5
@@ -39,6 +40,7 @@ _REMEDIES = {
 _GOOD = frozenset({200, 203, 204})
 _NOT_NOW = frozenset({202, 408, 425, 429})
 _NO_MORE = frozenset({404, 416})
+_JSON = {"Content-Type": "application/json"}
 
 T = TypeVar("T")
 
@@ -128,6 +130,11 @@ class Session:
         self._alarm.daemon = True
         self._alarm.start()
 
+    @property
+    def api(self) -> Api:
+        """The API that it asks."""
+        return self._api
+
     def __enter__(self) -> Session:
         return self
 
@@ -135,12 +142,12 @@ class Session:
         self._alarm.cancel()
         self._client.close()
 
-    def get(self, address: str, limit: int, read: Callable[[Answer], T], probe: bool = False) -> T | None:
+    def ask(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
         """The result of `read` for the answer; `read` may raise `StumbleError` to request a retry.
 
-        None if `probe` and there is no such page. Raises `UnavailableError` after the last attempt or at the
-        deadline, `SourceError` for a refusal or a redirect to another host, and `TooMuchError` for a body
-        of more than `limit` bytes.
+        None if the request is a probe and there is no such page. Raises `UnavailableError` after the last
+        attempt or at the deadline, `SourceError` for a refusal or a redirect to another host, and
+        `TooMuchError` for a body of more than `limit` bytes.
         """
         attempts = Retrying(
             retry=retry_if_exception_type(StumbleError),
@@ -149,19 +156,19 @@ class Session:
             reraise=True,
         )
         try:
-            return attempts(self._once, address, limit, read, probe)
+            return attempts(self._once, request, limit, read)
         except StumbleError as stumble:
             raise UnavailableError(
                 f"{self._where}: {stumble}{self._why_no_more(attempts, stumble)}"
             ) from None
 
-    def _once(self, address: str, limit: int, read: Callable[[Answer], T], probe: bool) -> T | None:
+    def _once(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
         try:
             for _ in range(REDIRECTS + 1):
-                answer = self._ask(self._api.url(address), limit, probe)
+                answer = self._send(request, limit)
                 if not isinstance(answer, str):
                     return None if answer is None else read(answer)
-                address = answer
+                request = replace(request, address=answer)
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
             # Its text may repeat the key.
             raise SourceError("the request cannot be sent: check the connection's host and key") from None
@@ -170,12 +177,14 @@ class Session:
             raise StumbleError(f"{self._api.base.host} failed ({type(error).__name__})") from None
         raise SourceError(f"{self._where}: the API redirects in a circle: tell its owner")
 
-    def _ask(self, url: httpx.URL, limit: int, probe: bool) -> Answer | str | None:
+    def _send(self, asked: Request, limit: int) -> Answer | str | None:
         """The answer, or the address it redirects to; None if the page does not exist and that is allowed."""
-        left = self._time_left()
+        left, url = self._time_left(), self._api.url(asked.address)
         request = self._client.build_request(
-            "GET",
+            "GET" if asked.body is None else "POST",
             url,
+            content=asked.body,
+            headers={**({} if asked.body is None else _JSON), **asked.headers},
             timeout=httpx.Timeout(min(_SILENCE, left), connect=min(_CONNECT, left)),
             extensions={"trace": self._note_socket},
         )
@@ -183,7 +192,7 @@ class Session:
         try:
             if response.has_redirect_location:
                 return self._redirected(response)
-            if probe and response.status_code in _NO_MORE:
+            if asked.probe and response.status_code in _NO_MORE:
                 return None
             self._check(response)
             body = b"" if response.status_code == 204 else self._body(response, limit)
@@ -224,15 +233,16 @@ class Session:
         status = response.status_code
         if status in _GOOD:
             return
-        if status in _NOT_NOW or response.is_server_error:
-            raise StumbleError(f"the API answered {status}", _retry_after(response.headers))
+        wait = _retry_after(response.headers)
+        if status in _NOT_NOW or response.is_server_error or (status == 403 and wait is not None):
+            raise StumbleError(f"the API answered {status}", wait)
         remedy = _REMEDIES.get(status, "check the source in pipeline.yaml")
         raise SourceError(f"{self._where}: the API answered {status}: {remedy}")
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.wait if isinstance(error, StumbleError) else None
-        return self._backoff(state) if asked is None else asked
+        return max(self._backoff(state), asked or 0.0)
 
     def _give_up(self, state: RetryCallState) -> bool:
         return (

@@ -1,93 +1,52 @@
 """The kinds of paging: how an API divides its answer into pages, and where the next page is. Pure.
 
-A kind is a class with three methods and its entry in `PAGINGS`.
+A kind is a class with its entry in `PAGINGS`. What ends a read is said in docs/adr/0035.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SerializeAsAny, model_validator
 
 from evergreen.description import Described, OneOf
 from evergreen.errors import SourceError
 from evergreen.shown import shown
-from evergreen.sources.http.document import at
+from evergreen.sources.http.document import at, has
+from evergreen.sources.http.progress import Link, Page, Progress, Told
 from evergreen.units import Column
 
-Params = Mapping[str, str]
-"""Parameters of a request's query."""
+Params = Mapping[str, Any]
+"""What asks for a page: a text or number by its name, where the kind is `in`."""
 
 _LINK = re.compile(r'<([^<>]*)>((?:\s*;\s*[^\s;,="]+\s*(?:=\s*(?:"[^"]*"|[^\s;,"]*))?)*)')
 _REL = re.compile(r';\s*rel\s*=\s*(?:"([^"]*)"|([^\s;,"]*))', re.IGNORECASE)
-
-
-@dataclass
-class Progress:
-    """The progress of a read: all that is needed to resume after its last good page.
-
-    `address` is the next page's, None after the last one; `records` includes rejected ones;
-    `largest` is the largest number of records on a page. `probe`: the next page is requested only to check
-    that there is none. `seen` are the addresses of the pages that were read.
-    """
-
-    address: str | None
-    pages: int = 0
-    records: int = 0
-    bytes: int = 0
-    largest: int = 0
-    total: int | None = None
-    probe: bool = False
-    seen: dict[str, None] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The progress as a JSON value."""
-        return {**asdict(self), "seen": list(self.seen)}
-
-    @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Progress:
-        """The progress that `to_dict` wrote."""
-        return cls(**{**value, "seen": dict.fromkeys(value["seen"])})
-
-
-@dataclass(frozen=True)
-class Page:
-    """The input of paging: the number of records, the document of a JSON answer, its headers and its URL."""
-
-    count: int
-    document: Any
-    headers: Mapping[str, str]
-    url: str
-
-
-@dataclass(frozen=True)
-class Told:
-    """What an answer says about the next page.
-
-    `value` is a cursor, a number or a link, `words` name it in an error. `probe`: that page is requested
-    only to check that there is none, and the API may refuse it.
-    """
-
-    value: str
-    words: str
-    probe: bool = False
-
-
-@dataclass(frozen=True)
-class Link:
-    """The next page's address as the API gave it, relative to the page that it stands on."""
-
-    target: str
+_WORDS = {"true": True, "false": False, "yes": True, "no": False, "": False}
 
 
 class PagingKind(Described):
-    """A kind of paging. `in_document`: it reads the JSON document, not a header."""
+    """A kind of paging.
 
-    in_document: ClassVar[bool] = False
+    `more` is the path (dotted) of a field that says whether there is a further page: true or false, or a
+    number that is not 0. Where it says no, the read is at its end, whatever else the answer holds.
+    `is_counted`: pages are asked for by number, so they shift when records come or go.
+    """
+
+    is_counted: ClassVar[bool] = False
+    more: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where its params stand in a request: query, body or header."""
+        return "query"
+
+    @property
+    def in_document(self) -> bool:
+        """Whether it reads the JSON document, not only headers."""
+        return self.more is not None
 
     def first_request(self) -> Params:
         """The parameters of the first request, in addition to the source's own."""
@@ -104,6 +63,34 @@ class PagingKind(Described):
         """The request for the next page: params that replace those of the first request, or a link."""
         raise NotImplementedError
 
+    def looked_for(self, page: Page) -> Mapping[str, bool]:
+        """The fields that tell of the next page, and whether the answer has them; none if it is counted."""
+        return {self.more: has(page.document, self.more)} if self.more else {}
+
+    def says_more(self, page: Page) -> bool | None:
+        """What `more` says, None if it says nothing; raises `SourceError` if it is no such field."""
+        value = at(page.document, self.more) if self.more else None
+        if isinstance(value, str):
+            value = _WORDS.get(value.strip().lower(), value)
+        if value is None or isinstance(value, bool):
+            return value
+        if isinstance(value, int | float | Decimal):
+            return value != 0
+        raise SourceError(
+            f"'{shown(value)}' under '{self.more}' does not say whether there is more: set 'more' right"
+        )
+
+
+class PlacedKind(PagingKind):
+    """A kind whose params stand `in` the query, or the body (dotted paths), or the headers of a request."""
+
+    sent: Literal["query", "body", "header"] = Field(default="query", alias="in")
+
+    @property
+    def place(self) -> str:
+        """As `in` says."""
+        return self.sent
+
 
 class OnePage(PagingKind):
     """The answer is not divided."""
@@ -113,38 +100,64 @@ class OnePage(PagingKind):
         return None
 
 
-class CursorPaging(PagingKind):
-    """The answer holds, under `path` (dotted), the value of the query parameter `param` of the next page."""
+class CursorPaging(PlacedKind):
+    """The answer holds the value of the parameter `param` of the next page.
 
-    in_document: ClassVar = True
+    It stands under `path` (dotted; `next` by default) or in the header `header`.
+    """
+
     param: Column = "cursor"
-    path: str = "next"
+    path: str | None = None
+    header: str | None = None
+
+    @model_validator(mode="after")
+    def _path_or_header(self) -> CursorPaging:
+        if self.path is not None and self.header is not None:
+            raise ValueError("give either 'path' or 'header'")
+        return self
+
+    @property
+    def in_document(self) -> bool:
+        """Unless the cursor is in a header."""
+        return self.header is None or super().in_document
 
     def told(self, page: Page, so_far: Progress) -> Told | None:
         """The cursor."""
-        cursor = at(page.document, self.path)
+        cursor = page.headers.get(self.header) if self.header else at(page.document, self._path)
         if _is_nothing(cursor):
             return None
         if isinstance(cursor, bool) or not isinstance(cursor, str | int | float | Decimal):
             raise SourceError(
-                f"under '{self.path}' is a {type(cursor).__name__}, no cursor: check the source's paging"
+                f"under '{self._path}' is a {type(cursor).__name__}, no cursor: check the source's paging"
             )
         try:
-            return Told(str(cursor), f"cursor '{shown(cursor)}'")
+            str(cursor)
         except ValueError:
             raise SourceError("the cursor has thousands of digits: check the source's paging") from None
+        return Told(cursor, f"cursor '{shown(cursor)}'")
 
     def next_request(self, told: Told) -> Params:
         """The cursor in its parameter."""
         return {self.param: told.value}
 
+    def looked_for(self, page: Page) -> Mapping[str, bool]:
+        """The cursor's field or header."""
+        if self.header:
+            return {self.header: self.header in page.headers, **super().looked_for(page)}
+        return {self._path: has(page.document, self._path), **super().looked_for(page)}
 
-class PagePaging(PagingKind):
-    """Pages are numbered: `param` counts up from `first`; an answer without records is the end.
+    @property
+    def _path(self) -> str:
+        return "next" if self.path is None else self.path
 
-    `size_param` asks for `size` records a page, and a page with fewer of them is the last.
+
+class PagePaging(PlacedKind):
+    """Pages are numbered: `param` counts up from `first`, until an answer has no records.
+
+    `size_param` asks for `size` records a page.
     """
 
+    is_counted: ClassVar[bool] = True
     param: Column = "page"
     first: int = Field(default=1, ge=0)
     size_param: Column | None = None
@@ -158,52 +171,53 @@ class PagePaging(PagingKind):
 
     def first_request(self) -> Params:
         """The first number."""
-        return self._numbered(str(self.first))
+        return self._numbered(self.first)
 
     def told(self, page: Page, so_far: Progress) -> Told | None:
-        """The next number, until a page is empty or, where a size is asked for, short."""
-        if page.count == 0 or (self.size is not None and page.count < so_far.largest):
-            return None
-        return Told(str(self.first + so_far.pages), "page", _is_probe(self.size, page, so_far))
+        """The next number, until a page is empty."""
+        return _counted(self, page, so_far, self.first + so_far.pages, self.size)
 
     def next_request(self, told: Told) -> Params:
         """The number in its parameter."""
         return self._numbered(told.value)
 
-    def _numbered(self, number: str) -> Params:
-        return {self.param: number, **({self.size_param: str(self.size)} if self.size_param else {})}
+    def _numbered(self, number: int) -> Params:
+        return {self.param: number, **({self.size_param: self.size} if self.size_param else {})}
 
 
-class OffsetPaging(PagingKind):
-    """`param` is how many records to skip, `limit_param` how many to send; a shorter page is the last."""
+class OffsetPaging(PlacedKind):
+    """`param` is how many records to skip, `limit_param` how many to send, until an answer has no records."""
 
+    is_counted: ClassVar[bool] = True
     param: Column = "offset"
     limit_param: Column = "limit"
     limit: int = Field(default=1000, ge=1)
 
     def first_request(self) -> Params:
         """Nothing is skipped."""
-        return self._skipping("0")
+        return self._skipping(0)
 
     def told(self, page: Page, so_far: Progress) -> Told | None:
-        """How many records there were, until a page is empty or short."""
-        if page.count == 0 or page.count < so_far.largest:
-            return None
-        return Told(str(so_far.records), "page", _is_probe(self.limit, page, so_far))
+        """How many records there were, until a page is empty."""
+        return _counted(self, page, so_far, so_far.records, self.limit)
 
     def next_request(self, told: Told) -> Params:
         """The records to skip in their parameter."""
         return self._skipping(told.value)
 
-    def _skipping(self, records: str) -> Params:
-        return {self.param: records, self.limit_param: str(self.limit)}
+    def _skipping(self, records: int) -> Params:
+        return {self.param: records, self.limit_param: self.limit}
 
 
 class LinkPaging(PagingKind):
     """The answer holds, under `path` (dotted), the address of the next page."""
 
-    in_document: ClassVar = True
     path: str = "next"
+
+    @property
+    def in_document(self) -> bool:
+        """The link is in the document."""
+        return True
 
     def told(self, page: Page, so_far: Progress) -> Told | None:
         """The link."""
@@ -212,6 +226,10 @@ class LinkPaging(PagingKind):
     def next_request(self, told: Told) -> Link:
         """The link, to be followed."""
         return Link(told.value)
+
+    def looked_for(self, page: Page) -> Mapping[str, bool]:
+        """The link's field."""
+        return {self.path: has(page.document, self.path), **super().looked_for(page)}
 
 
 class HeaderPaging(PagingKind):
@@ -228,6 +246,10 @@ class HeaderPaging(PagingKind):
     def next_request(self, told: Told) -> Link:
         """The link, to be followed."""
         return Link(told.value)
+
+    def looked_for(self, page: Page) -> Mapping[str, bool]:
+        """The header."""
+        return {"Link": "Link" in page.headers, **super().looked_for(page)}
 
 
 PAGINGS: dict[str, type[PagingKind]] = {
@@ -268,11 +290,20 @@ def _told_link(link: Any) -> Told | None:
     return Told(link, "link to a page")
 
 
-def _is_probe(size: int | None, page: Page, so_far: Progress) -> bool:
-    """Whether a numbered page is requested only to check that there is none.
+def _counted(kind: PagingKind, page: Page, so_far: Progress, number: int, size: int | None) -> Told | None:
+    """The number of the next page, which is only a probe where the pages so far may be all there are."""
+    if page.count == 0 and not kind.says_more(page):
+        return None
+    return Told(number, "page", _is_probe(size, page, so_far))
 
-    It is after a first page that is shorter than asked for (the API may keep to a smaller size than was
-    asked), and after as many records as the total says.
+
+def _is_probe(size: int | None, page: Page, so_far: Progress) -> bool:
+    """Whether the API may refuse the next page, because there need be none.
+
+    It may after as many records as the total says or, without a total, after a page that is shorter than
+    those before it or, if it is the first, than was asked for.
     """
-    short = size is not None and so_far.pages == 1 and page.count < size
-    return short or (so_far.total is not None and so_far.records >= so_far.total)
+    if so_far.total is not None:
+        return so_far.records >= so_far.total
+    expected = size if so_far.pages == 1 else so_far.largest
+    return expected is not None and page.count < expected

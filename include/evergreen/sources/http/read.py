@@ -8,7 +8,6 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -21,18 +20,17 @@ from evergreen.rows.batches import Rows
 from evergreen.rows.local import TIME
 from evergreen.shown import shown
 from evergreen.sources.checkpoint import Checkpoint, Keeper
-from evergreen.sources.http.address import first_page, next_page
-from evergreen.sources.http.answer import Content, read_content
-from evergreen.sources.http.client import Answer, Api, Session, api_of
+from evergreen.sources.http.address import first_page
+from evergreen.sources.http.answer import Content
+from evergreen.sources.http.client import Session, api_of
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.document import at
-from evergreen.sources.http.paging import Page, Progress
-from evergreen.sources.http.stumble import TooMuchError
+from evergreen.sources.http.pages import Pages
+from evergreen.sources.http.progress import Progress, Request
+from evergreen.sources.http.stumble import SpoiltError, TooMuchError
 from evergreen.sources.local_times import with_event_time
 from evergreen.sources.text.spool import Spool
 
 ATTEMPTS = 5
-PAGE_BYTES = 64 * 2**20  # unpacked; a page is held in memory
 _BACKOFF = wait_random_exponential(multiplier=0.25, max=20)
 _ACCEPT = {
     "json": "application/json",
@@ -71,7 +69,7 @@ def read_http(
     first = first_page(source.paging.config, path, params)
     keeper = Keeper(checkpoint, _identity(source, zone, str(api.base), first))
     with Session(api, source.path, deadline, ATTEMPTS, _BACKOFF) as session:
-        reading = _Reading(source, api, session, keeper, first=first, zone=zone)
+        reading = _Reading(source, session, keeper, first=first, zone=zone)
         try:
             reading.all_pages()
         except BaseException:
@@ -85,22 +83,20 @@ class _Reading:
     """One read: the pages so far in a spool, and its progress."""
 
     def __init__(
-        self, source: HttpSource, api: Api, session: Session, keeper: Keeper, *, first: str, zone: Zone
+        self, source: HttpSource, session: Session, keeper: Keeper, *, first: Request, zone: Zone
     ) -> None:
-        self._source, self._zone, self._api, self._session = source, zone, api, session
+        self._source, self._zone, self._session = source, zone, session
         self._first, self._keeper = first, keeper
         self._whole = True  # the spool holds just the pages that the progress counts
-        self._last: Content | str | None  # the last page, or the digest of its records
         self._begin()
 
     def all_pages(self) -> None:
-        """Read to the end; any error before saves the pages so far."""
+        """Read to the end; any error before saves the pages so far, unless they are void."""
         resumed = self._resume()
         try:
-            while self._progress.address is not None:
-                self._check_pages()
+            while not self._pages.at_end:
                 try:
-                    self._page(self._progress, self._progress.address)
+                    content = self._pages.following()
                 except SourceError as error:
                     if not resumed or isinstance(error, TooMuchError):
                         raise
@@ -108,9 +104,12 @@ class _Reading:
                         "%s: cannot resume after the last good page and starts again: %s", self._path, error
                     )
                     self._start_over()
+                    content = None
                 resumed = False
-                if self._keeper.due(self.spool.unsaved):
-                    self._keeper.save(self._snapshot)
+                self._keep(content)
+        except SpoiltError:
+            self._keeper.clear()
+            raise
         except BaseException:
             if self._whole:
                 self._keeper.save(self._snapshot)
@@ -119,7 +118,6 @@ class _Reading:
     def rows(self) -> Rows:
         """The rows of all pages; what is wrong with them as a whole is no base for a retry."""
         try:
-            self._check_total()
             rows = with_event_time(self.spool.rows(), self._source.time_column, self._zone)
             _check_time(rows.schema, self._source)
         except EvergreenError:
@@ -132,75 +130,13 @@ class _Reading:
     def _path(self) -> str:
         return self._source.path
 
-    def _page(self, progress: Progress, address: str) -> None:
-        progress.seen[address] = None
-        answered = self._ask(progress, address)
-        if answered is None:
-            self._progress = replace(progress, address=None)
-            return
-        content, answer = answered
-        self._check_repeated(content, progress)
-        after = self._after(progress, content, answer)
-        prepared = content.prepare(self.spool, after.pages)
-        self._whole = False
-        self.spool.keep(prepared)
-        self._progress, self._last = after, content
-        self._whole = True
-
-    def _ask(self, progress: Progress, address: str) -> tuple[Content, Answer] | None:
-        limit = min(PAGE_BYTES, self._source.max_bytes - progress.bytes)
-        return self._session.get(address, limit, self._read, progress.probe)
-
-    def _read(self, answer: Answer) -> tuple[Content, Answer]:
-        return read_content(self._source, answer), answer
-
-    def _after(self, progress: Progress, content: Content, answer: Answer) -> Progress:
-        total = _total(content, self._source)
-        so_far = replace(
-            progress,
-            pages=progress.pages + 1,
-            records=progress.records + len(content),
-            bytes=progress.bytes + len(answer.body),
-            largest=max(progress.largest, len(content)),
-            total=progress.total if total is None else total,
-        )
-        page = Page(len(content), content.document, answer.headers, answer.url)
-        found = next_page(self._source.paging.config, self._first, so_far, page)
-        if found is None:
-            return replace(so_far, address=None, probe=False)
-        address = self._api.without_key(found.address)
-        if address in progress.seen:
-            raise SourceError(f"{self._path}: the link to a page came twice: the API's paging is broken")
-        return replace(so_far, address=address, probe=found.probe)
-
-    def _check_pages(self) -> None:
-        most = self._source.max_pages
-        if self._progress.pages >= most and not self._progress.probe:
-            raise TooMuchError(
-                f"{self._path}: more than {most} pages: narrow the source's params or raise max_pages"
-            )
-
-    def _check_repeated(self, content: Content, progress: Progress) -> None:
-        if not content.records or self._last is None:
-            return
-        if isinstance(self._last, str):
-            same = content.digest() == self._last
-        else:
-            same = content.records == self._last.records
-        if same:
-            raise SourceError(
-                f"{self._path}: page {progress.pages + 1} has the records of the page before it: the API's "
-                "paging is broken, or the source's 'paging' is not the API's"
-            )
-
-    def _check_total(self) -> None:
-        total, got = self._progress.total, self._progress.records
-        if self._source.total is None or total == got or (total is None and not got):
-            return
-        says = f"no total under '{self._source.total}'" if total is None else f"a total of {total}"
-        raise SourceError(
-            f"{self._path}: the API gave {got} records and {says}: run again, or tell the API's owner"
-        )
+    def _keep(self, content: Content | None) -> None:
+        if content is not None:
+            self._whole = False
+            self.spool.keep(content.prepare(self.spool, self._pages.progress.pages))
+            self._whole = True
+        if self._keeper.due(self.spool.unsaved):
+            self._keeper.save(self._snapshot)
 
     def _resume(self) -> bool:
         kept = self._keeper.load()
@@ -208,8 +144,8 @@ class _Reading:
             return False
         parts, state = kept
         self.spool.restore(parts, state["spool"])
-        self._progress, self._last = Progress.from_dict(state["progress"]), state["last"]
-        _log.info("%s: resuming after page %d", self._path, self._progress.pages)
+        self._pages = self._pages_after(Progress.from_dict(state["progress"]), state["last"])
+        _log.info("%s: resuming after page %d", self._path, self._pages.progress.pages)
         return True
 
     def _start_over(self) -> None:
@@ -219,13 +155,14 @@ class _Reading:
 
     def _begin(self) -> None:
         self.spool = Spool(self._source.types, self._zone)
-        self._progress = Progress(self._first)
-        self._last = None
+        self._pages = self._pages_after(Progress(self._first))
+
+    def _pages_after(self, progress: Progress, last: list[str] | None = None) -> Pages:
+        return Pages(self._source, self._session, self._first, progress, last)
 
     def _snapshot(self) -> tuple[bytes, dict[str, Any]]:
-        last = self._last.digest() if isinstance(self._last, Content) else self._last
         part, spool = self.spool.save()
-        return part, {"spool": spool, "progress": self._progress.to_dict(), "last": last}
+        return part, {"spool": spool, "progress": self._pages.progress.to_dict(), "last": self._pages.marks()}
 
 
 @dataclass(frozen=True)
@@ -243,19 +180,6 @@ class _UntilDrained:
         self.rows.close()
 
 
-def _total(content: Content, source: HttpSource) -> int | None:
-    value = at(content.document, source.total) if source.total is not None else None
-    if isinstance(value, str) and value.isdecimal() and len(value) < 20:
-        value = int(value)
-    if isinstance(value, float | Decimal) and -(2.0**63) < value < 2.0**63 and value == int(value):
-        value = int(value)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    raise SourceError(
-        f"{source.path}: '{shown(value)}' under '{source.total}' is no total: set 'total' right"
-    )
-
-
 def _check_time(schema: pa.Schema, source: HttpSource) -> None:
     name = source.time_column
     if name is None or not schema.names:
@@ -270,9 +194,9 @@ def _check_time(schema: pa.Schema, source: HttpSource) -> None:
         )
 
 
-def _identity(source: HttpSource, zone: Zone, base: str, first: str) -> str:
+def _identity(source: HttpSource, zone: Zone, base: str, first: Request) -> str:
     """What a kept read was of: all that decides which records there are and how they are read."""
     described = source.model_dump(mode="json", exclude={"max_pages", "max_bytes", "timeout"})
     return hashlib.sha256(
-        json.dumps([described, zone.name, base, first], sort_keys=True).encode()
+        json.dumps([described, zone.name, base, first.identity], sort_keys=True).encode()
     ).hexdigest()

@@ -1,4 +1,4 @@
-"""The two ways to fail at a page: temporarily, so that a retry may succeed, or because it is too large."""
+"""The ways to fail at a page: temporarily, because it is too large, or with all pages before it."""
 
 from __future__ import annotations
 
@@ -15,3 +15,7 @@ class StumbleError(Exception):
 
 class TooMuchError(SourceError):
     """The answer exceeds a limit of the source; a retry would exceed it again."""
+
+
+class SpoiltError(SourceError):
+    """The pages that were read are not what the API has; a later read must begin at the first one."""

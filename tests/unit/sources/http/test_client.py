@@ -17,6 +17,7 @@ from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.sources.http import client as http_client
 from evergreen.sources.http.client import Session, api_of
+from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import TooMuchError
 
 KEY = "s3cret-key"
@@ -25,7 +26,7 @@ KEY = "s3cret-key"
 def got(connection, address="/v1", limit=2**20, seconds=20.0, headers=None, attempts=3):
     api = api_of(connection, headers or {})
     with Session(api, "/v1", time.monotonic() + seconds, attempts, wait_none()) as session:
-        return session.get(address, limit, lambda answer: answer)
+        return session.ask(Request(address), limit, lambda answer: answer)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from evergreen.errors import SourceError, UnavailableError
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.sources import Source
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.paging import PAGINGS, Page, PagingKind, Params, Progress, Told
+from evergreen.sources.http.paging import PAGINGS, PagingKind, Params
+from evergreen.sources.http.progress import Page, Progress, Told
 from evergreen.sources.http.read import ATTEMPTS, read_http
 from evergreen.staging import Staging
 from evergreen.storage import Storage

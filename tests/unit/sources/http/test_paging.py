@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 
@@ -10,7 +11,8 @@ from evergreen.errors import SourceError
 from evergreen.sources.http.address import first_page
 from evergreen.sources.http.address import next_page as the_next_page
 from evergreen.sources.http.document import at
-from evergreen.sources.http.paging import Page, Paging, Progress
+from evergreen.sources.http.paging import Paging
+from evergreen.sources.http.progress import Page, Progress, Request
 
 HERE = "https://api.test/v1?day=x"
 FIRST = "/v1?day=x"
@@ -25,33 +27,33 @@ def page(document=None, count=10, link="", url=HERE):
 
 
 def after(**figures):
-    return replace(Progress(FIRST, pages=1, records=10, largest=10), **figures)
+    return replace(Progress(Request(FIRST), pages=1, records=10, largest=10), **figures)
 
 
 def next_page(kind, first, so_far, page):
-    found = the_next_page(kind, first, so_far, page)
+    found = the_next_page(kind, Request(first), so_far, page)
     return found and found.address
 
 
 def is_probe(kind, so_far, count):
-    return the_next_page(kind, FIRST, so_far, page({"next": "a"}, count=count)).probe
+    return the_next_page(kind, Request(FIRST), so_far, page({"next": "a"}, count=count)).probe
 
 
 class TestTheFirstPage:
     def test_bears_the_params(self):
-        assert first_page(paging(), "/v1", {"day": "a b"}) == "/v1?day=a+b"
+        assert first_page(paging(), "/v1", {"day": "a b"}).address == "/v1?day=a+b"
 
     def test_of_a_path_with_a_query_of_its_own(self):
-        assert first_page(paging(), "/v1?kind=a", {"day": "x"}) == "/v1?kind=a&day=x"
+        assert first_page(paging(), "/v1?kind=a", {"day": "x"}).address == "/v1?kind=a&day=x"
 
     def test_of_a_path_that_begins_with_two_slashes_stays_on_the_host(self):
-        assert first_page(paging(), "//evil.test/v1", {}) == "//evil.test/v1"
+        assert first_page(paging(), "//evil.test/v1", {}).address == "//evil.test/v1"
 
     def test_by_number_and_by_offset(self):
-        assert first_page(paging(page={"first": 0, "size_param": "per", "size": 5}), "/v1", {}) == (
+        assert first_page(paging(page={"first": 0, "size_param": "per", "size": 5}), "/v1", {}).address == (
             "/v1?page=0&per=5"
         )
-        assert first_page(paging(offset={"limit": 7}), "/v1", {}) == "/v1?offset=0&limit=7"
+        assert first_page(paging(offset={"limit": 7}), "/v1", {}).address == "/v1?offset=0&limit=7"
 
 
 class TestTheCursor:
@@ -98,10 +100,16 @@ class TestNumbersAndOffsets:
     def test_end_with_a_page_without_records(self, kind):
         assert next_page(paging(**kind), FIRST, after(pages=2), page(count=0)) is None
 
-    def test_end_with_a_page_shorter_than_the_fullest(self):
-        sized = paging(page={"size_param": "per", "size": 10})
-        assert next_page(sized, FIRST, after(pages=2, largest=10), page(count=9)) is None
-        assert next_page(paging(page={}), FIRST, after(pages=2), page(count=9)) is not None
+    @pytest.mark.parametrize("kind", [{"page": {"size_param": "per", "size": 10}}, {"offset": {"limit": 10}}])
+    def test_a_page_shorter_than_the_fullest_need_not_be_the_last(self, kind):
+        assert is_probe(paging(**kind), after(pages=2, records=19), 9)
+        assert not is_probe(paging(**kind), after(pages=2, records=20), 10)
+        assert not is_probe(paging(**kind), after(pages=2, records=19, total=30), 9)
+
+    def test_go_on_after_an_empty_page_if_the_api_says_so(self):
+        kind = paging(page={"more": "more"})
+        assert next_page(kind, "/v1?page=1", after(), page({"more": True}, count=0)) == "/v1?page=2"
+        assert next_page(kind, "/v1?page=1", after(), page({"more": False})) is None
 
     def test_a_first_page_that_is_short_is_not_trusted_to_be_the_last(self):
         by_offset, so_far = paging(offset={"limit": 1000}), after(records=100, largest=100)
@@ -175,8 +183,9 @@ class TestLinks:
 
 
 def test_progress_comes_back_as_it_was():
-    progress = Progress("/v1", 3, 30, 4000, 10, 90, True, {"/a": None, "/b": None})
-    assert Progress.from_dict(progress.to_dict()) == progress
+    request = Request("/v1", '{"a": 1}', {"X-Next": "a"}, True)
+    progress = Progress(request, 3, 30, 4000, 10, 90, 90, True, ("data",), {"/a": None, "/b": "d1"})
+    assert Progress.from_dict(json.loads(json.dumps(progress.to_dict()))) == progress
 
 
 @pytest.mark.parametrize(

@@ -165,7 +165,6 @@ class TestRefusals:
         [
             ({"rows": []}, "there: rows"),
             ([hour(0)], "there: a list"),
-            ({"data": None}, "there: data"),
         ],
     )
     def test_an_answer_of_another_shape_says_what_is_there(self, api, document, there):
@@ -419,9 +418,9 @@ class TestPages:
         assert read(source(), api.connection()).num_rows == 2
 
     def test_an_api_that_keeps_to_a_smaller_page_than_asked_loses_nothing(self, api):
-        api.will(page(hour(0), hour(1)), page(hour(2), hour(3)), page(hour(4)))
+        api.will(page(hour(0), hour(1)), page(hour(2), hour(3)), page(hour(4)), page())
         assert read(source(paging={"offset": {"limit": 1000}}), api.connection()).num_rows == 5
-        assert [params["offset"] for _, params, _ in api.asked] == ["0", "2", "4"]
+        assert [params["offset"] for _, params, _ in api.asked] == ["0", "2", "4", "5"]
 
     @pytest.mark.parametrize("status", [404, 416])
     def test_a_no_to_the_page_after_the_last_is_the_end(self, api, answer, status):
