@@ -98,4 +98,7 @@ def _check_times(schema: pa.Schema, source: FileSource, first: str) -> None:
         )
     kind = schema.field(name).type
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind) or pa.types.is_null(kind)):
-        raise SourceError(f"{first}: column '{name}' holds no times: write them like 2024-01-31T05:00:00Z")
+        raise SourceError(
+            f"{first}: column '{name}' holds no times: write them like 2024-01-31T05:00:00Z, or declare "
+            f"under the source's types how they are written: {{{name}: date %d.%m.%Y}}"
+        )

@@ -44,7 +44,7 @@ def _one_letter(value: str) -> str:
 
 def _divides(value: str) -> str:
     if len(value) != 1 or not value.isascii() or value in '"\r\n\0':
-        raise ValueError("write one ASCII character, not a quote or a line break")
+        raise ValueError('write one ASCII character, not a quote or a line break; a tab is "\\t" in YAML')
     return value
 
 

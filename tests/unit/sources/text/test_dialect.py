@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import pyarrow as pa
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -349,6 +350,13 @@ def test_a_file_of_skipped_lines_alone_has_no_header(read):
 def test_what_no_csv_can_have_is_refused(said, wrong):
     with pytest.raises(ValidationError, match=wrong):
         CsvDialect.model_validate(said)
+
+
+@given(dialects())
+def test_a_dialect_is_written_as_yaml_and_read_back(dialect):
+    said = CsvDialect(**dialect)
+    written = yaml.safe_dump(said.model_dump(mode="json", exclude_defaults=True))
+    assert CsvDialect.model_validate(yaml.safe_load(written)) == said
 
 
 def test_both_kinds_of_source_say_it_alike():
