@@ -278,5 +278,10 @@ def _pretrained(spec: Spec) -> str:
 
 def _connection(conn_id: str) -> str:
     from evergreen.connections import from_environment
+    from evergreen.databases.registry import DATABASES, database
 
-    return from_environment(conn_id).conn_type
+    connection = from_environment(conn_id)
+    if connection.conn_type in DATABASES:
+        # Raises where its driver is not installed.
+        return f"{connection.conn_type} ({database(connection).name})"
+    return connection.conn_type
