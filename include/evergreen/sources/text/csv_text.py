@@ -18,7 +18,7 @@ from evergreen.rows.columns import check_names
 from evergreen.shown import shown
 from evergreen.sources.text.csv_records import UNCLOSED, Record, records
 from evergreen.sources.text.dialect import CsvDialect
-from evergreen.sources.text.encoding import as_utf8
+from evergreen.sources.text.encoding import as_utf8, is_text
 from evergreen.sources.text.lines import (
     BOM,
     LONGEST,
@@ -291,7 +291,10 @@ def _parsed(text: bytes, names: Sequence[str], dialect: CsvDialect) -> pa.Record
                 newlines_in_values=bool(quote) and quote.encode() in text,
             ),
             convert_options=csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()), null_values=["", *dialect.nulls], **_NULLS
+                check_utf8=not is_text(text, dialect.encoding),
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=["", *dialect.nulls],
+                **_NULLS,
             ),
         )
     except pa.ArrowInvalid:

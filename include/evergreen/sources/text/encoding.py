@@ -43,6 +43,11 @@ def as_utf8(chunks: Iterable[bytes], encoding: str | None) -> tuple[str | None, 
     return found, _transcoded(whole, found)
 
 
+def is_text(text: bytes, encoding: str | None) -> bool:
+    """Whether the result of `as_utf8` surely is UTF-8; fast, as it looks for one byte alone."""
+    return encoding is not None and b"\xed" not in text
+
+
 def as_written(text: bytes) -> bytes:
     """The text with `\\x9d` where `as_utf8` found a byte that is no text."""
     return _ESCAPED.sub(_shown, text) if b"\xed" in text else text

@@ -45,8 +45,11 @@ class NumberForm(NamedTuple):
     def _with_points(self, texts: pa.Array) -> pa.Array:
         if self.decimal == ".":
             return texts
+        data = _data(texts)
+        if b"." not in data and b"," not in data:
+            return texts
         # Exchanged, so that 1.5 becomes 1,5, which is no number.
-        data = _data(texts).translate(_EXCHANGED)
+        data = data.translate(_EXCHANGED)
         offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4)
         valid = np.packbits(texts.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
         buffers = [pa.py_buffer(valid), pa.py_buffer(offsets - offsets[0]), pa.py_buffer(data)]
