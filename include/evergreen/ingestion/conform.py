@@ -7,7 +7,8 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.errors import RefusedError
+from evergreen.errors import RefusedError, SourceError
+from evergreen.rows.names import check_names
 
 Policy = Literal["refuse", "evolve", "ignore_new"]
 
@@ -67,6 +68,8 @@ class Conformer:
         self.schema = pa.schema(
             [(c.name, types.get(c.name, c.type)) for c in published] + [(c.name, c.type) for c in added]
         )
+        if added:
+            _check_renamed(self.schema)
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in `schema`.
@@ -99,6 +102,14 @@ def _allowed(
         return set()
     names = {column.name for column in new}
     return names if policy == "ignore_new" else names.union(missing, (n for n, kind in types.items() if kind))
+
+
+def _check_renamed(schema: pa.Schema) -> None:
+    """Raise `RefusedError` for a column that was renamed to one that the lake cannot carry beside the old."""
+    try:
+        check_names(schema.names)
+    except SourceError as error:
+        raise RefusedError(str(error)) from None
 
 
 def _refused(problems: list[str]) -> RefusedError:

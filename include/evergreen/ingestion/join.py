@@ -190,10 +190,14 @@ def _check_columns(join: Join, left: pa.Schema, right: pa.Schema) -> None:
                 f"source '{name}' has no column '{key}' to join on (there: {', '.join(schema.names)}): "
                 "fix the source or the join in pipeline.yaml"
             )
-    both = (set(left.names) & set(right.names)) - set(join.on.values())
-    if both:
+    ours = {name.lower(): name for name in left.names}
+    for name in right.names:
+        if name in join.on.values() or name.lower() not in ours:
+            continue
+        same = ours[name.lower()]
+        what = f"both have the column '{name}'" if same == name else f"have the columns '{same}' and '{name}'"
         raise SourceError(
-            f"sources '{join.left}' and '{join.right}' both have the column '{min(both)}': leave one out "
+            f"sources '{join.left}' and '{join.right}' {what}, and the lake ignores case: leave one out "
             "(columns or sql of the source)"
         )
 

@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.local import LOCAL, TIME, day_starts, local_days, moments
+from evergreen.rows.names import check_names
 from evergreen.shown import shown
 from evergreen.time_form import time_form
 
@@ -36,8 +37,11 @@ _DECLARED = {
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 """A finite decimal number as text."""
 
+NUL = "text with a NUL, which PostgreSQL cannot store"
+
 _DECIMAL = re.compile(r"decimal\(([0-9]+), ?([0-9]+)\)")
 _DIGITS_128, _DIGITS_256 = 38, 76
+_CANNOT = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 # A time of day with an offset at its end; the hyphens of a date do not count as one.
 _WITH_ZONE = r":[0-9.]+ ?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$"
 # The range that Python, pandas and most readers of the lake support. PostgreSQL's infinity lies outside.
@@ -63,8 +67,8 @@ class LakeTypes:
     def schema(self, source: pa.Schema) -> pa.Schema:
         """The lake's schema for a source's.
 
-        Raises `SourceError` naming a repeated column, one called `partition` (the lake has its own), and one
-        whose type (bytes, a structure, a list of lists) the lake does not support.
+        Raises `SourceError` as `check_names` does, and for a column whose type (bytes, a structure, a list of
+        lists) the lake does not support.
         """
         check_names(source.names)
         return pa.schema([(column.name, self._type(column)) for column in source])
@@ -80,14 +84,15 @@ class LakeTypes:
         ]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def skipped(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """By index why rows cannot be cast: they hold local times that the clocks of the zone skip."""
+    def misfits(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """By index why rows cannot be cast to `schema`.
+
+        Raises `SourceError` naming a column of a type that cannot become the lake's, whatever its values.
+        """
         found: dict[int, str] = {}
         for target, values in zip(self.schema(batch.schema), batch.columns, strict=True):
-            if target.type == TIME and pa.types.is_timestamp(values.type) and values.type.tz is None:
-                for at in moments(values.cast(LOCAL, safe=False), self.zone)[1]:
-                    time = values[at].cast(LOCAL, safe=False).as_py()
-                    found.setdefault(at, f"column '{target.name}': {self.zone.why_none(time)}")
+            for at, reason in _misfits(target.name, values, target.type, self.zone).items():
+                found.setdefault(at, f"column '{shown(target.name)}': {reason}")
         return found
 
     def table(self, table: pa.Table) -> pa.Table:
@@ -123,14 +128,6 @@ def declared(name: str) -> pa.DataType:
         f"type '{name}' is not a type of the lake: write one of {', '.join(_DECLARED)}, or decimal(p, s) "
         "with p at most 38 and s at most p"
     )
-
-
-def check_names(names: list[str]) -> None:
-    """Raise `SourceError` for a repeated name, and for the lake's own column `partition`."""
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise SourceError(f"column '{twice[0]}' comes more than once: rename one")
-    if "partition" in names:
-        raise SourceError("column 'partition' has the name of the lake's own column: rename it")
 
 
 def decimals(texts: pa.Array, kind: pa.Decimal128Type) -> tuple[pa.Array, list[int]]:
@@ -180,8 +177,8 @@ def _default(kind: pa.DataType, whole_numbers: bool) -> pa.DataType | None:
         return pa.float64() if is_number else _default(kind.storage_type, whole_numbers)
     if types.is_dictionary(kind):
         return _default(kind.value_type, whole_numbers)
-    if _is_list(kind):
-        inner = None if _is_list(kind.value_type) else _default(kind.value_type, whole_numbers)
+    if is_list(kind):
+        inner = None if is_list(kind.value_type) else _default(kind.value_type, whole_numbers)
         return inner and pa.list_(inner)
     return _default_scalar(kind, whole_numbers)
 
@@ -194,19 +191,21 @@ def _default_scalar(kind: pa.DataType, whole_numbers: bool) -> pa.DataType | Non
         return pa.float64()
     if types.is_integer(kind):
         return kind if whole_numbers else pa.float64()
-    if _is_text(kind) or types.is_time(kind):
+    if is_text(kind) or types.is_time(kind):
         return pa.string()
     if types.is_date(kind):
         return pa.date32()
     return kind if types.is_boolean(kind) or types.is_null(kind) else None
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is a list of any form."""
     types = pa.types
     return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is text of any form."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
@@ -221,13 +220,61 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _cast(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     try:
-        values = _plain(values)
-        result = values if values.type == target else _converted(values, target, zone)
-        _check_years(result)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        return _held(values, target, zone)
+    except _CANNOT as error:
         reason = one_line(error, 200)
         raise SourceError(f"column '{name}' cannot be read as {target}: {reason}: fix the source") from None
+
+
+def _misfits(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> dict[int, str]:
+    """By index why a value cannot be cast, found by halving; raises `SourceError` if none of the type can."""
+    found: dict[int, str] = {}
+    waiting = [(0, len(values))]
+    while waiting:
+        begin, end = waiting.pop()
+        try:
+            _held(values.slice(begin, end - begin), target, zone)
+        except _CANNOT as error:
+            if end - begin == len(values):
+                _cast(name, values.slice(0, 0), target, zone)
+            if end - begin == 1:
+                found[begin] = one_line(error, 200)
+            else:
+                middle = (begin + end) // 2
+                waiting += [(middle, end), (begin, middle)]
+    return found
+
+
+def _held(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
+    """The values as the lake holds them: NaN is null; raises one of `_CANNOT` for a value that it cannot."""
+    values = _plain(values)
+    check_texts(values)
+    result = values if values.type == target else _converted(values, target, zone)
+    _check_years(result)
+    if pa.types.is_floating(result.type) and pc.any(nan := pc.is_nan(result)).as_py():
+        return pc.if_else(nan, pa.scalar(None, result.type), result)
     return result
+
+
+def check_texts(values: pa.Array) -> None:
+    """Raise `pa.ArrowInvalid` for text, also in lists, with a NUL or bytes that are not UTF-8."""
+    while is_list(values.type):
+        values = values.flatten()
+    if not is_text(values.type):
+        return
+    values.validate(full=True)
+    if has_nul(values):
+        raise pa.ArrowInvalid(NUL)
+
+
+def has_nul(values: pa.Array) -> bool:
+    """Whether a text has a NUL, which PostgreSQL cannot store; False for other types."""
+    if not is_text(values.type) or not len(values):
+        return False
+    values = values.cast(pa.large_string())
+    ends = np.frombuffer(values.buffers()[1], np.int64)
+    letters = np.frombuffer(values.buffers()[2] or b"", np.uint8)
+    return not bool(letters[ends[values.offset] : ends[values.offset + len(values)]].all())
 
 
 def _plain(values: pa.Array) -> pa.Array:
@@ -246,7 +293,7 @@ def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     is_time = types.is_temporal(target)
     if (is_time and _is_number(kind)) or (_is_number(target) and types.is_temporal(kind)):
         raise pa.ArrowInvalid(f"{kind} cannot become {target}")
-    if is_time and _is_text(kind):
+    if is_time and is_text(kind):
         return _read_times(values, zone).cast(target)
     if types.is_timestamp(kind) or target in (TIME, pa.list_(TIME)):
         return _times_converted(values, target, zone)
@@ -262,7 +309,7 @@ def _decimal(values: pa.Array, target: pa.Decimal128Type) -> pa.Array:
     if types.is_integer(kind) or types.is_decimal128(kind):
         # Arrow requires precision for the largest possible integer, and overflows from decimal128 silently.
         return values.cast(pa.decimal256(_DIGITS_256, target.scale)).cast(target)
-    if not (_is_text(kind) or types.is_decimal256(kind) or _is_bytes(kind)):
+    if not (is_text(kind) or types.is_decimal256(kind) or _is_bytes(kind)):
         return values.cast(target)
     texts = values.cast(pa.string())
     found, none = decimals(texts, target)
@@ -294,7 +341,7 @@ def _times_converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Ar
         if none:
             raise pa.ArrowInvalid(f"{values[none[0]]}: the clocks in {zone.name} skip this day")
         return times
-    if _is_list(kind) and kind.value_type.tz is None:
+    if is_list(kind) and kind.value_type.tz is None:
         # Copied, so that its offsets begin at 0.
         lists = pa.concat_arrays([values.cast(pa.list_(LOCAL))])
         return pa.ListArray.from_arrays(lists.offsets, _existing(lists.values, zone), mask=lists.is_null())
@@ -330,7 +377,7 @@ def _truths(numbers: pa.Array) -> pa.Array:
 
 
 def _check_years(values: pa.Array) -> None:
-    while _is_list(values.type):
+    while is_list(values.type):
         values = values.flatten()
     if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
         return

@@ -1,35 +1,17 @@
-"""Conversion of a source's local times: rows with a skipped time are rejected, days become times."""
+"""A source's event times: days become times, and rows without one are rejected."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from evergreen.calendar import Zone
 from evergreen.rows.batches import Rejected, Rows
-from evergreen.rows.columns import LakeTypes
 from evergreen.rows.local import TIME, day_starts
 from evergreen.sources.text.lines import Rejections
-
-
-def without_skipped(
-    batch: pa.RecordBatch, lake: LakeTypes, rejections: Rejections, place: str, first: int
-) -> pa.RecordBatch:
-    """The rows of a typed batch that the lake's types can hold; the others are added to `rejections`.
-
-    The others have a local time that the clocks of the zone skip. `place` is the position of the rows,
-    `first` the number of the first one.
-    """
-    none = lake.skipped(batch)
-    if not none:
-        return batch
-    rejections.add(
-        Rejected(row_text(batch, at), f"{place} {first + at}", reason) for at, reason in none.items()
-    )
-    return batch.filter(pa.array([at not in none for at in range(batch.num_rows)], pa.bool_()))
+from evergreen.sources.typed import row_text
 
 
 def with_event_time(rows: Rows, name: str | None, zone: Zone) -> Rows:
@@ -63,19 +45,24 @@ def _timed(rows: Rows, schema: pa.Schema, at: int, zone: Zone) -> Iterator[pa.Re
         rows.close()
 
 
-def row_text(batch: pa.RecordBatch, at: int) -> str:
-    """The row as a JSON object; bytes that are not UTF-8 stand as `\\xff`."""
-    values = {
-        name: _value(column[at]) for name, column in zip(batch.schema.names, batch.columns, strict=True)
-    }
-    return json.dumps(values, ensure_ascii=False, default=str)
+def with_a_time(rows: Rows, name: str) -> Rows:
+    """The rows that have an event time in the column `name`; the others are rejected."""
+    return Rows(rows.schema, _with_a_time(rows, name), rows.rejected)
 
 
-def _value(value: pa.Scalar) -> Any:
+def _with_a_time(rows: Rows, name: str) -> Iterator[pa.RecordBatch]:
+    rejections = Rejections(rows.rejected)
+    why = f"has no time in '{name}', so it is of no partition"
+    number = 0
     try:
-        return value.as_py()
-    except UnicodeDecodeError:
-        return bytes(value.as_buffer()).decode("utf-8", "backslashreplace")
-    except (OverflowError, ValueError):
-        # A time outside Python's years, as the count that it is.
-        return value.value
+        for batch in rows:
+            there = batch.column(name).is_valid()
+            timed = batch
+            if batch.column(name).null_count:
+                none = np.flatnonzero(~there.to_numpy(zero_copy_only=False)).tolist()
+                rejections.add(Rejected(row_text(batch, row), f"row {number + row + 1}", why) for row in none)
+                timed = batch.filter(there)
+            number += batch.num_rows
+            yield timed
+    finally:
+        rows.close()

@@ -91,12 +91,16 @@ class Source(OneOf):
         return self.config.time_column
 
     def read(self, wanted: Wanted) -> Rows:
-        """The rows of a partition in the lake's types, streamed.
+        """The rows of a partition in the lake's types, streamed; those without an event time are rejected.
 
         Raises, here or while they are read, `SourceError` if a retry cannot help and `UnavailableError` if
         it may.
         """
-        return KINDS[self.kind].read(self.config, wanted)
+        from evergreen.sources.local_times import with_a_time
+
+        rows = KINDS[self.kind].read(self.config, wanted)
+        name = self.time_column if wanted.calendar.has_time else None
+        return with_a_time(rows, name) if name and name in rows.schema.names else rows
 
     def missing(self, wanted: Wanted) -> str | None:
         """What is missing in a partition, in one line; None if it is complete or has no `complete`.

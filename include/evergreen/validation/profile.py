@@ -228,7 +228,9 @@ class _Numbers(_Column):
         sampled = sampled[np.isfinite(sampled)]
         if not len(sampled):
             return {}
-        found = np.quantile(sampled, QUANTILES)
+        # Half of each, so that the distance of two of them is finite, unless they are too small to halve.
+        scale = 2.0 if np.abs(sampled).max() > 1.0 else 1.0
+        found = np.quantile(sampled / scale, QUANTILES) * scale
         return {str(q): float(value) for q, value in zip(QUANTILES, found, strict=True)}
 
 

@@ -263,8 +263,13 @@ class Check:
 
     def _why_refused(self, report: ValidationReport) -> str | None:
         if not self._rows:
-            unreadable = f"{len(self._rejected)} records that cannot be read and " if self._rejected else ""
-            return f"{unreadable}no rows: check that the sources hold this partition, ingest again"
+            if not self._rejected:
+                return "no rows: check that the sources hold this partition, ingest again"
+            count, first = len(self._rejected), self._rejected[0]
+            return (
+                f"none of {count} records can be read, the first is {first.place}: {first.reason}: fix the "
+                "source, or its description, ingest again"
+            )
         critical = [r for r in report.failed if r.severity == "critical"]
         if critical:
             problems = "; ".join(f"{result.expectation}: {result.detail}" for result in critical)

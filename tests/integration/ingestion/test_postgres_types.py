@@ -42,7 +42,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "boolean": ("true", True),
     "text": ("grün\n'\"\\", "grün\n'\"\\"),
     "varchar(8)": ("ab ", "ab "),
-    "char(4)": ("ab", "ab  "),
+    "char(4)": ("ab", "ab"),
     "timestamptz": ("2011-01-01 14:30:15.250001+02", NOON),
     "timestamp": ("2011-01-01 12:30:15.250001", NOON),
     "date": ("0001-01-01", date(1, 1, 1)),
@@ -157,7 +157,7 @@ class TestTypes:
         with every.session() as session, session.cursor() as cursor:
             cursor.execute("SET timezone = 'UTC'").execute("SELECT * FROM every")
             for index, (name, (_, value)) in enumerate(VALUES.items()):
-                if isinstance(value, str):
+                if isinstance(value, str) and name != "char(4)":  # which it pads with blanks
                     assert value == cursor.pgresult.get_value(0, index).decode(), name
 
     def test_a_sql_file_gives_the_same(self, every):
@@ -204,39 +204,56 @@ class TestTypes:
             "('Infinity', 'Infinity', 'Infinity'), ('-Infinity', '-Infinity', '-Infinity')) v(a, b, c)"
         )
         for column in table.columns:
-            first, *rest = column.to_pylist()
-            assert first != first
-            assert rest == [float("inf"), float("-inf")]
+            assert column.to_pylist() == [None, float("inf"), float("-inf")]
 
+    # A value that its column's type cannot hold: what is declared, and what the reason says.
     UNFIT = (
-        ("'infinity'::timestamptz", None),
-        ("'-infinity'::timestamp", None),
-        ("'infinity'::date", None),
-        ("'0044-03-15 BC'::date", None),
-        ("'0001-12-31 23:59 BC'::timestamptz", None),
-        ("'294276-12-31'::timestamp", None),
-        ("'{2011-01-01,infinity}'::timestamp[]", None),
+        ("'infinity'::timestamptz", None, "years 1 to 9999"),
+        ("'-infinity'::timestamp", None, "years 1 to 9999"),
+        ("'infinity'::date", None, "years 1 to 9999"),
+        ("'0044-03-15 BC'::date", None, "years 1 to 9999"),
+        ("'0001-12-31 23:59 BC'::timestamptz", None, "years 1 to 9999"),
+        ("'294276-12-31'::timestamp", None, "years 1 to 9999"),
+        ("'{2011-01-01,infinity}'::timestamp[]", None, "years 1 to 9999"),
+        ("'NaN'::numeric", "decimal(12, 2)", "'NaN' is no decimal"),
+        ("'Infinity'::numeric", "decimal(12, 2)", "'Infinity' is no decimal"),
+        ("12345678901.5", "decimal(12, 2)", "'12345678901.5' is no decimal"),
+        ("1.505", "decimal(12, 2)", "'1.505' is no decimal"),
+        ("7.5", "int", "'7.5' is no int"),
+        ("9223372036854775808::numeric", "int", "'9223372036854775808' is no int"),
+        ("7.5::float8", "int", "truncated"),
+        ("2", "boolean", "neither true nor false"),
+        ("'yes'", "boolean", "'yes' is no boolean"),
+        ("'2011-13-01'", "date", "'2011-13-01' is no date"),
+    )
+
+    def test_a_value_that_its_type_cannot_hold_is_rejected_with_the_reason(self, database):
+        for value, wanted, why in self.UNFIT:
+            (database.folder / "query.sql").write_text(f'SELECT {value} AS "odd one"')
+            rows = database.read(sql="query.sql", types={"odd one": wanted} if wanted else {})
+            assert not rows.table().num_rows
+            (rejected,) = rows.rejected
+            assert rejected.reason.startswith("column 'odd one': ")
+            assert why in rejected.reason
+            assert rejected.place == "query.sql, row 1"
+
+    # A type that cannot become the declared one, whatever the value.
+    UNFIT_TYPES = (
         ("'{{1,2},{3,4}}'::int[]", None),
-        ("'NaN'::numeric", "decimal(12, 2)"),
-        ("'Infinity'::numeric", "decimal(12, 2)"),
-        ("12345678901.5", "decimal(12, 2)"),
-        ("1.505", "decimal(12, 2)"),
-        ("7.5", "int"),
-        ("9223372036854775808::numeric", "int"),
-        ("7.5::float8", "int"),
-        ("2", "boolean"),
-        ("'yes'", "boolean"),
-        ("'2011-13-01'", "date"),
         ("7", "time"),
         ("now()", "float"),
         ("'{1}'::int[]", "int"),
     )
 
-    def test_a_value_that_the_lake_cannot_hold_is_an_error_that_names_the_column(self, database):
-        for value, wanted in self.UNFIT:
+    def test_a_type_that_cannot_be_the_declared_one_is_an_error_that_names_the_column(self, database):
+        for value, wanted in self.UNFIT_TYPES:
             with pytest.raises(SourceError, match=r"column 'odd one' .*: .+") as told:
                 database.query(f'SELECT {value} AS "odd one"', types={"odd one": wanted} if wanted else {})
             assert "\n" not in str(told.value)
+
+    def test_an_array_that_does_not_begin_at_one_is_the_list_of_its_values(self, database):
+        for value in ("[2:3]={3,4}", "[-5:-4]={3,4}", "[0:1]={3,4}", "{3,4}"):
+            assert database.query(f"SELECT '{value}'::int[] AS a").to_pylist() == [{"a": [3, 4]}]
 
     def test_a_number_beyond_float64_is_an_error(self, database):
         with pytest.raises(SourceError, match="out of range for type double precision") as told:

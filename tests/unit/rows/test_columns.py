@@ -57,9 +57,7 @@ def numeric(*values):
 def test_numeric_that_arrives_as_text_is_a_number():
     table = LakeTypes().table(pa.table({"x": numeric("1.50", None, "-12345678901234.5", "NaN")}))
     assert table.schema.field("x").type == pa.float64()
-    values = table.column("x").to_pylist()
-    assert values[:3] == [1.5, None, -12345678901234.5]
-    assert values[3] != values[3]
+    assert table.column("x").to_pylist() == [1.5, None, -12345678901234.5, None]
 
 
 def test_without_whole_numbers_integers_are_float64():

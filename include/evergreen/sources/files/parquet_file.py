@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.batches import Rows
-from evergreen.rows.columns import LakeTypes
+from evergreen.rows.columns import LakeTypes, is_text
 from evergreen.sources.files.locate import LocatedFile
-from evergreen.sources.local_times import without_skipped
 from evergreen.sources.text.lines import Rejections
+from evergreen.sources.typed import lake_rows
 
 _BATCH_ROWS = 65_536
 _BUFFER = 2**20
@@ -25,8 +25,7 @@ def read_parquet_files(files: Sequence[LocatedFile], types: Mapping[str, str], z
 
     Types are the lake's: see `LakeTypes`; an integer stays one. Where files differ in a column's type it has
     the one that holds both. Raises `SourceError`, here or while the rows are read, for a file that is
-    damaged, columns that differ, and a value that its column's type cannot hold. Rows with a local time that
-    the clocks of the zone skip are rejected.
+    damaged, and columns that differ. Rows with a value that its column's type cannot hold are rejected.
     """
     lake, rejections = LakeTypes(types, zone=zone), Rejections()
     schemas = []
@@ -44,10 +43,16 @@ def _batches(
         with _opened(located) as parquet:
             row = 1
             for batch in parquet.iter_batches(_BATCH_ROWS):
-                batch.validate(full=True)  # a damaged page may hold anything
-                sound = without_skipped(batch, lake, rejections, f"{located.name}, row", row)
+                _check_whole(batch)
+                rows = lake_rows(batch, lake, rejections, f"{located.name}, row", row)
                 row += batch.num_rows
-                yield lake.batch(sound).select(schema.names).cast(schema)
+                yield rows.select(schema.names).cast(schema)
+
+
+def _check_whole(batch: pa.RecordBatch) -> None:
+    """Raise `pa.ArrowInvalid` for a damaged page, which may hold anything; texts are checked row by row."""
+    for column in batch.columns:
+        column.validate(full=not is_text(column.type))
 
 
 def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Schema:

@@ -17,17 +17,19 @@ from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.postgres import quoted, stream, transaction
 from evergreen.rows.batches import Rows
-from evergreen.rows.columns import LakeTypes, check_names
-from evergreen.sources.local_times import with_event_time, without_skipped
+from evergreen.rows.columns import LakeTypes
+from evergreen.rows.names import check_names
+from evergreen.sources.local_times import with_event_time
 from evergreen.sources.postgres.bounds import Bounds, bind, mark
 from evergreen.sources.postgres.description import PostgresSource
 from evergreen.sources.sql_file import Parameter, read_sql_file
 from evergreen.sources.text.lines import Rejections
+from evergreen.sources.typed import lake_rows
 
 # Types that arrive as what they are. NUMERIC and MONEY are asked for as doubles; others (an enum, a uuid, an
-# address) as the text PostgreSQL writes for them.
+# address) as the text PostgreSQL writes for them; that of a char(n) has no padding blanks.
 _PLAIN = frozenset(
-    {"bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "bpchar", "name"}
+    {"bool", "int2", "int4", "int8", "float4", "float8", "text", "varchar", "name"}
     | {"timestamptz", "timestamp", "date"}
 )
 _EXACT = ("numeric", "money")
@@ -91,7 +93,7 @@ def read_postgres(
     A column without a time zone holds local times of `zone`, and a `date` local days. A SQL file below
     `folder` gets the bounds as `$1` and `$2`, and as local times as `$3` and `$4`. Unchanged tables give
     their rows in the same order. Raises, here or while the batches are read, `SourceError` for wrong
-    credentials, a missing table, column or file, wrong SQL and a value that the lake cannot hold;
+    credentials, a missing table, column or file and wrong SQL;
     `UnavailableError` if the server cannot be reached, disconnects or takes longer than the source's
     timeout. No message holds the password.
     """
@@ -150,7 +152,7 @@ def _lake_batches(
                     f"column '{name}' holds an array of several dimensions: declare it text under the "
                     "source's types in pipeline.yaml"
                 )
-        yield lake.batch(without_skipped(batch.select(range(width)), lake, rejections, place, row))
+        yield lake_rows(batch.select(range(width)), lake, rejections, place, row)
         row += batch.num_rows
 
 
@@ -160,7 +162,8 @@ def _selected(name: str, kind: _Kind, wanted: str | None) -> str:
     if wanted == "text":
         cast = f"{column}::text"
     elif kind.element:
-        cast = f"{column}::{_asked_for(kind.element)}[]"
+        # A slice without bounds begins at 1, which the driver requires.
+        cast = f"({column}::{_asked_for(kind.element)}[])[:]"
     elif kind.name in _EXACT and wanted and (wanted == "int" or wanted.startswith("decimal")):
         cast = f"trim_scale({column}::numeric)::text"
     elif kind.name == "money":

@@ -17,14 +17,16 @@ from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.connections import Connection
 from evergreen.databases.database import Bounds, Query, Session
 from evergreen.databases.registry import database, session
-from evergreen.errors import SourceError, one_line
+from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
-from evergreen.rows.columns import LakeTypes, check_names
+from evergreen.rows.columns import LakeTypes
 from evergreen.rows.local import day_starts
-from evergreen.sources.local_times import row_text, with_event_time, without_skipped
+from evergreen.rows.names import check_names
+from evergreen.sources.local_times import with_event_time
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql_file import Parameter, read_sql_file
 from evergreen.sources.text.lines import Rejections
+from evergreen.sources.typed import lake_rows
 
 _MOST_SHOWN = 20
 
@@ -143,33 +145,10 @@ def _lake_batches(batches: Iterator[Any], how: _Reading) -> Iterator[Any]:
     yield pa.schema([schema.field(name) for name in how.columns])
     row = 1
     for batch in batches:
-        for typed in _typed(without_skipped(batch, how.lake, how.rejections, how.place, row), how, row):
-            within = _within(typed, how) if how.time_column else typed
-            yield within.select(how.columns)
+        typed = lake_rows(batch, how.lake, how.rejections, how.place, row)
+        within = _within(typed, how) if how.time_column else typed
+        yield within.select(how.columns)
         row += batch.num_rows
-
-
-def _typed(batch: pa.RecordBatch, how: _Reading, row: int) -> Iterator[pa.RecordBatch]:
-    """The rows in the lake's types; one that cannot be is rejected, whatever the others are."""
-    try:
-        _check_texts(batch)
-        yield how.lake.batch(batch)
-    except SourceError as error:
-        if batch.num_rows > 1:
-            half = batch.num_rows // 2
-            yield from _typed(batch.slice(0, half), how, row)
-            yield from _typed(batch.slice(half), how, row + half)
-        else:
-            reason = str(error).removesuffix(": fix the source")
-            how.rejections.add([Rejected(row_text(batch, 0), f"{how.place} {row}", reason)])
-
-
-def _check_texts(batch: pa.RecordBatch) -> None:
-    for name, values in zip(batch.schema.names, batch.columns, strict=True):
-        try:
-            values.validate(full=True)
-        except pa.ArrowInvalid as error:
-            raise SourceError(f"column '{name}': {one_line(error, 200)}") from None
 
 
 def _within(batch: pa.RecordBatch, how: _Reading) -> pa.RecordBatch:

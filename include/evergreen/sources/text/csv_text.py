@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -14,8 +13,7 @@ from pyarrow import csv
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
-from evergreen.rows.columns import check_names
-from evergreen.shown import shown
+from evergreen.rows.names import check_names
 from evergreen.sources.text.csv_records import UNCLOSED, Record, records
 from evergreen.sources.text.dialect import CsvDialect
 from evergreen.sources.text.encoding import as_utf8, is_text
@@ -97,7 +95,10 @@ class CsvText:
         self._pending: LineBlock | None = None
         self._number = 1
         self.header = list(dialect.columns) if dialect.columns else self._read_header()
-        check_names(self.header)
+        try:
+            check_names(self.header)
+        except SourceError as error:
+            raise SourceError(f"{self.name}: {error}") from None
 
     def blocks(self) -> Iterator[CsvBlock]:
         """The records below the header, a few megabytes at a time."""
@@ -146,10 +147,6 @@ class CsvText:
         names = record.fields
         if len(names) > MOST_COLUMNS:
             raise self._no_header(f"line {record.line} names more than {MOST_COLUMNS:,} columns")
-        if empty := [number for number, name in enumerate(names, 1) if not name.strip()]:
-            raise SourceError(f"{self.name}: column {empty[0]} of {len(names)} has no name: fix the header")
-        if twice := [name for name, count in Counter(names).items() if count > 1]:
-            raise SourceError(f"{self.name}: column '{shown(twice[0])}' comes more than once: rename one")
         self._pending = _after(lines, record.end)
         return names
 

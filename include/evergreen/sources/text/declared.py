@@ -25,6 +25,13 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _PLAIN: dict[str, set[type]] = {"text": {str}, "float": {float}, "int": {int}, "boolean": {bool}}
 
 
+_TOO_FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
+
+
+class TooFineError(NoSuchTimeError):
+    """A time that no column of the lake holds without loss."""
+
+
 def declared_array(
     values: Sequence[Any], name: str, zone: Zone = UTC_ZONE
 ) -> tuple[pa.Array | None, dict[int, str]]:
@@ -67,8 +74,15 @@ def json_text(value: Any) -> str:
 def time_of(text: str, zone: Zone = UTC_ZONE, needs_offset: bool = False) -> datetime:
     """The time that an ISO 8601 text says, in UTC; raises `ValueError` for other text.
 
-    One without an offset is local time of the zone; `NoSuchTimeError` is raised where its clocks skip it.
+    One without an offset is local time of the zone; `NoSuchTimeError` is raised where its clocks skip it,
+    and `TooFineError` if digits behind the microseconds are not 0.
     """
+    if _TOO_FINE.search(text):
+        raise TooFineError(
+            f"'{shown(text)}' has digits behind the microseconds: round it, or declare it text"
+        )
+    if "24:" in text[10:14]:
+        raise ValueError("24:00")  # which only some versions of Python read
     time = datetime.fromisoformat(text)
     if time.tzinfo is None and needs_offset:
         raise ValueError("no offset")

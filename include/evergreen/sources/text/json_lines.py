@@ -29,11 +29,11 @@ Decode = Callable[[bytes], Any]
 def decoder(types: Mapping[str, str]) -> Decode:
     """What reads JSON in UTF-8, even what the standard forbids and others write: NaN, lone surrogates.
 
-    Where `types` declares a decimal, broken numbers are read as `Decimal`, which loses no digit. A key that
-    comes twice in an object has its last value. Raises `UnicodeDecodeError`, `OverflowError` for a number of
-    too many digits, `RecursionError` and, for what is no JSON, `ValueError`.
+    Where `types` declares a decimal or an int, broken numbers are read as `Decimal`, which loses no digit.
+    A key that comes twice in an object has its last value. Raises `UnicodeDecodeError`, `OverflowError` for a
+    number of too many digits, `RecursionError` and, for what is no JSON, `ValueError`.
     """
-    exact = any(name.startswith("decimal") for name in types.values())
+    exact = any(name == "int" or name.startswith("decimal") for name in types.values())
     quick = _DECIMALS if exact else _FLOATS
     patient = json.JSONDecoder(parse_int=_whole, parse_float=Decimal if exact else float)
 

@@ -11,14 +11,16 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
+from evergreen.rows.columns import NUL, has_nul
 from evergreen.shown import shown
 from evergreen.sources.text.declared import declared_array, json_text
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_width
-from evergreen.sources.text.types import IN_JSON, read
+from evergreen.sources.text.types import IN_JSON, read, skipped
 
 _EXACT = 2**53  # above it float64 cannot represent every whole number
 _KINDS: dict[type, str] = {
@@ -50,13 +52,16 @@ def prepare_records(
     One column a field, in order of first appearance; an absent field is null. Numbers are float64, booleans
     stay; text is text, unless every value is an ISO 8601 time with an offset: then `timestamp[us, UTC]`.
     Objects and lists become JSON text, NaN is no value. `types` declares what a column is instead, where a
-    time without an offset is local time of the zone. Records
-    that do not fit a declared type, or hold no fields or no Unicode, are rejected. Raises `SourceError` for a
+    time without an offset is local time of the zone. Records that do not fit a declared type are rejected, as
+    are those without fields, with text that is no Unicode or has a NUL, a number that is not finite, and a
+    time with digits behind the microseconds. Raises `SourceError` for a
     field that mixes kinds, a whole number beyond 2**53, and more than 2,000 fields.
     """
     try:
         columns, after = _columns(types, known, records, zone)
         batch = pa.record_batch(columns) if records else None
+        if batch is not None and (reasons := _with_nul(batch)):
+            raise _MisfitsError(reasons)
     except (_MisfitsError, UnicodeEncodeError, RecursionError) as error:
         reasons = error.reasons if isinstance(error, _MisfitsError) else _unkeepable(records)
         good = [at for at in range(len(records)) if at not in reasons]
@@ -64,6 +69,16 @@ def prepare_records(
         misfits = (Rejected(_raw(records[at]), place(at), why) for at, why in reasons.items())
         return replace(rest, rejected=(*rest.rejected, *misfits))
     return Prepared((batch,) if batch is not None else (), after)
+
+
+def _with_nul(batch: pa.RecordBatch) -> dict[int, str]:
+    """By index why records cannot be kept: a text has a NUL."""
+    reasons: dict[int, str] = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if has_nul(column):
+            rows = pc.match_substring(column, "\0").to_pylist()
+            reasons |= {at: _of_field(name, NUL) for at, one in enumerate(rows) if one}
+    return reasons
 
 
 def _columns(
@@ -93,7 +108,7 @@ def _declared(
     reasons: dict[int, str] = {}
     for name, those in values.items():
         columns[name], misfits = declared_array(those, types[name], zone)
-        reasons |= {at: f"field '{shown(name)}': {why}" for at, why in misfits.items()}
+        reasons |= {at: _of_field(name, why) for at, why in misfits.items()}
     if reasons:
         raise _MisfitsError(dict(sorted(reasons.items())))
     return columns
@@ -102,7 +117,7 @@ def _declared(
 def _inferred(name: str, values: Sequence[Any], known: Known) -> tuple[pa.Array, Known]:
     if known.kind == "text":
         with suppress(pa.ArrowTypeError, pa.ArrowInvalid):
-            return _text(pa.array(values, pa.string()), known)
+            return _text(name, pa.array(values, pa.string()), known)
     if float in (types := set(map(type, values))) and not types <= {float, int, type(None)}:
         values = [None if isinstance(value, float) and math.isnan(value) else value for value in values]
         types = set(map(type, values))
@@ -125,12 +140,20 @@ def _inferred(name: str, values: Sequence[Any], known: Known) -> tuple[pa.Array,
         case "objects":
             texts = [None if value is None else json_text(value) for value in values]
             return pa.array(texts, pa.string()), replace(known, kind=kind)
-    return _text(pa.array(values, pa.string()), known)
+    return _text(name, pa.array(values, pa.string()), known)
 
 
-def _text(texts: pa.Array, known: Known) -> tuple[pa.Array, Known]:
+def _text(name: str, texts: pa.Array, known: Known) -> tuple[pa.Array, Known]:
     left = known.readings if known.kind else IN_JSON
-    return texts, Known("text", tuple(one for one in left if read(texts, one) is not None))
+    found = {one: values for one in left if (values := read(texts, one)) is not None}
+    for times in found.values():
+        if none := skipped(texts, times, UTC_ZONE):
+            raise _MisfitsError({at: _of_field(name, why) for at, why in none.items()})
+    return texts, Known("text", tuple(found))
+
+
+def _of_field(name: str, why: str) -> str:
+    return f"field '{shown(name)}': {why}"
 
 
 def _transposed(records: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
@@ -153,12 +176,17 @@ def _numbers(name: str, values: Sequence[Any], types: set[type]) -> pa.Array:
     if Decimal in types:
         values = [float(value) if isinstance(value, Decimal) else value for value in values]
     try:
-        return pa.array(values, pa.float64(), from_pandas=True)
+        numbers = pa.array(values, pa.float64(), from_pandas=True)
     except (pa.ArrowInvalid, OverflowError):
         raise SourceError(
             f"field '{shown(name)}' holds a whole number beyond 2**53: the source must send it as text, or "
             "declare its type under 'types'"
         ) from None
+    infinite = pc.is_inf(numbers)
+    if pc.any(infinite).as_py():
+        why = _of_field(name, "a number that is not finite, or beyond the range of float64")
+        raise _MisfitsError({at: why for at, one in enumerate(infinite.to_pylist()) if one})
+    return numbers
 
 
 def _unkeepable(records: Sequence[Mapping[str, Any]]) -> dict[int, str]:

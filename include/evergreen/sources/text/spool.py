@@ -12,7 +12,8 @@ import pyarrow as pa
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
-from evergreen.rows.columns import check_names, declared
+from evergreen.rows.columns import declared
+from evergreen.rows.names import check_names
 from evergreen.rows.spill import Spill
 from evergreen.shown import shown
 from evergreen.sources.text.lines import Rejections

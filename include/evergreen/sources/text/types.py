@@ -229,7 +229,7 @@ def _time(texts: pa.Array, zone: Zone) -> pa.Array | None:
 def _instant(texts: pa.Array, zone: Zone) -> pa.Array | None:
     try:
         for text in texts.drop_null()[:1].to_pylist():  # ordinary text fails here
-            time_of(text, zone, needs_offset=True)
+            _time_or_none(text, zone, needs_offset=True)
     except (ValueError, OverflowError):
         return None
     return _zoned(texts, zone, needs_offset=True)

@@ -172,8 +172,8 @@ def test_the_order_of_the_columns_may_differ_between_files_but_not_their_names(r
             "0.csv is not a CSV file with a header: line 1 has a quote that is not closed: fix the file",
         ),
         ("a,b,a\n", "0.csv: column 'a' comes more than once: rename one"),
-        ("a,,b\n", "0.csv: column 2 of 3 has no name: fix the header"),
-        ("partition\n", "column 'partition' has the name of the lake's own column: rename it"),
+        ("a,,b\n", "0.csv: column 2 of 3 has no name: give it one"),
+        ("partition\n", "0.csv: column 'partition' has the name of the lake's own column: rename it"),
     ],
 )
 def test_a_header_that_names_no_columns(read, text, problem):
