@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
@@ -179,10 +180,13 @@ def _driver(folder: Path, name: str) -> Callable[[], None]:
 def _ingest(folder: Path, name: str) -> Callable[[], None]:
     import uuid
 
+    from evergreen.connections import from_environment
     from evergreen.ingestion.stage import ingest
     from evergreen.pipeline import Pipeline
     from evergreen.storage import Storage
 
+    import_module("evergreen.sources.sql.read")
+    import_module(f"evergreen.databases.{from_environment('payments_db').conn_type}")
     os.environ["EVERGREEN_PIPELINES"] = str(folder)
     # Each time into a new lake, because rows that are there already would not be written.
     pipeline = Pipeline.open(name, storage=Storage.open().child(uuid.uuid4().hex))

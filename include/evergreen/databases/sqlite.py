@@ -179,38 +179,31 @@ class SqliteSession(AdbcSession):
         return found
 
     def _batches(self, statement: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
-        options = {StatementOptions.BATCH_ROWS.value: str(_BATCH_ROWS)}
-        cursor = self.connection.cursor(adbc_stmt_kwargs=options)
-
-        def begin() -> Any:
-            cursor.execute(statement, list(values) or None)
-            return stream(cursor)
-
+        # The driver cannot be cancelled.
         try:
-            batches = self._step(begin)
-            while (batch := self._step(lambda: next(batches, None))) is not None:
-                yield batch
-        finally:
-            if not self.abandoned:
-                cursor.close()
+            yield from self.deadline.ahead(lambda: self._driven(statement, values))
+        except TimedOutError:
+            self.abandoned = True
+            raise
+
+    def _driven(self, statement: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+        options = {StatementOptions.BATCH_ROWS.value: str(_BATCH_ROWS)}
+        with closing(self.connection.cursor(adbc_stmt_kwargs=options)) as cursor:
+            cursor.execute(statement, list(values) or None)
+            yield from stream(cursor)
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """The rows of a small result."""
-        rows: list[tuple[Any, ...]] = self._step(lambda: self._fetched(statement, values))
-        return rows
+        try:
+            return self.deadline.abandoning(lambda: self._fetched(statement, values))
+        except TimedOutError:
+            self.abandoned = True
+            raise
 
     def _fetched(self, statement: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         with closing(self.connection.cursor()) as cursor:
             cursor.execute(statement, list(values) or None)
             return list(cursor.fetchall()) if cursor.description else []
-
-    def _step(self, step: Any) -> Any:
-        # The driver cannot be cancelled.
-        try:
-            return self.deadline.abandoning(step)
-        except TimedOutError:
-            self.abandoned = True
-            raise
 
 
 _ARROW = {"0": pa.int64(), "0.0": pa.float64(), "''": pa.string()}

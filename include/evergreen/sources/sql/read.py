@@ -159,7 +159,8 @@ def _within(batch: pa.RecordBatch, how: _Reading) -> pa.RecordBatch:
     if pa.types.is_date(times.type):
         times = day_starts(times, how.lake.zone)[0]
     first, last = (pa.scalar(moment, times.type) for moment in (how.bounds.start, how.bounds.end))
-    return batch.filter(pc.and_(pc.greater_equal(times, first), pc.less(times, last)))
+    inside = pc.and_(pc.greater_equal(times, first), pc.less(times, last))
+    return batch if inside.true_count == batch.num_rows else batch.filter(inside)
 
 
 def _file(
