@@ -91,7 +91,9 @@ _SECRET = re.compile(r"pass|secret|token|key|credential|pat\b", re.IGNORECASE)
 
 def redacted(text: str, connection: Connection) -> str:
     """The text on one line of at most 300 characters, in which no secret of the connection stands."""
-    for secret in sorted(_secrets(connection), key=len, reverse=True):
+    for secret in sorted(
+        _secrets({**connection.extra, "password": connection.password}), key=len, reverse=True
+    ):
         escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
         for form in {secret, quote(secret, safe=""), quote(secret), escaped}:
             text = text.replace(form, "***")
@@ -100,6 +102,12 @@ def redacted(text: str, connection: Connection) -> str:
     return text if len(text) <= 300 else f"{text[:145]} ... {text[-145:]}"
 
 
-def _secrets(connection: Connection) -> set[str]:
-    extra = {str(value) for name, value in connection.extra.items() if value and _SECRET.search(name)}
-    return {*extra, *([connection.password] if connection.password else [])}
+def _secrets(values: Mapping[str, Any]) -> set[str]:
+    """The texts whose names call them secrets, at any depth."""
+    found: set[str] = set()
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            found |= _secrets(value)
+        elif isinstance(value, str) and value and _SECRET.search(name):
+            found.add(value)
+    return found

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from evergreen.connections import from_environment
+from evergreen.connections import Connection, from_environment, redacted
 from evergreen.errors import SourceError
 
 
@@ -67,3 +67,13 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AIRFLOW_CONN_DB", "postgresql://me:s3cret@h/db?token=t0ken")
     assert "s3cret" not in repr(from_environment("db"))
     assert "t0ken" not in repr(from_environment("db"))
+
+
+def test_secrets_are_redacted_in_whatever_form_a_driver_repeats_them():
+    extra = {"private_key": "k'ey", "keyfile_dict": {"token": "deep"}, "account": "ab123", "pat": None}
+    connection = Connection("db", "x", password="p/ss w\\rd", extra=extra)
+    said = "url p%2Fss%20w%5Crd, text 'p/ss w\\\\rd', raw p/ss w\\rd, k\\'ey of ab123"
+    assert redacted(said, connection) == "url ***, text '***', raw ***, *** of ab123"
+    assert redacted("deep down", connection) == "*** down"
+    assert redacted("a\n  b", connection) == "a b"
+    assert len(redacted("x" * 1000, connection)) < 310

@@ -35,6 +35,7 @@ _COLUMNS = """
     WHERE table_schema = %s AND table_name = %s ORDER BY ordinal_position
 """
 _TABLES = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1"
+_LONGEST = 31_536_000  # seconds that the server takes at most
 _BYTES = 63  # the character set of what is no text
 _UNWELCOME = {1044, 1045, 1049, 1130, 1698}
 _LATE = {1317, 1969, 3024}
@@ -241,6 +242,11 @@ def read_mysql(connection: Connection, timeout: timedelta) -> Iterator[MySqlSess
         session = opened(connection, deadline, conv=converters.encoders, use_unicode=False)
         try:
             _limit(session, timeout)
+            # A reader may pause for longer than the minute that the server waits by default.
+            run(
+                session,
+                f"SET SESSION net_write_timeout = {min(math.ceil(timeout.total_seconds()) + 60, 31536000)}",
+            )
             run(session, "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             run(session, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
             yield MySqlSession(session, deadline)
