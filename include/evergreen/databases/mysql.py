@@ -172,10 +172,13 @@ class MySqlSession(Session):
                 texts = [pa.array(values, pa.binary()) for values in zip(*rows, strict=True)]
                 yield from converted(texts, schema, _column, first, reject)
                 first += len(rows)
-        except GeneratorExit:
+        except BaseException:
             # The rest of the result would be read before the cursor closes.
+            if cursor._result is not None:
+                cursor._result.unbuffered_active = False
             cursor.connection = None
-            self.connection.close()
+            with suppress(pymysql.MySQLError):
+                self.connection.close()
             raise
 
     def fetch(self, statement: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
