@@ -40,12 +40,16 @@ class SourceConfig(Described):
         """The texts in which `{partition}` stands for the requested partition."""
         return ()
 
+    def differs(self, text: str) -> bool:
+        """Whether one of `templates` differs by partition."""
+        return "{partition" in text
+
     def check_by_partition(self) -> None:
         """Raise `ValueError` if the description cannot select the rows of one partition.
 
         Its text begins with the rest of the key path.
         """
-        if not self.time_column and not any("{partition" in text for text in self.templates()):
+        if not self.time_column and not any(map(self.differs, self.templates())):
             raise ValueError(
                 ": write '{partition}' where it asks for a partition's labels, or name the column of the "
                 "rows' time as 'time_column'"

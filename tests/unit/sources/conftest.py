@@ -31,11 +31,13 @@ class Answer:
 
 @dataclass
 class Api:
-    """Answers in the order of `script`; `asked` holds path, parameters and headers of every request."""
+    """Answers in the order of `script`; `asked` holds path, parameters and headers of every request,
+    `bodies` those of every POST."""
 
     address: str = ""
     script: list[Answer] = field(default_factory=list)
     asked: list[tuple[str, dict[str, str], dict[str, str]]] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     def will(self, *answers: Answer | Any) -> None:
         """Queue answers; anything but an `Answer` is sent as a JSON document."""
@@ -73,6 +75,10 @@ def _serve(api: Api) -> ThreadingHTTPServer:
             self.end_headers()
             self.wfile.write(answer.body)
             self.close_connection = promised != len(answer.body)
+
+        def do_POST(self) -> None:
+            api.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self.do_GET()
 
         def log_message(self, *_: object) -> None:
             pass

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def _read(source: HttpSource, wanted: Wanted) -> Rows:
     from evergreen.sources.http.read import read_http
 
-    return read_http(source, wanted.connect(source.conn_id), wanted.partition, wanted.checkpoint, wanted.zone)
+    connection, bounds = wanted.connect(source.conn_id), (wanted.start, wanted.end)
+    return read_http(source, connection, wanted.partition, wanted.checkpoint, wanted.zone, bounds=bounds)
 
 
 def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | None:

@@ -88,6 +88,12 @@ def read_content(source: HttpSource, answer: Answer) -> Content:
     """
     if answer.status == 204:
         return Content()
+    if answer.body[:200].removeprefix(BOM).lstrip().startswith(b"<?xml"):
+        raise SourceError(
+            f"{source.path}: the API answers in XML, which is not read: ask it for JSON or CSV (by 'headers' "
+            "or 'params'), load it into a database, or write a kind of source of your own, see "
+            "docs/how-to/sources.md"
+        )
     charset = _charset(answer)
     match source.format:
         case "json":

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from tenacity import wait_random_exponential
 
 from evergreen.shown import shown
-from evergreen.sources.files.locate import fill
 from evergreen.sources.http.address import with_params
 from evergreen.sources.http.client import Answer, Session, api_of
 from evergreen.sources.http.description import FieldQuestion, HttpSource
 from evergreen.sources.http.document import at
+from evergreen.sources.http.placeholders import Window, filled, filled_texts
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.kind import Wanted
@@ -33,12 +32,11 @@ def ask_field(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> st
     minute.
     """
 
-    def filled(texts: Mapping[str, str]) -> dict[str, str]:
-        return {name: fill(text, wanted.partition, wanted.start) for name, text in texts.items()}
-
-    api = api_of(wanted.connect(source.conn_id), {"Accept": "application/json", **filled(source.headers)})
-    path = fill(question.path, wanted.partition, wanted.start)
-    address = with_params(api.address(path), filled(question.params))
+    window = Window(wanted.partition, wanted.start, wanted.end).within(source.zone)
+    headers = filled_texts(source.headers, window)
+    api = api_of(wanted.connect(source.conn_id), {"Accept": "application/json", **headers})
+    path = filled(question.path, window)
+    address = with_params(api.address(path), filled_texts(question.params, window))
     deadline = time.monotonic() + TIMEOUT.total_seconds()
     with Session(api, path, deadline, ATTEMPTS, _BACKOFF) as session:
         # What is named after its partition need not be there before it.

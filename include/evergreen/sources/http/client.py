@@ -24,6 +24,7 @@ from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.shown import shown
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
+from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import StumbleError, TooMuchError
 
@@ -116,12 +117,21 @@ class Session:
     """Requests pages from one API, with a limited number of retries each, until the read's deadline.
 
     `deadline` is a moment of `time.monotonic`, at which a running request is aborted. `where` is the prefix
-    of every message. There is one request at a time.
+    of every message, `pace` is kept by all requests. There is one request at a time.
     """
 
-    def __init__(self, api: Api, where: str, deadline: float, attempts: int, backoff: wait_base) -> None:
+    def __init__(
+        self,
+        api: Api,
+        where: str,
+        deadline: float,
+        attempts: int,
+        backoff: wait_base,
+        *,
+        pace: Pace | None = None,
+    ) -> None:
         self._api, self._where, self._deadline = api, where, deadline
-        self._attempts, self._backoff = attempts, backoff
+        self._attempts, self._backoff, self._pace = attempts, backoff, pace or Pace()
         self._socket: socket.socket | None = None
         self._client = httpx.Client(auth=api.auth, verify=_tls())
         self._client.headers.update(api.headers)
@@ -179,6 +189,7 @@ class Session:
 
     def _send(self, asked: Request, limit: int) -> Answer | str | None:
         """The answer, or the address it redirects to; None if the page does not exist and that is allowed."""
+        self._pace.wait(self._time_left())
         left, url = self._time_left(), self._api.url(asked.address)
         request = self._client.build_request(
             "GET" if asked.body is None else "POST",

@@ -2,31 +2,64 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainSerializer, model_validator
 
+from evergreen.calendar import Zone, check_zone, zone_of
 from evergreen.sources.http.paging import Paging
+from evergreen.sources.http.placeholders import check_forms, names_partition, texts
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.text.dialect import CsvDialect
 from evergreen.units import ConnectionId, Duration, Size
 
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+_RATE = re.compile(r"([0-9]{1,6}) per (second|minute|hour)")
+
+
+@dataclass(frozen=True)
+class Rate:
+    """At most `times` requests in `per` seconds."""
+
+    times: int
+    per: int
+
+    def __str__(self) -> str:
+        return f"{self.times} per {next(word for word, per in _SECONDS.items() if per == self.per)}"
+
+
+def _rate(value: Any) -> Any:
+    if isinstance(value, Rate):
+        return value
+    match = _RATE.fullmatch(str(value))
+    if not match or not int(match[1]):
+        raise ValueError("write a rate like '5 per second', '100 per minute' or '1000 per hour'")
+    return Rate(int(match[1]), _SECONDS[match[2]])
+
 
 class HttpSource(SourceConfig):
-    """Records of a paged API. `{partition}` in `path`, `params` and `headers` stands for the partition's key.
+    """Records of a paged API.
 
+    `path`, `params`, `headers` and the JSON `body` of a POST may hold the placeholders of
+    `evergreen.sources.http.placeholders`, whose times are written in `timezone` (the pipeline's by default).
     `records` is the path (dotted; empty: the whole answer) of the list of records in a JSON answer, `total`
     that of their number, which is then checked. `csv` says how a CSV answer is written. `next: cursor` is
     short for `paging: {cursor: {param: cursor}}`. `timeout`, `max_pages` and `max_bytes` limit what a read
-    may cost.
+    may cost, and `rate` (written like `5 per second`) how many requests are sent in a time.
     """
 
     conn_id: ConnectionId
     path: str = Field(pattern=r"^/")
+    method: Literal["GET", "POST"] = "GET"
     params: dict[str, str] = {}
     headers: dict[str, str] = {}
+    body: dict[str, JsonValue] | None = None
+    timezone: Annotated[str, AfterValidator(check_zone)] | None = None
+    rate: Annotated[Rate, BeforeValidator(_rate), PlainSerializer(str)] | None = None
     format: Literal["json", "json_lines", "csv"] = "json"
     csv: CsvDialect = CsvDialect()
     records: str = "data"
@@ -56,9 +89,28 @@ class HttpSource(SourceConfig):
             )
         return self
 
+    @model_validator(mode="after")
+    def _requests_fit(self) -> HttpSource:
+        if self.method == "GET" and self.body is not None:
+            raise ValueError("a GET has no body: leave out 'body', or say 'method: POST'")
+        if self.method == "GET" and self.paging.config.place == "body":
+            raise ValueError("a GET has no body for the paging's 'in: body': say 'method: POST'")
+        for text in self.templates():
+            check_forms(text)
+        return self
+
+    @property
+    def zone(self) -> Zone | None:
+        """The zone of `timezone`."""
+        return None if self.timezone is None else zone_of(self.timezone)
+
     def templates(self) -> Iterable[str]:
-        """The path, and the values of parameters and headers."""
-        return (self.path, *self.params.values(), *self.headers.values())
+        """The path, and the values of parameters, headers and body."""
+        return (self.path, *self.params.values(), *self.headers.values(), *texts(self.body))
+
+    def differs(self, text: str) -> bool:
+        """Whether it has a placeholder."""
+        return names_partition(text)
 
 
 class FieldQuestion(Question):

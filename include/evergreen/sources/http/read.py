@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +25,9 @@ from evergreen.sources.http.address import first_page
 from evergreen.sources.http.answer import Content
 from evergreen.sources.http.client import Session, api_of
 from evergreen.sources.http.description import HttpSource
+from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.pages import Pages
+from evergreen.sources.http.placeholders import Window, filled, filled_json, filled_texts
 from evergreen.sources.http.progress import Progress, Request
 from evergreen.sources.http.stumble import SpoiltError, TooMuchError
 from evergreen.sources.local_times import with_event_time
@@ -46,8 +49,10 @@ def read_http(
     partition: str,
     checkpoint: Checkpoint | None = None,
     zone: Zone = UTC_ZONE,
+    *,
+    bounds: tuple[datetime | None, datetime | None] = (None, None),
 ) -> Rows:
-    """All records of the API for one partition; memory is that of a page.
+    """All records of the API for one partition, which has these bounds; memory is that of a page.
 
     Types are as `prepare_records` says, or `prepare_texts` of CSV.
 
@@ -61,14 +66,15 @@ def read_http(
     With a checkpoint, the pages read so far are stored at regular intervals and when an error ends the read;
     the next read resumes after the last good page. If the API refuses that, it starts from the first page.
     """
-    fill = {name: value.replace("{partition}", partition) for name, value in source.headers.items()}
-    api = api_of(connection, {"Accept": _ACCEPT[source.format], **fill})
-    params = {name: value.replace("{partition}", partition) for name, value in source.params.items()}
-    path = api.address(source.path.replace("{partition}", partition))
+    window = Window(partition, *bounds).within(source.zone)
+    headers = filled_texts(source.headers, window)
+    api = api_of(connection, {"Accept": _ACCEPT[source.format], **headers})
+    path, params = api.address(filled(source.path, window)), filled_texts(source.params, window)
+    body = filled_json(source.body or {}, window) if source.method == "POST" else None
     deadline = time.monotonic() + source.timeout.total_seconds()
-    first = first_page(source.paging.config, path, params)
+    first = first_page(source.paging.config, path, params, body)
     keeper = Keeper(checkpoint, _identity(source, zone, str(api.base), first))
-    with Session(api, source.path, deadline, ATTEMPTS, _BACKOFF) as session:
+    with Session(api, source.path, deadline, ATTEMPTS, _BACKOFF, pace=Pace(source.rate)) as session:
         reading = _Reading(source, session, keeper, first=first, zone=zone)
         try:
             reading.all_pages()
