@@ -67,6 +67,12 @@ def time_form(type_name: str) -> TimeForm | None:
     return TimeForm(kind, form, zone_of(check_zone(found[3])) if found[3] else None)
 
 
+def zone_in(type_name: str | None, otherwise: Zone) -> Zone:
+    """The zone that a type declares, or else another."""
+    form = time_form(type_name or "")
+    return (form and form.zone) or otherwise
+
+
 def _check(kind: str, form: str) -> None:
     said = _DIRECTIVE.findall(form)
     if unknown := [sign for sign in said if sign not in _KNOWN]:

@@ -24,7 +24,7 @@ from evergreen.errors import SourceError, one_line
 from evergreen.rows.local import LOCAL, TIME, day_starts, local_days, moments
 from evergreen.rows.names import check_names
 from evergreen.shown import shown
-from evergreen.time_form import time_form
+from evergreen.time_form import time_form, zone_in
 
 _DECLARED = {
     "text": pa.string(),
@@ -79,7 +79,7 @@ class LakeTypes:
         if not schema.names:
             return batch
         columns = [
-            _cast(target.name, values, target.type, self.zone)
+            _cast(target.name, values, target.type, zone_in(self.types.get(target.name), self.zone))
             for target, values in zip(schema, batch.columns, strict=True)
         ]
         return pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -91,7 +91,8 @@ class LakeTypes:
         """
         found: dict[int, str] = {}
         for target, values in zip(self.schema(batch.schema), batch.columns, strict=True):
-            for at, reason in _misfits(target.name, values, target.type, self.zone).items():
+            zone = zone_in(self.types.get(target.name), self.zone)
+            for at, reason in _misfits(target.name, values, target.type, zone).items():
                 found.setdefault(at, f"column '{shown(target.name)}': {reason}")
         return found
 

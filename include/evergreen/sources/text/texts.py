@@ -34,27 +34,39 @@ def prepare_texts(
         columns[name], reasons = fit(texts, types[name], zone, numbers) if name in types else (texts, {})
         _note(misfits, name, reasons)
     fitting = _without(pa.RecordBatch.from_pydict(columns), misfits)
-    after: dict[str, Known] = {}
-    typed: dict[str, pa.Array] = {}
-    none: dict[int, str] = {}
-    for name, texts in zip(fitting.schema.names, fitting.columns, strict=True):
-        if name in types:
-            after[name] = Known("declared")
-            continue
-        after[name], found = _narrowed(known.get(name, Known()), texts, zone, numbers)
-        if found is not None:
-            typed[name] = found
-            if found.type == TIME:
-                _note(none, name, skipped(texts, found, zone))
-    columns = dict(zip(fitting.schema.names, fitting.columns, strict=True))
+    prepared, none = _typed(types, known, fitting, zone, numbers)
     if none:
         rows = [row for row in range(batch.num_rows) if row not in misfits]
         misfits |= {rows[at]: reason for at, reason in none.items()}
-    if len(misfits) == batch.num_rows:
-        return Prepared((), after), misfits
-    kept = pa.RecordBatch.from_pydict({**columns, **typed})
-    replaced = pa.RecordBatch.from_pydict({name: columns[name] for name in typed})
-    return Prepared((_without(kept, none),), after, texts=(_without(replaced, none),)), misfits
+    return prepared, misfits
+
+
+def _typed(
+    types: Mapping[str, str],
+    known: Mapping[str, Known],
+    batch: pa.RecordBatch,
+    zone: Zone,
+    numbers: NumberForm,
+) -> tuple[Prepared, dict[int, str]]:
+    """The batch with undeclared columns in the types that they have so far, and which rows it leaves out."""
+    after: dict[str, Known] = {}
+    typed: dict[str, pa.Array] = {}
+    none: dict[int, str] = {}
+    texts = dict(zip(batch.schema.names, batch.columns, strict=True))
+    for name, column in texts.items():
+        if name in types:
+            after[name] = Known("declared")
+            continue
+        after[name], found = _narrowed(known.get(name, Known()), column, zone, numbers)
+        if found is not None:
+            typed[name] = found
+            if found.type == TIME:
+                _note(none, name, skipped(column, found, zone))
+    if len(none) == batch.num_rows:
+        return Prepared((), after), none
+    kept = pa.RecordBatch.from_pydict({**texts, **typed})
+    aside = pa.RecordBatch.from_pydict({name: texts[name] for name in typed})
+    return Prepared((_without(kept, none),), after, texts=(_without(aside, none),)), none
 
 
 def _note(misfits: dict[int, str], name: str, reasons: Mapping[int, str]) -> None:

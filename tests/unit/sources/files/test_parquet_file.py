@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -89,3 +89,31 @@ def test_a_damaged_file_is_refused_in_one_line(read, tmp_path):
             assert found.num_columns == expected.num_columns
     print(f"300 damaged files, {refused} refused")
     assert refused >= 150
+
+
+def test_dates_and_times_of_a_declared_form(read):
+    local = datetime(2024, 7, 31, 5, 6)  # noqa: DTZ001 - local time in the declared zone
+    rows = read(
+        {"d": ["31.07.2024", "31.02.2024"], "t": [local, local], "u": ["31/07/24 05h06", None]},
+        types={
+            "d": "date %d.%m.%Y",
+            "t": "time in Europe/Berlin",
+            "u": "time %d/%m/%y %Hh%M in America/New_York",
+        },
+    )
+    assert rows.table().to_pylist() == [
+        {
+            "d": date(2024, 7, 31),
+            "t": datetime(2024, 7, 31, 3, 6, tzinfo=UTC),
+            "u": datetime(2024, 7, 31, 9, 6, tzinfo=UTC),
+        }
+    ]
+    (rejected,) = rows.rejected
+    assert rejected.reason == "column 'd': '31.02.2024' is no date %d.%m.%Y"
+
+
+def test_a_local_time_that_the_clocks_of_the_declared_zone_skip(read):
+    skipped = datetime(2024, 3, 31, 2, 30)  # noqa: DTZ001
+    rows = read({"t": [skipped]}, types={"t": "time in Europe/Berlin"})
+    assert rows.table().num_rows == 0
+    assert "does not exist in Europe/Berlin" in rows.rejected[0].reason
