@@ -29,6 +29,7 @@ from evergreen.postgres import stream
 
 _BATCH_ROWS = 2**14
 _COLUMNS = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid"
+_READ_ONLY = "PRAGMA query_only = {}"
 _TABLES = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
 _DAY = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*"
 _MARGIN = timedelta(days=2)
@@ -100,9 +101,12 @@ class SqliteSession(AdbcSession):
 
     def described(self, statement: str) -> dict[str, str]:
         """The columns of a query, as those of a temporary view that is not kept."""
+        # The view is not in the file, but SQLite has one setting for all that is written.
+        self.fetch(_READ_ONLY.format("OFF"))
         self.fetch(f"CREATE TEMP VIEW evergreen_described AS {statement}")
         columns = dict(self.fetch(_COLUMNS, ["evergreen_described"]))
-        self.fetch("DROP VIEW evergreen_described")
+        self.fetch("DROP VIEW temp.evergreen_described")
+        self.fetch(_READ_ONLY.format("ON"))
         return columns
 
     def value(self, moment: datetime) -> str:
@@ -293,11 +297,13 @@ def read_sqlite(connection: Connection, timeout: timedelta) -> Iterator[SqliteSe
     deadline = Deadline(timeout)
     with translated(connection, ERRORS, _meaning):
         path = local_file(connection, must_exist=True)
-        opened = sqlite.connect(f"file:{quote(path)}?mode=ro")
+        # Not `mode=ro`: a file whose writer was killed has to be rolled back before it can be read.
+        opened = sqlite.connect(f"file:{quote(path)}?mode=rw")
         session = SqliteSession(opened, deadline)
         try:
             # A writer in between is waited for.
             session.fetch(f"PRAGMA busy_timeout = {min(int(timeout.total_seconds() * 1000), 2**31 - 1)}")
+            session.fetch(_READ_ONLY.format("ON"))
             yield session
         finally:
             if not session.abandoned:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -124,3 +126,25 @@ def test_an_empty_table_has_the_types_of_a_full_one(shop: Embedded):
     full = shop.read(table="t").table()
     assert empty == full.schema
     assert full.to_pylist()[0]["d"] == date(2024, 1, 1)
+
+
+def test_a_file_whose_writer_was_killed_is_read_as_it_was_before(shop: Embedded):
+    shop.run("CREATE TABLE t (n INTEGER, x TEXT)", "INSERT INTO t VALUES (1, 'a'), (2, 'b')")
+    # Spilled to the file before its end, and never ended.
+    killed = (
+        "import os, sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); "
+        "c.execute('PRAGMA cache_size = 1'); c.execute('BEGIN'); c.execute('DELETE FROM t'); "
+        'c.execute("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000) '
+        'INSERT INTO t SELECT i, hex(randomblob(20)) FROM n"); os._exit(9)'
+    )
+    ended = subprocess.run([sys.executable, "-c", killed, str(shop.connection.host)], check=False)
+    assert ended.returncode == 9
+    assert Path(f"{shop.connection.host}-journal").stat().st_size > 0
+    assert [row["n"] for row in shop.rows(table="t")] == [1, 2]
+
+
+def test_a_file_that_may_not_be_written_is_read(shop: Embedded):
+    shop.run("CREATE TABLE t (n INTEGER)", "INSERT INTO t VALUES (1)")
+    Path(str(shop.connection.host)).chmod(0o444)
+    assert shop.rows(table="t") == [{"n": 1}]
+    assert shop.rows(query="SELECT n FROM t") == [{"n": 1}]
