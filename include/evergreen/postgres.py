@@ -39,6 +39,8 @@ _LONGEST, _SHORTEST = 2**31 - 1, 1
 
 # What libpq says, without a SQLSTATE, when the server can be reached but refuses the login.
 _UNWELCOME = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+# What the driver says, without a SQLSTATE, of a value that it cannot read.
+_UNREADABLE = "ReadRecord failed"
 # SQLSTATE classes of a server that may well answer a later attempt: connection, transaction rollback,
 # resources, operator intervention (a statement time-out is one), system.
 _PASSING = ("08", "40", "53", "57", "58")
@@ -139,6 +141,8 @@ def _errors(connection: Connection) -> Iterator[None]:
         unwelcome = not state and any(sign in text for sign in _UNWELCOME)
         if unwelcome:
             raise SourceError(f"{where}: {text}: check its login, password and database") from None
+        if not state and _UNREADABLE in text:
+            raise SourceError(f"{where}: {text}: cast the column to text in SQL, or leave it out") from None
         if state == _TIMED_OUT:
             raise UnavailableError(f"{where}: {text}: run again, or raise the source's timeout") from None
         if not state or state.startswith(_PASSING):

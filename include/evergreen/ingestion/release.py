@@ -75,7 +75,9 @@ def release(
     store = Corrections(pipeline.storage, pipeline.name)
     store.write(key, [one for one in plan.new if one.changes])
     (published,) = publish(pipeline.lake, {key: replace(outcome, quarantined=kept)})
-    still = {row_id(text) for text in kept.column("row").to_pylist()}
+    texts, places = kept["row"].to_pylist(), kept["place"].to_pylist()
+    texts, places = kept["row"].to_pylist(), kept["place"].to_pylist()
+    still = {row_id(text, place) for text, place in zip(texts, places, strict=True)}
     # Only now is it known which rows were right without a change.
     store.write(key, [one for one in plan.new if not one.changes and one.id not in still])
     left = {one.id: one for one in read_quarantine(pipeline.lake, key)}

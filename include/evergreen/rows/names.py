@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import difflib
+from collections.abc import Collection, Iterable
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
 
 _OWN = "partition"  # the lake's own column
+_ALIKE = 0.8
+_MOST_SHOWN = 20
 
 
 def check_names(names: Collection[str]) -> None:
@@ -32,6 +35,21 @@ def check_names(names: Collection[str]) -> None:
             )
         if number != len(seen):
             raise SourceError(f"column '{shown(name)}' comes more than once: rename one")
+
+
+def check_declared(types: Iterable[str], there: Collection[str], *, alike: bool = False) -> None:
+    """Raise `SourceError` for a name under `types` that is none of the columns that are there.
+
+    With `alike` only if a column that has no declared type is spelt almost so: JSON may leave a field out.
+    """
+    declared = set(types)
+    for name in types:
+        free = [one for one in there if one not in declared]
+        if name not in there and (not alike or difflib.get_close_matches(name, free, n=1, cutoff=_ALIKE)):
+            listed = ", ".join(map(shown, list(there)[:_MOST_SHOWN]))
+            raise SourceError(
+                f"there is no column '{name}' (there: {listed}): fix the source's types in pipeline.yaml"
+            )
 
 
 def _is_unicode(name: str) -> bool:

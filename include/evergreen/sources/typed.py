@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -15,15 +16,22 @@ from evergreen.sources.text.types import fit
 
 
 def lake_rows(
-    batch: pa.RecordBatch, lake: LakeTypes, rejections: Rejections, place: str, first: int
+    batch: pa.RecordBatch,
+    lake: LakeTypes,
+    rejections: Rejections,
+    place: str,
+    first: int,
+    *,
+    known: Mapping[int, str] = {},
 ) -> pa.RecordBatch:
     """The rows in the lake's types; those with a value that its column's type cannot hold are rejected.
 
     Text in a column that is declared another type is read as text of CSV is. `place` is the position of the
-    rows, `first` the number of the first one. Raises `SourceError` for a column whose type cannot become
-    that of the lake, whatever its values.
+    rows, `first` the number of the first one; `known` says of rows by index why they are rejected. Raises
+    `SourceError` for a column whose type cannot become that of the lake, whatever its values.
     """
     read, reasons = _texts_read(batch, lake)
+    reasons = {**reasons, **known}
     if not reasons:
         try:
             return lake.batch(read)

@@ -56,7 +56,7 @@ class Correction:
     @property
     def id(self) -> str:
         """The row's name in quarantine."""
-        return row_id(self.original)
+        return row_id(self.original, self.place)
 
     @property
     def changes(self) -> bool:
@@ -164,11 +164,11 @@ def originals(quarantined: pa.Table, schema: pa.Schema, corrections: Sequence[Co
 
 @dataclass(frozen=True)
 class _Changes:
-    """Corrections for rows of one schema, by the text of the original row or record."""
+    """Corrections for rows of one schema, by the text of the original row, or a record's text and place."""
 
     schema: pa.Schema
     rows: Mapping[str, dict[str, Any]]
-    records: Mapping[str, dict[str, Any]]
+    records: Mapping[tuple[str, str], dict[str, Any]]
     made: Sequence[tuple[Correction, dict[str, Any]]]
 
     @cached_property
@@ -177,6 +177,15 @@ class _Changes:
         rows = pa.Table.from_pylist([restore(text, self.schema) for text in self.rows], self.schema)
         plain = (at for at, kind in enumerate(self.schema.types) if not pa.types.is_nested(kind))
         return [(at, pc.unique(rows.column(at))) for at in plain]
+
+    def moved(self, rejected: Iterable[Rejected]) -> dict[str, list[dict[str, Any]]]:
+        """By text the corrections of records that stand elsewhere now, as behind a line that is new."""
+        there = {(record.text, record.place) for record in rejected}
+        found: dict[str, list[dict[str, Any]]] = {}
+        for (text, place), row in self.records.items():
+            if (text, place) not in there:
+                found.setdefault(text, []).append(row)
+        return found
 
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch with its corrected rows replaced."""
@@ -216,8 +225,12 @@ class _Corrected:
             for batch in self.source:
                 yield self.changes.batch(batch)
             corrected_rows = []
+            moved = self.changes.moved(self.source.rejected)
             for record in self.source.rejected:
-                if (row := self.changes.records.get(record.text)) is None:
+                row = self.changes.records.get((record.text, record.place))
+                if row is None and moved.get(record.text):
+                    row = moved[record.text].pop(0)
+                if row is None:
                     self.rejected.append(record)
                 else:
                     corrected_rows.append(row)
@@ -233,7 +246,7 @@ class _Corrected:
 def _changes(schema: pa.Schema, corrections: Sequence[Correction]) -> _Changes:
     """The corrections that change rows, for rows of one schema."""
     rows: dict[str, dict[str, Any]] = {}
-    records: dict[str, dict[str, Any]] = {}
+    records: dict[tuple[str, str], dict[str, Any]] = {}
     made = []
     for correction in corrections:
         if correction.corrected is None:
@@ -245,7 +258,7 @@ def _changes(schema: pa.Schema, corrections: Sequence[Correction]) -> _Changes:
                 f"correction {correction.id}: {error}: release the row again with other values"
             ) from None
         if correction.place:
-            new = records[correction.original] = dict.fromkeys(schema.names) | values
+            new = records[correction.original, correction.place] = dict.fromkeys(schema.names) | values
         else:
             try:
                 original = restore(correction.original, schema)

@@ -46,7 +46,7 @@ class Quarantined:
     @property
     def id(self) -> str:
         """The row's name: see `row_id`."""
-        return row_id(self.row)
+        return row_id(self.row, self.place)
 
     @property
     def readable(self) -> bool:
@@ -91,9 +91,13 @@ def unvalidated(lake: Lake, partition: str, schema: pa.Schema, waiting: Sequence
     return Rows(schema, [*published.to_batches(), pa.RecordBatch.from_pylist(restored, schema)], rejected)
 
 
-def row_id(text: str) -> str:
-    """The name of a row in quarantine: the first 12 hexadecimal digits of the SHA-256 of its text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:_ID]
+def row_id(text: str, place: str = "") -> str:
+    """The name of a row in quarantine: the first 12 hexadecimal digits of the SHA-256 of its text.
+
+    A record that could not be read is named by its place too: equal lines are records of their own.
+    """
+    named = f"{place}\0{text}" if place else text
+    return hashlib.sha256(named.encode()).hexdigest()[:_ID]
 
 
 def to_text(row: Mapping[str, Any]) -> str:

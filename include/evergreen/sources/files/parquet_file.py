@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -12,6 +14,7 @@ from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes, is_text
+from evergreen.rows.names import check_declared
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.text.lines import Rejections
 from evergreen.sources.typed import lake_rows
@@ -31,6 +34,7 @@ def read_parquet_files(files: Sequence[LocatedFile], types: Mapping[str, str], z
     schemas = []
     for located in files:
         with _opened(located) as parquet:
+            check_declared(types, parquet.schema_arrow.names)
             schemas.append(lake.schema(parquet.schema_arrow))
     schema = _common(files, schemas)
     return Rows(schema, _batches(files, lake, schema, rejections), rejections.found)
@@ -40,13 +44,42 @@ def _batches(
     files: Sequence[LocatedFile], lake: LakeTypes, schema: pa.Schema, rejections: Rejections
 ) -> Iterator[pa.RecordBatch]:
     for located in files:
-        with _opened(located) as parquet:
+        with _opened(located) as parquet, _nanoseconds(located, parquet) as fine:
             row = 1
             for batch in parquet.iter_batches(_BATCH_ROWS):
                 _check_whole(batch)
-                rows = lake_rows(batch, lake, rejections, f"{located.name}, row", row)
+                too_fine = _too_fine(batch, next(fine))
+                rows = lake_rows(batch, lake, rejections, f"{located.name}, row", row, known=too_fine)
                 row += batch.num_rows
                 yield rows.select(schema.names).cast(schema)
+
+
+@contextmanager
+def _nanoseconds(located: LocatedFile, parquet: pq.ParquetFile) -> Iterator[Iterator[pa.RecordBatch | None]]:
+    """The file's INT96 columns, batch by batch, in nanoseconds; each None if there are none."""
+    names = [column.name for column in parquet.schema if column.physical_type == "INT96"]
+    if not names:
+        yield repeat(None)
+        return
+    with located.open() as file, _naming(located.name), pq.ParquetFile(file) as fine:
+        yield fine.iter_batches(_BATCH_ROWS, columns=names)
+
+
+def _too_fine(batch: pa.RecordBatch, fine: pa.RecordBatch | None) -> dict[int, str]:
+    """By index why rows cannot be kept: an INT96 time has digits behind the microseconds.
+
+    Nanoseconds overflow outside the years 1677 to 2262, but their difference from the microseconds, which
+    is less than a thousand, does not change by that.
+    """
+    found: dict[int, str] = {}
+    for name, column in zip(fine.schema.names, fine.columns, strict=True) if fine is not None else ():
+        whole, exact = (
+            times.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+            for times in (batch.column(name), column)
+        )
+        for at in np.flatnonzero(exact - whole * 1000).tolist():
+            found.setdefault(at, f"column '{name}': a time with digits behind the microseconds")
+    return found
 
 
 def _check_whole(batch: pa.RecordBatch) -> None:
@@ -74,7 +107,12 @@ def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Sc
 
 @contextmanager
 def _opened(located: LocatedFile) -> Iterator[pq.ParquetFile]:
-    options = {"buffer_size": _BUFFER, "page_checksum_verification": True}
+    # INT96 counts nanoseconds from year -4712 on, of which Arrow's own hold the years 1677 to 2262.
+    options = {
+        "buffer_size": _BUFFER,
+        "page_checksum_verification": True,
+        "coerce_int96_timestamp_unit": "us",
+    }
     with located.open() as file, _naming(located.name), pq.ParquetFile(file, **options) as parquet:
         yield parquet
 

@@ -18,7 +18,7 @@ from evergreen.errors import SourceError
 from evergreen.postgres import quoted, stream, transaction
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import LakeTypes
-from evergreen.rows.names import check_names
+from evergreen.rows.names import check_declared, check_names
 from evergreen.sources.local_times import with_event_time
 from evergreen.sources.postgres.bounds import Bounds, bind, mark
 from evergreen.sources.postgres.description import PostgresSource
@@ -120,11 +120,7 @@ def _read(
             query = _file_query(cursor, folder, source.sql, bounds)
         else:
             query = _table_query(cursor, source, bounds)
-        if absent := [name for name in source.types if name not in query.columns]:
-            raise SourceError(
-                f"there is no column '{absent[0]}' (there: {', '.join(query.columns)}): fix the source's "
-                "types in pipeline.yaml"
-            )
+        check_declared(source.types, query.columns)
         selected = [_selected(name, kind, source.types.get(name)) for name, kind in query.columns.items()]
         arrays = [name for name, kind in query.columns.items() if kind.element and name not in source.types]
         # The driver would silently flatten an array of several dimensions.

@@ -21,7 +21,7 @@ from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.columns import LakeTypes
 from evergreen.rows.local import day_starts
-from evergreen.rows.names import check_names
+from evergreen.rows.names import check_declared, check_names
 from evergreen.sources.local_times import with_event_time
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql_file import Parameter, read_sql_file
@@ -116,11 +116,7 @@ def _read(
         else:
             query, wanted = _table(opened, source, bounds)
             look = bounds is not None and not opened.exact_bounds
-        if absent := [name for name in source.types if name not in query.columns]:
-            raise SourceError(
-                f"there is no column '{absent[0]}' (there: {', '.join(query.columns)}): fix the source's "
-                "types in pipeline.yaml"
-            )
+        check_declared(source.types, query.columns)
         known = {name: opened.declared(kind) for name, kind in query.columns.items()}
         types = {**{name: kind for name, kind in known.items() if kind}, **query.types}
         place = f"{source.table or source.sql}, row"

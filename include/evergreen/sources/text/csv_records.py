@@ -77,19 +77,24 @@ class _Reader:
     def quoted(self, begin: int, end: int, line: int) -> Record | None:
         """The record that begins with a line with quotes, which ends at `end`; None if it is still open."""
         try:
-            fields, whole_end = self._fields(begin)
-            return Record(line, begin, whole_end, fields)
+            fields, end = self._fields(begin)
+            return Record(line, begin, end, [self._text(field) for field in fields])
         except _OpenError:
             return None
         except _BrokenError as error:
             return Record(line, begin, end, [], str(error))
 
-    def _fields(self, begin: int) -> tuple[list[str], int]:
-        fields: list[str] = []
+    def _fields(self, begin: int) -> tuple[list[bytes], int]:
+        """The fields as they are written, and where the record ends.
+
+        They are decoded only when it is known where each ends, so that an open quote is not taken for the
+        fault of a later line.
+        """
+        fields: list[bytes] = []
         at = begin
         while True:
-            field, at = self._field(begin, at)
-            fields.append(field)
+            fields.append(self._field(begin, at))
+            at += len(fields[-1])
             follows = self.text[at : at + 2]
             if follows.startswith(self.delimiter):
                 at += 1
@@ -100,15 +105,18 @@ class _Reader:
             else:
                 raise _BrokenError("has text after a closing quote")
 
-    def _field(self, begin: int, at: int) -> tuple[str, int]:
+    def _field(self, begin: int, at: int) -> bytes:
         if self.text[at : at + 1] == self.quote:
-            found = self._closed(begin, at)
-            quote = self.quote.decode()
-            return self._decoded(found[1]).replace(2 * quote, quote), found.end()
+            return self._closed(begin, at)[0]
         line_end = self.text.find(b"\n", at) + 1 or len(self.text)
         end = self.text.find(self.delimiter, at, line_end)
-        field = self.text[at:end] if end >= 0 else _without_end(self.text[at:line_end])
-        return self._unquoted(field), at + len(field)
+        return self.text[at:end] if end >= 0 else _without_end(self.text[at:line_end])
+
+    def _text(self, field: bytes) -> str:
+        if not field.startswith(self.quote):
+            return self._unquoted(field)
+        quote = self.quote.decode()
+        return self._decoded(field[1:-1]).replace(2 * quote, quote)
 
     def _closed(self, begin: int, at: int) -> re.Match[bytes]:
         found = _quoted(self.quote).match(self.text, at)

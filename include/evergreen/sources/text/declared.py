@@ -130,21 +130,28 @@ def _float(value: Any) -> float:
 
 
 def _int(value: Any) -> int:
+    number = value
     if isinstance(value, str):
-        if not _WHOLE.fullmatch(value):
-            raise ValueError
-    elif not _is_whole(_no_truth(value)):
+        number = (
+            int(value) if _WHOLE.fullmatch(value) else Decimal(value if NUMBER.fullmatch(value) else _no())
+        )
+    if not _is_whole(_no_truth(number)):
         raise ValueError
-    whole = int(value)
+    whole = int(number)
     if not -(2**63) <= whole < 2**63:
         raise ValueError
     return whole
 
 
 def _is_whole(value: int | float | Decimal) -> bool:
+    """Whether it is whole by its digits; one with a point only below 2**53, where floats are exact."""
     if isinstance(value, float):
         return value.is_integer() and abs(value) <= _EXACT
-    return isinstance(value, int) or exact(value, _INT64_DIGITS) is not None
+    if isinstance(value, int):
+        return True
+    found = exact(value, _INT64_DIGITS)
+    has_point = "." in str(value)
+    return found is not None and (not has_point or abs(found) < _EXACT)
 
 
 def _boolean(value: Any) -> bool:

@@ -13,7 +13,7 @@ from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.columns import declared
-from evergreen.rows.names import check_names
+from evergreen.rows.names import check_declared, check_names
 from evergreen.rows.spill import Spill
 from evergreen.shown import shown
 from evergreen.sources.text.lines import Rejections
@@ -87,7 +87,14 @@ class Spool:
         self._rejections.add(prepared.rejected)
 
     def rows(self) -> Rows:
-        """All rows; to be called once, after the last `keep`. `Rows.close` closes the spool."""
+        """All rows; to be called once, after the last `keep`. `Rows.close` closes the spool.
+
+        A declared column that no record had is one of nulls. Raises `SourceError` for names that
+        `check_names` refuses, and for a declared name that is absent and looks like a misspelt one.
+        """
+        if self.known:
+            check_declared(self.types, self.known, alike=True)
+            self.expect(self.types)
         schema = pa.schema([(name, self._type(name)) for name in self.known])
         check_names(schema.names)
         readings = {name: known.readings[0] for name, known in self.known.items() if known.readings}

@@ -39,7 +39,10 @@ def test_a_column_is_what_all_its_values_are():
 def test_rows_that_do_not_fit_are_left_out_and_do_not_make_a_type():
     spool = Spool({"k": "int", "absent": "int"})
     assert add(spool, batch(k=["1", "x", "3"], v=["1", "text", None])) == {1: "column 'k': 'x' is no int"}
-    assert spool.rows().table().to_pylist() == [{"k": 1, "v": 1.0}, {"k": 3, "v": None}]
+    assert spool.rows().table().to_pylist() == [
+        {"k": 1, "v": 1.0, "absent": None},
+        {"k": 3, "v": None, "absent": None},
+    ]
 
 
 def test_batches_are_of_bounded_size(monkeypatch):
