@@ -147,6 +147,7 @@ def test_a_writer_that_is_kept_waiting_for_longer_than_its_timeout(sink: Connect
     assert found(sink) == {"2024-01-02": [2.0] * 3}
 
 
+@pytest.mark.timeout(rounds(300, 3600))
 def test_killed_at_any_moment_each_partition_is_the_old_one_or_the_new(
     sink: Connection, record_property: Any
 ):
