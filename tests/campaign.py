@@ -31,6 +31,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "ingest-postgres": [f"{_CHAOS}_postgres.py"],
     "ingest-runs": [f"{_CHAOS}_runs.py"],
     "api": ["tests/integration/ingestion/test_api_misbehaves.py"],
+    "generated-apis": ["tests/unit/sources/http/test_generated_apis.py"],
     "release-kills": [f"{_RELEASES}/test_chaos_kill.py"],
     "release-s3": [f"{_RELEASES}/test_chaos_s3.py"],
     "write-back-kills": ["tests/integration/databases/test_write_back.py"],

@@ -63,7 +63,8 @@ class Pages:
         if after.request is None:
             self._check_total(after)
         self.progress = after
-        self._last = content if self._paging.is_counted else None
+        if content:
+            self._last = content
         return content
 
     def marks(self) -> list[str] | None:
@@ -168,7 +169,8 @@ class Pages:
         if len(set(before)) < len(before) or len(set(after)) < len(after) or after[0] not in before:
             return 0
         tail = before[before.index(after[0]) :]
-        return len(tail) if tail == after[: len(tail)] else 0
+        shared = min(len(tail), len(after))
+        return shared if tail[:shared] == after[:shared] else 0
 
     def _check_total(self, progress: Progress) -> None:
         total, got, path = progress.total, progress.records, self._source.path
