@@ -91,6 +91,8 @@ def _webhook(connection: Connection, message: Message) -> Post:
 
     whole = _with_path(connection)
     api = api_of(whole, {})
+    if not api.is_plain:
+        raise ValueError("an alert is sent with a token, basic authentication or a key, and nothing else")
     query = urlsplit(whole.host or "").query
     url = api.url(api.base.raw_path.decode("ascii") + (f"?{query}" if query else ""))
     request = httpx.Request("POST", url, headers=api.headers)

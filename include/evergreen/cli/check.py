@@ -174,7 +174,7 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
         if any(candidate.pretrained for candidate in spec.training.candidates):
             yield _checked(name, "pretrained", partial(_pretrained, spec))
         for conn_id in dict.fromkeys(connection_ids(spec)):
-            yield _checked(name, f"connection {conn_id}", partial(_connection, conn_id))
+            yield _checked(name, f"connection {conn_id}", partial(_connection, spec, conn_id))
 
 
 def _training_set(spec: Spec) -> Iterator[Checked]:
@@ -276,11 +276,17 @@ def _pretrained(spec: Spec) -> str:
     return ", ".join(f"{spec.training.candidates[n].label} ({type(m).__name__})" for n, m in models.items())
 
 
-def _connection(conn_id: str) -> str:
+def _connection(spec: Spec, conn_id: str) -> str:
     from evergreen.connections import from_environment
     from evergreen.databases.registry import DATABASES, database
+    from evergreen.description import connection_ids
+    from evergreen.sources import KINDS
 
     connection = from_environment(conn_id)
+    sources = [*spec.sources.values(), *([spec.labels.source] if spec.labels else [])]
+    for source in sources:
+        if conn_id in connection_ids(source):
+            KINDS[source.kind].check_connection(connection)
     if connection.conn_type in DATABASES:
         # Raises where its driver is not installed.
         return f"{connection.conn_type} ({database(connection).name})"

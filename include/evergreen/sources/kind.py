@@ -18,7 +18,7 @@ from evergreen.description import Described
 from evergreen.units import Column, TypeName
 
 if TYPE_CHECKING:
-    from evergreen.connections import Connect
+    from evergreen.connections import Connect, Connection
     from evergreen.rows.batches import Rows
     from evergreen.sources.checkpoint import Checkpoint
     from evergreen.storage import Storage
@@ -95,15 +95,21 @@ class Wanted:
         return bound(self.partition).astimezone(self.zone.info) if self.calendar.has_time else None
 
 
+def _any_connection(_: Connection) -> None:
+    """Every connection will do, as far as it can be told without using it."""
+
+
 @dataclass(frozen=True)
 class SourceKind:
     """A kind of source. The functions get the source's own `config`, and the request.
 
     `read` returns the rows of the partition in the lake's types; `questions` has for each `Question` a
     function that returns what is missing in one line, or None if the source is complete. They raise
-    `SourceError` if a retry cannot help and `UnavailableError` if it may.
+    `SourceError` if a retry cannot help and `UnavailableError` if it may. `check_connection` raises
+    `SourceError` for a connection that lacks what the kind needs, and asks nobody.
     """
 
     config: type[SourceConfig]
     read: Callable[[Any, Wanted], Rows]
     questions: Mapping[type[Question], Callable[[Any, Any, Wanted], str | None]]
+    check_connection: Callable[[Connection], object] = _any_connection

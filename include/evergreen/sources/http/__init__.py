@@ -10,6 +10,7 @@ from evergreen.sources.http.description import FieldQuestion, HttpSource
 from evergreen.sources.kind import SourceKind, Wanted
 
 if TYPE_CHECKING:
+    from evergreen.connections import Connection
     from evergreen.rows.batches import Rows
 
 
@@ -26,4 +27,12 @@ def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | N
     return ask_field(source, question, wanted)
 
 
-HTTP = SourceKind(HttpSource, _read, {FieldQuestion: _ask, FileQuestion: ask_file})
+def _check_connection(connection: Connection) -> None:
+    from evergreen.sources.http.client import api_of
+
+    api_of(connection, {})
+
+
+HTTP = SourceKind(
+    HttpSource, _read, {FieldQuestion: _ask, FileQuestion: ask_file}, check_connection=_check_connection
+)

@@ -9,10 +9,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from ssl import SSLContext
 from typing import Any, TypeVar
 
@@ -23,6 +22,8 @@ from tenacity.wait import wait_base
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.shown import shown
+from evergreen.sources.http.auth import credentials_of
+from evergreen.sources.http.auth.tls import refusal, trusted
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
@@ -48,12 +49,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Api:
-    """The address and credentials of an API, from a connection; `key` is left out of the `repr`."""
+    """The address and credentials of an API, from a connection; the credentials are not in its `repr`."""
 
     base: httpx.URL
-    headers: httpx.Headers
-    auth: httpx.BasicAuth | None
-    key: tuple[str, str] | None
+    headers: httpx.Headers = field(repr=False)
+    auth: httpx.Auth | None = field(repr=False)
+    key: tuple[str, str] | None = field(repr=False)
+    tls: SSLContext = field(repr=False)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether any HTTP client can send its requests: no challenge, no token to fetch, no certificate."""
+        return self.tls is trusted() and (self.auth is None or isinstance(self.auth, httpx.BasicAuth))
 
     def address(self, path: str) -> str:
         """The address of the API's path on its host."""
@@ -85,32 +92,24 @@ class Answer:
 def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
     """The API of a connection; `headers` are sent in addition to those of the connection's extra.
 
-    The password is a bearer token, with a login HTTP basic, or an API key in the header (query parameter)
-    that the extra's `api_key_header` (`api_key_param`) names. Raises `SourceError`.
+    The credentials are those of `credentials_of`. Raises `SourceError`.
     """
     if not connection.host:
         raise SourceError(f"connection '{connection.conn_id}' has no host: set it to the API's address")
-    extra, password = connection.extra, connection.password
     try:
         base = _base(connection)
+        login, password = connection.login or base.username, connection.password or base.password
+        known = credentials_of(replace(connection, login=login or None, password=password or None))
         every = httpx.Headers({"Accept-Encoding": ACCEPTED})
         every.update(httpx.Headers(dict(headers)))
-        every.update(httpx.Headers(_extra_headers(connection)))
-        auth = key = None
-        if password and extra.get("api_key_header"):
-            every.update(httpx.Headers({str(extra["api_key_header"]): password}))
-        elif password and extra.get("api_key_param"):
-            key = (str(extra["api_key_param"]), password)
-        elif connection.login or base.username:
-            auth = httpx.BasicAuth(connection.login or base.username, password or base.password)
-        elif password:
-            every.update(httpx.Headers({"Authorization": f"Bearer {password}"}))
+        every.update(httpx.Headers(dict(known.headers)))
     except (httpx.InvalidURL, UnicodeError):
         raise SourceError(
             f"connection '{connection.conn_id}': its host is no address or its key not plain "
             "text: fix the connection"
         ) from None
-    return Api(base.copy_with(username=None, password=None, query=None, fragment=None), every, auth, key)
+    bare = base.copy_with(username=None, password=None, query=None, fragment=None)
+    return Api(bare, every, known.auth, known.key, known.tls)
 
 
 class Session:
@@ -133,7 +132,7 @@ class Session:
         self._api, self._where, self._deadline = api, where, deadline
         self._attempts, self._backoff, self._pace = attempts, backoff, pace or Pace()
         self._socket: socket.socket | None = None
-        self._client = httpx.Client(auth=api.auth, verify=_tls())
+        self._client = httpx.Client(auth=api.auth, verify=api.tls)
         self._client.headers.update(api.headers)
         # A time-out counts from byte to byte: one that drips is ended by closing its connection.
         self._alarm = threading.Timer(max(0.0, self._left()), self._hang_up)
@@ -184,6 +183,8 @@ class Session:
             raise SourceError("the request cannot be sent: check the connection's host and key") from None
         except httpx.RequestError as error:
             self._time_left()  # at the deadline the connection is cut off by us
+            if why := refusal(error):
+                raise SourceError(f"{self._where}: {self._api.base.host} cannot be used: {why}") from None
             raise StumbleError(f"{self._api.base.host} failed ({type(error).__name__})") from None
         raise SourceError(f"{self._where}: the API redirects in a circle: tell its owner")
 
@@ -300,21 +301,6 @@ def _base(connection: Connection) -> httpx.URL:
     return base.copy_with(port=connection.port) if connection.port and base.port is None else base
 
 
-def _extra_headers(connection: Connection) -> dict[str, str]:
-    headers = connection.extra.get("headers") or {}
-    if not isinstance(headers, Mapping):
-        raise SourceError(
-            f"connection '{connection.conn_id}': 'headers' in its extra must map names to values"
-        )
-    return {str(name): str(value) for name, value in headers.items()}
-
-
-@cache
-def _tls() -> SSLContext:
-    # Loading the authorities' certificates takes longer than reading a page.
-    return httpx.create_ssl_context()
-
-
 def _retry_after(headers: httpx.Headers) -> float | None:
     """The seconds that an answer asks to wait, by a number or by a date (counted from the answer's own)."""
     text = headers.get("Retry-After", "").strip()
@@ -345,4 +331,10 @@ def _without_query(record: logging.LogRecord) -> bool:
     return True
 
 
+def _no_answered_headers(record: logging.LogRecord) -> bool:
+    # At the level DEBUG httpcore logs the headers of answers, which may repeat what was sent.
+    return "receive_response_headers.complete" not in str(record.msg)
+
+
 logging.getLogger("httpx").addFilter(_without_query)
+logging.getLogger("httpcore.http11").addFilter(_no_answered_headers)
