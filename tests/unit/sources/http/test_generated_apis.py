@@ -1,7 +1,8 @@
 """Generated APIs of every kind of paging, played against a model of what they served.
 
-The outcome of a read is all rows once and in order, or an error of one line; no row is ever lost or doubled
-in silence. An API is drawn from a seed: its kind of paging, the sizes of its pages (short, empty, capped),
+The outcome of a read is all rows once and in order, or an error of one line. Two faults that
+leave no sign are counted apart (`unseen`). An API is drawn from a seed: its kind of paging, the sizes of its
+pages (short, empty, capped),
 how it writes a page without records, its cursors, its total, and at most one fault: a page comes twice, a
 record comes or goes while it is read, an error with status 200, a field that is nowhere, a wrong total.
 """
