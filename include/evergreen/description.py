@@ -154,7 +154,7 @@ def read_yaml(file: Path) -> Any:
         mark = error.problem_mark or error.context_mark
         line = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise SpecError(f"{file}{line}: not valid YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # YAML raises ValueError for the date 2024-13-01
         raise SpecError(f"{file}: not valid YAML in UTF-8: {one_line(error)}") from None
     except OSError as error:
         raise SpecError(f"{file}: cannot be read: {error.strerror}") from None

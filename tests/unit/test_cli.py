@@ -4,13 +4,16 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 from evergreen import cli
+from evergreen.lake import Lake, Table
 from evergreen.storage import Storage
 
 KINDS = """\
@@ -226,6 +229,25 @@ def test_check_looks_at_every_connection(
     (failed,) = [check for check in document["checks"] if not check["ok"]]
     assert failed["check"] == f"connection {conn_id}"
     assert f"AIRFLOW_CONN_{conn_id.upper()}" in failed["detail"]
+
+
+def test_check_holds_arguments_against_the_published_columns(
+    pipelines: Path, configured: Storage, evergreen: Evergreen
+):
+    table = pa.table({"thing": ["a"], "on": pa.array([date(2024, 1, 1)]), "kind": ["k"]})
+    Lake(configured, "kinds").replace(Table.PARTITIONS, {"snapshot": table})
+    suite = pipelines / "kinds/expectations.yaml"
+    suite.write_text("- expect_column_values_to_be_in_set: {column: on, value_set: [2024-01-01]}\n")
+    document = evergreen.document("check", "kinds")
+    assert document["ok"]
+    suite.write_text("- expect_column_values_to_be_in_set: {column: on, value_set: [soon]}\n")
+    document = evergreen.document("check", "kinds", exit_code=1)
+    (failed,) = [check for check in document["checks"] if not check["ok"]]
+    assert failed["check"] == "expectations"
+    assert (
+        "expectations.yaml: line 1: entry 1: expect_column_values_to_be_in_set(on): value_set: 'soon'"
+        in (failed["detail"])
+    )
 
 
 def test_check_shows_the_next_ticks_and_what_they_take(

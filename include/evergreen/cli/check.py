@@ -108,7 +108,9 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
         specs: list[Spec] = []
         own = list(_pipeline(name, specs))
         if stored and all(one.ok for one in own):
-            own += [one for spec in specs for look in (_training_set, _power) for one in look(spec)]
+            own += [
+                one for spec in specs for look in (_arguments, _training_set, _power) for one in look(spec)
+            ]
         found += own
         ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
     ok = all(one.ok for one in found)
@@ -177,6 +179,21 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
             yield _checked(name, f"connection {conn_id}", partial(_connection, spec, conn_id))
 
 
+def _arguments(spec: Spec) -> Iterator[Checked]:
+    """The check of the expectations' arguments against the types of the columns that are published."""
+    from evergreen.lake import Table
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
+    from evergreen.validation.arguments import check_types
+    from evergreen.validation.suite import load_suite
+
+    try:
+        schema = Pipeline(spec, Storage.open()).lake.schema(Table.PARTITIONS)
+        check_types(spec, load_suite(spec), schema)
+    except EvergreenError as error:
+        yield Checked(spec.name, "expectations", False, str(error))
+
+
 def _training_set(spec: Spec) -> Iterator[Checked]:
     """The check of the rows that a training would read now; nothing where too few are published for one."""
     from evergreen.drift.unvaried import binnings_of, unvaried
@@ -218,9 +235,10 @@ def _storage() -> str:
 
 
 def _expectations(spec: Spec) -> None:
+    from evergreen.validation.arguments import check_types
     from evergreen.validation.suite import load_suite
 
-    load_suite(spec)
+    check_types(spec, load_suite(spec), None)
 
 
 def _features(spec: Spec) -> str:

@@ -32,6 +32,12 @@ class Group:
 
     def add(self, partition: str, rows: Rows, changes: Sequence[str] = ()) -> None:
         """Read all rows of a partition; `finish` reports what is wrong with them."""
+        try:
+            self._judges.check(rows.schema)
+        except RefusedError as error:
+            rows.close()
+            self.fail(partition, RefusedError(f"refused: {error}"))
+            return
         self._order.append(partition)
         check = Check(
             self._spec, self._judges, partition, rows.schema, changes=changes, rejected=rows.rejected

@@ -11,6 +11,7 @@ import re
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
@@ -96,15 +97,22 @@ class Limit(Described):
         """How many partitions with the figure are enough."""
         return min(AT_LEAST, self.last) if self.at_least is None else self.at_least
 
-    def value(self, history: Sequence[Profile]) -> float | NotEnough:
-        """The limit's number; `history` holds the partitions before this one, oldest first."""
+    def value(self, history: Sequence[Profile]) -> float | datetime | NotEnough:
+        """The limit's number or time; `history` holds the partitions before this one, oldest first.
+
+        Of an even number of times the median is the earlier of the two in the middle.
+        """
         figures = [figure for profile in history[-self.last :] if (figure := self._of(profile)) is not None]
         if len(figures) < self.needed:
             return NotEnough(len(figures), self.needed)
-        return statistics.median(figures) * self.times + self.plus
+        times = [figure for figure in figures if isinstance(figure, datetime)]
+        if times:
+            return statistics.median_low(times)
+        numbers = [figure for figure in figures if isinstance(figure, float)]
+        return statistics.median(numbers) * self.times + self.plus
 
-    def _of(self, profile: Profile) -> float | None:
-        """The figure of one partition; None if it has none that is a number."""
+    def _of(self, profile: Profile) -> float | datetime | None:
+        """The figure of one partition, that of a day as its midnight in UTC; None if it has none."""
         if self.of == "row_count":
             return float(profile.rows)
         column = profile.columns.get(self.column or "")
@@ -115,7 +123,10 @@ class Limit(Described):
         if match := _QUANTILE.fullmatch(self.of):
             return column.quantiles.get(str(float(match[1])))
         figure = getattr(column, self.of)
-        return None if figure is None or isinstance(figure, str) else float(figure)
+        if isinstance(figure, str):
+            time = datetime.fromisoformat(figure)
+            return time if time.tzinfo else time.replace(tzinfo=UTC)
+        return None if figure is None else float(figure)
 
 
 # Mappings that are arguments of Great Expectations; any other mapping is a limit that replaces a number.

@@ -13,11 +13,14 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evergreen.errors import RefusedError, SpecError
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
+from evergreen.validation.arguments import typed
 from evergreen.validation.suite import Entry, Suite, build, great_expectations, names_rows
 
 SAMPLES = 3
+FEW = 5  # values of a set that a report names
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,24 @@ class Judges:
         self.by_row = tuple(entry for entry in entries if _by_row(entry))
         self.whole = tuple(e for e in entries if e not in self.by_row)
         self.history_needed = suite.history_needed
-        self._built = {entry.number: build(entry) for entry in entries if not entry.needs_history}
+        self._zone = spec.calendar.zone
+        self._built: dict[pa.Schema, dict[int, Any]] = {}
+
+    def check(self, schema: pa.Schema) -> None:
+        """Raise `RefusedError` for an argument that cannot be held against its column of the schema."""
+        self._of(schema)
+
+    def _of(self, schema: pa.Schema) -> dict[int, Any]:
+        """Great Expectations' objects for rows of a schema, by number; without those that need history."""
+        if schema not in self._built:
+            fixed = [entry for entry in (*self.by_row, *self.whole) if not entry.needs_history]
+            try:
+                for entry in self.whole:
+                    typed(entry, schema, self._zone)
+                self._built[schema] = {e.number: build(typed(e, schema, self._zone)) for e in fixed}
+            except SpecError as error:
+                raise RefusedError(str(error)) from None
+        return self._built[schema]
 
     def of_rows(self, blocks: Sequence[pa.Table]) -> list[dict[int, Outcome]]:
         """Outcomes of the entries that judge a row by itself, for each block; blocks have one schema."""
@@ -53,7 +73,8 @@ class Judges:
         names = sorted({name for entry in self.by_row for name in entry.columns or blocks[0].column_names})
         there = [name for name in names if name in blocks[0].column_names]
         rows = pa.concat_tables([block.select(there) for block in blocks])
-        found = judge({entry.number: self._built[entry.number] for entry in self.by_row}, rows)
+        built = self._of(blocks[0].schema)
+        found = judge({entry.number: built[entry.number] for entry in self.by_row}, rows)
         ends = np.cumsum([block.num_rows for block in blocks])
         parts = []
         for block, end in zip(blocks, ends, strict=True):
@@ -66,10 +87,12 @@ class Judges:
         """The numbers of the entries that judge a partition's rows together and name none of them."""
         return frozenset(entry.number for entry in self.whole if not names_rows(entry))
 
-    def of_whole(self, entries: Sequence[Entry], rows: pa.Table) -> dict[int, Outcome]:
-        """Outcomes of (resolved) entries that need the whole partition."""
-        built = self._built
-        return judge({e.number: built.get(e.number) or build(e) for e in entries}, rows)
+    def of_whole(self, entries: Sequence[Entry], rows: pa.Table, schema: pa.Schema) -> dict[int, Outcome]:
+        """Outcomes of (resolved) entries that need the whole partition, whose columns `schema` has."""
+        built = self._of(schema)
+        return judge(
+            {e.number: built.get(e.number) or build(typed(e, schema, self._zone)) for e in entries}, rows
+        )
 
     def whole_columns(self, schema: pa.Schema) -> list[str]:
         """The columns that are kept until the end of a partition."""
@@ -90,7 +113,7 @@ def judge(expectations: Mapping[int, Any], rows: pa.Table) -> dict[int, Outcome]
         runtime_configuration={"result_format": "COMPLETE"},
     )
     # Great Expectations puts those that cannot be computed first, so results are matched by their number.
-    found = {result.expectation_config.meta["number"]: _outcome(result) for result in results}
+    found = {result.expectation_config.meta["number"]: _outcome(result, rows) for result in results}
     return {number: found[number] for number in expectations}
 
 
@@ -134,15 +157,41 @@ def _frame(rows: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _outcome(result: Any) -> Outcome:
+def _outcome(result: Any, table: pa.Table) -> Outcome:
     if problem := _exception(result.exception_info):
         # An expectation that cannot be computed fails: nothing may pass because a column is missing.
         return Outcome(False, problem=problem)
     found = result.result
     rows = np.asarray(found.get("unexpected_index_list") or (), np.int64)
     samples = tuple(text(value) for value in list(found.get("partial_unexpected_list") or ())[:SAMPLES])
+    success = bool(result.success)
     observed = found.get("observed_value")
-    return Outcome(bool(result.success), rows, samples, "" if observed is None else text(observed))
+    if observed is not None:
+        return Outcome(success, rows, samples, text(observed))
+    return Outcome(success, rows, samples, "" if success else _found(result, table))
+
+
+def _found(result: Any, table: pa.Table) -> str:
+    """What was found where Great Expectations names no observed value; empty if it has nothing to say."""
+    if result.expectation_config.type == "expect_column_to_exist":
+        return f"the columns {', '.join(table.column_names)}"
+    found = result.result
+    parts = [
+        f"{word} {_few(list(values), int(found.get(f'{kind}_count') or len(values)))}"
+        for kind, word in (("unexpected", "not expected:"), ("missing", "missing:"))
+        if (values := found.get(f"partial_{kind}_list"))
+    ]
+    name = result.expectation_config.kwargs.get("column")
+    if "missing_count" in found and name in table.column_names:
+        values = _frame(table.select([name]))[name].dropna().unique()
+        parts.insert(0, _few(list(values), len(values)) if len(values) else "no value")
+    return "; ".join(parts)
+
+
+def _few(values: Sequence[Any], count: int) -> str:
+    """The first values by their text, as a report shows them, and how many there are if that is more."""
+    told = ", ".join(sorted(text(value) for value in values)[:FEW])
+    return f"{told}, ... ({count} in all)" if count > FEW else told
 
 
 def _exception(info: dict[str, Any]) -> str | None:

@@ -234,6 +234,14 @@ class _Numbers(_Column):
         return {str(q): float(value) for q, value in zip(QUANTILES, found, strict=True)}
 
 
+def figures_of(kind: pa.DataType) -> tuple[str, ...]:
+    """The figures that a column of the type has, by the words that a limit by history has for them."""
+    column = _column(kind)
+    if isinstance(column, _Numbers):
+        return ("mean", "std", "min", "max", "quantile", "null_share")
+    return ("min", "max", "null_share") if isinstance(column, _Times) else ("null_share",)
+
+
 def _column(kind: pa.DataType) -> _Column:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _Numbers()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import date
 from typing import Any
 
 
@@ -43,8 +45,9 @@ class ValidationReport:
         return tuple(result for result in self.results if not result.success)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON values."""
-        return asdict(self)
+        """The report as JSON values; dates and times in arguments are ISO 8601 text."""
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self), default=_json))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ValidationReport:
@@ -52,3 +55,7 @@ class ValidationReport:
         results = tuple(ExpectationResult(**result) for result in values["results"])
         changes = tuple(values.get("schema_changes", ()))
         return cls(**{**values, "results": results, "schema_changes": changes})
+
+
+def _json(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)

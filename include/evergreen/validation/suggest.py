@@ -14,7 +14,7 @@ import yaml
 from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.spec import Spec
-from evergreen.validation.history import Limit, NotEnough
+from evergreen.validation.history import Limit
 from evergreen.validation.profile import ColumnProfile, Profile, Profiler
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _History:
         medians = [
             (profile, limit.value(self.profiles[:number])) for number, profile in enumerate(self.profiles)
         ]
-        return [(profile, value) for profile, value in medians[start:] if not isinstance(value, NotEnough)]
+        return [(profile, value) for profile, value in medians[start:] if isinstance(value, float)]
 
     def most_nulls(self, name: str) -> float:
         """The largest share of nulls that a partition has in a column."""

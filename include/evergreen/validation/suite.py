@@ -88,7 +88,7 @@ class Entry:
     @property
     def label(self) -> str:
         """Name and columns, as in reports and quarantine: `expect_x(column)`."""
-        return f"{self.name}({', '.join(self._named)})"
+        return f"{self.name}({', '.join(self.columns_named)})"
 
     @property
     def needs_history(self) -> bool:
@@ -98,7 +98,7 @@ class Entry:
     @cached_property
     def limits(self) -> tuple[Limit, ...]:
         """Its limits by history; raises `SpecError` for one that is written wrongly."""
-        return tuple(limits(self._parsed))
+        return tuple(limits(self.parsed))
 
     def resolved(self, history: Sequence[Profile]) -> Entry | NotEnough:
         """The entry with numbers for its limits, or the reason why they cannot be computed.
@@ -136,7 +136,7 @@ class Entry:
             return ()
         if _OF_THE_SCHEMA.match(self.name):
             return None
-        return self._named or None
+        return self.columns_named or None
 
     @property
     def mostly(self) -> float:
@@ -144,13 +144,15 @@ class Entry:
         return float(self.arguments.get("mostly", 1))
 
     @property
-    def _named(self) -> tuple[str, ...]:
+    def columns_named(self) -> tuple[str, ...]:
+        """The columns that its arguments name, in the order in which Great Expectations has them."""
         columns = [v for key, v in self.arguments.items() if key in {"column", "column_A", "column_B"}]
         several = self.arguments.get("column_list")
         return (*map(str, columns), *map(str, several if isinstance(several, list | tuple) else ()))
 
     @cached_property
-    def _parsed(self) -> dict[str, Any]:
+    def parsed(self) -> dict[str, Any]:
+        """Its arguments, with a `Limit` for each limit by history; raises `SpecError` as `limits` does."""
         try:
             return with_limits(self.arguments)
         except ValueError as error:
@@ -161,11 +163,11 @@ class Entry:
             ) from None
 
     def _with(self, values: dict[Limit, Any]) -> Entry:
-        arguments = replaced(self._parsed, values.__getitem__)
+        arguments = replaced(self.parsed, values.__getitem__)
         if self.name in _OF_COUNTS:
-            for name in (name for name, value in self._parsed.items() if isinstance(value, Limit)):
+            for name in (name for name, value in self.parsed.items() if isinstance(value, Limit)):
                 arguments[name] = whole(self.arguments, name, arguments[name])
-        if isinstance(self._parsed.get("mostly"), Limit):
+        if isinstance(self.parsed.get("mostly"), Limit):
             arguments["mostly"] = min(1.0, max(0.0, arguments["mostly"]))
         return replace(self, arguments=arguments)
 

@@ -240,7 +240,9 @@ class Check:
         resolved = {entry.number: entry.resolved(history) for entry in self._judges.whole}
         entries = [entry for entry in resolved.values() if isinstance(entry, Entry)]
         aggregates, rows = self._judges.aggregates, pa.concat_tables(self._kept)
-        outcomes = self._judges.of_whole([e for e in entries if e.number not in aggregates], rows)
+        outcomes = self._judges.of_whole(
+            [e for e in entries if e.number not in aggregates], rows, self._schema
+        )
         late: dict[int, list[Entry]] = {}
         for entry in entries:
             outcome = outcomes.get(entry.number)
@@ -249,7 +251,7 @@ class Check:
                     late.setdefault(row, []).append(entry)
         if out := {*self._offences, *late}:
             rows = rows.filter(pa.array(~np.isin(np.arange(self._rows), list(out))))
-        outcomes |= self._judges.of_whole([e for e in entries if e.number in aggregates], rows)
+        outcomes |= self._judges.of_whole([e for e in entries if e.number in aggregates], rows, self._schema)
         return [
             self._told_whole(entry, resolved[entry.number], outcomes) for entry in self._judges.whole
         ], late
@@ -354,7 +356,8 @@ def _whole_result(entry: Entry, outcome: Outcome, rows: int) -> ExpectationResul
     if broken:
         detail = f"{broken} of {rows} rows, such as {', '.join(outcome.samples)}"
     else:
-        detail = f"found {outcome.observed}" if outcome.observed else "holds"
+        otherwise = "holds" if outcome.success else "does not hold"
+        detail = f"found {outcome.observed}" if outcome.observed else otherwise
     return _result(entry, outcome.success, broken, detail)
 
 

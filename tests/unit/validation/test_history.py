@@ -47,7 +47,7 @@ class TestValue:
         history += [profile(3), profile(3, x=ColumnProfile(0, min="2011-01-01"))]
         assert limit("5 partitions", "mean", "x", at_least=2).value(history) == 2.0
         assert limit("5 partitions", "mean", "x").value(history) == NotEnough(2, 5)
-        assert limit("1 partition", "min", "x").value(history) == NotEnough(0, 1)
+        assert limit("1 partition", "max", "x").value(history) == NotEnough(0, 1)
         assert limit("1 partition", "null_share", "x").value([profile(0, x=ColumnProfile(0))]) == NotEnough(
             0, 1
         )

@@ -441,3 +441,8 @@ def against_history(suite, days):
         profiler.add(batch)
         profiles.append(profiler.profile())
     return short, refused
+
+
+def test_a_day_that_no_month_has_is_told_with_its_file(spec):
+    with pytest.raises(SpecError, match=r"expectations\.yaml: not valid YAML .*month must be in 1\.\.12"):
+        load_suite(spec("- expect_column_max_to_be_between: {column: d, min_value: 2024-13-01}"))
