@@ -119,10 +119,9 @@ def test_each_bad_record_of_csv_has_its_number_and_its_own_text():
     assert rows.table().to_pylist() == [{"a": 1, "b": "x"}, {"a": 6, "b": "z"}]
     assert [(bad.place, bad.text, bad.reason) for bad in rows.rejected] == [
         ("page 7, record 2", "2", "has 1 field instead of 2"),
-        ("page 7, record 3", '"q', "holds bytes that are not UTF-8"),
-        ("page 7, record 4", 'r",\\xff', "holds bytes that are not UTF-8"),
-        ("page 7, record 5", "x,4", "column 'a': 'x' is no int"),
-        ("page 7, record 6", '5,"y"z', "has text after a closing quote"),
+        ("page 7, record 3", '"q\nr",\\xff', "holds bytes that are not UTF-8"),
+        ("page 7, record 4", "x,4", "column 'a': 'x' is no int"),
+        ("page 7, record 5", '5,"y"z', "has text after a closing quote"),
     ]
 
 
