@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from evergreen.sources import KINDS, Source
+from evergreen.sources.files.formats import FORMATS
 from evergreen.sources.http.paging import PAGINGS, Paging
 
 HOW_TO = Path(__file__).parents[3] / "docs" / "how-to"
@@ -20,6 +21,15 @@ def sources(page: str) -> list[Any]:
     """What the pages' blocks of YAML say of single sources."""
     blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
     return [said for block in blocks for said in yaml.safe_load(block).get("sources", {}).values()]
+
+
+def test_the_page_of_formats_has_each_with_its_suffixes() -> None:
+    page = (HOW_TO / "formats.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", page, re.MULTILINE)
+    assert {name: re.findall(r"`(.*?)`", suffixes) for name, suffixes in rows} == {
+        name: list(known.suffixes) for name, known in FORMATS.items()
+    }
+    assert len([Source.model_validate(said) for said in sources(page)]) == 3
 
 
 @pytest.mark.parametrize("page", ["sources.md", "waiting.md"])

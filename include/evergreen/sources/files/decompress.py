@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import zipfile
+import zlib
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, Any
 
 import pyarrow as pa
 
 from evergreen.errors import SourceError, one_line
+from evergreen.shown import shown
+from evergreen.sources.files.compressions import COMPRESSIONS
 
 CHUNK = 4 * 2**20
-SUFFIXES = {".gz": "gzip", ".gzip": "gzip", ".zst": "zstd", ".zstd": "zstd"}
 # No text in UTF-8 begins like these.
-_BEGINNINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
+_BEGINNINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
 
 
 def compression_of(name: str) -> str | None:
     """The compression that a file's name tells."""
-    return next((codec for suffix, codec in SUFFIXES.items() if name.endswith(suffix)), None)
+    return next((codec for suffix, codec in COMPRESSIONS.items() if name.lower().endswith(suffix)), None)
 
 
 def plain_chunks(file: IO[bytes], name: str, size: int = CHUNK) -> Iterator[bytes]:
-    """The file's content in chunks of at most `size` bytes, unpacked if it is gzip or zstd.
+    """The file's content in chunks of at most `size` bytes, unpacked if it is gzip, zstd or ZIP.
 
     The compression is recognised by the name, or else by the first bytes. Raises `SourceError` for a
-    compressed file that is damaged or truncated, and for a file that cannot be read.
+    compressed file that is damaged or truncated, a ZIP of several files or with a password, and for a file
+    that cannot be read.
     """
     beginning = file.read(4)
     file.seek(0)
@@ -34,10 +38,34 @@ def plain_chunks(file: IO[bytes], name: str, size: int = CHUNK) -> Iterator[byte
     if codec and not beginning:
         raise SourceError(f"{name} is not a complete {codec} file: it has no bytes: write it again")
     try:
-        plain = pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) if codec else file
+        plain = _plain(file, name, codec)
         while chunk := plain.read(size):
             yield chunk
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, EOFError, pa.ArrowInvalid, zipfile.BadZipFile, zlib.error) as error:
         reason = one_line(error, 200)
         problem = f"is not a complete {codec} file" if codec else "cannot be read to its end"
         raise SourceError(f"{name} {problem} ({reason}): write it again") from None
+
+
+def _plain(file: IO[bytes], name: str, codec: str | None) -> Any:
+    if codec == "zip":
+        return zip_member(file, name)
+    return pa.CompressedInputStream(pa.PythonFile(file, "r"), codec) if codec else file
+
+
+def zip_member(file: IO[bytes], name: str) -> IO[bytes]:
+    """The one file in a seekable ZIP, unpacked as it is read; `name` is the ZIP's.
+
+    Raises `SourceError` for none, several, or one with a password, and `zipfile.BadZipFile` for damage.
+    """
+    packed = zipfile.ZipFile(file)
+    members = [
+        one for one in packed.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")
+    ]
+    if len(members) != 1:
+        names = ", ".join(shown(one.filename) for one in members[:5]) or "none"
+        raise SourceError(f"{name} holds {len(members)} files ({names}): write a ZIP of one file")
+    try:
+        return packed.open(members[0])
+    except (RuntimeError, NotImplementedError) as error:
+        raise SourceError(f"{name} cannot be unpacked ({one_line(error, 100)}): write it without") from None

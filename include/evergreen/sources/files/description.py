@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from evergreen.sources.files.formats import FORMATS
+from evergreen.sources.files.workbook import Workbook
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.text.dialect import CsvDialect, Delimiter
 
 
+def _known_format(value: str) -> str:
+    if value not in FORMATS:
+        raise ValueError(f"write one of {', '.join(FORMATS)}")
+    return value
+
+
 class FileSource(SourceConfig):
-    """Files of rows: CSV, JSON lines or Parquet, plain or compressed with gzip or zstd.
+    """Files of rows in one of `FORMATS`; those of text may be compressed with gzip, zstd or ZIP.
 
     `path` is below the pipeline's folder, absolute, or `s3://`; `{partition}` in it is the partition's key,
     `{partition:%Y/%m/%d}` its first instant in that form, and `*`, `?`, `[...]` and `**` match many files.
     Format and compression follow from the name's suffixes, or `format` says it. `csv` says how a CSV is
-    written; `delimiter` is short for the delimiter in it.
+    written (`delimiter` is short for the delimiter in it), `excel` which cells of a workbook are the table.
     """
 
     path: str = Field(min_length=1)
-    format: Literal["csv", "json_lines", "parquet"] | None = None
+    format: Annotated[str, AfterValidator(_known_format)] | None = None
     csv: CsvDialect = CsvDialect()
+    excel: Workbook = Workbook()
     delimiter: Delimiter | None = None
 
     @field_validator("path")
@@ -48,9 +57,11 @@ class FileSource(SourceConfig):
         return {**values, "csv": {**dialect, "delimiter": short}}
 
     @model_validator(mode="after")
-    def _is_csv(self) -> Self:
+    def _options_of_the_format(self) -> Self:
         if self.format not in (None, "csv") and self.csv.model_fields_set:
             raise ValueError(f"files of the format {self.format} have no CSV dialect: leave out 'csv'")
+        if self.format not in (None, "excel") and self.excel.model_fields_set:
+            raise ValueError(f"files of the format {self.format} have no sheets: leave out 'excel'")
         return self
 
     def templates(self) -> Iterable[str]:

@@ -1,67 +1,58 @@
-"""Parquet files to rows, a batch at a time."""
+"""Parquet files to rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import repeat
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen.calendar import UTC_ZONE, Zone
-from evergreen.errors import SourceError, one_line
 from evergreen.rows.batches import Rows
-from evergreen.rows.columns import LakeTypes, is_text
-from evergreen.rows.names import check_declared
+from evergreen.rows.columns import is_text
 from evergreen.sources.files.locate import LocatedFile
-from evergreen.sources.text.lines import Rejections
-from evergreen.sources.typed import lake_rows
+from evergreen.sources.files.typed_files import Again, TypedFile, TypedFormat, read_typed_files
 
 _BATCH_ROWS = 65_536
 _BUFFER = 2**20
 
 
 def read_parquet_files(files: Sequence[LocatedFile], types: Mapping[str, str], zone: Zone = UTC_ZONE) -> Rows:
-    """The rows of Parquet files with the same columns, in the order of the first file.
-
-    Types are the lake's: see `LakeTypes`; an integer stays one. Where files differ in a column's type it has
-    the one that holds both. Raises `SourceError`, here or while the rows are read, for a file that is
-    damaged, and columns that differ. Rows with a value that its column's type cannot hold are rejected.
-    """
-    lake, rejections = LakeTypes(types, zone=zone), Rejections()
-    schemas = []
-    for located in files:
-        with _opened(located) as parquet:
-            check_declared(types, parquet.schema_arrow.names)
-            schemas.append(lake.schema(parquet.schema_arrow))
-    schema = _common(files, schemas)
-    return Rows(schema, _batches(files, lake, schema, rejections), rejections.found)
-
-
-def _batches(
-    files: Sequence[LocatedFile], lake: LakeTypes, schema: pa.Schema, rejections: Rejections
-) -> Iterator[pa.RecordBatch]:
-    for located in files:
-        with _opened(located) as parquet, _nanoseconds(located, parquet) as fine:
-            row = 1
-            for batch in parquet.iter_batches(_BATCH_ROWS):
-                _check_whole(batch)
-                too_fine = _too_fine(batch, next(fine))
-                rows = lake_rows(batch, lake, rejections, f"{located.name}, row", row, known=too_fine)
-                row += batch.num_rows
-                yield rows.select(schema.names).cast(schema)
+    """The rows of Parquet files; raises as `read_typed_files` does."""
+    return read_typed_files(_PARQUET, files, types, zone)
 
 
 @contextmanager
-def _nanoseconds(located: LocatedFile, parquet: pq.ParquetFile) -> Iterator[Iterator[pa.RecordBatch | None]]:
+def _open(file: IO[bytes], again: Again) -> Iterator[TypedFile]:
+    # INT96 counts nanoseconds from year -4712 on, of which Arrow's own hold the years 1677 to 2262.
+    options = {
+        "buffer_size": _BUFFER,
+        "page_checksum_verification": True,
+        "coerce_int96_timestamp_unit": "us",
+    }
+    with pq.ParquetFile(file, **options) as parquet:
+        yield TypedFile(parquet.schema_arrow, lambda: _batches(parquet, again))
+
+
+def _batches(parquet: pq.ParquetFile, again: Again) -> Iterator[tuple[pa.RecordBatch, dict[int, str]]]:
+    with _nanoseconds(parquet, again) as fine:
+        for batch in parquet.iter_batches(_BATCH_ROWS):
+            _check_whole(batch)
+            yield batch, _too_fine(batch, next(fine))
+
+
+@contextmanager
+def _nanoseconds(parquet: pq.ParquetFile, again: Again) -> Iterator[Iterator[pa.RecordBatch | None]]:
     """The file's INT96 columns, batch by batch, in nanoseconds; each None if there are none."""
     names = [column.name for column in parquet.schema if column.physical_type == "INT96"]
     if not names:
         yield repeat(None)
         return
-    with located.open() as file, _naming(located.name), pq.ParquetFile(file) as fine:
+    with again() as file, pq.ParquetFile(file) as fine:
         yield fine.iter_batches(_BATCH_ROWS, columns=names)
 
 
@@ -88,42 +79,4 @@ def _check_whole(batch: pa.RecordBatch) -> None:
         column.validate(full=not is_text(column.type))
 
 
-def _common(files: Sequence[LocatedFile], schemas: Sequence[pa.Schema]) -> pa.Schema:
-    first, names = files[0].name, schemas[0].names
-    for located, schema in zip(files, schemas, strict=True):
-        if differing := sorted(set(names) ^ set(schema.names)):
-            raise SourceError(
-                f"{located.name} and {first} differ in the columns {', '.join(differing[:10])}: fix them"
-            )
-    try:
-        return pa.unify_schemas(schemas, promote_options="permissive")
-    except pa.ArrowException as error:
-        reason = one_line(error, 200)
-        raise SourceError(
-            f"{first} and {len(files) - 1} more files have columns of different kinds ({reason}): fix the "
-            "files or declare the columns' types"
-        ) from None
-
-
-@contextmanager
-def _opened(located: LocatedFile) -> Iterator[pq.ParquetFile]:
-    # INT96 counts nanoseconds from year -4712 on, of which Arrow's own hold the years 1677 to 2262.
-    options = {
-        "buffer_size": _BUFFER,
-        "page_checksum_verification": True,
-        "coerce_int96_timestamp_unit": "us",
-    }
-    with located.open() as file, _naming(located.name), pq.ParquetFile(file, **options) as parquet:
-        yield parquet
-
-
-@contextmanager
-def _naming(name: str) -> Iterator[None]:
-    """Name the file in errors."""
-    try:
-        yield
-    except SourceError as error:
-        raise SourceError(f"{name}: {error}") from None
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = one_line(error, 200)
-        raise SourceError(f"{name} is not a complete Parquet file ({reason}): write it again") from None
+_PARQUET = TypedFormat("Parquet", _open)

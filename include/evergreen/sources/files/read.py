@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
 import pyarrow as pa
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
-from evergreen.sources.files.decompress import SUFFIXES
 from evergreen.sources.files.description import FileSource
+from evergreen.sources.files.formats import FORMATS, format_of
 from evergreen.sources.files.locate import LocatedFile, fill, locate
-from evergreen.sources.files.parquet_file import read_parquet_files
-from evergreen.sources.files.text_files import read_csv_files, read_json_files
 from evergreen.sources.local_times import with_event_time
 from evergreen.storage import Storage
-
-Format = Literal["csv", "json_lines", "parquet"]
-_FORMATS: dict[str, Format] = {
-    ".csv": "csv",
-    ".jsonl": "json_lines",
-    ".ndjson": "json_lines",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 
 
 def read_file(
@@ -41,11 +29,11 @@ def read_file(
 ) -> Rows:
     """The rows of the source's files for a partition that begins at the local time `start`, if it has time.
 
-    The files are those of `locate`, one after another. CSV and JSON lines are read once into a temporary
-    file to find the columns' types, and from there in batches; Parquet at once in batches. The column
-    `time_column` is `timestamp[us, UTC]`; a time without an offset, or a day, is local in `zone`. Raises
-    `SourceError` and `UnavailableError`, for Parquet also while the rows are read; records that cannot be
-    read are in `rejected`.
+    The files are those of `locate`, one after another. Formats without types (CSV, JSON lines, Excel) are
+    read once into a temporary file to find the columns' types, and from there in batches; those with types
+    at once in batches. The column `time_column` is `timestamp[us, UTC]`; a time without an offset, or a
+    day, is local in `zone`. Raises `SourceError` and `UnavailableError`, for formats with types also while
+    the rows are read; records that cannot be read are in `rejected`.
     """
     files = locate(source.path, folder, storage, partition, start)
     if not files:
@@ -62,29 +50,12 @@ def read_file(
 
 
 def _read(source: FileSource, files: Sequence[LocatedFile], zone: Zone) -> Rows:
-    formats = {source.format or _format_of(located.name) for located in files}
+    formats = {source.format or format_of(located.name) for located in files}
     if len(formats) > 1:
         raise SourceError(
             f"path {source.path} matches files of different formats ({', '.join(sorted(formats))}): narrow it"
         )
-    match formats.pop():
-        case "csv":
-            return read_csv_files(files, source.csv, source.types, zone)
-        case "json_lines":
-            return read_json_files(files, source.types, zone)
-        case "parquet":
-            return read_parquet_files(files, source.types, zone)
-
-
-def _format_of(name: str) -> Format:
-    path = PurePosixPath(name)
-    suffix = PurePosixPath(path.stem).suffix if path.suffix in SUFFIXES else path.suffix
-    if suffix not in _FORMATS:
-        raise SourceError(
-            f"{name} has a name that does not tell its format ({', '.join(_FORMATS)}): say in the source "
-            "'format: csv', 'json_lines' or 'parquet'"
-        )
-    return _FORMATS[suffix]
+    return FORMATS[formats.pop()].read(source, files, zone)
 
 
 def _check_times(schema: pa.Schema, source: FileSource, first: str) -> None:
