@@ -161,10 +161,8 @@ class Pages:
 
     def _shared(self, content: Content) -> int:
         """With how many records of the last page this one begins, if all of them differ from one another."""
-        if isinstance(self._last, Content):
-            records, first = self._last.records(), content.records()[0]
-            if not any(record == first for record in records):
-                return 0
+        if isinstance(self._last, Content) and content.records()[0] not in self._last.records():
+            return 0
         before, after = self.marks() or [], content.marks()
         if len(set(before)) < len(before) or len(set(after)) < len(after) or after[0] not in before:
             return 0
