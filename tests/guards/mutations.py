@@ -73,18 +73,15 @@ MUTATIONS = (
     Mutation(
         "a read that goes on begins with the first page again",
         "include/evergreen/sources/http/read.py",
-        """Progress.from_dict(state["progress"]), state["last"]
-""",
-        """Progress.from_dict(state["progress"]), None
-        self._progress = replace(self._progress, address=next(iter(self._progress.seen)), seen={})
-""",
+        """self._pages_after(Progress.from_dict(state["progress"]), state["last"])""",
+        """self._pages_after(Progress(self._first))""",
         (f"{INGEST}/test_api_misbehaves.py",),
     ),
     Mutation(
         "a page that an API sends twice is counted twice",
-        "include/evergreen/sources/http/read.py",
-        "        if same:\n",
-        "        if same and not same:\n",
+        "include/evergreen/sources/http/pages.py",
+        "digest = self._new_digest(content)\n",
+        "digest = None\n",
         (f"{INGEST}/test_api_misbehaves.py",),
     ),
     Mutation(

@@ -258,6 +258,7 @@ def test_what_is_missing_is_ingested_and_what_is_refused_left_out(
 READS_AND_SHOWS = {
     *PLUMBING,
     "connections",
+    "databases",
     "environment",
     "ingestion",
     "numbers",

@@ -249,6 +249,7 @@ def test_no_other_module_knows_what_differs_from_grain_to_grain():
         for folder in ("include/evergreen", "plugins", "dags", "deploy")
         for path in (root / folder).rglob("*.py")
         if "evergreen/calendar" not in path.as_posix()
+        and path.name != "time_form.py"  # how a source writes the times of a column, whatever its partitions
         for line in path.read_text().splitlines()
         if known.search(line)
     ]

@@ -11,6 +11,11 @@ from evergreen.metrics import METRICS
 ROOT = Path(__file__).parents[3]
 HOME = ROOT / "include" / "evergreen" / "metrics"
 
+EXCEPTIONS = {
+    "include/evergreen/sources/files/avro_file.py": {"precision"},  # the digits of a decimal, in Avro's words
+}
+"""Other things of the same name."""
+
 
 def literals(file: Path) -> Iterator[str]:
     """The texts of a module, without its docstrings' words: a name counts where it is the whole text."""
@@ -33,7 +38,7 @@ def modules() -> list[Path]:
 def test_no_other_module_names_a_metric_or_writes_its_words() -> None:
     names = {text for metric in METRICS.values() for text in (metric.name, metric.words)}
     found = {str(file.relative_to(ROOT)): named for file in modules() if (named := names & {*literals(file)})}
-    assert found == {}, "ask the metric itself: evergreen.metrics.metric_named, or spec.metric"
+    assert found == EXCEPTIONS, "ask the metric itself: evergreen.metrics.metric_named, or spec.metric"
 
 
 def test_every_metric_is_named_in_one_module_alone() -> None:

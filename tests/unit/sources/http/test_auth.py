@@ -267,6 +267,7 @@ def test_no_secret_is_shown_whatever_fails(caplog, monkeypatch):
     for name in ("httpx", "httpcore.http11", "httpcore.connection", "botocore.auth"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", False)
         monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        caplog.set_level(logging.DEBUG, logger=name)
     caplog.set_level(logging.DEBUG)
 
     def echo(status, **headers):
