@@ -11,7 +11,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import MAXYEAR, UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -57,6 +57,20 @@ class Changes:
         self.until = until
         self._at = [stretch.at for stretch in stretches]
         self._reached = [stretch.reached for stretch in stretches]
+
+    @cached_property
+    def columns(self) -> dict[str, npt.NDArray[np.int64]]:
+        """The stretches' `at`, `first`, `reached` and `offset`, each (n,): microseconds, of times since 1970.
+
+        They are made once: a time of the year 9999 makes 16,000 stretches of a zone with summer time.
+        """
+        import numpy as np
+
+        columns = {
+            name: np.array([_since_1970(getattr(stretch, name)) for stretch in self.stretches])
+            for name in ("at", "first", "reached")
+        }
+        return columns | {"offset": np.array([stretch.offset // TICK for stretch in self.stretches])}
 
     def index(self, moment: datetime) -> int:
         """The stretch that contains a moment (UTC without `tzinfo`)."""
@@ -153,12 +167,7 @@ class Zone:
         import numpy as np
 
         latest = int(times.max(initial=0)) // (365 * _DAY // TICK) + 1970
-        stretches = self.changes(min(latest, MAXYEAR)).stretches
-        table = {
-            name: np.array([_since_1970(getattr(stretch, name)) for stretch in stretches])
-            for name in ("at", "first", "reached")
-        }
-        table["offset"] = np.array([stretch.offset // TICK for stretch in stretches])
+        table = self.changes(min(latest, MAXYEAR)).columns
         return table, np.maximum(np.searchsorted(table[by], times, side="right") - 1, 0)
 
     def _offset(self, moment: datetime) -> timedelta:

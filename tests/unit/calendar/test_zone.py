@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.calendar import NoSuchTimeError, Zone, check_zone, zone_of
+from evergreen.calendar import zone as zone_module
 
 
 def local(*parts: int) -> datetime:
@@ -121,3 +122,16 @@ def test_a_wrong_name_is_answered_with_the_right_one(name: str, meant: str):
     with pytest.raises(ValueError, match=re.escape(meant)):
         check_zone(name)
     assert check_zone("Asia/Kolkata") == "Asia/Kolkata"
+
+
+def test_a_placeholder_in_the_far_future_does_not_make_later_reads_slow(monkeypatch):
+    zone, made = Zone("Europe/Berlin"), []
+    since_1970 = zone_module._since_1970
+    monkeypatch.setattr(zone_module, "_since_1970", lambda at: made.append(at) or since_1970(at))
+    times = np.array([since_1970(local(9999, 12, 31)), since_1970(local(2024, 7, 1))])
+    zone.moments(times)
+    assert len(made) > 16_000
+    made.clear()
+    for _ in range(100):
+        zone.moments(times)
+    assert len(made) < 1_000
