@@ -76,7 +76,6 @@ def release(
     store.write(key, [one for one in plan.new if one.changes])
     (published,) = publish(pipeline.lake, {key: replace(outcome, quarantined=kept)})
     texts, places = kept["row"].to_pylist(), kept["place"].to_pylist()
-    texts, places = kept["row"].to_pylist(), kept["place"].to_pylist()
     still = {row_id(text, place) for text, place in zip(texts, places, strict=True)}
     # Only now is it known which rows were right without a change.
     store.write(key, [one for one in plan.new if not one.changes and one.id not in still])

@@ -107,3 +107,18 @@ def test_sql_files_get_the_bounds_as_moments_and_as_local_times(database: Databa
     (database.folder / "query.sql").write_text("SELECT moment::date AS day, $1::date AS first FROM t")
     (row,) = read(database, DAILY, "2024-10-27", sql="query.sql").table().to_pylist()
     assert {str(day) for day in row.values()} == {"2024-10-27"}
+
+
+def test_a_column_of_a_declared_zone_is_held_against_the_partition_in_that_zone(database: Database):
+    database.run(
+        "CREATE TABLE t (at timestamp, n int)",
+        "INSERT INTO t VALUES ('2024-01-01 04:29:59', 1), ('2024-01-01 04:30', 2), "
+        "('2024-01-02 04:29:59', 3), ('2024-01-02 04:30', 4)",
+    )
+    # The day of Berlin begins at 23:00 UTC, which is 04:30 in Kolkata.
+    (database.folder / "t.sql").write_text("SELECT * FROM t WHERE at >= $3 AND at < $4")
+    types = {"at": "time in Asia/Kolkata"}
+    for origin in ({"table": "t"}, {"sql": "t.sql"}):
+        rows = read(database, DAILY, "2024-01-01", time_column="at", types=types, **origin).table()
+        assert rows.column("n").to_pylist() == [2, 3], origin
+        assert rows.column("at").to_pylist() == [utc(2023, 12, 31, 23), utc(2024, 1, 1, 22, 59, 59)], origin

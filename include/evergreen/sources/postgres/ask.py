@@ -31,7 +31,7 @@ def ask_sql(source: PostgresSource, question: SqlQuestion, wanted: Wanted) -> st
     with transaction(
         wanted.connect(source.conn_id), read_only=True, timeout=TIMEOUT, timezone=wanted.zone.name
     ) as cursor:
-        bind(cursor, bounds, wanted.zone)
+        bind(cursor, bounds, source.local_zone(wanted.zone))
         cursor.execute(query)
         row = cursor.fetchone()
     return missing(name, row)

@@ -90,7 +90,8 @@ def read_postgres(
 ) -> Rows:
     """The source's rows with `start <= time_column < end`, or all rows where no bounds are given.
 
-    A column without a time zone holds local times of `zone`, and a `date` local days. A SQL file below
+    A column without a time zone holds local times of `zone`, or of the zone that its declared type names, and
+    a `date` local days. A SQL file below
     `folder` gets the bounds as `$1` and `$2`, and as local times as `$3` and `$4`. Unchanged tables give
     their rows in the same order. Raises, here or while the batches are read, `SourceError` for wrong
     credentials, a missing table, column or file and wrong SQL;
@@ -115,7 +116,7 @@ def _read(
 ) -> Generator[Any, None, None]:
     """The lake's schema, then the batches."""
     with transaction(connection, read_only=True, timeout=source.timeout, timezone=zone.name) as cursor:
-        bind(cursor, bounds, zone)
+        bind(cursor, bounds, source.local_zone(zone))
         if source.sql is not None:
             query = _file_query(cursor, folder, source.sql, bounds)
         else:

@@ -22,7 +22,7 @@ def ask_sql(source: SqlSource, question: SqlQuestion, wanted: Wanted) -> str | N
     false; `UnavailableError` where the database cannot be reached or takes longer than a minute.
     """
     connection = wanted.connect(source.conn_id)
-    bounds = bounds_of(wanted.start, wanted.end, wanted.zone)
+    bounds = bounds_of(wanted.start, wanted.end, source.local_zone(wanted.zone))
     with session(connection, timeout=TIMEOUT) as opened:
         try:
             backslashes = database(connection).backslashes

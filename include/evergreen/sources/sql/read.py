@@ -42,14 +42,16 @@ def read_sql(
 ) -> Rows:
     """The source's rows with `start <= time_column < end`, or all rows where no bounds are given.
 
-    A column without a time zone holds local times of `zone`, and a `date` local days. A row with a value that
+    A column without a time zone holds local times of `zone`, or of the zone that its declared type names, and
+    a `date` local days. A row with a value that
     is none of its column's type is rejected. Raises, here or while the batches are read, `SourceError` for
     wrong credentials, a driver that is not installed, a missing table, column or file and wrong SQL;
     `UnavailableError` if the database cannot be reached or takes longer than the source's timeout. No message
     holds a secret of the connection.
     """
     rejections = Rejections()
-    reading = _read(source, connection, folder, bounds_of(start, end, zone), zone=zone, rejections=rejections)
+    bounds = bounds_of(start, end, source.local_zone(zone))
+    reading = _read(source, connection, folder, bounds, zone=zone, rejections=rejections)
     # The schema comes first, so that the transaction is open, and `close` ends it, even if no row is read.
     return with_event_time(Rows(next(reading), reading, rejections.found), source.time_column, zone)
 

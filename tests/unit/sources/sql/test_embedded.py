@@ -111,6 +111,22 @@ def test_odd_names_are_quoted(shop: Embedded):
     assert shop.rows(table='a "b"; drop') == [{'x " y': 1, "order": 2}]
 
 
+def test_a_time_column_of_a_declared_zone_is_held_against_the_partition_in_that_zone(shop: Embedded):
+    shop.run(
+        "CREATE TABLE calls (called TIMESTAMP, n INTEGER)",
+        "INSERT INTO calls VALUES ('2024-01-01 05:29:59', 1), ('2024-01-01 05:30:00', 2), "
+        "('2024-01-02 05:29:59', 3), ('2024-01-02 05:30:00', 4)",
+    )
+    types = {"called": "time in Asia/Kolkata"}
+    rows = shop.rows(DAY, table="calls", time_column="called", types=types)
+    assert [(row["n"], row["called"]) for row in rows] == [
+        (2, datetime(2024, 1, 1, tzinfo=UTC)),
+        (3, datetime(2024, 1, 1, 23, 59, 59, tzinfo=UTC)),
+    ]
+    query = "SELECT called, n FROM calls WHERE called >= $local_start AND called < $local_end"
+    assert shop.rows(DAY, query=query, time_column="called", types=types) == rows
+
+
 def test_a_read_is_ended_at_its_timeout(shop: Embedded):
     began = time.monotonic()
     with pytest.raises(UnavailableError, match="took longer than its timeout: run again, or raise"):
