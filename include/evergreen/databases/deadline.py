@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from queue import Empty, Full, Queue
+from queue import Queue
 from typing import Any, TypeVar
 
 from evergreen.databases.errors import TimedOutError
+from evergreen.rows.ahead import LateError, made_ahead
 
 _T = TypeVar("_T")
 _AHEAD = 2
-_PATIENCE = 0.1  # seconds between checks whether the items are still wanted
 
 
 class Deadline:
@@ -74,47 +74,12 @@ class Deadline:
             return found
         raise result
 
-    def ahead(self, items: Callable[[], Iterator[_T]]) -> Iterator[_T]:
+    def ahead(self, items: Callable[[], Generator[_T, None, None]]) -> Iterator[_T]:
         """The items, of which the next ones are made by a thread while one is used.
 
         Raises `TimedOutError` at the deadline, also while it is closed, and leaves the thread to itself.
         """
-        queue: Queue[Any] = Queue(_AHEAD)
-        closed = threading.Event()
-
-        def put(item: Any) -> bool:
-            while not closed.is_set():
-                try:
-                    queue.put(item, timeout=_PATIENCE)
-                except Full:
-                    continue
-                return True
-            return False
-
-        def run() -> None:
-            try:
-                for item in items():
-                    if not put((item, None)):
-                        return
-                put((None, None))
-            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
-                put((None, error))
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
         try:
-            while True:
-                try:
-                    item, error = queue.get(timeout=self.left)
-                except Empty:
-                    raise TimedOutError from None
-                if error is not None:
-                    raise error
-                if item is None:
-                    return
-                yield item
-        finally:
-            closed.set()
-            thread.join(self.left)
-            if thread.is_alive():
-                raise TimedOutError
+            yield from made_ahead(items, _AHEAD, lambda: self.left)
+        except LateError:
+            raise TimedOutError from None

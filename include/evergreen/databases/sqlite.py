@@ -190,7 +190,7 @@ class SqliteSession(AdbcSession):
             self.abandoned = True
             raise
 
-    def _driven(self, statement: str, values: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+    def _driven(self, statement: str, values: Sequence[Any]) -> Generator[pa.RecordBatch, None, None]:
         options = {StatementOptions.BATCH_ROWS.value: str(_BATCH_ROWS)}
         with closing(self.connection.cursor(adbc_stmt_kwargs=options)) as cursor:
             cursor.execute(statement, list(values) or None)
