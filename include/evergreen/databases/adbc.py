@@ -32,6 +32,14 @@ def meaning(error: Exception) -> Meaning:
     return _STATES.get(status, Meaning.WRONG)
 
 
+def meaning_in_process(error: Exception, *, is_locked: bool) -> Meaning:
+    """What an error of a database in a file says: it is out of reach only while it is locked."""
+    if is_locked:
+        return Meaning.UNAVAILABLE
+    found = meaning(error)
+    return Meaning.WRONG if found is Meaning.UNAVAILABLE else found
+
+
 class AdbcSession(Session):
     """A session on an ADBC connection whose driver can be cancelled."""
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 from adbc_driver_manager import dbapi
 
 from evergreen.connections import Connection
-from evergreen.databases.adbc import ERRORS, AdbcSession, base_type, meaning, table_names
+from evergreen.databases.adbc import ERRORS, AdbcSession, base_type, meaning_in_process, table_names
 from evergreen.databases.database import Bounds, TableFound
 from evergreen.databases.deadline import Deadline
 from evergreen.databases.errors import Meaning, TimedOutError, translated
@@ -219,7 +219,4 @@ def _opened(options: Mapping[str, str], deadline: Deadline) -> dbapi.Connection:
 
 
 def _meaning(error: Exception) -> Meaning:
-    if _LOCKED in str(error):
-        return Meaning.UNAVAILABLE
-    found = meaning(error)
-    return Meaning.WRONG if found is Meaning.UNAVAILABLE else found
+    return meaning_in_process(error, is_locked=_LOCKED in str(error))

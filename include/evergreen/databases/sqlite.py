@@ -19,7 +19,7 @@ from adbc_driver_sqlite import StatementOptions
 from adbc_driver_sqlite import dbapi as sqlite
 
 from evergreen.connections import Connection
-from evergreen.databases.adbc import ERRORS, AdbcSession, meaning
+from evergreen.databases.adbc import ERRORS, AdbcSession, meaning_in_process
 from evergreen.databases.database import Bounds, Query, Reject, TableFound
 from evergreen.databases.deadline import Deadline
 from evergreen.databases.errors import Meaning, TimedOutError, translated
@@ -313,8 +313,5 @@ def read_sqlite(connection: Connection, timeout: timedelta) -> Iterator[SqliteSe
 
 
 def _meaning(error: Exception) -> Meaning:
-    text = str(error)
-    if "database is locked" in text or "busy" in text.lower():
-        return Meaning.UNAVAILABLE
-    found = meaning(error)
-    return Meaning.WRONG if found is Meaning.UNAVAILABLE else found
+    text = str(error).lower()
+    return meaning_in_process(error, is_locked="database is locked" in text or "busy" in text)
