@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from itertools import islice
@@ -20,8 +19,7 @@ from evergreen.rows.names import check_declared, check_names
 from evergreen.shown import shown
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.workbook import Cells, Workbook
-from evergreen.sources.text.lines import LONGEST
-from evergreen.sources.text.spool import MOST_COLUMNS, Prepared, Spool
+from evergreen.sources.text.spool import Prepared, Spool
 from evergreen.sources.text.texts import prepare_texts
 
 _BLOCK_ROWS = 16_384
@@ -134,17 +132,14 @@ def _rows(sheet: calamine.CalamineSheet, cells: Cells | None) -> Iterator[_Row]:
 
 
 def _header(cells: Sequence[str | None], where: str) -> list[str]:
-    names = [str(cell) if cell is not None else "" for cell in cells]
-    if empty := [at for at, name in enumerate(names, 1) if not name.strip()]:
+    names = [cell or "" for cell in cells]
+    try:
+        check_names(names)
+    except SourceError as error:
         raise SourceError(
-            f"{where}: column {empty[0]} of {len(names)} has no name: name it, or give the "
-            "cells that hold the table as the source's excel.range, like B3:F200"
-        )
-    if twice := [name for name, count in Counter(names).items() if count > 1]:
-        raise SourceError(f"{where}: column '{shown(twice[0])}' comes more than once: rename one")
-    if len(names) > MOST_COLUMNS:
-        raise SourceError(f"{where}: names more than {MOST_COLUMNS:,} columns")
-    check_names(names)
+            f"{where}: {error}, or give the cells that hold the table as the source's excel.range, like "
+            "B3:F200"
+        ) from None
     return names
 
 
@@ -161,4 +156,4 @@ def _text(cell: Any) -> str | None:
     if isinstance(cell, timedelta):
         minutes, seconds = divmod(int(cell.total_seconds()), 60)
         return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
-    return str(cell)[:LONGEST]
+    return str(cell)

@@ -172,7 +172,7 @@ class TestExcel:
             ([["a"], [1]], {"sheet": "Jan"}, "has no sheet 'Jan' (there: Data, Notes)"),
             ([["a"], [1]], {"sheet": 3}, "has no sheet '3' (there: Data, Notes)"),
             ([["a", "a"], [1, 2]], {}, "column 'a' comes more than once"),
-            ([["a", None], [1, 2]], {}, "column 2 of 2 has no name"),
+            ([["a", None], [1, 2]], {}, "column 2 of 2 has no name: give it one, or give the cells"),
             ([["a"], [1]], {"range": "X5:Z9"}, "has no header"),
             ([["a"], [1]], {"range": "B1:C9"}, "column 1 of 2 has no name"),
         ],
