@@ -16,9 +16,9 @@ from typing import IO
 
 from evergreen.errors import NotFoundError, SourceError, StorageError, UnavailableError
 from evergreen.shown import shown
+from evergreen.sources.placeholders import Window, filled
 from evergreen.storage import Storage
 
-_PLACE = re.compile(r"\{partition(?::([^{}]*))?\}")
 _MAGIC = re.compile(r"[*?[]")
 _FAILURES = (NotFoundError, StorageError)
 
@@ -98,17 +98,10 @@ def locate(
 
 def fill(path: str, partition: str, start: datetime | None) -> str:
     """The path with the partition's key and first instant filled in; `SourceError` if it has no instant."""
-
-    def value(place: re.Match[str]) -> str:
-        if place[1] is None:
-            return partition
-        if start is None:
-            raise SourceError(
-                f"path '{path}': a snapshot has no time to write as {place[0]}: use {{partition}} there"
-            )
-        return start.strftime(place[1])
-
-    return _PLACE.sub(value, path)
+    try:
+        return filled(path, Window(partition, start))
+    except SourceError as error:
+        raise SourceError(f"path '{path}': {error}") from None
 
 
 def _check_key(partition: str) -> None:

@@ -14,10 +14,10 @@ from evergreen.sources.http.address import with_params
 from evergreen.sources.http.client import Answer, Session, api_of
 from evergreen.sources.http.description import FieldQuestion, HttpSource
 from evergreen.sources.http.document import at
-from evergreen.sources.http.placeholders import Window, filled, filled_texts
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.kind import Wanted
+from evergreen.sources.placeholders import Window, filled, filled_texts
 
 TIMEOUT = timedelta(minutes=1)
 ATTEMPTS = 3  # where the API stumbles

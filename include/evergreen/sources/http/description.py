@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainSer
 
 from evergreen.calendar import Zone, check_zone, zone_of
 from evergreen.sources.http.paging import Paging
-from evergreen.sources.http.placeholders import check_forms, names_partition, texts
 from evergreen.sources.kind import Question, SourceConfig
+from evergreen.sources.placeholders import check_forms, names_partition, texts
 from evergreen.sources.text.dialect import CsvDialect
 from evergreen.units import ConnectionId, Duration, Size
 
@@ -45,7 +45,7 @@ class HttpSource(SourceConfig):
     """Records of a paged API.
 
     `path`, `params`, `headers` and the JSON `body` of a POST may hold the placeholders of
-    `evergreen.sources.http.placeholders`, whose times are written in `timezone` (the pipeline's by default).
+    `evergreen.sources.placeholders`, whose times are written in `timezone` (the pipeline's by default).
     `records` is the path (dotted; empty: the whole answer) of the list of records in a JSON answer, `total`
     that of their number, which is then checked. `csv` says how a CSV answer is written. `next: cursor` is
     short for `paging: {cursor: {param: cursor}}`. `timeout`, `max_pages` and `max_bytes` limit what a read

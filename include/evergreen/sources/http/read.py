@@ -27,10 +27,10 @@ from evergreen.sources.http.client import Session, api_of
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.pages import Pages
-from evergreen.sources.http.placeholders import Window, filled, filled_json, filled_texts
 from evergreen.sources.http.progress import Progress, Request
 from evergreen.sources.http.stumble import SpoiltError, TooMuchError
 from evergreen.sources.local_times import with_event_time
+from evergreen.sources.placeholders import Window, filled, filled_json, filled_texts
 from evergreen.sources.text.spool import Spool
 
 ATTEMPTS = 5

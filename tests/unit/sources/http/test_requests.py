@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from evergreen.calendar import zone_of
 from evergreen.errors import SourceError
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.placeholders import Window, filled, filled_json
 from evergreen.sources.http.read import read_http
+from evergreen.sources.placeholders import Window, filled, filled_json
 
 BERLIN = Window(
     "2024-03-31", datetime(2024, 3, 30, 23, tzinfo=UTC), datetime(2024, 3, 31, 22, tzinfo=UTC)

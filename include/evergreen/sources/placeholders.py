@@ -1,4 +1,4 @@
-"""The texts of a request, filled in for a partition: in path, params, headers and body by one grammar. Pure.
+"""The texts that ask for a partition, filled in: paths of files, requests of APIs, by one grammar. Pure.
 
 `{partition}` is the partition's key; `{from}` its first moment, `{to}` the first one after it and `{last}`
 its last microsecond, in ISO 8601. `{from:%Y-%m-%d}` writes a moment in that form of `strftime`, `{from:unix}`
