@@ -11,15 +11,14 @@ import json
 import os
 import sqlite3
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+from benchmarks.alone import run_alone, tell, write_pipeline
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 from benchmarks.stores import stores
 from evergreen.connections import Connection
@@ -66,9 +65,7 @@ def measure() -> list[Figure]:
     with stores() as stack:
         folder = stack.home.root / "pipelines"
         for name in ("small", "large"):
-            (folder / name).mkdir(parents=True)
-            (folder / name / "pipeline.yaml").write_text(PIPELINE.format(name=name))
-            (folder / name / "expectations.yaml").write_text("[]\n")
+            write_pipeline(folder, name, PIPELINE.format(name=name))
         figures += _measured("SQLite", _sqlite(stack.home.root / "payments.db"), folder)
         if mariadb.is_installed():
             with _mariadb() as connection:
@@ -93,9 +90,9 @@ def _measured(database: str, connection: Connection, folder: Path) -> list[Figur
     memory: dict[str, list[float]] = {"small": [], "large": []}
     for number in range(1, ROUNDS + 1):
         for kind, seconds in spent.items():
-            seconds.append(_run(folder, kind, "small")[0])
+            seconds.append(run_alone(__name__, kind, str(folder), "small")[0])
         for name, peaks in memory.items():
-            peaks.append(_run(folder, "ingest", name)[1])
+            peaks.append(run_alone(__name__, "ingest", str(folder), name)[1])
         took = ", ".join(f"{kind} {seconds[-1]:.2f} s" for kind, seconds in spent.items())
         held = ", ".join(f"{name} {peaks[-1]:.0f} MB" for name, peaks in memory.items())
         print(f"  {database}, round {number}: {took}; {held}", flush=True)
@@ -127,14 +124,6 @@ def _mariadb() -> Iterator[Connection]:
                 MARIADB_ROWS.format(name=name, rows=rows),
             )
         yield connection
-
-
-def _run(folder: Path, kind: str, name: str) -> tuple[float, float]:
-    """Seconds and peak megabytes of one of the functions below in a process of its own, imports aside."""
-    command = [sys.executable, "-m", __name__, kind, str(folder), name]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    seconds, peak = done.stdout.split()
-    return float(seconds), float(peak)
 
 
 def _driver(folder: Path, name: str) -> Callable[[], None]:
@@ -199,15 +188,9 @@ def _ingest(folder: Path, name: str) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Run one of the two, warm, and print its seconds and the process's peak megabytes."""
-    import resource
-
+    """Run one of the two, warm."""
     kind, folder, name = sys.argv[1:]
-    run = {"driver": _driver, "ingest": _ingest}[kind](Path(folder), name)
-    began = time.perf_counter()
-    run()
-    seconds = time.perf_counter() - began
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    tell({"driver": _driver, "ingest": _ingest}[kind](Path(folder), name))
 
 
 if __name__ == "__main__":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from benchmarks.alone import run_alone, tell
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 
 ROWS = 2_000_000
@@ -25,7 +24,7 @@ def measure() -> list[Figure]:
         _write(Path(folder))
         for number in range(1, ROUNDS + 1):
             for name, seconds in spent.items():
-                seconds.append(_run(Path(folder), name))
+                seconds.append(run_alone(__name__, folder, name)[0])
             took = ", ".join(f"{name} {seconds[-1]:.2f} s" for name, seconds in spent.items())
             print(f"  round {number}: {took}", flush=True)
     return [
@@ -72,12 +71,6 @@ def _rows() -> Iterator[list[str]]:
         ]
 
 
-def _run(folder: Path, name: str) -> float:
-    """Seconds of one of the readers in a process of its own, imports aside."""
-    command = [sys.executable, "-m", __name__, str(folder), name]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-
-
 def _source(folder: Path, name: str, **dialect: object) -> Callable[[], int]:
     from evergreen.sources.files.locate import LocatedFile
     from evergreen.sources.files.text_files import read_csv_files
@@ -106,12 +99,14 @@ _READERS = {"pyarrow": _pyarrow, "utf8": _utf8, "cp1252": _cp1252}
 
 
 def main() -> None:
-    """Read one of the files, warm, and print the seconds."""
+    """Read one of the files, warm."""
     folder, name = sys.argv[1:]
     run = _READERS[name](Path(folder))
-    began = time.perf_counter()
-    assert run() == ROWS
-    print(time.perf_counter() - began)
+
+    def checked() -> None:
+        assert run() == ROWS
+
+    tell(checked)
 
 
 if __name__ == "__main__":

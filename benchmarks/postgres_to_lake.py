@@ -7,12 +7,11 @@ partition. The cost of expectations is measured by `validation`.
 from __future__ import annotations
 
 import statistics
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.alone import run_alone, tell, write_pipeline
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
 from benchmarks.stores import stores
 from deploy.embedded import postgres
@@ -51,14 +50,14 @@ def measure() -> list[Figure]:
         folder = stack.home.root / "pipelines"
         for name, rows in (("small", SMALL), ("large", LARGE)):
             _table(stack, name, rows)
-            _pipeline(folder, name)
+            write_pipeline(folder, name, PIPELINE.format(name=name))
         spent: dict[str, list[float]] = {"copy": [], "ingest": [], "pandas": []}
         memory: dict[str, list[float]] = {"small": [], "large": []}
         for number in range(1, ROUNDS + 1):
             for kind, seconds in spent.items():
-                seconds.append(_run(folder, kind, "small")[0])
+                seconds.append(run_alone(__name__, kind, str(folder), "small")[0])
             for name, peaks in memory.items():
-                peaks.append(_run(folder, "ingest", name)[1])
+                peaks.append(run_alone(__name__, "ingest", str(folder), name)[1])
             took = ", ".join(f"{kind} {seconds[-1]:.2f} s" for kind, seconds in spent.items())
             held = ", ".join(f"{name} {peaks[-1]:.0f} MB" for name, peaks in memory.items())
             print(f"  round {number}: {took}; {held}", flush=True)
@@ -85,20 +84,6 @@ def _table(stack: Stack, name: str, rows: int) -> None:
     with postgres.connect(stack.ports, stack.secrets, autocommit=True) as connection:
         connection.execute(TABLE.format(name=name, rows=rows).encode())
         connection.execute(f"VACUUM ANALYZE {name}".encode())
-
-
-def _pipeline(folder: Path, name: str) -> None:
-    (folder / name).mkdir(parents=True)
-    (folder / name / "pipeline.yaml").write_text(PIPELINE.format(name=name))
-    (folder / name / "expectations.yaml").write_text("[]\n")
-
-
-def _run(folder: Path, kind: str, name: str) -> tuple[float, float]:
-    """Seconds and peak megabytes of one of the functions below in a process of its own, imports aside."""
-    command = [sys.executable, "-m", __name__, kind, str(folder), name]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    seconds, peak = done.stdout.split()
-    return float(seconds), float(peak)
 
 
 def _copy(folder: Path, name: str) -> Callable[[], None]:
@@ -159,15 +144,9 @@ def _pandas(folder: Path, name: str) -> Callable[[], None]:
 
 
 def main() -> None:
-    """Run one of the three, warm, and print its seconds and the process's peak megabytes."""
-    import resource
-
+    """Run one of the three, warm."""
     kind, folder, name = sys.argv[1:]
-    run = {"copy": _copy, "ingest": _ingest, "pandas": _pandas}[kind](Path(folder), name)
-    began = time.perf_counter()
-    run()
-    seconds = time.perf_counter() - began
-    print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    tell({"copy": _copy, "ingest": _ingest, "pandas": _pandas}[kind](Path(folder), name))
 
 
 if __name__ == "__main__":
