@@ -8,6 +8,10 @@ from importlib.abc import MetaPathFinder
 
 import pytest
 
+from tests.unit.two_pipelines import evergreen, pipelines
+
+__all__ = ["evergreen", "pipelines"]
+
 
 class NoAirflow(MetaPathFinder):
     """Refuses to find `airflow`."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evergreen.storage import Storage
-from tests.unit.test_cli import KINDS, Evergreen, write_kinds
+from tests.unit.two_pipelines import KINDS, Evergreen, write_kinds
 
 
 def test_a_model_that_waits_for_a_person_exits_with_0_and_says_how_to_promote_it(
