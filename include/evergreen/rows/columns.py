@@ -273,9 +273,9 @@ def has_nul(values: pa.Array) -> bool:
     if not is_text(values.type) or not len(values):
         return False
     values = values.cast(pa.large_string())
-    ends = np.frombuffer(values.buffers()[1], np.int64)
-    letters = np.frombuffer(values.buffers()[2] or b"", np.uint8)
-    return not bool(letters[ends[values.offset] : ends[values.offset + len(values)]].all())
+    _, ends, letters = values.buffers()
+    begin, end = np.frombuffer(ends, np.int64)[[values.offset, values.offset + len(values)]]
+    return letters is not None and b"\0" in letters[begin:end].to_pybytes()
 
 
 def _plain(values: pa.Array) -> pa.Array:
