@@ -30,7 +30,7 @@ from evergreen.sources.text.json_lines import (
 from evergreen.sources.text.lines import BOM, Unreadable, line_blocks
 from evergreen.sources.text.spool import Prepared, Spool
 
-_ENCODER = msgspec.json.Encoder()
+_ENCODER = msgspec.msgpack.Encoder()
 _PIECE = 4 * 2**20  # of a page, that is read at once
 
 
@@ -50,10 +50,10 @@ class Content:
 
     def digest(self) -> str | None:
         """A digest of the records that could be read; None if there is none."""
-        digest, rows = hashlib.blake2b(digest_size=16), 0
+        digest, rows = hashlib.sha256(), 0
         for block in self.blocks:
             rows += len(block) - len(block.unreadable)
-            digest.update(block.text if isinstance(block, CsvBlock) else _encoded(block.records))
+            digest.update(block.text if isinstance(block, CsvBlock) else _encoded(block.columns))
         return digest.hexdigest() if rows else None
 
     def records(self) -> list[Any]:
@@ -201,5 +201,5 @@ def _records(block: JsonBlock | CsvBlock) -> Sequence[Any]:
 def _encoded(value: Any) -> bytes:
     try:
         return _ENCODER.encode(value)
-    except (UnicodeError, RecursionError, msgspec.MsgspecError):
+    except (UnicodeError, OverflowError, RecursionError, msgspec.MsgspecError):
         return repr(value).encode("utf-8", "surrogatepass")

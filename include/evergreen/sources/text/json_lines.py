@@ -6,13 +6,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 import msgspec
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.sources.text.lines import NOT_UTF8, TOO_LONG, LineBlock, Place, Unreadable, rejected
-from evergreen.sources.text.records import prepare_records
+from evergreen.sources.text.records import by_field, prepare_records
 from evergreen.sources.text.spool import Known, Prepared
 
 MOST_DIGITS = 4000
@@ -58,6 +59,11 @@ class JsonBlock:
     def __len__(self) -> int:
         return len(self.records) + len(self.unreadable)
 
+    @cached_property
+    def columns(self) -> Mapping[str, Sequence[Any]]:
+        """The values of the records by field; an absent field is None."""
+        return by_field(self.records)
+
     def prepare(
         self, types: Mapping[str, str], known: Mapping[str, Known], place: Place, zone: Zone = UTC_ZONE
     ) -> Prepared:
@@ -67,7 +73,8 @@ class JsonBlock:
         def place_of(at: int) -> str:
             return place(self.lines[at], self.numbers[at])
 
-        return bad.then(prepare_records(types, known, self.records, place_of, zone))
+        prepared = prepare_records(types, known, self.records, place_of, zone, columns=self.columns)
+        return bad.then(prepared)
 
 
 def read_lines(block: LineBlock, decode: Decode, first_number: int = 1) -> JsonBlock:

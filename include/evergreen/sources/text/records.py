@@ -46,8 +46,12 @@ def prepare_records(
     records: Sequence[Mapping[str, Any]],
     place: Callable[[int], str],
     zone: Zone = UTC_ZONE,
+    *,
+    columns: Mapping[str, Sequence[Any]] | None = None,
 ) -> Prepared:
     """The records as a batch, for a spool that knows `known`; `place` says where the one at an index stands.
+
+    `columns` are their values `by_field`, if they are known already.
 
     One column a field, in order of first appearance; an absent field is null. Numbers are float64, booleans
     stay; text is text, unless every value is an ISO 8601 time with an offset: then `timestamp[us, UTC]`.
@@ -58,8 +62,11 @@ def prepare_records(
     field that mixes kinds, a whole number beyond 2**53, and more than 2,000 fields.
     """
     try:
-        columns, after = _columns(types, known, records, zone)
-        batch = pa.record_batch(columns) if records else None
+        if not all(records):
+            raise _MisfitsError({at: "has no fields" for at, record in enumerate(records) if not record})
+        values = by_field(records) if columns is None else columns
+        typed, after = _columns(types, known, values, zone)
+        batch = pa.record_batch(typed) if records else None
         if batch is not None and (reasons := _with_nul(batch)):
             raise _MisfitsError(reasons)
     except (_MisfitsError, UnicodeEncodeError, RecursionError) as error:
@@ -69,6 +76,25 @@ def prepare_records(
         misfits = (Rejected(_raw(records[at]), place(at), why) for at, why in reasons.items())
         return replace(rest, rejected=(*rest.rejected, *misfits))
     return Prepared((batch,) if batch is not None else (), after)
+
+
+def by_field(records: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    """The values by field, in order of first appearance; None where a record lacks the field.
+
+    Fast where all records have the same fields; without values for more fields than a table may have.
+    """
+    if not records:
+        return {}
+    first = list(records[0])
+    if set(map(len, records)) == {len(first)}:
+        try:
+            return {name: list(map(itemgetter(name), records)) for name in first}
+        except KeyError:
+            pass  # other fields, as many of them
+    names = dict.fromkeys(name for record in records for name in record)
+    if len(names) > MOST_COLUMNS:
+        return dict.fromkeys(names, ())
+    return {name: [record.get(name) for record in records] for name in names}
 
 
 def _with_nul(batch: pa.RecordBatch) -> dict[int, str]:
@@ -84,12 +110,9 @@ def _with_nul(batch: pa.RecordBatch) -> dict[int, str]:
 def _columns(
     types: Mapping[str, str],
     known: Mapping[str, Known],
-    records: Sequence[Mapping[str, Any]],
+    values: Mapping[str, Sequence[Any]],
     zone: Zone,
 ) -> tuple[dict[str, pa.Array], dict[str, Known]]:
-    if not all(records):
-        raise _MisfitsError({at: "has no fields" for at, record in enumerate(records) if not record})
-    values = _transposed(records)
     check_width(known, values)
     columns = _declared(types, {name: values[name] for name in values if name in types}, zone)
     after: dict[str, Known] = {}
@@ -154,22 +177,6 @@ def _text(name: str, texts: pa.Array, known: Known) -> tuple[pa.Array, Known]:
 
 def _of_field(name: str, why: str) -> str:
     return f"field '{shown(name)}': {why}"
-
-
-def _transposed(records: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """The values by field, in order of first appearance; fast where all records have the same fields."""
-    if not records:
-        return {}
-    first = list(records[0])
-    if set(map(len, records)) == {len(first)}:
-        try:
-            return {name: list(map(itemgetter(name), records)) for name in first}
-        except KeyError:
-            pass  # other fields, as many of them
-    names = dict.fromkeys(name for record in records for name in record)
-    if len(names) > MOST_COLUMNS:
-        return dict.fromkeys(names, ())
-    return {name: [record.get(name) for record in records] for name in names}
 
 
 def _numbers(name: str, values: Sequence[Any], types: set[type]) -> pa.Array:
