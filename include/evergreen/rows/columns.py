@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from functools import cache
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,6 +22,7 @@ from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.local import LOCAL, TIME, day_starts, local_days, moments
 from evergreen.rows.names import check_names
+from evergreen.rows.texts import check_texts, is_list, is_text
 from evergreen.shown import shown
 from evergreen.time_form import time_form, zone_in
 
@@ -36,8 +36,6 @@ _DECLARED = {
 }
 NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 """A finite decimal number as text."""
-
-NUL = "text with a NUL, which PostgreSQL cannot store"
 
 _DECIMAL = re.compile(r"decimal\(([0-9]+), ?([0-9]+)\)")
 _DIGITS_128, _DIGITS_256 = 38, 76
@@ -199,17 +197,6 @@ def _default_scalar(kind: pa.DataType, whole_numbers: bool) -> pa.DataType | Non
     return kind if types.is_boolean(kind) or types.is_null(kind) else None
 
 
-def is_list(kind: pa.DataType) -> bool:
-    """Whether a type is a list of any form."""
-    types = pa.types
-    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type is text of any form."""
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _is_bytes(kind: pa.DataType) -> bool:
     types = pa.types
     return bool(types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind))
@@ -255,27 +242,6 @@ def _held(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     if pa.types.is_floating(result.type) and pc.any(nan := pc.is_nan(result)).as_py():
         return pc.if_else(nan, pa.scalar(None, result.type), result)
     return result
-
-
-def check_texts(values: pa.Array) -> None:
-    """Raise `pa.ArrowInvalid` for text, also in lists, with a NUL or bytes that are not UTF-8."""
-    while is_list(values.type):
-        values = values.flatten()
-    if not is_text(values.type):
-        return
-    values.validate(full=True)
-    if has_nul(values):
-        raise pa.ArrowInvalid(NUL)
-
-
-def has_nul(values: pa.Array) -> bool:
-    """Whether a text has a NUL, which PostgreSQL cannot store; False for other types."""
-    if not is_text(values.type) or not len(values):
-        return False
-    values = values.cast(pa.large_string())
-    _, ends, letters = values.buffers()
-    begin, end = np.frombuffer(ends, np.int64)[[values.offset, values.offset + len(values)]]
-    return letters is not None and b"\0" in letters[begin:end].to_pybytes()
 
 
 def _plain(values: pa.Array) -> pa.Array:

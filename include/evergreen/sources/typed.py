@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
-from evergreen.rows.columns import LakeTypes, check_texts, is_text
+from evergreen.rows.columns import LakeTypes
+from evergreen.rows.texts import check_texts, is_text
 from evergreen.sources.text.lines import Rejections
 from evergreen.sources.text.types import fit
 

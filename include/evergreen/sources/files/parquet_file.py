@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.rows.batches import Rows
-from evergreen.rows.columns import is_text
+from evergreen.rows.texts import is_text
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.typed_files import Again, TypedFile, TypedFormat, read_typed_files
 

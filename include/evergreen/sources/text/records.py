@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
-from evergreen.rows.columns import NUL, has_nul
+from evergreen.rows.texts import NUL, has_nul
 from evergreen.shown import shown
 from evergreen.sources.text.declared import declared_array, json_text
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_width
