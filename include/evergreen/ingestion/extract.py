@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pyarrow as pa
 
 from evergreen.errors import SourceError, UnavailableError
+from evergreen.ingestion.read_as import ReadAs
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.sources import Wanted
@@ -15,23 +17,33 @@ from evergreen.sources.checkpoint import Checkpoint
 
 
 def extract(
-    pipeline: Pipeline, source_name: str, partition: str, checkpoint: Checkpoint | None = None
+    pipeline: Pipeline,
+    source_name: str,
+    partition: str,
+    types: ReadAs | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Rows:
     """The named source's rows of a partition, streamed, in the lake's types.
 
-    With a `checkpoint` an API's read resumes where an earlier attempt ended. Raises `SourceError` and
-    `UnavailableError`, here or while the rows are read, prefixed with pipeline, partition and source.
+    A format without types is read by the run's `types`. With a `checkpoint` an API's read resumes where an
+    earlier attempt ended. Raises `SourceError` and `UnavailableError`, here or while the rows are read,
+    prefixed with pipeline, partition and source.
     """
     where = f"{pipeline.name} {partition}: source '{source_name}'"
+    request = replace(wanted(pipeline, partition), checkpoint=checkpoint)
+    if types is not None:
+        request = replace(request, published=types.of(source_name))
     with _telling(where):
-        rows = pipeline.spec.sources[source_name].read(wanted(pipeline, partition, checkpoint))
+        rows = pipeline.spec.sources[source_name].read(request)
+    if types is not None:
+        types.learn(source_name, rows.schema)
     return Rows(rows.schema, _batches(rows, where), rows.rejected)
 
 
-def wanted(pipeline: Pipeline, partition: str, checkpoint: Checkpoint | None = None) -> Wanted:
+def wanted(pipeline: Pipeline, partition: str) -> Wanted:
     """The request that is passed to a source of the pipeline."""
     spec = pipeline.spec
-    return Wanted(partition, spec.calendar, spec.folder, pipeline.storage, pipeline.connect, checkpoint)
+    return Wanted(partition, spec.calendar, spec.folder, pipeline.storage, pipeline.connect)
 
 
 def _batches(rows: Rows, where: str) -> Iterator[pa.RecordBatch]:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ from evergreen.ingestion.extract import extract
 from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
+from evergreen.ingestion.read_as import ReadAs, each_read, submitted
 from evergreen.ingestion.receipts import Receipts
 from evergreen.ingestion.same_calendar import check_calendar
 from evergreen.pipeline import Pipeline
@@ -57,16 +59,15 @@ Read = Callable[[str], Rows]
 
 def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source_name: str) -> int:
     """Read one source's rows of the partitions into the run's staging; returns how many there are."""
-    staging = pipeline.staging(run)
+    staging, types = pipeline.staging(run), ReadAs(pipeline, [source_name])
 
     def stage(partition: str) -> int:
         checkpoint = StagedCheckpoint(staging, f"{partition}/{source_name}")
-        rows = extract(pipeline, source_name, partition, checkpoint)
+        rows = extract(pipeline, source_name, partition, types, checkpoint)
         return staging.write_rows(_source(partition, source_name), rows)
 
     keys = [pipeline.spec.calendar.check(key) for key in partitions]
-    with ThreadPoolExecutor(READERS) as pool:
-        return sum(pool.map(stage, keys))
+    return sum(each_read(stage, keys, types, READERS))
 
 
 def stage_validated(
@@ -151,12 +152,14 @@ def ingest(
     stop the others; at the end one `RefusedError` names all refused partitions. Raises `UnavailableError` if
     a source is not complete.
     """
+    types = ReadAs(pipeline)
 
     def read(partition: str) -> Rows:
         completeness.check_complete(pipeline, partition)
-        return _joined(pipeline, {n: extract(pipeline, n, partition) for n in pipeline.spec.sources})
+        sources = {n: extract(pipeline, n, partition, types) for n in pipeline.spec.sources}
+        return _joined(pipeline, sources)
 
-    return publish_rows(pipeline, partitions, read, progress)
+    return publish_rows(pipeline, partitions, read, progress, types)
 
 
 def publish_rows(
@@ -164,23 +167,28 @@ def publish_rows(
     partitions: Sequence[str],
     read: Read,
     progress: Callable[[str], None] = lambda partition: None,
+    types: ReadAs | None = None,
 ) -> list[Published]:
     """Validate and publish the rows that `read` returns for each partition; otherwise as `ingest`."""
     if not partitions:
         return []
     with timed(pipeline, INGEST, partitions[-1]):
-        return _rows_published(pipeline, partitions, read, progress)
+        return _rows_published(pipeline, partitions, read, progress, types)
 
 
 def _rows_published(
-    pipeline: Pipeline, partitions: Sequence[str], read: Read, progress: Callable[[str], None]
+    pipeline: Pipeline,
+    partitions: Sequence[str],
+    read: Read,
+    progress: Callable[[str], None],
+    types: ReadAs | None,
 ) -> list[Published]:
     began = datetime.now(UTC)
     reports: list[ValidationReport] = []
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
     good: dict[str, Validated] = {}
-    for partition, outcome in _validated(pipeline, partitions, read):
+    for partition, outcome in _validated(pipeline, partitions, read, types):
         reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
             good[partition] = outcome
@@ -209,7 +217,9 @@ def _joined(pipeline: Pipeline, sources: Mapping[str, Rows]) -> Rows:
     return join_sources(pipeline.spec, sources)
 
 
-def _validated(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> Outcomes:
+def _validated(
+    pipeline: Pipeline, partitions: Sequence[str], read: Read, types: ReadAs | None = None
+) -> Outcomes:
     """Each partition's outcome, in order; later partitions are read while earlier ones are validated."""
     spec = pipeline.spec
     check_calendar(pipeline)
@@ -218,7 +228,7 @@ def _validated(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> Out
     published = PublishedPartitions(pipeline.lake, judges.history_needed)
     corrections = Corrections(pipeline.storage, pipeline.name)
     group = Group(spec, judges)
-    with closing(_reading(keys, read)) as reading:
+    with closing(_reading(keys, read, types)) as reading:
         for partition, future in reading:
             try:
                 rows, changes = _conformed(spec, future.result(), published)
@@ -266,13 +276,15 @@ def _conformed(spec: Spec, rows: Rows, published: PublishedPartitions) -> tuple[
     return Rows(conformer.schema, batches(), rows.rejected), conformer.changes
 
 
-def _reading(keys: Sequence[str], read: Read) -> Generator[tuple[str, Future[Rows]], None, None]:
+def _reading(
+    keys: Sequence[str], read: Read, types: ReadAs | None
+) -> Generator[tuple[str, Future[Rows]], None, None]:
     """Each partition with its rows; the first rows are read while earlier partitions are processed."""
     waiting = deque[tuple[str, Future[Rows]]]()
     pool = ThreadPoolExecutor(READERS)
     try:
         for key in keys:
-            waiting.append((key, pool.submit(_begun, read, key)))
+            waiting.append((key, submitted(pool, partial(_begun, read), key, types)))
             if len(waiting) == AHEAD:
                 yield waiting.popleft()
         while waiting:

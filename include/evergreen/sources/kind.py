@@ -8,7 +8,7 @@ the entry.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -67,6 +67,8 @@ class Wanted:
     """The request to a source: one partition, and what is needed to read it.
 
     `folder` is the pipeline's. With a `checkpoint` a read may resume where an earlier attempt ended.
+    `published` has the types of the columns that are published already, by which formats without types are
+    read: names as in `types`.
     """
 
     partition: str
@@ -75,6 +77,7 @@ class Wanted:
     storage: Storage
     connect: Connect
     checkpoint: Checkpoint | None = None
+    published: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def start(self) -> datetime | None:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
 def _read(source: FileSource, wanted: Wanted) -> Rows:
     from evergreen.sources.files.read import read_file
 
-    return read_file(source, wanted.folder, wanted.storage, wanted.partition, wanted.start, zone=wanted.zone)
+    return read_file(
+        source,
+        wanted.folder,
+        wanted.storage,
+        wanted.partition,
+        wanted.start,
+        zone=wanted.zone,
+        published=wanted.published,
+    )
 
 
 def ask_file(_: SourceConfig, question: FileQuestion, wanted: Wanted) -> str | None:

@@ -19,6 +19,7 @@ from evergreen.rows.names import check_declared, check_names
 from evergreen.shown import shown
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.workbook import Cells, Workbook
+from evergreen.sources.text.column_types import declared_of
 from evergreen.sources.text.spool import Prepared, Spool
 from evergreen.sources.text.texts import prepare_texts
 
@@ -48,7 +49,7 @@ def read_excel_files(
                 raise SourceError(
                     f"{located.name} and {first[0]} differ in the columns {differing}: fix them"
                 )
-            check_declared(types, header)
+            check_declared(declared_of(types), header)
             spool.expect(header)
             while block := list(islice(rows, _BLOCK_ROWS)):
                 spool.keep(_prepared(block, header, spool, f"{located.name}, {sheet_name}"))

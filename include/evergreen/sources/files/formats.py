@@ -49,10 +49,14 @@ class Options(Protocol):
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the suffixes that tell it, and its reader, which imports what it needs."""
+    """A format: the suffixes that tell it, and its reader, which imports what it needs.
+
+    One that has no types is read by those that its columns are published in, if they are not declared.
+    """
 
     suffixes: tuple[str, ...]
     read: Read
+    has_types: bool = True
 
 
 def _csv(source: Options, files: Sequence[LocatedFile], zone: Zone) -> Rows:
@@ -92,12 +96,12 @@ def _excel(source: Options, files: Sequence[LocatedFile], zone: Zone) -> Rows:
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format((".csv",), _csv),
-    "json_lines": Format((".jsonl", ".ndjson"), _json_lines),
+    "csv": Format((".csv",), _csv, has_types=False),
+    "json_lines": Format((".jsonl", ".ndjson"), _json_lines, has_types=False),
     "parquet": Format((".parquet", ".pq"), _parquet),
     "orc": Format((".orc",), _orc),
     "avro": Format((".avro",), _avro),
-    "excel": Format((".xlsx", ".xlsm"), _excel),
+    "excel": Format((".xlsx", ".xlsm"), _excel, has_types=False),
 }
 
 

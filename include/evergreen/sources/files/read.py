@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.formats import FORMATS, format_of
 from evergreen.sources.files.locate import LocatedFile, fill, locate
 from evergreen.sources.local_times import with_event_time
+from evergreen.sources.text.column_types import TextTypes
 from evergreen.storage import Storage
 
 
@@ -26,21 +27,23 @@ def read_file(
     start: datetime | None,
     *,
     zone: Zone = UTC_ZONE,
+    published: Mapping[str, str] = {},
 ) -> Rows:
     """The rows of the source's files for a partition that begins at the local time `start`, if it has time.
 
     The files are those of `locate`, one after another. Formats without types (CSV, JSON lines, Excel) are
-    read once into a temporary file to find the columns' types, and from there in batches; those with types
-    at once in batches. The column `time_column` is `timestamp[us, UTC]`; a time without an offset, or a
-    day, is local in `zone`. Raises `SourceError` and `UnavailableError`, for formats with types also while
-    the rows are read; records that cannot be read are in `rejected`.
+    read once into a temporary file to find the columns' types, unless they are declared or `published`, and
+    from there in batches; those with types at once in batches. The column `time_column` is
+    `timestamp[us, UTC]`; a time without an offset, or a day, is local in `zone`. Raises `SourceError` and
+    `UnavailableError`, for formats with types also while the rows are read; records that cannot be read are
+    in `rejected`.
     """
     files = locate(source.path, folder, storage, partition, start)
     if not files:
         pattern = fill(source.path, partition, start)
         where = "" if pattern.startswith(("s3://", "/")) else f" in {folder}"
         raise SourceError(f"no file matches {pattern}{where}: put one there or change the source's path")
-    rows = _read(source, files, zone)
+    rows = _read(source, files, zone, published)
     try:
         _check_times(rows.schema, source, files[0].name)
         return with_event_time(rows, source.time_column, zone)
@@ -49,13 +52,16 @@ def read_file(
         raise
 
 
-def _read(source: FileSource, files: Sequence[LocatedFile], zone: Zone) -> Rows:
+def _read(source: FileSource, files: Sequence[LocatedFile], zone: Zone, published: Mapping[str, str]) -> Rows:
     formats = {source.format or format_of(located.name) for located in files}
     if len(formats) > 1:
         raise SourceError(
             f"path {source.path} matches files of different formats ({', '.join(sorted(formats))}): narrow it"
         )
-    return FORMATS[formats.pop()].read(source, files, zone)
+    format_ = FORMATS[formats.pop()]
+    if not format_.has_types:
+        source = source.model_copy(update={"types": TextTypes(source.types, published)})
+    return format_.read(source, files, zone)
 
 
 def _check_times(schema: pa.Schema, source: FileSource, first: str) -> None:

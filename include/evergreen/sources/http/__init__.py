@@ -18,7 +18,15 @@ def _read(source: HttpSource, wanted: Wanted) -> Rows:
     from evergreen.sources.http.read import read_http
 
     connection, bounds = wanted.connect(source.conn_id), (wanted.start, wanted.end)
-    return read_http(source, connection, wanted.partition, wanted.checkpoint, wanted.zone, bounds=bounds)
+    return read_http(
+        source,
+        connection,
+        wanted.partition,
+        wanted.checkpoint,
+        wanted.zone,
+        bounds=bounds,
+        published=wanted.published,
+    )
 
 
 def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | None:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,7 @@ from evergreen.sources.http.progress import Progress, Request
 from evergreen.sources.http.stumble import SpoiltError, TooMuchError
 from evergreen.sources.local_times import with_event_time
 from evergreen.sources.placeholders import Window, filled, filled_json, filled_texts
+from evergreen.sources.text.column_types import TextTypes, declared_of
 from evergreen.sources.text.spool import Spool
 
 ATTEMPTS = 5
@@ -51,10 +52,11 @@ def read_http(
     zone: Zone = UTC_ZONE,
     *,
     bounds: tuple[datetime | None, datetime | None] = (None, None),
+    published: Mapping[str, str] = {},
 ) -> Rows:
     """All records of the API for one partition, which has these bounds; memory is that of a page.
 
-    Types are as `prepare_records` says, or `prepare_texts` of CSV.
+    Types are as `prepare_records` says, or `prepare_texts` of CSV; `published` columns keep theirs.
 
     Time-outs, resets, truncated answers, 429 (waiting as `Retry-After` says, at most 5 minutes) and
     5xx are retried, 5 times per page with growing random pauses, then raise `UnavailableError`, as does the
@@ -66,6 +68,7 @@ def read_http(
     With a checkpoint, the pages read so far are stored at regular intervals and when an error ends the read;
     the next read resumes after the last good page. If the API refuses that, it starts from the first page.
     """
+    source = source.model_copy(update={"types": TextTypes(source.types, published)})
     window = Window(partition, *bounds).within(source.zone)
     headers = filled_texts(source.headers, window)
     api = api_of(connection, {"Accept": _ACCEPT[source.format], **headers})
@@ -203,6 +206,7 @@ def _check_time(schema: pa.Schema, source: HttpSource) -> None:
 def _identity(source: HttpSource, zone: Zone, base: str, first: Request) -> str:
     """What a kept read was of: all that decides which records there are and how they are read."""
     described = source.model_dump(mode="json", exclude={"max_pages", "max_bytes", "timeout"})
+    declared = sorted(declared_of(source.types))
     return hashlib.sha256(
-        json.dumps([described, zone.name, base, first.identity], sort_keys=True).encode()
+        json.dumps([described, declared, zone.name, base, first.identity], sort_keys=True).encode()
     ).hexdigest()

@@ -14,6 +14,7 @@ from pyarrow import csv
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.names import check_declared, check_names
+from evergreen.sources.text.column_types import declared_of
 from evergreen.sources.text.csv_records import UNCLOSED, Record, records
 from evergreen.sources.text.dialect import CsvDialect
 from evergreen.sources.text.encoding import as_utf8, is_text
@@ -61,7 +62,7 @@ class CsvBlock:
         """The block for a spool; raises as `prepare_texts` does."""
         if not self.columns.num_columns:
             return Prepared(rejected=rejected(self.unreadable, place))
-        check_declared(types, self.columns.schema.names)
+        check_declared(declared_of(types), self.columns.schema.names)
         prepared, misfits = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
         bad = [*self.unreadable, *self._unfit(misfits)]
         return replace(prepared, rejected=rejected(bad, place))

@@ -25,6 +25,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
 _PLAIN: dict[str, set[type]] = {"text": {str}, "float": {float}, "int": {int}, "boolean": {bool}}
 
 
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
+_ALL_DIGITS = re.compile(r"[+-]?[0-9]+")
 _TOO_FINE = re.compile(r"[.,][0-9]{6}[0-9]*[1-9]")
 
 
@@ -61,6 +63,17 @@ def declared_array(
         except (ValueError, OverflowError, RecursionError):
             reasons[at] = f"'{shown(value)}' is no {name}"
     return (None, reasons) if reasons else (pa.array(fitting, kind), {})
+
+
+def loses_digits(value: Any, name: str) -> bool:
+    """Whether a number would lose digits in the type: zeros it begins with, or as a float beyond 2**53."""
+    if isinstance(value, str) and _LEADING_ZERO.match(value):
+        return True
+    if name != "float":
+        return False
+    if isinstance(value, str):
+        return bool(_ALL_DIGITS.fullmatch(value)) and abs(Decimal(value)) > _EXACT
+    return isinstance(value, int) and abs(value) > _EXACT
 
 
 def json_text(value: Any) -> str:

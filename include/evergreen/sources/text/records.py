@@ -18,7 +18,9 @@ from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected
 from evergreen.rows.texts import NUL, has_nul
 from evergreen.shown import shown
+from evergreen.sources.text.column_types import is_declared
 from evergreen.sources.text.declared import declared_array, json_text
+from evergreen.sources.text.published import published_array
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_width
 from evergreen.sources.text.types import IN_JSON, read, skipped
 
@@ -55,8 +57,8 @@ def prepare_records(
 
     One column a field, in order of first appearance; an absent field is null. Numbers are float64, booleans
     stay; text is text, unless every value is an ISO 8601 time with an offset: then `timestamp[us, UTC]`.
-    Objects and lists become JSON text, NaN is no value. `types` declares what a column is instead, where a
-    time without an offset is local time of the zone. Records that do not fit a declared type are rejected, as
+    Objects and lists become JSON text, NaN is no value. `types` says what a column is instead, where a time
+    without an offset is local time of the zone, if declared. Records that do not fit it are rejected, as
     are those without fields, with text that is no Unicode or has a NUL, a number that is not finite, and a
     time with digits behind the microseconds. Raises `SourceError` for a
     field that mixes kinds, a whole number beyond 2**53, and more than 2,000 fields.
@@ -114,7 +116,7 @@ def _columns(
     zone: Zone,
 ) -> tuple[dict[str, pa.Array], dict[str, Known]]:
     check_width(known, values)
-    columns = _declared(types, {name: values[name] for name in values if name in types}, zone)
+    columns = _typed(types, {name: values[name] for name in values if name in types}, zone)
     after: dict[str, Known] = {}
     for name, those in values.items():
         if name in types:
@@ -124,13 +126,14 @@ def _columns(
     return {name: columns[name] for name in values}, after
 
 
-def _declared(
-    types: Mapping[str, str], values: Mapping[str, Sequence[Any]], zone: Zone
-) -> dict[str, pa.Array]:
+def _typed(types: Mapping[str, str], values: Mapping[str, Sequence[Any]], zone: Zone) -> dict[str, pa.Array]:
     columns: dict[str, pa.Array] = {}
     reasons: dict[int, str] = {}
     for name, those in values.items():
-        columns[name], misfits = declared_array(those, types[name], zone)
+        if is_declared(types, name):
+            columns[name], misfits = declared_array(those, types[name], zone)
+        else:
+            columns[name], misfits = published_array(those, types[name], zone)
         reasons |= {at: _of_field(name, why) for at, why in misfits.items()}
     if reasons:
         raise _MisfitsError(dict(sorted(reasons.items())))

@@ -16,6 +16,7 @@ from evergreen.rows.columns import declared
 from evergreen.rows.names import check_declared, check_names
 from evergreen.rows.spill import Spill
 from evergreen.shown import shown
+from evergreen.sources.text.column_types import declared_of
 from evergreen.sources.text.lines import Rejections
 from evergreen.sources.text.types import read, type_of
 
@@ -59,12 +60,12 @@ class Prepared:
 class Spool:
     """Batches are kept, then given back with one schema: each column in a type that all its values have.
 
-    Columns stand in the order of first appearance; one that a batch lacks is null there. `types` declares
-    what a column is, whatever its values, and `zone` what a time without an offset means.
+    Columns stand in the order of first appearance; one that a batch lacks is null there. `types` says what
+    a column is, whatever its values (see `TextTypes`), and `zone` what a time without an offset means.
     """
 
     def __init__(self, types: Mapping[str, str] = {}, zone: Zone = UTC_ZONE) -> None:
-        self.types = dict(types)
+        self.types = types
         self.zone = zone
         self.known: dict[str, Known] = {}
         self._rejections = Rejections()
@@ -93,8 +94,8 @@ class Spool:
         `check_names` refuses, and for a declared name that is absent and looks like a misspelt one.
         """
         if self.known:
-            check_declared(self.types, self.known, alike=True)
-            self.expect(self.types)
+            check_declared(declared_of(self.types), self.known, alike=True)
+            self.expect(declared_of(self.types))
         schema = pa.schema([(name, self._type(name)) for name in self.known])
         check_names(schema.names)
         readings = {name: known.readings[0] for name, known in self.known.items() if known.readings}

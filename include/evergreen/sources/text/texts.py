@@ -9,9 +9,10 @@ import pyarrow as pa
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.rows.local import TIME
 from evergreen.shown import shown
+from evergreen.sources.text.column_types import is_declared
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 from evergreen.sources.text.spool import Known, Prepared, check_width
-from evergreen.sources.text.types import fit, in_csv, read, skipped
+from evergreen.sources.text.types import fit, fit_published, in_csv, read, skipped
 
 
 def prepare_texts(
@@ -21,17 +22,17 @@ def prepare_texts(
     zone: Zone = UTC_ZONE,
     numbers: NumberForm = PLAIN,
 ) -> tuple[Prepared, dict[int, str]]:
-    """The rows of a batch of text columns that fit the declared `types`, for a spool that knows `known`.
+    """The rows of a batch of text columns that fit the `types`, for a spool that knows `known`.
 
-    Also returns why the other rows do not fit, by their index. An undeclared column is read as `text.types`
-    says of CSV; a row with a local time that the clocks of the zone skip does not fit. Raises `SourceError`
+    Also returns why the other rows do not fit, by their index. Another column is read as `text.types` says
+    of CSV; a row with a local time that the clocks of the zone skip does not fit. Raises `SourceError`
     for too many columns.
     """
     check_width(known, batch.schema.names)
     columns: dict[str, pa.Array] = {}
     misfits: dict[int, str] = {}
     for name, texts in zip(batch.schema.names, batch.columns, strict=True):
-        columns[name], reasons = fit(texts, types[name], zone, numbers) if name in types else (texts, {})
+        columns[name], reasons = _fitted(types, name, texts, zone, numbers)
         _note(misfits, name, reasons)
     fitting = _without(pa.RecordBatch.from_pydict(columns), misfits)
     prepared, none = _typed(types, known, fitting, zone, numbers)
@@ -41,6 +42,15 @@ def prepare_texts(
     return prepared, misfits
 
 
+def _fitted(
+    types: Mapping[str, str], name: str, texts: pa.Array, zone: Zone, numbers: NumberForm
+) -> tuple[pa.Array, dict[int, str]]:
+    if name not in types:
+        return texts, {}
+    fitted = fit if is_declared(types, name) else fit_published
+    return fitted(texts, types[name], zone, numbers)
+
+
 def _typed(
     types: Mapping[str, str],
     known: Mapping[str, Known],
@@ -48,7 +58,7 @@ def _typed(
     zone: Zone,
     numbers: NumberForm,
 ) -> tuple[Prepared, dict[int, str]]:
-    """The batch with undeclared columns in the types that they have so far, and which rows it leaves out."""
+    """The batch with untyped columns in the types that they have so far, and which rows it leaves out."""
     after: dict[str, Known] = {}
     typed: dict[str, pa.Array] = {}
     none: dict[int, str] = {}

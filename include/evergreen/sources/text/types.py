@@ -13,7 +13,8 @@ from evergreen.calendar import UTC_ZONE, NoSuchTimeError, Zone
 from evergreen.rows.columns import decimals, declared
 from evergreen.rows.local import TIME, moments
 from evergreen.shown import shown
-from evergreen.sources.text.declared import declared_array, time_of, why_no_time
+from evergreen.sources.text.column_types import unlike
+from evergreen.sources.text.declared import declared_array, loses_digits, time_of, why_no_time
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 from evergreen.sources.text.time_texts import read_form
 from evergreen.time_form import time_form
@@ -98,6 +99,29 @@ def fit(
     found = _DECLARED[type_name](texts, zone)
     whole = found is not None and (type_name != "time" or found.null_count == texts.null_count)
     return (found, {}) if whole else _fit_each(texts, type_name, zone)
+
+
+def fit_published(
+    texts: pa.Array, type_name: str, zone: Zone = UTC_ZONE, numbers: NumberForm = PLAIN
+) -> tuple[pa.Array, dict[int, str]]:
+    """As `fit`, for a type that nobody declared: what `read` takes for no number does not fit one."""
+    if type_name == "float" and (values := read(texts, in_csv(numbers)[0], zone)) is not None:
+        return values, {}
+    found, misfits = fit(texts, type_name, zone, numbers)
+    losses = {} if type_name in _NO_NUMBERS else _losses(texts, type_name, numbers)
+    return found, unlike(type_name, losses, misfits)
+
+
+def _losses(texts: pa.Array, type_name: str, numbers: NumberForm) -> dict[int, str]:
+    """By index which numbers would lose digits in the type."""
+    plain = pc.ascii_trim_whitespace(texts if numbers == PLAIN else numbers.plain(texts))
+    if not len(plain) or (type_name != "float" and not _any_leading_zero(plain)):
+        return {}
+    return {
+        at: f"'{shown(texts[at].as_py())}' is no {type_name} without loss"
+        for at, text in enumerate(plain.to_pylist())
+        if text is not None and loses_digits(text, type_name)
+    }
 
 
 def _fit_decimals(texts: pa.Array, type_name: str) -> tuple[pa.Array, dict[int, str]]:
