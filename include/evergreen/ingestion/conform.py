@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import pyarrow as pa
@@ -56,8 +57,8 @@ class Conformer:
             },
         }
         allowed = _allowed(policy, missing, new, types)
-        if problems := [change for name, change in changes.items() if name not in allowed]:
-            raise _refused(problems)
+        if problems := {name: change for name, change in changes.items() if name not in allowed}:
+            raise _refused(problems.values(), of_types=bool(problems.keys() & types.keys()))
         self.changes = tuple(changes.values())
         self.widened = tuple(
             name
@@ -90,7 +91,7 @@ class Conformer:
             except pa.ArrowInvalid:
                 problems.append(f"column '{field.name}' was {field.type} and is {column.type}")
         if problems:
-            raise _refused(problems)
+            raise _refused(problems, of_types=True)
         return pa.RecordBatch.from_arrays(columns, schema=self.schema)
 
 
@@ -112,10 +113,11 @@ def _check_renamed(schema: pa.Schema) -> None:
         raise RefusedError(str(error)) from None
 
 
-def _refused(problems: list[str]) -> RefusedError:
+def _refused(problems: Iterable[str], of_types: bool) -> RefusedError:
+    declare = "declare the type it had under the source's 'types', " if of_types else ""
     return RefusedError(
-        f"{'; '.join(problems)}: fix the source, or allow it by validation.schema_change in pipeline.yaml, "
-        "or give the pipeline a new name for a new shape"
+        f"{'; '.join(problems)}: fix the source, {declare}or allow it by validation.schema_change in "
+        "pipeline.yaml, or give the pipeline a new name for a new shape"
     )
 
 

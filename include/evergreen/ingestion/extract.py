@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
 
 from evergreen.errors import SourceError, UnavailableError
-from evergreen.ingestion.read_as import ReadAs
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.sources import Wanted
@@ -20,23 +19,19 @@ def extract(
     pipeline: Pipeline,
     source_name: str,
     partition: str,
-    types: ReadAs | None = None,
+    published: Mapping[str, str] = {},
     checkpoint: Checkpoint | None = None,
 ) -> Rows:
     """The named source's rows of a partition, streamed, in the lake's types.
 
-    A format without types is read by the run's `types`. With a `checkpoint` an API's read resumes where an
-    earlier attempt ended. Raises `SourceError` and `UnavailableError`, here or while the rows are read,
-    prefixed with pipeline, partition and source.
+    A format without types is read by the `published` types of its columns. With a `checkpoint` an API's read
+    resumes where an earlier attempt ended. Raises `SourceError` and `UnavailableError`, here or while the
+    rows are read, prefixed with pipeline, partition and source.
     """
     where = f"{pipeline.name} {partition}: source '{source_name}'"
-    request = replace(wanted(pipeline, partition), checkpoint=checkpoint)
-    if types is not None:
-        request = replace(request, published=types.of(source_name))
+    request = replace(wanted(pipeline, partition), checkpoint=checkpoint, published=published)
     with _telling(where):
         rows = pipeline.spec.sources[source_name].read(request)
-    if types is not None:
-        types.learn(source_name, rows.schema)
     return Rows(rows.schema, _batches(rows, where), rows.rejected)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import pyarrow as pa
 
 from evergreen.ingestion.conform import Policy
+from evergreen.ingestion.extract import extract
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
+from evergreen.rows.batches import Rows
 from evergreen.rows.columns import declared
+from evergreen.sources.checkpoint import Checkpoint
 from evergreen.spec import Spec
 
 Result = TypeVar("Result")
@@ -20,36 +23,38 @@ _NAMES = {declared(name): name for name in ("text", "float", "int", "boolean", "
 
 
 class ReadAs:
-    """By source: the type that each of its columns is read as in a run, if the source itself has no types.
+    """Reads the sources of one run, those without types by the types that their columns are published in.
 
-    These are the types that are published when the run begins, read once. Before the first publication they
-    are those that a column had in the first partition of the run where it has values. Until they are
-    `settled`, partitions are therefore read one after another.
+    These are the types when the run begins, read once. Before the first publication they are those that a
+    column had in the first partition of the run where it has values. Until they are `settled`, partitions
+    must therefore be read one after another.
     """
 
     def __init__(self, pipeline: Pipeline, sources: Collection[str] | None = None) -> None:
         spec, published = pipeline.spec, pipeline.lake.schema(Table.PARTITIONS)
+        self._pipeline = pipeline
         self._policy = spec.validation.schema_change
         self._types = types_by_source(spec, published)
         self._own = {name: _own_columns(spec, name) for name in spec.sources}
         self._open = set(sources or spec.sources) if published is None else set[str]()
 
-    def of(self, source_name: str) -> Mapping[str, str]:
-        """The types of the source's columns, as `types` in a description."""
-        return self._types[source_name]
+    def extract(self, source_name: str, partition: str, checkpoint: Checkpoint | None = None) -> Rows:
+        """The source's rows of a partition, as `extract` reads them."""
+        types = self._types[source_name]
+        rows = extract(self._pipeline, source_name, partition, types, checkpoint)
+        if source_name in self._open:
+            self._learn(source_name, rows.schema)
+        return rows
 
     @property
     def settled(self) -> bool:
         """Whether no further partition changes the types."""
         return not self._open
 
-    def learn(self, source_name: str, schema: pa.Schema) -> None:
-        """Take the types of the source's rows of one partition for all later ones, if none are published."""
-        if source_name not in self._open:
-            return
+    def _learn(self, source_name: str, schema: pa.Schema) -> None:
         columns = [column for column in schema if column.name not in self._own[source_name]]
         self._types[source_name] = named_types(columns, self._policy) | self._types[source_name]
-        if columns and not any(pa.types.is_null(column.type) for column in columns):
+        if schema.names and not any(pa.types.is_null(column.type) for column in columns):
             self._open.remove(source_name)
 
 
@@ -71,7 +76,7 @@ def types_by_source(spec: Spec, published: pa.Schema | None) -> dict[str, dict[s
     return found
 
 
-def named_types(columns: Iterable[pa.Field], policy: Policy) -> dict[str, str]:
+def named_types(columns: Iterable[pa.Field], policy: Policy = "refuse") -> dict[str, str]:
     """The types of columns as a description writes them, without those that have no name or may change."""
     return {column.name: name for column in columns if (name := _name(column.type, policy))}
 

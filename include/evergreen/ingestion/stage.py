@@ -24,7 +24,6 @@ from evergreen.errors import EvergreenError, NotFoundError, RefusedError, Source
 from evergreen.ingestion import completeness
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.conform import Conformer
-from evergreen.ingestion.extract import extract
 from evergreen.ingestion.join import join_sources
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.published import PublishedPartitions
@@ -63,7 +62,7 @@ def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source
 
     def stage(partition: str) -> int:
         checkpoint = StagedCheckpoint(staging, f"{partition}/{source_name}")
-        rows = extract(pipeline, source_name, partition, types, checkpoint)
+        rows = types.extract(source_name, partition, checkpoint)
         return staging.write_rows(_source(partition, source_name), rows)
 
     keys = [pipeline.spec.calendar.check(key) for key in partitions]
@@ -156,7 +155,7 @@ def ingest(
 
     def read(partition: str) -> Rows:
         completeness.check_complete(pipeline, partition)
-        sources = {n: extract(pipeline, n, partition, types) for n in pipeline.spec.sources}
+        sources = {n: types.extract(n, partition) for n in pipeline.spec.sources}
         return _joined(pipeline, sources)
 
     return publish_rows(pipeline, partitions, read, progress, types)

@@ -15,6 +15,7 @@ from functools import partial
 import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NothingToDoError, RefusedError, SourceError
+from evergreen.ingestion.read_as import named_types
 from evergreen.labels.join import join_labels
 from evergreen.labels.known import due, newest_known, newest_trained
 from evergreen.labels.read import Found, conformed, read_labels
@@ -140,7 +141,8 @@ def _read_together(pipeline: Pipeline, keys: Sequence[str]) -> dict[str, Found |
     outcomes: dict[str, Found | EvergreenError] = {}
     schema = pipeline.lake.schema(Table.LABELS)
     with ThreadPoolExecutor(READERS) as pool:
-        for key, outcome in zip(keys, pool.map(partial(_read_or_error, pipeline), keys), strict=True):
+        read = partial(_read_or_error, pipeline, _types(pipeline, schema))
+        for key, outcome in zip(keys, pool.map(read, keys), strict=True):
             outcomes[key] = outcome
             if not isinstance(outcome, Found) or not len(outcome.labels):
                 continue
@@ -153,9 +155,18 @@ def _read_together(pipeline: Pipeline, keys: Sequence[str]) -> dict[str, Found |
     return outcomes
 
 
-def _read_or_error(pipeline: Pipeline, key: str) -> Found | EvergreenError:
+def _types(pipeline: Pipeline, published: pa.Schema | None) -> dict[str, str]:
+    """The types by which a source without types is read: of the labels, and of the rows' keys."""
+    spec, rows = pipeline.spec, pipeline.lake.schema(Table.PARTITIONS)
+    time = spec.labels and spec.labels.source.time_column
+    keys = [column for column in rows or () if column.name in spec.keys]
+    types = named_types([*keys, *(published or ())])
+    return {name: kind for name, kind in types.items() if name != time}
+
+
+def _read_or_error(pipeline: Pipeline, types: Mapping[str, str], key: str) -> Found | EvergreenError:
     try:
-        return read_labels(pipeline, key)
+        return read_labels(pipeline, key, types)
     except (RefusedError, SourceError) as error:
         return error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -34,17 +34,18 @@ class Found:
     rejected: int
 
 
-def read_labels(pipeline: Pipeline, partition: str) -> Found:
+def read_labels(pipeline: Pipeline, partition: str, types: Mapping[str, str] = {}) -> Found:
     """Read the labels of the rows of a partition.
 
-    The source is read like any other, for this partition only; its `time_column` is the time of the rows.
+    The source is read like any other, for this partition only; its `time_column` is the time of the rows, and
+    `types` has the types by which its columns are read if it has none.
     Raises `SourceError` and `UnavailableError` as every source does, `SourceError` for a column that is
     missing or holds no labels, `RefusedError` for two labels for one key, infinite ones, and a share of
     records that cannot be read above `validation.max_quarantined`.
     """
     spec = pipeline.spec
     where = f"{spec.name} {partition}: labels"
-    given, rejected = _given(pipeline, where, partition)
+    given, rejected = _given(pipeline, where, partition, types)
     _check_rejected(spec, where, len(given), rejected)
     own = _of_partition(spec, partition, given)
     labels = _present(spec, own)
@@ -73,13 +74,15 @@ def conformed(spec: Spec, partition: str, labels: pa.Table, published: pa.Schema
     return pa.Table.from_batches(batches, conformer.schema)
 
 
-def _given(pipeline: Pipeline, where: str, partition: str) -> tuple[pa.Table, list[Rejected]]:
+def _given(
+    pipeline: Pipeline, where: str, partition: str, types: Mapping[str, str]
+) -> tuple[pa.Table, list[Rejected]]:
     """The needed columns of all rows of the source, and the records that could not be read."""
     spec = pipeline.spec
     assert spec.labels is not None
     # Read by the same code as all sources, as if it were the only source of a description.
     alone = spec.model_copy(update={"sources": {LABELS: spec.labels.source}, "join": ()})
-    with closing(extract(replace(pipeline, spec=alone), LABELS, partition)) as rows:
+    with closing(extract(replace(pipeline, spec=alone), LABELS, partition, types)) as rows:
         schema = rows.schema
         names = [*spec.keys, str(spec.target)]
         if not schema.names:  # a source without rows may not know its columns

@@ -1,8 +1,9 @@
 """The column types of the lake, and the conversion from the types of sources.
 
-A column's type must not depend on the values of one day, because backfilling in another order would then make
-another table. So numbers from text formats (JSON, CSV) are always float64, even if those of one day happen to
-be whole, and every time is `timestamp[us, UTC]`. A pipeline may declare another type for a column.
+A column's type should not depend on the values of one day, because backfilling in another order would then
+make another table. So numbers from text formats (JSON, CSV) are always float64, even if those of one day
+happen to be whole, and every time is `timestamp[us, UTC]`; a published column keeps its type. A pipeline may
+declare another type for a column.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from evergreen.errors import NotFoundError, RefusedError, SourceError, SpecError
@@ -13,6 +15,7 @@ from evergreen.ingestion.same_calendar import check_calendar
 from evergreen.ingestion.stage import ingest, publish_staged, stage_source, stage_validated
 from evergreen.lake import Lake, Table
 from evergreen.pipeline import Pipeline
+from evergreen.sources import Source
 from evergreen.spec import parse_spec
 
 PIPELINES = Path(__file__).resolve().parents[3] / "include" / "pipelines"
@@ -141,10 +144,21 @@ def test_a_source_that_changed_its_columns_is_refused_by_name(daily):
         RefusedError, match=r"daily 2011-01-03: column 'city' is missing; column 'town' is new"
     ):
         ingest(daily, DAYS[2:])
-    (daily.spec.folder / "shops.csv").write_text("shop,city\n0,7\n1,8\n2,9\n")
-    with pytest.raises(RefusedError, match=r"daily 2011-01-03: column 'city' was string and is double"):
-        staged(daily, DAYS[2])
+    table = pa.table({"shop": [0, 1, 2], "city": [7, 8, 9]})
+    pq.write_table(table, daily.spec.folder / "shops.parquet")
+    shops = Source.model_validate({"file": {"path": "shops.parquet"}})
+    typed = daily.spec.model_copy(update={"sources": {**daily.spec.sources, "shops": shops}})
+    with pytest.raises(
+        RefusedError,
+        match=r"2011-01-03: column 'city' was string and is int64: fix the source, declare the type it had "
+        r"under the source's 'types', or allow it",
+    ):
+        staged(Pipeline(typed, daily.storage), DAYS[2])
     assert tables(daily) == before
+    shops = Source.model_validate({"file": {"path": "shops.parquet", "types": {"city": "text"}}})
+    typed = daily.spec.model_copy(update={"sources": {**daily.spec.sources, "shops": shops}})
+    staged(Pipeline(typed, daily.storage), DAYS[2], "run-2")
+    assert daily.lake.read(Table.PARTITIONS, DAYS[2]).column("city").to_pylist() == ["7", "8", "9"]
 
 
 def test_a_column_that_is_empty_for_a_day_keeps_its_type(daily):

@@ -77,7 +77,7 @@ class Content:
         for block in self.blocks:
             known = {**spool.known, **prepared.known}
             one = block.prepare(spool.types, known, place, spool.zone)
-            prepared = prepared.then(one if one.batches else Prepared(rejected=one.rejected))
+            prepared = prepared.then(one.if_kept())
         return prepared
 
 

@@ -76,7 +76,8 @@ def prepare_records(
         good = [at for at in range(len(records)) if at not in reasons]
         rest = prepare_records(types, known, [records[at] for at in good], lambda at: place(good[at]), zone)
         misfits = (Rejected(_raw(records[at]), place(at), why) for at, why in reasons.items())
-        return replace(rest, rejected=(*rest.rejected, *misfits))
+        seen = rest.seen.union(name for at in reasons for name in records[at] if name in types)
+        return replace(rest, rejected=(*rest.rejected, *misfits), seen=seen)
     return Prepared((batch,) if batch is not None else (), after)
 
 

@@ -39,13 +39,15 @@ class Prepared:
     """Batches that come next, what is then known of the columns, and records that are rejected.
 
     A column of text may come in the type that it has so far; then `texts` has for each batch the texts of
-    such columns, for the case that a later one is of another type.
+    such columns, for the case that a later one is of another type. `seen` names columns of rejected records
+    whose type is known from elsewhere.
     """
 
     batches: tuple[pa.RecordBatch, ...] = ()
     texts: tuple[pa.RecordBatch, ...] = field(default=(), kw_only=True)
     known: Mapping[str, Known] = field(default_factory=dict)
     rejected: tuple[Rejected, ...] = ()
+    seen: frozenset[str] = field(default=frozenset(), kw_only=True)
 
     def then(self, other: Prepared) -> Prepared:
         """These, and then those."""
@@ -54,7 +56,12 @@ class Prepared:
             {**self.known, **other.known},
             (*self.rejected, *other.rejected),
             texts=(*self.texts, *other.texts),
+            seen=self.seen | other.seen,
         )
+
+    def if_kept(self) -> Prepared:
+        """These, without what is known from rejected records alone if no record is kept."""
+        return self if self.batches else Prepared(rejected=self.rejected, seen=self.seen)
 
 
 class Spool:
@@ -68,6 +75,7 @@ class Spool:
         self.types = types
         self.zone = zone
         self.known: dict[str, Known] = {}
+        self._seen: set[str] = set()
         self._rejections = Rejections()
         self._spill, self._texts = Spill(), Spill()
         self._kept: dict[str, set[str]] = {}  # the types in which a column's values were kept
@@ -85,17 +93,19 @@ class Spool:
         for texts in prepared.texts:
             self._texts.write(texts)
         self.known |= prepared.known
+        self._seen |= prepared.seen
         self._rejections.add(prepared.rejected)
 
     def rows(self) -> Rows:
         """All rows; to be called once, after the last `keep`. `Rows.close` closes the spool.
 
-        A declared column that no record had is one of nulls. Raises `SourceError` for names that
+        A declared column that no record had is one of nulls, as is a published one that only rejected records
+        had. Raises `SourceError` for names that
         `check_names` refuses, and for a declared name that is absent and looks like a misspelt one.
         """
         if self.known:
             check_declared(declared_of(self.types), self.known, alike=True)
-            self.expect(declared_of(self.types))
+            self.expect([*declared_of(self.types), *sorted(self._seen)])
         schema = pa.schema([(name, self._type(name)) for name in self.known])
         check_names(schema.names)
         readings = {name: known.readings[0] for name, known in self.known.items() if known.readings}
@@ -118,7 +128,7 @@ class Spool:
         rejected = [[record.text, record.place, record.reason] for record in self._rejections.found]
         rows, texts = self._spill.take(), self._texts.take()
         kept = {name: sorted(types) for name, types in self._kept.items()}
-        state = {"columns": known, "kept": kept, "rejected": rejected}
+        state = {"columns": known, "kept": kept, "rejected": rejected, "seen": sorted(self._seen)}
         return len(rows).to_bytes(8, "big") + rows + texts, state
 
     def restore(self, parts: Iterable[bytes], state: Mapping[str, Any]) -> None:
@@ -129,6 +139,7 @@ class Spool:
             self._texts.restore(part[end:])
         self._kept = {name: set(types) for name, types in state["kept"].items()}
         self.known = {name: Known(kind, tuple(read)) for name, (kind, read) in state["columns"].items()}
+        self._seen = set(state["seen"])
         self._rejections.add(Rejected(*values) for values in state["rejected"])
 
     def _texts_again(self, schema: pa.Schema) -> Spill | None:
