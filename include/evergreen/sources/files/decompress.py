@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,8 +16,13 @@ from evergreen.shown import shown
 from evergreen.sources.files.compressions import COMPRESSIONS
 
 CHUNK = 4 * 2**20
+ZIP_BEGINNING = b"PK\x03\x04"
+ZIP_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, ValueError)
+"""What opening and reading the file in a damaged or truncated ZIP raises."""
+
+_FOLDERS = re.compile("^__MACOSX/|/$")
 # No text in UTF-8 begins like these.
-_BEGINNINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PK\x03\x04": "zip"}
+_BEGINNINGS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", ZIP_BEGINNING: "zip"}
 
 
 def compression_of(name: str) -> str | None:
@@ -41,7 +48,7 @@ def plain_chunks(file: IO[bytes], name: str, size: int = CHUNK) -> Iterator[byte
         plain = _plain(file, name, codec)
         while chunk := plain.read(size):
             yield chunk
-    except (OSError, EOFError, pa.ArrowInvalid, zipfile.BadZipFile, zlib.error) as error:
+    except (*ZIP_DAMAGE, pa.ArrowInvalid) as error:
         reason = one_line(error, 200)
         problem = f"is not a complete {codec} file" if codec else "cannot be read to its end"
         raise SourceError(f"{name} {problem} ({reason}): write it again") from None
@@ -56,16 +63,14 @@ def _plain(file: IO[bytes], name: str, codec: str | None) -> Any:
 def zip_member(file: IO[bytes], name: str) -> IO[bytes]:
     """The one file in a seekable ZIP, unpacked as it is read; `name` is the ZIP's.
 
-    Raises `SourceError` for none, several, or one with a password, and `zipfile.BadZipFile` for damage.
+    Raises `SourceError` for none, several, or one with a password, and one of `ZIP_DAMAGE`.
     """
-    packed = zipfile.ZipFile(file)
-    members = [
-        one for one in packed.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")
-    ]
-    if len(members) != 1:
-        names = ", ".join(shown(one.filename) for one in members[:5]) or "none"
-        raise SourceError(f"{name} holds {len(members)} files ({names}): write a ZIP of one file")
     try:
+        packed = zipfile.ZipFile(file)
+        members = [one for one in packed.infolist() if not _FOLDERS.search(one.filename)]
+        if len(members) != 1:
+            names = ", ".join(shown(one.filename) for one in members[:5]) or "none"
+            raise SourceError(f"{name} holds {len(members)} files ({names}): write a ZIP of one file")
         return packed.open(members[0])
     except (RuntimeError, NotImplementedError) as error:
         raise SourceError(f"{name} cannot be unpacked ({one_line(error, 100)}): write it without") from None

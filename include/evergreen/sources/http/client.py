@@ -7,7 +7,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from evergreen.sources.http.content_coding import ACCEPTED, unpacked
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import StumbleError, TooMuchError
+from evergreen.sources.http.zipped import is_zip, unzipped
 
 REDIRECTS = 5
 RETRY_AFTER_LIMIT = 300.0  # seconds; longer is a matter for the scheduler's own retries
@@ -214,9 +215,16 @@ class Session:
             response.close()
 
     def _body(self, response: httpx.Response, limit: int) -> bytes:
-        pieces, size = [], 0
-        for piece in unpacked(response.iter_raw(), response.headers.get("Content-Encoding", "")):
-            pieces.append(piece)
+        headers = response.headers
+        body = self._at_most(limit, unpacked(response.iter_raw(), headers.get("Content-Encoding", "")))
+        if is_zip(body, headers.get("Content-Type", "")):
+            return self._at_most(limit, unzipped(body, self._where))
+        return body
+
+    def _at_most(self, limit: int, pieces: Iterable[bytes]) -> bytes:
+        all_pieces, size = [], 0
+        for piece in pieces:
+            all_pieces.append(piece)
             size += len(piece)
             if size > limit:
                 raise TooMuchError(
@@ -224,7 +232,7 @@ class Session:
                     "page: ask for smaller pages, narrow the source's params or raise max_bytes"
                 )
             self._time_left()
-        return b"".join(pieces)
+        return b"".join(all_pieces)
 
     def _redirected(self, response: httpx.Response) -> str:
         here = response.request.url
