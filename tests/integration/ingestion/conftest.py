@@ -60,7 +60,7 @@ class Weather:
 @pytest.fixture
 def weather(monkeypatch: pytest.MonkeyPatch) -> Iterator[Weather]:
     """The API on a free port, with weather for `DAYS`; pauses between attempts are taken out."""
-    monkeypatch.setattr(http, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http, "BACKOFF", wait_none())
     api = Weather(days={day: [weather_of(moment) for moment in hours(day)] for day in DAYS})
     app = FastAPI()
     app.add_api_route("/v1/hourly", api.page, response_model=None)

@@ -379,7 +379,7 @@ def _again(api: Handler) -> bool:
 
 @pytest.fixture
 def hostile(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hostile]:
-    monkeypatch.setattr(http, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http, "BACKOFF", wait_none())
     monkeypatch.setattr(http_pages, "PAGE_BYTES", 2**20)
     monkeypatch.setattr(http_client, "_SILENCE", 0.15)
     told = Hostile()

@@ -89,7 +89,7 @@ def _serve(api: Api) -> ThreadingHTTPServer:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
     """The server, with the pauses between attempts taken out (those that `Retry-After` asks for stay)."""
-    monkeypatch.setattr(http, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http, "BACKOFF", wait_none())
     api = Api()
     server = _serve(api)
     server.daemon_threads = True

@@ -9,9 +9,10 @@ import pytest
 from evergreen.errors import NotFoundError, SourceError, StorageError, UnavailableError
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.sources import checkpoint as module
+from evergreen.sources.attempts import ATTEMPTS
 from evergreen.sources.checkpoint import Keeper
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.read import ATTEMPTS, read_http
+from evergreen.sources.http.read import read_http
 from evergreen.staging import Staging
 
 DAY = "2011-01-01"

@@ -13,10 +13,10 @@ import msgspec
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
+from evergreen.sources.attempts import StumbleError
 from evergreen.sources.http.client import Answer
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.document import at, has
-from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
 from evergreen.sources.text.dialect import CsvDialect, known_encoding
 from evergreen.sources.text.json_lines import (

@@ -10,12 +10,12 @@ from typing import Any
 from tenacity import wait_random_exponential
 
 from evergreen.shown import shown
+from evergreen.sources.attempts import StumbleError
 from evergreen.sources.http.address import with_params
 from evergreen.sources.http.client import Answer, Session, api_of
 from evergreen.sources.http.description import FieldQuestion, HttpSource
 from evergreen.sources.http.document import at
 from evergreen.sources.http.progress import Request
-from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.kind import Wanted
 from evergreen.sources.placeholders import Window, filled, filled_texts
 

@@ -6,32 +6,31 @@ import logging
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from ssl import SSLContext
 from typing import Any, TypeVar
 
 import httpx
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_base
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.shown import shown
+from evergreen.sources.attempts import Attempts, StumbleError
 from evergreen.sources.http.auth import credentials_of
 from evergreen.sources.http.auth.tls import refusal, trusted
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
-from evergreen.sources.http.stumble import StumbleError, TooMuchError
+from evergreen.sources.http.stumble import TooMuchError
 from evergreen.sources.http.zipped import is_zip, unzipped
 
 REDIRECTS = 5
-RETRY_AFTER_LIMIT = 300.0  # seconds; longer is a matter for the scheduler's own retries
 _CONNECT, _SILENCE = 10.0, 30.0  # seconds
 _REMEDIES = {
     400: "check the source's path and params in pipeline.yaml",
@@ -130,13 +129,13 @@ class Session:
         *,
         pace: Pace | None = None,
     ) -> None:
-        self._api, self._where, self._deadline = api, where, deadline
-        self._attempts, self._backoff, self._pace = attempts, backoff, pace or Pace()
+        self._api, self._where, self._pace = api, where, pace or Pace()
+        self._attempts = Attempts(where, "the API", attempts, backoff, deadline)
         self._socket: socket.socket | None = None
         self._client = httpx.Client(auth=api.auth, verify=api.tls)
         self._client.headers.update(api.headers)
         # A time-out counts from byte to byte: one that drips is ended by closing its connection.
-        self._alarm = threading.Timer(max(0.0, self._left()), self._hang_up)
+        self._alarm = threading.Timer(max(0.0, self._attempts.left), self._hang_up)
         self._alarm.daemon = True
         self._alarm.start()
 
@@ -159,18 +158,7 @@ class Session:
         attempt or at the deadline, `SourceError` for a refusal or a redirect to another host, and
         `TooMuchError` for a body of more than `limit` bytes.
         """
-        attempts = Retrying(
-            retry=retry_if_exception_type(StumbleError),
-            wait=self._pause,
-            stop=self._give_up,
-            reraise=True,
-        )
-        try:
-            return attempts(self._once, request, limit, read)
-        except StumbleError as stumble:
-            raise UnavailableError(
-                f"{self._where}: {stumble}{self._why_no_more(attempts, stumble)}"
-            ) from None
+        return self._attempts.run(partial(self._once, request, limit, read))
 
     def _once(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
         try:
@@ -259,41 +247,17 @@ class Session:
         remedy = _REMEDIES.get(status, "check the source in pipeline.yaml")
         raise SourceError(f"{self._where}: the API answered {status}: {remedy}")
 
-    def _pause(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.wait if isinstance(error, StumbleError) else None
-        return max(self._backoff(state), asked or 0.0)
-
-    def _give_up(self, state: RetryCallState) -> bool:
-        return (
-            state.attempt_number >= self._attempts
-            or state.upcoming_sleep > RETRY_AFTER_LIMIT
-            or state.upcoming_sleep >= self._left()
-        )
-
-    def _why_no_more(self, attempts: Retrying, stumble: StumbleError) -> str:
-        tried = int(attempts.statistics["attempt_number"])
-        times = f", {tried} times" if tried > 1 else ""
-        if stumble.wait is not None and stumble.wait > min(RETRY_AFTER_LIMIT, self._left()):
-            return f"{times}, and asks to wait {stumble.wait:.0f} seconds: run again then"
-        if tried < self._attempts:
-            return f"{times}, and the source's timeout leaves no time to retry: raise it, or run again"
-        return f"{times}: check the API, then run again"
-
     def _time_left(self) -> float:
-        if (left := self._left()) <= 0:
+        if (left := self._attempts.left) <= 0:
             raise UnavailableError(
                 f"{self._where}: the source's timeout is over: raise it, or run again to go on from here"
             )
         return left
 
-    def _left(self) -> float:
-        return self._deadline - time.monotonic()
-
     def _note_socket(self, event: str, info: dict[str, Any]) -> None:
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._socket = info["return_value"].get_extra_info("socket")
-            if self._left() <= 0:
+            if self._attempts.left <= 0:
                 self._hang_up()
 
     def _hang_up(self) -> None:

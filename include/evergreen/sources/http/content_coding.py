@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
-from evergreen.sources.http.stumble import StumbleError
+from evergreen.sources.attempts import StumbleError
 
 ACCEPTED = "gzip"
 _PIECE = 2**20

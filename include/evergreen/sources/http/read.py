@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
-from tenacity import wait_random_exponential
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.connections import Connection
@@ -20,6 +19,7 @@ from evergreen.errors import EvergreenError, SourceError
 from evergreen.rows.batches import Rows
 from evergreen.rows.local import TIME
 from evergreen.shown import shown
+from evergreen.sources.attempts import ATTEMPTS, BACKOFF
 from evergreen.sources.checkpoint import Checkpoint, Keeper
 from evergreen.sources.http.address import first_page
 from evergreen.sources.http.answer import Content
@@ -34,8 +34,6 @@ from evergreen.sources.placeholders import Window, filled, filled_json, filled_t
 from evergreen.sources.text.column_types import TextTypes, declared_of
 from evergreen.sources.text.spool import Spool
 
-ATTEMPTS = 5
-_BACKOFF = wait_random_exponential(multiplier=0.25, max=20)
 _ACCEPT = {
     "json": "application/json",
     "json_lines": "application/x-ndjson, application/jsonl, */*;q=0.5",
@@ -77,7 +75,7 @@ def read_http(
     deadline = time.monotonic() + source.timeout.total_seconds()
     first = first_page(source.paging.config, path, params, body)
     keeper = Keeper(checkpoint, _identity(source, zone, str(api.base), first))
-    with Session(api, source.path, deadline, ATTEMPTS, _BACKOFF, pace=Pace(source.rate)) as session:
+    with Session(api, source.path, deadline, ATTEMPTS, BACKOFF, pace=Pace(source.rate)) as session:
         reading = _Reading(source, session, keeper, first=first, zone=zone)
         try:
             reading.all_pages()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from io import BytesIO
 
+from evergreen.sources.attempts import StumbleError
 from evergreen.sources.files.decompress import ZIP_BEGINNING, ZIP_DAMAGE, zip_member
-from evergreen.sources.http.stumble import StumbleError
 
 _PIECE = 2**20
 _TYPES = frozenset({"application/zip", "application/x-zip-compressed"})

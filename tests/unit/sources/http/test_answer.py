@@ -5,12 +5,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from evergreen.errors import SourceError
+from evergreen.sources.attempts import StumbleError
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.text_files import read_csv_files
 from evergreen.sources.http.answer import read_content
 from evergreen.sources.http.client import Answer
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.text.dialect import CsvDialect
 from evergreen.sources.text.spool import Spool
 

@@ -287,7 +287,7 @@ class TestWaiting:
                 paused.append(retry_state.attempt_number)
                 return 0.2
 
-        monkeypatch.setattr(http, "_BACKOFF", Backoff())
+        monkeypatch.setattr(http, "BACKOFF", Backoff())
         api.will(answer(429, headers={"Retry-After": "0"}), answer(429), {"data": n(1)})
         began = time.monotonic()
         assert numbers(api) == [1]

@@ -211,7 +211,7 @@ def _as_written(number: Decimal) -> str:
 
 @pytest.fixture
 def played(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[list[World], Connection]]:
-    monkeypatch.setattr(http, "_BACKOFF", wait_none())
+    monkeypatch.setattr(http, "BACKOFF", wait_none())
     worlds: list[World] = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Now", (Played,), {"worlds": worlds}))
     server.daemon_threads = True

@@ -12,10 +12,11 @@ from evergreen.description import explain
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.sources import Source
+from evergreen.sources.attempts import ATTEMPTS
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.paging import PAGINGS, PagingKind, Params
 from evergreen.sources.http.progress import Page, Progress, Told
-from evergreen.sources.http.read import ATTEMPTS, read_http
+from evergreen.sources.http.read import read_http
 from evergreen.staging import Staging
 from evergreen.storage import Storage
 from evergreen.units import Column

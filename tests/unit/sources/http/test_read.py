@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from evergreen.errors import SourceError, UnavailableError
+from evergreen.sources.attempts import ATTEMPTS
 from evergreen.sources.http import client as http_client
 from evergreen.sources.http.description import HttpSource
-from evergreen.sources.http.read import ATTEMPTS, read_http
+from evergreen.sources.http.read import read_http
 
 DAY = "2011-01-01"
 OOPS = "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"

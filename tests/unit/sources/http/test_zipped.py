@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.errors import SourceError, UnavailableError
+from evergreen.sources.attempts import StumbleError
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import ATTEMPTS, read_http
-from evergreen.sources.http.stumble import StumbleError
 from evergreen.sources.http.zipped import unzipped
 
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]

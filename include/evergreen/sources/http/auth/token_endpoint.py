@@ -17,8 +17,8 @@ import httpx
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
+from evergreen.sources.attempts import StumbleError
 from evergreen.sources.http.auth.tls import refusal
-from evergreen.sources.http.stumble import StumbleError
 
 MOST_BYTES = 2**20
 _NOT_NOW = frozenset({408, 425, 429})
