@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typer
 
-from evergreen.cli import backtest, check, drill, expectations, labels, models, quarantine, stages
+from evergreen.cli import backtest, check, drill, expectations, labels, look, models, quarantine, stages
 
 app = typer.Typer(
     name="evergreen",
@@ -18,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+look.add_to(app)
 check.add_to(app)
 stages.add_to(app)
 backtest.add_to(app)

@@ -20,9 +20,16 @@ _JSON_CHUNK = 2**20  # as Python objects it is many times that
 
 
 def read_csv_files(
-    files: Sequence[LocatedFile], dialect: CsvDialect, types: Mapping[str, str], zone: Zone = UTC_ZONE
+    files: Sequence[LocatedFile],
+    dialect: CsvDialect,
+    types: Mapping[str, str],
+    zone: Zone = UTC_ZONE,
+    *,
+    most: int | None = None,
 ) -> Rows:
     """The rows of CSV files with the same columns, which stand in the order of the first file.
+
+    With `most` the read ends with the block that has the record of that number.
 
     A column's type is the declared one, else it is found in all its values: see `text.types.read`. A record
     that cannot be read, or holds a value that does not fit a declared type, is rejected. Raises `SourceError`
@@ -31,6 +38,7 @@ def read_csv_files(
     spool = Spool(types, zone)
     try:
         first: CsvText | None = None
+        count = 0
         for located in files:
             with located.open() as file:
                 text = CsvText(located.name, plain_chunks(file, located.name), dialect)
@@ -39,20 +47,32 @@ def read_csv_files(
                 spool.expect(text.header)
                 for block in text.blocks():
                     spool.keep(block.prepare(types, spool.known, _place(located), zone))
+                    count += len(block)
+                    if most is not None and count >= most:
+                        return spool.rows()
         return spool.rows()
     except BaseException:
         spool.close()
         raise
 
 
-def read_json_files(files: Sequence[LocatedFile], types: Mapping[str, str], zone: Zone = UTC_ZONE) -> Rows:
+def read_json_files(
+    files: Sequence[LocatedFile],
+    types: Mapping[str, str],
+    zone: Zone = UTC_ZONE,
+    *,
+    most: int | None = None,
+) -> Rows:
     """The rows of files of JSON lines; a file without bytes has no rows.
+
+    With `most` the read ends with the block that has the record of that number.
 
     Types are as `prepare_records` says. A line that holds no JSON object, or a value that does not fit a
     declared type, is rejected; a blank one is none. Raises `SourceError` as `prepare_records` does.
     """
     spool, decode = Spool(types, zone), decoder(types)
     try:
+        count = 0
         for located in files:
             with located.open() as file:
                 for lines in line_blocks(plain_chunks(file, located.name, _JSON_CHUNK)):
@@ -63,6 +83,9 @@ def read_json_files(files: Sequence[LocatedFile], types: Mapping[str, str], zone
                         where = f"{located.name}: lines {lines.first} and following"
                         raise SourceError(f"{where}: {error}") from None
                     spool.keep(prepared)
+                    count += len(block)
+                    if most is not None and count >= most:
+                        return spool.rows()
         return spool.rows()
     except BaseException:
         spool.close()

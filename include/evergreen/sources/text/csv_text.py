@@ -35,7 +35,7 @@ from evergreen.sources.text.texts import prepare_texts
 _NEWLINE, _RETURN = b"\n\r"
 # A null word is null in quotes or not.
 _NULLS = {"strings_can_be_null": True, "quoted_strings_can_be_null": True}
-_SEP = re.compile(rb'"?sep=([^"\r\n\0\x80-\xff])"?\r?(?:\n|$)', re.IGNORECASE)
+SEP = re.compile(rb'"?sep=([^"\r\n\0\x80-\xff])"?\r?(?:\n|$)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def _below_preamble(
     skip, first = dialect.skip, next(blocks, None)
     if first is None:
         return dialect, blocks
-    if not first.is_cut and (found := _SEP.match(first.text)):
+    if not first.is_cut and (found := SEP.match(first.text)):
         dialect = dialect.model_copy(update={"delimiter": found[1].decode()})
         skip = max(skip, 1)
     return dialect, _without_lines(chain([first], blocks), skip)

@@ -1,0 +1,100 @@
+"""`evergreen look`: what a file or a table holds, and the YAML of a source that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evergreen.cli.command import Answer, register
+
+if TYPE_CHECKING:
+    from evergreen.look.found import Column, Look
+
+SourceName = Annotated[
+    str, typer.Argument(metavar="SOURCE", help="a file or its address, or the id of a database's connection")
+]
+TableName = Annotated[str | None, typer.Argument(metavar="[TABLE]", help="a table of the database")]
+MostRows = Annotated[
+    int, typer.Option("--rows", metavar="N", min=1, help="how many of the first rows to look at")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    register(app, "look")(look)
+
+
+def look(source: SourceName, table: TableName = None, rows: MostRows = 100_000) -> Answer:
+    """Show what a file or a table holds, and write the YAML of a source that reads it."""
+    from evergreen.look.source import look_at
+
+    found = look_at(source, table, rows)
+    return Answer(_document(found), "\n".join(_lines(found)))
+
+
+def _document(found: Look) -> dict[str, Any]:
+    return {**asdict(found), "dialect": dict(found.dialect)}
+
+
+def _lines(found: Look) -> Iterator[str]:
+    count = f"{found.rows:,} row{'s' * (found.rows != 1)}"
+    yield f"{found.source}: {'all ' if found.is_whole else 'the first '}{count}"
+    if found.rejected:
+        yield f"rejected: {found.rejected:,}, the first is {found.first_rejected}"
+    if found.told:
+        yield f"written: {'; '.join(_written(found))}"
+    yield ""
+    yield from _aligned(
+        ("column", "type", "nulls", "distinct", "from", "to", "why it is text"),
+        [_row(one) for one in found.columns],
+    )
+    yield ""
+    yield f"key: {' or '.join(', '.join(key) for key in found.keys) or 'none'}"
+    yield f"time: {', '.join(found.times) or 'none'}"
+    yield f"target: {', '.join(f'{one.column} ({one.task})' for one in found.targets) or 'none'}"
+    yield ""
+    yield found.yaml.rstrip("\n")
+
+
+def _written(found: Look) -> Iterator[str]:
+    """The dialect in words: what it is, and what told it."""
+    yield f"encoding {found.told['encoding']}"
+    for key, value in found.dialect.items():
+        if key != "encoding":
+            yield f"{key} {_value(value)}"
+    for what, why in found.told.items():
+        if what != "encoding":
+            yield f"{what}: {why}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(repr(one) for one in value)
+    return "none" if value is None else repr(value)
+
+
+def _row(column: Column) -> Sequence[str]:
+    why = ""
+    if forced := column.forced:
+        others = f", {forced.others:,} others are" if forced.others else ""
+        why = f"{forced.place}: '{forced.value}' is no {forced.kind}{others}"
+    return (
+        column.name,
+        column.type,
+        f"{column.nulls:,}",
+        f"{column.distinct:,}",
+        column.first or "",
+        column.last or "",
+        why,
+    )
+
+
+def _aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """The cells in columns of equal width, divided by two spaces."""
+    lines = [head, *rows]
+    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

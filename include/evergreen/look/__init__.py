@@ -1,0 +1,1 @@
+"""What a file or a table holds, and the description of a source that reads it: `evergreen look`."""

@@ -1,0 +1,123 @@
+"""From rows to a look: types, candidates, and a description that was read by before it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+import yaml
+from pydantic import ValidationError
+
+from evergreen.description import explain
+from evergreen.errors import SourceError
+from evergreen.look.description import source_yaml
+from evergreen.look.forced import forcing
+from evergreen.look.found import Column, Forced, Look
+from evergreen.look.profile import keys, profile, targets, times
+from evergreen.look.sample import take
+from evergreen.look.sniff.pieces import whole
+from evergreen.look.sniff.times import sniff_times, undecided
+from evergreen.rows.batches import Rows
+from evergreen.rows.texts import is_text
+from evergreen.sources import Source
+from evergreen.sources.text.number_form import PLAIN
+
+Forcing = Callable[[str, pa.Array], Forced | None]
+
+
+def _by_row(_: str, texts: pa.Array) -> Forced | None:
+    return forcing(texts, PLAIN, lambda row: f"row {row + 1}", has_types=True)
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is known of a source before its rows are read: `config` is its description so far.
+
+    `read` gives the rows for the parsed description, `most` is how many of them are looked at. `types` are
+    the types to be declared; None where the rows are to tell them. `forcing` says by which value a column is
+    text.
+    """
+
+    source: str
+    name: str
+    kind: str
+    config: Mapping[str, Any]
+    read: Callable[[Any], Rows]
+    most: int
+    types: Mapping[str, str] | None = None
+    told: Mapping[str, str] = field(default_factory=dict)
+    unsure: Sequence[str] = ()
+    forcing: Forcing = _by_row
+    is_whole: bool = True
+
+
+def composed(material: Material) -> Look:
+    """The look at a source. Raises `SourceError` and `UnavailableError` as its reader does."""
+    first = take(material.read(_parsed(material, material.config)[0]), material.most)
+    types, unsure = material.types, list(material.unsure)
+    if types is None:
+        types, doubts = _types(first.rows)
+        unsure += doubts
+    config = {**material.config, **({"types": dict(types)} if types else {})}
+    typed = take(material.read(_parsed(material, config)[0]), material.most) if types else first
+    columns = profile(typed.rows)
+    found = times(columns)
+    if len(found) == 1:
+        config = {**config, "time_column": found[0]}
+    elif found:
+        unsure.append(f"time_column: {' or '.join(found)}")
+    explained = [_explained(one, typed.rows, types, material.forcing) for one in columns]
+    return _look(material, config, explained, found, unsure)
+
+
+def _look(
+    material: Material,
+    config: Mapping[str, Any],
+    columns: Sequence[Column],
+    found: Sequence[str],
+    unsure: Sequence[str],
+) -> Look:
+    parsed, text = _parsed(material, config)
+    rows = material.read(parsed)
+    taken = take(rows, material.most)
+    unique = keys(taken.rows, columns)
+    return Look(
+        source=material.source,
+        kind=material.kind,
+        rows=taken.rows.num_rows,
+        is_whole=taken.is_whole and material.is_whole,
+        columns=columns,
+        keys=unique,
+        times=found,
+        targets=targets(columns, taken.rows.num_rows, unique),
+        yaml="".join(f"# unsure: {line}\n" for line in unsure) + text,
+        dialect=config.get("csv", {}),
+        told=material.told,
+        unsure=tuple(unsure),
+        rejected=len(rows.rejected),
+        first_rejected=f"{rows.rejected[0].place}: {rows.rejected[0].reason}" if rows.rejected else None,
+    )
+
+
+def _parsed(material: Material, config: Mapping[str, Any]) -> tuple[Any, str]:
+    """The description as it is parsed from its YAML, and that YAML."""
+    text = source_yaml(material.name, material.kind, config)
+    try:
+        source = Source.model_validate(yaml.safe_load(text)["sources"][material.name])
+    except ValidationError as error:
+        raise SourceError(f"{material.source} cannot be described: {explain(Source, error)}") from None
+    return source.config, text
+
+
+def _types(rows: pa.Table) -> tuple[dict[str, str], list[str]]:
+    """The types to be declared for columns of text that hold dates or times, and what is unsure of them."""
+    texts = {field.name: whole(rows.column(field.name)) for field in rows.schema if is_text(field.type)}
+    found = sniff_times(texts)
+    return {name: one.form for name, one in found.items() if one.form}, undecided(found, texts)
+
+
+def _explained(column: Column, rows: pa.Table, types: Mapping[str, str], forcing: Forcing) -> Column:
+    forced = forcing(column.name, whole(rows.column(column.name))) if column.type == "text" else None
+    return replace(column, type=types.get(column.name, column.type), forced=forced)
