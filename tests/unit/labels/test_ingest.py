@@ -192,3 +192,19 @@ def test_a_training_counts_the_partitions_whose_labels_it_knows(lender: Lender):
     assert labelled_partitions(lender.pipeline, day(9)) == nights(0, 1, 3)
     assert labelled_partitions(lender.pipeline, day(10)) == nights(0, 1, 3, 4)
     assert labelled_partitions(lender.pipeline, day(5)) == []
+
+
+def test_labels_without_declared_types_keep_those_of_published_rows_and_labels(lender: Lender):
+    lender.change(source='{file: {path: "labels/{partition}.csv", time_column: granted_at}}')
+    lender.publish(0, 2)
+    lender.label(0, HEAD + f"0,{day(0)}T09:00Z,01\n")
+    lender.label(1, HEAD + f"100,{day(1)}T09:00Z,10\n101.5,{day(1)}T09:00Z,10\n")
+    ingest_labels(lender.pipeline, nights(5))
+    with pytest.raises(RefusedError, match=r"'101.5' is no int, and the column is published as int"):
+        ingest_labels(lender.pipeline, nights(6))
+    lender.label(1, HEAD + f"100,{day(1)}T09:00Z,10\n")
+    ingest_labels(lender.pipeline, nights(6))
+    found = lender.pipeline.lake.read(Table.LABELS)
+    assert found.column("loan").to_pylist() == [0, 100]
+    assert found.schema.field("loan").type == pa.int64()
+    assert found.column("late").to_pylist() == ["01", "10"]

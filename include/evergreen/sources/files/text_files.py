@@ -70,13 +70,13 @@ def read_json_files(
     Types are as `prepare_records` says. A line that holds no JSON object, or a value that does not fit a
     declared type, is rejected; a blank one is none. Raises `SourceError` as `prepare_records` does.
     """
-    spool, decode = Spool(types, zone), decoder(types)
+    spool = Spool(types, zone)
     try:
         count = 0
         for located in files:
             with located.open() as file:
                 for lines in line_blocks(plain_chunks(file, located.name, _JSON_CHUNK)):
-                    block = read_lines(lines, decode)
+                    block = read_lines(lines, decoder(types, lines.text))
                     try:
                         prepared = block.prepare(types, spool.known, _place(located), zone)
                     except SourceError as error:

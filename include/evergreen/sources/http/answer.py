@@ -97,10 +97,11 @@ def read_content(source: HttpSource, answer: Answer) -> Content:
     charset = _charset(answer)
     match source.format:
         case "json":
-            return _json_content(_document(_utf8(answer.body, charset), decoder(source.types)), source)
+            body = _utf8(answer.body, charset)
+            return _json_content(_document(body, decoder(source.types, body)), source)
         case "json_lines":
             body = _utf8(answer.body, charset)
-            blocks: Sequence[JsonBlock | CsvBlock] = list(_json_blocks(body, decoder(source.types)))
+            blocks: Sequence[JsonBlock | CsvBlock] = list(_json_blocks(body, decoder(source.types, body)))
         case _:
             blocks = list(_csv_blocks(answer.body, source.csv, charset))
     if any(one.is_open for block in blocks for one in block.unreadable):

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from evergreen.calendar import UTC_ZONE, Zone
+from evergreen.sources.text.column_types import is_declared
 from evergreen.sources.text.lines import NOT_UTF8, TOO_LONG, LineBlock, Place, Unreadable, rejected
 from evergreen.sources.text.records import by_field, prepare_records
 from evergreen.sources.text.spool import Known, Prepared
@@ -22,21 +23,29 @@ MOST_DIGITS = 4000
 NO_OBJECT = "is no JSON object"
 _NO_JSON = "is not JSON"
 
-_FLOATS, _DECIMALS = msgspec.json.Decoder(), msgspec.json.Decoder(float_hook=Decimal)
-
 Decode = Callable[[bytes], Any]
 
 
-def decoder(types: Mapping[str, str]) -> Decode:
-    """What reads JSON in UTF-8, even what the standard forbids and others write: NaN, lone surrogates.
+def decoder(types: Mapping[str, str], text: bytes) -> Decode:
+    """What reads JSON of a text in UTF-8, even what the standard forbids: NaN, lone surrogates.
 
-    Where `types` declares a decimal or an int, broken numbers are read as `Decimal`, which loses no digit.
+    A column of decimals or whole numbers needs broken numbers as `Decimal`, which loses no digit but is slow:
+    so where such a type is published and not declared, only a text that names the column is read so.
     A key that comes twice in an object has its last value. Raises `UnicodeDecodeError`, `OverflowError` for a
     number of too many digits, `RecursionError` and, for what is no JSON, `ValueError`.
     """
-    exact = any(name == "int" or name.startswith("decimal") for name in types.values())
-    quick = _DECIMALS if exact else _FLOATS
-    patient = json.JSONDecoder(parse_int=_whole, parse_float=Decimal if exact else float)
+    exact = [name for name, kind in types.items() if kind == "int" or kind.startswith("decimal")]
+    is_exact = any(is_declared(types, name) or _may_name(text, name) for name in exact)
+    return _as_decimals if is_exact else _as_floats
+
+
+def _may_name(text: bytes, name: str) -> bool:
+    """Whether the text may have the name; in one with backslashes it may be written in other ways."""
+    return b"\\" in text or json.dumps(name, ensure_ascii=False).encode() in text
+
+
+def _decoder(quick: msgspec.json.Decoder[Any], number: Callable[[str], Any]) -> Decode:
+    patient = json.JSONDecoder(parse_int=_whole, parse_float=number)
 
     def decode(text: bytes) -> Any:
         try:
@@ -120,3 +129,7 @@ def _whole(text: str) -> int:
     if len(text) > MOST_DIGITS:
         raise OverflowError
     return int(text)
+
+
+_as_floats = _decoder(msgspec.json.Decoder(), float)
+_as_decimals = _decoder(msgspec.json.Decoder(float_hook=Decimal), Decimal)

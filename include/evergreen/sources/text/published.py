@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ def published_array(
     if (found := _at_once(values, name)) is not None:
         return found, {}
     found, misfits = declared_array(values, name, zone)
-    losses = {at: f"'{shown(value)}' {why}" for at, value in enumerate(values) if (why := _loss(value, name))}
+    losses = _losses(values, name)
     reasons = unlike(name, losses, misfits)
     return (None, reasons) if reasons else (found, {})
 
@@ -48,17 +49,18 @@ def _at_once(values: Sequence[Any], name: str) -> pa.Array | None:
     return None
 
 
-def _loss(value: Any, name: str) -> str:
-    """What a value would lose in the type; empty if nothing."""
-    if name == "time":
-        return "is a time without an offset" if isinstance(value, str) and _is_local(value) else ""
-    if name in ("int", "float") or name.startswith("decimal"):
-        return f"is no {name} without loss" if loses_digits(value, name) else ""
-    return ""
+def _losses(values: Sequence[Any], name: str) -> dict[int, str]:
+    """By index what values would lose in the type."""
+    if name in ("text", "boolean", "date"):
+        return {}
+    loses, why = (_is_local, "is a time without an offset")
+    if name != "time":
+        loses, why = partial(loses_digits, name=name), f"is no {name} without loss"
+    return {at: f"'{shown(value)}' {why}" for at, value in enumerate(values) if loses(value)}
 
 
-def _is_local(text: str) -> bool:
+def _is_local(value: Any) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is None
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is None
     except ValueError:
         return False

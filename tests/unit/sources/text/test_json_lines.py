@@ -13,18 +13,19 @@ from evergreen.sources.files import text_files
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.text_files import read_json_files
 from evergreen.sources.text import lines
+from evergreen.sources.text.column_types import TextTypes
 
 
 @pytest.fixture(scope="module")
 def read(tmp_path_factory):
     folder = tmp_path_factory.mktemp("json")
 
-    def read(content, types=(), chunk=2**20, name="a.jsonl"):
+    def read(content, types=None, chunk=2**20, name="a.jsonl"):
         path = folder / name
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(text_files, "_JSON_CHUNK", chunk)
-            rows = read_json_files([LocatedFile(name, path)], dict(types))
+            rows = read_json_files([LocatedFile(name, path)], types or {})
         return rows.table().to_pylist(), [(bad.place, bad.text, bad.reason) for bad in rows.rejected]
 
     return read
@@ -118,3 +119,14 @@ def test_a_long_line_an_empty_file_and_a_compressed_one(read, monkeypatch):
     monkeypatch.setattr(lines, "_KEPT", 3)
     rows, rejected = read('{"a": 1}\n' + "x" * 50 + '\n{"a": 2}', chunk=8)
     assert (rows, rejected) == ([{"a": 1.0}, {"a": 2.0}], [("a.jsonl:2", "xxx", lines.TOO_LONG)])
+
+
+def test_published_whole_numbers_are_judged_by_their_digits_however_their_name_is_written(read):
+    types = TextTypes({}, {"né": "int", "x": "float"})
+    for name in ("né", "n\\u00e9"):
+        rows, rejected = read(
+            f'{{"{name}": 9007199254740993.0, "x": 0.1}}\n{{"{name}": 7.0, "x": 0.1}}', types
+        )
+        assert rows == [{"né": 7, "x": 0.1}]
+        assert len(rejected) == 1
+    assert read('{"x": 9007199254740993.0}', types) == ([{"x": 2.0**53}], [])
