@@ -21,6 +21,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
+from evergreen.delta_errors import DENIED, last_cause, plain
 from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
 from evergreen.rows.partition_file import PartitionFile, PartitionWriter, footer_size, read_record
 
@@ -39,8 +40,6 @@ _KEPT = {
 }
 
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")  # it is part of a path
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-_DENIED = re.compile(r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
 
 
 class Table(StrEnum):
@@ -304,17 +303,17 @@ class Lake:
         except CommitFailedError:
             raise
         except (DeltaError, OSError) as error:
-            text = _plain(error)
+            text = plain(error)
             if "NoSuchBucket" in text:
                 raise StorageError(
                     f"bucket '{self._storage.bucket}' does not exist: create it or change EVERGREEN_STORAGE"
                 ) from None
-            if denied := _DENIED.search(text):
+            if denied := DENIED.search(text):
                 raise StorageError(
                     f"{where}: access denied ({denied[0]}): check the AWS_* keys of the storage"
                 ) from None
             raise UnavailableError(
-                f"{where} cannot be used ({_last_cause(text)}): check the storage, then run again"
+                f"{where} cannot be used ({last_cause(text)}): check the storage, then run again"
             ) from error
 
 
@@ -355,14 +354,3 @@ def _removal(file: _Present) -> RemoveAction:
 def _addition(key: str, file: PartitionFile) -> AddAction:
     # The file's name identifies its content, so its time is not needed; 0 keeps commits reproducible.
     return AddAction(file.path(key), file.size, {PARTITION: key}, 0, True, json.dumps(dict(file.statistics)))
-
-
-def _plain(error: Exception) -> str:
-    """The message in one line, without the colours that delta-rs puts into it."""
-    return " ".join(_COLOUR.sub("", str(error)).split())
-
-
-def _last_cause(text: str) -> str:
-    # delta-rs puts the cause of a failure last, before the document that the server sent.
-    cause = text.rpartition("↳")[2]
-    return cause.partition("<?xml")[0].strip()[:200]

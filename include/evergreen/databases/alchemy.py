@@ -100,9 +100,7 @@ class AlchemySession(Session):
         column = self.quoted(name)
         values = (bounds.local_start, bounds.local_end) if local else (bounds.start, bounds.end)
         if kind == "date":
-            # The days whose first moment lies in the bounds.
-            day = timedelta(days=1) - timedelta(microseconds=1)
-            return f"{column} >= {first} AND {column} < {last}", tuple((each + day).date() for each in values)
+            return f"{column} >= {first} AND {column} < {last}", bounds.days
         return f"{column} >= {first} AND {column} < {last}", values
 
     def stream(self, query: Query, reject: Reject) -> Generator[Any, None, None]:

@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from evergreen.calendar import Zone
 
 if TYPE_CHECKING:
     from evergreen.connections import Connection
@@ -28,6 +30,21 @@ class Bounds:
     end: datetime
     local_start: datetime
     local_end: datetime
+
+    @classmethod
+    def of(cls, start: datetime | None, end: datetime | None, zone: Zone) -> Bounds | None:
+        """Those of a partition, with what times without a zone are compared with; None for a snapshot."""
+        if start is None or end is None:
+            return None
+        first, last = start.astimezone(UTC), end.astimezone(UTC)
+        local = [zone.reached(moment.replace(tzinfo=None)) for moment in (first, last)]
+        return cls(first, last, *local)
+
+    @property
+    def days(self) -> tuple[date, date]:
+        """The first local day that begins in the bounds, and the first one after them."""
+        day = timedelta(days=1) - timedelta(microseconds=1)
+        return (self.local_start + day).date(), (self.local_end + day).date()
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from evergreen.calendar import Calendar, Zone
 from evergreen.description import Described
+from evergreen.time_form import zone_in
 from evergreen.units import Column, TypeName
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class SourceConfig(Described):
     def differs(self, text: str) -> bool:
         """Whether one of `templates` differs by partition."""
         return "{partition" in text
+
+    def local_zone(self, zone: Zone) -> Zone:
+        """The zone of a time column without one: the declared type's, or else the pipeline's `zone`."""
+        return zone_in(self.types.get(self.time_column or ""), zone)
 
     def check_by_partition(self) -> None:
         """Raise `ValueError` if the description cannot select the rows of one partition.

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evergreen.calendar import Zone
+from evergreen.databases.database import Bounds
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.local import TIME, day_starts
 from evergreen.sources.text.lines import Rejections
@@ -43,6 +45,16 @@ def _timed(rows: Rows, schema: pa.Schema, at: int, zone: Zone) -> Iterator[pa.Re
             yield timed
     finally:
         rows.close()
+
+
+def within(batch: pa.RecordBatch, name: str, bounds: Bounds, zone: Zone) -> pa.RecordBatch:
+    """The rows in the lake's types whose time, or first moment of a day, lies in the bounds."""
+    times = batch.column(name)
+    if pa.types.is_date(times.type):
+        times = day_starts(times, zone)[0]
+    first, last = (pa.scalar(moment, times.type) for moment in (bounds.start, bounds.end))
+    inside = pc.and_(pc.greater_equal(times, first), pc.less(times, last))
+    return batch if inside.true_count == batch.num_rows else batch.filter(inside)
 
 
 def with_a_time(rows: Rows, name: str) -> Rows:

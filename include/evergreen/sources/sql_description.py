@@ -7,9 +7,7 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from evergreen.calendar import Zone
 from evergreen.sources.kind import Question, SourceConfig
-from evergreen.time_form import zone_in
 from evergreen.units import Column, ConnectionId, Duration
 
 
@@ -31,10 +29,6 @@ class TableOrSql(SourceConfig):
         if (self.table is None) == (self.sql is None):
             raise ValueError("give either 'table' or 'sql'")
         return self
-
-    def local_zone(self, zone: Zone) -> Zone:
-        """The zone of a time column without one: the declared type's, or else the pipeline's `zone`."""
-        return zone_in(self.types.get(self.time_column or ""), zone)
 
     def check_by_partition(self) -> None:
         """A query gets the partition's bounds, a table must have a column for them."""

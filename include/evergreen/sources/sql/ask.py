@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from evergreen.databases.database import Bounds
 from evergreen.databases.registry import database, session
 from evergreen.errors import SourceError
 from evergreen.sources.kind import Wanted
 from evergreen.sources.sql.description import SqlSource
-from evergreen.sources.sql.read import bounds_of, file_query
+from evergreen.sources.sql.read import file_query
 from evergreen.sources.sql_answer import missing
 from evergreen.sources.sql_description import SqlQuestion
 
@@ -22,7 +23,7 @@ def ask_sql(source: SqlSource, question: SqlQuestion, wanted: Wanted) -> str | N
     false; `UnavailableError` where the database cannot be reached or takes longer than a minute.
     """
     connection = wanted.connect(source.conn_id)
-    bounds = bounds_of(wanted.start, wanted.end, source.local_zone(wanted.zone))
+    bounds = Bounds.of(wanted.start, wanted.end, source.local_zone(wanted.zone))
     with session(connection, timeout=TIMEOUT) as opened:
         try:
             backslashes = database(connection).backslashes

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.connections import Connection
@@ -20,15 +18,13 @@ from evergreen.databases.registry import database, session
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.columns import LakeTypes
-from evergreen.rows.local import day_starts
 from evergreen.rows.names import check_declared, check_names
-from evergreen.sources.local_times import with_event_time
+from evergreen.sources.local_times import with_event_time, within
+from evergreen.sources.nearest import nearest
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql_file import Parameter, read_sql_file
 from evergreen.sources.text.lines import Rejections
 from evergreen.sources.typed import lake_rows
-
-_MOST_SHOWN = 20
 
 
 def read_sql(
@@ -50,19 +46,10 @@ def read_sql(
     holds a secret of the connection.
     """
     rejections = Rejections()
-    bounds = bounds_of(start, end, source.local_zone(zone))
+    bounds = Bounds.of(start, end, source.local_zone(zone))
     reading = _read(source, connection, folder, bounds, zone=zone, rejections=rejections)
     # The schema comes first, so that the transaction is open, and `close` ends it, even if no row is read.
     return with_event_time(Rows(next(reading), reading, rejections.found), source.time_column, zone)
-
-
-def bounds_of(start: datetime | None, end: datetime | None, zone: Zone) -> Bounds | None:
-    """The partition's bounds, and what columns without a zone are compared with; None for a snapshot."""
-    if start is None or end is None:
-        return None
-    first, last = start.astimezone(UTC), end.astimezone(UTC)
-    local = [zone.reached(moment.replace(tzinfo=None)) for moment in (first, last)]
-    return Bounds(first, last, *local)
 
 
 def file_query(
@@ -144,21 +131,10 @@ def _lake_batches(batches: Iterator[Any], how: _Reading) -> Iterator[Any]:
     row = 1
     for batch in batches:
         typed = lake_rows(batch, how.lake, how.rejections, how.place, row)
-        within = _within(typed, how) if how.time_column else typed
-        yield within.select(how.columns)
+        if how.time_column and how.bounds:
+            typed = within(typed, how.time_column, how.bounds, how.lake.zone)
+        yield typed.select(how.columns)
         row += batch.num_rows
-
-
-def _within(batch: pa.RecordBatch, how: _Reading) -> pa.RecordBatch:
-    """The rows whose time lies in the partition."""
-    assert how.bounds is not None
-    assert how.time_column is not None
-    times = batch.column(how.time_column)
-    if pa.types.is_date(times.type):
-        times = day_starts(times, how.lake.zone)[0]
-    first, last = (pa.scalar(moment, times.type) for moment in (how.bounds.start, how.bounds.end))
-    inside = pc.and_(pc.greater_equal(times, first), pc.less(times, last))
-    return batch if inside.true_count == batch.num_rows else batch.filter(inside)
 
 
 def _file(
@@ -177,14 +153,14 @@ def _table(opened: Session, source: SqlSource, bounds: Bounds | None) -> tuple[Q
     if found is None:
         there = opened.tables()
         raise SourceError(
-            f"no table '{source.table}' ({_nearest(source.table, there)}): create it or change the source's "
+            f"no table '{source.table}' ({nearest(source.table, there)}): create it or change the source's "
             "table in pipeline.yaml"
         )
     wanted = tuple(source.columns or found.columns)
     needed = tuple(dict.fromkeys([*wanted, *([source.time_column] if source.time_column else [])]))
     if missing := [name for name in needed if name not in found.columns]:
         raise SourceError(
-            f"table '{source.table}' has no column '{missing[0]}' ({_nearest(missing[0], found.columns)}): "
+            f"table '{source.table}' has no column '{missing[0]}' ({nearest(missing[0], found.columns)}): "
             "fix the table or the source's columns in pipeline.yaml"
         )
     check_names(list(wanted))
@@ -204,12 +180,3 @@ def _table(opened: Session, source: SqlSource, bounds: Bounds | None) -> tuple[Q
     if not opened.exact_bounds and not opened.declared(kind):
         types.setdefault(source.time_column, "time")
     return Query(columns, f"{origin} WHERE {condition[0]}", condition[1], types), wanted
-
-
-def _nearest(name: str, there: Mapping[str, Any] | list[str]) -> str:
-    """The names that are most like this one, or the first that there are."""
-    names = {**{each.rpartition(".")[2]: each for each in there}, **{each: each for each in there}}
-    near = [names[each] for each in difflib.get_close_matches(name, names, n=3, cutoff=0.6)]
-    if near:
-        return f"nearest: {', '.join(dict.fromkeys(near))}"
-    return f"there: {', '.join(list(there)[:_MOST_SHOWN]) or 'none'}"
