@@ -26,7 +26,7 @@ INJECTED = "injected"  # the name under which a test records what it did
 _CHAOS = "tests/integration/ingestion/test_chaos"
 _RELEASES = "tests/integration/registry"
 CAMPAIGNS: dict[str, list[str]] = {
-    "ingest-kills": [f"{_CHAOS}_kill.py"],
+    "ingest-kills": [f"{_CHAOS}_kill.py", "tests/integration/ingestion/test_late_rows.py"],
     "ingest-s3": [f"{_CHAOS}_s3.py"],
     "ingest-postgres": [f"{_CHAOS}_postgres.py"],
     "ingest-runs": [f"{_CHAOS}_runs.py"],

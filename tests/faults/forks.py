@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 
 from evergreen.connections import Connection
 from tests.faults.ingest import Path as IngestPath
+from tests.faults.meters import NAME as METERS
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 120.0  # seconds for an attempt, before it is said to hang
@@ -38,6 +39,7 @@ class Job:
     done: int = 0
     multipart: bool = False
     statement_seconds: int | None = None
+    pipeline: str = METERS
 
 
 @dataclass

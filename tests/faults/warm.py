@@ -107,7 +107,7 @@ def _attempt(storage: Storage, postgres: Connection, job: dict[str, Any], say: C
 def _child(storage: Storage, postgres: Connection, job: dict[str, Any], say: Callable[..., None]) -> None:
     if job["multipart"]:
         evergreen.storage._TRANSFER = TransferConfig(multipart_threshold=1, max_concurrency=2)
-    spec = parse_spec(PIPELINES / NAME / "pipeline.yaml")
+    spec = parse_spec(PIPELINES / job["pipeline"] / "pipeline.yaml")
     if job["statement_seconds"]:
         spec = _with_timeout(spec, timedelta(seconds=job["statement_seconds"]))
     pipeline = Pipeline(spec, storage.child(job["prefix"]), lambda conn_id: postgres)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle
 from typing import Literal
@@ -18,6 +17,7 @@ from tests.campaign import rounds, seed
 from tests.faults.forks import Ended, Forks, Job
 from tests.faults.ingest import PATHS, phase_of
 from tests.faults.ingest import Path as IngestPath
+from tests.faults.killer import Killer
 from tests.faults.meters import DAYS, create, load
 from tests.faults.s3_proxy import Call, S3Proxy
 from tests.faults.watch import Watcher, check_history, check_nothing_lost, check_published, unfinished_uploads
@@ -153,32 +153,12 @@ class _Killings:
         if kill.seconds is not None:
             left = 1 - job.done / STEPS[job.path]
             return self.forks.run(job, kill_after=kill.seconds * left)
-        killer = _Killer(kill.phase, kill.number)
+        killer = Killer(phase_of, kill.phase, kill.number)
         self.proxy.watch = killer.look
         try:
             return self.forks.run(job, opened=killer.arm)
         finally:
             self.proxy.watch = None
-
-
-class _Killer:
-    """Kills an attempt when it makes the call `number` of a phase (from 0) to the S3 server."""
-
-    def __init__(self, phase: str, number: int) -> None:
-        self._phase, self._left = phase, number
-        self._armed = threading.Event()
-        self._lock = threading.Lock()
-
-    def arm(self, kill: Callable[[], None]) -> None:
-        self._kill = kill
-        self._armed.set()
-
-    def look(self, call: Call) -> None:
-        self._armed.wait(120)
-        if phase_of(call) == self._phase:
-            if self._left == 0:
-                self._kill()
-            self._left -= 1
 
 
 def _last_phase(calls: list[Call], ended: Ended) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from evergreen.storage import Storage
 from tests.campaign import rounds, seed
 from tests.faults.forks import Ended
+from tests.faults.killer import Killer
 from tests.faults.releases import (
     ReleaseForks,
     ReleaseJob,
@@ -137,31 +137,12 @@ class _Killings:
         return self._killed_at(job, phase, self.draw.randrange(self.calls[phase]))
 
     def _killed_at(self, job: ReleaseJob, phase: str, number: int) -> Ended:
-        killer = _Killer(phase, number)
+        killer = Killer(phase_of, phase, number)
         self.proxy.watch = killer.look
         try:
             return self.forks.run(job, opened=killer.arm)
         finally:
             self.proxy.watch = None
-
-
-class _Killer:
-    """Kills an attempt when it makes the call `number` of a phase (from 0) to the S3 server."""
-
-    def __init__(self, phase: str, number: int) -> None:
-        self._phase, self._left = phase, number
-        self._armed = threading.Event()
-
-    def arm(self, kill: Callable[[], None]) -> None:
-        self._kill = kill
-        self._armed.set()
-
-    def look(self, call: Call) -> None:
-        self._armed.wait(120)
-        if phase_of(call) == self._phase:
-            if self._left == 0:
-                self._kill()
-            self._left -= 1
 
 
 def _again(job: ReleaseJob, attempt: int) -> ReleaseJob:
