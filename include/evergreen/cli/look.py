@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from evergreen.look.found import Column, Look
 
 SourceName = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="a file or its address, or the id of a database's connection")
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="a file or its address, the id of a database's connection, or PIPELINE.SOURCE"
+    ),
 ]
 TableName = Annotated[str | None, typer.Argument(metavar="[TABLE]", help="a table of the database")]
 MostRows = Annotated[
     int, typer.Option("--rows", metavar="N", min=1, help="how many of the first rows to look at")
+]
+OnePartition = Annotated[
+    str | None,
+    typer.Option("--partition", metavar="K", help="the partition of a pipeline's source; default: its first"),
 ]
 
 
@@ -27,11 +34,13 @@ def add_to(app: typer.Typer) -> None:
     register(app, "look")(look)
 
 
-def look(source: SourceName, table: TableName = None, rows: MostRows = 100_000) -> Answer:
+def look(
+    source: SourceName, table: TableName = None, rows: MostRows = 100_000, partition: OnePartition = None
+) -> Answer:
     """Show what a file or a table holds, and write the YAML of a source that reads it."""
     from evergreen.look.source import look_at
 
-    found = look_at(source, table, rows)
+    found = look_at(source, table, rows, partition=partition)
     return Answer(_document(found), "\n".join(_lines(found)))
 
 
@@ -44,8 +53,9 @@ def _lines(found: Look) -> Iterator[str]:
     yield f"{found.source}: {'all ' if found.is_whole else 'the first '}{count}"
     if found.rejected:
         yield f"rejected: {found.rejected:,}, the first is {found.first_rejected}"
-    if found.told:
-        yield f"written: {'; '.join(_written(found))}"
+    if found.encoding:
+        yield ""
+        yield from _aligned(("dialect", "", "told by"), list(_dialect(found)))
     yield ""
     yield from _aligned(
         ("column", "type", "nulls", "distinct", "from", "to", "why it is text"),
@@ -59,15 +69,12 @@ def _lines(found: Look) -> Iterator[str]:
     yield found.yaml.rstrip("\n")
 
 
-def _written(found: Look) -> Iterator[str]:
-    """The dialect in words: what it is, and what told it."""
-    yield f"encoding {found.told['encoding']}"
+def _dialect(found: Look) -> Iterator[Sequence[str]]:
+    """The options of the dialect: name, value, and what told it."""
+    yield "encoding", str(found.encoding), found.told.get("encoding", "")
     for key, value in found.dialect.items():
         if key != "encoding":
-            yield f"{key} {_value(value)}"
-    for what, why in found.told.items():
-        if what != "encoding":
-            yield f"{what}: {why}"
+            yield key, _value(value), found.told.get(key, "")
 
 
 def _value(value: Any) -> str:
@@ -79,7 +86,9 @@ def _value(value: Any) -> str:
 def _row(column: Column) -> Sequence[str]:
     why = ""
     if forced := column.forced:
-        others = f", {forced.others:,} others are" if forced.others else ""
+        others = ""
+        if forced.others:
+            others = f", {forced.others:,} other{'s are' if forced.others > 1 else ' is'}"
         why = f"{forced.place}: '{forced.value}' is no {forced.kind}{others}"
     return (
         column.name,

@@ -19,7 +19,7 @@ from evergreen.look.profile import keys, profile, targets, times
 from evergreen.look.sample import take
 from evergreen.look.sniff.pieces import whole
 from evergreen.look.sniff.times import sniff_times, undecided
-from evergreen.rows.batches import Rows
+from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.texts import is_text
 from evergreen.sources import Source
 from evergreen.sources.text.number_form import PLAIN
@@ -44,9 +44,10 @@ class Material:
     name: str
     kind: str
     config: Mapping[str, Any]
-    read: Callable[[Any], Rows]
+    read: Callable[[Source], Rows]
     most: int
     types: Mapping[str, str] | None = None
+    encoding: str | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     unsure: Sequence[str] = ()
     forcing: Forcing = _by_row
@@ -60,11 +61,16 @@ def composed(material: Material) -> Look:
     if types is None:
         types, doubts = _types(first.rows)
         unsure += doubts
-    config = {**material.config, **({"types": dict(types)} if types else {})}
+    config = {
+        **material.config,
+        **({"types": {**material.config.get("types", {}), **types}} if types else {}),
+    }
     typed = take(material.read(_parsed(material, config)[0]), material.most) if types else first
     columns = profile(typed.rows)
     found = times(columns)
-    if len(found) == 1:
+    if "time_column" in config:
+        pass
+    elif len(found) == 1:
         config = {**config, "time_column": found[0]}
     elif found:
         unsure.append(f"time_column: {' or '.join(found)}")
@@ -82,6 +88,7 @@ def _look(
     parsed, text = _parsed(material, config)
     rows = material.read(parsed)
     taken = take(rows, material.most)
+    _check(material.source, taken.rows.num_rows, rows.rejected)
     unique = keys(taken.rows, columns)
     return Look(
         source=material.source,
@@ -91,8 +98,9 @@ def _look(
         columns=columns,
         keys=unique,
         times=found,
-        targets=targets(columns, taken.rows.num_rows, unique),
+        targets=targets(taken.rows, columns),
         yaml="".join(f"# unsure: {line}\n" for line in unsure) + text,
+        encoding=material.encoding,
         dialect=config.get("csv", {}),
         told=material.told,
         unsure=tuple(unsure),
@@ -101,14 +109,23 @@ def _look(
     )
 
 
-def _parsed(material: Material, config: Mapping[str, Any]) -> tuple[Any, str]:
+def _check(source: str, count: int, rejected: Sequence[Rejected]) -> None:
+    """Raise `SourceError` where most of the records cannot be read."""
+    if len(rejected) > count:
+        first = rejected[0]
+        raise SourceError(
+            f"{source}: {len(rejected):,} of {len(rejected) + count:,} records cannot be read, {first.place} "
+            f"{first.reason}: look whether it is what its name says"
+        )
+
+
+def _parsed(material: Material, config: Mapping[str, Any]) -> tuple[Source, str]:
     """The description as it is parsed from its YAML, and that YAML."""
     text = source_yaml(material.name, material.kind, config)
     try:
-        source = Source.model_validate(yaml.safe_load(text)["sources"][material.name])
+        return Source.model_validate(yaml.safe_load(text)["sources"][material.name]), text
     except ValidationError as error:
         raise SourceError(f"{material.source} cannot be described: {explain(Source, error)}") from None
-    return source.config, text
 
 
 def _types(rows: pa.Table) -> tuple[dict[str, str], list[str]]:

@@ -16,6 +16,7 @@ from evergreen.look.found import Look
 from evergreen.look.sample import beginning
 from evergreen.look.sniff.dialect import sniff_csv
 from evergreen.rows.batches import Rows
+from evergreen.sources import Source
 from evergreen.sources.files.compressions import COMPRESSIONS
 from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.formats import FORMATS, format_of
@@ -61,6 +62,7 @@ def _of_csv(path: str, config: Mapping[str, Any], first: LocatedFile, most: int)
         partial(_read, most=sniffed.records),
         most,
         types=sniffed.types,
+        encoding=sniffed.encoding,
         told=sniffed.told,
         unsure=sniffed.doubts,
         forcing=lambda name, _: forcing(
@@ -70,8 +72,10 @@ def _of_csv(path: str, config: Mapping[str, Any], first: LocatedFile, most: int)
     )
 
 
-def _read(config: FileSource, most: int) -> Rows:
+def _read(source: Source, most: int) -> Rows:
     """The rows by the description, as they are read for a partition; of text only the first ones."""
+    config = source.config
+    assert isinstance(config, FileSource)
     files = _located(config.path)
     format_ = config.format or format_of(files[0].name)
     if format_ == "csv":

@@ -60,6 +60,7 @@ class Look:
     times: Sequence[str]
     targets: Sequence[Target]
     yaml: str
+    encoding: str | None = None
     dialect: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)
     unsure: Sequence[str] = ()

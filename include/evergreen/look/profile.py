@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -72,7 +73,7 @@ def _said(value: pa.Scalar) -> str:
             moment.strftime("%Y-%m-%d %H:%M:%S").removesuffix(":00") if moment.year >= 1000 else str(moment)
         )
     if pa.types.is_floating(value.type):
-        return f"{value.as_py():.6g}"
+        return f"{value.as_py():.10g}"
     return shown(str(value.as_py()))
 
 
@@ -118,27 +119,32 @@ def times(columns: Sequence[Column]) -> list[str]:
     return [one.name for one in sorted(there, key=lambda one: one.type != "time")]
 
 
-def targets(columns: Sequence[Column], rows: int, found_keys: Sequence[Sequence[str]]) -> list[Target]:
+def targets(rows: pa.Table, columns: Sequence[Column]) -> list[Target]:
     """The columns that a model may predict: those named so first, then the last ones.
 
-    A number of few different values is a class, one of many a quantity; text of many is neither.
+    A number of few different values is a class, one of many a quantity; text of many is neither, and numbers
+    that count the rows are none.
     """
-    own = {key[0] for key in found_keys if len(key) == 1}
     found = [
         Target(one.name, task)
         for one in reversed(columns)
-        if (task := _task(one, rows)) and (one.name not in own or one.type == "float")
+        if (task := _task(one, rows.num_rows)) and not _counts(rows.column(one.name))
     ]
     found.sort(key=lambda one: one.column.lower() not in _TARGETS)
     return found[:_MOST_TARGETS]
 
 
+def _counts(values: pa.ChunkedArray) -> bool:
+    """Whether each value is the one before and 1."""
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)) or len(values) < 2:
+        return False
+    return bool((np.diff(values.to_numpy()) == 1).all())
+
+
 def _task(column: Column, rows: int) -> str | None:
-    if column.distinct < 2 or column.type in ("date", "time"):
+    if column.distinct < 2 or column.type.startswith(("date", "time", "list", "nothing")):
         return None
     is_few = column.distinct <= _FEW_CLASSES and 2 * column.distinct <= rows
     if column.type in ("text", "boolean"):
         return "classification" if is_few else None
-    if column.type.startswith(("list", "nothing")):
-        return None
     return "classification" if is_few and column.distinct <= 10 else "regression"

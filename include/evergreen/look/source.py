@@ -1,11 +1,36 @@
-"""What a person names to be looked at: a file, an address, a table."""
+"""What a person names to be looked at: a file or an address, a table, a source of a pipeline."""
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+from evergreen.connections import Connect, from_environment
+from evergreen.description import pipelines_folder
+from evergreen.errors import SourceError
+from evergreen.look.described import look_at_source
 from evergreen.look.file import look_at_file
 from evergreen.look.found import Look
+from evergreen.look.table import look_at_table
 
 
-def look_at(source: str, table: str | None, most: int) -> Look:
-    """The look at a file or an address; of at most so many rows. Raises as `look_at_file` does."""
+def look_at(
+    source: str,
+    table: str | None = None,
+    most: int = 100_000,
+    *,
+    partition: str | None = None,
+    connect: Connect = from_environment,
+) -> Look:
+    """The look at what is named: with a `table` a database's, else a pipeline's source, else a file.
+
+    Raises as `look_at_table`, `look_at_source` and `look_at_file` do.
+    """
+    if table is not None:
+        return look_at_table(source, table, most, connect)
+    pipeline, dot, name = source.partition(".")
+    if dot and not Path(source).exists() and (pipelines_folder() / pipeline / "pipeline.yaml").is_file():
+        return look_at_source(pipeline, name, partition, most, connect)
+    if f"AIRFLOW_CONN_{source.upper()}" in os.environ and not Path(source).exists():
+        raise SourceError(f"'{source}' is a connection: name one of its tables too")
     return look_at_file(source, most)

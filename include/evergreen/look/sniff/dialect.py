@@ -10,13 +10,13 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.look.sniff.encoding import sniff_encoding
+from evergreen.look.sniff.encoding import Encoding, sniff_encoding
 from evergreen.look.sniff.header import Header, sniff_header
 from evergreen.look.sniff.layout import Layout, sniff_layout
 from evergreen.look.sniff.nulls import null_words, sniff_nulls, without
 from evergreen.look.sniff.numbers import Numbers, sniff_numbers
 from evergreen.look.sniff.pieces import whole
-from evergreen.look.sniff.times import Times, forms_of, sniff_times, undecided
+from evergreen.look.sniff.times import Times, are_compact_days, forms_of, sniff_times, undecided
 from evergreen.sources.text.csv_records import records
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
 from evergreen.sources.text.dialect import CsvDialect
@@ -38,6 +38,7 @@ class Sniffed:
     be told for sure. `texts` are the columns of the `blocks` that it was told from, null words as nulls.
     """
 
+    encoding: str
     dialect: CsvDialect
     types: Mapping[str, str]
     told: Mapping[str, str]
@@ -74,11 +75,12 @@ def sniff_csv(name: str, raw: bytes, *, is_cut: bool) -> Sniffed:
     Raises `SourceError` for one without a line.
     """
     encoding = sniff_encoding(raw)
-    _, utf8 = as_utf8([raw], encoding.name)
+    _, utf8 = as_utf8([raw], encoding.name if encoding.is_said else None)
     text = b"".join(utf8).removeprefix(BOM)
     layout = sniff_layout(text[:_LAID_OUT], is_cut=is_cut or len(text) > _LAID_OUT)
     header = _header(layout)
-    laid_out = layout.dialect.model_copy(update={"encoding": encoding.name, **_named(layout, header)})
+    said = encoding.name if encoding.is_said else None
+    laid_out = layout.dialect.model_copy(update={"encoding": said, **_named(layout, header)})
     names, blocks = _blocks(name, _chunks(raw, is_cut=is_cut), laid_out)
     columns = _columns(names, blocks)
     words = {word for texts in columns.values() for word in null_words(texts)}
@@ -96,12 +98,14 @@ def sniff_csv(name: str, raw: bytes, *, is_cut: bool) -> Sniffed:
         }
     )
     return Sniffed(
+        encoding.name,
         CsvDialect.model_validate(dialect.model_dump(exclude_defaults=True)),
         {name: found.form for name, found in times.items() if found.form},
-        _told(encoding.words, layout, header, numbers, nulls),
+        _told(encoding, header, numbers, nulls),
         (
             *filter(None, [encoding.doubt, *layout.doubts, header.doubt, numbers.doubt]),
             *undecided(times, texts),
+            *_compact(texts, numbers.form),
             *_of_nulls(columns, nulls, times, numbers.form),
         ),
         texts,
@@ -169,19 +173,24 @@ def _is_typed(texts: pa.Array, numbers: NumberForm) -> bool:
     return _is_read(texts, numbers) or next(forms_of(texts), None) is not None
 
 
-def _told(
-    encoding: str, layout: Layout, header: Header, numbers: Numbers, nulls: Mapping[str, str]
-) -> dict[str, str]:
-    told = {"encoding": encoding}
+def _told(encoding: Encoding, header: Header, numbers: Numbers, nulls: Mapping[str, str]) -> dict[str, str]:
+    told = {"encoding": encoding.told_by, "columns": "" if header.is_there else "there is no header"}
     if header.mended:
         told["columns"] = header.mended
-    elif not header.is_there:
-        told["columns"] = "there is no header"
     if numbers.told_by:
-        told["numbers"] = f"'{numbers.told_by[1]}' of column '{numbers.told_by[0]}'"
-    if nulls:
-        told["nulls"] = ", ".join(f"'{word}' of column '{name}'" for word, name in sorted(nulls.items()))
-    return told
+        name, text = numbers.told_by
+        told["decimal"] = told["thousands"] = f"'{text}' of column '{name}'"
+    told["nulls"] = ", ".join(f"'{word}' of column '{name}'" for word, name in sorted(nulls.items()))
+    return {key: words for key, words in told.items() if words}
+
+
+def _compact(texts: Mapping[str, pa.Array], numbers: NumberForm) -> Sequence[str]:
+    """What is to be said of columns of numbers that may be days."""
+    return [
+        f"types: column '{name}' is of numbers, it may be date %Y%m%d"
+        for name, column in texts.items()
+        if _is_read(column, numbers) and are_compact_days(column)
+    ]
 
 
 def _of_nulls(

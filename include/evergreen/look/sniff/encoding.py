@@ -11,7 +11,10 @@ from evergreen.sources.text.encoding import as_utf8
 
 # They differ in what they make of a byte, and all make something of nearly each: no rule tells them apart.
 _OTHERS = ("cp1250", "cp1254", "cp1257")
-_FEW_LETTERS = 0.35
+# What files are written in; the library knows many that none is.
+_COMMON = ("cp125", "cp93", "cp94", "gb", "big5", "euc", "shift_jis", "koi8", "johab", "iso8859", "latin")
+_FEW = 0.35
+_JUDGED = 2**18
 # Where the zeros of ASCII letters are, by the encoding's width.
 _ZEROS = {
     "utf-32-le": (4, (1, 2, 3)),
@@ -20,16 +23,18 @@ _ZEROS = {
     "utf-16-be": (2, (0,)),
 }
 _MOSTLY = 0.5
+_LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+")
 _SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """An encoding: its `name` in a dialect (None: UTF-8, or the file says it), in words, and a doubt."""
+    """An encoding: its name, whether a dialect has to say it, what told it, and a doubt."""
 
-    name: str | None
-    words: str
+    name: str
+    is_said: bool = True
+    told_by: str = ""
     doubt: str = ""
 
 
@@ -38,21 +43,20 @@ def sniff_encoding(raw: bytes) -> Encoding:
 
     A byte order mark tells it; bytes that are UTF-8 are taken for it, for hardly a text in another encoding
     is by chance; zeros at each second byte tell UTF-16. Else it is an encoding of one byte a letter, cp1252
-    in the most cases. There is a doubt if other such encodings would read other letters.
+    in most cases. There is a doubt if other such encodings would read other letters.
     """
     marked, _ = as_utf8([raw[:4]], None)
-    if marked:
-        return Encoding(None, f"{marked}, by its byte order mark")
-    if raw.startswith(codecs.BOM_UTF8):
-        return Encoding(None, "utf-8, by its byte order mark")
+    if marked or raw.startswith(codecs.BOM_UTF8):
+        return Encoding(marked or "utf-8", False, "its byte order mark")
     if name := _with_zeros(raw):
-        return Encoding(name, name)
+        return Encoding(name, True, "zeros between its letters")
     broken, whole = _utf8(raw)
     if not broken:
-        return Encoding(None, "utf-8")
+        return Encoding("utf-8", False)
     if whole > broken:
-        bad = f"{broken:,} place{'s' * (broken != 1)} no UTF-8"
-        return Encoding(None, "utf-8", f"encoding: {bad}, {whole:,} are")
+        return Encoding(
+            "utf-8", False, "", f"encoding: {whole:,} letters are UTF-8, {broken:,} bytes are not"
+        )
     return _of_bytes(raw)
 
 
@@ -77,33 +81,31 @@ def _utf8(raw: bytes) -> tuple[int, int]:
 
 
 def _of_bytes(raw: bytes) -> Encoding:
-    letters = len(re.findall(rb"[A-Za-z]", raw))
-    high = len(re.findall(rb"[\x80-\xff]", raw))
     read = _decoded(raw, "cp1252")
-    if read is None or high > _FEW_LETTERS * (letters + high):
+    letters = _LETTER.findall(read or "")
+    foreign = sum(not letter.isascii() for letter in letters)
+    if read is None or foreign > _FEW * len(letters):
         return _by_library(raw)
     others = {name: other for name in _OTHERS if (other := _decoded(raw, name)) not in (None, read)}
     shown = _quoted(_words(read))
     if not others:
-        return Encoding("cp1252", f"cp1252 ({shown})" if shown else "cp1252")
-    said = " or ".join(
-        f"{name} ({', '.join(repr(word) for word in _differing(read, other or ''))})"
-        for name, other in others.items()
-    )
-    return Encoding("cp1252", "cp1252", f"encoding: cp1252 ({shown}) is taken, but it may be {said}")
+        return Encoding("cp1252", told_by=shown)
+    said = " or ".join(f"{name} ({_quoted(_differing(read, other or ''))})" for name, other in others.items())
+    return Encoding("cp1252", told_by=shown, doubt=f"encoding: cp1252 ({shown}) is taken, it may be {said}")
 
 
 def _by_library(raw: bytes) -> Encoding:
     from charset_normalizer import from_bytes
 
-    found = [match.encoding for match in from_bytes(raw[: 2**18])]
-    found = [name for name in found if _decoded(raw, name) is not None]
+    found = [match.encoding for match in from_bytes(raw[:_JUDGED])]
+    found = [name for name in found if name.startswith(_COMMON) and _decoded(raw, name) is not None]
     if not found:
-        return Encoding("latin-1", "latin-1", "encoding: it is none that is known, latin-1 reads any bytes")
-    best = found[0]
-    others = f" or {', '.join(found[1:3])}" if found[1:] else ""
-    shown = _quoted(_words(_decoded(raw, best) or ""))
-    return Encoding(best, best, f"encoding: {best} ({shown}) is the likeliest, it may be another{others}")
+        return Encoding("latin-1", doubt="encoding: it is none that is known, and latin-1 reads any bytes")
+    best, shown = found[0], _quoted(_words(_decoded(raw, found[0]) or ""))
+    other = f", such as {' or '.join(found[1:3])}" if found[1:] else ""
+    return Encoding(
+        best, told_by=shown, doubt=f"encoding: {best} ({shown}) is likely, it may be another{other}"
+    )
 
 
 def _decoded(raw: bytes, name: str) -> str | None:

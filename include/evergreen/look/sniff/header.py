@@ -51,8 +51,8 @@ def sniff_header(first: Sequence[str], below: Sequence[Sequence[str]]) -> Header
         )
     if not below and any(kind in _TYPED for kind in top):
         return _without(len(first), "header: the only line is read as values")
-    said = "there is one line alone" if not below else "all columns are text"
-    return _header(first, f"header: {said}, so the first line is only supposed to name them")
+    said = "all columns are text" if below else "it is the only line"
+    return _header(first, f"header: the first line is supposed to name the columns, but {said}")
 
 
 def _common_kind(column: Sequence[str]) -> Kind:

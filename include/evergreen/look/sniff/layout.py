@@ -17,6 +17,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _COMMENTS = (None, "#", "%")
 _MOST_ABOVE = 50
 _GOOD = 0.8
+_NEARLY_ALL = 0.99
 _NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 
 
@@ -49,6 +50,17 @@ class _Trial:
         return 1 - len(self.bad) / len(self.body) if self.body else 1.0
 
     @property
+    def is_good(self) -> bool:
+        """Whether few records do not fit; one may always be damaged."""
+        good = len(self.body) - len(self.bad)
+        return self.share >= _GOOD or (len(self.bad) == 1 and good > 1)
+
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """How sure it is: all records fit, nothing is above the table, columns are typed."""
+        return self.share == 1, not self.above, self.typed
+
+    @property
     def typed(self) -> float:
         """The share of columns that are, below the first line, of one kind that is not text."""
         below = self.body[1:] or self.body
@@ -69,12 +81,12 @@ def sniff_layout(text: bytes, *, is_cut: bool) -> Layout:
     if said:
         first, text, delimiters = 2, text[said.end() :], [said[1].decode()]
     trials = [best for one in delimiters if (best := _best(text, one, first, is_cut=is_cut))]
-    wide = [trial for trial in trials if trial.width > 1 and trial.share >= _GOOD]
+    wide = [trial for trial in trials if trial.width > 1 and trial.is_good]
     if not wide:
         return _one_column(trials, text)
-    wide.sort(key=lambda one: (one.share == 1, one.typed, one.width), reverse=True)
+    wide.sort(key=lambda one: (*one.rank, one.width), reverse=True)
     doubts = []
-    if wide[1:] and (wide[0].share == 1, wide[0].typed) == (wide[1].share == 1, wide[1].typed):
+    if wide[1:] and wide[0].rank == wide[1].rank:
         other = wide[1]
         doubts.append(
             f"delimiter: {_named(wide[0])} gives {wide[0].width} columns and {_named(other)} {other.width}, "
@@ -156,10 +168,11 @@ def _one_column(trials: Sequence[_Trial], text: bytes) -> Layout:
 
 def _laid_out(trial: _Trial, doubts: Sequence[str]) -> Layout:
     said = list(doubts)
-    if trial.bad:
+    if trial.share < _NEARLY_ALL:
         one = trial.bad[0]
-        reason = one.reason or f"has {len(one.fields)} fields instead of {trial.width}"
-        said.append(f"delimiter: {len(trial.bad):,} of the first {len(trial.body):,} records do not fit, "
+        count = len(one.fields)
+        reason = one.reason or f"has {count} field{'s' * (count != 1)} instead of {trial.width}"
+        said.append(f"records: {len(trial.bad):,} of the first {len(trial.body):,} cannot be read: "
                     f"line {one.line} {reason}")  # fmt: skip
     for above in trial.above:
         if sum(bool(field.strip()) for field in above.fields) > 1:

@@ -14,8 +14,8 @@ _FORMS = (
     NumberForm(","),
     NumberForm(",", "."),
     NumberForm(".", ","),
-    NumberForm(",", " "),
     NumberForm(".", " "),
+    NumberForm(",", " "),
     NumberForm(".", "'"),
     NumberForm(",", "'"),
     NumberForm(".", "_"),
@@ -52,9 +52,8 @@ def sniff_numbers(columns: Mapping[str, Sequence[str]]) -> Numbers:
     different = [form for form in best if read[form] != read[best[0]]]
     if not different:
         form = best[0]
-        return Numbers(
-            form, None if form == PLAIN else _evidence(form, signed, read[form]), _mixed(signed, read)
-        )
+        told = None if form == PLAIN else _evidence(form, signed, read[form])
+        return Numbers(form, told, _mixed(signed, read) or _code(form, told, signed))
     name, at = _differing(read[best[0]], read[different[0]])
     text = signed[name][at]
     ways = " or ".join(
@@ -114,7 +113,7 @@ def _evidence(
     """The column and the text that the plain form does not read, with the most signs."""
     plain = _pattern(PLAIN)
     found = [(name, text) for name in read for text in columns[name] if not plain.fullmatch(text)]
-    return max(found, key=lambda one: (form.thousands in one[1], form.decimal in one[1]))
+    return max(found, key=lambda one: (_is_grouped(form, one[1]), form.decimal in one[1]))
 
 
 def _mixed(columns: Mapping[str, Sequence[str]], read: Mapping[NumberForm, Mapping[str, object]]) -> str:
@@ -126,6 +125,20 @@ def _mixed(columns: Mapping[str, Sequence[str]], read: Mapping[NumberForm, Mappi
                 text = next(text for text in columns[name] if not _pattern(form).fullmatch(text))
                 return f"numbers: '{text}' of column '{name}' is of another form ({_said(other)}): it is text"
     return ""
+
+
+def _code(form: NumberForm, told: tuple[str, str] | None, columns: Mapping[str, Sequence[str]]) -> str:
+    """What is to be said if the signs between digits may be those of codes, such as of telephone numbers."""
+    if not told or not form.thousands:
+        return ""
+    grouped = [text for texts in columns.values() for text in texts if _is_grouped(form, text)]
+    if len(set(map(len, grouped))) > 1 or any(form.decimal in text for text in grouped):
+        return ""
+    return f"numbers: '{told[1]}' of column '{told[0]}' may be a code, and no number with '{form.thousands}'"
+
+
+def _is_grouped(form: NumberForm, text: str) -> bool:
+    return any(letter in text for letter in _VARIANTS.get(form.thousands, form.thousands))
 
 
 def _said(form: NumberForm) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE
 from evergreen.sources.text.time_texts import read_form
@@ -96,6 +97,14 @@ def _read(name: str, texts: pa.Array) -> pa.Array | None:
     assert form is not None
     values, misfits = read_form(texts, form, UTC_ZONE)
     return None if misfits else values
+
+
+def are_compact_days(texts: pa.Array) -> bool:
+    """Whether all texts are like 20240131."""
+    there = texts.drop_null().unique()
+    if not len(there) or not pc.all(pc.match_substring_regex(there, "^(19|20)[0-9]{6}$")).as_py():
+        return False
+    return _read(f"date {_COMPACT}", there) is not None
 
 
 def _candidates(text: str) -> Iterator[str]:
