@@ -23,6 +23,7 @@ from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.texts import is_text
 from evergreen.sources import Source
 from evergreen.sources.text.number_form import PLAIN
+from evergreen.sources.text.types import read
 
 Forcing = Callable[[str, pa.Array], Forced | None]
 
@@ -130,9 +131,21 @@ def _parsed(material: Material, config: Mapping[str, Any]) -> tuple[Source, str]
 
 def _types(rows: pa.Table) -> tuple[dict[str, str], list[str]]:
     """The types to be declared for columns of text that hold dates or times, and what is unsure of them."""
-    texts = {field.name: whole(rows.column(field.name)) for field in rows.schema if is_text(field.type)}
-    found = sniff_times(texts)
-    return {name: one.form for name, one in found.items() if one.form}, undecided(found, texts)
+    columns = {field.name: whole(rows.column(field.name)) for field in rows.schema if is_text(field.type)}
+    texts = {name: column for name, column in columns.items() if column.null_count < len(column)}
+    types = {name: one for name, column in texts.items() if (one := _iso(column))}
+    found = sniff_times({name: column for name, column in texts.items() if name not in types})
+    types |= {name: one.form for name, one in found.items() if one.form}
+    numbers = [
+        f"types: column '{name}' is text of numbers, it may be float"
+        for name, column in texts.items()
+        if name not in types and read(column, "float") is not None
+    ]
+    return types, [*undecided(found, texts), *numbers]
+
+
+def _iso(texts: pa.Array) -> str | None:
+    return next((name for name in ("date", "time") if read(texts, name) is not None), None)
 
 
 def _explained(column: Column, rows: pa.Table, types: Mapping[str, str], forcing: Forcing) -> Column:

@@ -19,14 +19,13 @@ from evergreen.rows.batches import Rows
 from evergreen.sources import Source
 from evergreen.sources.files.compressions import COMPRESSIONS
 from evergreen.sources.files.description import FileSource
-from evergreen.sources.files.formats import FORMATS, format_of
+from evergreen.sources.files.formats import FORMATS, NOT_READ, format_of
 from evergreen.sources.files.locate import LocatedFile, locate
 from evergreen.sources.files.text_files import read_csv_files, read_json_files
 from evergreen.sources.local_times import with_event_time
 from evergreen.sources.text.number_form import NumberForm
 from evergreen.storage import Storage
 
-_OF_CSV = (".tsv", ".tab", ".txt", ".dat", ".asc", "")
 _SNAPSHOT = "snapshot"
 
 
@@ -40,10 +39,8 @@ def look_at_file(path: str, most: int) -> Look:
     files = _located(path)
     if not files:
         raise SourceError(f"no file matches {path}: name one that is there")
-    format_ = _format(files[0].name)
-    config: dict[str, Any] = {"path": path}
-    if format_ != _told_by_name(files[0].name):
-        config["format"] = format_
+    format_, is_told = _format(files[0].name)
+    config: dict[str, Any] = {"path": path} if is_told else {"path": path, "format": format_}
     if format_ != "csv":
         return composed(Material(path, _name(path), "file", config, partial(_read, most=most), most))
     return composed(_of_csv(path, config, files[0], most))
@@ -59,7 +56,7 @@ def _of_csv(path: str, config: Mapping[str, Any], first: LocatedFile, most: int)
         _name(path),
         "file",
         {**config, "csv": dialect.model_dump(mode="json", exclude_defaults=True)},
-        partial(_read, most=sniffed.records),
+        partial(_read, most=sniffed.records if begin.is_cut else most + 1),
         most,
         types=sniffed.types,
         encoding=sniffed.encoding,
@@ -94,20 +91,16 @@ def _located(path: str) -> Sequence[LocatedFile]:
     return locate(path, Path.cwd(), storage, _SNAPSHOT, None)
 
 
-def _told_by_name(name: str) -> str | None:
-    try:
-        return format_of(name)
-    except SourceError:
-        return None
-
-
-def _format(name: str) -> str:
-    """The format of a file; a name that other programs give to CSV too is tried as CSV."""
+def _format(name: str) -> tuple[str, bool]:
+    """The format of a file, and whether its name tells it: one that tells none is tried as CSV."""
     path = PurePosixPath(name)
     plain = PurePosixPath(path.stem) if path.suffix.lower() in COMPRESSIONS else path
-    if plain.suffix.lower() in _OF_CSV:
-        return "csv"
-    return format_of(name)
+    try:
+        return format_of(name), True
+    except SourceError:
+        if plain.suffix.lower() in NOT_READ:
+            raise
+        return "csv", False
 
 
 def _name(path: str) -> str:

@@ -23,8 +23,8 @@ def forcing(
     """The first value by which a column is text, where `place` names a row by its index (from 0).
 
     It is held against numbers if a value is one, else against dates and times of the form of the first value.
-    None for a column without values, and with `has_types` for one of a source that calls it text and whose
-    values are all text.
+    None where no value forces it, and with `has_types`, for sources that call a column text themselves, where
+    all values do.
     """
     there = texts.drop_null()
     if not len(there):
@@ -32,6 +32,8 @@ def forcing(
     plain = numbers.plain(there)
     are_numbers = int(pc.sum(pc.match_substring_regex(plain, _NUMBER)).as_py() or 0)
     reading = next(name for name in in_csv(numbers) if name.startswith("float"))
+    if read(there, reading) is not None:
+        return None
     kind, at, others = "number", _first_bad(there, reading), are_numbers
     if not are_numbers:
         kind, at, others = _of_times(there)
@@ -44,8 +46,6 @@ def forcing(
 def _first_bad(texts: pa.Array, reading: str) -> int:
     """The index of the first value with which the texts up to it cannot be read so."""
     low, high = 0, len(texts)  # the first `low` can be read, the first `high` cannot
-    if read(texts, reading) is not None:
-        return len(texts) - 1
     while high - low > 1:
         middle = (low + high) // 2
         if read(texts.slice(0, middle), reading) is None:

@@ -54,12 +54,32 @@ def sniff_numbers(columns: Mapping[str, Sequence[str]]) -> Numbers:
         form = best[0]
         told = None if form == PLAIN else _evidence(form, signed, read[form])
         return Numbers(form, told, _mixed(signed, read) or _code(form, told, signed))
-    name, at = _differing(read[best[0]], read[different[0]])
-    text = signed[name][at]
-    ways = " or ".join(
-        f"{read[form][name][at]} ({_said(form)})" for form in (best[0], different[0]) if name in read[form]
-    )
-    return Numbers(PLAIN, None, f"numbers: '{text}' of column '{name}' is {ways}, and no value tells which")
+    return Numbers(doubt=_undecided(best[0], different[0], signed, read))
+
+
+def _undecided(
+    one: NumberForm,
+    other: NumberForm,
+    columns: Mapping[str, Sequence[str]],
+    read: Mapping[NumberForm, Mapping[str, Sequence[float]]],
+) -> str:
+    """What is to be said of two forms of which none is right for sure."""
+    ours, theirs = read[one], read[other]
+    if ours.keys() == theirs.keys():
+        name, at = next(
+            (name, at)
+            for name in ours
+            for at, _ in enumerate(ours[name])
+            if ours[name][at] != theirs[name][at]
+        )
+        ways = f"{ours[name][at]} ({_said(one)}) or {theirs[name][at]} ({_said(other)})"
+        return f"numbers: '{columns[name][at]}' of column '{name}' is {ways}, and no value tells which"
+    alone = [
+        next((name for name in found if name not in others), "")
+        for found, others in ((ours, theirs), (theirs, ours))
+    ]
+    texts = [f"'{columns[name][0]}' of column '{name}'" for name in alone if name]
+    return f"numbers: {' and '.join(texts)} are written in different forms, so one is left as text"
 
 
 def _signed(values: Sequence[str]) -> list[str]:
@@ -94,17 +114,6 @@ def _value(form: NumberForm, text: str) -> float:
     for letter in _VARIANTS.get(form.thousands, form.thousands):
         text = text.replace(letter, "")
     return float(text.replace(form.decimal, "."))
-
-
-def _differing(one: Mapping[str, list[float]], other: Mapping[str, list[float]]) -> tuple[str, int]:
-    """A column and the place in it that two forms read differently."""
-    for name, values in one.items():
-        if name not in other:
-            return name, 0
-        for at, value in enumerate(values):
-            if value != other[name][at]:
-                return name, at
-    return next(name for name in other if name not in one), 0
 
 
 def _evidence(

@@ -35,12 +35,13 @@ _CLOCKS = (
     "%I:%M:%S %p",
     "%I:%M%p",
     "%H.%M",
-    "%H%M",
-    "%H%M%S",
+    "%H.%M.%S",
 )
 _SIGN = re.compile(r"\d+([-./ ])(?:\d+|[A-Za-z]+)[-./ ]", re.ASCII)
 _CLOCK = re.compile(r"[T ]\d{1,2}[:.]?\d{2}")
 _OFFSET = re.compile(r"( ?)([+-]\d{2}:?\d{2}|Z)$")
+_COMPACT_CLOCK = re.compile(r"[T ](\d{4}|\d{6})(?!\d)")
+_DIGITS_OF = {4: "%H%M", 6: "%H%M%S"}
 _FEW = 50
 
 
@@ -118,8 +119,12 @@ def _candidates(text: str) -> Iterator[str]:
         return
     offset = _OFFSET.search(text, clock.end())
     zone = f"{offset[1]}%z" if offset else ""
+    # Python would read 0506 as 05:00:06 too.
+    clocks = (
+        [_DIGITS_OF[len(digits[1])]] if (digits := _COMPACT_CLOCK.match(text, clock.start())) else _CLOCKS
+    )
     for day in days:
-        yield from (f"time {day}{clock[0][0]}{time}{zone}" for time in _CLOCKS)
+        yield from (f"time {day}{clock[0][0]}{time}{zone}" for time in clocks)
 
 
 def _days(text: str, *, is_alone: bool) -> Sequence[str]:

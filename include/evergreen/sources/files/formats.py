@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Read = Callable[["Options", Sequence[LocatedFile], Zone], Rows]
 
-_NOT_READ = {
+NOT_READ = {
     ".xml": "XML is a tree and no table: load it into a database, or write it as JSON lines",
     ".html": "a web page is no table: ask its owner for CSV or an API",
     ".xls": "save the workbook as .xlsx",
@@ -29,6 +29,7 @@ _NOT_READ = {
     ".pkl": "a pickle runs code when it is read: write it as Parquet",
     ".feather": "write it as Parquet",
 }
+"""What to do with files that are not read, by their suffixes."""
 
 
 class Options(Protocol):
@@ -113,8 +114,8 @@ def format_of(name: str) -> str:
     for format_, known in FORMATS.items():
         if suffix in known.suffixes:
             return format_
-    if suffix in _NOT_READ:
-        raise SourceError(f"{name} is of a format that is not read ({suffix}): {_NOT_READ[suffix]}")
+    if suffix in NOT_READ:
+        raise SourceError(f"{name} is of a format that is not read ({suffix}): {NOT_READ[suffix]}")
     suffixes = ", ".join(suffix for known in FORMATS.values() for suffix in known.suffixes)
     raise SourceError(
         f"{name} has a name that does not tell its format ({suffixes}): say in the source 'format', one of "
