@@ -24,12 +24,14 @@ def lake_rows(
     first: int,
     *,
     known: Mapping[int, str] = {},
+    sent: pa.RecordBatch | None = None,
 ) -> pa.RecordBatch:
     """The rows in the lake's types; those with a value that its column's type cannot hold are rejected.
 
     Text in a column that is declared another type is read as text of CSV is. `place` is the position of the
-    rows, `first` the number of the first one; `known` says of rows by index why they are rejected. Raises
-    `SourceError` for a column whose type cannot become that of the lake, whatever its values.
+    rows, `first` the number of the first one; `known` says of rows by index why they are rejected, and
+    `sent` has the rows as the source sent them, if the batch has lost what they were. Raises `SourceError`
+    for a column whose type cannot become that of the lake, whatever its values.
     """
     read, reasons = _texts_read(batch, lake)
     reasons = {**reasons, **known}
@@ -40,7 +42,8 @@ def lake_rows(
             pass  # its rows are found below
     reasons = dict(sorted({**lake.misfits(read), **reasons}.items()))
     rejections.add(
-        Rejected(row_text(batch, at), f"{place} {first + at}", reason) for at, reason in reasons.items()
+        Rejected(row_text(batch if sent is None else sent, at), f"{place} {first + at}", reason)
+        for at, reason in reasons.items()
     )
     return lake.batch(read.filter(pa.array([at not in reasons for at in range(batch.num_rows)], pa.bool_())))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import math
+import sys
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -255,9 +258,32 @@ class TestTypes:
         for value in ("[2:3]={3,4}", "[-5:-4]={3,4}", "[0:1]={3,4}", "{3,4}"):
             assert database.query(f"SELECT '{value}'::int[] AS a").to_pylist() == [{"a": [3, 4]}]
 
-    def test_a_number_beyond_float64_is_an_error(self, database):
+    def test_a_number_beyond_float64_is_rejected_as_it_was(self, database):
+        nearest = 2**1024 - 2**970  # from here on it is nearer to infinity
+        database.run(
+            "CREATE TABLE t (n int, a numeric, b numeric(12, 2))",
+            f"INSERT INTO t VALUES (1, 1e400, 1), (2, 'NaN', 2), (3, 'Infinity', 3), (4, NULL, 4), "
+            f"(5, {nearest}, 5), (6, {nearest - 1}, 6), (7, -1e400, 'NaN')",
+        )
+        for source in ({"table": "t"}, {"sql": "query.sql"}, {"table": "t", "types": {"a": "float"}}):
+            (database.folder / "query.sql").write_text("SELECT * FROM t")
+            rows = database.read(**source)
+            assert rows.table().select(["n", "a"]).to_pylist() == [
+                {"n": 2, "a": None},
+                {"n": 3, "a": math.inf},
+                {"n": 4, "a": None},
+                {"n": 6, "a": sys.float_info.max},
+            ]
+            assert [json.loads(one.text)["a"] for one in rows.rejected] == [
+                "1" + "0" * 400,
+                str(nearest),
+                "-1" + "0" * 400,
+            ]
+            assert {one.reason for one in rows.rejected} == {
+                "column 'a': a number beyond the range of float64"
+            }
         with pytest.raises(SourceError, match="out of range for type double precision") as told:
-            database.query("SELECT 1e400 AS a")
+            database.query("SELECT ARRAY[1e400] AS a")
         assert len(str(told.value)) < 500
 
     def test_the_last_moments_of_the_calendar_are_times(self, database):

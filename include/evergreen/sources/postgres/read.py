@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,13 @@ _TIMES = ("timestamptz", "timestamp", "date")
 # Relations are tables, partitioned ones, views, materialised views and foreign tables. The join is an outer
 # one so that a table without columns is told from no table.
 _COLUMNS = """
-    SELECT attname::text, atttypid::int8 FROM pg_class
+    SELECT attname::text, atttypid::int8, atttypmod BETWEEN 0 AND 300 << 16 AND (atttypmod - 4) & 1024 = 0
+    FROM pg_class
     LEFT JOIN pg_attribute ON attrelid = pg_class.oid AND attnum > 0 AND NOT attisdropped
     WHERE pg_class.oid = to_regclass($1) AND relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY attnum
 """
+# The least whole number that becomes infinity as float64, half a step above the greatest.
+_BEYOND = 2**1024 - 2**970
 _SCHEMAS = """
     SELECT nspname::text FROM pg_namespace
     WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1
@@ -65,10 +68,14 @@ _TYPES = """
 
 @dataclass(frozen=True)
 class _Kind:
-    """A column's type as pg_type names it, below any domain; `element` is an array's."""
+    """A column's type as pg_type names it, below any domain; `element` is an array's.
+
+    `is_bounded`: it is a number of so few digits that every one of them is within float64.
+    """
 
     name: str
     element: str | None = None
+    is_bounded: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,30 +133,62 @@ def _read(
         arrays = [name for name, kind in query.columns.items() if kind.element and name not in source.types]
         # The driver would silently flatten an array of several dimensions.
         selected += [f"array_ndims({quoted(name)}) > 1" for name in arrays]
+        beyond = [name for name, kind in query.columns.items() if _may_exceed(kind, source.types.get(name))]
+        selected += [f"CASE WHEN {_exceeds(name)} THEN {quoted(name)}::text END" for name in beyond]
         # Every name was found in the catalogue or in the result's description, and is quoted.
         cursor.execute(f"SELECT {', '.join(selected)} {query.origin}")
         with closing(stream(cursor)) as batches:
             lake, place = LakeTypes(source.types, zone=zone), f"{source.table or source.sql}, row"
-            yield from _lake_batches(batches, lake, arrays, rejections, place)
+            yield from _lake_batches(batches, lake, _Checks(arrays, beyond), rejections, place)
 
 
-def _lake_batches(
-    batches: pa.RecordBatchReader,
-    lake: LakeTypes,
-    arrays: Sequence[str],
-    rejections: Rejections,
-    place: str,
-) -> Iterator[Any]:
-    width, row = len(batches.schema) - len(arrays), 1
-    yield lake.schema(pa.schema(list(batches.schema)[:width]))
-    for batch in batches:
-        for name, deep in zip(arrays, batch.columns[width:], strict=True):
-            if pc.any(deep).as_py():
+@dataclass(frozen=True)
+class _Checks:
+    """What is asked for behind the columns of the source.
+
+    Whether an array has several dimensions, for the columns `arrays`, and the text of a number that float64
+    does not reach, for the columns `beyond`.
+    """
+
+    arrays: Sequence[str]
+    beyond: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.arrays) + len(self.beyond)
+
+    def taken(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch, dict[int, str]]:
+        """The source's columns, the same as they were sent, and by index why rows are rejected.
+
+        Raises `SourceError` for an array of several dimensions.
+        """
+        width = batch.num_columns - len(self)
+        deep, texts = batch.columns[width : width + len(self.arrays)], batch.columns[-len(self.beyond) :]
+        for name, one in zip(self.arrays, deep, strict=True):
+            if pc.any(one).as_py():
                 raise SourceError(
                     f"column '{name}' holds an array of several dimensions: declare it text under the "
                     "source's types in pipeline.yaml"
                 )
-        yield lake_rows(batch.select(range(width)), lake, rejections, place, row)
+        rows = sent = batch.select(range(width))
+        reasons: dict[int, str] = {}
+        for name, column in zip(self.beyond, texts if self.beyond else (), strict=True):
+            if column.null_count == len(column):
+                continue
+            at = rows.schema.get_field_index(name)
+            sent = sent.set_column(at, name, pc.coalesce(column, rows.column(at).cast(pa.string())))
+            for row in pc.indices_nonzero(column.is_valid()).to_pylist():
+                reasons.setdefault(row, f"column '{name}': a number beyond the range of float64")
+        return rows, sent, reasons
+
+
+def _lake_batches(
+    batches: pa.RecordBatchReader, lake: LakeTypes, checks: _Checks, rejections: Rejections, place: str
+) -> Iterator[Any]:
+    row = 1
+    yield lake.schema(pa.schema(list(batches.schema)[: len(batches.schema) - len(checks)]))
+    for batch in batches:
+        rows, sent, reasons = checks.taken(batch)
+        yield lake_rows(rows, lake, rejections, place, row, known=reasons, sent=sent)
         row += batch.num_rows
 
 
@@ -163,6 +202,8 @@ def _selected(name: str, kind: _Kind, wanted: str | None) -> str:
         cast = f"({column}::{_asked_for(kind.element)}[])[:]"
     elif kind.name in _EXACT and wanted and (wanted == "int" or wanted.startswith("decimal")):
         cast = f"trim_scale({column}::numeric)::text"
+    elif _may_exceed(kind, wanted):
+        cast = f"CASE WHEN NOT coalesce({_exceeds(name)}, false) THEN {column}::float8 END"
     elif kind.name == "money":
         cast = f"{column}::numeric::float8"
     elif kind.name in _PLAIN:
@@ -170,6 +211,17 @@ def _selected(name: str, kind: _Kind, wanted: str | None) -> str:
     else:
         cast = f"{column}::{_asked_for(kind.name)}"
     return f"{cast} AS {column}"
+
+
+def _may_exceed(kind: _Kind, wanted: str | None) -> bool:
+    """Whether a column is asked for as float64 and may have a number beyond it."""
+    return kind.name == "numeric" and not kind.is_bounded and wanted in (None, "float")
+
+
+def _exceeds(name: str) -> str:
+    """SQL that says whether a number is beyond float64; NaN and infinities, which have no scale, are not."""
+    column = quoted(name)
+    return f"(({column} >= {_BEYOND} OR {column} <= -{_BEYOND}) AND scale({column}) IS NOT NULL)"
 
 
 def _asked_for(name: str) -> str:
@@ -180,7 +232,7 @@ def _asked_for(name: str) -> str:
 
 def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> _Query:
     assert source.table is not None
-    relation, oids = _catalogue(cursor, source.table)
+    relation, oids, bounded = _catalogue(cursor, source.table)
     wanted = list(source.columns or oids)
     needed = (*wanted, *([source.time_column] if source.time_column else []))
     if missing := [name for name in needed if name not in oids]:
@@ -191,7 +243,10 @@ def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> 
     if not wanted:
         raise SourceError(f"table '{source.table}' has no columns: fix the table")
     check_names(wanted)
-    kinds = _kinds(cursor, {name: oids[name] for name in needed})
+    kinds = {
+        name: replace(kind, is_bounded=name in bounded)
+        for name, kind in _kinds(cursor, {name: oids[name] for name in needed}).items()
+    }
     columns, origin = {name: kinds[name] for name in wanted}, f"FROM {relation}"
     if source.time_column is None or bounds is None:
         return _Query(columns, origin)
@@ -207,14 +262,18 @@ def _table_query(cursor: Any, source: PostgresSource, bounds: Bounds | None) -> 
     return _Query(columns, f"{origin} WHERE {time} >= {start} AND {time} < {end}")
 
 
-def _catalogue(cursor: Any, table: str) -> tuple[str, dict[str, int]]:
-    """The table's name in SQL and its columns' types; raises `SourceError` naming the tables there are."""
+def _catalogue(cursor: Any, table: str) -> tuple[str, dict[str, int], set[str]]:
+    """The table's name in SQL, its columns' types, and those of at most 300 digits before the point.
+
+    Raises `SourceError` naming the tables there are.
+    """
     schema, dot, rest = table.partition(".")
     names = [quoted(table), *([f"{quoted(schema)}.{quoted(rest)}"] if dot and schema and rest else [])]
     for name in names:
         rows = _fetched(cursor, _COLUMNS, name)
         if rows:
-            return name, {column: oid for column, oid in rows if column is not None}
+            named = [row for row in rows if row[0] is not None]
+            return name, {row[0]: row[1] for row in named}, {row[0] for row in named if row[2]}
     schemas = [row[0] for row in _fetched(cursor, _SCHEMAS)]
     if dot and schema not in schemas:
         raise SourceError(
