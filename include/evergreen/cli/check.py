@@ -303,8 +303,10 @@ def _connection(spec: Spec, conn_id: str) -> str:
     connection = from_environment(conn_id)
     sources = [*spec.sources.values(), *([spec.labels.source] if spec.labels else [])]
     for source in sources:
-        if conn_id in connection_ids(source):
-            KINDS[source.kind].check_connection(connection)
+        if conn_id in connection_ids(source.config):
+            KINDS[source.kind].check_connection(source.config, connection)
+        if source.complete and conn_id in connection_ids(source.complete):
+            source.complete.question.check_connection(connection)
     if connection.conn_type in DATABASES:
         # Raises where its driver is not installed.
         return f"{connection.conn_type} ({database(connection).name})"

@@ -66,6 +66,9 @@ class Question(Described):
 
     name: ClassVar[str]
 
+    def check_connection(self, connection: Connection) -> None:
+        """Raise `SourceError` if the connection that it names lacks what it needs; asks nobody."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -103,7 +106,7 @@ class Wanted:
         return bound(self.partition).astimezone(self.zone.info) if self.calendar.has_time else None
 
 
-def _any_connection(_: Connection) -> None:
+def _any_connection(_: Any, __: Connection) -> None:
     """Every connection will do, as far as it can be told without using it."""
 
 
@@ -113,11 +116,11 @@ class SourceKind:
 
     `read` returns the rows of the partition in the lake's types; `questions` has for each `Question` a
     function that returns what is missing in one line, or None if the source is complete. They raise
-    `SourceError` if a retry cannot help and `UnavailableError` if it may. `check_connection` raises
-    `SourceError` for a connection that lacks what the kind needs, and asks nobody.
+    `SourceError` if a retry cannot help and `UnavailableError` if it may. `check_connection` gets the
+    config and its connection; it raises `SourceError` for one that lacks what the kind needs. It asks nobody.
     """
 
     config: type[SourceConfig]
     read: Callable[[Any, Wanted], Rows]
     questions: Mapping[type[Question], Callable[[Any, Any, Wanted], str | None]]
-    check_connection: Callable[[Connection], object] = _any_connection
+    check_connection: Callable[[Any, Connection], object] = _any_connection

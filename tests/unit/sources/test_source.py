@@ -15,7 +15,7 @@ from evergreen.sources.http.description import FieldQuestion
 from evergreen.sources.http.paging import PAGINGS, CursorPaging, OnePage
 from evergreen.sources.sql_description import SqlQuestion
 
-KEYS = "allowed here: equals, every, field, file, params, path, sql, within"
+KEYS = "allowed here: conn_id, equals, every, field, file, params, path, sql, within"
 FILE: dict[str, Any] = {"path": "a.csv"}
 API: dict[str, Any] = {"conn_id": "api", "path": "/v1"}
 TABLE: dict[str, Any] = {"conn_id": "db", "table": "t"}
@@ -82,9 +82,24 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         ),
         (
             {"file": 5},
-            "file: must be a mapping with the keys: csv, delimiter, excel, format, path, time_column, types",
+            "file: must be a mapping with the keys: conn_id, csv, delimiter, excel, format, path, "
+            "time_column, types",
         ),
         ({"file": {"pth": "a"}}, "file.path: this key is required; file.pth: no such key, did you mean"),
+        (
+            {"file": {"path": "ftp://a/b"}},
+            "file.path: must be a path on disk, or begin with one of s3://, gs://",
+        ),
+        (
+            {"file": {"path": "s3://me:pass@bucket/b"}},
+            "file.path: must hold no login or password: put them into a connection, and name it as 'conn_id'",
+        ),
+        ({"file": {**FILE, "conn_id": "a"}}, "file: a file on disk needs no connection: leave out 'conn_id'"),
+        ({"file": {"path": "az://a/b.csv"}}, "file: az:// needs 'conn_id', the connection with its keys"),
+        (
+            {"file": FILE, "complete": {"file": "az://a/b"}},
+            "complete: az:// needs 'conn_id', the connection with its keys",
+        ),
         (
             {"file": FILE, "complete": {"sql": "a"}},
             "complete.sql: a source of the kind 'file' cannot answer this, give 'file'",

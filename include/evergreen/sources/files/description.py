@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from evergreen.sources.files.address import Address
 from evergreen.sources.files.formats import FORMATS
+from evergreen.sources.files.patterns import is_pattern
+from evergreen.sources.files.places import PLACES, check_place
 from evergreen.sources.files.workbook import Workbook
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.text.dialect import CsvDialect, Delimiter
+from evergreen.units import ConnectionId
+
+if TYPE_CHECKING:
+    from evergreen.connections import Connection
 
 
 def _known_format(value: str) -> str:
@@ -20,29 +27,55 @@ def _known_format(value: str) -> str:
     return value
 
 
+def _checked_path(path: str) -> str:
+    if re.search(r"[{}\0]", re.sub(r"\{partition(:[^{}]*)?\}", "", path)):
+        raise ValueError("braces may contain only '{partition}' and forms of it like '{partition:%Y/%m/%d}'")
+    address = Address.of(path)
+    if not address.scheme:
+        return path
+    if (kind := PLACES.get(address.scheme)) is None:
+        schemes = ", ".join(f"{scheme}://" for scheme in PLACES)
+        raise ValueError(f"must be a path on disk, or begin with one of {schemes}")
+    if "@" in address.root:
+        raise ValueError(
+            "must hold no login or password: put them into a connection, and name it as 'conn_id'"
+        )
+    if not kind.is_listed and is_pattern(path if not kind.is_url else path.partition("?")[0]):
+        raise ValueError(
+            f"files of {address.scheme}:// cannot be searched for: name one file, and write '*' as %2A and "
+            "'[' as %5B where they are part of its name"
+        )
+    return path
+
+
+FilePath = Annotated[str, Field(min_length=1), AfterValidator(_checked_path)]
+
+
+def _check_connection_named(path: str, conn_id: str | None) -> None:
+    """Raise `ValueError` for an address that needs a connection and has none, or the other way round."""
+    address = Address.of(path)
+    if not address.scheme and conn_id:
+        raise ValueError("a file on disk needs no connection: leave out 'conn_id'")
+    if address.scheme and PLACES[address.scheme].needs_connection and not conn_id:
+        raise ValueError(f"{address.scheme}:// needs 'conn_id', the connection with its keys")
+
+
 class FileSource(SourceConfig):
     """Files of rows in one of `FORMATS`; those of text may be compressed with gzip, zstd or ZIP.
 
-    `path` is below the pipeline's folder, absolute, or `s3://`; `{partition}` in it is the partition's key,
-    `{partition:%Y/%m/%d}` its first instant in that form, and `*`, `?`, `[...]` and `**` match many files.
+    `path` is below the pipeline's folder, absolute, or an address in one of `PLACES`, whose keys are those of
+    the connection `conn_id`; `{partition}` in it is the partition's key, `{partition:%Y/%m/%d}` its first
+    instant in that form, and `*`, `?`, `[...]` and `**` match many files.
     Format and compression follow from the name's suffixes, or `format` says it. `csv` says how a CSV is
     written (`delimiter` is short for the delimiter in it), `excel` which cells of a workbook are the table.
     """
 
-    path: str = Field(min_length=1)
+    path: FilePath
+    conn_id: ConnectionId | None = None
     format: Annotated[str, AfterValidator(_known_format)] | None = None
     csv: CsvDialect = CsvDialect()
     excel: Workbook = Workbook()
     delimiter: Delimiter | None = None
-
-    @field_validator("path")
-    @classmethod
-    def _known_places(cls, value: str) -> str:
-        if re.search(r"[{}\0]", re.sub(r"\{partition(:[^{}]*)?\}", "", value)):
-            raise ValueError(
-                "braces may contain only '{partition}' and forms of it like '{partition:%Y/%m/%d}'"
-            )
-        return value
 
     @model_validator(mode="before")
     @classmethod
@@ -64,13 +97,31 @@ class FileSource(SourceConfig):
             raise ValueError(f"files of the format {self.format} have no sheets: leave out 'excel'")
         return self
 
+    @model_validator(mode="after")
+    def _connection_named(self) -> Self:
+        _check_connection_named(self.path, self.conn_id)
+        return self
+
     def templates(self) -> Iterable[str]:
         """The path."""
         return (self.path,)
 
 
 class FileQuestion(Question):
-    """`file` is a path, like a file source's, of a file that is there once the source is complete."""
+    """`file` is a path, like a file source's, of a file that is there once the source is complete.
+
+    `conn_id` is the connection of its own place, whatever the source's is.
+    """
 
     name: ClassVar = "file"
-    file: str
+    file: FilePath
+    conn_id: ConnectionId | None = None
+
+    @model_validator(mode="after")
+    def _connection_named(self) -> Self:
+        _check_connection_named(self.file, self.conn_id)
+        return self
+
+    def check_connection(self, connection: Connection) -> None:
+        """As the connection of a source is checked."""
+        check_place(self.file, connection)

@@ -1,54 +1,55 @@
-"""A source's path to the list of its files: filled in for a partition, globbed, on disk or in S3."""
+"""A source's path to the list of its files: filled in for a partition, and searched for by a pattern."""
 
 from __future__ import annotations
 
-import copy
-import fnmatch
 import glob
-import re
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
-from evergreen.errors import NotFoundError, SourceError, StorageError, UnavailableError
+from evergreen.connections import Connection
+from evergreen.errors import SourceError, UnavailableError
 from evergreen.shown import shown
+from evergreen.sources.files.address import Address
+from evergreen.sources.files.patterns import is_pattern
+from evergreen.sources.files.places import PLACES
+from evergreen.sources.files.places.place import Place
 from evergreen.sources.placeholders import Window, filled
 from evergreen.storage import Storage
-
-_MAGIC = re.compile(r"[*?[]")
-_FAILURES = (NotFoundError, StorageError)
-
-_Part = tuple[re.Pattern[str], bool] | None  # of a pattern: a name's form and whether it may be hidden; `**`
 
 
 @dataclass(frozen=True)
 class LocatedFile:
-    """A file that a source's path stands for; `name` is its path as the source writes it, or `s3://`."""
+    """A file that a source's path stands for; `name` is its path as the source writes it, or its address.
+
+    It is at `path` on disk, or at `key` in a `place`.
+    """
 
     name: str
     path: Path | None = None
-    storage: Storage | None = None
+    place: Place | None = None
     key: str = ""
 
     def exists(self) -> bool:
         """Whether the file is there now."""
         if self.path is not None:
             return self.path.exists()
-        assert self.storage is not None
-        return self.storage.exists(self.key)
+        assert self.place is not None
+        return self.place.exists(self.key)
 
     @contextmanager
     def open(self) -> Iterator[IO[bytes]]:
-        """The file's bytes, seekable; an object of S3 is copied to a temporary file without a name.
+        """The file's bytes, seekable; one that is not on disk is copied to a temporary file without a name.
 
-        Raises `SourceError` for a file that is gone or may not be read, `UnavailableError` for a storage that
+        Raises `SourceError` for a file that is gone or may not be read, `UnavailableError` for a place that
         cannot be reached or no room for the copy.
         """
-        with self._open_local() if self.path else self._downloaded() as file:
+        with self._open_local() if self.path else self._copied() as file:
             yield file
 
     def _open_local(self) -> IO[bytes]:
@@ -63,19 +64,31 @@ class LocatedFile:
                 f"file {self.path} cannot be read ({reason}): put it there or change the source's path"
             ) from None
 
-    def _downloaded(self) -> IO[bytes]:
-        assert self.storage is not None
+    def _copied(self) -> IO[bytes]:
+        assert self.place is not None
         file = tempfile.TemporaryFile(prefix="evergreen-")  # noqa: SIM115 - lives on
         try:
-            self.storage.download(self.key, file)
-        except (*_FAILURES, OSError) as error:
+            self.place.copy(self.key, file)
+        except OSError as error:
             file.close()
-            raise _explained(error, self.name) from None
+            raise UnavailableError(
+                f"{self.name} cannot be copied to {tempfile.gettempdir()} ({error.strerror or error}): "
+                "make room there, then run again"
+            ) from None
+        except BaseException:
+            file.close()
+            raise
         return file
 
 
 def locate(
-    path: str, folder: Path, storage: Storage, partition: str, start: datetime | None
+    path: str,
+    folder: Path,
+    storage: Storage,
+    partition: str,
+    start: datetime | None,
+    *,
+    connection: Connection | None = None,
 ) -> list[LocatedFile]:
     """The files that a source's path stands for in a partition, sorted by name.
 
@@ -83,17 +96,21 @@ def locate(
     path without wildcards is one file, which may be absent; with `*`, `?`, `[...]` and `**` it is all that
     match, maybe none, without those whose names begin with a dot. A relative path starts at the pipeline's
     `folder`, and its author may leave that with `..`, for he may name any file by its absolute path too; a
-    partition's key that would lead elsewhere is refused. Raises `SourceError`, and `UnavailableError` for a
-    storage that cannot be reached.
+    partition's key that would lead elsewhere is refused. An address such as `s3://bucket/key` is opened by
+    the `connection`. Raises `SourceError`, and `UnavailableError` for a place that cannot be reached.
     """
     _check_key(partition)
-    if not _MAGIC.search(fill(path, "", start)):
-        return [_one(fill(path, partition, start), folder, storage)]
+    kind = PLACES.get(Address.of(path).scheme)
+    if kind is not None and kind.is_url:
+        return [_elsewhere(fill(path, quote(partition, safe=""), start), storage, connection)]
+    if not is_pattern(fill(path, "", start)):
+        one = fill(path, partition, start)
+        return [LocatedFile(one, folder / one) if kind is None else _elsewhere(one, storage, connection)]
     pattern = fill(path, glob.escape(partition), start)
-    if pattern.startswith("s3://"):
-        return _matching_objects(pattern, storage)
+    if kind is not None:
+        return _matching(pattern, storage, connection)
     names = glob.glob(pattern, root_dir=folder, recursive=True)
-    return [_one(name, folder, storage) for name in sorted(names) if (folder / name).is_file()]
+    return [LocatedFile(name, folder / name) for name in sorted(names) if (folder / name).is_file()]
 
 
 def fill(path: str, partition: str, start: datetime | None) -> str:
@@ -113,76 +130,41 @@ def _check_key(partition: str) -> None:
         )
 
 
-def _one(name: str, folder: Path, storage: Storage) -> LocatedFile:
-    if not name.startswith("s3://"):
-        return LocatedFile(name, path=folder / name)
-    bucket, key = _address(name)
-    return LocatedFile(name, storage=_top_of(bucket, storage), key=key)
+def _elsewhere(name: str, storage: Storage, connection: Connection | None) -> LocatedFile:
+    address = _address(name)
+    place = PLACES[address.scheme].open(address, connection, storage)
+    return LocatedFile(address.shown, place=place, key=address.path)
 
 
-def _matching_objects(pattern: str, storage: Storage) -> list[LocatedFile]:
-    bucket, key_pattern = _address(pattern)
-    there = _top_of(bucket, storage)
-    prefix = _MAGIC.split(key_pattern, maxsplit=1)[0]
-    try:
-        keys = there.list(prefix)
-    except _FAILURES as error:
-        raise _explained(error, pattern) from None
-    parts = [
-        None if part == "**" else (re.compile(fnmatch.translate(part)), part.startswith("."))
-        for part in key_pattern.split("/")
-    ]
+def _matching(pattern: str, storage: Storage, connection: Connection | None) -> list[LocatedFile]:
+    address = _address(pattern)
+    place = PLACES[address.scheme].open(address, connection, storage)
     return [
-        LocatedFile(f"s3://{bucket}/{key}", storage=there, key=key)
-        for key in keys
-        if not key.endswith("/") and _matches(key.split("/"), parts)
+        LocatedFile(f"{address.top}/{key}", place=place, key=key)
+        for key in sorted(place.matching(address.path))
     ]
 
 
-def _matches(names: Sequence[str], parts: Sequence[_Part]) -> bool:
-    """Whether a path's names match a pattern's parts as in a shell; None is `**`."""
-    if not parts:
-        return not names
-    part = parts[0]
-    if part is None:
-        return _matches(names, parts[1:]) or (
-            bool(names) and not names[0].startswith(".") and _matches(names[1:], parts)
+def _address(name: str) -> Address:
+    address = Address.of(name)
+    if not address.root or not address.path:
+        raise SourceError(
+            f"path '{shown(name)}' is no address of an object: write it like {address.scheme}://bucket/key"
         )
-    if not names or (names[0].startswith(".") and not part[1]):
-        return False
-    return bool(part[0].match(names[0])) and _matches(names[1:], parts[1:])
-
-
-def _address(name: str) -> tuple[str, str]:
-    bucket, _, key = name.removeprefix("s3://").partition("/")
-    if not bucket or not key:
-        raise SourceError(f"path '{shown(name)}' is no address of an object: write s3://bucket/key")
-    return bucket, key
-
-
-def _top_of(bucket: str, storage: Storage) -> Storage:
-    """Another bucket of the same store, from its top; a client takes long to make, and is safe to share."""
-    there = copy.copy(storage)
-    there.bucket, there.prefix = bucket, ""
-    return there
-
-
-def _explained(error: Exception, name: str) -> Exception:
-    if isinstance(error, NotFoundError):
-        return SourceError(f"{name} does not exist: put it there or change the source's path")
-    if isinstance(error, StorageError):
-        return SourceError(f"{name}: {error}")
-    reason = getattr(error, "strerror", None) or error
-    return UnavailableError(
-        f"{name} cannot be copied to {tempfile.gettempdir()} ({reason}): make room there, then run again"
-    )
+    return address
 
 
 def missing_file(
-    path: str, folder: Path, storage: Storage, partition: str, start: datetime | None
+    path: str,
+    folder: Path,
+    storage: Storage,
+    partition: str,
+    start: datetime | None,
+    *,
+    connection: Connection | None = None,
 ) -> str | None:
     """What is missing, in one line, if none of the files of `locate` is there; raises as `locate` does."""
-    files = locate(path, folder, storage, partition, start)
+    files = locate(path, folder, storage, partition, start, connection=connection)
     if any(file.exists() for file in files):
         return None
     return f"{files[0].name if files else fill(path, partition, start)} does not exist"

@@ -1,4 +1,4 @@
-"""Files of rows to Arrow: beside the pipeline, anywhere on disk, or in S3."""
+"""Files of rows to Arrow: beside the pipeline, anywhere on disk, or in one of `PLACES`."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from evergreen.calendar import UTC_ZONE, Zone
+from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
+from evergreen.sources.files.address import Address
 from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.formats import FORMATS, format_of
 from evergreen.sources.files.locate import LocatedFile, fill, locate
@@ -28,20 +30,21 @@ def read_file(
     *,
     zone: Zone = UTC_ZONE,
     published: Mapping[str, str] = {},
+    connection: Connection | None = None,
 ) -> Rows:
     """The rows of the source's files for a partition that begins at the local time `start`, if it has time.
 
-    The files are those of `locate`, one after another. Formats without types (CSV, JSON lines, Excel) are
-    read once into a temporary file to find the columns' types, unless they are declared or `published`, and
-    from there in batches; those with types at once in batches. The column `time_column` is
-    `timestamp[us, UTC]`; a time without an offset, or a day, is local in `zone`. Raises `SourceError` and
-    `UnavailableError`, for formats with types also while the rows are read; records that cannot be read are
-    in `rejected`.
+    The files are those of `locate`, one after another; `connection` is the source's, if it names one. Formats
+    without types (CSV, JSON lines, Excel) are read once into a temporary file to find the columns' types,
+    unless they are declared or `published`, and from there in batches; those with types at once in batches.
+    The column `time_column` is `timestamp[us, UTC]`; a time without an offset, or a day, is local in `zone`.
+    Raises `SourceError` and `UnavailableError`, for formats with types also while the rows are read; records
+    that cannot be read are in `rejected`.
     """
-    files = locate(source.path, folder, storage, partition, start)
+    files = locate(source.path, folder, storage, partition, start, connection=connection)
     if not files:
         pattern = fill(source.path, partition, start)
-        where = "" if pattern.startswith(("s3://", "/")) else f" in {folder}"
+        where = "" if Address.of(pattern).scheme or pattern.startswith("/") else f" in {folder}"
         raise SourceError(f"no file matches {pattern}{where}: put one there or change the source's path")
     rows = _read(source, files, zone, published)
     try:

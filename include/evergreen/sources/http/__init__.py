@@ -35,7 +35,7 @@ def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | N
     return ask_field(source, question, wanted)
 
 
-def _check_connection(connection: Connection) -> None:
+def _check_connection(_: HttpSource, connection: Connection) -> None:
     from evergreen.sources.http.client import api_of
 
     api_of(connection, {})

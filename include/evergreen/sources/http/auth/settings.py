@@ -9,11 +9,11 @@ from ssl import SSLContext
 from typing import Any, ClassVar, Self
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
-from evergreen.shown import shown
+from evergreen.sources.extra import Extra
 from evergreen.sources.http.auth.tls import Tls
 
 
@@ -31,14 +31,13 @@ class Credentials:
     auth: httpx.Auth | None = field(default=None, repr=False)
 
 
-class Settings(BaseModel):
+class Settings(Extra):
     """A connection's extra, as a kind of authentication reads it.
 
     `needs` are the fields of the connection that must be filled in, `marker` is the key that only this kind
     has. The keys here are those that every kind has.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
     needs: ClassVar[tuple[str, ...]] = ()
     marker: ClassVar[str | None] = None
 
@@ -59,14 +58,13 @@ class Settings(BaseModel):
     @classmethod
     def of(cls, connection: Connection, kind: str) -> Self:
         """The settings of a connection; raises `SourceError` that names what is wrong, and no value."""
-        where = f"connection '{connection.conn_id}'"
-        try:
-            settings = cls.model_validate(dict(connection.extra))
-        except ValidationError as error:
-            raise SourceError(f"{where}: {_problem(cls, kind, error)}") from None
+        settings = cls.read(connection, f"the authentication '{kind}'")
         for name in cls.needs:
             if not getattr(connection, name):
-                raise SourceError(f"{where} has no {name}, which the authentication '{kind}' needs: set it")
+                raise SourceError(
+                    f"connection '{connection.conn_id}' has no {name}, which the authentication '{kind}' "
+                    "needs: set it"
+                )
         return settings
 
     def credentials(self, connection: Connection) -> Credentials:
@@ -77,22 +75,3 @@ class Settings(BaseModel):
         """The trust in servers, and this client's certificate; raises `SourceError` for an unusable file."""
         own = Tls(self.client_cert, self.client_key, self.client_key_password, self.ca)
         return own.context(connection.conn_id)
-
-
-def _problem(settings: type[Settings], kind: str, error: ValidationError) -> str:
-    first = error.errors(include_input=False, include_url=False)[0]
-    key = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        allowed = ", ".join(sorted(settings.model_fields))
-        return f"'{shown(key)}' in its extra is no key of the authentication '{kind}': allowed are {allowed}"
-    if first["type"] == "missing":
-        return f"its extra has no '{key}', which the authentication '{kind}' needs: add it"
-    if not key:
-        return f"its extra {first['msg'].removeprefix('Value error, ')}"
-    return f"'{key}' in its extra {_must(first['type'], first['msg'])}"
-
-
-def _must(kind: str, message: str) -> str:
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    return f"is wrong ({message[:1].lower()}{message[1:]})"
