@@ -51,11 +51,11 @@ class _Kind:
 
 
 # What stands for a time is SQLite's own convention: ISO 8601 as text, seconds since 1970, Julian days.
-# A number that is no time becomes a text that is none, and not NULL.
+# A number that is no time becomes a text that is none, and not NULL. Numbers are less than any text.
 _MOMENT = (
-    "CASE typeof({0}) "
+    "CASE WHEN {0} < '' THEN CASE typeof({0}) "
     "WHEN 'integer' THEN coalesce(strftime('%Y-%m-%dT%H:%M:%SZ', {0}, 'unixepoch'), {0} || ' s since 1970') "
-    "WHEN 'real' THEN coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {0}), 'Julian day ' || {0}) ELSE {0} END"
+    "ELSE coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {0}), 'Julian day ' || {0}) END ELSE {0} END"
 )
 _TIME = _Kind("''", ("text", "integer", "real"), _MOMENT, "time")
 _DATE = _Kind("''", ("text", "integer", "real"), _MOMENT, "date")
