@@ -80,11 +80,16 @@ def _said(value: pa.Scalar) -> str:
 def keys(rows: pa.Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:
     """The columns that are present and unique in all rows; else the pairs of columns that are.
 
-    Fractions are measured, so a column of them is no key, however unique. A single row tells nothing.
+    Fractions are measured, so a column of them is no key, however unique, nor is one of text that is nearly a
+    column of numbers. A single row tells nothing.
     """
     if rows.num_rows < 2:
         return []
-    fit = [one.name for one in columns if not one.nulls and _may_be_key(rows.column(one.name))]
+    fit = [
+        one.name
+        for one in columns
+        if not one.nulls and not (one.forced and one.forced.others) and _may_be_key(rows.column(one.name))
+    ]
     distinct = {one.name: one.distinct for one in columns}
     single: list[tuple[str, ...]] = [(name,) for name in fit if distinct[name] == rows.num_rows]
     if single:

@@ -179,7 +179,8 @@ def _told(encoding: Encoding, header: Header, numbers: Numbers, nulls: Mapping[s
         told["columns"] = header.mended
     if numbers.told_by:
         name, text = numbers.told_by
-        told["decimal"] = told["thousands"] = f"'{text}' of column '{name}'"
+        signs = ("decimal", "thousands") if numbers.form.thousands else ("decimal",)
+        told |= dict.fromkeys(signs, f"'{text}' of column '{name}'")
     told["nulls"] = ", ".join(f"'{word}' of column '{name}'" for word, name in sorted(nulls.items()))
     return {key: words for key, words in told.items() if words}
 
