@@ -15,7 +15,6 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from evergreen.errors import SourceError
-from evergreen.storage import Credentials
 
 
 @dataclass(frozen=True)
@@ -85,29 +84,6 @@ def _from_uri(conn_id: str, text: str) -> Connection:
         schema=unquote(parts.path.lstrip("/")) or None,
         extra=extra,
     )
-
-
-def s3_credentials(connection: Connection) -> Credentials:
-    """The keys, region and endpoint of a connection to an S3-compatible store, as Airflow's `aws` has them.
-
-    The keys are its login and password, or `aws_access_key_id` and `aws_secret_access_key` in its extra,
-    beside `aws_session_token`, `region_name` and `endpoint_url`. Without an endpoint it is AWS, whatever the
-    variables of this process say; without keys the usual chain of the AWS SDK applies. Raises `SourceError`
-    for a connection of another type, or with one key of the two.
-    """
-    where, extra = f"connection '{connection.conn_id}'", connection.extra
-    if connection.conn_type not in ("aws", "s3"):
-        raise SourceError(f"{where} is of the type '{connection.conn_type}': S3 needs one of the type 'aws'")
-    access = connection.login or extra.get("aws_access_key_id")
-    secret = connection.password or extra.get("aws_secret_access_key")
-    if bool(access) != bool(secret):
-        raise SourceError(f"{where} has one of the two keys: give it a login (the access key) and a password")
-    if extra.get("role_arn"):
-        raise SourceError(f"{where} names a role_arn, which is not assumed: give it keys and a token")
-    region = extra.get("region_name") or "us-east-1"
-    own = extra.get("service_config", {}).get("s3", {}).get("endpoint_url") or extra.get("endpoint_url")
-    endpoint = own or f"https://s3.{region}.amazonaws.com"
-    return Credentials(endpoint, region, access, secret, extra.get("aws_session_token"))
 
 
 _SECRET = re.compile(r"pass|secret|token|key|credential|pat\b", re.IGNORECASE)

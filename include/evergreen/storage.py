@@ -119,6 +119,7 @@ class Storage:
         options = {
             "AWS_REGION": self.credentials.region,
             "AWS_ENDPOINT_URL": self.credentials.endpoint_url,
+            "AWS_ENDPOINT_URL_S3": self.credentials.endpoint_url,  # a variable of this name would win
             "AWS_ACCESS_KEY_ID": self.credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": self.credentials.secret_key,
             "AWS_SESSION_TOKEN": self.credentials.session_token,

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from evergreen.connections import Connection, from_environment, redacted, s3_credentials
+from evergreen.connections import Connection, from_environment, redacted
 from evergreen.errors import SourceError
-from evergreen.storage import Credentials
 
 
 def test_json_form(monkeypatch: pytest.MonkeyPatch):
@@ -78,52 +77,3 @@ def test_secrets_are_redacted_in_whatever_form_a_driver_repeats_them():
     assert redacted("deep down", connection) == "*** down"
     assert redacted("a\n  b", connection) == "a b"
     assert len(redacted("x" * 1000, connection)) < 310
-
-
-S3 = {"conn_id": "lake", "conn_type": "aws", "login": "me", "password": "s3cret"}
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (S3, ("https://s3.us-east-1.amazonaws.com", "us-east-1", "me", "s3cret", None)),
-        (
-            {**S3, "extra": {"region_name": "eu-west-1", "aws_session_token": "t"}},
-            ("https://s3.eu-west-1.amazonaws.com", "eu-west-1", "me", "s3cret", "t"),
-        ),
-        ({**S3, "extra": {"endpoint_url": "http://h:1"}}, ("http://h:1", "us-east-1", "me", "s3cret", None)),
-        (
-            {**S3, "extra": {"endpoint_url": "x", "service_config": {"s3": {"endpoint_url": "http://h:2"}}}},
-            ("http://h:2", "us-east-1", "me", "s3cret", None),
-        ),
-        (
-            {
-                "conn_id": "c",
-                "conn_type": "s3",
-                "extra": {"aws_access_key_id": "a", "aws_secret_access_key": "b"},
-            },
-            ("https://s3.us-east-1.amazonaws.com", "us-east-1", "a", "b", None),
-        ),
-        (
-            {"conn_id": "c", "conn_type": "aws"},
-            ("https://s3.us-east-1.amazonaws.com", "us-east-1", None, None, None),
-        ),
-    ],
-)
-def test_the_keys_of_a_store(values, expected):
-    assert s3_credentials(Connection(**values)) == Credentials(*expected)
-
-
-@pytest.mark.parametrize(
-    ("values", "says"),
-    [
-        ({**S3, "conn_type": "http"}, "'lake' is of the type 'http': S3 needs one of the type 'aws'"),
-        ({**S3, "login": None}, "'lake' has one of the two keys"),
-        ({**S3, "extra": {"role_arn": "arn:r"}}, "'lake' names a role_arn, which is not assumed"),
-    ],
-)
-def test_a_connection_that_is_none_to_a_store(values, says):
-    with pytest.raises(SourceError) as refusal:
-        s3_credentials(Connection(**values))
-    assert says in str(refusal.value)
-    assert "s3cret" not in str(refusal.value)

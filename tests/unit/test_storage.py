@@ -41,6 +41,7 @@ def test_the_standard_variables_are_read(monkeypatch: pytest.MonkeyPatch):
     assert storage.delta_options == {
         "AWS_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:9",
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": "s3cret",
         "AWS_ALLOW_HTTP": "true",

@@ -7,5 +7,6 @@ from evergreen.sources.http import HTTP
 from evergreen.sources.kind import SourceKind
 from evergreen.sources.postgres import POSTGRES
 from evergreen.sources.sql import SQL
+from evergreen.sources.tables import DELTA
 
-KINDS: dict[str, SourceKind] = {"postgres": POSTGRES, "http": HTTP, "file": FILE, "sql": SQL}
+KINDS: dict[str, SourceKind] = {"postgres": POSTGRES, "http": HTTP, "file": FILE, "sql": SQL, "delta": DELTA}

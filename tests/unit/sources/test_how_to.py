@@ -44,5 +44,5 @@ def test_the_table_has_every_kind_of_paging() -> None:
 
 
 def test_the_registry_is_shown_as_it_is() -> None:
-    (shown,) = re.findall(r"^KINDS: .*? = \{(.*)\}$", SOURCES, re.MULTILINE)
+    (shown,) = re.findall(r"^KINDS: .*? = \{(.*?)\}$", SOURCES, re.DOTALL | re.MULTILINE)
     assert re.findall(r'"(\w+)"', shown) == [*KINDS, "sqlite"]

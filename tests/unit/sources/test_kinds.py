@@ -45,7 +45,7 @@ def test_a_kind_of_ones_own_is_described_below_its_name(lender: Path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("sqlite:", "sqlit:", "did you mean 'sqlite'?; allowed here: complete, file, http, postgres, sql"),
+        ("sqlite:", "sqlit:", "did you mean 'sqlite'?; allowed here: complete, delta, file, http, "),
         ("table: loans", "tabel: loans", "sources.loans.sqlite.tabel: no such key, did you mean 'table'?"),
         ("{rows: 5,", "{row: 5,", "sources.loans.complete.row: no such key, did you mean 'rows'?"),
         ("{rows: 5,", "{rows: many,", "sources.loans.complete.rows: must be a whole number"),
@@ -65,7 +65,7 @@ def test_without_its_entry_there_is_no_such_kind(lender: Path, monkeypatch: pyte
     monkeypatch.delitem(KINDS, "sqlite")
     with pytest.raises(
         SpecError,
-        match=r"loans\.sqlite: no such key, did you mean 'sql'\?; allowed here: complete, file, ",
+        match=r"loans\.sqlite: no such key, did you mean 'sql'\?; allowed here: complete, delta, file, ",
     ):
         parse_spec(lender / "pipeline.yaml")
 
@@ -132,7 +132,7 @@ def test_no_module_outside_the_sources_names_a_kind():
 
 
 def test_no_module_outside_the_sources_imports_what_belongs_to_one_kind():
-    kinds = tuple(f"evergreen.sources.{name}" for name in ("postgres", "http", "files", "sql"))
+    kinds = tuple(f"evergreen.sources.{name}" for name in ("postgres", "http", "files", "sql", "tables"))
     found = {
         (module, node.module)
         for module, tree in modules()

@@ -154,7 +154,7 @@ BROKEN = [
     (
         "{postgres:",
         "{mysql:",
-        "sources.rentals.mysql: no such key, did you mean 'sql'?; allowed here: complete, file, http, ",
+        "sources.rentals.mysql: no such key, did you mean 'sql'?; allowed here: complete, delta, file, ",
     ),
     (
         "table: rentals",

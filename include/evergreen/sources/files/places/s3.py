@@ -32,12 +32,21 @@ def open_s3(address: Address, connection: Connection | None, storage: Storage | 
         keys, conn_id = storage.credentials, ""
         settings = S3Settings(endpoint_url=keys.endpoint_url)
     else:
-        settings, conn_id = S3Settings.read(connection, "a connection to S3"), connection.conn_id
-        keys = _keys(connection, settings)
+        settings, conn_id = s3_settings(connection), connection.conn_id
+        keys = s3_keys(connection, settings)
     return Objects(address.top, _store(address.root, settings, keys, conn_id))
 
 
-def _keys(connection: Connection, settings: S3Settings) -> Credentials:
+def s3_settings(connection: Connection) -> S3Settings:
+    """What the extra of a connection to S3 says; raises `SourceError` as `Extra.read` does."""
+    return S3Settings.read(connection, "a connection to S3")
+
+
+def s3_keys(connection: Connection, settings: S3Settings) -> Credentials:
+    """The keys of a connection, and its endpoint, which is Amazon's if it names none.
+
+    Raises `SourceError` for one key without the other.
+    """
     if bool(connection.login) != bool(connection.password):
         missing = "password" if connection.login else "login"
         raise SourceError(
@@ -45,7 +54,7 @@ def _keys(connection: Connection, settings: S3Settings) -> Credentials:
             "password the secret access key; leave out both to use the machine's own role"
         )
     return Credentials(
-        endpoint_url=settings.endpoint_url,
+        endpoint_url=settings.endpoint_url or _amazon(settings.region_name),
         region=settings.region_name,
         access_key=connection.login,
         secret_key=connection.password,
