@@ -74,6 +74,8 @@ def _said(value: pa.Scalar) -> str:
         )
     if pa.types.is_floating(value.type):
         return f"{value.as_py():.10g}"
+    if pa.types.is_boolean(value.type):
+        return str(value.as_py()).lower()
     return shown(str(value.as_py()))
 
 

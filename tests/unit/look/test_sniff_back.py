@@ -12,9 +12,12 @@ from typing import Any
 
 import yaml
 
+from evergreen.look.sniff.dialect import sniff_csv
 from evergreen.look.source import look_at
 from evergreen.sources import Source
+from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.read import read_file
+from evergreen.sources.files.text_files import read_csv_files
 
 NAMES = ["id", "day", "city", "amount", "note", "open"]
 CITIES = ["Köln", "Zürich", "Besançon", "Paris", "New York", 'The "Hague"', "A, b; c | d\t", "O'Hara", "x\ny"]
@@ -81,6 +84,41 @@ def written(seed: int) -> Written:
     return Written(expected, out.getvalue().encode(draw.choice(ENCODINGS)))
 
 
+LETTERS = "aäßéñŁ€ß1,;.|\t'\"#-_ \n\r2/:%"
+TEXT_ENCODINGS = [*ENCODINGS, "utf-32", "latin-1", "cp1250"]
+NAMED = ["one", "two", "three"]
+TOLD = ("header: the first line is supposed", "types", "nulls", "time_column", "numbers")
+"""The doubts that do not concern how the text is divided into fields."""
+
+
+def texts(seed: int) -> tuple[list[list[str]], bytes]:
+    """A table of hostile texts and the bytes that it was written as, with comments and lines above."""
+    draw = random.Random(seed)
+    encoding = draw.choice(TEXT_ENCODINGS)
+
+    def text() -> str:
+        letters = "".join(draw.choices(LETTERS, k=draw.randint(0, 6)))
+        chosen = draw.choice([letters, letters, "NA", "-", "x" * 50, "Hello", "12", "1,5", ""])
+        return chosen.encode(encoding, "ignore").decode(encoding)
+
+    rows = [[text() for _ in NAMED] for _ in range(draw.randint(0, 12))]
+    comments = draw.choice([[], ["#\r\n", '# it\'s "so"\n', "#a,b,c\r\n"]])
+    out = io.StringIO(newline="")
+    out.writelines(f"title, '{number}'\n" for number in range(draw.randint(0, 2)))
+    writer = csv.writer(
+        out,
+        delimiter=draw.choice(",;\t|"),
+        quotechar=draw.choice("\"'"),
+        quoting=draw.choice([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    )
+    writer.writerow(NAMED)
+    for row in rows:
+        if comments and draw.random() < 0.3:
+            out.write(draw.choice(comments))
+        writer.writerow(row)
+    return rows, out.getvalue().encode(encoding)
+
+
 def read(text: str) -> list[tuple[Any, ...]]:
     """The rows that a description reads, all of which it can read."""
     (described,) = yaml.safe_load(text)["sources"].values()
@@ -106,4 +144,22 @@ def test_a_table_is_read_back_or_a_doubt_is_said(tmp_path: Path) -> None:
         if not found.unsure:
             sure += 1
             assert rows == table.rows, (seed, table.content[:300], found.yaml)
+    assert sure > TABLES * 0.5, sure
+
+
+def test_hostile_texts_are_divided_rightly_or_a_doubt_is_said(tmp_path: Path) -> None:
+    path, sure = tmp_path / "a.csv", 0
+    for seed in range(TABLES):
+        rows, content = texts(seed)
+        path.write_bytes(content)
+        found = sniff_csv("a.csv", content, is_cut=False)
+        if any(not doubt.startswith(TOLD) for doubt in found.doubts):
+            continue
+        sure += 1
+        assert list(found.texts) == NAMED, (seed, content)
+        got = read_csv_files([LocatedFile("a.csv", path)], found.dialect, dict.fromkeys(NAMED, "text"))
+        nulls = {"", *found.dialect.nulls}
+        expected = [tuple(None if text in nulls else text for text in row) for row in rows]
+        assert [tuple(row.values()) for row in got.table().to_pylist()] == expected, (seed, content)
+        assert got.rejected == []
     assert sure > TABLES * 0.5, sure

@@ -14,7 +14,8 @@ from evergreen.sources.text.csv_text import SEP
 from evergreen.sources.text.dialect import CsvDialect
 
 _DELIMITERS = (",", ";", "\t", "|")
-_COMMENTS = (None, "#", "%")
+_COMMENT = "#"
+_COMMENTS = (None, _COMMENT, "%")
 _MOST_ABOVE = 50
 _GOOD = 0.8
 _NEARLY_ALL = 0.99
@@ -92,7 +93,7 @@ def sniff_layout(text: bytes, *, is_cut: bool) -> Layout:
             f"delimiter: {_named(wide[0])} gives {wide[0].width} columns and {_named(other)} {other.width}, "
             "and nothing tells which is right"
         )
-    return _laid_out(wide[0], doubts)
+    return _laid_out(wide[0], text, doubts)
 
 
 def _best(text: bytes, delimiter: str, first: int, *, is_cut: bool) -> _Trial | None:
@@ -161,25 +162,61 @@ def _one_column(trials: Sequence[_Trial], text: bytes) -> Layout:
             if free
             else []
         )
-        return _laid_out(found, doubts)
+        return _laid_out(found, text, doubts)
     best = max(trials, key=lambda one: one.share)
-    return _laid_out(best, ["delimiter: none divides the lines into the same number of fields"])
+    return _laid_out(best, text, ["delimiter: none divides the lines into the same number of fields"])
 
 
-def _laid_out(trial: _Trial, doubts: Sequence[str]) -> Layout:
-    said = list(doubts)
+def _laid_out(trial: _Trial, text: bytes, doubts: Sequence[str]) -> Layout:
+    said = [*doubts, *_of_bad(trial), *_of_comments(trial, text), *_of_quotes(trial, text), *_of_above(trial)]
+    return Layout(trial.dialect, trial.width, trial.body, tuple(said))
+
+
+def _of_bad(trial: _Trial) -> Iterator[str]:
     if trial.share < _NEARLY_ALL:
         one = trial.bad[0]
         count = len(one.fields)
         reason = one.reason or f"has {count} field{'s' * (count != 1)} instead of {trial.width}"
-        said.append(f"records: {len(trial.bad):,} of the first {len(trial.body):,} cannot be read: "
-                    f"line {one.line} {reason}")  # fmt: skip
+        of = f"{len(trial.bad):,} of the first {len(trial.body):,}"
+        yield f"records: {of} cannot be read: line {one.line} {reason}"
+
+
+def _of_comments(trial: _Trial, text: bytes) -> Iterator[str]:
+    """A comment that may be a record, or a record that may be a comment."""
+    sign = trial.dialect.comment
+    if sign is None:
+        marked = [one for one in trial.body[1:] if one.fields and one.fields[0].startswith(_COMMENT)]
+        if marked:
+            of = f"{len(marked):,} of the first {len(trial.body):,} records"
+            yield f"comment: {of} begin with '{_COMMENT}' like line {marked[0].line}, and are read as values"
+        return
+    plain = trial.dialect.model_copy(update={"comment": None})
+    for line in re.finditer(rb"(?m)^%s.*\n?" % re.escape(sign.encode()), text):
+        record = next(records(line[0], plain), None)
+        if trial.width > 1 and record and len(record.fields) == trial.width:
+            yield f"comment: '{_shown(line[0])}' has all fields, and is left out as a comment"
+            return
+
+
+def _of_quotes(trial: _Trial, text: bytes) -> Iterator[str]:
+    for quote in ("'", '"'):
+        if quote == trial.dialect.quote:
+            continue
+        _, closed, _ = _quoted(text, trial.dialect.delimiter, quote.encode())
+        if closed:
+            yield f"quote: {quote} stands around {closed:,} field{'s' * (closed != 1)}, and is read as text"
+
+
+def _of_above(trial: _Trial) -> Iterator[str]:
     for above in trial.above:
         if sum(bool(field.strip()) for field in above.fields) > 1:
             text = trial.dialect.delimiter.join(above.fields)
-            said.append(f"skip: line {above.line} ('{shown(text)}') is above the table, which may be wrong")
-            break
-    return Layout(trial.dialect, trial.width, trial.body, tuple(said))
+            yield f"skip: line {above.line} ('{shown(text)}') is above the table, which may be wrong"
+            return
+
+
+def _shown(text: bytes) -> str:
+    return shown(text.decode("utf-8", "replace").strip())
 
 
 def _named(trial: _Trial) -> str:
