@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import adbc_driver_sqlite.dbapi as sqlite
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,15 +21,18 @@ import pytest
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
+from evergreen.sources.files.excel_file import read_excel_files
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.parquet_file import read_parquet_files
 from evergreen.sources.files.text_files import read_csv_files, read_json_files
+from evergreen.sources.files.workbook import Workbook
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import read_http
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql.read import read_sql
 from evergreen.sources.text.dialect import CsvDialect
 
+ROOT = Path(__file__).resolve().parents[3]
 REJECTED = object()
 LONG = "x" * 200_000
 MAX = 1.7976931348623157e308
@@ -83,7 +89,7 @@ VALUES = {
     "38 digits": number("decimal(38, 10)", "9" * 28 + "." + "9" * 10, Decimal("9" * 28 + "." + "9" * 10)),
     "a digit too many": number("decimal(20, 2)", "1.505", REJECTED, pa.array([Decimal("1.505")])),
     "15e-1": number("decimal(20, 2)", "15e-1", Decimal("1.50")),
-    "NaN, declared decimal": Value(
+    "infinity, declared decimal": Value(
         "decimal(20, 2)", REJECTED, "Infinity", '"Infinity"', pa.array(["Infinity"])
     ),
     # float64
@@ -95,6 +101,8 @@ VALUES = {
     "-0.0": number("float", "-0.0", -0.0, pa.array([-0.0])),
     "NaN": number("float", "NaN", None, pa.array([math.nan])),
     "a comma": Value("float", REJECTED, '"1,5"', '"1,5"', pa.array(["1,5"])),
+    "1e999 in a list": Value("text", REJECTED, literal='{"a": [1, 1e999]}'),
+    "NaN in a list": Value("text", '{"a": [1, null]}', literal='{"a": [1, NaN]}'),
     # text
     "NUL": Value("text", REJECTED, "a\0b", '"a\\u0000b"', pa.array(["a\0b"])),
     "half a surrogate pair": Value(
@@ -244,6 +252,16 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
+def test_a_number_beyond_float64_in_an_object_that_is_not_declared_is_rejected_as_it_was(readers):
+    value = VALUES["1e999 in a list"]
+    for reader in ("JSON lines", "JSON over HTTP"):
+        rows = readers[reader](value, {})
+        assert outcome(rows) is REJECTED
+        (rejected,) = rows.rejected
+        assert rejected.reason == "field 'x': a number that is not finite, or beyond the range of float64"
+        assert json.loads(rejected.text) == {"n": 1, "x": {"a": [1, "inf"]}}
+
+
 def test_each_value_has_one_outcome_whatever_reads_it(readers):
     assert len(VALUES) > 50
     differing, cells = [], 0
@@ -264,25 +282,93 @@ NAMES = {
     "two that differ in case": ("Val", "val"),
     "the same in another alphabet": ("Größe", "GRÖSSE".replace("SS", "ß")),
     "the lake's own": ("Partition", "b"),
-    "empty": ("", "b"),
-    "blank": (" ", "b"),
+    "an empty one": ("", "b"),
+    "a blank one": (" ", "b"),
+    "one with a NUL": ("a\0b", "b"),
+    "one twice": ("b", "b"),
+}
+# What a format or a server cannot carry, or settles by its own rules.
+NO_NAMES = {
+    "CSV": {"one with a NUL"},
+    "JSON": {"one twice"},
+    "JSON over HTTP": {"one twice"},
+    "Excel": {"one with a NUL"},
+    "SQL": {"two that differ in case", "one with a NUL", "one twice"},
 }
 
 
-def test_each_name_is_refused_whatever_reads_it(tmp_path, api):
-    for what, names in NAMES.items():
+@pytest.fixture
+def named(tmp_path, api) -> dict[str, Callable[[tuple[str, str]], Rows]]:
+    """A reader by its name: one row of 1 and 2 under two names."""
+
+    def located(name: str) -> list[LocatedFile]:
+        return [LocatedFile(name, tmp_path / name)]
+
+    def csv(names: tuple[str, str]) -> Rows:
         header = ",".join(f'"{name}"' for name in names)
         (tmp_path / "x.csv").write_text(f"{header}\n1,2\n")
+        return read_csv_files(located("x.csv"), CsvDialect(), {})
+
+    def json_lines(names: tuple[str, str]) -> Rows:
         (tmp_path / "x.jsonl").write_text(json.dumps(dict(zip(names, (1, 2), strict=True))) + "\n")
+        return read_json_files(located("x.jsonl"), {})
+
+    def json_http(names: tuple[str, str]) -> Rows:
+        api.will([dict(zip(names, (1, 2), strict=True))])
+        described = {"conn_id": "weather_api", "path": "/v1", "records": ""}
+        return read_http(HttpSource.model_validate(described), api.connection(), "2024-01-31")
+
+    def parquet(names: tuple[str, str]) -> Rows:
         pq.write_table(pa.table([[1], [2]], names=list(names)), tmp_path / "x.parquet")
-        for name, read in (
-            ("x.csv", lambda files: read_csv_files(files, CsvDialect(), {})),
-            ("x.jsonl", lambda files: read_json_files(files, {})),
-            ("x.parquet", lambda files: read_parquet_files(files, {})),
-        ):
-            with pytest.raises(SourceError, match=r"column.* (rename|give it one)") as told:
-                read([LocatedFile(name, tmp_path / name)]).table()
-            assert "\n" not in str(told.value), (what, name)
+        return read_parquet_files(located("x.parquet"), {})
+
+    def excel(names: tuple[str, str]) -> Rows:
+        book = openpyxl.Workbook()
+        book.active.append(list(names))
+        book.active.append([1, 2])
+        book.save(tmp_path / "x.xlsx")
+        return read_excel_files(located("x.xlsx"), Workbook(), {})
+
+    def sql(names: tuple[str, str]) -> Rows:
+        (tmp_path / "x.db").unlink(missing_ok=True)
+        columns = ", ".join(f'"{name}" INTEGER' for name in names)
+        with sqlite.connect(str(tmp_path / "x.db"), autocommit=True) as session, session.cursor() as cursor:
+            cursor.execute(f"CREATE TABLE t ({columns})")
+            cursor.execute("INSERT INTO t VALUES (1, 2)")
+        connection = Connection(conn_id="shop", conn_type="sqlite", host=str(tmp_path / "x.db"))
+        return read_sql(
+            SqlSource.model_validate({"conn_id": "shop", "table": "t"}), connection, tmp_path, None, None
+        )
+
+    return {
+        "CSV": csv,
+        "JSON": json_lines,
+        "JSON over HTTP": json_http,
+        "Parquet": parquet,
+        "Excel": excel,
+        "SQL": sql,
+    }
+
+
+def refusal(read: Callable[[tuple[str, str]], Rows], names: tuple[str, str]) -> str:
+    try:
+        return f"read: {read(names).table().to_pylist()}"
+    except SourceError as error:
+        return str(error)
+
+
+def test_each_name_is_refused_whatever_reads_it(named):
+    differing, cells = [], 0
+    for what, names in NAMES.items():
+        for reader, read in named.items():
+            if what in NO_NAMES.get(reader, set()):
+                continue
+            cells += 1
+            told = refusal(read, names)
+            if not re.fullmatch(r".*column.* (rename|give it one).*", told):
+                differing.append((what, reader, told))
+    assert not differing, "\n".join(map(str, differing))
+    assert cells > 5 * len(NAMES) - 10
 
 
 def test_a_declared_name_that_is_misspelt_is_refused_whatever_reads_it(tmp_path):
@@ -324,3 +410,24 @@ def test_times_of_int96_are_what_they_are(tmp_path):
         assert [one.place for one in rows.rejected] == [
             f"x.parquet, row {n}" for n in (1, 3) if len(found) == 1
         ]
+
+
+def documented() -> dict[str, str]:
+    """The outcome of each value that docs/types.md names."""
+    page = (ROOT / "docs" / "types.md").read_text(encoding="utf-8")
+    table = page.partition("## Hostile values")[2].partition("\n- ")[0]
+    rows = [line.split("|")[2:4] for line in table.splitlines() if line.startswith("| ")][1:]
+    named = [(name, word.strip()) for word, names in rows for name in re.findall("`([^`]*)`", names)]
+    assert len(named) == len(dict(named))
+    return dict(named)
+
+
+def word(outcome: Any) -> str:
+    if outcome is REJECTED:
+        return "quarantine"
+    return "null" if outcome is None or "null" in str(outcome) else "kept"
+
+
+def test_the_page_has_each_value_and_its_outcome():
+    values = {name: word(value.outcome) for name, value in VALUES.items()}
+    assert documented() == {**values, **dict.fromkeys(NAMES, "refused")}

@@ -77,11 +77,14 @@ def loses_digits(value: Any, name: str) -> bool:
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON text with its keys in order, NaN and infinities as null; raises `RecursionError`."""
+    """A value as JSON text with its keys in order, NaN as null.
+
+    Raises `OverflowError` for a number in it that is not finite, or beyond float64, and `RecursionError`.
+    """
     try:
         return json.dumps(value, sort_keys=True, allow_nan=False, default=float)
     except ValueError:
-        return json.dumps(_finite(value), sort_keys=True, default=float)
+        return json.dumps(_without_nan(value), sort_keys=True, default=float)
 
 
 def time_of(text: str, zone: Zone = UTC_ZONE, needs_offset: bool = False) -> datetime:
@@ -113,12 +116,16 @@ def why_no_time(text: str, zone: Zone) -> str:
     return f"'{shown(text)}' is no time"
 
 
-def _finite(value: Any) -> Any:
+def _without_nan(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _finite(inner) for name, inner in value.items()}
+        return {name: _without_nan(inner) for name, inner in value.items()}
     if isinstance(value, list):
-        return [_finite(inner) for inner in value]
-    return None if isinstance(value, float | Decimal) and not math.isfinite(float(value)) else value
+        return [_without_nan(inner) for inner in value]
+    if not isinstance(value, float | Decimal) or math.isfinite(float(value)):
+        return value
+    if value == value:  # noqa: PLR0124 - NaN
+        raise OverflowError
+    return None
 
 
 def _fit(name: str, kind: pa.DataType, zone: Zone) -> Callable[[Any], Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,7 @@ from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_wi
 from evergreen.sources.text.types import IN_JSON, read, skipped
 
 _EXACT = 2**53  # above it float64 cannot represent every whole number
+_NOT_FINITE = "a number that is not finite, or beyond the range of float64"
 _KINDS: dict[type, str] = {
     bool: "truth values",
     int: "numbers",
@@ -165,8 +167,7 @@ def _inferred(name: str, values: Sequence[Any], known: Known) -> tuple[pa.Array,
         case "truth values":
             return pa.array(values, pa.bool_()), replace(known, kind=kind)
         case "objects":
-            texts = [None if value is None else json_text(value) for value in values]
-            return pa.array(texts, pa.string()), replace(known, kind=kind)
+            return _objects(name, values), replace(known, kind=kind)
     return _text(name, pa.array(values, pa.string()), known)
 
 
@@ -177,6 +178,19 @@ def _text(name: str, texts: pa.Array, known: Known) -> tuple[pa.Array, Known]:
         if none := skipped(texts, times, UTC_ZONE):
             raise _MisfitsError({at: _of_field(name, why) for at, why in none.items()})
     return texts, Known("text", tuple(found))
+
+
+def _objects(name: str, values: Sequence[Any]) -> pa.Array:
+    texts: list[str | None] = []
+    reasons: dict[int, str] = {}
+    for at, value in enumerate(values):
+        try:
+            texts.append(None if value is None else json_text(value))
+        except OverflowError:
+            reasons[at] = _of_field(name, _NOT_FINITE)
+    if reasons:
+        raise _MisfitsError(reasons)
+    return pa.array(texts, pa.string())
 
 
 def _of_field(name: str, why: str) -> str:
@@ -195,7 +209,7 @@ def _numbers(name: str, values: Sequence[Any], types: set[type]) -> pa.Array:
         ) from None
     infinite = pc.is_inf(numbers)
     if pc.any(infinite).as_py():
-        why = _of_field(name, "a number that is not finite, or beyond the range of float64")
+        why = _of_field(name, _NOT_FINITE)
         raise _MisfitsError({at: why for at, one in enumerate(infinite.to_pylist()) if one})
     return numbers
 
@@ -205,7 +219,7 @@ def _unkeepable(records: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     for at, record in enumerate(records):
         try:
             for name, value in record.items():
-                f"{name}{value if isinstance(value, str) else json_text(value)}".encode()
+                f"{name}{value if isinstance(value, str) else json.dumps(value, default=float)}".encode()
         except UnicodeEncodeError:
             reasons[at] = "holds text that is not Unicode"
         except RecursionError:
@@ -217,6 +231,19 @@ def _unkeepable(records: Sequence[Mapping[str, Any]]) -> dict[int, str]:
 
 def _raw(record: Mapping[str, Any]) -> str:
     try:
-        return json_text(dict(record))
+        try:
+            return json_text(dict(record))
+        except OverflowError:
+            return json_text(_spelt(record))
     except RecursionError:
         return "{...}"
+
+
+def _spelt(value: Any) -> Any:
+    """The value with numbers beyond float64 as text, so that none is lost."""
+    if isinstance(value, dict):
+        return {name: _spelt(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_spelt(inner) for inner in value]
+    is_infinite = isinstance(value, float | Decimal) and math.isinf(float(value))
+    return str(value) if is_infinite else value

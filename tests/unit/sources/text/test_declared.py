@@ -72,9 +72,12 @@ def test_a_decimal_that_is_no_int64_is_a_misfit(value):
     assert list(declared_array([value], "int")[1]) == [0]
 
 
-def test_json_text_has_no_infinity():
-    for value in (math.inf, Decimal("1e999"), math.nan):
-        assert json_text({"b": value, "a": [value, Decimal("1.5")]}) == '{"a": [null, 1.5], "b": null}'
+def test_json_text_has_no_number_that_is_none():
+    values = {"b": math.nan, "a": [math.nan, Decimal("1.5"), Decimal("NaN")]}
+    assert json_text(values) == '{"a": [null, 1.5, null], "b": null}'
+    for value in (math.inf, -math.inf, Decimal("1e999")):
+        with pytest.raises(OverflowError):
+            json_text({"b": math.nan, "a": [1, {"c": value}]})
 
 
 def test_a_time_needs_an_offset_if_asked_to():
