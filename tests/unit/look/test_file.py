@@ -142,6 +142,7 @@ def test_what_is_sure_is_told_without_a_doubt(
          ["text", "float"]),
         ("a,b\n1,2\n# x\n#3,4\n5,6\n", "comment: '#3,4' has all fields, and is left out as a comment",
          ["float", "float"]),
+        ("a,b\n1,'x'\n3,y\n5,6\n", "quote: ' stands around 1 field, and is left out", ["float", "text"]),
         ("a,b\n1,'x'\n3,\"y\"\n5,6\n", "quote: ' stands around 1 field, and is read as text",
          ["float", "text"]),
         ("w,v\nhello,1\nworld\n", "records: 1 of the first 3 cannot be read: line 3 has 1 field instead of 2",

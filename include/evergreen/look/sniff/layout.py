@@ -199,12 +199,20 @@ def _of_comments(trial: _Trial, text: bytes) -> Iterator[str]:
 
 
 def _of_quotes(trial: _Trial, text: bytes) -> Iterator[str]:
+    """Quotes that are read as text, and rare single ones that the fields can do without."""
     for quote in ("'", '"'):
-        if quote == trial.dialect.quote:
-            continue
         _, closed, _ = _quoted(text, trial.dialect.delimiter, quote.encode())
-        if closed:
-            yield f"quote: {quote} stands around {closed:,} field{'s' * (closed != 1)}, and is read as text"
+        fields = f"quote: {quote} stands around {closed:,} field{'s' * (closed != 1)}"
+        if closed and quote != trial.dialect.quote:
+            yield f"{fields}, and is read as text"
+        elif quote == "'" and 0 < closed < len(trial.body) and not _needs_quotes(trial, text):
+            yield f"{fields}, and is left out"
+
+
+def _needs_quotes(trial: _Trial, text: bytes) -> bool:
+    """Whether the text is divided in another way where single quotes are text."""
+    plain = _tried(text, trial.dialect.model_copy(update={"quote": '"', "skip": 0}), 1, is_cut=False)
+    return (plain.width, plain.share) != (trial.width, trial.share)
 
 
 def _of_above(trial: _Trial) -> Iterator[str]:
