@@ -30,6 +30,9 @@ without Airflow.
   stays. The log names the expectations that failed. Fix the source and clear the run from its first task.
 - *publish* failed: if the storage could not be written, clear the task. If partitions of a range were refused
   (the log names them; all others are published), fix the source and clear the run from its first task.
+- *publish_changed* failed (only with a source that has `changed`): earlier partitions whose rows have changed
+  could not be ingested again; those that were refused keep their earlier rows. The run's own partition is
+  published and scored anyway. Fix the source and clear the task. Skipped: no rows have changed.
 - *labels* failed (only with delayed labels): the labels that are due were refused or could not be read; the
   log says why. The partition itself is published and scored anyway. Fix the labels' source and clear the
   task, or run `evergreen labels $pipeline --partition A --to B`. Skipped: no labels are due yet.
@@ -42,6 +45,7 @@ from evergreen_airflow.assets import published_by
 from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, nightly, range_params
 from evergreen_airflow.operators.labels import LabelsOperator
 from evergreen_airflow.operators.publish import PublishPartitionOperator
+from evergreen_airflow.operators.publish_changed import PublishChangedOperator
 from evergreen_airflow.operators.source_to_lake import SourceToLakeOperator
 from evergreen_airflow.operators.validate import ValidateOperator
 from evergreen_airflow.operators.wait import WaitForSourceOperator
@@ -70,6 +74,11 @@ for spec in described_pipelines(INGEST):
         for name, complete in wait.items():
             complete >> extract[name]
         list(extract.values()) >> validate >> publish
+        if any(source.config.changes for source in spec.sources.values()):
+            # Not after `publish`: a partition that is refused must not keep back what changed in others.
+            list(extract.values()) >> PublishChangedOperator(
+                task_id="publish_changed", pipeline=spec.name, outlets=[published_by(INGEST, spec.name)]
+            )
         if spec.labels:
             # No task depends on it: labels that are late or wrong must not delay the scoring of rows.
             LabelsOperator(task_id="labels", pipeline=spec.name)

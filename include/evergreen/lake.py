@@ -172,6 +172,23 @@ class Lake:
             rows = dataset.to_table(columns=None if columns is None else [*columns], filter=condition)
         return rows.sort_by(PARTITION)
 
+    def holding(self, keys: pa.Table, partitions: Iterable[str]) -> set[str]:
+        """Those of the published partitions in which a row has the values of a row of `keys`.
+
+        `keys` has columns of the table `partitions`, in its types. A null is equal to nothing. Only these
+        columns are read, of one partition after another.
+        """
+        names, found = keys.schema.names, set[str]()
+        with self._errors(Table.PARTITIONS):
+            dataset = self._open(Table.PARTITIONS).to_pyarrow_dataset()
+            for key in partitions:
+                # By the keys themselves it must not be filtered: deltalake leaves out every file that has no
+                # statistics of a column of texts.
+                rows = dataset.to_table(columns=names, filter=ds.field(PARTITION) == key)
+                if rows.join(keys, names, join_type="left semi").num_rows:
+                    found.add(key)
+        return found
+
     def find(self, table: Table, first: str | None = None, last: str | None = None) -> pa.Table | None:
         """The same; None where the table does not exist yet, or has no rows there."""
         try:

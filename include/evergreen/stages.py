@@ -38,7 +38,12 @@ class Stage:
 
 
 INGEST = Stage(
-    "ingest", done="publish", table="partitions", asset="partitions", aside=("labels",), serving=True
+    "ingest",
+    done="publish",
+    table="partitions",
+    asset="partitions",
+    aside=("labels", "publish_changed"),
+    serving=True,
 )
 SCORE = Stage("score", done="score", table="predictions", asset="predictions", serving=True)
 MONITOR = Stage("monitor", done="monitor", table="monitoring")

@@ -61,9 +61,9 @@ class Orders:
                 "INSERT INTO orders VALUES (%s, %s, %s, %s)", each.id, each.at, each.amount, each.changed_at
             )
 
-    def change(self, number: int, at: datetime, **values: object) -> None:
+    def change(self, number: int, when: datetime, **values: object) -> None:
         """Change values of a row at a moment."""
-        self.put(replace(self.rows[number], changed_at=at, **values))  # type: ignore[arg-type]
+        self.put(replace(self.rows[number], changed_at=when, **values))  # type: ignore[arg-type]
 
     def delete(self, number: int) -> None:
         """Delete a row without a trace."""

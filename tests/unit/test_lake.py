@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -142,6 +144,31 @@ def test_the_last_write_of_each_partition_stands(new_storage: Callable[[], Stora
         for lake in lakes:
             assert lake.partitions() == sorted(held)
             assert (content(lake) if held else {}) == held
+
+
+def test_partitions_that_hold_keys_are_found_by_columns_of_every_type(lake: Lake):
+    days = ["2011-01-01", "2011-01-02", "2011-01-03"]
+    moments = [datetime(2011, 1, day, 12, tzinfo=UTC) for day in (1, 2, 3)]
+    columns = {
+        "i": pa.array([1, 2**62, -5]),
+        "s": pa.array(["a", "", "ß"]),
+        "d": pa.array([Decimal("1.50"), Decimal("-2.00"), Decimal("9.99")], pa.decimal128(12, 2)),
+        "t": pa.array(moments, pa.timestamp("us", "UTC")),
+        "f": pa.array([0.5, -0.5, float("inf")]),
+        "b": pa.array([True, False, None]),
+        "y": pa.array([moment.date() for moment in moments]),
+    }
+    whole = pa.table(columns)
+    lake.replace(Table.PARTITIONS, {day: whole.slice(number, 1) for number, day in enumerate(days)})
+    for name in columns:
+        for number, day in enumerate(days):
+            one = whole.slice(number, 1).select([name])
+            expected = set() if one.column(name).null_count else {day}
+            assert lake.holding(one, days) == expected, name
+    assert lake.holding(whole.select(["s", "i"]), days[1:]) == set(days[1:])
+    crossed = pa.table({"i": columns["i"], "s": pa.array(["", "ß", "a"])})
+    assert lake.holding(crossed, days) == set()
+    assert lake.holding(whole.select(["i"]).slice(0, 0), days) == set()
 
 
 def test_threads_see_what_others_wrote(lake: Lake):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from evergreen.errors import SourceError, UnavailableError
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
-from evergreen.sources import Wanted
+from evergreen.sources import Wanted, Window
 from evergreen.sources.checkpoint import Checkpoint
 
 
@@ -32,6 +32,16 @@ def extract(
     request = replace(wanted(pipeline, partition), checkpoint=checkpoint, published=published)
     with _telling(where):
         rows = pipeline.spec.sources[source_name].read(request)
+    return Rows(rows.schema, _batches(rows, where), rows.rejected)
+
+
+def extract_changed(
+    pipeline: Pipeline, source_name: str, partition: str, window: Window, columns: Sequence[str]
+) -> Rows:
+    """Event time and these columns of the rows that changed within the window; raises as `extract`."""
+    where = f"{pipeline.name} {partition}: source '{source_name}': changed"
+    with _telling(where):
+        rows = pipeline.spec.sources[source_name].read_changed(wanted(pipeline, partition), window, columns)
     return Rows(rows.schema, _batches(rows, where), rows.rejected)
 
 

@@ -1,4 +1,4 @@
-"""The last run that published each partition: a retried task sees that its work is already done."""
+"""The last run of each partition: a retried task sees what is already done."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _WRITERS = 8  # receipts written at the same time
 
 
 class Receipts:
-    """The receipts at `<pipeline>/receipts/<partition>.json`: one per partition, of its last run."""
+    """The receipts at `<pipeline>/receipts/<partition>.json`: one per partition, of its last run.
+
+    At `<pipeline>/receipts/changed/<partition>.json` are the partitions that its last run found changed.
+    """
 
     def __init__(self, storage: Storage, pipeline: str) -> None:
         self._storage, self._pipeline = storage, pipeline
@@ -37,6 +40,20 @@ class Receipts:
             return None
         report = ValidationReport(partition, told["rows"] + told["quarantined"], told["quarantined"], ())
         return Published(partition, told["rows"], told["quarantined"], False, report)
+
+    def write_changed(self, partition: str, run: str, changed: Sequence[str]) -> None:
+        """Record that the partition's run ingests the changed partitions again."""
+        told = {"run": run, "partitions": [*changed]}
+        self._storage.stage(self._changed(partition), json.dumps(told).encode(), "application/json")
+
+    def changed(self, partition: str, run: str) -> list[str]:
+        """The changed partitions that the run recorded with this one; none if it did not, or another has."""
+        found = self._storage.find(self._changed(partition))
+        told = json.loads(found.body) if found else {}
+        return list(told["partitions"]) if told.get("run") == run else []
+
+    def _changed(self, partition: str) -> str:
+        return f"{self._pipeline}/receipts/changed/{partition}.json"
 
     def _key(self, partition: str) -> str:
         return f"{self._pipeline}/receipts/{partition}.json"

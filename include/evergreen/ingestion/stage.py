@@ -20,8 +20,9 @@ from typing import Any
 import pyarrow as pa
 
 from evergreen.data_docs.store import write_data_docs
-from evergreen.errors import EvergreenError, NotFoundError, RefusedError, SourceError
+from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, SourceError
 from evergreen.ingestion import completeness
+from evergreen.ingestion.changes import changed_before
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.conform import Conformer
 from evergreen.ingestion.join import join_sources
@@ -147,10 +148,36 @@ def ingest(
 ) -> list[Published]:
     """Ingest the partitions, many in one commit, and return what was published, in their order.
 
-    `progress` is called with each finished partition. A partition whose sources or rows are refused does not
-    stop the others; at the end one `RefusedError` names all refused partitions. Raises `UnavailableError` if
-    a source is not complete.
+    First come the published partitions with rows that have changed since, if a source tells which these are:
+    they are ingested again. `progress` is called with each finished partition. A partition whose sources or
+    rows are refused does not stop the others; at the end one `RefusedError` names all refused partitions.
+    Raises `UnavailableError` if a source is not complete.
     """
+    return _ingest(pipeline, [*changed_before(pipeline, partitions), *partitions], progress)
+
+
+def ingest_changed(pipeline: Pipeline, partitions: Sequence[str], run: str) -> list[Published]:
+    """Ingest again what `ingest` of the partitions does before them, and not the partitions themselves.
+
+    What an earlier attempt of the run began to ingest belongs to it, and counts as changed: nobody may have
+    heard of it. Raises as `ingest`, and `NothingToDoError` if no published partition has rows that have
+    changed.
+    """
+    receipts = Receipts(pipeline.storage, pipeline.name)
+    begun = receipts.changed(partitions[-1], run)
+    changed = sorted({*begun, *changed_before(pipeline, partitions)})
+    if not changed:
+        raise NothingToDoError(
+            f"{pipeline.name} {partitions[-1]}: no rows of published partitions have changed"
+        )
+    receipts.write_changed(partitions[-1], run, changed)
+    found = _ingest(pipeline, changed)
+    return [replace(one, changed=one.changed or one.partition in begun) for one in found]
+
+
+def _ingest(
+    pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
+) -> list[Published]:
     types = ReadAs(pipeline)
 
     def read(partition: str) -> Rows:

@@ -7,16 +7,16 @@ the entry.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evergreen.calendar import Calendar, Zone
+from evergreen.calendar import Calendar, Length, Zone
 from evergreen.description import Described
 from evergreen.time_form import zone_in
-from evergreen.units import Column, TypeName
+from evergreen.units import Column, Duration, SomeLength, TypeName
 
 if TYPE_CHECKING:
     from evergreen.connections import Connect, Connection
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 Types = dict[Column, TypeName]
+Window = tuple[datetime, datetime]
+"""The first moment of a stretch of time, and the first one after it."""
+
+
+class Changed(Described):
+    """How a source tells which rows have changed since their partition was published.
+
+    `column` holds the moment of a row's last change. Partitions that begin more than `within` before the one
+    that is ingested are not looked at. A change may be written so late that its moment lies up to `overlap`
+    before the partition that is ingested with it. `key` names a row as long as it lives, so that it is found
+    where its event time was before; by default the pipeline's key, unless the event time is part of it.
+    """
+
+    column: Column
+    within: SomeLength = Length(30, "day")
+    overlap: Duration = timedelta(hours=1)
+    key: tuple[Column, ...] | None = None
 
 
 class SourceConfig(Described):
@@ -36,6 +53,11 @@ class SourceConfig(Described):
 
     time_column: Column | None = None
     types: Types = {}
+
+    @property
+    def changes(self) -> Changed | None:
+        """How the source tells which rows have changed; None if it does not."""
+        return None
 
     def templates(self) -> Iterable[str]:
         """The texts in which `{partition}` stands for the requested partition."""
@@ -118,9 +140,12 @@ class SourceKind:
     function that returns what is missing in one line, or None if the source is complete. They raise
     `SourceError` if a retry cannot help and `UnavailableError` if it may. `check_connection` gets the
     config and its connection; it raises `SourceError` for one that lacks what the kind needs. It asks nobody.
+    `read_changed`, of kinds whose config may have `changes`, returns the event time and the named columns of
+    the rows that changed within the window.
     """
 
     config: type[SourceConfig]
     read: Callable[[Any, Wanted], Rows]
     questions: Mapping[type[Question], Callable[[Any, Any, Wanted], str | None]]
     check_connection: Callable[[Any, Connection], object] = _any_connection
+    read_changed: Callable[[Any, Wanted, Window, Sequence[str]], Rows] | None = None

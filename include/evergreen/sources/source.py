@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from evergreen.description import Described, OneOf
-from evergreen.sources.kind import Question, SourceConfig, Wanted
+from evergreen.sources.kind import Question, SourceConfig, Wanted, Window
 from evergreen.sources.kinds import KINDS
 from evergreen.units import Column, Duration, Identifier
 
@@ -101,6 +101,15 @@ class Source(OneOf):
         rows = KINDS[self.kind].read(self.config, wanted)
         name = self.time_column if wanted.calendar.has_time else None
         return with_a_time(rows, name) if name and name in rows.schema.names else rows
+
+    def read_changed(self, wanted: Wanted, window: Window, columns: Sequence[str]) -> Rows:
+        """The rows that changed within the window: their event time and these columns, streamed.
+
+        Only of a source whose config has `changes`. Raises as `read` does.
+        """
+        read = KINDS[self.kind].read_changed
+        assert read is not None
+        return read(self.config, wanted, window, columns)
 
     def missing(self, wanted: Wanted) -> str | None:
         """What is missing in a partition, in one line; None if it is complete or has no `complete`.

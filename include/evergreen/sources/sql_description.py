@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import ClassVar, Self
 
 from pydantic import model_validator
 
-from evergreen.sources.kind import Question, SourceConfig
+from evergreen.sources.kind import Changed, Question, SourceConfig
 from evergreen.units import Column, ConnectionId, Duration
 
 
@@ -23,12 +24,30 @@ class TableOrSql(SourceConfig):
     sql: str | None = None
     columns: tuple[Column, ...] | None = None
     timeout: Duration = timedelta(minutes=10)
+    changed: Changed | None = None
 
     @model_validator(mode="after")
     def _table_or_sql(self) -> Self:
         if (self.table is None) == (self.sql is None):
             raise ValueError("give either 'table' or 'sql'")
+        if self.changed and (self.table is None or self.time_column is None):
+            raise ValueError("changed: needs a 'table' (a view will do) with a 'time_column'")
+        if self.changed and self.changed.column == self.time_column:
+            raise ValueError("changed.column: is the time_column, name the one of the last change")
         return self
+
+    @property
+    def changes(self) -> Changed | None:
+        """The key `changed`."""
+        return self.changed
+
+    def by_change(self, columns: Iterable[str]) -> Self:
+        """The table with the time of change as its `time_column`, the event time and `columns`."""
+        assert self.changed is not None
+        assert self.time_column is not None
+        wanted = tuple(dict.fromkeys([self.time_column, self.changed.column, *columns]))
+        types = {name: kind for name, kind in self.types.items() if name in wanted}
+        return self.model_copy(update={"time_column": self.changed.column, "columns": wanted, "types": types})
 
     def check_by_partition(self) -> None:
         """A query gets the partition's bounds, a table must have a column for them."""

@@ -208,6 +208,11 @@ class Spec(Described):
                 raise ValueError("sources: a partitioned pipeline needs a 'time_column' in a source")
             if self.start is None:
                 raise ValueError("start: a partitioned pipeline needs the day its history starts")
+        for name, source in self.sources.items():
+            if source.config.changes and not self.calendar.has_time:
+                raise ValueError(
+                    f"sources.{name}.{source.kind}.changed: a snapshot is read whole, leave it out"
+                )
         if not self.calendar.has_weeks and self.week_starts is not Weekday.MONDAY:
             raise ValueError(f"week_starts: a {self.partition} pipeline has no weeks, leave it out")
         if not self.keys:
@@ -222,6 +227,8 @@ class Spec(Described):
             raise ValueError("labels: a snapshot's labels come with its rows, leave it out")
         if self.task is Task.CLUSTERING:
             raise ValueError("labels: clustering has none, leave it out")
+        if source.config.changes:
+            raise ValueError(f"labels.source.{source.kind}.changed: is for rows, leave it out")
         if source.complete:
             raise ValueError("labels.source.complete: labels are waited for by 'delay', leave it out")
         try:

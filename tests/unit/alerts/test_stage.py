@@ -183,6 +183,7 @@ def test_a_night_without_data_and_one_that_was_refused(pipeline: Pipeline) -> No
     [
         ("ingest", "publish", "critical"),
         ("ingest", "labels", "warning"),
+        ("ingest", "publish_changed", "warning"),
         ("score", "score", "critical"),
         ("monitor", "retrain", "warning"),
         ("train", "train", "warning"),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from evergreen.sources import KINDS, Source
+from evergreen.sources import KINDS, Changed, Source
 from evergreen.sources.files.formats import FORMATS
 from evergreen.sources.http.paging import PAGINGS, Paging
 
@@ -36,6 +36,12 @@ def test_the_page_of_formats_has_each_with_its_suffixes() -> None:
 def test_every_source_is_read(page: str) -> None:
     found = [Source.model_validate(said) for said in sources((HOW_TO / page).read_text())]
     assert {source.kind for source in found} == set(KINDS)
+
+
+def test_the_page_of_late_rows_shows_the_defaults_of_changed() -> None:
+    ((said,),) = [sources((HOW_TO / "late-rows.md").read_text())]
+    (shown,) = [source.config.changes for source in [Source.model_validate(said)]]
+    assert shown == Changed(column="changed_at", key=("order_id",))
 
 
 def test_the_table_has_every_kind_of_paging() -> None:

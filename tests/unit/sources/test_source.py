@@ -153,6 +153,31 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
             {"http": {**API, "format": "csv", "paging": {"link": {}}}},
             "http: a csv answer has no place for a cursor, a link or a total",
         ),
+        (
+            {"postgres": {**TABLE, "changed": {"column": "c"}}},
+            "postgres: changed: needs a 'table' (a view will do) with a 'time_column'",
+        ),
+        (
+            {"sql": {"conn_id": "db", "sql": "a.sql", "time_column": "t", "changed": {"column": "c"}}},
+            "sql: changed: needs a 'table' (a view will do) with a 'time_column'",
+        ),
+        (
+            {"postgres": {**TABLE, "time_column": "t", "changed": {"column": "t"}}},
+            "postgres: changed.column: is the time_column, name the one of the last change",
+        ),
+        (
+            {"postgres": {**TABLE, "time_column": "t", "changed": {"colum": "c"}}},
+            "postgres.changed.column: this key is required; postgres.changed.colum: no such key, did you "
+            "mean 'column'?; allowed here: column, key, overlap, within",
+        ),
+        (
+            {"postgres": {**TABLE, "time_column": "t", "changed": {"column": "c", "within": "0 days"}}},
+            "postgres.changed.within: must be more than 0",
+        ),
+        (
+            {"file": {**FILE, "changed": {"column": "c"}}},
+            "file.changed: no such key",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_place_and_what_is_allowed(said: Any, wrong: str):

@@ -83,6 +83,10 @@ def test_every_kind_of_source_may_give_labels(tmp_path: Path, source: str):
             '{file: {path: "labels/{partition}.csv"}, complete: {file: "labels/{partition}.done"}}',
             "labels.source.complete: labels are waited for by 'delay', leave it out",
         ),
+        (
+            "{postgres: {conn_id: db, table: repayments, time_column: at, changed: {column: changed_at}}}",
+            "labels.source.postgres.changed: is for rows, leave it out",
+        ),
     ],
 )
 def test_a_source_that_cannot_tell_partitions_apart_is_refused(tmp_path: Path, source: str, reason: str):

@@ -351,3 +351,11 @@ def test_a_window_since_a_change_needs_a_signal_that_finds_one(make_spec, reques
     for kind, why in [("snapshot", "a snapshot has no time in which it changes"), ("clusters", "a snapshot")]:
         with pytest.raises(SpecError, match=f"training.window: {why}"):
             make_spec(request.getfixturevalue(kind), {"holdout: 20%": f"holdout: 20%\n  {since}"})
+
+
+def test_a_snapshot_has_no_changes_since(make_spec, snapshot):
+    changed = "{postgres: {conn_id: db, table: sales, time_column: t, changed: {column: c}}}"
+    with pytest.raises(
+        SpecError, match=r"sources\.people\.postgres\.changed: a snapshot is read whole, leave it out"
+    ):
+        make_spec(snapshot, {"{file: {path: people.csv}}": changed})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from evergreen.sources.files import ask_file
 from evergreen.sources.files.description import FileQuestion
-from evergreen.sources.kind import SourceKind, Wanted
+from evergreen.sources.kind import SourceKind, Wanted, Window
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql_description import SqlQuestion
 
@@ -21,10 +22,19 @@ def _read(source: SqlSource, wanted: Wanted) -> Rows:
     return read_sql(source, connection, wanted.folder, wanted.start, wanted.end, zone=wanted.zone)
 
 
+def _read_changed(source: SqlSource, wanted: Wanted, window: Window, columns: Sequence[str]) -> Rows:
+    from evergreen.sources.local_times import with_event_time
+    from evergreen.sources.sql.read import read_sql
+
+    connection, zone = wanted.connect(source.conn_id), wanted.zone
+    rows = read_sql(source.by_change(columns), connection, wanted.folder, *window, zone=zone)
+    return with_event_time(rows, source.time_column, zone)
+
+
 def _ask(source: SqlSource, question: SqlQuestion, wanted: Wanted) -> str | None:
     from evergreen.sources.sql.ask import ask_sql
 
     return ask_sql(source, question, wanted)
 
 
-SQL = SourceKind(SqlSource, _read, {SqlQuestion: _ask, FileQuestion: ask_file})
+SQL = SourceKind(SqlSource, _read, {SqlQuestion: _ask, FileQuestion: ask_file}, read_changed=_read_changed)
