@@ -31,10 +31,17 @@ def _az(address: Address, connection: Connection | None, storage: Storage | None
     return open_az(address, connection, storage)
 
 
+def _sftp(address: Address, connection: Connection | None, storage: Storage | None) -> Place:
+    from evergreen.sources.files.places.sftp import open_sftp
+
+    return open_sftp(address, connection, storage)
+
+
 PLACES: dict[str, PlaceKind] = {
     "s3": PlaceKind(_s3),
     "gs": PlaceKind(_gs),
     "az": PlaceKind(_az, needs_connection=True),
+    "sftp": PlaceKind(_sftp, needs_connection=True),
 }
 """The places by the scheme of their addresses."""
 

@@ -24,6 +24,7 @@ from evergreen.shown import shown
 from evergreen.sources.attempts import StumbleError
 from evergreen.sources.extra import Extra
 from evergreen.sources.files.patterns import Pattern
+from evergreen.sources.files.places.absent import AbsentError
 from evergreen.sources.files.places.ranges import Version, attempts_at, copy_in_pieces
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class Objects:
         """Whether there is an object of this key."""
         try:
             attempts_at(f"{self._top}/{path}").run(partial(self._version, path))
-        except _AbsentError:
+        except AbsentError:
             return False
         return True
 
@@ -148,7 +149,7 @@ class Objects:
         if isinstance(error, FileNotFoundError) or status == "404":
             if code in ("NoSuchBucket", "ContainerNotFound"):
                 return SourceError(f"{self._top} does not exist: change the source's path, or create it")
-            return _AbsentError(name)
+            return AbsentError(name)
         if isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in ("401", "403"):
             return SourceError(
                 f"{name}: access denied{f' ({code})' if code else ''}: check the keys of the connection, or "
@@ -171,11 +172,6 @@ def _other(status: str | None, code: str | None, name: str) -> Exception:
     return SourceError(
         f"{name}: {said}: check the source's path, and the connection's endpoint, region and keys"
     )
-
-
-class _AbsentError(SourceError):
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} does not exist: put it there or change the source's path")
 
 
 def _version_of(meta: Any) -> Version:
