@@ -45,7 +45,7 @@ def test_a_kind_of_ones_own_is_described_below_its_name(lender: Path):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("sqlite:", "sqlit:", "did you mean 'sqlite'?; allowed here: complete, delta, file, http, "),
+        ("sqlite:", "sqlit:", "did you mean 'sqlite'?; allowed here: complete, delta, file, http, iceberg, "),
         ("table: loans", "tabel: loans", "sources.loans.sqlite.tabel: no such key, did you mean 'table'?"),
         ("{rows: 5,", "{row: 5,", "sources.loans.complete.row: no such key, did you mean 'rows'?"),
         ("{rows: 5,", "{rows: many,", "sources.loans.complete.rows: must be a whole number"),

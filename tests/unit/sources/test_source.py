@@ -78,7 +78,7 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         ({"file": FILE, "http": API}, "give exactly one of 'postgres', 'http', 'file'"),
         (
             {"fille": FILE},
-            "fille: no such key, did you mean 'file'?; allowed here: complete, delta, file, http, postgres",
+            "fille: no such key, did you mean 'file'?; allowed here: complete, delta, file, http, iceberg",
         ),
         (
             {"file": 5},

@@ -25,6 +25,7 @@ sources:
   sales: {postgres: {conn_id: PostgresSource_conn_id, table: sales, time_column: at}}
   visits: {sql: {conn_id: SqlSource_conn_id, table: visits, time_column: at}}
   events: {delta: {conn_id: DeltaSource_conn_id, path: "s3://lake/events", time_column: at}}
+  stock: {iceberg: {conn_id: IcebergSource_conn_id, table: shop.stock, time_column: at}}
   weather: {http: {conn_id: HttpSource_conn_id, path: /v1, params: {day: "{partition}"}}}
   shops:
     file: {conn_id: FileSource_conn_id, path: "s3://shops/{partition}.csv"}
@@ -34,6 +35,7 @@ join:
   - {left: sales, right: weather, on: [hour], expect: one_to_one}
   - {left: sales, right: visits, on: [hour], expect: one_to_one}
   - {left: sales, right: events, on: [hour], expect: one_to_one}
+  - {left: sales, right: stock, on: [hour], expect: one_to_one}
 key: [at]
 task: regression
 target: sold

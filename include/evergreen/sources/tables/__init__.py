@@ -1,4 +1,4 @@
-"""Tables of a lake as sources: Delta."""
+"""Tables of a lake as sources: Delta and Iceberg."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.sources.files import ask_file
 from evergreen.sources.files.description import FileQuestion
 from evergreen.sources.kind import SourceKind, Wanted
-from evergreen.sources.tables.description import DeltaSource
+from evergreen.sources.tables.description import DeltaSource, IcebergSource
 
 if TYPE_CHECKING:
     from evergreen.connections import Connection
@@ -26,4 +26,21 @@ def _check_keys(_: DeltaSource, connection: Connection) -> None:
     keys_of(connection)
 
 
+def _read_iceberg(source: IcebergSource, wanted: Wanted) -> Rows:
+    from evergreen.sources.tables.iceberg import read_iceberg
+
+    return read_iceberg(source, wanted)
+
+
+def _check_catalog(source: IcebergSource, connection: Connection) -> None:
+    from evergreen.sources.tables.catalog import catalog_options
+    from evergreen.sources.tables.place import keys_of
+
+    if source.table:
+        catalog_options(connection)
+    else:
+        keys_of(connection)
+
+
 DELTA = SourceKind(DeltaSource, _read_delta, {FileQuestion: ask_file}, check_connection=_check_keys)
+ICEBERG = SourceKind(IcebergSource, _read_iceberg, {FileQuestion: ask_file}, check_connection=_check_catalog)

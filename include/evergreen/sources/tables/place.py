@@ -20,6 +20,21 @@ class Keys:
     credentials: Credentials
     anonymous: bool = False
 
+    @property
+    def iceberg_options(self) -> dict[str, str]:
+        """What pyiceberg needs to read files in S3."""
+        options = {
+            "s3.region": self.credentials.region,
+            "s3.endpoint": self.credentials.endpoint_url,
+            "s3.access-key-id": self.credentials.access_key,
+            "s3.secret-access-key": self.credentials.secret_key,
+            "s3.session-token": self.credentials.session_token,
+            "s3.anonymous": "true" if self.anonymous else None,
+            "s3.connect-timeout": "10",
+            "s3.request-timeout": "60",
+        }
+        return {name: value for name, value in options.items() if value}
+
 
 @dataclass(frozen=True)
 class Place:
@@ -36,6 +51,11 @@ class Place:
             return None
         options = Storage(Address.of(self.address).root, "", self.keys.credentials).delta_options
         return {**options, "AWS_SKIP_SIGNATURE": "true"} if self.keys.anonymous else options
+
+    @property
+    def iceberg_options(self) -> dict[str, str]:
+        """What pyiceberg needs to read the table's files; nothing on disk."""
+        return self.keys.iceberg_options if self.keys else {}
 
 
 def place_of(path: str, conn_id: str | None, wanted: Wanted) -> Place:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.sources.tables.written import Written
+from tests.unit.sources.tables.written import Written, WrittenIceberg
 
-KINDS = {"delta": Written}
+KINDS = {"delta": Written, "iceberg": WrittenIceberg}
 
 
 @pytest.fixture(params=KINDS)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 from deltalake import write_deltalake
+from pyiceberg.catalog.sql import SqlCatalog
 
 from evergreen.calendar import Calendar, Grain
 from evergreen.connections import Connection
@@ -50,3 +51,24 @@ class Written:
         rows: list[dict[str, Any]] = found.table().to_pylist()
         assert found.rejected == []
         return rows
+
+
+class WrittenIceberg(Written):
+    """An Iceberg table of a SQL catalog in the folder, and its source."""
+
+    kind = "iceberg"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.conn_id = "catalog"
+        self.place = {"conn_id": self.conn_id, "table": "shop.events"}
+        self.options = {"uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"file://{folder}"}
+        self.catalog = SqlCatalog("lake", **self.options)
+        self.catalog.create_namespace("shop")
+
+    def append(self, rows: pa.Table) -> None:
+        self.catalog.create_table_if_not_exists("shop.events", rows.schema).append(rows)
+
+    def connection(self, conn_id: str) -> Connection:
+        assert conn_id == self.conn_id
+        return Connection(conn_id, "iceberg", extra={**self.options, "catalog_name": "lake"})
