@@ -20,6 +20,9 @@ SourceName = Annotated[
     ),
 ]
 TableName = Annotated[str | None, typer.Argument(metavar="[TABLE]", help="a table of the database")]
+OneConnection = Annotated[
+    str | None, typer.Option("--connection", metavar="ID", help="the connection with the keys of an address")
+]
 MostRows = Annotated[
     int, typer.Option("--rows", metavar="N", min=1, help="how many of the first rows to look at")
 ]
@@ -35,12 +38,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def look(
-    source: SourceName, table: TableName = None, rows: MostRows = 100_000, partition: OnePartition = None
+    source: SourceName,
+    table: TableName = None,
+    rows: MostRows = 100_000,
+    connection: OneConnection = None,
+    partition: OnePartition = None,
 ) -> Answer:
     """Show what a file or a table holds, and write the YAML of a source that reads it."""
     from evergreen.look.source import look_at
 
-    found = look_at(source, table, rows, partition=partition)
+    found = look_at(source, table, rows, partition=partition, connection=connection)
     return Answer(_document(found), "\n".join(_lines(found)))
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+
 from evergreen.calendar import UTC_ZONE
+from evergreen.connections import Connect, from_environment
+from evergreen.description import explain
 from evergreen.errors import SourceError
 from evergreen.look.compose import Material, composed
 from evergreen.look.description import source_name
@@ -17,6 +23,7 @@ from evergreen.look.sample import beginning
 from evergreen.look.sniff.dialect import sniff_csv
 from evergreen.rows.batches import Rows
 from evergreen.sources import Source
+from evergreen.sources.files.address import Address
 from evergreen.sources.files.compressions import COMPRESSIONS
 from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.formats import FORMATS, NOT_READ, format_of
@@ -29,24 +36,40 @@ from evergreen.storage import Storage
 _SNAPSHOT = "snapshot"
 
 
-def look_at_file(path: str, most: int) -> Look:
+def look_at_file(
+    path: str, most: int, conn_id: str | None = None, connect: Connect = from_environment
+) -> Look:
     """What the file or files of a path hold, told from at most so many rows.
 
-    Raises `SourceError` for a file that is absent, damaged, or of a format that is not read, and
-    `UnavailableError` for a storage that cannot be reached.
+    `conn_id` is the connection with the keys of an address. Raises `SourceError` for a file that is absent,
+    damaged, or of a format that is not read, and `UnavailableError` for a place that cannot be reached.
     """
-    path = path if "://" in path else str(Path(path).absolute())
-    files = _located(path)
+    source = _described(path, conn_id)
+    files = _located(source, connect)
     if not files:
-        raise SourceError(f"no file matches {path}: name one that is there")
+        raise SourceError(f"no file matches {source.path}: name one that is there")
     format_, is_told = _format(files[0].name)
-    config: dict[str, Any] = {"path": path} if is_told else {"path": path, "format": format_}
-    if format_ != "csv":
-        return composed(Material(path, _name(path), "file", config, partial(_read, most=most), most))
-    return composed(_of_csv(path, config, files[0], most))
+    config = source.model_dump(mode="json", exclude_unset=True)
+    config |= {} if is_told else {"format": format_}
+    if format_ == "csv":
+        return composed(_of_csv(source.path, config, files[0], most, connect))
+    read = partial(_read, most=most, connect=connect)
+    return composed(Material(source.path, _name(source.path), "file", config, read, most))
 
 
-def _of_csv(path: str, config: Mapping[str, Any], first: LocatedFile, most: int) -> Material:
+def _described(path: str, conn_id: str | None) -> FileSource:
+    """The description of a path as a person writes it in a shell, where a file's name may be any."""
+    if not Address.of(path).scheme:
+        path = glob.escape(str(Path(path).absolute())) if Path(path).exists() else str(Path(path).absolute())
+    try:
+        return FileSource.model_validate({"path": path, **({"conn_id": conn_id} if conn_id else {})})
+    except ValidationError as error:
+        raise SourceError(explain(FileSource, error)) from None
+
+
+def _of_csv(
+    path: str, config: Mapping[str, Any], first: LocatedFile, most: int, connect: Connect
+) -> Material:
     begin = beginning(first, most)
     sniffed = sniff_csv(first.name, begin.raw, is_cut=begin.is_cut)
     dialect = sniffed.dialect
@@ -56,7 +79,7 @@ def _of_csv(path: str, config: Mapping[str, Any], first: LocatedFile, most: int)
         _name(path),
         "file",
         {**config, "csv": dialect.model_dump(mode="json", exclude_defaults=True)},
-        partial(_read, most=sniffed.records if begin.is_cut else most + 1),
+        partial(_read, most=sniffed.records if begin.is_cut else most + 1, connect=connect),
         most,
         types=sniffed.types,
         encoding=sniffed.encoding,
@@ -69,11 +92,11 @@ def _of_csv(path: str, config: Mapping[str, Any], first: LocatedFile, most: int)
     )
 
 
-def _read(source: Source, most: int) -> Rows:
+def _read(source: Source, most: int, connect: Connect) -> Rows:
     """The rows by the description, as they are read for a partition; of text only the first ones."""
     config = source.config
     assert isinstance(config, FileSource)
-    files = _located(config.path)
+    files = _located(config, connect)
     format_ = config.format or format_of(files[0].name)
     if format_ == "csv":
         rows = read_csv_files(files, config.csv, config.types, most=most)
@@ -84,11 +107,13 @@ def _read(source: Source, most: int) -> Rows:
     return with_event_time(rows, config.time_column, UTC_ZONE)
 
 
-def _located(path: str) -> Sequence[LocatedFile]:
-    if "://" not in path and Path(path).is_file():
-        return [LocatedFile(Path(path).name, path=Path(path))]
-    storage: Any = Storage.open() if "://" in path else None
-    return locate(path, Path.cwd(), storage, _SNAPSHOT, None)
+def _located(source: FileSource, connect: Connect) -> Sequence[LocatedFile]:
+    connection = connect(source.conn_id) if source.conn_id else None
+    # Only S3 without keys of its own is opened by the storage's.
+    is_stored = Address.of(source.path).scheme == "s3" and connection is None
+    storage: Any = Storage.open() if is_stored else None
+    files = locate(source.path, Path.cwd(), storage, _SNAPSHOT, None, connection=connection)
+    return [replace(file, name=Path(file.name).name) if file.path else file for file in files]
 
 
 def _format(name: str) -> tuple[str, bool]:

@@ -11,7 +11,7 @@ from evergreen.errors import SourceError
 from evergreen.look.described import look_at_source
 from evergreen.look.file import look_at_file
 from evergreen.look.found import Look
-from evergreen.look.table import look_at_table
+from evergreen.look.table import look_at_delta, look_at_table
 
 
 def look_at(
@@ -20,11 +20,13 @@ def look_at(
     most: int = 100_000,
     *,
     partition: str | None = None,
+    connection: str | None = None,
     connect: Connect = from_environment,
 ) -> Look:
     """The look at what is named: with a `table` a database's, else a pipeline's source, else a file.
 
-    Raises as `look_at_table`, `look_at_source` and `look_at_file` do.
+    `connection` has the keys of an address, `partition` is that of a pipeline's source. Raises as
+    `look_at_table`, `look_at_source` and `look_at_file` do.
     """
     if table is not None:
         return look_at_table(source, table, most, connect)
@@ -33,4 +35,6 @@ def look_at(
         return look_at_source(pipeline, name, partition, most, connect)
     if f"AIRFLOW_CONN_{source.upper()}" in os.environ and not Path(source).exists():
         raise SourceError(f"'{source}' is a connection: name one of its tables too")
-    return look_at_file(source, most)
+    if (Path(source) / "_delta_log").is_dir():
+        return look_at_delta(source, most, connect)
+    return look_at_file(source, most, connection, connect)

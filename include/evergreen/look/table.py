@@ -1,7 +1,8 @@
-"""A look at a table of a database."""
+"""A look at a table, of a database or of a lake."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,18 @@ def look_at_table(conn_id: str, table: str, most: int, connect: Connect) -> Look
     that cannot be reached.
     """
     kind = "postgres" if connect(conn_id).conn_type == "postgres" else "sql"
-    config: dict[str, Any] = {"conn_id": conn_id, "table": table}
-
-    def read(source: Source) -> Rows:
-        storage: Any = None  # no database is in one
-        return source.read(Wanted("snapshot", _SNAPSHOT, Path.cwd(), storage, connect))
-
+    config = {"conn_id": conn_id, "table": table}
+    read = partial(_read, connect=connect)
     return composed(Material(f"{conn_id} {table}", source_name(table), kind, config, read, most))
+
+
+def look_at_delta(path: str, most: int, connect: Connect) -> Look:
+    """What a Delta table on disk holds, told from at most so many rows. Raises as `look_at_table` does."""
+    place = Path(path).absolute()
+    read = partial(_read, connect=connect)
+    return composed(Material(str(place), source_name(place.name), "delta", {"path": str(place)}, read, most))
+
+
+def _read(source: Source, connect: Connect) -> Rows:
+    storage: Any = None  # none of these is in it
+    return source.read(Wanted("snapshot", _SNAPSHOT, Path.cwd(), storage, connect))

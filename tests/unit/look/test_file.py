@@ -10,10 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from deltalake import write_deltalake
 
 from evergreen.errors import SourceError
 from evergreen.look.found import Forced, Target
 from evergreen.look.source import look_at
+from evergreen.sources import Source
+from evergreen.sources.files.read import read_file
+from evergreen.storage import Storage
 from tests.unit.look.conftest import LookAt
 
 GERMAN = "Datum;Filiale;Umsatz;Kunden\r\n31.12.2023;Köln;1.234,50;17\r\n01.01.2024;München;987,00;\r\n"
@@ -240,6 +244,41 @@ def test_many_files_are_one_source(tmp_path: Path) -> None:
     found = look_at(str(tmp_path / "*.csv"))
     assert found.rows == 4
     assert [one.type for one in found.columns] == ["date %d.%m.%Y", "float"]
+
+
+def test_a_file_s_name_may_look_like_a_pattern(look: LookAt, tmp_path: Path) -> None:
+    found = look("a,b\n1,2\n", "a[1]*.csv")
+    assert found.rows == 1
+    source = Source.model_validate({"file": described(found.yaml)})
+    assert read_file(source.config, tmp_path, None, "snapshot", None).table().num_rows == 1  # type: ignore[arg-type]
+    with pytest.raises(SourceError, match=r"path: braces may contain only"):
+        look("a,b\n1,2\n", "a{b}.csv")
+
+
+def test_an_address_is_looked_at(configured: Storage) -> None:
+    configured.create("in/sales.csv", b"id;v\n1;1,5\n2;2,5\n")
+    address = configured.uri("in/sales.csv")
+    found = look_at(address)
+    assert described(found.yaml) == {"path": address, "csv": {"delimiter": ";", "decimal": ","}}
+    with pytest.raises(SourceError, match="does not exist"):
+        look_at(address.replace("sales", "none"))
+    with pytest.raises(SourceError, match=r"path: must be a path on disk, or begin with one of s3://"):
+        look_at("ftp://host/a.csv")
+    with pytest.raises(SourceError, match="gs:// needs 'conn_id'"):
+        look_at("gs://bucket/a.csv")
+    with pytest.raises(SourceError, match="connection 'lake_keys' is not defined"):
+        look_at("gs://bucket/a.csv", connection="lake_keys")
+
+
+def test_a_delta_table_is_looked_at(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "orders", pa.table({"id": [1, 2], "day": ["2024-01-31", "2024-02-01"]}))
+    found = look_at(str(tmp_path / "orders"))
+    assert [one.type for one in found.columns] == ["int", "date"]
+    assert described(found.yaml, "delta") == {
+        "path": str(tmp_path / "orders"),
+        "types": {"day": "date"},
+        "time_column": "day",
+    }
 
 
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
