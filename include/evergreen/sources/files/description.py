@@ -40,6 +40,8 @@ def _checked_path(path: str) -> str:
         raise ValueError(
             "must hold no login or password: put them into a connection, and name it as 'conn_id'"
         )
+    if kind.is_url and "#" in path:
+        raise ValueError("must not hold '#': write it as %23 where it is part of a file's name")
     if not kind.is_listed and is_pattern(path if not kind.is_url else path.partition("?")[0]):
         raise ValueError(
             f"files of {address.scheme}:// cannot be searched for: name one file, and write '*' as %2A and "

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from ssl import SSLContext
-from typing import Any, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import httpx
 from tenacity.wait import wait_base
@@ -27,7 +27,7 @@ from evergreen.sources.http.auth.tls import refusal, trusted
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
-from evergreen.sources.http.stumble import TooMuchError
+from evergreen.sources.http.stumble import ElsewhereError, TooMuchError
 from evergreen.sources.http.zipped import is_zip, unzipped
 
 REDIRECTS = 5
@@ -89,6 +89,10 @@ class Answer:
     url: str
 
 
+class _Redirect(NamedTuple):
+    address: str
+
+
 def api_of(connection: Connection, headers: Mapping[str, str]) -> Api:
     """The API of a connection; `headers` are sent in addition to those of the connection's extra.
 
@@ -128,9 +132,10 @@ class Session:
         backoff: wait_base,
         *,
         pace: Pace | None = None,
+        what: str = "the API",
     ) -> None:
-        self._api, self._where, self._pace = api, where, pace or Pace()
-        self._attempts = Attempts(where, "the API", attempts, backoff, deadline)
+        self._api, self._where, self._what, self._pace = api, where, what, pace or Pace()
+        self._attempts = Attempts(where, what, attempts, backoff, deadline)
         self._socket: socket.socket | None = None
         self._client = httpx.Client(auth=api.auth, verify=api.tls)
         self._client.headers.update(api.headers)
@@ -158,15 +163,27 @@ class Session:
         attempt or at the deadline, `SourceError` for a refusal or a redirect to another host, and
         `TooMuchError` for a body of more than `limit` bytes.
         """
-        return self._attempts.run(partial(self._once, request, limit, read))
+        return self._attempts.run(partial(self._once, request, partial(self._answered, limit, read)))
 
-    def _once(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
+    def save(self, request: Request, file: IO[bytes]) -> bool:
+        """Write the answer's body into a file, as it is sent, and go back to its beginning.
+
+        False if the request is a probe and there is no such page. Raises as `ask` does.
+        """
+        return self._attempts.run(partial(self._once, request, partial(self._saved, file))) is not None
+
+    def has(self, address: str) -> bool:
+        """Whether there is a page at the address; its body is not read. Raises as `ask` does."""
+        request = Request(address, probe=True)
+        return self._attempts.run(partial(self._once, request, lambda _: True)) is not None
+
+    def _once(self, request: Request, take: Callable[[httpx.Response], T]) -> T | None:
         try:
             for _ in range(REDIRECTS + 1):
-                answer = self._send(request, limit)
-                if not isinstance(answer, str):
-                    return None if answer is None else read(answer)
-                request = replace(request, address=answer)
+                taken = self._send(request, take)
+                if not isinstance(taken, _Redirect):
+                    return taken
+                request = replace(request, address=taken.address)
         except (httpx.LocalProtocolError, httpx.UnsupportedProtocol):
             # Its text may repeat the key.
             raise SourceError("the request cannot be sent: check the connection's host and key") from None
@@ -175,10 +192,10 @@ class Session:
             if why := refusal(error):
                 raise SourceError(f"{self._where}: {self._api.base.host} cannot be used: {why}") from None
             raise StumbleError(f"{self._api.base.host} failed ({type(error).__name__})") from None
-        raise SourceError(f"{self._where}: the API redirects in a circle: tell its owner")
+        raise SourceError(f"{self._where}: {self._what} redirects in a circle: tell its owner")
 
-    def _send(self, asked: Request, limit: int) -> Answer | str | None:
-        """The answer, or the address it redirects to; None if the page does not exist and that is allowed."""
+    def _send(self, asked: Request, take: Callable[[httpx.Response], T]) -> T | _Redirect | None:
+        """What is taken of the answer, or where it redirects; None if there is no page, and need not be."""
         self._pace.wait(self._time_left())
         left, url = self._time_left(), self._api.url(asked.address)
         request = self._client.build_request(
@@ -196,11 +213,24 @@ class Session:
             if asked.probe and response.status_code in _NO_MORE:
                 return None
             self._check(response)
-            body = b"" if response.status_code == 204 else self._body(response, limit)
-            url = url.copy_remove_param(self._api.key[0]) if self._api.key else url
-            return Answer(response.status_code, response.headers, body, str(url))
+            return take(response)
         finally:
             response.close()
+
+    def _answered(self, limit: int, read: Callable[[Answer], T], response: httpx.Response) -> T:
+        body = b"" if response.status_code == 204 else self._body(response, limit)
+        url = response.request.url
+        url = url.copy_remove_param(self._api.key[0]) if self._api.key else url
+        return read(Answer(response.status_code, response.headers, body, str(url)))
+
+    def _saved(self, file: IO[bytes], response: httpx.Response) -> bool:
+        file.seek(0)
+        file.truncate()
+        for piece in response.iter_raw():
+            file.write(piece)
+            self._time_left()
+        file.seek(0)
+        return True
 
     def _body(self, response: httpx.Response, limit: int) -> bytes:
         headers = response.headers
@@ -222,20 +252,23 @@ class Session:
             self._time_left()
         return b"".join(all_pieces)
 
-    def _redirected(self, response: httpx.Response) -> str:
+    def _redirected(self, response: httpx.Response) -> _Redirect:
         here = response.request.url
         try:
             there = here.join(response.headers["Location"])
             address = there.raw_path.decode("ascii")
         except (httpx.InvalidURL, ValueError):
-            raise SourceError(f"{self._where}: the API redirects to no address: tell its owner") from None
-        if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
             raise SourceError(
-                f"{self._where}: the API redirects to {there.scheme}://{shown(there.host)}, which is not "
-                "followed, because the key must not be sent elsewhere: put that address into the connection "
-                "if it is right"
+                f"{self._where}: {self._what} redirects to no address: tell its owner"
+            ) from None
+        if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
+            raise ElsewhereError(
+                f"{self._where}: {self._what} redirects to {there.scheme}://{shown(there.host)}, which is "
+                "not followed, because the key must not be sent elsewhere: put that address into the "
+                "connection if it is right",
+                there.copy_remove_param(self._api.key[0]) if self._api.key else there,
             )
-        return self._api.without_key(address)
+        return _Redirect(self._api.without_key(address))
 
     def _check(self, response: httpx.Response) -> None:
         status = response.status_code
@@ -243,9 +276,9 @@ class Session:
             return
         wait = _retry_after(response.headers)
         if status in _NOT_NOW or response.is_server_error or (status == 403 and wait is not None):
-            raise StumbleError(f"the API answered {status}", wait)
+            raise StumbleError(f"{self._what} answered {status}", wait)
         remedy = _REMEDIES.get(status, "check the source in pipeline.yaml")
-        raise SourceError(f"{self._where}: the API answered {status}: {remedy}")
+        raise SourceError(f"{self._where}: {self._what} answered {status}: {remedy}")
 
     def _time_left(self) -> float:
         if (left := self._attempts.left) <= 0:

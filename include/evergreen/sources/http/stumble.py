@@ -1,6 +1,8 @@
-"""The ways to fail at a page for good: because it is too large, or with all pages before it."""
+"""The ways to fail at a page for good: it is too large, elsewhere, or spoils all pages before it."""
 
 from __future__ import annotations
+
+import httpx
 
 from evergreen.errors import SourceError
 
@@ -11,3 +13,11 @@ class TooMuchError(SourceError):
 
 class SpoiltError(SourceError):
     """The pages that were read are not what the API has; a later read must begin at the first one."""
+
+
+class ElsewhereError(SourceError):
+    """The answer redirects to another host, at `url`, where nothing of the connection may be sent."""
+
+    def __init__(self, problem: str, url: httpx.URL) -> None:
+        super().__init__(problem)
+        self.url = url

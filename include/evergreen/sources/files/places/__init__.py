@@ -37,11 +37,19 @@ def _sftp(address: Address, connection: Connection | None, storage: Storage | No
     return open_sftp(address, connection, storage)
 
 
+def _web(address: Address, connection: Connection | None, _: Storage | None) -> Place:
+    from evergreen.sources.files.places.web import open_web
+
+    return open_web(address, connection)
+
+
 PLACES: dict[str, PlaceKind] = {
     "s3": PlaceKind(_s3),
     "gs": PlaceKind(_gs),
     "az": PlaceKind(_az, needs_connection=True),
     "sftp": PlaceKind(_sftp, needs_connection=True),
+    "https": PlaceKind(_web, is_listed=False, is_url=True),
+    "http": PlaceKind(_web, is_listed=False, is_url=True),
 }
 """The places by the scheme of their addresses."""
 
