@@ -264,8 +264,8 @@ def test_an_address_is_looked_at(configured: Storage) -> None:
         look_at(address.replace("sales", "none"))
     with pytest.raises(SourceError, match=r"path: must be a path on disk, or begin with one of s3://"):
         look_at("ftp://host/a.csv")
-    with pytest.raises(SourceError, match="gs:// needs 'conn_id'"):
-        look_at("gs://bucket/a.csv")
+    with pytest.raises(SourceError, match="az:// needs 'conn_id'"):
+        look_at("az://container/a.csv")
     with pytest.raises(SourceError, match="connection 'lake_keys' is not defined"):
         look_at("gs://bucket/a.csv", connection="lake_keys")
 
