@@ -13,6 +13,7 @@ import pytest
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
+from evergreen.postgres import stream, transaction
 from evergreen.rows.batches import Rows
 from tests.integration.ingestion.database import DAY, Database
 
@@ -268,6 +269,16 @@ class TestTroubleOnTheWay:
         assert 0 < first < 2_000_000
         assert self.query_count(database) == 2_000_000
         print(f"stopped after {first} rows by {do}, then read whole")
+
+    def test_a_value_that_the_driver_cannot_read_is_no_server_that_is_down(self, database):
+        """The reader asks for arrays in a form that the driver has; here one is asked for as it is."""
+        with (  # noqa: PT012 - the error comes from the end of the transaction
+            pytest.raises(SourceError, match="cast the column to text in SQL, or leave it out") as told,
+            transaction(database.connection, read_only=True) as cursor,
+        ):
+            cursor.execute("SELECT '[2:3]={3,4}'::int[] AS a")
+            stream(cursor).read_all()
+        assert "\n" not in str(told.value)
 
     def query_count(self, database: Database) -> int:
         return sum(batch.num_rows for batch in database.read(sql="query.sql"))

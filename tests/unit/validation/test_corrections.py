@@ -314,6 +314,37 @@ class TestRelease:
         assert opened.lake.version(Table.PARTITIONS) == version
         assert [one.place for one in read_quarantine(opened.lake, DAY)] == ["a.csv:7"]
 
+    def test_of_two_identical_lines_that_could_not_be_read_each_is_corrected_by_itself(
+        self, spec, storage, tmp_path
+    ):
+        opened = Pipeline(spec(SUITE, validation={"max_quarantined": "70%"}), storage)
+        line = f"{DAY}T01:00:00Z,1,more"
+        (tmp_path / "a.csv").write_text("\n".join(["at,y", f"{DAY}T00:00:00Z,3", line, line, ""]))
+        ingest(opened, [DAY])
+        first, second = read_quarantine(opened.lake, DAY)
+        assert (first.row, first.place, second.row, second.place) == (line, "a.csv:3", line, "a.csv:4")
+        done = release(opened, DAY, by="ann", changes={second.id: {"at": f"{DAY}T02:00:00Z", "y": 5}})
+        assert (done.released, done.rows, done.quarantined) == ((second.id,), 2, 1)
+        assert published(opened) == [3, 5]
+        assert read_quarantine(opened.lake, DAY) == [first]
+        done = release(opened, DAY, by="ann", changes={first.id: {"at": f"{DAY}T01:00:00Z", "y": 4}})
+        assert (done.released, done.quarantined) == ((first.id,), 0)
+        assert published(opened) == [3, 4, 5]
+        ingest_corrected(opened)
+        assert published(opened) == [3, 4, 5]
+        assert read_quarantine(opened.lake, DAY) == []
+
+    def test_two_identical_lines_are_corrected_in_one_release(self, spec, storage, tmp_path):
+        opened = Pipeline(spec(SUITE, validation={"max_quarantined": "70%"}), storage)
+        line = f"{DAY}T01:00:00Z,1,more"
+        (tmp_path / "a.csv").write_text("\n".join(["at,y", f"{DAY}T00:00:00Z,3", line, line, ""]))
+        ingest(opened, [DAY])
+        both = read_quarantine(opened.lake, DAY)
+        changes = {one.id: {"at": f"{DAY}T0{hour}:00:00Z", "y": hour} for hour, one in enumerate(both, 1)}
+        done = release(opened, DAY, by="ann", changes=changes)
+        assert (set(done.released), done.quarantined) == (set(changes), 0)
+        assert published(opened) == [3, 1, 2]
+
     def test_a_record_that_could_not_be_read_is_corrected_in_all_its_columns(self, spec, storage, tmp_path):
         source = {"file": {"path": "a.csv", "time_column": "at", "types": {"y": "float"}}}
         opened = Pipeline(spec(SUITE, sources={"a": source}), storage)
