@@ -17,6 +17,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake.exceptions import DeltaError
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
@@ -31,6 +32,7 @@ from evergreen.sources.http.read import read_http
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql.read import read_sql
 from evergreen.sources.text.dialect import CsvDialect
+from tests.unit.sources.tables.written import Written, WrittenIceberg
 
 ROOT = Path(__file__).resolve().parents[3]
 REJECTED = object()
@@ -222,6 +224,25 @@ def readers(tmp_path, api) -> dict[str, Read]:
         described = SqlSource.model_validate({"conn_id": "shop", "table": "t", "types": types})
         return read_sql(described, connection, tmp_path, None, None)
 
+    def table(kind: type[Written]) -> Read:
+        def read(value: Value, types: dict[str, str]) -> Rows | None:
+            # What has no type of its own in the tables (nanoseconds, uint64), they cannot carry, nor bytes
+            # that are no text: reading a Delta table with these ends with an error.
+            if value.arrow is None or value.arrow.type in (pa.uint64(), pa.timestamp("ns", "UTC")):
+                return None
+            if value is VALUES["half a surrogate pair"]:
+                return None
+            folder = tmp_path / f"{kind.kind}-{len(list(tmp_path.iterdir()))}"
+            folder.mkdir()
+            written = kind(folder)
+            try:
+                written.append(pa.table({"n": [1], "x": value.arrow}))
+            except (OverflowError, DeltaError):  # not every writer has days outside the years 1 to 9999
+                return None
+            return written.read(types=types)
+
+        return read
+
     return {
         "CSV file": csv_file,
         "CSV over HTTP": csv_http,
@@ -229,6 +250,8 @@ def readers(tmp_path, api) -> dict[str, Read]:
         "JSON over HTTP": json_http,
         "Parquet": parquet,
         "SQL": sql,
+        "Delta": table(Written),
+        "Iceberg": table(WrittenIceberg),
     }
 
 
