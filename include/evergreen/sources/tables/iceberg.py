@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -29,6 +30,9 @@ from evergreen.sources.tables.read import OpenTable, Span, read_table
 _NO_TABLE = (said.NoSuchTableError, said.NoSuchNamespaceError, said.NoSuchIdentifierError)
 _REFUSED = (said.UnauthorizedError, said.ForbiddenError, said.OAuthError, said.AuthorizationExpiredError)
 
+_DENIED = re.compile("ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH")
+_REMOTE = ("requests", "sqlalchemy")
+
 
 def read_iceberg(source: IcebergSource, wanted: Wanted) -> Rows:
     """The rows of an Iceberg table for a partition; all of one snapshot, also if the table changes meanwhile.
@@ -39,7 +43,7 @@ def read_iceberg(source: IcebergSource, wanted: Wanted) -> Rows:
     """
     connection = wanted.connect(source.conn_id) if source.conn_id and source.table else None
     where = f"Iceberg table {source.table or source.path}"
-    with _errors(where, connection):
+    with _errors(where, connection, is_open=True):
         table = _of_catalog(source, connection, wanted) if connection else _of_file(source, wanted)
         if source.snapshot_id is not None and table.snapshot_by_id(source.snapshot_id) is None:
             raise SourceError(
@@ -51,7 +55,7 @@ def read_iceberg(source: IcebergSource, wanted: Wanted) -> Rows:
     def batches(names: Sequence[str], span: Span | None) -> Iterator[pa.RecordBatch]:
         wanted_schema = pa.schema([schema.field(name) for name in names])
         scan = table.scan(_condition(span), tuple(names), snapshot_id=source.snapshot_id)
-        with _errors(where, connection):
+        with _errors(where, connection, is_open=False):
             projected = scan.projection()
             arrow = _Streamed(scan.table_metadata, scan.io, projected, scan.row_filter)
             for task in scan.plan_files():
@@ -108,41 +112,30 @@ def _snapshots(table: Table) -> str:
 
 
 @contextmanager
-def _errors(where: str, connection: Connection | None) -> Iterator[None]:
+def _errors(where: str, connection: Connection | None, *, is_open: bool) -> Iterator[None]:
     try:
         yield
     except EvergreenError:
         raise
     except Exception as error:  # noqa: BLE001 - catalogs, stores and formats have each errors of their own
-        raise _explained(where, error, connection) from None
+        text = without_secrets(f"{type(error).__name__}: {error}", connection)[:250]
+        raise _explained(where, error, text, is_open=is_open) from None
 
 
-def _explained(where: str, error: Exception, connection: Connection | None) -> Exception:
-    text = without_secrets(f"{type(error).__name__}: {error}", connection)[:250]
+def _explained(where: str, error: Exception, text: str, *, is_open: bool) -> Exception:
     if isinstance(error, said.NotInstalledError | ImportError):
         return SourceError(f"{where} needs a library that is not installed ({text}): install it")
-    if isinstance(error, _REFUSED) or _is_of(
-        text, "ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT"
-    ):
+    if isinstance(error, _REFUSED) or _DENIED.search(text):
         return SourceError(f"{where}: access denied ({text}): check the keys of its connection or storage")
-    if _is_of(text, "NO_SUCH_BUCKET"):
-        return SourceError(f"{where}: its bucket does not exist: create it or change the source's path")
+    if isinstance(error, FileNotFoundError) and is_open:
+        return SourceError(f"{where} has no metadata there ({text}): write it or change the source's path")
     if isinstance(error, FileNotFoundError):
-        return _gone(where, text)
-    if isinstance(error, said.RESTError | OSError) or type(error).__module__.startswith(
-        ("requests", "sqlalchemy")
-    ):
         return UnavailableError(
-            f"{where} cannot be read now ({text}): check its catalog and store, then run again"
+            f"{where} lacks a file of its snapshot, maybe removed while it was read ({text}): run again, or "
+            "restore the file"
+        )
+    if isinstance(error, said.RESTError | OSError) or type(error).__module__.startswith(_REMOTE):
+        return UnavailableError(
+            f"{where} cannot be read now ({text}): check catalog and store, then run again"
         )
     return SourceError(f"{where} cannot be read ({text}): repair it, or read another snapshot")
-
-
-def _gone(where: str, text: str) -> Exception:
-    return UnavailableError(
-        f"{where} lacks a file ({text}): check its path; if it was removed meanwhile, run again"
-    )
-
-
-def _is_of(text: str, *codes: str) -> bool:
-    return any(code in text for code in codes)

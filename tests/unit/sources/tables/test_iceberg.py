@@ -57,7 +57,7 @@ def test_a_metadata_file_is_a_table_without_a_catalog(events: WrittenIceberg):
     assert events.rows() == [{"n": 1}, {"n": 2}]
     events.append(numbers(3))
     assert events.rows() == [{"n": 1}, {"n": 2}]
-    with pytest.raises(UnavailableError, match=r"Iceberg table nothing.metadata.json lacks a file"):
+    with pytest.raises(SourceError, match=r"Iceberg table nothing.metadata.json has no metadata there"):
         events.read(path="nothing.metadata.json")
 
 
