@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 SourceName = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="a file or its address, the id of a database's connection, or PIPELINE.SOURCE"
+        metavar="SOURCE", help="a file or its address, the id of a connection, or PIPELINE.SOURCE"
     ),
 ]
-TableName = Annotated[str | None, typer.Argument(metavar="[TABLE]", help="a table of the database")]
+TableName = Annotated[
+    str | None, typer.Argument(metavar="[TABLE]", help="a table of the database, or a path of the API")
+]
 OneConnection = Annotated[
     str | None, typer.Option("--connection", metavar="ID", help="the connection with the keys of an address")
 ]

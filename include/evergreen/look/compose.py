@@ -17,12 +17,13 @@ from evergreen.look.forced import forcing
 from evergreen.look.found import Column, Forced, Look
 from evergreen.look.profile import keys, profile, targets, times
 from evergreen.look.sample import take
+from evergreen.look.sniff.dialect import Sniffed
 from evergreen.look.sniff.pieces import whole
 from evergreen.look.sniff.times import sniff_times, undecided
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.texts import is_text
 from evergreen.sources import Source
-from evergreen.sources.text.number_form import PLAIN
+from evergreen.sources.text.number_form import PLAIN, NumberForm
 from evergreen.sources.text.types import read
 
 Forcing = Callable[[str, pa.Array], Forced | None]
@@ -53,6 +54,22 @@ class Material:
     unsure: Sequence[str] = ()
     forcing: Forcing = _by_row
     is_whole: bool = True
+
+    def written(self, sniffed: Sniffed) -> Material:
+        """The material of a CSV that is written so."""
+        dialect = sniffed.dialect
+        numbers = NumberForm(dialect.decimal, dialect.thousands or "")
+        return replace(
+            self,
+            config={**self.config, "csv": dialect.model_dump(mode="json", exclude_defaults=True)},
+            types=sniffed.types,
+            encoding=sniffed.encoding,
+            told=sniffed.told,
+            unsure=sniffed.doubts,
+            forcing=lambda name, _: forcing(
+                sniffed.texts[name], numbers, lambda row: f"line {sniffed.line(row)}"
+            ),
+        )
 
 
 def composed(material: Material) -> Look:

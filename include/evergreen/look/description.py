@@ -13,7 +13,7 @@ _WIDTH = 110
 
 def source_yaml(name: str, kind: str, config: Mapping[str, Any]) -> str:
     """The part of `pipeline.yaml` that describes a source."""
-    described = {"sources": {name: {kind: {key: value for key, value in config.items() if value}}}}
+    described = {"sources": {name: {kind: {key: value for key, value in config.items() if value != {}}}}}
     return str(
         yaml.safe_dump(described, sort_keys=False, allow_unicode=True, default_flow_style=None, width=_WIDTH)
     )

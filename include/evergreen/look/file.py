@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -17,7 +17,6 @@ from evergreen.description import explain
 from evergreen.errors import SourceError
 from evergreen.look.compose import Material, composed
 from evergreen.look.description import source_name
-from evergreen.look.forced import forcing
 from evergreen.look.found import Look
 from evergreen.look.sample import beginning
 from evergreen.look.sniff.dialect import sniff_csv
@@ -30,7 +29,6 @@ from evergreen.sources.files.formats import FORMATS, NOT_READ, format_of
 from evergreen.sources.files.locate import LocatedFile, locate
 from evergreen.sources.files.text_files import read_csv_files, read_json_files
 from evergreen.sources.local_times import with_event_time
-from evergreen.sources.text.number_form import NumberForm
 from evergreen.storage import Storage
 
 _SNAPSHOT = "snapshot"
@@ -51,10 +49,18 @@ def look_at_file(
     format_, is_told = _format(files[0].name)
     config = source.model_dump(mode="json", exclude_unset=True)
     config |= {} if is_told else {"format": format_}
-    if format_ == "csv":
-        return composed(_of_csv(source.path, config, files[0], most, connect))
-    read = partial(_read, most=most, connect=connect)
-    return composed(Material(source.path, _name(source.path), "file", config, read, most))
+    read = partial(_read, most=most + 1, connect=connect)
+    material = Material(source.path, _name(source.path), "file", config, read, most)
+    return composed(_of_csv(material, files[0], connect) if format_ == "csv" else material)
+
+
+def _of_csv(material: Material, first: LocatedFile, connect: Connect) -> Material:
+    begin = beginning(first, material.most)
+    sniffed = sniff_csv(first.name, begin.raw, is_cut=begin.is_cut)
+    if begin.is_cut:
+        read = partial(_read, most=sniffed.records, connect=connect)
+        material = replace(material, read=read, is_whole=False)
+    return material.written(sniffed)
 
 
 def _described(path: str, conn_id: str | None) -> FileSource:
@@ -67,31 +73,6 @@ def _described(path: str, conn_id: str | None) -> FileSource:
         raise SourceError(explain(FileSource, error)) from None
 
 
-def _of_csv(
-    path: str, config: Mapping[str, Any], first: LocatedFile, most: int, connect: Connect
-) -> Material:
-    begin = beginning(first, most)
-    sniffed = sniff_csv(first.name, begin.raw, is_cut=begin.is_cut)
-    dialect = sniffed.dialect
-    numbers = NumberForm(dialect.decimal, dialect.thousands or "")
-    return Material(
-        path,
-        _name(path),
-        "file",
-        {**config, "csv": dialect.model_dump(mode="json", exclude_defaults=True)},
-        partial(_read, most=sniffed.records if begin.is_cut else most + 1, connect=connect),
-        most,
-        types=sniffed.types,
-        encoding=sniffed.encoding,
-        told=sniffed.told,
-        unsure=sniffed.doubts,
-        forcing=lambda name, _: forcing(
-            sniffed.texts[name], numbers, lambda row: f"line {sniffed.line(row)}"
-        ),
-        is_whole=not begin.is_cut,
-    )
-
-
 def _read(source: Source, most: int, connect: Connect) -> Rows:
     """The rows by the description, as they are read for a partition; of text only the first ones."""
     config = source.config
@@ -101,7 +82,7 @@ def _read(source: Source, most: int, connect: Connect) -> Rows:
     if format_ == "csv":
         rows = read_csv_files(files, config.csv, config.types, most=most)
     elif format_ == "json_lines":
-        rows = read_json_files(files, config.types, most=most + 1)
+        rows = read_json_files(files, config.types, most=most)
     else:
         rows = FORMATS[format_].read(config, files, UTC_ZONE)
     return with_event_time(rows, config.time_column, UTC_ZONE)

@@ -8,6 +8,7 @@ from pathlib import Path
 from evergreen.connections import Connect, from_environment
 from evergreen.description import pipelines_folder
 from evergreen.errors import SourceError
+from evergreen.look.api import look_at_api
 from evergreen.look.described import look_at_source
 from evergreen.look.file import look_at_file
 from evergreen.look.found import Look
@@ -23,18 +24,21 @@ def look_at(
     connection: str | None = None,
     connect: Connect = from_environment,
 ) -> Look:
-    """The look at what is named: with a `table` a database's, else a pipeline's source, else a file.
+    """The look at what is named: with a `table` a database's, or an API's if it begins with
+    a slash, else a pipeline's source, else a file.
 
     `connection` has the keys of an address, `partition` is that of a pipeline's source. Raises as
-    `look_at_table`, `look_at_source` and `look_at_file` do.
+    `look_at_table`, `look_at_api`, `look_at_source` and `look_at_file` do.
     """
+    if table is not None and table.startswith("/"):
+        return look_at_api(source, table, most, connect)
     if table is not None:
         return look_at_table(source, table, most, connect)
     pipeline, dot, name = source.partition(".")
     if dot and not Path(source).exists() and (pipelines_folder() / pipeline / "pipeline.yaml").is_file():
         return look_at_source(pipeline, name, partition, most, connect)
     if f"AIRFLOW_CONN_{source.upper()}" in os.environ and not Path(source).exists():
-        raise SourceError(f"'{source}' is a connection: name one of its tables too")
+        raise SourceError(f"'{source}' is a connection: name one of its tables, or a path of its API, too")
     if (Path(source) / "_delta_log").is_dir():
         return look_at_delta(source, most, connect)
     return look_at_file(source, most, connection, connect)
