@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from evergreen.connections import Connection, redacted
 from evergreen.errors import SourceError
-from evergreen.sources.tables.place import Keys
+from evergreen.sources.tables.place import S3_TIMES, Keys
 
 _NAME = "catalog_name"
 _LOGIN = re.compile(r"://\S*@")
@@ -18,13 +20,13 @@ def catalog_name(connection: Connection) -> str:
     return str(connection.extra.get(_NAME) or connection.conn_id)
 
 
-def catalog_options(connection: Connection) -> dict[str, str]:
+def catalog_options(connection: Connection) -> dict[str, Any]:
     """The properties of pyiceberg's catalog: those in the extra, and what host, login and password say.
 
     The host is the catalog's address if the extra has no `uri`; login and password are the credential of a
     REST catalog, a password alone is its token. Raises `SourceError` if there is neither address nor type.
     """
-    options = {name: str(value) for name, value in connection.extra.items() if name != _NAME}
+    options = {name: _written(value) for name, value in connection.extra.items() if name != _NAME}
     if connection.host and "uri" not in options:
         host = connection.host if "://" in connection.host else f"https://{connection.host}"
         options["uri"] = f"{host}:{connection.port}" if connection.port else host
@@ -41,10 +43,17 @@ def catalog_options(connection: Connection) -> dict[str, str]:
     return {"init_catalog_tables": "false", **options}
 
 
-def with_keys(options: dict[str, str], keys: Keys) -> dict[str, str]:
+def with_keys(options: dict[str, Any], keys: Keys) -> dict[str, Any]:
     """The properties with these keys of S3, unless they have keys of their own."""
     own = any(name.startswith(_OF_S3) for name in options)
-    return options if own else {**keys.iceberg_options, **options}
+    return {**(S3_TIMES if own else keys.iceberg_options), **options}
+
+
+def _written(value: Any) -> Any:
+    """A property as pyiceberg takes it: a text, or, as of `ssl` and `auth`, an object."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def without_secrets(text: str, connection: Connection | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 
 import pyarrow as pa
 from pyiceberg import exceptions as said
@@ -18,6 +19,8 @@ from pyiceberg.serializers import FromInputFile
 from pyiceberg.table import FileScanTask, StaticTable, Table
 
 from evergreen.connections import Connection
+from evergreen.databases.deadline import Deadline
+from evergreen.databases.errors import TimedOutError
 from evergreen.errors import EvergreenError, SourceError, UnavailableError
 from evergreen.rows.batches import Rows
 from evergreen.sources.kind import Wanted
@@ -26,6 +29,9 @@ from evergreen.sources.tables.catalog import catalog_name, catalog_options, with
 from evergreen.sources.tables.description import IcebergSource
 from evergreen.sources.tables.place import Keys, place_of
 from evergreen.sources.tables.read import OpenTable, Span, read_table
+
+CATALOG_TIMEOUT = timedelta(minutes=2)
+"""How long a catalog may take to find a table."""
 
 _NO_TABLE = (said.NoSuchTableError, said.NoSuchNamespaceError, said.NoSuchIdentifierError)
 _REFUSED = (said.UnauthorizedError, said.ForbiddenError, said.OAuthError, said.AuthorizationExpiredError)
@@ -76,17 +82,29 @@ class _Streamed(ArrowScan):
 
 def _of_catalog(source: IcebergSource, connection: Connection, wanted: Wanted) -> Table:
     options = with_keys(catalog_options(connection), Keys(wanted.storage.credentials))
-    catalog = load_catalog(catalog_name(connection), **options)
-    assert source.table is not None
+    name = source.table
+    assert name is not None
+
+    def load() -> Table:
+        catalog = load_catalog(catalog_name(connection), **options)
+        try:
+            return catalog.load_table(name)
+        except _NO_TABLE:
+            there: list[str] = []
+            with suppress(*_NO_TABLE):
+                there = [".".join(found) for found in catalog.list_tables(name.rpartition(".")[0])]
+            raise SourceError(
+                f"connection '{connection.conn_id}' has no Iceberg table {name} ({nearest(name, there)}): "
+                "create it or change the source's table"
+            ) from None
+
     try:
-        return catalog.load_table(source.table)
-    except _NO_TABLE:
-        there: list[str] = []
-        with suppress(*_NO_TABLE):
-            there = [".".join(name) for name in catalog.list_tables(source.table.rpartition(".")[0])]
-        raise SourceError(
-            f"connection '{connection.conn_id}' has no Iceberg table {source.table} "
-            f"({nearest(source.table, there)}): create it or change the source's table"
+        # The requests of pyiceberg to a catalog have no time limit of their own.
+        return Deadline(CATALOG_TIMEOUT).abandoning(load)
+    except TimedOutError:
+        raise UnavailableError(
+            f"the catalog of connection '{connection.conn_id}' does not answer within "
+            f"{CATALOG_TIMEOUT.total_seconds():g} seconds: check that it runs, then run again"
         ) from None
 
 

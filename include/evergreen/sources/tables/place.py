@@ -12,6 +12,9 @@ from evergreen.sources.files.places.s3 import s3_keys, s3_settings
 from evergreen.sources.kind import Wanted
 from evergreen.storage import Credentials, Storage
 
+S3_TIMES = {"s3.connect-timeout": "10", "s3.request-timeout": "60"}
+"""How many seconds a request to S3 may take in pyiceberg."""
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -30,8 +33,7 @@ class Keys:
             "s3.secret-access-key": self.credentials.secret_key,
             "s3.session-token": self.credentials.session_token,
             "s3.anonymous": "true" if self.anonymous else None,
-            "s3.connect-timeout": "10",
-            "s3.request-timeout": "60",
+            **S3_TIMES,
         }
         return {name: value for name, value in options.items() if value}
 

@@ -168,6 +168,12 @@ def catalog(**values: Any) -> Connection:
             {"uri": "http://c", "token": SECRET, "warehouse": "w"},
         ),
         (catalog(extra={"type": "glue", "catalog_name": "prod"}), {"type": "glue"}),
+        (
+            catalog(
+                host="http://c", extra={"ssl": {"cabundle": "/ca.pem"}, "rest.sigv4-enabled": True, "n": 1}
+            ),
+            {"uri": "http://c", "ssl": {"cabundle": "/ca.pem"}, "rest.sigv4-enabled": "true", "n": "1"},
+        ),
         (catalog(host="h", extra={"uri": "thrift://h:9083"}), {"uri": "thrift://h:9083"}),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, UnavailableError
+from evergreen.sources.tables import iceberg
 from tests.http_peers import Asked, Peer, Said, serving
 from tests.unit.sources.tables.written import WrittenIceberg
 
@@ -100,6 +103,21 @@ def test_a_catalog_that_fails_is_one_line_without_secrets(
             events.read()
     assert SECRET not in str(refusal.value)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_catalog_that_does_not_answer_is_left(events: WrittenIceberg, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(iceberg, "CATALOG_TIMEOUT", timedelta(seconds=0.2))
+    done = threading.Event()
+
+    def silent(_: Asked) -> Said:
+        done.wait(60)
+        return failure(500, "Late")
+
+    with serving(silent) as peer:
+        connected(events, peer, password=SECRET)
+        with pytest.raises(UnavailableError, match=r"'catalog' does not answer within 0\.2 seconds"):
+            events.read()
+        done.set()
 
 
 def test_an_answer_that_is_no_catalogs_is_one_line(events: WrittenIceberg):
