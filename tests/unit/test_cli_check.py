@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,12 @@ def test_check_says_what_policy_and_gate_will_do(pipelines: Path, configured: St
             "connection an_api",
             "AIRFLOW_CONN_AN_API",
         ),
+        (
+            "{file: {path: things.csv}}",
+            "{file: {path: 'az://box/things.csv', conn_id: lake}}",
+            "connection lake",
+            "AIRFLOW_CONN_LAKE",
+        ),
         ("target: kind", "target: kind\nvalidation: {suite: none.yaml}", "expectations", "none.yaml"),
     ],
 )
@@ -120,6 +127,36 @@ def test_check_looks_at_every_connection(
     (failed,) = [check for check in document["checks"] if not check["ok"]]
     assert failed["check"] == f"connection {conn_id}"
     assert f"AIRFLOW_CONN_{conn_id.upper()}" in failed["detail"]
+
+
+@pytest.mark.parametrize(
+    ("source", "complete"),
+    [
+        ("path: 'sftp://drop/things.csv', conn_id: drop", ""),
+        ("path: things.csv", ", complete: {file: 'sftp://drop/{partition}.done', conn_id: drop}"),
+    ],
+)
+def test_check_looks_at_the_connections_of_files(
+    pipelines: Path,
+    configured: Storage,
+    evergreen: Evergreen,
+    source: str,
+    complete: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    file = pipelines / "kinds" / "pipeline.yaml"
+    file.write_text(KINDS.replace("{file: {path: things.csv}}", f"{{file: {{{source}}}{complete}}}"))
+
+    def said() -> dict[str, dict[str, str]]:
+        document = json.loads(evergreen("check", "kinds", "--json").stdout)
+        return {one["check"]: one for one in document["checks"]}
+
+    monkeypatch.setenv("AIRFLOW_CONN_DROP", "sftp://me:secret@drop?host_keys=x")
+    assert "'host_keys' in its extra is no key of a connection to SFTP" in said()["connection drop"]["detail"]
+    monkeypatch.setenv("AIRFLOW_CONN_DROP", "sftp://me:secret@elsewhere")
+    assert "is for the host elsewhere:22, and the path begins" in said()["connection drop"]["detail"]
+    monkeypatch.setenv("AIRFLOW_CONN_DROP", "sftp://me:secret@drop")
+    assert said()["connection drop"]["ok"]
 
 
 def test_check_holds_arguments_against_the_published_columns(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -202,3 +204,23 @@ def test_a_connection_that_will_not_do(given, problem: str, find: Find, monkeypa
         content(find("s3://bucket/a.csv", Connection("lake", "aws", **given))[0])
     assert SECRET not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_fork_of_a_process_that_has_read_objects_says_so_and_does_not_hang(
+    storage: Storage, s3_server: str, find: Find
+):
+    storage.stage("a.csv", b"x")
+    (file,) = find(f"s3://{storage.bucket}/a.csv", connection(s3_server))
+    assert content(file) == b"x"
+    reader, writer = os.pipe()
+    if not (child := os.fork()):
+        with contextlib.suppress(BaseException):
+            try:
+                content(file)
+            except SourceError as error:
+                os.write(writer, str(error).encode())
+        os._exit(0)
+    os.close(writer)
+    assert b"this process was forked from one that had read objects" in os.read(reader, 1000)
+    os.close(reader)
+    os.waitpid(child, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,6 +131,7 @@ class Objects:
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
         name = f"{self._top}/{path}"
+        _check_process(name)
         try:
             yield
         except InvalidPathError:
@@ -172,6 +174,20 @@ def _other(status: str | None, code: str | None, name: str) -> Exception:
     return SourceError(
         f"{name}: {said}: check the source's path, and the connection's endpoint, region and keys"
     )
+
+
+_process: list[int] = []  # the one that has used the library
+
+
+def _check_process(name: str) -> None:
+    # The library's threads are not there in a fork, which would wait for them for ever.
+    pid = os.getpid()
+    if _process and _process != [pid]:
+        raise SourceError(
+            f"{name}: this process was forked from one that had read objects, and cannot read them itself: "
+            "start it with multiprocessing's 'spawn' or 'forkserver'"
+        )
+    _process[:] = [pid]
 
 
 def _version_of(meta: Any) -> Version:
