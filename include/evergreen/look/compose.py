@@ -16,15 +16,15 @@ from evergreen.look.description import source_yaml
 from evergreen.look.forced import forcing
 from evergreen.look.found import Column, Forced, Look
 from evergreen.look.profile import keys, profile, targets, times
-from evergreen.look.sample import take
+from evergreen.look.sample import Taken, take
 from evergreen.look.sniff.dialect import Sniffed
 from evergreen.look.sniff.pieces import whole
 from evergreen.look.sniff.times import sniff_times, undecided
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.texts import is_text
 from evergreen.sources import Source
+from evergreen.sources.text import types as text_types
 from evergreen.sources.text.number_form import PLAIN, NumberForm
-from evergreen.sources.text.types import read
 
 Forcing = Callable[[str, pa.Array], Forced | None]
 
@@ -74,76 +74,80 @@ class Material:
 
 def composed(material: Material) -> Look:
     """The look at a source. Raises `SourceError` and `UnavailableError` as its reader does."""
-    first = take(material.read(_parsed(material, material.config)[0]), material.most)
-    types, unsure = material.types, list(material.unsure)
+    types, unsure, last = material.types, list(material.unsure), None
     if types is None:
-        types, doubts = _types(first.rows)
+        last = _read(material, material.config, last)
+        types, doubts = _types(last.taken.rows)
         unsure += doubts
-    config = {
-        **material.config,
-        **({"types": {**material.config.get("types", {}), **types}} if types else {}),
-    }
-    typed = take(material.read(_parsed(material, config)[0]), material.most) if types else first
-    columns = profile(typed.rows)
+    config = dict(material.config)
+    if types:
+        config["types"] = {**config.get("types", {}), **types}
+    last = _read(material, config, last)
+    rows = last.taken.rows
+    columns = [_explained(one, rows, types, material.forcing) for one in profile(rows)]
     found = times(columns)
-    if "time_column" in config:
-        pass
-    elif len(found) == 1:
-        config = {**config, "time_column": found[0]}
-    elif found:
+    if len(found) == 1:
+        config.setdefault("time_column", found[0])
+    elif found and "time_column" not in config:
         unsure.append(f"time_column: {' or '.join(found)}")
-    explained = [_explained(one, typed.rows, types, material.forcing) for one in columns]
-    return _look(material, config, explained, found, unsure)
+    return _look(material, _read(material, config, last), columns, found, unsure)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """The rows by a description, whose YAML is `text`."""
+
+    text: str
+    taken: Taken
+    rejected: Sequence[Rejected]
+
+
+def _read(material: Material, config: Mapping[str, Any], last: _Read | None) -> _Read:
+    """The rows by a description; those of the last read if it had the same one."""
+    text = source_yaml(material.name, material.kind, config)
+    if last is not None and last.text == text:
+        return last
+    try:
+        source = Source.model_validate(yaml.safe_load(text)["sources"][material.name])
+    except ValidationError as error:
+        raise SourceError(f"{material.source} cannot be described: {explain(Source, error)}") from None
+    rows = material.read(source)
+    return _Read(text, take(rows, material.most), rows.rejected)
 
 
 def _look(
-    material: Material,
-    config: Mapping[str, Any],
-    columns: Sequence[Column],
-    found: Sequence[str],
-    unsure: Sequence[str],
+    material: Material, last: _Read, columns: Sequence[Column], found: Sequence[str], unsure: Sequence[str]
 ) -> Look:
-    parsed, text = _parsed(material, config)
-    rows = material.read(parsed)
-    taken = take(rows, material.most)
-    _check(material.source, taken.rows.num_rows, rows.rejected)
-    unique = keys(taken.rows, columns)
+    rows = last.taken.rows
+    _check(material.source, last)
     return Look(
         source=material.source,
         kind=material.kind,
-        rows=taken.rows.num_rows,
-        is_whole=taken.is_whole and material.is_whole,
+        rows=rows.num_rows,
+        is_whole=last.taken.is_whole and material.is_whole,
         columns=columns,
-        keys=unique,
+        keys=keys(rows, columns),
         times=found,
-        targets=targets(taken.rows, columns),
-        yaml="".join(f"# unsure: {line}\n" for line in unsure) + text,
+        targets=targets(rows, columns),
+        yaml="".join(f"# unsure: {line}\n" for line in unsure) + last.text,
         encoding=material.encoding,
-        dialect=config.get("csv", {}),
+        dialect=material.config.get("csv", {}),
         told=material.told,
         unsure=tuple(unsure),
-        rejected=len(rows.rejected),
-        first_rejected=f"{rows.rejected[0].place}: {rows.rejected[0].reason}" if rows.rejected else None,
+        rejected=len(last.rejected),
+        first_rejected=f"{last.rejected[0].place}: {last.rejected[0].reason}" if last.rejected else None,
     )
 
 
-def _check(source: str, count: int, rejected: Sequence[Rejected]) -> None:
+def _check(source: str, last: _Read) -> None:
     """Raise `SourceError` where most of the records cannot be read."""
-    if len(rejected) > count:
-        first = rejected[0]
+    bad, good = len(last.rejected), last.taken.seen
+    if bad > good:
+        first = last.rejected[0]
         raise SourceError(
-            f"{source}: {len(rejected):,} of {len(rejected) + count:,} records cannot be read, {first.place} "
-            f"{first.reason}: look whether it is what its name says"
+            f"{source}: {bad:,} of {bad + good:,} records cannot be read, {first.place} {first.reason}: look "
+            "whether it is what its name says"
         )
-
-
-def _parsed(material: Material, config: Mapping[str, Any]) -> tuple[Source, str]:
-    """The description as it is parsed from its YAML, and that YAML."""
-    text = source_yaml(material.name, material.kind, config)
-    try:
-        return Source.model_validate(yaml.safe_load(text)["sources"][material.name]), text
-    except ValidationError as error:
-        raise SourceError(f"{material.source} cannot be described: {explain(Source, error)}") from None
 
 
 def _types(rows: pa.Table) -> tuple[dict[str, str], list[str]]:
@@ -156,13 +160,13 @@ def _types(rows: pa.Table) -> tuple[dict[str, str], list[str]]:
     numbers = [
         f"types: column '{name}' is text of numbers, it may be float"
         for name, column in texts.items()
-        if name not in types and read(column, "float") is not None
+        if name not in types and text_types.read(column, "float") is not None
     ]
     return types, [*undecided(found, texts), *numbers]
 
 
 def _iso(texts: pa.Array) -> str | None:
-    return next((name for name in ("date", "time") if read(texts, name) is not None), None)
+    return next((name for name in ("date", "time") if text_types.read(texts, name) is not None), None)
 
 
 def _explained(column: Column, rows: pa.Table, types: Mapping[str, str], forcing: Forcing) -> Column:

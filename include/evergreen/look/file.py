@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import glob
+import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -49,16 +51,27 @@ def look_at_file(
     format_, is_told = _format(files[0].name)
     config = source.model_dump(mode="json", exclude_unset=True)
     config |= {} if is_told else {"format": format_}
-    read = partial(_read, most=most + 1, connect=connect)
-    material = Material(source.path, _name(source.path), "file", config, read, most)
-    return composed(_of_csv(material, files[0], connect) if format_ == "csv" else material)
+    with tempfile.TemporaryDirectory(prefix="evergreen-") as folder:
+        here = [_copied(file, Path(folder) / str(number)) for number, file in enumerate(files)]
+        read = partial(_read, files=here, most=most + 1)
+        material = Material(source.path, _name(source.path), "file", config, read, most)
+        return composed(_of_csv(material, here) if format_ == "csv" else material)
 
 
-def _of_csv(material: Material, first: LocatedFile, connect: Connect) -> Material:
-    begin = beginning(first, material.most)
-    sniffed = sniff_csv(first.name, begin.raw, is_cut=begin.is_cut)
+def _copied(file: LocatedFile, path: Path) -> LocatedFile:
+    """The file on disk: it is read several times."""
+    if file.path:
+        return file
+    with file.open() as there, path.open("wb") as here:
+        shutil.copyfileobj(there, here)
+    return LocatedFile(file.name, path)
+
+
+def _of_csv(material: Material, files: Sequence[LocatedFile]) -> Material:
+    begin = beginning(files[0], material.most)
+    sniffed = sniff_csv(files[0].name, begin.raw, is_cut=begin.is_cut)
     if begin.is_cut:
-        read = partial(_read, most=sniffed.records, connect=connect)
+        read = partial(_read, files=files, most=sniffed.records)
         material = replace(material, read=read, is_whole=False)
     return material.written(sniffed)
 
@@ -73,11 +86,10 @@ def _described(path: str, conn_id: str | None) -> FileSource:
         raise SourceError(explain(FileSource, error)) from None
 
 
-def _read(source: Source, most: int, connect: Connect) -> Rows:
+def _read(source: Source, files: Sequence[LocatedFile], most: int) -> Rows:
     """The rows by the description, as they are read for a partition; of text only the first ones."""
     config = source.config
     assert isinstance(config, FileSource)
-    files = _located(config, connect)
     format_ = config.format or format_of(files[0].name)
     if format_ == "csv":
         rows = read_csv_files(files, config.csv, config.types, most=most)

@@ -122,8 +122,10 @@ def _may_be_key(values: pa.ChunkedArray) -> bool:
 
 def times(columns: Sequence[Column]) -> list[str]:
     """The columns of dates or times without nulls, those of times first."""
-    there = [one for one in columns if one.type in ("time", "date") and not one.nulls and one.distinct]
-    return [one.name for one in sorted(there, key=lambda one: one.type != "time")]
+    there = [
+        one for one in columns if one.type.startswith(("time", "date")) and not one.nulls and one.distinct
+    ]
+    return [one.name for one in sorted(there, key=lambda one: not one.type.startswith("time"))]
 
 
 def targets(rows: pa.Table, columns: Sequence[Column]) -> list[Target]:

@@ -23,10 +23,11 @@ class Beginning:
 
 
 class Taken(NamedTuple):
-    """Some rows, and whether they are all."""
+    """Some rows, whether they are all, and how many were seen, some of which may be left out."""
 
     rows: pa.Table
     is_whole: bool
+    seen: int
 
 
 def beginning(located: LocatedFile, lines: int) -> Beginning:
@@ -45,15 +46,14 @@ def beginning(located: LocatedFile, lines: int) -> Beginning:
 def take(rows: Rows, most: int) -> Taken:
     """At most so many of the first rows; ends the read."""
     found: list[pa.RecordBatch] = []
-    count = 0
+    seen, is_whole = 0, True
     try:
         for batch in rows:
-            if count == most and batch.num_rows:
-                return Taken(pa.Table.from_batches(found, rows.schema), is_whole=False)
-            found.append(batch.slice(0, most - count))
-            if batch.num_rows > most - count:
-                return Taken(pa.Table.from_batches(found, rows.schema), is_whole=False)
-            count += batch.num_rows
+            found.append(batch.slice(0, max(0, most - seen)))
+            seen += batch.num_rows
+            if seen > most:
+                is_whole = False
+                break
     finally:
         rows.close()
-    return Taken(pa.Table.from_batches(found, rows.schema), is_whole=True)
+    return Taken(pa.Table.from_batches(found, rows.schema), is_whole, seen)
