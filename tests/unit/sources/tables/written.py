@@ -25,6 +25,7 @@ class Written:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.place: dict[str, Any] = {"path": "events"}
 
     def append(self, rows: pa.Table) -> None:
