@@ -13,17 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import adbc_driver_sqlite.dbapi as sqlite
+import fastavro
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake.exceptions import DeltaError
+from pyarrow import orc
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
+from evergreen.sources.files.avro_file import read_avro_files
 from evergreen.sources.files.excel_file import read_excel_files
 from evergreen.sources.files.locate import LocatedFile
+from evergreen.sources.files.orc_file import read_orc_files
 from evergreen.sources.files.parquet_file import read_parquet_files
 from evergreen.sources.files.text_files import read_csv_files, read_json_files
 from evergreen.sources.files.workbook import Workbook
@@ -166,6 +170,9 @@ GOOD = {
     "time": "2024-01-31T05:00:00Z",
 }
 
+# The types of Avro for those of Arrow.
+AVRO = {"string": "string", "int64": "long", "double": "double", "bool": "boolean"}
+
 Read = Callable[[Value, dict[str, str]], Rows | None]
 
 
@@ -212,6 +219,41 @@ def readers(tmp_path, api) -> dict[str, Read]:
         pq.write_table(pa.table({"n": [1], "x": value.arrow}), tmp_path / "x.parquet")
         return read_parquet_files([LocatedFile("x.parquet", tmp_path / "x.parquet")], types)
 
+    def orc_file(value: Value, types: dict[str, str]) -> Rows | None:
+        # Arrow's ORC has no unsigned numbers, and times of the years 1678 to 2261 alone.
+        if value.arrow is None or value.arrow.type == pa.timestamp("us", "UTC"):
+            return None
+        try:
+            orc.write_table(pa.table({"n": [1], "x": value.arrow}), tmp_path / "x.orc")
+        except pa.ArrowNotImplementedError:
+            return None
+        return read_orc_files([LocatedFile("x.orc", tmp_path / "x.orc")], types)
+
+    def excel(value: Value, types: dict[str, str]) -> Rows | None:
+        # A cell has at most 32,767 letters, and one of blanks alone is read as empty.
+        if not (value.text and value.text.strip()) or len(value.text) > 32_767:
+            return None
+        book = openpyxl.Workbook()
+        book.active.append(["n", "x"])
+        try:
+            book.active.append([1, value.text.strip('"')])
+        except openpyxl.utils.exceptions.IllegalCharacterError:
+            return None
+        book.save(tmp_path / "x.xlsx")
+        return read_excel_files([LocatedFile("x.xlsx", tmp_path / "x.xlsx")], Workbook(), types)
+
+    def avro(value: Value, types: dict[str, str]) -> Rows | None:
+        if value.arrow is None or not (kind := AVRO.get(str(value.arrow.type))):
+            return None
+        try:
+            written = value.arrow[0].as_py()
+        except UnicodeDecodeError:  # which its writer does not take
+            return None
+        schema = {"type": "record", "name": "r", "fields": [{"name": "x", "type": ["null", kind]}]}
+        with (tmp_path / "x.avro").open("wb") as file:
+            fastavro.writer(file, fastavro.parse_schema(schema), [{"x": written}])
+        return read_avro_files([LocatedFile("x.avro", tmp_path / "x.avro")], types)
+
     def sql(value: Value, types: dict[str, str]) -> Rows | None:
         # SQLite has whole numbers, floats and texts; a text with a NUL ends there for its driver.
         if value.text is None or "\0" in value.text or value.text == "":
@@ -249,6 +291,9 @@ def readers(tmp_path, api) -> dict[str, Read]:
         "JSON lines": json_file,
         "JSON over HTTP": json_http,
         "Parquet": parquet,
+        "ORC": orc_file,
+        "Avro": avro,
+        "Excel": excel,
         "SQL": sql,
         "Delta": table(Written),
         "Iceberg": table(WrittenIceberg),

@@ -53,6 +53,15 @@ def workbook(path, *rows, sheet="Data", above=0, left=0):
 
 
 class TestOrc:
+    def test_a_time_that_its_reader_does_not_have_is_named(self, tmp_path, read):
+        for year in (1, 1677, 2263, 9999):
+            far = pa.array([dt.datetime(year, 1, 1)], pa.timestamp("us"))  # noqa: DTZ001
+            orc.write_table(pa.table({"n": [1], "at": far}), tmp_path / "a.orc")
+            with pytest.raises(
+                SourceError, match=r"a\.orc: column 'at' holds a time outside of the years 1678"
+            ):
+                read("a.orc")
+
     def test_values_have_their_types(self, tmp_path, read):
         table = pa.table(
             {
