@@ -113,8 +113,9 @@ DATABASES: dict[str, Database] = {
         "ClickHouse",
         "clickhouse-connect",
         "clickhouse_connect",
-        read=_in("alchemy", "read_clickhouse"),
+        read=_in("clickhouse", "read_clickhouse"),
         no_writes=f"it has no transactions: {_ELSEWHERE}",
+        backslashes=True,
     ),
 }
 
