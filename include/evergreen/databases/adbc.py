@@ -17,6 +17,7 @@ from evergreen.postgres import stream
 
 # Errors on the way come from pyarrow where the driver gives them no state.
 ERRORS: tuple[type[Exception], ...] = (dbapi.Error, OSError, pa.ArrowException)
+_NO_CREDENTIALS = "constructing client"  # BigQuery's, whose error has no state
 _STATES = {
     "UNAUTHENTICATED": Meaning.UNWELCOME,
     "UNAUTHORIZED": Meaning.WRONG,
@@ -29,6 +30,8 @@ _STATES = {
 def meaning(error: Exception) -> Meaning:
     """What an error of a driver says by its status."""
     status = getattr(getattr(error, "status_code", None), "name", "")
+    if _NO_CREDENTIALS in str(error):
+        return Meaning.UNWELCOME
     return _STATES.get(status, Meaning.WRONG)
 
 

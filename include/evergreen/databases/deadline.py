@@ -52,7 +52,8 @@ class Deadline:
     def abandoning(self, step: Callable[[], _T]) -> _T:
         """The result of `step`; raises `TimedOutError` at the deadline and leaves it to its own thread.
 
-        For drivers that cannot be cancelled. The thread does not keep the interpreter from exiting.
+        For drivers that cannot be cancelled, or not while they connect. The thread does not keep the
+        interpreter from exiting.
         """
         self.check()
         results: Queue[tuple[bool, Any]] = Queue()

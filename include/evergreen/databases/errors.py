@@ -33,9 +33,15 @@ _REMEDIES = {
 
 @contextmanager
 def translated(
-    connection: Connection, kinds: tuple[type[Exception], ...], meaning: Callable[[Exception], Meaning]
+    connection: Connection,
+    kinds: tuple[type[Exception], ...],
+    meaning: Callable[[Exception], Meaning],
+    text: Callable[[Exception], str] = str,
 ) -> Iterator[None]:
-    """Raise the driver's errors (`kinds`) as `SourceError` or `UnavailableError`, on one line."""
+    """Raise the driver's errors (`kinds`) as `SourceError` or `UnavailableError`, on one line.
+
+    `text` is what of an error is shown.
+    """
     where = f"connection '{connection.conn_id}' ({place(connection)})"
     try:
         yield
@@ -45,10 +51,10 @@ def translated(
         ) from None
     except kinds as error:
         found = meaning(error)
-        text = redacted(str(error), connection)
+        told = redacted(text(error), connection)
         remedy = _REMEDIES.get(found, _WRONG)
         passing = found in (Meaning.UNAVAILABLE, Meaning.LATE)
-        raise (UnavailableError if passing else SourceError)(f"{where}: {text}: {remedy}") from None
+        raise (UnavailableError if passing else SourceError)(f"{where}: {told}: {remedy}") from None
 
 
 def place(connection: Connection) -> str:

@@ -132,6 +132,10 @@ def snowflake_options(connection: Connection) -> dict[str, str]:
         "adbc.snowflake.sql.warehouse": extra.get("warehouse"),
         "adbc.snowflake.sql.role": extra.get("role"),
         "adbc.snowflake.sql.client_option.app_name": "evergreen",
+        # Otherwise it tries for minutes, and what is wrong is never told.
+        "adbc.snowflake.sql.client_option.login_timeout": "60s",
+        # Otherwise a time after 2262 becomes another one.
+        "adbc.snowflake.sql.client_option.max_timestamp_precision": "nanoseconds_error_on_overflow",
     }
     if key := extra.get("private_key_file"):
         options["adbc.snowflake.sql.auth_type"] = "auth_jwt"
@@ -191,7 +195,7 @@ def reader(
             address = [given.pop("uri")] if "uri" in given else []
             connect = importlib.import_module(f"{driver}.dbapi").connect
             # What was read is never committed.
-            with closing(connect(*address, db_kwargs=given)) as found:
+            with closing(deadline.abandoning(lambda: connect(*address, db_kwargs=given))) as found:
                 yield session(found, deadline)
 
     return opened

@@ -5,27 +5,32 @@ What a connection becomes for a database that is not here is held against the dr
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import adbc_driver_duckdb
 import pytest
 import sqlalchemy
 from adbc_driver_manager import dbapi
+from sqlalchemy.dialects import mssql, oracle
 
 from evergreen.connections import Connection
 from evergreen.databases import alchemy, warehouses
 from evergreen.databases.adbc import ERRORS, meaning
-from evergreen.databases.database import Database
+from evergreen.databases.database import Bounds, Database
 from evergreen.databases.deadline import Deadline
 from evergreen.databases.errors import translated
 from evergreen.databases.registry import DATABASES
 from evergreen.errors import SourceError, UnavailableError
+from tests.servers import unused_port
 from tests.unit.sources.sql.databases import DAY, Embedded
 
 
@@ -47,7 +52,7 @@ def by_adbc(connection: Connection, timeout: timedelta) -> Iterator[warehouses.W
 
 
 def sqlite_address(connection: Connection) -> sqlalchemy.URL:
-    return sqlalchemy.URL.create("sqlite", database=connection.host)
+    return sqlalchemy.URL.create("sqlite", database=connection.host, query={"check_same_thread": "false"})
 
 
 @pytest.fixture
@@ -168,6 +173,8 @@ def test_what_a_connection_becomes_for_drivers_of_adbc():
         "adbc.snowflake.sql.warehouse": "W",
         "adbc.snowflake.sql.role": "R",
         "adbc.snowflake.sql.client_option.app_name": "evergreen",
+        "adbc.snowflake.sql.client_option.login_timeout": "60s",
+        "adbc.snowflake.sql.client_option.max_timestamp_precision": "nanoseconds_error_on_overflow",
     }
     prefixed = {f"extra__snowflake__{name}": value for name, value in account.items()}
     assert warehouses.snowflake_options(replace(LOGIN, extra=prefixed))["adbc.snowflake.sql.db"] == "SALES"
@@ -189,14 +196,135 @@ def test_what_a_connection_becomes_for_drivers_of_adbc():
 
 
 def test_what_a_connection_becomes_for_dialects_of_sqlalchemy():
-    for made, written in (
-        (alchemy.address("mssql+pymssql"), "mssql+pymssql://me:s3cret%2F%40@db.example.org/shop"),
-        (alchemy.address("clickhousedb"), "clickhousedb://me:s3cret%2F%40@db.example.org/shop"),
+    secret = "me:s3cret%2F%40@db.example.org"
+    for made, extra, written in (
+        (alchemy.mssql_address, {}, f"mssql+pymssql://{secret}/shop"),
+        (alchemy.oracle_address, {}, f"oracle+oracledb://{secret}?service_name=shop"),
+        (alchemy.oracle_address, {"service_name": "XE"}, f"oracle+oracledb://{secret}?service_name=XE"),
+        (alchemy.oracle_address, {"sid": "ORCL"}, f"oracle+oracledb://{secret}/ORCL"),
+        (alchemy.trino_address, {"catalog": "hive"}, f"trino://{secret}/hive/shop"),
+        (
+            alchemy.trino_address,
+            {"catalog": "hive", "query": {"source": "x"}},
+            f"trino://{secret}/hive/shop?source=x",
+        ),
     ):
-        assert made(LOGIN).render_as_string(hide_password=False) == written
-    named = replace(LOGIN, extra={"catalog": "hive", "query": {"http_scheme": "https"}})
-    url = alchemy.address("trino", database="catalog")(named)
-    assert (url.database, url.query["http_scheme"]) == ("hive", "https")
+        assert made(replace(LOGIN, extra=extra)).render_as_string(hide_password=False) == written
+
+
+@contextmanager
+def silent() -> Iterator[int]:
+    """The port of a server that accepts and says nothing."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def by_psycopg(connection: Connection) -> sqlalchemy.URL:
+    return sqlalchemy.URL.create(
+        "postgresql+psycopg", connection.login, connection.password, connection.host, connection.port, "shop"
+    )
+
+
+@pytest.mark.parametrize("read", [warehouses.read_redshift, alchemy.reader(by_psycopg)])
+def test_a_connection_that_hangs_ends_at_the_timeout(read: Callable[..., Any]):
+    began = time.monotonic()
+    with silent() as port:
+        waiting = replace(LOGIN, host="127.0.0.1", port=port)
+        with (
+            pytest.raises(UnavailableError, match="took longer than its timeout") as told,
+            read(waiting, timedelta(seconds=1)),
+        ):
+            pass
+    assert time.monotonic() - began < 30
+    assert "s3cret" not in str(told.value)
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line():
+    absent = replace(LOGIN, host="127.0.0.1", port=unused_port())
+    for read in (warehouses.read_redshift, alchemy.reader(by_psycopg)):
+        with (
+            pytest.raises(UnavailableError, match="check that the database can be reached") as told,
+            read(absent, timedelta(seconds=30)),
+        ):
+            pass
+        assert "\n" not in str(told.value)
+        assert "s3cret" not in str(told.value)
+
+
+class ServerError(Exception):
+    """An error as a driver raises it."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "says"),
+    [
+        # SQL Server's driver: a number and bytes, in one tuple, and every error operational.
+        (
+            ((18456, b"Login failed\n for user"),),
+            SourceError,
+            "18456: Login failed for user: check its login",
+        ),
+        (((4060, b"Cannot open database"),), SourceError, "check its login, password and database"),
+        (((245, b"Conversion failed"),), SourceError, "fix the statement"),
+        (((1205, b"deadlock victim"),), UnavailableError, "then run again"),
+        (((20009, b"Unable to connect"),), UnavailableError, "20009: Unable to connect"),
+        (("ORA-01017: invalid credential",), SourceError, "check its login, password and database"),
+        (("error 401: Unauthorized",), SourceError, "check its login, password and database"),
+        (("connection reset",), UnavailableError, "then run again"),
+    ],
+)
+def test_what_errors_of_drivers_mean(arguments: tuple[Any, ...], error: type[Exception], says: str):
+    raised = sqlalchemy.exc.OperationalError("SELECT 's3cret'", None, ServerError(*arguments))
+    with pytest.raises(error, match=says) as told, alchemy.told(LOGIN):
+        raise raised
+    assert "SELECT" not in str(told.value)
+
+
+def test_moments_of_sql_server_and_oracle_are_told_from_local_times():
+    for kind, expected in (
+        (mssql.DATETIMEOFFSET(), "moment"),
+        (mssql.DATETIME2(), "datetime"),
+        (oracle.TIMESTAMP(local_timezone=True), "moment"),
+        (oracle.TIMESTAMP(timezone=True), "moment"),
+        (oracle.TIMESTAMP(), "datetime"),
+        (oracle.DATE(), "datetime"),
+    ):
+        assert alchemy.kind_of(kind) == expected, kind
+
+
+def test_statements_are_written_as_each_dialect_needs_them():
+    moments = [datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2)]
+    bounds = Bounds(*moments, *(moment.replace(tzinfo=None) for moment in moments))
+    for dialect, kind, selected, condition in (
+        (
+            oracle.dialect(),
+            "moment",
+            'SYS_EXTRACT_UTC("SOLD") AS "SOLD"',
+            "\"SOLD\" >= FROM_TZ(CAST(:p0 AS TIMESTAMP), 'UTC') "
+            "AND \"SOLD\" < FROM_TZ(CAST(:p1 AS TIMESTAMP), 'UTC')",
+        ),
+        (oracle.dialect(), "datetime", '"SOLD"', '"SOLD" >= :p0 AND "SOLD" < :p1'),
+        (
+            mssql.dialect(),
+            "moment",
+            "[sold]",
+            "[sold] >= CAST(:p0 AS datetimeoffset) AND [sold] < CAST(:p1 AS datetimeoffset)",
+        ),
+        (
+            mssql.dialect(),
+            "datetime",
+            "[sold]",
+            "[sold] >= CAST(:p0 AS datetime2) AND [sold] < CAST(:p1 AS datetime2)",
+        ),
+    ):
+        connection = cast("sqlalchemy.Connection", SimpleNamespace(dialect=dialect))
+        opened = alchemy.AlchemySession(connection, Deadline(timedelta(seconds=1)))
+        assert opened.selected("sold", kind) == selected
+        found = opened.between("sold", kind, bounds)
+        assert found is not None
+        assert str(alchemy.as_text_clause(found[0])) == condition
 
 
 @pytest.mark.parametrize("conn_type", ["snowflake", "gcpbigquery", "flightsql", "oracle", "trino", "mssql"])
