@@ -34,6 +34,11 @@ _WORDS: tuple[tuple[re.Pattern[str], type[EvergreenError], str], ...] = (
     ),
     (DENIED, SourceError, "{where}: access denied ({found}): check the keys of its connection or storage"),
     (
+        re.compile("Permission denied"),
+        SourceError,
+        "{where} may not be read by this user ({found}): change the rights of its files",
+    ),
+    (
         re.compile("Unsupported: .*"),
         SourceError,
         "{where} needs what delta-rs cannot read ({found}): take that feature out of the table",
@@ -102,7 +107,9 @@ def _errors(place: Place) -> Iterator[None]:
     try:
         yield
     except TableNotFoundError:
-        raise SourceError(f"there is no {where}: create it or change the source's path") from None
+        raise SourceError(
+            f"there is no {where} that can be read: create it or change the source's path"
+        ) from None
     except (DeltaError, pa.ArrowException, OSError) as error:
         raise _explained(where, plain(error), is_open=isinstance(error, DeltaError)) from None
 

@@ -35,9 +35,23 @@ CATALOG_TIMEOUT = timedelta(minutes=2)
 
 _NO_TABLE = (said.NoSuchTableError, said.NoSuchNamespaceError, said.NoSuchIdentifierError)
 _REFUSED = (said.UnauthorizedError, said.ForbiddenError, said.OAuthError, said.AuthorizationExpiredError)
-
 _DENIED = re.compile("ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH")
 _REMOTE = ("requests", "sqlalchemy")
+_KEYS = "check the keys of its connection or storage"
+_NOT_NOW, _LATER = "cannot be read now", "check catalog and store, then run again"
+# The first kind of error that fits: what it means, and what to do.
+_MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[EvergreenError], str, str], ...] = (
+    ((said.NotInstalledError, ImportError), SourceError, "needs a library that is not there", "install it"),
+    (_REFUSED, SourceError, "may not be read: access denied", _KEYS),
+    ((PermissionError,), SourceError, "may not be read by this user", "change the rights of its files"),
+    (
+        (FileNotFoundError,),
+        UnavailableError,
+        "lacks a file of its snapshot, maybe removed while it was read",
+        "run again, or restore the file",
+    ),
+    ((said.RESTError, OSError), UnavailableError, _NOT_NOW, _LATER),
+)
 
 
 def read_iceberg(source: IcebergSource, wanted: Wanted) -> Rows:
@@ -141,19 +155,13 @@ def _errors(where: str, connection: Connection | None, *, is_open: bool) -> Iter
 
 
 def _explained(where: str, error: Exception, text: str, *, is_open: bool) -> Exception:
-    if isinstance(error, said.NotInstalledError | ImportError):
-        return SourceError(f"{where} needs a library that is not installed ({text}): install it")
-    if isinstance(error, _REFUSED) or _DENIED.search(text):
-        return SourceError(f"{where}: access denied ({text}): check the keys of its connection or storage")
+    if _DENIED.search(text):
+        return SourceError(f"{where}: access denied ({text}): {_KEYS}")
     if isinstance(error, FileNotFoundError) and is_open:
         return SourceError(f"{where} has no metadata there ({text}): write it or change the source's path")
-    if isinstance(error, FileNotFoundError):
-        return UnavailableError(
-            f"{where} lacks a file of its snapshot, maybe removed while it was read ({text}): run again, or "
-            "restore the file"
-        )
-    if isinstance(error, said.RESTError | OSError) or type(error).__module__.startswith(_REMOTE):
-        return UnavailableError(
-            f"{where} cannot be read now ({text}): check catalog and store, then run again"
-        )
+    for kinds, meaning, problem, remedy in _MEANINGS:
+        if isinstance(error, kinds):
+            return meaning(f"{where} {problem} ({text}): {remedy}")
+    if type(error).__module__.startswith(_REMOTE):
+        return UnavailableError(f"{where} {_NOT_NOW} ({text}): {_LATER}")
     return SourceError(f"{where} cannot be read ({text}): repair it, or read another snapshot")
