@@ -289,11 +289,13 @@ def trino_address(connection: Connection) -> sqlalchemy.URL:
     return _url("trino", connection, "/".join(quote(str(part), safe="") for part in parts) or None)
 
 
-def _mssql_arguments(_: Connection, seconds: int) -> dict[str, Any]:
+def mssql_arguments(_: Connection, seconds: int) -> dict[str, Any]:
+    """SQL Server: the driver's own limits, in seconds, to connect and for a statement."""
     return {"timeout": seconds, "login_timeout": seconds}
 
 
-def _trino_arguments(connection: Connection, seconds: int) -> dict[str, Any]:
+def trino_arguments(connection: Connection, seconds: int) -> dict[str, Any]:
+    """Trino: the scheme, which the extra's `protocol` may name, and the limits of a request and a query."""
     found: dict[str, Any] = {"request_timeout": seconds}
     # The driver refuses to send a password without TLS.
     if scheme := connection.extra.get("protocol") or ("https" if connection.password else None):
@@ -365,6 +367,6 @@ def _meaning(error: Exception) -> Meaning:
     return Meaning.UNAVAILABLE if isinstance(error, OperationalError) else Meaning.WRONG
 
 
-read_mssql = reader(mssql_address, _mssql_arguments)
+read_mssql = reader(mssql_address, mssql_arguments)
 read_oracle = reader(oracle_address)
-read_trino = reader(trino_address, _trino_arguments)
+read_trino = reader(trino_address, trino_arguments)

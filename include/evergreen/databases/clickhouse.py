@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import pyarrow as pa
+from urllib3.exceptions import HTTPError
 
 from evergreen.connections import Connection
 from evergreen.databases.adbc import table_names
@@ -120,6 +121,10 @@ class ClickHouseSession(Session):
     def parameter(self, position: int, *, local: bool) -> str:
         """A parameter of the server, with its type. Without a zone a time is of the session's, UTC."""
         return f"{{p{position}:DateTime64(6, 'UTC')}}"
+
+    def null(self, *, local: bool) -> str:
+        """A NULL of the parameter's type, by which expressions with it are described."""
+        return "CAST(NULL AS Nullable(DateTime64(6, 'UTC')))"
 
     def value(self, moment: datetime) -> str:
         """As a text."""
@@ -257,7 +262,7 @@ def reader(
         driver = importlib.import_module("clickhouse_connect")
         errors = importlib.import_module("clickhouse_connect.driver.exceptions").Error
         given = options(connection, math.ceil(timeout.total_seconds()))
-        with translated(connection, (errors, OSError, pa.ArrowException), _meaning):
+        with translated(connection, (errors, HTTPError, OSError, pa.ArrowException), _meaning):
             client = deadline.abandoning(lambda: driver.get_client(**given))
             try:
                 yield ClickHouseSession(client, deadline)
@@ -279,7 +284,10 @@ def _meaning(error: Exception) -> Meaning:
             if code in codes:
                 return meaning
         return Meaning.WRONG
-    is_cut = isinstance(error, OSError) or type(error).__name__ in ("OperationalError", "StreamFailureError")
+    is_cut = isinstance(error, HTTPError | OSError) or type(error).__name__ in (
+        "OperationalError",
+        "StreamFailureError",
+    )
     return Meaning.UNAVAILABLE if is_cut else Meaning.WRONG
 
 

@@ -35,7 +35,9 @@ class WarehouseSession(AdbcSession):
 
     def tables(self) -> list[str]:
         """Tables and views of every schema, with its name."""
-        catalogues = self.connection.adbc_get_objects(depth="tables").read_all().to_pylist()
+        catalogues = self.deadline.abandoning(
+            lambda: self.connection.adbc_get_objects(depth="tables").read_all().to_pylist()
+        )
         return sorted(
             f"{schema['db_schema_name']}.{table['table_name']}"
             for catalogue in catalogues

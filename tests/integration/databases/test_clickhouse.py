@@ -6,10 +6,15 @@ The engine and the client are a current ClickHouse's; what is not here is a serv
 from __future__ import annotations
 
 import importlib.util
+import shutil
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +28,7 @@ from evergreen.errors import SourceError, UnavailableError
 from evergreen.rows.batches import Rows
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql.read import read_sql
+from tests.clickhouse import clickhouse_server
 from tests.servers import unused_port
 
 DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
@@ -91,6 +97,8 @@ def test_tables_views_and_queries_are_read(run: Run, tmp_path: Path):
         "WHERE told >= $start AND sold < '2024-01-01 00:00:01' AND name LIKE 'a%' AND name <> 'it\\'s $2'"
     )
     assert read(tmp_path, DAY, query=query).table().to_pylist() == [{"n": 1, "name": "a%s:b"}]
+    bounds = read(tmp_path, DAY, query="SELECT $start AS a, $local_end + INTERVAL 1 DAY AS b").table()
+    assert bounds.to_pylist() == [{"a": DAY[0], "b": DAY[1] + timedelta(days=1)}]
     empty = read(tmp_path, query="SELECT * FROM sales WHERE n < 0").table()
     assert empty.schema == read(tmp_path, table="sales").table().schema
 
@@ -193,6 +201,29 @@ def test_it_writes_nothing(run: Run):
         opened.fetch("INSERT INTO sales (n) VALUES (1)")
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """A real server, of which an old one can say that a login or a database is wrong."""
+    if not shutil.which("clickhouse-server"):
+        pytest.skip("clickhouse-server is not installed here (Debian: apt-get install clickhouse-server)")
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse"), "hidden word") as port:
+        yield replace(HERE, port=port, login="default")
+
+
+def test_what_a_server_refuses_is_told_without_the_password(server: Connection):
+    for wrong, says in (
+        (replace(server, password="another word"), "check its login, password and database"),
+        (replace(server, schema="nowhere"), "nowhere.*: check its login, password and database"),
+    ):
+        with (
+            pytest.raises(SourceError, match=says) as told,
+            clickhouse.read_clickhouse(wrong, timedelta(seconds=20)) as opened,
+        ):
+            opened.tables()
+        assert " word" not in str(told.value)
+        assert "\n" not in str(told.value)
+
+
 def test_a_server_that_is_not_there_is_told_without_the_password():
     absent = Connection("shop_db", "clickhouse", "127.0.0.1", unused_port(), "me", "hidden word")
     with (
@@ -202,3 +233,36 @@ def test_a_server_that_is_not_there_is_told_without_the_password():
         pass
     assert "hidden word" not in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_an_answer_that_is_cut_may_be_tried_again():
+    """A server that speaks the protocol's beginning and hangs up in the middle of an answer."""
+    with (
+        cut_short() as port,
+        pytest.raises(UnavailableError, match="check that the database can be reached"),
+        clickhouse.read_clickhouse(replace(HERE, port=port), timedelta(seconds=20)),
+    ):
+        pass
+
+
+@contextmanager
+def cut_short() -> Iterator[int]:
+    class Cut(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            self.wfile.write(b"26.9.2.1\tUTC\n")
+
+        do_GET = do_POST  # noqa: N815 - the name is the base class's
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Cut) as listening:
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        yield listening.server_port
+        listening.shutdown()
+        thread.join()

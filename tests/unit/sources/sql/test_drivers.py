@@ -212,6 +212,15 @@ def test_what_a_connection_becomes_for_dialects_of_sqlalchemy():
         assert made(replace(LOGIN, extra=extra)).render_as_string(hide_password=False) == written
 
 
+def test_what_drivers_are_told_besides():
+    assert alchemy.mssql_arguments(LOGIN, 60) == {"timeout": 60, "login_timeout": 60}
+    ended = {"request_timeout": 60, "session_properties": {"query_max_run_time": "60s"}}
+    assert alchemy.trino_arguments(LOGIN, 60) == {**ended, "http_scheme": "https"}
+    assert alchemy.trino_arguments(replace(LOGIN, password=None), 60) == ended
+    plain = replace(LOGIN, extra={"protocol": "http", "query": {"session_properties": "{}"}})
+    assert alchemy.trino_arguments(plain, 60) == {"request_timeout": 60, "http_scheme": "http"}
+
+
 @contextmanager
 def silent() -> Iterator[int]:
     """The port of a server that accepts and says nothing."""
