@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
-from evergreen.ingestion.stage import ingest, publish_staged, stage_source, stage_validated
+from evergreen.errors import NothingToDoError
+from evergreen.ingestion.stage import ingest, ingest_changed, publish_staged, stage_source, stage_validated
 from evergreen.pipeline import Pipeline
 from tests.faults.s3_proxy import Call
 
@@ -24,11 +26,21 @@ def steps(pipeline: Pipeline, partitions: Sequence[str], run: str, path: Path) -
         *(_stage(pipeline, partitions, run, name) for name in pipeline.spec.sources),
         ("validate", lambda: stage_validated(pipeline, partitions, run, NIGHT)),
         ("publish", lambda: publish_staged(pipeline, partitions, run)),
+        *_changed(pipeline, partitions, run),
     ]
 
 
 def _stage(pipeline: Pipeline, partitions: Sequence[str], run: str, source: str) -> Step:
     return f"stage {source}", lambda: stage_source(pipeline, partitions, run, source)
+
+
+def _changed(pipeline: Pipeline, partitions: Sequence[str], run: str) -> list[Step]:
+    def step() -> None:
+        with suppress(NothingToDoError):
+            ingest_changed(pipeline, partitions, run)
+
+    there = any(source.config.changes for source in pipeline.spec.sources.values())
+    return [("publish changed", step)] if there else []
 
 
 def run_ingest(
