@@ -27,6 +27,7 @@ _CHAOS = "tests/integration/ingestion/test_chaos"
 _RELEASES = "tests/integration/registry"
 CAMPAIGNS: dict[str, list[str]] = {
     "ingest-kills": [f"{_CHAOS}_kill.py", "tests/integration/ingestion/test_late_rows.py"],
+    "changed-rows": [f"{_CHAOS}_changed.py"],
     "ingest-s3": [f"{_CHAOS}_s3.py"],
     "ingest-postgres": [f"{_CHAOS}_postgres.py"],
     "ingest-runs": [f"{_CHAOS}_runs.py"],

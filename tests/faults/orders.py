@@ -48,7 +48,7 @@ class Orders:
     def __init__(self, connection: Connection) -> None:
         self.connection = replace(connection, conn_id="orders_db")
         self.rows: dict[int, Order] = {}
-        self._run(
+        self.execute(
             "CREATE TABLE orders (id bigint PRIMARY KEY, at timestamptz, amount int, changed_at timestamptz)"
         )
 
@@ -56,8 +56,8 @@ class Orders:
         """Insert or replace rows."""
         self.rows |= {order.id: order for order in orders}
         for each in orders:
-            self._run("DELETE FROM orders WHERE id = %s", each.id)
-            self._run(
+            self.execute("DELETE FROM orders WHERE id = %s", each.id)
+            self.execute(
                 "INSERT INTO orders VALUES (%s, %s, %s, %s)", each.id, each.at, each.amount, each.changed_at
             )
 
@@ -68,12 +68,12 @@ class Orders:
     def delete(self, number: int) -> None:
         """Delete a row without a trace."""
         del self.rows[number]
-        self._run("DELETE FROM orders WHERE id = %s", number)
+        self.execute("DELETE FROM orders WHERE id = %s", number)
 
     def clear(self) -> None:
         """Delete all rows."""
         self.rows = {}
-        self._run("TRUNCATE orders")
+        self.execute("TRUNCATE orders")
 
     def expected(self, days: Iterable[str]) -> Rows:
         """What the lake must hold of these days."""
@@ -83,7 +83,8 @@ class Orders:
                 found.setdefault((order.table, order.day), Counter())[order] += 1
         return found
 
-    def _run(self, statement: str, *values: object) -> None:
+    def execute(self, statement: str, *values: object) -> None:
+        """Run a statement; `rows` does not hear of it."""
         server = self.connection
         address = psycopg.conninfo.make_conninfo(
             host=server.host,

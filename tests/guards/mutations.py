@@ -85,6 +85,27 @@ MUTATIONS = (
         (f"{INGEST}/test_api_misbehaves.py",),
     ),
     Mutation(
+        "a row that moved is not looked up where it was",
+        "include/evergreen/ingestion/changes.py",
+        "    found = pipeline.lake.holding(keys, partitions)\n",
+        "    found = set[str]()\n",
+        (f"{INGEST}/test_changed_rows.py", f"{INGEST}/test_chaos_changed.py"),
+    ),
+    Mutation(
+        "a row that moved is not looked up in quarantine",
+        "include/evergreen/ingestion/changes.py",
+        "    return found | _in_quarantine(",
+        "    return found if keys else _in_quarantine(",
+        (f"{INGEST}/test_changed_rows.py", f"{INGEST}/test_chaos_changed.py"),
+    ),
+    Mutation(
+        "a change that was written late is not seen",
+        "include/evergreen/ingestion/changes.py",
+        "calendar.start(first) - changed.overlap,",
+        "calendar.start(first),",
+        (f"{INGEST}/test_changed_rows.py", f"{INGEST}/test_chaos_changed.py"),
+    ),
+    Mutation(
         "the golden sample is not asked for",
         "include/evergreen/scoring/checked_model.py",
         "        check_golden(pipeline.spec, pipeline.registry, version, model)\n",

@@ -225,3 +225,33 @@ def test_without_a_key_moved_rows_are_found_only_where_they_are_now(
     moved(orders)
     keyless = pipeline_of(orders, pipeline.storage, key=())
     assert [one.partition for one in ingest(keyless, DAYS[6:7])] == [DAYS[4], DAYS[6]]
+
+
+def test_local_times_of_change_are_those_of_the_zone(orders: Orders, storage: Storage) -> None:
+    """The clocks of Berlin go forward on 2024-03-31 at 2: that day ends at 22:00 UTC."""
+    orders.clear()
+    orders.execute("ALTER TABLE orders ALTER at TYPE timestamp, ALTER changed_at TYPE timestamp")
+    orders.execute(
+        "INSERT INTO orders SELECT day, make_timestamp(2024, 3, day, 12, 0, 0), 1 "
+        "FROM generate_series(25, 31) day"
+    )
+    orders.execute("UPDATE orders SET changed_at = at")
+    pipeline = pipeline_of(orders, storage)
+    spec = pipeline.spec.model_copy(update={"timezone": "Europe/Berlin"})
+    pipeline = Pipeline(spec, storage, pipeline.connect)
+    days = [f"2024-03-{day}" for day in range(25, 32)]
+    ingest(pipeline, days)
+    for number, moment in [
+        (25, "2024-03-30 22:59"),
+        (28, "2024-03-30 23:00"),
+        (29, "2024-03-31 23:59"),
+        (30, "2024-04-01 00:00"),
+    ]:
+        orders.execute(
+            "UPDATE orders SET changed_at = %s::timestamp, amount = 2 WHERE id = %s", moment, number
+        )
+    assert [one.partition for one in ingest(pipeline, days[-1:])] == [
+        "2024-03-28",
+        "2024-03-29",
+        "2024-03-31",
+    ]
