@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evergreen.cli.command import Answer, register
+from evergreen.shown import shown
 
 if TYPE_CHECKING:
     from evergreen.look.found import Column, Look
@@ -100,7 +101,7 @@ def _row(column: Column) -> Sequence[str]:
             others = f", {forced.others:,} other{'s are' if forced.others > 1 else ' is'}"
         why = f"{forced.place}: '{forced.value}' is no {forced.kind}{others}"
     return (
-        column.name,
+        shown(column.name),
         column.type,
         f"{column.nulls:,}",
         f"{column.distinct:,}",

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from evergreen.description import explain
-from evergreen.errors import SourceError
+from evergreen.errors import SourceError, one_line
 from evergreen.look.description import source_yaml
 from evergreen.look.forced import forcing
 from evergreen.look.found import Column, Forced, Look
@@ -25,6 +25,8 @@ from evergreen.rows.texts import is_text
 from evergreen.sources import Source
 from evergreen.sources.text import types as text_types
 from evergreen.sources.text.number_form import PLAIN, NumberForm
+
+_LONGEST = 400
 
 Forcing = Callable[[str, pa.Array], Forced | None]
 
@@ -90,7 +92,8 @@ def composed(material: Material) -> Look:
         config.setdefault("time_column", found[0])
     elif found and "time_column" not in config:
         unsure.append(f"time_column: {' or '.join(found)}")
-    return _look(material, _read(material, config, last), columns, found, unsure)
+    last = _read(material, config, last)
+    return _look(material, last, columns, found, [_line(doubt) for doubt in unsure])
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,11 @@ def _look(
         rejected=len(last.rejected),
         first_rejected=f"{last.rejected[0].place}: {last.rejected[0].reason}" if last.rejected else None,
     )
+
+
+def _line(doubt: str) -> str:
+    """The doubt as a comment in YAML: on one line, and printable whatever the file holds."""
+    return "".join(letter if letter.isprintable() else " " for letter in one_line(doubt, _LONGEST))
 
 
 def _check(source: str, last: _Read) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from evergreen.errors import EvergreenError
 from evergreen.look.sniff.dialect import sniff_csv
 from evergreen.look.source import look_at
 from evergreen.sources import Source
@@ -163,3 +164,36 @@ def test_hostile_texts_are_divided_rightly_or_a_doubt_is_said(tmp_path: Path) ->
         assert [tuple(row.values()) for row in got.table().to_pylist()] == expected, (seed, content)
         assert got.rejected == []
     assert sure > TABLES * 0.5, sure
+
+
+def damaged(seed: int) -> bytes:
+    """A table with bytes that were changed, taken out, put in and doubled."""
+    draw = random.Random(seed)
+    found = bytearray(written(seed).content if seed % 2 else texts(seed)[1])
+    for _ in range(draw.choice([1, 3, 10])):
+        at = draw.randrange(len(found) + 1)
+        match draw.randrange(3):
+            case 0:
+                found[at : at + 1] = draw.randbytes(1)
+            case 1:
+                del found[at : at + draw.randint(1, 20)]
+            case _:
+                found[at:at] = draw.choice(
+                    [b'"', b"'", b"\n", b"\0", b";", b"\r", b"#", bytes(found[:at][-20:])]
+                )
+    return bytes(found)
+
+
+def test_a_damaged_file_ends_in_a_description_that_reads_it_or_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for seed in range(TABLES):
+        path.write_bytes(damaged(seed))
+        try:
+            found = look_at(str(path))
+        except EvergreenError as error:
+            assert len(str(error).splitlines()) == 1  # noqa: PT017 - what it says is the point
+            continue
+        (described,) = yaml.safe_load(found.yaml)["sources"].values()
+        source = Source.model_validate(described)
+        rows = read_file(source.config, tmp_path, None, "snapshot", None)  # type: ignore[arg-type]
+        assert (rows.table().num_rows, len(rows.rejected)) == (found.rows, found.rejected), seed

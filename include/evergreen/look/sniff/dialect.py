@@ -17,6 +17,7 @@ from evergreen.look.sniff.nulls import null_words, sniff_nulls, without
 from evergreen.look.sniff.numbers import Numbers, sniff_numbers
 from evergreen.look.sniff.pieces import whole
 from evergreen.look.sniff.times import Times, are_compact_days, forms_of, sniff_times, undecided
+from evergreen.shown import shown
 from evergreen.sources.text.csv_records import records
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
 from evergreen.sources.text.dialect import CsvDialect
@@ -180,7 +181,7 @@ def _told(encoding: Encoding, header: Header, numbers: Numbers, nulls: Mapping[s
     if numbers.told_by:
         name, text = numbers.told_by
         signs = ("decimal", "thousands") if numbers.form.thousands else ("decimal",)
-        told |= dict.fromkeys(signs, f"'{text}' of column '{name}'")
+        told |= dict.fromkeys(signs, f"'{shown(text)}' of column '{shown(name)}'")
     told["nulls"] = ", ".join(f"'{word}' of column '{name}'" for word, name in sorted(nulls.items()))
     return {key: words for key, words in told.items() if words}
 

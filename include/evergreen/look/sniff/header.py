@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from evergreen.errors import SourceError
 from evergreen.look.sniff.cells import Kind, kind_of
 from evergreen.rows.names import check_names
+from evergreen.shown import shown
 
 _NEARLY = 0.9
+_LONGEST = 63  # characters, as a description may write them
 _YEAR = re.compile(r"(19|20)\d\d")
 _TYPED: tuple[Kind, ...] = ("number", "time", "truth")
 
@@ -72,6 +74,8 @@ def _header(first: Sequence[str], doubt: str) -> Header:
     except SourceError as error:
         said = f"{error}".partition(":")[0]
         return Header(True, _mended(names), f"the header's names cannot be kept ({said})", doubt)
+    if long := next((name for name in names if len(name) > _LONGEST), None):
+        return Header(True, _mended(names), f"the name '{shown(long)}' is longer than {_LONGEST}", doubt)
     return Header(True, names, "", doubt)
 
 
@@ -85,10 +89,11 @@ def _mended(names: Sequence[str]) -> tuple[str, ...]:
     taken = {"partition"}
     for number, name in enumerate(names, 1):
         base = "".join(letter for letter in name if letter.isprintable()).strip() or f"column_{number}"
+        base = base[:_LONGEST]
         mended, count = base, 1
         while mended.lower() in taken:
             count += 1
-            mended = f"{base}_{count}"
+            mended = f"{base[: _LONGEST - 4]}_{count}"
         taken.add(mended.lower())
         found.append(mended)
     return tuple(found)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evergreen.look.sniff.cells import looks_like_number
+from evergreen.shown import shown
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 
 _FORMS = (
@@ -73,12 +74,12 @@ def _undecided(
             if ours[name][at] != theirs[name][at]
         )
         ways = f"{ours[name][at]} ({_said(one)}) or {theirs[name][at]} ({_said(other)})"
-        return f"numbers: '{columns[name][at]}' of column '{name}' is {ways}, and no value tells which"
+        return f"numbers: '{shown(columns[name][at])}' of column '{name}' is {ways}, and no value tells which"
     alone = [
         next((name for name in found if name not in others), "")
         for found, others in ((ours, theirs), (theirs, ours))
     ]
-    texts = [f"'{columns[name][0]}' of column '{name}'" for name in alone if name]
+    texts = [f"'{shown(columns[name][0])}' of column '{name}'" for name in alone if name]
     return f"numbers: {' and '.join(texts)} are written in different forms, so one is left as text"
 
 

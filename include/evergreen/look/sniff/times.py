@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE
+from evergreen.shown import shown
 from evergreen.sources.text.time_texts import read_form
 from evergreen.time_form import time_form
 
@@ -71,11 +72,15 @@ def sniff_times(columns: Mapping[str, pa.Array]) -> dict[str, Times]:
 def undecided(found: Mapping[str, Times], texts: Mapping[str, pa.Array]) -> list[str]:
     """What is to be said of columns whose texts may be written in several forms."""
     return [
-        f"types: column '{name}' ('{texts[name].drop_null()[0]}') is {' or '.join(one.forms)}, and no value "
-        "tells which: it is left as text"
+        f"types: column '{name}' ('{_first(texts[name])}') is {' or '.join(one.forms)}, and no value tells "
+        "which: it is left as text"
         for name, one in found.items()
         if one.form is None
     ]
+
+
+def _first(texts: pa.Array) -> str:
+    return shown(texts.drop_null()[0].as_py())
 
 
 def forms_of(texts: pa.Array) -> Iterator[str]:
