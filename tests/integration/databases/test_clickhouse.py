@@ -29,6 +29,7 @@ from evergreen.rows.batches import Rows
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql.read import read_sql
 from tests.clickhouse import clickhouse_server
+from tests.integration.databases.types_page import documented, seen
 from tests.servers import unused_port
 
 DAY = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 2, tzinfo=UTC))
@@ -156,6 +157,14 @@ def test_types(run: Run, tmp_path: Path, kind: str, value: str, declared: str | 
     found = read(tmp_path, table="t", types={"v": declared} if declared else {})
     assert found.table().to_pylist() == [{"v": expected}]
     assert not found.rejected
+
+
+def test_each_type_is_as_documented(run: Run, tmp_path: Path):
+    rows = documented("ClickHouse")
+    kinds = [kind for kind, *_ in rows]
+    columns = ", ".join(f"c{number} {kind}" for number, kind in enumerate(kinds))
+    run(f"CREATE TABLE every ({columns}) ENGINE = MergeTree ORDER BY tuple()")
+    assert seen(read(tmp_path, table="every").table(), kinds) == rows
 
 
 def test_a_row_with_a_value_that_the_lake_cannot_hold_is_rejected(run: Run, tmp_path: Path):
