@@ -19,6 +19,8 @@ from evergreen.errors import SourceError, UnavailableError
 from evergreen.sources import KINDS, Source, Wanted
 from evergreen.sources.tables.place import Keys
 from evergreen.storage import Credentials, Storage
+from tests.campaign import rounds, seed
+from tests.faults.s3_proxy import Fault, Plan, S3Proxy
 from tests.http_peers import Said, serving
 
 ROWS = pa.table({"at": pa.array([datetime(2024, 1, day, tzinfo=UTC) for day in (1, 2)]), "n": [1, 2]})
@@ -110,3 +112,22 @@ def test_a_store_that_is_not_there_or_refuses_is_one_line_without_secrets(lake: 
             lake.rows(said, ELSEWHERE, lake.keys(endpoint_url=peer.address()))
         assert "s3cret" not in str(refusal.value)
         assert "\n" not in str(refusal.value)
+
+
+def test_a_store_that_stumbles_gives_all_rows_or_says_so(lake: Lake, tell: Callable[[str], None]):
+    """Errors, resets and truncated answers at random calls: never fewer rows, and a retry may help."""
+    said = {"path": lake.path, "conn_id": "keys"}
+    weights = {fault: 1 for fault in Fault if "silence" not in fault}
+    whole, unavailable = 0, 0
+    with S3Proxy(str(lake.storage.credentials.endpoint_url)) as proxy:
+        for number in range(rounds(6, 100)):
+            proxy.plan = Plan(seed(number), share=0.25, weights=weights)
+            try:
+                assert lake.rows(said, ELSEWHERE, lake.keys(endpoint_url=proxy.address)) == SECOND
+                whole += 1
+            except UnavailableError:
+                unavailable += 1
+        tell(
+            f"{lake.kind}: {sum(proxy.counts().values())} faults, {whole} whole reads, {unavailable} refused"
+        )
+        assert proxy.counts()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import uuid
+from copy import copy
+from datetime import UTC, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.manifest import DataFileContent
+from pyiceberg.schema import Schema
 from pyiceberg.table import Table
-from pyiceberg.types import LongType
+from pyiceberg.types import LongType, NestedField, TimeType, UUIDType
 
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError, SourceError, UnavailableError
@@ -234,3 +238,25 @@ def test_a_database_without_a_catalog_stays_without_one(events: WrittenIceberg, 
 def test_a_wrong_description_is_refused(said: dict[str, Any], says: str):
     with pytest.raises(ValueError, match=says):
         Source.model_validate({"iceberg": said})
+
+
+def test_types_that_arrow_has_no_plain_one_for(events: WrittenIceberg):
+    schema = Schema(NestedField(1, "key", UUIDType()), NestedField(2, "clock", TimeType()))
+    key = uuid.UUID("12345678-1234-5678-1234-567812345678")
+    keys = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([key.bytes], pa.binary(16)))
+    events.catalog.create_table("shop.events", schema)
+    table(events).append(pa.table({"key": keys, "clock": pa.array([time(12, 30, 0, 1)])}))
+    assert events.rows() == [{"key": str(key), "clock": "12:30:00.000001"}]
+
+
+def test_equality_deletes_are_refused(events: WrittenIceberg):
+    events.append(numbers(1, 2))
+    change = table(events).transaction()
+    with change.update_snapshot().fast_append() as append:
+        (task,) = table(events).scan().plan_files()
+        deletes = copy(task.file)
+        deletes[0] = DataFileContent.EQUALITY_DELETES
+        append.append_data_file(deletes)
+    change.commit_transaction()
+    with pytest.raises(SourceError, match=r"cannot be read .*equality deletes.*: repair it"):
+        events.rows()
