@@ -5,6 +5,7 @@ Rows come as Python values, of many rows at a time, and are converted by whole c
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -260,6 +261,8 @@ def _as_text(value: Any) -> str | None:
         return value
     if isinstance(value, bytes | bytearray | memoryview):
         return f"\\x{bytes(value).hex()}"
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=_as_text)
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 

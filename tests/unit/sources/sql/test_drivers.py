@@ -130,8 +130,9 @@ def test_a_dialect_is_interrupted(dialect: Embedded):
 
 def test_the_types_of_a_dialect(dialect: Embedded):
     dialect.run(
-        "CREATE TABLE t (a BOOLEAN, b NUMERIC(12, 2), c DATE, d TIME, e BLOB, f BIGINT, g TEXT)",
-        "INSERT INTO t VALUES (1, 1.5, '2024-01-01', '05:06:07.000000', x'00ff', 9007199254740993, 'ü')",
+        "CREATE TABLE t (a BOOLEAN, b NUMERIC(12, 2), c DATE, d TIME, e BLOB, f BIGINT, g TEXT, h JSON)",
+        "INSERT INTO t VALUES (1, 1.5, '2024-01-01', '05:06:07.000000', x'00ff', 9007199254740993, 'ü', "
+        '\'{"a": [1, null, "ü"]}\')',
     )
     row = dialect.rows(table="t", types={"b": "decimal(12, 2)"})[0]
     assert row == {
@@ -142,6 +143,7 @@ def test_the_types_of_a_dialect(dialect: Embedded):
         "e": "\\x00ff",
         "f": 2**53 + 1,
         "g": "ü",
+        "h": '{"a": [1, null, "ü"]}',
     }
 
 
