@@ -6,6 +6,7 @@ import sqlite3
 from datetime import date, datetime
 from pathlib import Path
 
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -306,6 +307,20 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     assert (found.encoding, found.times) == (None, ["at"])
     assert found.unsure == ("types: column 'code' is text of numbers, it may be float",)
     assert found.columns[4].forced is None
+
+
+def test_a_workbook(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    for row in (
+        ["id", "day", "text", "v"],
+        [1, date(2024, 1, 31), "31.01.2024", 1.5],
+        [2, date(2024, 2, 1), "01.02.2024", None],
+    ):
+        book.active.append(row)  # type: ignore[union-attr]
+    book.save(tmp_path / "a.xlsx")
+    found = look_at(str(tmp_path / "a.xlsx"))
+    assert [one.type for one in found.columns] == ["float", "date", "date %d.%m.%Y", "float"]
+    assert (found.times, found.unsure) == (["day", "text"], ("time_column: day or text",))
 
 
 def test_json_lines(look: LookAt) -> None:
