@@ -39,7 +39,8 @@ def extract_changed(
     pipeline: Pipeline, source_name: str, partition: str, window: Window, columns: Sequence[str]
 ) -> Rows:
     """Event time and these columns of the rows that changed within the window; raises as `extract`."""
-    where = f"{pipeline.name} {partition}: source '{source_name}': changed"
+    key = f" (key: {', '.join(columns)})" if columns else ""
+    where = f"{pipeline.name} {partition}: source '{source_name}': changed{key}"
     with _telling(where):
         rows = pipeline.spec.sources[source_name].read_changed(wanted(pipeline, partition), window, columns)
     return Rows(rows.schema, _batches(rows, where), rows.rejected)
