@@ -12,7 +12,7 @@ from evergreen.look.api import look_at_api
 from evergreen.look.described import look_at_source
 from evergreen.look.file import look_at_file
 from evergreen.look.found import Look
-from evergreen.look.table import look_at_delta, look_at_table
+from evergreen.look.table import kind_of_lake, look_at_lake, look_at_table
 
 
 def look_at(
@@ -39,6 +39,6 @@ def look_at(
         return look_at_source(pipeline, name, partition, most, connect)
     if f"AIRFLOW_CONN_{source.upper()}" in os.environ and not Path(source).exists():
         raise SourceError(f"'{source}' is a connection: name one of its tables, or a path of its API, too")
-    if (Path(source) / "_delta_log").is_dir():
-        return look_at_delta(source, most, connect)
+    if kind := kind_of_lake(source):
+        return look_at_lake(kind, source, most, connect)
     return look_at_file(source, most, connection, connect)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from evergreen.calendar import Calendar, Grain
 from evergreen.connections import Connect
@@ -13,8 +12,11 @@ from evergreen.look.description import source_name
 from evergreen.look.found import Look
 from evergreen.rows.batches import Rows
 from evergreen.sources import Source, Wanted
+from evergreen.storage import Credentials, Storage
 
 _SNAPSHOT = Calendar(Grain.SNAPSHOT)
+_KINDS = {"postgres": "postgres", "iceberg": "iceberg"}
+"""The kinds of source with a type of connection of their own; that of all others is `sql`."""
 
 
 def look_at_table(conn_id: str, table: str, most: int, connect: Connect) -> Look:
@@ -23,19 +25,28 @@ def look_at_table(conn_id: str, table: str, most: int, connect: Connect) -> Look
     Raises `SourceError` for a connection or table that is not there, and `UnavailableError` for a database
     that cannot be reached.
     """
-    kind = "postgres" if connect(conn_id).conn_type == "postgres" else "sql"
+    kind = _KINDS.get(connect(conn_id).conn_type, "sql")
     config = {"conn_id": conn_id, "table": table}
     read = partial(_read, connect=connect)
     return composed(Material(f"{conn_id} {table}", source_name(table), kind, config, read, most))
 
 
-def look_at_delta(path: str, most: int, connect: Connect) -> Look:
-    """What a Delta table on disk holds, told from at most so many rows. Raises as `look_at_table` does."""
+def kind_of_lake(path: str) -> str | None:
+    """The kind of a lake's table on disk: a folder of Delta's, or a metadata file of Iceberg's."""
+    if (Path(path) / "_delta_log").is_dir():
+        return "delta"
+    return "iceberg" if path.endswith(".metadata.json") else None
+
+
+def look_at_lake(kind: str, path: str, most: int, connect: Connect) -> Look:
+    """What a lake's table on disk holds, told from at most so many rows. Raises as `look_at_table` does."""
     place = Path(path).absolute()
     read = partial(_read, connect=connect)
-    return composed(Material(str(place), source_name(place.name), "delta", {"path": str(place)}, read, most))
+    name = source_name(place.name.partition(".")[0])
+    return composed(Material(str(place), name, kind, {"path": str(place)}, read, most))
 
 
 def _read(source: Source, connect: Connect) -> Rows:
-    storage: Any = None  # none of these is in it
+    # None of these is in the storage, but a catalog may name tables that its keys open.
+    storage = Storage("", "", Credentials.from_environment())
     return source.read(Wanted("snapshot", _SNAPSHOT, Path.cwd(), storage, connect))

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from deltalake import write_deltalake
+from pyiceberg.catalog.sql import SqlCatalog
 
+from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.look.found import Forced, Target
 from evergreen.look.source import look_at
@@ -280,6 +282,29 @@ def test_a_delta_table_is_looked_at(tmp_path: Path) -> None:
         "types": {"day": "date"},
         "time_column": "day",
     }
+
+
+def test_a_table_of_iceberg_is_looked_at(tmp_path: Path) -> None:
+    options = {"uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}"}
+    catalog = SqlCatalog("lake", **options)
+    catalog.create_namespace("shop")
+    rows = pa.table({"id": [1, 2], "day": ["31.01.2024", "01.02.2024"]})
+    table = catalog.create_table("shop.orders", rows.schema)
+    table.append(rows)
+    connection = Connection("lake", "iceberg", extra=options)
+    file = table.metadata_location.removeprefix("file://")
+    for found, place in (
+        (
+            look_at("lake", "shop.orders", connect=lambda _: connection),
+            {"conn_id": "lake", "table": "shop.orders"},
+        ),
+        (look_at(file), {"path": file}),
+    ):
+        assert described(found.yaml, "iceberg") == {
+            **place,
+            "types": {"day": "date %d.%m.%Y"},
+            "time_column": "day",
+        }
 
 
 def test_parquet_keeps_its_types(tmp_path: Path) -> None:
