@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from evergreen.calendar import Zone
+from evergreen.calendar import Calendar, Grain, Zone
 from evergreen.connections import Connection
 from evergreen.databases.registry import DATABASES, database, session
 from evergreen.errors import SourceError, UnavailableError
+from evergreen.sources import Source, Wanted
+from evergreen.storage import Storage
 from tests.unit.sources.sql.databases import DAY, Embedded
 
 SALES = (
@@ -125,6 +127,28 @@ def test_a_time_column_of_a_declared_zone_is_held_against_the_partition_in_that_
     ]
     query = "SELECT called, n FROM calls WHERE called >= $local_start AND called < $local_end"
     assert shop.rows(DAY, query=query, time_column="called", types=types) == rows
+
+
+def test_rows_that_changed_in_a_window_have_their_event_time_and_key(shop: Embedded, storage: Storage):
+    """The event time is a local day, and the time of change is of a zone of its own."""
+    shop.run(
+        "CREATE TABLE calls (day DATE, n TEXT, changed TIMESTAMP, more INTEGER)",
+        "INSERT INTO calls VALUES ('2023-12-01', 'a', '2024-01-01 05:29:59', 1), "
+        "('2023-12-02', 'b', '2024-01-01 05:30:00', 2), ('2023-12-03', 'c', '2024-01-02 05:29:59', 3), "
+        "('2023-12-04', 'd', '2024-01-02 05:30:00', 4), ('2023-12-05', 'e', NULL, 5), (NULL, 'f', "
+        "'2024-01-01 06:00:00', 6)",
+    )
+    said = {"conn_id": "shop_db", "table": "calls", "time_column": "day", "changed": {"column": "changed"}}
+    types = {"changed": "time in Asia/Kolkata", "more": "decimal(5, 2)"}
+    source = Source.model_validate({"sql": {**said, "types": types, "columns": ["more"]}})
+    calendar = Calendar(Grain.DAILY, "Europe/Berlin")
+    wanted = Wanted("2024-01-01", calendar, shop.folder, storage, lambda name: shop.connection)
+    rows = source.read_changed(wanted, DAY, ["n"]).table().select(["day", "n"])
+    assert rows.to_pylist() == [
+        {"day": datetime(2023, 12, 1, 23, tzinfo=UTC), "n": "b"},
+        {"day": datetime(2023, 12, 2, 23, tzinfo=UTC), "n": "c"},
+        {"day": None, "n": "f"},
+    ]
 
 
 def test_a_read_is_ended_at_its_timeout(shop: Embedded):
