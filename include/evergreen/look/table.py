@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from evergreen.calendar import Calendar, Grain
-from evergreen.connections import Connect
+from evergreen.connections import Connect, Connection
+from evergreen.databases.registry import DATABASES, session
 from evergreen.look.compose import Material, composed
 from evergreen.look.description import source_name
 from evergreen.look.found import Look
@@ -29,6 +30,15 @@ def look_at_table(conn_id: str, table: str, most: int, connect: Connect) -> Look
     config = {"conn_id": conn_id, "table": table}
     read = partial(_read, connect=connect)
     return composed(Material(f"{conn_id} {table}", source_name(table), kind, config, read, most))
+
+
+def tables(connection: Connection) -> list[str]:
+    """The tables of a connection's database; none for what is no database of the kind `sql`."""
+    found = DATABASES.get(connection.conn_type)
+    if found is None or found.read is None:
+        return []
+    with session(connection) as opened:
+        return opened.tables()
 
 
 def kind_of_lake(path: str) -> str | None:
