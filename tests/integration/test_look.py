@@ -9,7 +9,7 @@ import yaml
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
-from evergreen.look.source import look_at
+from evergreen.look import look_at
 from tests.integration.ingestion.database import Database
 
 

@@ -12,7 +12,7 @@ from evergreen.cli.command import Answer, register
 from evergreen.shown import shown
 
 if TYPE_CHECKING:
-    from evergreen.look.found import Column, Look
+    from evergreen.sources.look.found import Column, Look
 
 SourceName = Annotated[
     str,
@@ -48,7 +48,7 @@ def look(
     partition: OnePartition = None,
 ) -> Answer:
     """Show what a file or a table holds, and write the YAML of a source that reads it."""
-    from evergreen.look.source import look_at
+    from evergreen.look import look_at
 
     found = look_at(source, table, rows, partition=partition, connection=connection)
     return Answer(_document(found), "\n".join(_lines(found)))

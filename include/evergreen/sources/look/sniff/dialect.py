@@ -10,14 +10,14 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.look.sniff.encoding import Encoding, sniff_encoding
-from evergreen.look.sniff.header import Header, sniff_header
-from evergreen.look.sniff.layout import Layout, sniff_layout
-from evergreen.look.sniff.nulls import null_words, sniff_nulls, without
-from evergreen.look.sniff.numbers import Numbers, sniff_numbers
-from evergreen.look.sniff.pieces import whole
-from evergreen.look.sniff.times import Times, are_compact_days, forms_of, sniff_times, undecided
 from evergreen.shown import shown
+from evergreen.sources.look.sniff.encoding import Encoding, sniff_encoding
+from evergreen.sources.look.sniff.header import Header, sniff_header
+from evergreen.sources.look.sniff.layout import Layout, sniff_layout
+from evergreen.sources.look.sniff.nulls import null_words, sniff_nulls, without
+from evergreen.sources.look.sniff.numbers import Numbers, sniff_numbers
+from evergreen.sources.look.sniff.pieces import whole
+from evergreen.sources.look.sniff.times import Times, are_compact_days, forms_of, sniff_times, undecided
 from evergreen.sources.text.csv_records import records
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
 from evergreen.sources.text.dialect import CsvDialect

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from evergreen import cli
 from evergreen.sources.text.dialect import CsvDialect
 
-PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "look.md"
+PAGE = Path(__file__).parents[4] / "docs" / "how-to" / "look.md"
 TEXT = PAGE.read_text()
 
 

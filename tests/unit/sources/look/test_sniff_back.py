@@ -13,12 +13,12 @@ from typing import Any
 import yaml
 
 from evergreen.errors import EvergreenError
-from evergreen.look.sniff.dialect import sniff_csv
-from evergreen.look.source import look_at
+from evergreen.look import look_at
 from evergreen.sources import Source
 from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.read import read_file
 from evergreen.sources.files.text_files import read_csv_files
+from evergreen.sources.look.sniff.dialect import sniff_csv
 
 NAMES = ["id", "day", "city", "amount", "note", "open"]
 CITIES = ["Köln", "Zürich", "Besançon", "Paris", "New York", 'The "Hague"', "A, b; c | d\t", "O'Hara", "x\ny"]

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evergreen.look.sniff.cells import looks_like_number
 from evergreen.shown import shown
+from evergreen.sources.look.sniff.cells import looks_like_number
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 
 _FORMS = (

@@ -8,11 +8,11 @@ from pathlib import Path
 from evergreen.calendar import Calendar, Grain
 from evergreen.connections import Connect, Connection
 from evergreen.databases.registry import DATABASES, session
-from evergreen.look.compose import Material, composed
-from evergreen.look.description import source_name
-from evergreen.look.found import Look
 from evergreen.rows.batches import Rows
 from evergreen.sources import Source, Wanted
+from evergreen.sources.look.compose import Material, composed
+from evergreen.sources.look.description import source_name
+from evergreen.sources.look.found import Look
 from evergreen.storage import Credentials, Storage
 
 _SNAPSHOT = Calendar(Grain.SNAPSHOT)

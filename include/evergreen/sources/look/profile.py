@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.look.found import Column, Target
 from evergreen.rows.texts import is_list, is_text
 from evergreen.shown import shown
+from evergreen.sources.look.found import Column, Target
 
 _NAMES = {pa.string(): "text", pa.float64(): "float", pa.bool_(): "boolean", pa.date32(): "date"}
 _MOST_OF_PAIR = 12  # columns of which pairs are tried

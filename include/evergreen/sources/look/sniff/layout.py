@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from evergreen.look.sniff.cells import kind_of
 from evergreen.shown import shown
+from evergreen.sources.look.sniff.cells import kind_of
 from evergreen.sources.text.csv_records import Record, records
 from evergreen.sources.text.csv_text import SEP
 from evergreen.sources.text.dialect import CsvDialect

@@ -12,11 +12,6 @@ from urllib.parse import parse_qsl
 
 from evergreen.connections import Connect, Connection
 from evergreen.errors import SourceError
-from evergreen.look.compose import Material, composed
-from evergreen.look.description import source_name
-from evergreen.look.found import Look
-from evergreen.look.sniff.answer import sniff_document
-from evergreen.look.sniff.dialect import sniff_csv
 from evergreen.rows.batches import Rows
 from evergreen.sources import Source
 from evergreen.sources.attempts import ATTEMPTS, BACKOFF
@@ -26,6 +21,11 @@ from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.paging import Paging
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.read import read_http
+from evergreen.sources.look.compose import Material, composed
+from evergreen.sources.look.description import source_name
+from evergreen.sources.look.found import Look
+from evergreen.sources.look.sniff.answer import sniff_document
+from evergreen.sources.look.sniff.dialect import sniff_csv
 
 _SECONDS = 60
 _MOST_BYTES = 64 * 2**20

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evergreen.look.found import Look
-from evergreen.look.source import look_at
+from evergreen.look import look_at
+from evergreen.sources.look.found import Look
 
 LookAt = Callable[..., Look]
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.look.found import Forced
-from evergreen.look.sniff.times import forms_of
 from evergreen.shown import shown
+from evergreen.sources.look.found import Forced
+from evergreen.sources.look.sniff.times import forms_of
 from evergreen.sources.text.number_form import NumberForm
 from evergreen.sources.text.types import fit, in_csv, read
 

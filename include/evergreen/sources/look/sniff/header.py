@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evergreen.errors import SourceError
-from evergreen.look.sniff.cells import Kind, kind_of
 from evergreen.rows.names import check_names
 from evergreen.shown import shown
+from evergreen.sources.look.sniff.cells import Kind, kind_of
 
 _NEARLY = 0.9
 _LONGEST = 63  # characters, as a description may write them

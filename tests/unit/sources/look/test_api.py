@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from evergreen.errors import SourceError
-from evergreen.look.found import Look
-from evergreen.look.source import look_at
+from evergreen.look import look_at
+from evergreen.sources.look.found import Look
 from tests.unit.sources import conftest
 from tests.unit.sources.conftest import Answer, Api
 

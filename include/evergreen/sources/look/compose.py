@@ -12,17 +12,17 @@ from pydantic import ValidationError
 
 from evergreen.description import explain
 from evergreen.errors import SourceError, one_line
-from evergreen.look.description import source_yaml
-from evergreen.look.forced import forcing
-from evergreen.look.found import Column, Forced, Look
-from evergreen.look.profile import keys, profile, targets, times
-from evergreen.look.sample import Taken, take
-from evergreen.look.sniff.dialect import Sniffed
-from evergreen.look.sniff.pieces import whole
-from evergreen.look.sniff.times import sniff_times, undecided
 from evergreen.rows.batches import Rejected, Rows
 from evergreen.rows.texts import is_text
 from evergreen.sources import Source
+from evergreen.sources.look.description import source_yaml
+from evergreen.sources.look.forced import forcing
+from evergreen.sources.look.found import Column, Forced, Look
+from evergreen.sources.look.profile import keys, profile, targets, times
+from evergreen.sources.look.sample import Taken, take
+from evergreen.sources.look.sniff.dialect import Sniffed
+from evergreen.sources.look.sniff.pieces import whole
+from evergreen.sources.look.sniff.times import sniff_times, undecided
 from evergreen.sources.text import types as text_types
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 

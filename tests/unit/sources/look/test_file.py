@@ -16,12 +16,12 @@ from pyiceberg.catalog.sql import SqlCatalog
 
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
-from evergreen.look.found import Forced, Target
-from evergreen.look.source import look_at
+from evergreen.look import look_at
 from evergreen.sources import Source
 from evergreen.sources.files.read import read_file
+from evergreen.sources.look.found import Forced, Target
 from evergreen.storage import Storage
-from tests.unit.look.conftest import LookAt
+from tests.unit.sources.look.conftest import LookAt
 
 GERMAN = "Datum;Filiale;Umsatz;Kunden\r\n31.12.2023;Köln;1.234,50;17\r\n01.01.2024;München;987,00;\r\n"
 

@@ -17,11 +17,6 @@ from evergreen.calendar import UTC_ZONE
 from evergreen.connections import Connect, from_environment
 from evergreen.description import explain
 from evergreen.errors import SourceError
-from evergreen.look.compose import Material, composed
-from evergreen.look.description import source_name
-from evergreen.look.found import Look
-from evergreen.look.sample import beginning
-from evergreen.look.sniff.dialect import sniff_csv
 from evergreen.rows.batches import Rows
 from evergreen.sources import Source
 from evergreen.sources.files.address import Address
@@ -31,6 +26,11 @@ from evergreen.sources.files.formats import FORMATS, NOT_READ, format_of
 from evergreen.sources.files.locate import LocatedFile, locate
 from evergreen.sources.files.text_files import read_csv_files, read_json_files
 from evergreen.sources.local_times import with_event_time
+from evergreen.sources.look.compose import Material, composed
+from evergreen.sources.look.description import source_name
+from evergreen.sources.look.found import Look
+from evergreen.sources.look.sample import beginning
+from evergreen.sources.look.sniff.dialect import sniff_csv
 from evergreen.storage import Storage
 
 _SNAPSHOT = "snapshot"
