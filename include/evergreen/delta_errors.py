@@ -11,7 +11,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK = re.compile(r"\n\s*0: ")
 
 
-def plain(error: Exception) -> str:
+def plain(error: BaseException) -> str:
     """The message in one line, without colours and the stack of Rust's functions."""
     return " ".join(_COLOUR.sub("", _STACK.split(str(error))[0]).split())
 

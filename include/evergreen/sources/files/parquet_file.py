@@ -41,7 +41,7 @@ def _open(file: IO[bytes], again: Again) -> Iterator[TypedFile]:
 def _batches(parquet: pq.ParquetFile, again: Again) -> Iterator[tuple[pa.RecordBatch, dict[int, str]]]:
     with _nanoseconds(parquet, again) as fine:
         for batch in parquet.iter_batches(_BATCH_ROWS):
-            _check_whole(batch)
+            check_whole(batch)
             yield batch, _too_fine(batch, next(fine))
 
 
@@ -73,7 +73,7 @@ def _too_fine(batch: pa.RecordBatch, fine: pa.RecordBatch | None) -> dict[int, s
     return found
 
 
-def _check_whole(batch: pa.RecordBatch) -> None:
+def check_whole(batch: pa.RecordBatch) -> None:
     """Raise `pa.ArrowInvalid` for a damaged page, which may hold anything; texts are checked row by row."""
     for column in batch.columns:
         column.validate(full=not is_text(column.type))

@@ -18,6 +18,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from evergreen.delta_errors import DENIED, last_cause, plain
 from evergreen.errors import EvergreenError, SourceError, UnavailableError
 from evergreen.rows.batches import Rows
+from evergreen.sources.files.parquet_file import check_whole
 from evergreen.sources.kind import Wanted
 from evergreen.sources.tables.description import DeltaSource
 from evergreen.sources.tables.place import Place, place_of
@@ -25,6 +26,7 @@ from evergreen.sources.tables.read import OpenTable, Span, read_table
 
 # One thread of reading keeps the rows in the order of the files, and little of them in memory.
 _SESSION = {"datafusion.execution.target_partitions": "1", "datafusion.execution.batch_size": "65536"}
+_PANIC = "PanicException"  # of the engine, by a damaged file; no module has this class
 _GONE = re.compile(r"not found|NoSuchKey|No such file")
 _WORDS: tuple[tuple[re.Pattern[str], type[EvergreenError], str], ...] = (
     (
@@ -75,8 +77,11 @@ def _opened(table: DeltaTable, schema: pa.Schema, place: Place) -> OpenTable:
         wanted = pa.schema([schema.field(name) for name in names])
         with _errors(place):
             result = QueryBuilder(_SESSION).register("t", table).execute(_query(names, span))
+            # Arrow's reader lets other threads run while it waits for the engine; iterating does not.
             for batch in pa.RecordBatchReader.from_stream(result):
-                yield batch.cast(wanted)
+                found = batch.cast(wanted)
+                check_whole(found)
+                yield found
 
     return OpenTable(f"Delta table {place.name}", schema, batches)
 
@@ -110,7 +115,11 @@ def _errors(place: Place) -> Iterator[None]:
         raise SourceError(
             f"there is no {where} that can be read: create it or change the source's path"
         ) from None
-    except (DeltaError, pa.ArrowException, OSError) as error:
+    except EvergreenError:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _PANIC:
+            raise
         raise _explained(where, plain(error), is_open=isinstance(error, DeltaError)) from None
 
 

@@ -23,6 +23,7 @@ from evergreen.databases.deadline import Deadline
 from evergreen.databases.errors import TimedOutError
 from evergreen.errors import EvergreenError, SourceError, UnavailableError
 from evergreen.rows.batches import Rows
+from evergreen.sources.files.parquet_file import check_whole
 from evergreen.sources.kind import Wanted
 from evergreen.sources.nearest import nearest
 from evergreen.sources.tables.catalog import catalog_name, catalog_options, with_keys, without_secrets
@@ -36,6 +37,7 @@ CATALOG_TIMEOUT = timedelta(minutes=2)
 _NO_TABLE = (said.NoSuchTableError, said.NoSuchNamespaceError, said.NoSuchIdentifierError)
 _REFUSED = (said.UnauthorizedError, said.ForbiddenError, said.OAuthError, said.AuthorizationExpiredError)
 _DENIED = re.compile("ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE_DOES_NOT_MATCH")
+_STORE = re.compile("AWS Error|curlCode|timed out")
 _REMOTE = ("requests", "sqlalchemy")
 _KEYS = "check the keys of its connection or storage"
 _NOT_NOW, _LATER = "cannot be read now", "check catalog and store, then run again"
@@ -50,7 +52,7 @@ _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[EvergreenError], str, s
         "lacks a file of its snapshot, maybe removed while it was read",
         "run again, or restore the file",
     ),
-    ((said.RESTError, OSError), UnavailableError, _NOT_NOW, _LATER),
+    ((said.RESTError, ConnectionError, TimeoutError), UnavailableError, _NOT_NOW, _LATER),
 )
 
 
@@ -80,6 +82,7 @@ def read_iceberg(source: IcebergSource, wanted: Wanted) -> Rows:
             arrow = _Streamed(scan.table_metadata, scan.io, projected, scan.row_filter)
             for task in scan.plan_files():
                 for batch in arrow.batches(task):
+                    check_whole(batch)
                     yield batch.select(names).cast(wanted_schema)
 
     return read_table(source, OpenTable(where, schema, batches), wanted)
@@ -162,6 +165,6 @@ def _explained(where: str, error: Exception, text: str, *, is_open: bool) -> Exc
     for kinds, meaning, problem, remedy in _MEANINGS:
         if isinstance(error, kinds):
             return meaning(f"{where} {problem} ({text}): {remedy}")
-    if type(error).__module__.startswith(_REMOTE):
+    if type(error).__module__.startswith(_REMOTE) or _STORE.search(text):
         return UnavailableError(f"{where} {_NOT_NOW} ({text}): {_LATER}")
     return SourceError(f"{where} cannot be read ({text}): repair it, or read another snapshot")

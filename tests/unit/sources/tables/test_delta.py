@@ -186,6 +186,16 @@ def test_a_table_that_cannot_be_read_is_one_line(events: Written, harm: Any, say
     assert "unknown>" not in str(refusal.value)
 
 
+def test_a_file_that_is_cut_anywhere_is_refused(events: Written):
+    events.append(pa.table({"n": range(500), "s": ["x"] * 500, "l": [[n] for n in range(500)]}))
+    (file,) = (events.folder / "events").glob("*.parquet")
+    whole = file.read_bytes()
+    for size in range(0, len(whole), 97):
+        file.write_bytes(whole[:size])
+        with pytest.raises(SourceError, match=r"^Delta table events cannot be read"):
+            events.read().table()
+
+
 def test_a_file_and_a_folder_are_no_tables(events: Written):
     (events.folder / "file").write_text("x")
     (events.folder / "empty").mkdir()

@@ -176,3 +176,11 @@ def test_columns_that_are_not_there_are_named(written: Written, said, says: str)
     with pytest.raises(SourceError, match=says) as refusal:
         written.read("2024-01-01", **said)
     assert "\n" not in str(refusal.value)
+
+
+def test_columns_may_have_any_name(written: Written):
+    names = ["at.time", "a.b", "Größe", "select", "a'b", "x;--", "{n}", " a ", "$1"]
+    at = pa.array([local("2024-01-01"), local("2024-01-02")], LOCAL)
+    written.append(pa.table({names[0]: at, **{name: [1, 2] for name in names[1:]}}))
+    found = written.rows("2024-01-02", time_column="at.time", columns=names)
+    assert found == [{"at.time": datetime(2024, 1, 2, tzinfo=UTC), **dict.fromkeys(names[1:], 2)}]
