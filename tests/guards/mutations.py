@@ -72,9 +72,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a read that goes on begins with the first page again",
-        "include/evergreen/sources/http/read.py",
-        """self._pages_after(Progress.from_dict(state["progress"]), state["last"])""",
-        """self._pages_after(Progress(self._first))""",
+        "include/evergreen/sources/http/chain.py",
+        """progress = Progress.from_dict(state["progress"])""",
+        """progress = Progress(self.asked.first)""",
         (f"{INGEST}/test_api_misbehaves.py",),
     ),
     Mutation(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -61,6 +62,17 @@ class Spill:
         with self._writing():
             self._file.write(part)
         self._taken = self._file.tell()
+
+    def absorb(self, other: Spill) -> None:
+        """Append all batches of another spill, which is closed; what `take` gives does not have them."""
+        self._end_stream()
+        other._end_stream()
+        other._flush()
+        other._file.seek(0)
+        with self._writing():
+            shutil.copyfileobj(other._file, self._file, _BUFFER)
+        self._taken = self._file.tell()
+        other.close()
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         self._end_stream()

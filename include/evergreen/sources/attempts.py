@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
+from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_base
 
 from evergreen.errors import UnavailableError
@@ -39,11 +41,17 @@ class Attempts:
     ) -> None:
         self._where, self._what, self._most = where, what, most
         self._backoff, self._deadline = backoff, deadline
+        self._stopped = threading.Event()
 
     @property
     def left(self) -> float:
         """The seconds until the deadline."""
         return self._deadline - time.monotonic()
+
+    def stop(self) -> None:
+        """Let the deadline be now; a running pause ends. May be called by another thread."""
+        self._deadline = -math.inf
+        self._stopped.set()
 
     def run(self, once: Callable[[], T]) -> T:
         """The result of `once`, which is called again after a `StumbleError`.
@@ -54,6 +62,7 @@ class Attempts:
             retry=retry_if_exception_type(StumbleError),
             wait=self._pause,
             stop=self._give_up,
+            sleep=sleep_using_event(self._stopped),
             reraise=True,
         )
         try:

@@ -49,6 +49,11 @@ class Keeper:
         self._saved = time.monotonic()
         self._holds = False
 
+    @property
+    def keeps(self) -> bool:
+        """Whether anything would be stored."""
+        return self._checkpoint is not None
+
     def load(self) -> tuple[list[bytes], Mapping[str, Any]] | None:
         """The parts and the state of an interrupted read of the same kind, or None."""
         if self._checkpoint is None:

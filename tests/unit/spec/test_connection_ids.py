@@ -26,7 +26,12 @@ sources:
   visits: {sql: {conn_id: SqlSource_conn_id, table: visits, time_column: at}}
   events: {delta: {conn_id: DeltaSource_conn_id, path: "s3://lake/events", time_column: at}}
   stock: {iceberg: {conn_id: IcebergSource_conn_id, table: shop.stock, time_column: at}}
-  weather: {http: {conn_id: HttpSource_conn_id, path: /v1, params: {day: "{partition}"}}}
+  weather:
+    http:
+      conn_id: HttpSource_conn_id
+      path: "/v1/{store}"
+      params: {day: "{partition}"}
+      for_each: {store: {conn_id: QueriedValues_conn_id, sql: stores.sql}}
   shops:
     file: {conn_id: FileSource_conn_id, path: "s3://shops/{partition}.csv"}
     complete: {file: "s3://shops/{partition}.done", conn_id: FileQuestion_conn_id}

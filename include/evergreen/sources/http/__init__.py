@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def _read(source: HttpSource, wanted: Wanted) -> Rows:
+    from evergreen.sources.http.queried import values_of
     from evergreen.sources.http.read import read_http
 
     connection, bounds = wanted.connect(source.conn_id), (wanted.start, wanted.end)
@@ -26,6 +27,7 @@ def _read(source: HttpSource, wanted: Wanted) -> Rows:
         wanted.zone,
         bounds=bounds,
         published=wanted.published,
+        values=values_of(source, wanted),
     )
 
 
@@ -35,10 +37,11 @@ def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | N
     return ask_field(source, question, wanted)
 
 
-def _check_connection(_: HttpSource, connection: Connection) -> None:
+def _check_connection(source: HttpSource, connection: Connection) -> None:
     from evergreen.sources.http.client import api_of
 
-    api_of(connection, {})
+    if connection.conn_id == source.conn_id:  # else it is a database's, for the values of `for_each`
+        api_of(connection, {})
 
 
 HTTP = SourceKind(

@@ -16,6 +16,7 @@ from evergreen.sources.http.client import Answer, Session, api_of
 from evergreen.sources.http.description import FieldQuestion, HttpSource
 from evergreen.sources.http.document import at
 from evergreen.sources.http.progress import Request
+from evergreen.sources.http.requests import common_headers
 from evergreen.sources.kind import Wanted
 from evergreen.sources.placeholders import Window, filled, filled_texts
 
@@ -33,7 +34,7 @@ def ask_field(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> st
     """
 
     window = Window(wanted.partition, wanted.start, wanted.end).within(source.zone)
-    headers = filled_texts(source.headers, window)
+    headers = filled_texts(common_headers(source), window)
     api = api_of(wanted.connect(source.conn_id), {"Accept": "application/json", **headers})
     path = filled(question.path, window)
     address = with_params(api.address(path), filled_texts(question.params, window))

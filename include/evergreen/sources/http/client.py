@@ -156,6 +156,12 @@ class Session:
         self._alarm.cancel()
         self._client.close()
 
+    def stop(self) -> None:
+        """Let the deadline be now, which ends a request of another thread."""
+        self._attempts.stop()
+        self._pace.stop()
+        self._hang_up()
+
     def ask(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
         """The result of `read` for the answer; `read` may raise `StumbleError` to request a retry.
 

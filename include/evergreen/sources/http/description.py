@@ -11,12 +11,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainSerializer, model_validator
 
 from evergreen.calendar import Zone, check_zone, zone_of
+from evergreen.sources.http.for_each import ForEach, check_used
 from evergreen.sources.http.paging import Paging
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.placeholders import check_forms, names_partition, texts
 from evergreen.sources.text.dialect import CsvDialect
 from evergreen.units import ConnectionId, Duration, Size
 
+MOST_PARALLEL = 32
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _RATE = re.compile(r"([0-9]{1,6}) per (second|minute|hour)")
 
@@ -50,6 +52,9 @@ class HttpSource(SourceConfig):
     that of their number, which is then checked. `csv` says how a CSV answer is written. `next: cursor` is
     short for `paging: {cursor: {param: cursor}}`. `timeout`, `max_pages` and `max_bytes` limit what a read
     may cost, and `rate` (written like `5 per second`) how many requests are sent in a time.
+
+    `for_each` has values by the name of a placeholder: for each of them, and for each combination if there
+    are several names, all pages are read, `parallel` of them at a time. `max_pages` is the limit of each.
     """
 
     conn_id: ConnectionId
@@ -58,6 +63,8 @@ class HttpSource(SourceConfig):
     params: dict[str, str] = {}
     headers: dict[str, str] = {}
     body: dict[str, JsonValue] | None = None
+    for_each: ForEach = {}
+    parallel: int = Field(default=1, ge=1, le=MOST_PARALLEL)
     timezone: Annotated[str, AfterValidator(check_zone)] | None = None
     rate: Annotated[Rate, BeforeValidator(_rate), PlainSerializer(str)] | None = None
     format: Literal["json", "json_lines", "csv"] = "json"
@@ -97,6 +104,9 @@ class HttpSource(SourceConfig):
             raise ValueError("a GET has no body for the paging's 'in: body': say 'method: POST'")
         for text in self.templates():
             check_forms(text)
+        check_used(self.for_each, self.templates())
+        if self.parallel > 1 and not self.for_each:
+            raise ValueError("'parallel' is for the values of 'for_each': leave it out, or give those")
         return self
 
     @property

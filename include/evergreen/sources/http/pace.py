@@ -15,6 +15,11 @@ class Pace:
     def __init__(self, rate: Rate | None = None) -> None:
         self._distance = rate.per / rate.times if rate else 0.0
         self._next, self._lock = 0.0, threading.Lock()
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End every wait."""
+        self._stopped.set()
 
     def wait(self, longest: float) -> None:
         """Wait for one's turn; raises `UnavailableError` if it comes later than in `longest` seconds."""
@@ -28,4 +33,4 @@ class Pace:
             raise UnavailableError(
                 "the source's rate leaves no time for its requests: raise its 'timeout' or 'rate'"
             )
-        time.sleep(max(0.0, pause))
+        self._stopped.wait(max(0.0, pause))

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Protocol, TypeVar
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
 from evergreen.sources.http.address import next_page
 from evergreen.sources.http.answer import Content, read_content
-from evergreen.sources.http.client import Answer, Session
+from evergreen.sources.http.client import Answer, Api
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.document import at
 from evergreen.sources.http.progress import Page, Progress, Request
 from evergreen.sources.http.stumble import SpoiltError, TooMuchError
 from evergreen.sources.http.whole import check_end, check_without_records
 
+T = TypeVar("T")
+
 _MOST_KEYS = 1000
 PAGE_BYTES = 64 * 2**20  # unpacked; a page is held in memory
+
+
+class Asker(Protocol):
+    """What requests a page, as `Session` does."""
+
+    @property
+    def api(self) -> Api:
+        """The API that is asked."""
+
+    def ask(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
+        """The result of `read` for the answer, None if the request is a probe and there is no such page."""
 
 
 class Pages:
@@ -30,7 +44,7 @@ class Pages:
     def __init__(
         self,
         source: HttpSource,
-        session: Session,
+        session: Asker,
         first: Request,
         progress: Progress,
         last: list[str] | None = None,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 
@@ -21,25 +19,23 @@ from evergreen.rows.local import TIME
 from evergreen.shown import shown
 from evergreen.sources.attempts import ATTEMPTS, BACKOFF
 from evergreen.sources.checkpoint import Checkpoint, Keeper
-from evergreen.sources.http.address import first_page
-from evergreen.sources.http.answer import Content
 from evergreen.sources.http.client import Session, api_of
 from evergreen.sources.http.description import HttpSource
+from evergreen.sources.http.for_each import Combination
 from evergreen.sources.http.pace import Pace
-from evergreen.sources.http.pages import Pages
-from evergreen.sources.http.progress import Progress, Request
-from evergreen.sources.http.stumble import SpoiltError, TooMuchError
+from evergreen.sources.http.reading import Reading
+from evergreen.sources.http.requests import Asked, asked_for, common_headers
+from evergreen.sources.http.value_columns import with_values
 from evergreen.sources.local_times import with_event_time
-from evergreen.sources.placeholders import Window, filled, filled_json, filled_texts
+from evergreen.sources.placeholders import Window, filled_texts
 from evergreen.sources.text.column_types import TextTypes, declared_of
-from evergreen.sources.text.spool import Spool
 
 _ACCEPT = {
     "json": "application/json",
     "json_lines": "application/x-ndjson, application/jsonl, */*;q=0.5",
     "csv": "text/csv, */*;q=0.5",
 }
-_log = logging.getLogger(__name__)
+_OF_COST = {"max_pages", "max_bytes", "timeout", "rate", "parallel"}
 
 
 def read_http(
@@ -51,8 +47,14 @@ def read_http(
     *,
     bounds: tuple[datetime | None, datetime | None] = (None, None),
     published: Mapping[str, str] = {},
+    values: Sequence[Combination] = ({},),
 ) -> Rows:
     """All records of the API for one partition, which has these bounds; memory is that of a page.
+
+    `values` are the combinations of `for_each`: all pages of each are read, `parallel` of them at a time, and
+    the rows are in the order of `values`. Their names are columns, unless the records have columns of these
+    names. An error names the values that it is about. The limits of time and bytes, and the rate, are those
+    of the whole read; a single value has at most `max_pages`.
 
     Types are as `prepare_records` says, or `prepare_texts` of CSV; `published` columns keep theirs.
 
@@ -68,108 +70,36 @@ def read_http(
     """
     source = source.model_copy(update={"types": TextTypes(source.types, published)})
     window = Window(partition, *bounds).within(source.zone)
-    headers = filled_texts(source.headers, window)
+    headers = filled_texts(common_headers(source), window)
     api = api_of(connection, {"Accept": _ACCEPT[source.format], **headers})
-    path, params = api.address(filled(source.path, window)), filled_texts(source.params, window)
-    body = filled_json(source.body or {}, window) if source.method == "POST" else None
     deadline = time.monotonic() + source.timeout.total_seconds()
-    first = first_page(source.paging.config, path, params, body)
-    keeper = Keeper(checkpoint, _identity(source, zone, str(api.base), first))
-    with Session(api, source.path, deadline, ATTEMPTS, BACKOFF, pace=Pace(source.rate)) as session:
-        reading = _Reading(source, session, keeper, first=first, zone=zone)
-        try:
-            reading.all_pages()
-        except BaseException:
-            reading.spool.close()
-            raise
-    rows = reading.rows()
+    asked = [asked_for(source, api, window, chosen) for chosen in values]
+    keeper = Keeper(checkpoint, _identity(source, zone, str(api.base), asked))
+    pace = Pace(source.rate)
+
+    def open_session() -> Session:
+        return Session(api, source.path, deadline, ATTEMPTS, BACKOFF, pace=pace)
+
+    reading = Reading(source, asked, keeper, zone=zone, api=api, open_session=open_session)
+    try:
+        reading.all_pages()
+    except BaseException:
+        reading.close()
+        raise
+    rows = _rows(source, reading, keeper, zone)
     return replace(rows, batches=_UntilDrained(rows, keeper))
 
 
-class _Reading:
-    """One read: the pages so far in a spool, and its progress."""
-
-    def __init__(
-        self, source: HttpSource, session: Session, keeper: Keeper, *, first: Request, zone: Zone
-    ) -> None:
-        self._source, self._zone, self._session = source, zone, session
-        self._first, self._keeper = first, keeper
-        self._whole = True  # the spool holds just the pages that the progress counts
-        self._begin()
-
-    def all_pages(self) -> None:
-        """Read to the end; any error before saves the pages so far, unless they are void."""
-        resumed = self._resume()
-        try:
-            while not self._pages.at_end:
-                try:
-                    content = self._pages.following()
-                except SourceError as error:
-                    if not resumed or isinstance(error, TooMuchError):
-                        raise
-                    _log.warning(
-                        "%s: cannot resume after the last good page and starts again: %s", self._path, error
-                    )
-                    self._start_over()
-                    content = None
-                resumed = False
-                self._keep(content)
-        except SpoiltError:
-            self._keeper.clear()
-            raise
-        except BaseException:
-            if self._whole:
-                self._keeper.save(self._snapshot)
-            raise
-
-    def rows(self) -> Rows:
-        """The rows of all pages; what is wrong with them as a whole is no base for a retry."""
-        try:
-            rows = with_event_time(self.spool.rows(), self._source.time_column, self._zone)
-            _check_time(rows.schema, self._source)
-        except EvergreenError:
-            self._keeper.clear()
-            self.spool.close()
-            raise
-        return rows
-
-    @property
-    def _path(self) -> str:
-        return self._source.path
-
-    def _keep(self, content: Content | None) -> None:
-        if content is not None:
-            self._whole = False
-            self.spool.keep(content.prepare(self.spool, self._pages.progress.pages))
-            self._whole = True
-        if self._keeper.due(self.spool.unsaved):
-            self._keeper.save(self._snapshot)
-
-    def _resume(self) -> bool:
-        kept = self._keeper.load()
-        if kept is None:
-            return False
-        parts, state = kept
-        self.spool.restore(parts, state["spool"])
-        self._pages = self._pages_after(Progress.from_dict(state["progress"]), state["last"])
-        _log.info("%s: resuming after page %d", self._path, self._pages.progress.pages)
-        return True
-
-    def _start_over(self) -> None:
-        self._keeper.clear()
-        self.spool.close()
-        self._begin()
-
-    def _begin(self) -> None:
-        self.spool = Spool(self._source.types, self._zone)
-        self._pages = self._pages_after(Progress(self._first))
-
-    def _pages_after(self, progress: Progress, last: list[str] | None = None) -> Pages:
-        return Pages(self._source, self._session, self._first, progress, last)
-
-    def _snapshot(self) -> tuple[bytes, dict[str, Any]]:
-        part, spool = self.spool.save()
-        return part, {"spool": spool, "progress": self._pages.progress.to_dict(), "last": self._pages.marks()}
+def _rows(source: HttpSource, reading: Reading, keeper: Keeper, zone: Zone) -> Rows:
+    """The rows of all pages; what is wrong with them as a whole is no base for a retry."""
+    try:
+        rows = with_event_time(with_values(source, reading.spool, reading.runs), source.time_column, zone)
+        _check_time(rows.schema, source)
+    except EvergreenError:
+        keeper.clear()
+        reading.close()
+        raise
+    return rows
 
 
 @dataclass(frozen=True)
@@ -201,10 +131,11 @@ def _check_time(schema: pa.Schema, source: HttpSource) -> None:
         )
 
 
-def _identity(source: HttpSource, zone: Zone, base: str, first: Request) -> str:
+def _identity(source: HttpSource, zone: Zone, base: str, asked: Sequence[Asked]) -> str:
     """What a kept read was of: all that decides which records there are and how they are read."""
-    described = source.model_dump(mode="json", exclude={"max_pages", "max_bytes", "timeout"})
+    described = source.model_dump(mode="json", exclude=_OF_COST)
     declared = sorted(declared_of(source.types))
+    chains = [[one.chosen, one.first.identity] for one in asked]
     return hashlib.sha256(
-        json.dumps([described, declared, zone.name, base, first.identity], sort_keys=True).encode()
+        json.dumps([described, declared, zone.name, base, chains], sort_keys=True).encode()
     ).hexdigest()

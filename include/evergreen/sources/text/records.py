@@ -22,7 +22,7 @@ from evergreen.shown import shown
 from evergreen.sources.text.column_types import is_declared
 from evergreen.sources.text.declared import declared_array, json_text
 from evergreen.sources.text.published import published_array
-from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_width
+from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared, check_kinds, check_width
 from evergreen.sources.text.types import IN_JSON, read, skipped
 
 _EXACT = 2**53  # above it float64 cannot represent every whole number
@@ -154,11 +154,7 @@ def _inferred(name: str, values: Sequence[Any], known: Known) -> tuple[pa.Array,
     if kinds == {"numbers"}:
         column = _numbers(name, values, types)
         kinds = kinds if column.null_count < len(column) else set()  # all of them NaN
-    if len(both := kinds | {known.kind} - {None}) > 1:
-        raise SourceError(
-            f"field '{shown(name)}' holds {' and '.join(sorted(map(str, both)))} in one partition: the "
-            "source must keep to one kind, or declare its type under 'types'"
-        )
+    check_kinds(name, kinds | ({known.kind} if known.kind else set()))
     if not kinds:
         return pa.nulls(len(values)), known
     match kind := kinds.pop():

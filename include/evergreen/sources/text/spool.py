@@ -34,6 +34,23 @@ class Known:
     readings: tuple[str, ...] = ()
 
 
+def both_known(name: str, one: Known, other: Known) -> Known:
+    """What is known of a column that has the values of both; raises `SourceError` for values of two kinds."""
+    if one.kind is None or other.kind is None:
+        return one if other.kind is None else other
+    check_kinds(name, {one.kind, other.kind})
+    return Known(one.kind, tuple(reading for reading in one.readings if reading in other.readings))
+
+
+def check_kinds(name: str, kinds: Iterable[str]) -> None:
+    """Raise `SourceError` for a column that has values of more than one kind."""
+    if len(found := set(kinds)) > 1:
+        raise SourceError(
+            f"field '{shown(name)}' holds {' and '.join(sorted(found))} in one partition: the "
+            "source must keep to one kind, or declare its type under 'types'"
+        )
+
+
 @dataclass(frozen=True)
 class Prepared:
     """Batches that come next, what is then known of the columns, and records that are rejected.
@@ -95,6 +112,25 @@ class Spool:
         self.known |= prepared.known
         self._seen |= prepared.seen
         self._rejections.add(prepared.rejected)
+
+    def absorb(self, other: Spool) -> None:
+        """Append all that another spool of the same types has, and close it.
+
+        What `save` gives does not have it. Raises `SourceError` for a column that has values of two kinds,
+        and for too many columns.
+        """
+        check_width(self.known, other.known)
+        known = {
+            name: both_known(name, self.known.get(name, Known()), found)
+            for name, found in other.known.items()
+        }
+        self._spill.absorb(other._spill)
+        self._texts.absorb(other._texts)
+        for name, types in other._kept.items():
+            self._kept.setdefault(name, set()).update(types)
+        self.known |= known
+        self._seen |= other._seen
+        self._rejections.add(other._rejections.found)
 
     def rows(self) -> Rows:
         """All rows; to be called once, after the last `keep`. `Rows.close` closes the spool.
