@@ -6,12 +6,12 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,11 +23,18 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from evergreen.delta_errors import DENIED, last_cause, plain
 from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
-from evergreen.rows.partition_file import PartitionFile, PartitionWriter, footer_size, read_record
+from evergreen.rows.partition_file import (
+    PartitionFile,
+    PartitionWriter,
+    footer_size,
+    read_bounds,
+    read_record,
+)
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
 
+_T = TypeVar("_T")
 PARTITION = "partition"
 TRANSFERS = 8  # files that are written or read at the same time
 FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
@@ -118,35 +125,20 @@ class Lake:
             return {}
         return {key: " ".join(file.path for file in files) for key, files in sorted(present.items())}
 
-    def bounds(self, table: Table, column: str) -> list[int]:
-        """Smallest and largest value of a column of whole numbers in each partition that has some."""
-        with self._errors(table):
-            found = pa.table(self._open(table).get_add_actions(flatten=True))
-        names = [name for name in (f"min.{column}", f"max.{column}") if name in found.column_names]
-        return [value for name in names for value in found.column(name).to_pylist() if value is not None]
+    def bounds(self, column: str) -> list[int]:
+        """Smallest and largest values of a column of whole numbers in each published partition that has some.
+
+        Reads the files' footers, not their rows.
+        """
+        found = self._from_footers(self.partitions(), lambda tail: read_bounds(tail, column))
+        return [bound for bounds in found.values() for bound in bounds]
 
     def records(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The record of each published partition, by key; a partition without a record is left out.
 
         Reads the files' footers, not their rows.
         """
-        wanted = set(keys)
-        try:
-            with self._errors(Table.PARTITIONS):
-                present = _present(self._open(Table.PARTITIONS))
-        except NotFoundError:
-            return {}
-
-        def read(path: str) -> dict[str, Any]:
-            key = f"{self._pipeline}/lake/{Table.PARTITIONS}/{path}"
-            tail = self._storage.tail(key, FOOTER)
-            if (needed := footer_size(tail)) > len(tail):
-                tail = self._storage.tail(key, needed)
-            return read_record(tail)
-
-        files = {key: old[0].path for key, old in present.items() if key in wanted}
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            found = dict(zip(files, pool.map(read, files.values()), strict=True))
+        found = self._from_footers(keys, read_record)
         return {key: record for key, record in sorted(found.items()) if record}
 
     def read(
@@ -182,8 +174,8 @@ class Lake:
         with self._errors(Table.PARTITIONS):
             dataset = self._open(Table.PARTITIONS).to_pyarrow_dataset()
             for key in partitions:
-                # By the keys themselves it must not be filtered: deltalake leaves out every file that has no
-                # statistics of a column of texts.
+                # By the keys themselves it must not be filtered: of a table that has bounds of some columns
+                # deltalake leaves out the files that have none of the column.
                 rows = dataset.to_table(columns=names, filter=ds.field(PARTITION) == key)
                 if rows.join(keys, names, join_type="left semi").num_rows:
                     found.add(key)
@@ -210,6 +202,26 @@ class Lake:
         """The table's present version; raises `NotFoundError` if it does not exist yet."""
         with self._errors(table):
             return int(self._open(table).version())
+
+    def _from_footers(self, keys: Iterable[str], read: Callable[[bytes], _T]) -> dict[str, _T]:
+        """What `read` finds in the end of each published partition's file, which has the whole footer."""
+        wanted = set(keys)
+        try:
+            with self._errors(Table.PARTITIONS):
+                present = _present(self._open(Table.PARTITIONS))
+        except NotFoundError:
+            return {}
+
+        def found(path: str) -> _T:
+            key = f"{self._pipeline}/lake/{Table.PARTITIONS}/{path}"
+            tail = self._storage.tail(key, FOOTER)
+            if (needed := footer_size(tail)) > len(tail):
+                tail = self._storage.tail(key, needed)
+            return read(tail)
+
+        files = {key: old[0].path for key, old in present.items() if key in wanted}
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            return dict(zip(files, pool.map(found, files.values()), strict=True))
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         if version is not None:

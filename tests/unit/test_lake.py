@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
@@ -51,6 +52,32 @@ def test_many_partitions_are_one_commit(lake: Lake):
     version = lake.version(Table.PARTITIONS)
     lake.replace(Table.PARTITIONS, {f"2011-02-{day:02d}": rows(day) for day in range(1, 20)})
     assert lake.version(Table.PARTITIONS) == version + 1
+
+
+def test_a_reader_that_filters_by_any_column_finds_its_rows(lake: Lake):
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    values = {
+        "n": pa.array([7, None]),
+        "text": pa.array(["b", None]),
+        "number": pa.array([0.5, None]),
+        "time": pa.array([at, None], pa.timestamp("us", "UTC")),
+        "date": pa.array([at.date(), None]),
+        "money": pa.array([Decimal("1.50"), None], pa.decimal128(10, 2)),
+        "truth": pa.array([True, None]),
+    }
+    lake.replace(Table.PARTITIONS, {"2024-01-01": pa.table(values), "2024-01-02": pa.table(values)})
+    table = DeltaTable(lake._uri(Table.PARTITIONS), storage_options=lake._storage.delta_options)
+    dataset = table.to_pyarrow_dataset()
+    for name, column in values.items():
+        assert dataset.to_table(filter=ds.field(name) == column[0]).num_rows == 2, name
+        assert dataset.to_table(filter=ds.field(name).is_null()).num_rows == 2, name
+
+
+def test_the_bounds_of_whole_numbers_are_read_from_the_files(lake: Lake):
+    lake.replace(Table.PARTITIONS, {"2011-01-01": rows(5, None, -2), "2011-01-02": rows(None)})
+    lake.replace(Table.PARTITIONS, {"2011-01-03": rows(2**60)})
+    assert sorted(lake.bounds("n")) == [-2, 5, 2**60, 2**60]
+    assert lake.bounds("other") == []
 
 
 def test_no_rows_empty_a_partition(lake: Lake):

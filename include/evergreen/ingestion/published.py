@@ -41,7 +41,7 @@ class PublishedPartitions:
     def check_exact(self, columns: Iterable[str]) -> None:
         """Raise `RefusedError` if a column holds a whole number that float64 cannot represent."""
         for name in columns:
-            if any(abs(bound) > EXACT for bound in self._lake.bounds(Table.PARTITIONS, name)):
+            if any(abs(bound) > EXACT for bound in self._lake.bounds(name)):
                 raise RefusedError(
                     f"column '{name}' was int64 and is double, and holds numbers beyond 2**53 that would "
                     "change: fix the source, or declare its type"

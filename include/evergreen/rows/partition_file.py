@@ -24,7 +24,7 @@ _SAMPLE = 4_096  # texts that tell whether most of a column's differ
 
 @dataclass(frozen=True)
 class PartitionFile:
-    """A whole partition: number of rows, their digest, the file's size, nulls and bounds by column.
+    """A whole partition: number of rows, their digest, the file's size, nulls by column.
 
     `body` is the local file; `staged` is the key of a file that is already in the storage.
     """
@@ -141,6 +141,15 @@ def read_record(tail: bytes) -> dict[str, Any]:
     return dict(json.loads(found)) if found else {}
 
 
+def read_bounds(tail: bytes, column: str) -> list[int]:
+    """Smallest and largest value of a column of whole numbers in each row group of a file that has some."""
+    metadata = pq.read_metadata(pa.BufferReader(tail))
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    columns = [group.column(at) for group in groups for at in range(group.num_columns)]
+    found = [one.statistics for one in columns if one.path_in_schema == column]
+    return [bound for one in found if one is not None and one.has_min_max for bound in (one.min, one.max)]
+
+
 def _encodings(first: pa.Table) -> dict[str, str]:
     """The encoding of each column that is not stored plainly, chosen by the first rows."""
     stepped = {f.name: "DELTA_BINARY_PACKED" for f in first.schema if _in_steps(f.type)}
@@ -160,20 +169,17 @@ def _in_steps(kind: pa.DataType) -> bool:
 
 
 def _statistics(metadata: pq.FileMetaData, schema: pa.Schema) -> dict[str, Any]:
-    """Delta's statistics of a file: nulls of each plain column, bounds of the whole numbers."""
+    """Delta's statistics of a file: rows, and nulls of each plain column.
+
+    Bounds are left out of all columns: where some columns have them, deltalake's dataset for pyarrow compares
+    every other column with null, and so leaves out the file from each filter on such a column.
+    """
     nulls: dict[str, int] = {}
-    low: dict[str, int] = {}
-    high: dict[str, int] = {}
     plain = {f.name for f in schema if not pa.types.is_nested(f.type)}
-    whole = {f.name for f in schema if pa.types.is_integer(f.type)}
     for group in range(metadata.num_row_groups):
         for index in range(metadata.num_columns):
             column = metadata.row_group(group).column(index)
             name, found = column.path_in_schema, column.statistics
-            if name not in plain or found is None or not found.has_null_count:
-                continue
-            nulls[name] = nulls.get(name, 0) + found.null_count
-            if name in whole and found.has_min_max:
-                low[name] = min(found.min, low.get(name, found.min))
-                high[name] = max(found.max, high.get(name, found.max))
-    return {"numRecords": metadata.num_rows, "minValues": low, "maxValues": high, "nullCount": nulls}
+            if name in plain and found is not None and found.has_null_count:
+                nulls[name] = nulls.get(name, 0) + found.null_count
+    return {"numRecords": metadata.num_rows, "nullCount": nulls}
