@@ -67,3 +67,17 @@ def test_a_disk_that_is_full_is_one_line_while_batches_are_written(small_disk):
 def _write(spill, times):
     for _ in range(times):
         spill.write(NUMBERS)
+
+
+def test_a_spill_that_is_absorbed_comes_after_what_was_there_and_is_not_taken():
+    first, second = Spill(), Spill()
+    first.write(NUMBERS)
+    second.write(TEXTS)
+    second.write(NUMBERS)
+    first.absorb(second)
+    assert first.untaken == 0
+    first.write(NUMBERS)
+    again = Spill()
+    again.restore(first.take())
+    assert list(again) == [NUMBERS]
+    assert list(first) == [NUMBERS, TEXTS, NUMBERS, NUMBERS]

@@ -268,12 +268,13 @@ class Session:
                 f"{self._where}: {self._what} redirects to no address: tell its owner"
             ) from None
         if (there.scheme, there.host, there.port) != (here.scheme, here.host, here.port):
-            raise ElsewhereError(
+            away = ElsewhereError(
                 f"{self._where}: {self._what} redirects to {there.scheme}://{shown(there.host)}, which is "
                 "not followed, because the key must not be sent elsewhere: put that address into the "
-                "connection if it is right",
-                there.copy_remove_param(self._api.key[0]) if self._api.key else there,
+                "connection if it is right"
             )
+            away.url = there.copy_remove_param(self._api.key[0]) if self._api.key else there
+            raise away
         return _Redirect(self._api.without_key(address))
 
     def _check(self, response: httpx.Response) -> None:

@@ -18,6 +18,4 @@ class SpoiltError(SourceError):
 class ElsewhereError(SourceError):
     """The answer redirects to another host, at `url`, where nothing of the connection may be sent."""
 
-    def __init__(self, problem: str, url: httpx.URL) -> None:
-        super().__init__(problem)
-        self.url = url
+    url: httpx.URL

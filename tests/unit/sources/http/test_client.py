@@ -14,7 +14,7 @@ import pytest
 from tenacity import wait_none
 
 from evergreen.connections import Connection
-from evergreen.errors import SourceError, UnavailableError
+from evergreen.errors import EvergreenError, SourceError, UnavailableError
 from evergreen.sources.http import client as http_client
 from evergreen.sources.http.client import Session, api_of
 from evergreen.sources.http.progress import Request
@@ -239,3 +239,12 @@ def test_another_status_is_a_no(api, answer, status):
     with pytest.raises((SourceError, UnavailableError), match=f"answered {status}|Remote"):
         got(api.connection())
     assert len(api.asked) == 1
+
+
+def test_every_error_of_the_library_can_be_told_again_with_more_before_it() -> None:
+    left = [EvergreenError]
+    while left:
+        kind = left.pop()
+        left += kind.__subclasses__()
+        if issubclass(kind, SourceError | UnavailableError):
+            assert str(kind("where: what")) == "where: what"
