@@ -40,6 +40,8 @@ def join_sources(spec: Spec, sources: Mapping[str, Rows]) -> Rows:
         if not spec.join:
             return left
         schema, sides = left.schema, []
+        for name in (first, *(join.right for join in spec.join)):
+            _check_rows(name, sources[name])
         for join in spec.join:
             side = _Side(join, schema, sources[join.right])
             sides.append(side)
@@ -179,13 +181,21 @@ class _Lookup:
         return pc.add(pc.multiply(before, len(values)), pc.index_in(key, value_set=values, skip_nulls=True))
 
 
+def _check_rows(name: str, rows: Rows) -> None:
+    if rows.schema.names:
+        return
+    why = "check the source, then ingest again"
+    if rejected := rows.rejected:
+        first = rejected[0]
+        why = f"{len(rejected)} records were rejected, the first ({first.place}): {first.reason}"
+    raise RefusedError(f"source '{name}' gave no rows: {why}")
+
+
 def _check_columns(join: Join, left: pa.Schema, right: pa.Schema) -> None:
     for name, schema, keys in ((join.left, left, join.on), (join.right, right, join.on.values())):
         for key in keys:
             if key in schema.names:
                 continue
-            if not schema.names:
-                raise RefusedError(f"source '{name}' gave no rows: check the source, then ingest again")
             raise SourceError(
                 f"source '{name}' has no column '{key}' to join on (there: {', '.join(schema.names)}): "
                 "fix the source or the join in pipeline.yaml"
