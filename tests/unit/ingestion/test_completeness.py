@@ -93,7 +93,10 @@ def test_a_store_that_cannot_be_reached_may_be_asked_later(shop: Open) -> None:
     away = Storage("any", "", Credentials("http://127.0.0.1:9", access_key="a", secret_key="b"))
     with pytest.raises(UnavailableError) as refusal:
         incomplete(Pipeline(pipeline.spec, away), "sales", DAY)
-    assert str(refusal.value).startswith("shop 2024-01-02: source 'sales': storage http://127.0.0.1:9 cannot")
+    where = f"shop {DAY}: source 'sales': s3://landing/{DAY}"
+    assert str(refusal.value).startswith(
+        f"{where}: the store cannot be reached, or broke off, 5 times: check"
+    )
 
 
 def test_a_snapshot_has_a_key_and_no_time(shop: Open) -> None:
