@@ -81,7 +81,8 @@ def _matches(names: Sequence[str], parts: Sequence[_Part]) -> bool:
     part, rest = parts[0], parts[1:]
     if part.is_deep:
         deeper = bool(names) and not names[0].startswith(".") and _matches(names[1:], parts)
-        return _matches(names, rest) or deeper
+        # At the end `**` stands for a file too, and so for one name at least.
+        return deeper or (_matches(names, rest) if rest else len(names) == 1 and not names[0].startswith("."))
     return bool(names) and part.matches(names[0]) and _matches(names[1:], rest)
 
 
