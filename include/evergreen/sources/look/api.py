@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+from evergreen.calendar import SNAPSHOT
 from evergreen.connections import Connect, Connection
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
@@ -88,4 +89,4 @@ def _first_page(source: Source, connection: Connection) -> Rows:
     """The rows of the first page by the description: all pages may be many."""
     config = source.config
     assert isinstance(config, HttpSource)
-    return read_http(config.model_copy(update={"paging": _ONE_PAGE}), connection, "snapshot")
+    return read_http(config.model_copy(update={"paging": _ONE_PAGE}), connection, SNAPSHOT)

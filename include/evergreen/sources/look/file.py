@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from evergreen.calendar import UTC_ZONE
+from evergreen.calendar import SNAPSHOT, UTC_ZONE
 from evergreen.connections import Connect, from_environment
 from evergreen.description import explain
 from evergreen.errors import SourceError
@@ -32,8 +32,6 @@ from evergreen.sources.look.found import Look
 from evergreen.sources.look.sample import beginning
 from evergreen.sources.look.sniff.dialect import sniff_csv
 from evergreen.storage import Storage
-
-_SNAPSHOT = "snapshot"
 
 
 def look_at_file(
@@ -105,7 +103,7 @@ def _located(source: FileSource, connect: Connect) -> Sequence[LocatedFile]:
     # Only S3 without keys of its own is opened by the storage's.
     is_stored = Address.of(source.path).scheme == "s3" and connection is None
     storage: Any = Storage.open() if is_stored else None
-    files = locate(source.path, Path.cwd(), storage, _SNAPSHOT, None, connection=connection)
+    files = locate(source.path, Path.cwd(), storage, SNAPSHOT, None, connection=connection)
     return [replace(file, name=Path(file.name).name) if file.path else file for file in files]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from evergreen.calendar import Calendar, Grain
+from evergreen.calendar import SNAPSHOT, Calendar, Grain
 from evergreen.connections import Connect, Connection
 from evergreen.databases.registry import DATABASES, session
 from evergreen.rows.batches import Rows
@@ -15,7 +15,7 @@ from evergreen.sources.look.description import source_name
 from evergreen.sources.look.found import Look
 from evergreen.storage import Credentials, Storage
 
-_SNAPSHOT = Calendar(Grain.SNAPSHOT)
+_WHOLE = Calendar(Grain(SNAPSHOT))
 _KINDS = {"postgres": "postgres", "iceberg": "iceberg"}
 """The kinds of source with a type of connection of their own; that of all others is `sql`."""
 
@@ -59,4 +59,4 @@ def look_at_lake(kind: str, path: str, most: int, connect: Connect) -> Look:
 def _read(source: Source, connect: Connect) -> Rows:
     # None of these is in the storage, but a catalog may name tables that its keys open.
     storage = Storage("", "", Credentials.from_environment())
-    return source.read(Wanted("snapshot", _SNAPSHOT, Path.cwd(), storage, connect))
+    return source.read(Wanted(SNAPSHOT, _WHOLE, Path.cwd(), storage, connect))
