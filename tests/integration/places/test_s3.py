@@ -81,7 +81,7 @@ def test_what_is_absent_or_denied_is_said(storage: Storage, s3_server: str, find
     assert find(f"{top}/none*", lake) == []
     with pytest.raises(SourceError, match=r"s3://no-such-bucket does not exist: change the source's path"):
         find("s3://no-such-bucket/*", lake)
-    with pytest.raises(SourceError, match=r"is no address of an object"):
+    with pytest.raises(SourceError, match=r"is no address of a file"):
         find(f"{top}/", lake)
     with pytest.raises(SourceError, match=r"check it|address"):
         content(find(f"{top}/a//b.csv", lake)[0])

@@ -53,6 +53,9 @@ def test_files_are_read_and_searched_for(server: SftpServer, find: Find):
     assert [file.key for file in find(f"{top}/**/{{partition}}.csv", drop)] == ["deep/er/2024-01-31.csv"]
     assert [file.key for file in find(f"{top}/link/*/*.csv", drop)] == ["link/er/2024-01-31.csv"]
     assert find(f"{top}/none/*.csv", drop) == []
+    (server.root / "two\nlines\x1b.csv").write_text("odd")
+    (odd,) = find(f"{top}/two*", drop)
+    assert (odd.name, content(odd)) == (f"{top}/two lines .csv", b"odd")
     server.listed.clear()
     assert len(find(f"{top}/deep/er/*.csv", drop)) == 1
     assert server.listed == ["/deep/er"]

@@ -28,8 +28,7 @@ class Address:
         """The address of the bucket, container or host."""
         return f"{self.scheme}://{self.root}"
 
-    @property
-    def shown(self) -> str:
-        """The address without the query of a URL, which may hold a key."""
-        path = self.path.partition("?")[0] if self.scheme in ("http", "https") else self.path
-        return f"{self.top}/{path}"
+    def name(self, path: str) -> str:
+        """A file's address for people: on one line, and without the query of a URL, which may hold a key."""
+        shown = path.partition("?")[0] if self.scheme in ("http", "https") else path
+        return "".join(letter if letter.isprintable() else " " for letter in f"{self.top}/{shown}")

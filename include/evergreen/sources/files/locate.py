@@ -133,15 +133,14 @@ def _check_key(partition: str) -> None:
 def _elsewhere(name: str, storage: Storage, connection: Connection | None) -> LocatedFile:
     address = _address(name)
     place = PLACES[address.scheme].open(address, connection, storage)
-    return LocatedFile(address.shown, place=place, key=address.path)
+    return LocatedFile(address.name(address.path), place=place, key=address.path)
 
 
 def _matching(pattern: str, storage: Storage, connection: Connection | None) -> list[LocatedFile]:
     address = _address(pattern)
     place = PLACES[address.scheme].open(address, connection, storage)
     return [
-        LocatedFile(f"{address.top}/{key}", place=place, key=key)
-        for key in sorted(place.matching(address.path))
+        LocatedFile(address.name(key), place=place, key=key) for key in sorted(place.matching(address.path))
     ]
 
 
@@ -149,7 +148,7 @@ def _address(name: str) -> Address:
     address = Address.of(name)
     if not address.root or not address.path:
         raise SourceError(
-            f"path '{shown(name)}' is no address of an object: write it like {address.scheme}://bucket/key"
+            f"path '{shown(name)}' is no address of a file: write its name behind {address.scheme}://.../"
         )
     return address
 

@@ -137,5 +137,5 @@ def test_an_object_is_copied_and_one_that_is_gone_is_named(folder, storage):
             pass
     with pytest.raises(SourceError, match="s3://no-such-bucket does not exist"):
         locate("s3://no-such-bucket/*", folder, storage, "k", None)
-    with pytest.raises(SourceError, match="is no address of an object"):
+    with pytest.raises(SourceError, match="is no address of a file"):
         locate("s3://bucket", folder, storage, "k", None)

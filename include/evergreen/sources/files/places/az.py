@@ -66,7 +66,7 @@ def open_az(address: Address, connection: Connection | None, _: Storage | None) 
         raise SourceError(
             f"{address.top} cannot be used by {where}: check its login, keys and endpoint"
         ) from None
-    return Objects(address.top, store)
+    return Objects(address, store)
 
 
 def _provider(connection: Connection, settings: AzSettings) -> Any:

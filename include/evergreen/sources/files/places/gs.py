@@ -62,4 +62,4 @@ def open_gs(address: Address, connection: Connection | None, _: Storage | None) 
             f"{address.top} cannot be used by {by}: 'keyfile_dict' or the file 'key_path' must be the JSON "
             "key of a service account"
         ) from None
-    return Objects(address.top, store)
+    return Objects(address, store)

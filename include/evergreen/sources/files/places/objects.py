@@ -24,6 +24,7 @@ from evergreen.errors import SourceError
 from evergreen.shown import shown
 from evergreen.sources.attempts import StumbleError
 from evergreen.sources.extra import Extra
+from evergreen.sources.files.address import Address
 from evergreen.sources.files.patterns import Pattern
 from evergreen.sources.files.places.absent import AbsentError
 from evergreen.sources.files.places.ranges import Version, attempts_at, copy_in_pieces
@@ -75,15 +76,15 @@ class StoreSettings(Extra):
 
 
 class Objects:
-    """The objects of a bucket or container; `top` is its address."""
+    """The objects of the bucket or container that an address begins with."""
 
-    def __init__(self, top: str, store: Store) -> None:
-        self._top, self._store = top, store
+    def __init__(self, address: Address, store: Store) -> None:
+        self._top, self._name, self._store = address.top, address.name, store
 
     def matching(self, pattern: str) -> Iterator[str]:
         """The keys that match; all those below the pattern's fixed beginning are listed."""
         wanted = Pattern(pattern)
-        listed = attempts_at(f"{self._top}/{pattern}").run(partial(self._listed, wanted.prefix, pattern))
+        listed = attempts_at(self._name(pattern)).run(partial(self._listed, wanted.prefix, pattern))
         for key, size in listed:
             # The library shows the empty object `x/`, which other tools make for a folder, as `x`.
             if wanted.matches(key) and (size or self.exists(key)):
@@ -92,14 +93,14 @@ class Objects:
     def exists(self, path: str) -> bool:
         """Whether there is an object of this key."""
         try:
-            attempts_at(f"{self._top}/{path}").run(partial(self._version, path))
+            attempts_at(self._name(path)).run(partial(self._version, path))
         except AbsentError:
             return False
         return True
 
     def copy(self, path: str, file: IO[bytes]) -> None:
         """Copy an object, all of one version by its ETag."""
-        copy_in_pieces(f"{self._top}/{path}", file, partial(self._version, path), partial(self._piece, path))
+        copy_in_pieces(self._name(path), file, partial(self._version, path), partial(self._piece, path))
 
     def _version(self, path: str) -> Version:
         with self._errors(path):
@@ -130,7 +131,7 @@ class Objects:
 
     @contextmanager
     def _errors(self, path: str) -> Iterator[None]:
-        name = f"{self._top}/{path}"
+        name = self._name(path)
         _check_process(name)
         try:
             yield

@@ -34,7 +34,7 @@ def open_s3(address: Address, connection: Connection | None, storage: Storage | 
     else:
         settings, conn_id = s3_settings(connection), connection.conn_id
         keys = s3_keys(connection, settings)
-    return Objects(address.top, _store(address.root, settings, keys, conn_id))
+    return Objects(address, _store(address.root, settings, keys, conn_id))
 
 
 def s3_settings(connection: Connection) -> S3Settings:

@@ -90,41 +90,42 @@ def open_sftp(address: Address, connection: Connection | None, _: Storage | None
         raise SourceError(
             f"{where} has no password, and its extra neither 'private_key' nor 'key_file': set one"
         )
-    return Sftp(address.top, connection, settings, key)
+    return Sftp(address, connection, settings, key)
 
 
 class Sftp:
-    """The files of a server below `top`, by one connection, which is opened when it is needed."""
+    """The files of the server of an address, by one connection, which is opened when it is needed."""
 
     def __init__(
-        self, top: str, connection: Connection, settings: SftpSettings, key: paramiko.PKey | None
+        self, address: Address, connection: Connection, settings: SftpSettings, key: paramiko.PKey | None
     ) -> None:
-        self._top, self._connection, self._settings, self._key = top, connection, settings, key
+        self._top, self._name = address.top, address.name
+        self._connection, self._settings, self._key = connection, settings, key
         # When nobody holds it any more, the library closes its connection.
         self._client: paramiko.SSHClient | None = None
         self._sftp: paramiko.SFTPClient | None = None
 
     def matching(self, pattern: str) -> list[str]:
         """The paths that match; only folders that the pattern can match are listed."""
-        attempts = attempts_at(f"{self._top}/{pattern}")
+        attempts = attempts_at(self._name(pattern))
         return Pattern(pattern).below("", lambda folder: attempts.run(partial(self._entries, folder)))
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder at a path."""
         try:
-            attempts_at(f"{self._top}/{path}").run(partial(self._attributes, path))
+            attempts_at(self._name(path)).run(partial(self._attributes, path))
         except AbsentError:
             return False
         return True
 
     def copy(self, path: str, file: IO[bytes]) -> None:
         """Copy a file, all of one version by its size and the time of its last change."""
-        copy_in_pieces(f"{self._top}/{path}", file, partial(self._version, path), partial(self._piece, path))
+        copy_in_pieces(self._name(path), file, partial(self._version, path), partial(self._piece, path))
 
     def _version(self, path: str) -> Version:
         found = self._attributes(path)
         if stat.S_ISDIR(found.st_mode or 0):
-            raise SourceError(f"{self._top}/{path} is no file: change the source's path")
+            raise SourceError(f"{self._name(path)} is no file: change the source's path")
         return _version_of(found)
 
     def _attributes(self, path: str) -> paramiko.SFTPAttributes:
@@ -152,7 +153,7 @@ class Sftp:
 
     @contextmanager
     def _session(self, path: str) -> Iterator[paramiko.SFTPClient]:
-        name = f"{self._top}/{path}"
+        name = self._name(path)
         try:
             yield self._connected()
         except FileNotFoundError:

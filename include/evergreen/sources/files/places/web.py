@@ -78,7 +78,7 @@ class Web:
         raise SourceError(f"{name}: the server redirects in a circle: tell its owner")
 
     def _name(self, path: str) -> str:
-        return Address(self.address.scheme, self.address.root, path).shown
+        return self.address.name(path)
 
 
 def _raw(top: str, path: str) -> str:
