@@ -56,9 +56,10 @@ class Content:
             digest.update(block.text if isinstance(block, CsvBlock) else _encoded(block.columns))
         return digest.hexdigest() if rows else None
 
-    def records(self) -> list[Any]:
+    def records(self) -> Sequence[Any]:
         """The records that could be read, in order."""
-        return list(chain.from_iterable(map(_records, self.blocks)))
+        several = [_records(block) for block in self.blocks]
+        return several[0] if len(several) == 1 else list(chain.from_iterable(several))
 
     def marks(self) -> list[str]:
         """A digest for each of `records`."""

@@ -157,14 +157,15 @@ def _inferred(name: str, values: Sequence[Any], known: Known) -> tuple[pa.Array,
     check_kinds(name, kinds | ({known.kind} if known.kind else set()))
     if not kinds:
         return pa.nulls(len(values)), known
-    match kind := kinds.pop():
+    if (kind := kinds.pop()) == "text":
+        return _text(name, pa.array(values, pa.string()), known)
+    now = known if known.kind == kind else replace(known, kind=kind)
+    match kind:
         case "numbers":
-            return column, replace(known, kind=kind)
+            return column, now
         case "truth values":
-            return pa.array(values, pa.bool_()), replace(known, kind=kind)
-        case "objects":
-            return _objects(name, values), replace(known, kind=kind)
-    return _text(name, pa.array(values, pa.string()), known)
+            return pa.array(values, pa.bool_()), now
+    return _objects(name, values), now
 
 
 def _text(name: str, texts: pa.Array, known: Known) -> tuple[pa.Array, Known]:
