@@ -28,7 +28,7 @@ from tests.campaign import INJECTED, rounds, seed
 
 TABLE = "predictions"
 DAYS = [f"2024-01-{day:02}" for day in range(1, 5)]
-KILLS = rounds(6, 100)
+KILLS = rounds(3, 100)
 ROWS = 3000
 TOLD = datetime(2024, 1, 1, 5, 6, 7, 890001, tzinfo=UTC)
 

@@ -19,7 +19,7 @@ from evergreen.lake import Lake
 from evergreen.pipeline import Pipeline
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
-from tests.campaign import examples, rounds
+from tests.campaign import rounds
 from tests.faults.forks import Forks, Job
 from tests.faults.ingest import PATHS, phase_of, steps
 from tests.faults.ingest import Path as IngestPath
@@ -157,7 +157,7 @@ def test_after_the_last_night_the_lake_is_as_if_it_was_ingested_anew(orders, sto
     counts: Counter[str] = Counter()
 
     @settings(
-        max_examples=examples(12),
+        max_examples=rounds(5, 120),
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow],
         phases=[Phase.generate],  # a history takes a second or two, and to shorten one that fails minutes
@@ -208,12 +208,13 @@ KILLS: list[tuple[IngestPath, int, str, int]] = [
     ("task", 3, "commit", 0),
     ("task", 3, "commit", 1),
 ]
+KILLED = KILLS[rounds(1, 0) :: rounds(2, 1)]
 
 
 def test_a_killed_run_is_ended_by_its_retry(orders, storage: Storage, proxy, tmp_path, tell):
     """The process dies at a call to the S3 server; rows were inserted, corrected, spoilt and moved."""
     with Forks(proxy.address, storage.bucket, orders.connection, tmp_path) as forks:
-        for path, done, where, number in KILLS:
+        for path, done, where, number in KILLED:
             store = storage.child(f"{path}-{where}-{number}")
             anchors(orders)
             orders.put(*(Order(100 * day, at(day, 2), 10, at(day, 2)) for day in range(1, LAST)))
@@ -238,5 +239,5 @@ def test_a_killed_run_is_ended_by_its_retry(orders, storage: Storage, proxy, tmp
             assert forks.run(attempt if done else job).well
             assert published(pipeline.lake) == orders.expected(DAYS), (path, where, number)
         left = forks.left()
-    tell(f"killed {len(KILLS)} runs while they ingested changed days again")
+    tell(f"killed {len(KILLED)} runs while they ingested changed days again")
     assert left == []
