@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import gzip
+import importlib
 import json
 import logging
+import pkgutil
 import socket
 import threading
 import time
@@ -13,6 +15,7 @@ import httpx
 import pytest
 from tenacity import wait_none
 
+import evergreen.sources
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError, SourceError, UnavailableError
 from evergreen.sources.http import client as http_client
@@ -242,6 +245,8 @@ def test_another_status_is_a_no(api, answer, status):
 
 
 def test_every_error_of_the_library_can_be_told_again_with_more_before_it() -> None:
+    for module in pkgutil.walk_packages(evergreen.sources.__path__, "evergreen.sources."):
+        importlib.import_module(module.name)
     left = [EvergreenError]
     while left:
         kind = left.pop()

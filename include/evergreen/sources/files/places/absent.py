@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from evergreen.errors import SourceError
 
 
 class AbsentError(SourceError):
     """There is no file of this name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"{name} does not exist: put it there or change the source's path")
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The error for a file's name."""
+        return cls(f"{name} does not exist: put it there or change the source's path")

@@ -152,7 +152,7 @@ class Objects:
         if isinstance(error, FileNotFoundError) or status == "404":
             if code in ("NoSuchBucket", "ContainerNotFound"):
                 return SourceError(f"{self._top} does not exist: change the source's path, or create it")
-            return AbsentError(name)
+            return AbsentError.of(name)
         if isinstance(error, PermissionDeniedError | UnauthenticatedError) or status in ("401", "403"):
             return SourceError(
                 f"{name}: access denied{f' ({code})' if code else ''}: check the keys of the connection, or "

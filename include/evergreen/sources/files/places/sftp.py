@@ -157,7 +157,7 @@ class Sftp:
         try:
             yield self._connected()
         except FileNotFoundError:
-            raise AbsentError(name) from None
+            raise AbsentError.of(name) from None
         except PermissionError:
             raise SourceError(f"{name}: access denied: check what the connection's login may read") from None
         except UnicodeDecodeError:

@@ -60,7 +60,7 @@ class Web:
     def copy(self, path: str, file: IO[bytes]) -> None:
         """Copy a file; a copy that breaks begins anew."""
         if not self._asked(path, lambda session, there: session.save(Request(there, probe=True), file)):
-            raise AbsentError(self._name(path))
+            raise AbsentError.of(self._name(path))
 
     def _asked(self, path: str, ask: Callable[[Session, str], bool]) -> bool:
         """What `ask` answers at the file's own server, or at the one that it redirects to.
