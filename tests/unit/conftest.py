@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.abc import MetaPathFinder
 
 import pytest
+from sqlalchemy.orm import DeclarativeBase, Mapped, configure_mappers, mapped_column
 
 from tests.unit.two_pipelines import evergreen, pipelines
 
@@ -21,9 +23,25 @@ class NoAirflow(MetaPathFinder):
             raise ImportError(f"{fullname}: the library must not import airflow")
 
 
+@cache
+def _let_airflow_finish() -> None:
+    """Configure a table, before which Airflow imports the rest of its own, whosesoever the table is."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Table(Base):
+        __tablename__ = "of_nobody"
+        number: Mapped[int] = mapped_column(primary_key=True)
+
+    configure_mappers()
+
+
 @pytest.fixture(scope="module", autouse=True)
 def no_airflow() -> Iterator[None]:
     """Block Airflow for a file of this folder; what runs after it gets back what was imported."""
+    if "airflow.models" in sys.modules:
+        _let_airflow_finish()
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "airflow"}
     finder = NoAirflow()
     sys.meta_path.insert(0, finder)
