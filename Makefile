@@ -12,8 +12,8 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 export DATA ?=
 ONLY ?=
 export ROUNDS ?= 5
-# One more than the cores of a small machine: the tests against Airflow mostly wait for it.
-JOBS ?= 3
+# Two more than the cores of a small machine: the tests against Airflow, and those of faults, mostly wait.
+JOBS ?= 4
 SEED ?= 0
 UV ?= uv
 # Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.
@@ -45,7 +45,7 @@ load: .venv ## fill the demo's sources with simulated history (DATA=hour.csv: wi
 test campaign: export OPENBLAS_NUM_THREADS = 1
 test campaign: export OMP_NUM_THREADS = 1
 
-test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=4: by so many processes)
+test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=8: by so many processes)
 	.venv/bin/pytest -n $(JOBS) --durations=25
 
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
