@@ -18,6 +18,7 @@ from evergreen_airflow.connections import open_pipeline
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
+    from evergreen.ingestion.publish import Published
     from evergreen.pipeline import Pipeline
     from evergreen.stages import Stage
 
@@ -120,6 +121,19 @@ def in_words(partitions: Sequence[str]) -> str:
     if len(partitions) == 1:
         return partitions[0]
     return f"{partitions[0]} to {partitions[-1]} ({len(partitions)} partitions)"
+
+
+def log_published(pipeline: Pipeline, published: Sequence[Published]) -> None:
+    """Log each partition that was published: its rows, those in quarantine, and whether it is unchanged."""
+    for each in published:
+        _log.info(
+            "%s %s: %d rows published, %d quarantined%s",
+            pipeline.name,
+            each.partition,
+            each.rows,
+            each.quarantined,
+            "" if each.changed else " (unchanged)",
+        )
 
 
 def run_token(context: Context) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
-from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, log_published, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -26,15 +26,7 @@ class PublishPartitionOperator(PipelineOperator):
         from evergreen.ingestion.stage import publish_staged
 
         published = publish_staged(pipeline, partitions_of(context, pipeline), run_token(context))
-        for each in published:
-            self.log.info(
-                "%s %s: %d rows published, %d quarantined%s",
-                pipeline.name,
-                each.partition,
-                each.rows,
-                each.quarantined,
-                "" if each.changed else " (unchanged)",
-            )
+        log_published(pipeline, published)
         keys = [each.partition for each in published]
         announced = keys if context["params"].get("announce") == "all" else keys[-1:]
         self.emit(context, published_by(INGEST, pipeline.name), *announced, rows=published[-1].rows)
