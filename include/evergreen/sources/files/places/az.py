@@ -10,7 +10,7 @@ from pydantic import Field
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.sources.files.address import Address
-from evergreen.sources.files.places.objects import NO_RETRIES, Objects, StoreSettings
+from evergreen.sources.files.places.objects import Objects, StoreSettings, open_objects
 from evergreen.storage import Storage
 
 
@@ -42,8 +42,7 @@ def open_az(address: Address, connection: Connection | None, _: Storage | None) 
             f"{where} has several of a password (account key), 'sas_token', 'client_secret' and 'anonymous': "
             "leave one of them"
         )
-    # What is not said here, the library takes from the variables AZURE_*.
-    config: dict[str, Any] = {
+    config = {
         "account_name": connection.login,
         "endpoint": settings.endpoint_url or f"https://{connection.login}.blob.core.windows.net",
         "tenant_id": settings.tenant_id,
@@ -51,22 +50,14 @@ def open_az(address: Address, connection: Connection | None, _: Storage | None) 
         "client_secret": settings.client_secret,
         "skip_signature": settings.anonymous or None,
     }
-    config = {name: value for name, value in config.items() if value is not None}
-    try:
-        store = AzureStore(
-            address.root,
-            config=config,  # type: ignore[arg-type]
-            client_options=settings.client(connection.conn_id),
-            retry_config=NO_RETRIES,
-            credential_provider=_provider(connection, settings),
-        )
-    except SourceError:
-        raise
-    except Exception:  # noqa: BLE001 - its text may repeat what was given
-        raise SourceError(
-            f"{address.top} cannot be used by {where}: check its login, keys and endpoint"
-        ) from None
-    return Objects(address, store)
+    return open_objects(
+        address,
+        AzureStore,
+        config,
+        client=settings.client(connection.conn_id),
+        unusable=f" by {where}: check its login, keys and endpoint",
+        provider=_provider(connection, settings),
+    )
 
 
 def _provider(connection: Connection, settings: AzSettings) -> Any:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.sources.files.address import Address
-from evergreen.sources.files.places.objects import NO_RETRIES, Objects, StoreSettings
+from evergreen.sources.files.places.objects import Objects, StoreSettings, open_objects
 from evergreen.storage import Storage
 
 
@@ -40,26 +40,17 @@ def open_gs(address: Address, connection: Connection | None, _: Storage | None) 
             f"connection '{conn_id}' has both 'keyfile_dict' and 'key_path' in its extra: leave one "
             "of them out"
         )
-    config: dict[str, Any] = {
+    by = f"connection '{conn_id}'" if conn_id else "the application default credentials"
+    config = {
         "service_account_key": settings.keyfile_dict,
         "service_account": str(settings.key_path) if settings.key_path else None,
         "base_url": settings.endpoint_url,
         "skip_signature": settings.anonymous or None,
     }
-    config = {name: value for name, value in config.items() if value is not None}
-    try:
-        store = GCSStore(
-            address.root,
-            config=config,  # type: ignore[arg-type]
-            client_options=settings.client(conn_id),
-            retry_config=NO_RETRIES,
-        )
-    except SourceError:
-        raise
-    except Exception:  # noqa: BLE001 - its text may repeat what was given
-        by = f"connection '{conn_id}'" if conn_id else "the application default credentials"
-        raise SourceError(
-            f"{address.top} cannot be used by {by}: 'keyfile_dict' or the file 'key_path' must be the JSON "
-            "key of a service account"
-        ) from None
-    return Objects(address, store)
+    return open_objects(
+        address,
+        GCSStore,
+        config,
+        client=settings.client(conn_id),
+        unusable=f" by {by}: 'keyfile_dict' or the file 'key_path' must be the JSON key of a service account",
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,14 +27,14 @@ from evergreen.sources.extra import Extra
 from evergreen.sources.files.address import Address
 from evergreen.sources.files.patterns import Pattern
 from evergreen.sources.files.places.absent import AbsentError
-from evergreen.sources.files.places.ranges import Version, attempts_at, copy_in_pieces
+from evergreen.sources.files.places.ranges import Version, attempts_at, copy_in_pieces, is_there
 
 if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
 
     Store = S3Store | GCSStore | AzureStore
 
-NO_RETRIES: Any = {"max_retries": 0}  # `Attempts` is the one rule of retries
+_NO_RETRIES: Any = {"max_retries": 0}  # `Attempts` is the one rule of retries
 _LISTED = 1000  # keys a request
 _PASSING = frozenset(
     {"408", "409", "416", "425", "429"}
@@ -75,6 +75,35 @@ class StoreSettings(Extra):
         return options
 
 
+def open_objects(
+    address: Address,
+    kind: type[Store],
+    config: Mapping[str, Any],
+    *,
+    client: Any,
+    unusable: str,
+    provider: Any = None,
+) -> Objects:
+    """The bucket or container of an address; asks nobody.
+
+    What `config` lacks, or has as None, the library takes from the environment (`AWS_*`, `AZURE_*`).
+    `client` is made by `StoreSettings.client`; `provider` gives the keys. If the library refuses any of it,
+    raises `SourceError` that ends with `unusable`: the library's own text may repeat what was given.
+    """
+    given = {name: value for name, value in config.items() if value is not None}
+    try:
+        store = kind(
+            address.root,
+            config=given,  # type: ignore[arg-type]
+            client_options=client,
+            retry_config=_NO_RETRIES,
+            credential_provider=provider,
+        )
+    except Exception:  # noqa: BLE001 - each store has errors of its own
+        raise SourceError(f"{address.top} cannot be used{unusable}") from None
+    return Objects(address, store)
+
+
 class Objects:
     """The objects of the bucket or container that an address begins with."""
 
@@ -92,11 +121,7 @@ class Objects:
 
     def exists(self, path: str) -> bool:
         """Whether there is an object of this key."""
-        try:
-            attempts_at(self._name(path)).run(partial(self._version, path))
-        except AbsentError:
-            return False
-        return True
+        return is_there(self._name(path), partial(self._version, path))
 
     def copy(self, path: str, file: IO[bytes]) -> None:
         """Copy an object, all of one version by its ETag."""

@@ -1,4 +1,4 @@
-"""Copies a file from elsewhere piece by piece: each piece is retried, and no copy is of two versions."""
+"""Asks for a file from elsewhere: each request is retried, and no copy is of two versions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import partial
 from typing import IO
 
 from evergreen.sources.attempts import ATTEMPTS, BACKOFF, Attempts, StumbleError
+from evergreen.sources.files.places.absent import AbsentError
 
 PIECE = 8 * 2**20  # bytes
 
@@ -18,6 +19,18 @@ class Version:
 
     size: int
     mark: str
+
+
+def is_there(name: str, look: Callable[[], object]) -> bool:
+    """Whether there is a file of this name; `look` asks, and raises `AbsentError` if there is none.
+
+    It raises `StumbleError` for what may pass. Raises `UnavailableError` after the last attempt.
+    """
+    try:
+        attempts_at(name).run(look)
+    except AbsentError:
+        return False
+    return True
 
 
 def copy_in_pieces(

@@ -10,7 +10,7 @@ from pydantic import Field
 from evergreen.connections import Connection
 from evergreen.errors import SourceError, StorageError
 from evergreen.sources.files.address import Address
-from evergreen.sources.files.places.objects import NO_RETRIES, Objects, StoreSettings
+from evergreen.sources.files.places.objects import Objects, StoreSettings, open_objects
 from evergreen.storage import Credentials, Storage
 
 
@@ -34,7 +34,19 @@ def open_s3(address: Address, connection: Connection | None, storage: Storage | 
     else:
         settings, conn_id = s3_settings(connection), connection.conn_id
         keys = s3_keys(connection, settings)
-    return Objects(address, _store(address.root, settings, keys, conn_id))
+    return open_objects(
+        address,
+        S3Store,
+        {
+            "region": keys.region,
+            "endpoint": keys.endpoint_url or _amazon(keys.region),
+            "virtual_hosted_style_request": False,
+            "skip_signature": settings.anonymous,
+        },
+        client=settings.client(conn_id),
+        unusable=": check the endpoint, the region and 'ca' of its connection",
+        provider=None if settings.anonymous else _provider(keys),
+    )
 
 
 def s3_settings(connection: Connection) -> S3Settings:
@@ -60,31 +72,6 @@ def s3_keys(connection: Connection, settings: S3Settings) -> Credentials:
         secret_key=connection.password,
         session_token=settings.aws_session_token,
     )
-
-
-def _store(bucket: str, settings: StoreSettings, keys: Credentials, conn_id: str) -> S3Store:
-    # What is not said here, the library takes from the variables AWS_*, which are the storage's.
-    config: dict[str, Any] = {
-        "region": keys.region,
-        "endpoint": keys.endpoint_url or _amazon(keys.region),
-        "virtual_hosted_style_request": False,
-        "skip_signature": settings.anonymous,
-    }
-    provider = None if settings.anonymous else _provider(keys)
-    try:
-        return S3Store(
-            bucket,
-            config=config,  # type: ignore[arg-type]
-            client_options=settings.client(conn_id),
-            retry_config=NO_RETRIES,
-            credential_provider=provider,
-        )
-    except SourceError:
-        raise
-    except Exception:  # noqa: BLE001 - its text may repeat what was given
-        raise SourceError(
-            f"s3://{bucket} cannot be used: check the endpoint, the region and 'ca' of its connection"
-        ) from None
 
 
 def _amazon(region: str) -> str:

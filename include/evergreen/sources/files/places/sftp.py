@@ -33,7 +33,7 @@ from evergreen.sources.extra import Extra
 from evergreen.sources.files.address import Address
 from evergreen.sources.files.patterns import Entry, Pattern
 from evergreen.sources.files.places.absent import AbsentError
-from evergreen.sources.files.places.ranges import Version, attempts_at, copy_in_pieces
+from evergreen.sources.files.places.ranges import Version, attempts_at, copy_in_pieces, is_there
 from evergreen.storage import Storage
 
 _PORT = 22
@@ -112,11 +112,7 @@ class Sftp:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or a folder at a path."""
-        try:
-            attempts_at(self._name(path)).run(partial(self._attributes, path))
-        except AbsentError:
-            return False
-        return True
+        return is_there(self._name(path), partial(self._attributes, path))
 
     def copy(self, path: str, file: IO[bytes]) -> None:
         """Copy a file, all of one version by its size and the time of its last change."""
