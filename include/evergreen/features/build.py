@@ -1,12 +1,14 @@
 """Features: built from rows by the pipeline's function and its feature sets, and checked.
 
-A function gets the rows of one or more partitions together with those of `look_back` before them, in the
-order of time, and returns one row of features for each, with the same index.
+A function gets a copy of the rows of one or more partitions together with those of `look_back` before them,
+in the order of time, and returns one row of features for each, with the same index. What it does to its copy,
+or later to what it returned, changes neither rows nor features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import pandas as pd
 
@@ -85,25 +87,40 @@ def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFram
 
 def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.DataFrame:
     where = f"{spec.name}: features ({origin})"
+    given = _copied(rows)
+    # One that no function gets by counting its rows anew: of those the order may be another.
+    given.index = index = pd.RangeIndex(1, len(rows) + 1)
     try:
-        features = build(rows)
+        features = build(given)
     except EvergreenError:
         raise
     except Exception as error:
         raise SpecError(
             f"{where} failed with {type(error).__name__}: {one_line(error)}: fix the function"
         ) from error
-    _check(spec, where, rows, features)
-    return features
+    _check(spec, where, index, features)
+    return _copied(features).set_axis(rows.index)
 
 
-def _check(spec: Spec, where: str, rows: pd.DataFrame, features: pd.DataFrame) -> None:
+def _copied(frame: pd.DataFrame) -> pd.DataFrame:
+    """The same frame without anything shared, not even the lists and dicts in a column."""
+    copy = frame.copy(deep=True)
+    for name in copy:
+        if pd.api.types.is_object_dtype(copy[name]) and pd.api.types.infer_dtype(copy[name]) == "mixed":
+            copy[name] = copy[name].map(deepcopy)
+    return copy
+
+
+def _check(spec: Spec, where: str, index: pd.Index, features: pd.DataFrame) -> None:
     if not isinstance(features, pd.DataFrame):
         raise SpecError(f"{where} returned {type(features).__name__}: return a DataFrame")
-    if not features.index.equals(rows.index):
+    if not features.index.equals(index):
+        found = f"{len(features)} rows for {len(index)}, or under another index"
+        if len(features) == len(index) and set(features.index) == set(index):
+            found = "its rows in another order"
         raise SpecError(
-            f"{where} returned {len(features)} rows for {len(rows)}, or under another index: give one row of "
-            "features for each row, with the rows' own index"
+            f"{where} returned {found}: give one row of features for each row, with the rows' own index in "
+            "its order"
         )
     if features.columns.empty:
         raise SpecError(f"{where} returned no columns: give at least one feature")

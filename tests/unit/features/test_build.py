@@ -80,6 +80,8 @@ def test_without_a_function_all_columns_but_key_time_target_and_partition_are_fe
         ("def build(rows): return [1, 2]\n", "returned list: return a DataFrame"),
         ("def build(rows): return rows[['price']].head(1)\n", "returned 1 rows for 3"),
         ("def build(rows): return rows[['price']].set_index(rows['at'])\n", "another index"),
+        ("def build(rows): return rows[['price']].reset_index(drop=True)\n", "another index"),
+        ("def build(rows): return rows[['price']][::-1]\n", "returned its rows in another order"),
         ("def build(rows): return rows[[]]\n", "returned no columns"),
         ("def build(rows): return rows[['price', 'price']]\n", "columns twice: price"),
         ("def build(rows): return rows[['price']].set_axis([0], axis=1)\n", "names are not text"),
@@ -111,3 +113,54 @@ def test_the_rows_given_are_left_as_they_are(tmp_path):
 def test_rows_without_the_columns_that_name_them_are_refused(tmp_path):
     with pytest.raises(SpecError, match="no column at"):
         in_order(spec_with(tmp_path, GOOD), rows_of().drop(columns="at"))
+
+
+SPOILERS = {
+    "values": "rows.loc[:, 'price'] = 0.0",
+    "columns": "rows['extra'] = 1; del rows['sold']",
+    "column names": "rows.columns = [name.upper() for name in rows.columns]",
+    "order": "rows.sort_values('price', ascending=False, inplace=True)",
+    "index": "rows.reset_index(drop=True, inplace=True)",
+    "another index": "rows.index = rows['at']",
+    "a shared block": (
+        "array = rows['price'].to_numpy()\n    array.flags.writeable = True\n    array[:] = 0.0"
+    ),
+    "lists": "rows['tags'].iloc[0].append('spoilt')",
+    "dicts in lists": "rows['parts'].iloc[0][0]['n'] = 9",
+    "an earlier frame": "KEPT[0].loc[:, 'price'] = -1.0",
+    "earlier features": "KEPT[1]['price'] += 5.0",
+    "a block of earlier features": (
+        "array = KEPT[1]['price'].to_numpy()\n    array.flags.writeable = True\n    array[:] = 7.0"
+    ),
+}
+
+
+@pytest.mark.parametrize("spoiler", SPOILERS.values(), ids=SPOILERS)
+def test_what_a_function_does_to_its_rows_changes_neither_rows_nor_features(tmp_path, spoiler):
+    source = (
+        "KEPT = []\ndef build(rows):\n    found = rows[['price']] * 2\n    KEPT.extend([rows, found])\n"
+        f"    {spoiler}\n    return found\n"
+    )
+    spec, rows = spec_with(tmp_path, source), rows_of(5)
+    rows["tags"] = pd.Series([["a"] for _ in range(5)], dtype=object)
+    rows["parts"] = pd.Series([({"n": 1},) for _ in range(5)], dtype=object)
+    before = rows.to_dict("list")
+    first = build_features(spec, rows)
+    once = first["price"].tolist()
+    build_features(spec, rows)
+    assert first["price"].tolist() == once
+    assert rows.to_dict("list") == {
+        **before,
+        "tags": [["a"]] * 5,
+        "parts": [({"n": 1},)] * 5,
+    }
+    assert rows.index.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_rows_sorted_and_counted_anew_are_not_taken_for_the_rows_in_their_order(tmp_path):
+    source = (
+        "def build(rows):\n    rows.sort_values('price', ascending=False, inplace=True, ignore_index=True)\n"
+        "    return rows[['price']]\n"
+    )
+    with pytest.raises(SpecError, match="under another index: give one row of features for each row"):
+        build_features(spec_with(tmp_path, source), rows_of())
