@@ -10,7 +10,7 @@ import pytest
 
 from evergreen.connections import Connection
 from tests.integration.ingestion.database import Database
-from tests.unit.sources.test_hostile_values import REJECTED, VALUES, Value, outcome, same
+from tests.unit.sources.hostile_values import REJECTED, VALUES, Value, outcome, same
 
 # The types of PostgreSQL that hold values of a declared type.
 NATIVE = {

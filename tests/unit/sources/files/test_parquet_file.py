@@ -117,3 +117,18 @@ def test_a_local_time_that_the_clocks_of_the_declared_zone_skip(read):
     rows = read({"t": [skipped]}, types={"t": "time in Europe/Berlin"})
     assert rows.table().num_rows == 0
     assert "does not exist in Europe/Berlin" in rows.rejected[0].reason
+
+
+def test_times_of_int96_are_what_they_are(tmp_path):
+    times = pa.array([datetime(9999, 12, 31), datetime(1, 1, 1), None], pa.timestamp("us"))  # noqa: DTZ001
+    for array, found in (
+        (times, [datetime(9999, 12, 31, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC), None]),
+        (pa.array([-1, 2000, 1999], pa.timestamp("ns")), [datetime(1970, 1, 1, 0, 0, 0, 2, UTC)]),
+    ):
+        path = tmp_path / "x.parquet"
+        pq.write_table(pa.table({"t": array}), path, use_deprecated_int96_timestamps=True)
+        rows = read_parquet_files([LocatedFile("x.parquet", path)], {})
+        assert rows.table().column("t").to_pylist() == found
+        assert [one.place for one in rows.rejected] == [
+            f"x.parquet, row {n}" for n in (1, 3) if len(found) == 1
+        ]

@@ -212,3 +212,13 @@ def test_an_open_quote_does_not_swallow_the_file(read):
     table, rejected = read(f'a,b\n{rows}0,"open\n{rows}', chunk=512)
     assert table.num_rows == 2000
     assert rejected == [("0.csv:1002", '0,"open', "has a quote that is not closed")]
+
+
+def test_each_line_of_csv_has_its_own_fault(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b'a,b,c\n1,"open,2\n3,c,3\n4,\xff,4\n5,"x",5\n')
+    rows = read_csv_files([LocatedFile("x.csv", tmp_path / "x.csv")], CsvDialect(), {})
+    assert [row["b"] for row in rows.table().to_pylist()] == ["c", "x"]
+    assert [(one.place, one.reason) for one in rows.rejected] == [
+        ("x.csv:2", "has text after a closing quote"),
+        ("x.csv:4", "holds bytes that are not UTF-8"),
+    ]
