@@ -5,7 +5,7 @@ Slow imports (the lake takes half a second) happen at first use.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,12 @@ class Pipeline:
     def name(self) -> str:
         """The pipeline's name."""
         return self.spec.name
+
+    def described_by(self, spec: Spec) -> Pipeline:
+        """The same pipeline, with what it has opened, under another description of the same name."""
+        other = replace(self, spec=spec)
+        vars(other).update({name: vars(self)[name] for name in ("lake", "registry") if name in vars(self)})
+        return other
 
     @cached_property
     def lake(self) -> Lake:

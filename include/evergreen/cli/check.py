@@ -109,7 +109,10 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
         own = list(_pipeline(name, specs))
         if stored and all(one.ok for one in own):
             own += [
-                one for spec in specs for look in (_arguments, _training_set, _power) for one in look(spec)
+                one
+                for spec in specs
+                for look in (_arguments, _champion, _training_set, _power)
+                for one in look(spec)
             ]
         found += own
         ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
@@ -192,6 +195,26 @@ def _arguments(spec: Spec) -> Iterator[Checked]:
         check_types(spec, load_suite(spec), schema)
     except EvergreenError as error:
         yield Checked(spec.name, "expectations", False, str(error))
+
+
+def _champion(spec: Spec) -> Iterator[Checked]:
+    """The check of whether the champion predicts from its own features; nothing where there is none."""
+    from evergreen.features.own import own_features
+    from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
+
+    what = "champion's features"
+    try:
+        pipeline = Pipeline(spec, Storage.open())
+        version = pipeline.registry.champion()
+        if version is None:
+            return
+        own = own_features(pipeline, version)
+    except EvergreenError as error:
+        yield Checked(spec.name, what, False, str(error))
+        return
+    found = ", ".join(f"{origin}: {where}" for origin, where in own.where.items())
+    yield Checked(spec.name, what, True, own.problem or found, own.problem is not None)
 
 
 def _training_set(spec: Spec) -> Iterator[Checked]:

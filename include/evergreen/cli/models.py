@@ -12,6 +12,8 @@ from evergreen.cli.command import Answer, PipelineName, open_pipeline, plain, re
 from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
+    from evergreen.features.keep import Code
+    from evergreen.pipeline import Pipeline
     from evergreen.registry.history import Event
     from evergreen.registry.overview import Overview
 
@@ -21,6 +23,9 @@ Back = Annotated[
     typer.Option("--to", metavar="VERSION", help="the version to go back to; default: the one before"),
 ]
 Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="kept with the event, for people")]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="write its code into the repository, for you to look at and commit")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be removed")]
 
 
@@ -30,6 +35,7 @@ def add_to(app: typer.Typer) -> None:
     for name, command in (
         ("list", list_versions),
         ("show", show),
+        ("features", features),
         ("promote", promote),
         ("rollback", rollback),
         ("verify", verify),
@@ -78,6 +84,28 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
     return Answer(document, json.dumps(plain(document), indent=2))
 
 
+def features(pipeline: PipelineName, version: Version, keep: Keep = False) -> Answer:
+    """One version's feature functions: where their code is executed from, and how it differs from today's."""
+    from evergreen.features.keep import code_of
+    from evergreen.features.keep import keep as keep_code
+
+    opened = open_pipeline(pipeline)
+    kept = [str(file) for file in keep_code(opened, version)] if keep else []
+    own, found = code_of(opened, version)
+    document = {
+        "pipeline": pipeline,
+        "version": version,
+        "own": own.problem is None,
+        "problem": own.problem,
+        "functions": found,
+        "kept": kept,
+    }
+    lines = [line for one in found for line in (_code_line(one), *one.changes)]
+    lines += [f"{file}: written: look at it, and commit it" for file in kept]
+    shown = "\n".join(lines) or f"{version} has no function: it takes columns of the rows"
+    return Answer(document, "\n".join(filter(None, [shown, own.problem])))
+
+
 def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer:
     """Promote a version by hand, in force from its as-of on, whatever the gate decided."""
     from evergreen.registry.registry import as_of_version
@@ -100,12 +128,14 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
 
 def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer:
     """Withdraw the champion; without --to, each call goes one version further back."""
-    registry = open_pipeline(pipeline).registry
-    event = registry.rollback(to, _by_hand(why))
+    opened = open_pipeline(pipeline)
+    event = opened.registry.rollback(to, _by_hand(why))
     line = f"the champion is {event.version}"
     if event.replaces:
         line += f", {event.replaces} is withdrawn"
-    return _happened(pipeline, event, registry.champion(), line)
+    if problem := _problem(opened, event.version):
+        line += f"; {problem}"
+    return _happened(pipeline, event, opened.registry.champion(), line)
 
 
 def verify(pipeline: PipelineName) -> Answer:
@@ -162,6 +192,20 @@ def _brief(metrics: dict[str, Any]) -> str:
     return ", ".join(
         f"{name} {value:.4g}" for name, value in metrics.items() if isinstance(value, float | int)
     )
+
+
+def _code_line(code: Code) -> str:
+    return f"{code.origin} ({code.sha256[:16]}): {code.where or 'not executed'}"
+
+
+def _problem(pipeline: Pipeline, version: str) -> str | None:
+    """Why a version does not predict from its own features, without executing them."""
+    from evergreen.features.own import own_features
+
+    try:
+        return own_features(pipeline, version).problem
+    except EvergreenError as error:
+        return str(error)
 
 
 def _happened(pipeline: str, event: Event, champion: str | None, line: str) -> Answer:

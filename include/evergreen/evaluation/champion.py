@@ -7,10 +7,11 @@ fit on all rows there were, so a copy stands for it that was fit without the hol
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from evergreen.labels.known import newest_trained
@@ -37,7 +38,8 @@ class Champion:
     """The model in force: its version, what it was trained as of, and the estimator itself.
 
     `copy` is None with time, and where a version has none: an older one, or a pretrained model. `problem`
-    says why the model cannot be used, and the remedy; such a model is not asked to predict.
+    says why the model cannot be used, and the remedy; such a model is not asked to predict. `features` are
+    those of its own of the training set's rows, by position; None where they are the training set's.
     """
 
     version: str
@@ -45,6 +47,7 @@ class Champion:
     model: Any
     problem: str | None = None
     copy: Copy | None = None
+    features: pd.DataFrame | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Compared:
 
     `problem` says why the model cannot be asked. `seen`: the model may have been trained on the rows, in a
     snapshot for the reason `no_copy`. `left_out` counts the hold-out rows that a copy was fit on, and is None
-    where no copy is compared.
+    where no copy is compared. `own_features`: the model predicts from others than the challenger.
     """
 
     model: Any = field(repr=False)
@@ -62,10 +65,11 @@ class Compared:
     seen: bool = False
     no_copy: str | None = None
     left_out: int | None = None
+    own_features: bool = False
 
     def facts(self) -> dict[str, Any]:
         """What `in_verdict` and `on_card` need, as JSON values."""
-        return {name: getattr(self, name) for name in ("seen", "no_copy", "left_out")}
+        return {name: getattr(self, name) for name in ("seen", "no_copy", "left_out", "own_features")}
 
 
 def compared(spec: Spec, training_set: TrainingSet, champion: Champion) -> Compared:
@@ -75,6 +79,11 @@ def compared(spec: Spec, training_set: TrainingSet, champion: Champion) -> Compa
     taken, which it may have seen. In a snapshot they are the rows that its copy was not fit on; without a
     copy, or with one whose rows have other names, all of the hold-out.
     """
+    found = _compared(spec, training_set, champion)
+    return replace(found, own_features=champion.features is not None)
+
+
+def _compared(spec: Spec, training_set: TrainingSet, champion: Champion) -> Compared:
     held = training_set.holdout
     if not spec.calendar.has_time:
         return _of_copy(spec, training_set, champion)
@@ -89,6 +98,10 @@ def compared(spec: Spec, training_set: TrainingSet, champion: Champion) -> Compa
 
 def in_verdict(champion: Mapping[str, Any]) -> str:
     """What a verdict says right after the number of compared rows, with a comma or semicolon before it."""
+    return _rows_in_verdict(champion) + ("; each from its own features" if _other(champion) else "")
+
+
+def _rows_in_verdict(champion: Mapping[str, Any]) -> str:
     if champion.get("seen"):
         why = champion.get("no_copy")
         remedy = f": {why}, so promote a challenger by hand once" if why else ""
@@ -100,9 +113,18 @@ def in_verdict(champion: Mapping[str, Any]) -> str:
 
 
 def on_card(champion: Mapping[str, Any]) -> str | None:
-    """A sentence for the card; None where nothing is to be said."""
+    """Sentences for the card; None where nothing is to be said."""
     if champion.get("problem"):
         return None
+    own = "The champion predicts from the features that it was trained on." if _other(champion) else None
+    return " ".join(filter(None, [_rows_on_card(champion), own])) or None
+
+
+def _other(champion: Mapping[str, Any]) -> bool:
+    return bool(champion.get("own_features"))
+
+
+def _rows_on_card(champion: Mapping[str, Any]) -> str | None:
     if champion.get("seen"):
         why = champion.get("no_copy")
         because = f" ({why})" if why else ""

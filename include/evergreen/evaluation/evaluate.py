@@ -240,7 +240,8 @@ def _against_champion(
     if not shared[held].all():
         rows, own = rows.taken(shared[held]), own.taken(shared[held])
         found = rows.measured(own)
-    theirs, of_theirs, problem = _of_champion(other, training_set.features[shared], rows)
+    features = training_set.features if champion.features is None else champion.features
+    theirs, of_theirs, problem = _of_champion(other, features[shared], rows)
     comparison = compare = None
     if theirs is not None and of_theirs is not None:
         comparison, compare = rows.compare(found, of_theirs), partial(_compared, rows, own, theirs)

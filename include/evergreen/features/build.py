@@ -86,7 +86,8 @@ def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFram
 
 
 def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.DataFrame:
-    where = f"{spec.name}: features ({origin})"
+    code = spec.feature_code
+    where = f"{spec.name}: features ({origin}{f' of version {code.version}' if code else ''})"
     given = _copied(rows)
     # One that no function gets by counting its rows anew: of those the order may be another.
     given.index = index = pd.RangeIndex(1, len(rows) + 1)
@@ -95,9 +96,8 @@ def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.Data
     except EvergreenError:
         raise
     except Exception as error:
-        raise SpecError(
-            f"{where} failed with {type(error).__name__}: {one_line(error)}: fix the function"
-        ) from error
+        remedy = "train a new version" if code else "fix the function"
+        raise SpecError(f"{where} failed with {type(error).__name__}: {one_line(error)}: {remedy}") from error
     _check(spec, where, index, features)
     return _copied(features).set_axis(rows.index)
 

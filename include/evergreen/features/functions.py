@@ -1,4 +1,8 @@
-"""The feature functions of a pipeline: finding and loading them, and the digest of their code."""
+"""The feature functions of a pipeline: finding and loading them, and the digest of their code.
+
+Their code is that of the files in the folder of pipelines or, where the description has the `feature_code` of
+a stored version, the code that is there. Nothing is executed before `load_functions` is called.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,11 @@ import importlib.abc
 import importlib.util
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from threading import RLock
 
 import pandas as pd
 
@@ -25,50 +30,77 @@ Build = Callable[[pd.DataFrame], pd.DataFrame]
 ALL_COLUMNS = "all columns but key, time, target and weight"
 """What stands for a function where there is none."""
 
+_MOST = 64
+"""How many files stay loaded in a process."""
+
 
 def load_functions(spec: Spec) -> dict[str, Build]:
     """The feature functions by their place in the files: first those of sets, then the pipeline's own.
 
-    Without any, one that returns all columns but key, time, target, weight and partition. Raises `SpecError`
-    if a file or function is missing, or a file cannot be executed.
+    Without any, one that returns all columns but key, time, target, weight and partition; of a stored
+    version, the columns that it was trained on. Raises `SpecError` if a file or function is missing, or a
+    file cannot be executed.
     """
-    functions = {
-        place.origin: _function(spec.name, place, _source(spec.name, place)) for place in _places(spec)
-    }
-    return functions or {ALL_COLUMNS: _all_columns(spec)}
+    found = {place.origin: _function(spec, place, source(spec, place)) for place in places(spec)}
+    return found or {ALL_COLUMNS: _all_columns(spec)}
 
 
 def features_digest(spec: Spec) -> str:
     """SHA-256 (hexadecimal) of the functions' files and of what the feature sets declare."""
     content = [
-        [place.origin, place.look_back, hashlib.sha256(_source(spec.name, place)).hexdigest()]
-        for place in _places(spec)
+        [place.origin, place.look_back, hashlib.sha256(source(spec, place)).hexdigest()]
+        for place in places(spec)
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
-class _Place:
-    """The place of a function: its key path in the description, its file and its name in the file."""
+class Place:
+    """The place of a function: its key path in the description, its file and its name in the file.
+
+    `folder` is that of the pipeline or of the set, and `origin` names the function among all.
+    """
 
     key: str
     origin: str
-    file: Path
+    folder: Path
+    within: str
     name: str
     look_back: str = ""
 
+    @property
+    def file(self) -> Path:
+        """The file of the function."""
+        return self.folder / self.within
 
-def _places(spec: Spec) -> Iterator[_Place]:
+
+def places(spec: Spec) -> list[Place]:
+    """The places of the described functions: first those of sets, then the pipeline's own."""
+    found = []
     for number, shared in enumerate(spec.feature_sets):
         file, _, name = shared.function.partition(":")
         origin = f"{FEATURE_SETS}/{shared.name}/{shared.function}"
-        yield _Place(f"features.sets.{number}", origin, shared.folder / file, name, str(shared.look_back))
+        look_back = str(shared.look_back)
+        found.append(Place(f"features.sets.{number}", origin, shared.folder, file, name, look_back))
     if spec.features.function is not None:
         file, _, name = spec.features.function.partition(":")
-        yield _Place("features.function", spec.features.function, spec.folder / file, name)
+        found.append(Place("features.function", spec.features.function, spec.folder, file, name))
+    return found
+
+
+def source(spec: Spec, place: Place) -> bytes:
+    """The content of a function's file; raises `SpecError` if it is missing."""
+    if spec.feature_code is not None:
+        return spec.feature_code.sources[place.origin]
+    try:
+        return place.file.read_bytes()
+    except OSError:
+        raise SpecError(f"{spec.name}: {place.key}: no file {place.file}: write it or fix the path") from None
 
 
 def _all_columns(spec: Spec) -> Build:
+    if (code := spec.feature_code) is not None:
+        return lambda rows: rows[list(code.columns)]
     named = (spec.target, spec.time_column, spec.training.weight)
     left_out = {*spec.keys, PARTITION} | {name for name in named if name}
     return lambda rows: rows[[column for column in rows.columns if column not in left_out]]
@@ -90,12 +122,29 @@ class _SourceLoader(importlib.abc.SourceLoader):
         return self._source
 
 
-@lru_cache(maxsize=64)
-def _function(pipeline: str, place: _Place, source: bytes) -> Build:
-    where = f"{pipeline}: {place.key}: {place.file}"
-    digest = hashlib.sha256(source + str(place.file).encode()).hexdigest()[:12]
-    module_name = f"evergreen_features_{pipeline}_{digest}"
-    loader = _SourceLoader(place.file, source)
+_loaded: OrderedDict[str, Build] = OrderedDict()
+"""The functions that were loaded last, by the name of their module and their own."""
+
+_lock = RLock()
+
+
+def _function(spec: Spec, place: Place, body: bytes) -> Build:
+    version = spec.feature_code.version if spec.feature_code else ""
+    # Each file of each version has a module of its own, so none ever gets to see another's.
+    told = [str(place.file), version, hashlib.sha256(body).hexdigest()]
+    module = f"evergreen_features_{spec.name}_{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
+    name = f"{module}:{place.name}"
+    with _lock:
+        if name not in _loaded:
+            _loaded[name] = _executed(module, place, body, _where(spec, place), stored=bool(version))
+        _loaded.move_to_end(name)
+        while len(_loaded) > _MOST:
+            sys.modules.pop(_loaded.popitem(last=False)[0].partition(":")[0], None)
+        return _loaded[name]
+
+
+def _executed(module_name: str, place: Place, body: bytes, where: str, *, stored: bool) -> Build:
+    loader = _SourceLoader(place.file, body)
     module_spec = importlib.util.spec_from_loader(module_name, loader, origin=str(place.file))
     assert module_spec is not None
     assert module_spec.loader is not None
@@ -105,17 +154,19 @@ def _function(pipeline: str, place: _Place, source: bytes) -> Build:
         module_spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[module_name]
+        remedy = "train a new version" if stored else "fix the file"
         raise SpecError(
-            f"{where} cannot be loaded: {type(error).__name__}: {one_line(error)}: fix the file"
+            f"{where} cannot be loaded: {type(error).__name__}: {one_line(error)}: {remedy}"
         ) from error
     function = getattr(module, place.name, None)
-    if not callable(function):
+    # The name comes with a stored version: it must not lead to what the file only imports.
+    imported = stored and getattr(function, "__module__", None) != module_name
+    if not callable(function) or imported:
         raise SpecError(f"{where} has no function '{place.name}': define it, or name another after the colon")
     return function  # type: ignore[no-any-return]
 
 
-def _source(pipeline: str, place: _Place) -> bytes:
-    try:
-        return place.file.read_bytes()
-    except OSError:
-        raise SpecError(f"{pipeline}: {place.key}: no file {place.file}: write it or fix the path") from None
+def _where(spec: Spec, place: Place) -> str:
+    if spec.feature_code is None:
+        return f"{spec.name}: {place.key}: {place.file}"
+    return f"{spec.name}: version {spec.feature_code.version}: {place.origin}"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from evergreen.pipeline import Pipeline
+    from evergreen.scoring.checked_model import CheckedModel
 
 _LINEAGE, _CARD = "lineage.json", "card.html"
 
@@ -76,6 +77,11 @@ class Model:
 
         Raises `IntegrityError` if a file is damaged, or its predictions have changed since it was trained.
         """
+        return self._checked.estimator
+
+    @cached_property
+    def _checked(self) -> CheckedModel:
+        """The estimator with the features that it was trained on."""
         from evergreen.scoring.checked_model import load_checked_model
 
         return load_checked_model(self._pipeline, self.version)
@@ -83,6 +89,7 @@ class Model:
     def predict(self, rows: str | pd.DataFrame | None = None) -> pd.DataFrame:
         """Predictions for a published partition, or for the given rows; default: the newest partition.
 
+        The features are those that the version was trained on, also where the description has others by now.
         Given rows (n, d) have the form of `Pipeline.rows`, with or without the target and `partition`; they
         need not be published. Their look-back consists of the given rows of earlier partitions and the
         published rows of all others. The target of the predicted partition is not used.
@@ -109,9 +116,9 @@ class Model:
 
         if rows is None or isinstance(rows, str):
             key = newest(self._pipeline, Table.PARTITIONS) if rows is None else rows
-            yield self._pipeline.spec.calendar.check(key), rows_with_look_back(self._pipeline, key)
+            yield self._pipeline.spec.calendar.check(key), rows_with_look_back(self._checked.pipeline, key)
         else:
-            yield from given_with_look_back(self._pipeline, rows).items()
+            yield from given_with_look_back(self._checked.pipeline, rows).items()
 
     def _predicted(self, key: str, seen: pa.Table) -> pa.Table:
         import pyarrow as pa
@@ -119,5 +126,5 @@ class Model:
         from evergreen.lake import PARTITION
         from evergreen.scoring.score import predictions
 
-        found = predictions(self._pipeline, self.version, self.estimator, seen, key)
+        found = predictions(self._checked, seen, key)
         return found.append_column(PARTITION, pa.array([key] * len(found), pa.string()))

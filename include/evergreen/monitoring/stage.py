@@ -16,7 +16,7 @@ from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
 from evergreen.labels.ingest import ensure
 from evergreen.labels.join import with_labels
 from evergreen.labels.known import newest_known
-from evergreen.lake import Table
+from evergreen.lake import PARTITION, Table
 from evergreen.monitoring.health import health
 from evergreen.monitoring.measure import asks_model, measure, performance
 from evergreen.monitoring.policy import decide
@@ -29,9 +29,10 @@ from evergreen.monitoring.trial import Rival
 from evergreen.monitoring.window import with_window
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.checked_model import load_checked_model
+from evergreen.scoring.checked_model import CheckedModel, load_checked_model, with_features_of
 from evergreen.scoring.predict import ACTUAL, partition_features
 from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
@@ -86,8 +87,12 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
 
 @dataclass(frozen=True)
 class _Scored:
-    """A partition's own rows, features and predictions, in one order, and what they are held against."""
+    """A partition's own rows, features and predictions, in one order, and what they are held against.
 
+    The features are those of the version that scored it, as `pipeline` describes them.
+    """
+
+    pipeline: Pipeline
     partition: str
     version: str
     rows: pd.DataFrame
@@ -97,18 +102,34 @@ class _Scored:
     model: Any
 
 
-def _rival(pipeline: Pipeline, training: Training | None) -> Rival | None:
+def _rival(pipeline: Pipeline, training: Training | None) -> CheckedModel | None:
     """The challenger on trial with its model; None if it cannot be used any more, which the log says."""
     if training is None:
         return None
     try:
-        return Rival(training.version, load_checked_model(pipeline, training.version))
+        return load_checked_model(pipeline, training.version)
     except EvergreenError as why:
         _log.warning("%s: the trial of %s ends: %s", pipeline.name, training.version, why)
         return None
 
 
-def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record], rival: Rival | None) -> Record:
+def _beside(scored: _Scored, model: CheckedModel | None) -> Rival | None:
+    """The challenger on trial, as it predicts the scored partition from its own features."""
+    if model is None:
+        return None
+    if model.pipeline is scored.pipeline:
+        return Rival(model.version, model.estimator)
+
+    def features() -> pd.DataFrame:
+        rows = to_frame(rows_with_look_back(model.pipeline, scored.partition))
+        return partition_features(model.pipeline.spec, rows, scored.partition)
+
+    return Rival(model.version, model.estimator, features)
+
+
+def _measured(
+    pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record], rival: CheckedModel | None
+) -> Record:
     published = pipeline.lake.partitions()
     return measure(
         pipeline.spec,
@@ -122,7 +143,7 @@ def _measured(pipeline: Pipeline, scored: _Scored, earlier: Sequence[Record], ri
         published=published,
         earlier=earlier,
         model=scored.model,
-        rival=rival,
+        rival=_beside(scored, rival),
         health=health(pipeline, scored.partition, scored.version, published),
     )
 
@@ -144,7 +165,7 @@ def _filled(
     known: dict[str, tuple[Record, Decision]],
     partition: str,
     keys: Sequence[str],
-    rival: Rival | None,
+    rival: CheckedModel | None,
 ) -> dict[str, tuple[Record, Decision]]:
     """The records of some partitions with the labels that are known in the night of `partition`."""
     filled: dict[str, tuple[Record, Decision]] = {}
@@ -160,7 +181,7 @@ def _filled(
             scored.features,
             scored.predictions,
             model=scored.model,
-            rival=rival if rival and as_of_version(rival.version) <= key else None,
+            rival=_beside(scored, rival) if rival and as_of_version(rival.version) <= key else None,
         )
         before = [filled.get(other, pair)[0] for other, pair in known.items() if other < key]
         filled[key] = (with_window(pipeline.spec, replace(record, **found), before), decision)
@@ -183,11 +204,12 @@ def _labels_as_of(pipeline: Pipeline, partition: str) -> str:
 def _scored(pipeline: Pipeline, partition: str, as_of: str) -> _Scored:
     """A partition as it was scored, with the labels that are known in the night of `as_of`."""
     spec = pipeline.spec
-    rows = to_frame(rows_with_look_back(pipeline, partition))
     table = _predictions(pipeline, partition)
     version = str(table.column(VERSION)[0])
-    features = partition_features(spec, rows, partition)
-    own = rows.loc[features.index]
+    scoring = with_features_of(pipeline, version)
+    rows = to_frame(rows_with_look_back(scoring, partition))
+    features = partition_features(scoring.spec, rows, partition)
+    own = _completed(pipeline, scoring, rows.loc[features.index], features)
     predictions = to_frame(_labelled(pipeline, table, as_of))
     if not predictions[list(spec.keys)].equals(own[list(spec.keys)].reset_index(drop=True)):
         raise NotFoundError(
@@ -195,14 +217,34 @@ def _scored(pipeline: Pipeline, partition: str, as_of: str) -> _Scored:
             f"{spec.name} --partition {partition}"
         )
     return _Scored(
+        scoring,
         partition,
         version,
         own,
         features,
         predictions,
         _reference(pipeline, version),
-        load_checked_model(pipeline, version) if asks_model(spec) else None,
+        load_checked_model(pipeline, version).estimator if asks_model(spec) else None,
     )
+
+
+def _completed(
+    pipeline: Pipeline, scoring: Pipeline, own: pd.DataFrame, features: pd.DataFrame
+) -> pd.DataFrame:
+    """A partition's own rows, with the columns of today that the description wants figures by.
+
+    Rules may name a lookup or a feature that the version which scored it does not have yet.
+    """
+    spec = pipeline.spec
+    named: set[str] = {*PERFORMANCE.of(spec.monitoring).slices, *(rule.column for rule in spec.gate.fairness)}
+    if scoring is pipeline or not named - {*own, *features}:
+        return own
+    partition = str(own[PARTITION].iloc[0])
+    rows = to_frame(rows_with_look_back(pipeline, partition))
+    today = partition_features(spec, rows, partition)
+    rows = rows.loc[today.index].assign(**{str(name): today[name] for name in today if name not in rows})
+    wanted = [name for name in sorted(named) if name in rows and name not in own]
+    return own.assign(**{name: rows[name].to_numpy() for name in wanted})
 
 
 def _labelled(pipeline: Pipeline, predictions: pa.Table, as_of: str) -> pa.Table:
@@ -223,6 +265,7 @@ def _predictions(pipeline: Pipeline, partition: str) -> pa.Table:
     scored = pipeline.lake.find(Table.PREDICTIONS, partition, partition)
     if scored is not None:
         return scored
+    rows_with_look_back(pipeline, partition)  # raises if the partition is not published
     if pipeline.registry.champion(partition) is None:
         raise NothingToDoError(
             f"{pipeline.name} {partition}: no champion was in force as of this partition: nothing was scored"

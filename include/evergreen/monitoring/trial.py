@@ -7,7 +7,7 @@ beside the champion, and the night's record keeps both models' metric of the sam
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +30,15 @@ from evergreen.spec import Spec
 
 @dataclass(frozen=True)
 class Rival:
-    """A challenger on trial: its version, and its model, fit on all rows of its window."""
+    """A challenger on trial: its version, and its model, fit on all rows of its window.
+
+    `features` builds the features of the partition that it predicts from, in the order of the champion's
+    (n rows); None where it predicts from the same.
+    """
 
     version: str
     model: Any = field(repr=False)
+    features: Callable[[], pd.DataFrame] | None = field(default=None, repr=False)
 
 
 def compared(
@@ -47,18 +52,19 @@ def compared(
 ) -> dict[str, Any]:
     """What a record keeps of a trial: the `version`, how many `rows`, and the metric of both models on them.
 
-    `features` (n, d) and `predictions` (n rows) are the partition's, `known` (n,) says which rows have a
-    label, and `champion` measures those. {} where the metric cannot be computed of the champion. Where it is
-    the challenger that cannot predict these rows, `failed` says why, and its trial is over: nights on which a
-    model fails must not be left out of its comparison.
+    `features` (n, d) and `predictions` (n rows) are the champion's of the partition, `known` (n,) says which
+    rows have a label, and `champion` measures those. {} where the metric cannot be computed of the champion.
+    Where it is the challenger that cannot predict these rows, `failed` says why, and its trial is over:
+    nights on which a model fails must not be left out of its comparison.
     """
     other = _part(champion, spec.training.metric)
     if other is None:
         return {}
     try:
-        labels = apply_model(spec, rival.model, features)
+        seen = features if rival.features is None else rival.features()
+        labels = apply_model(spec, rival.model, seen)
         theirs = predictions.assign(**{PREDICTION: labels})
-        challenger = labelled_rows(spec, features, theirs, known, rival.model)
+        challenger = labelled_rows(spec, seen, theirs, known, rival.model)
         own, why = _part(challenger, spec.training.metric), challenger.undefined(spec.training.metric)
     except Exception as error:  # noqa: BLE001 - whatever a model on trial trips over, monitoring goes on
         own, why = None, one_line(error)

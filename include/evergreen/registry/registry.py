@@ -79,11 +79,20 @@ class Registry:
         return self._versions.commit(version, files)
 
     def read(self, version: str, name: str) -> bytes:
-        """A file of a version, checked against the manifest; a model's also by the signature if it must.
+        """A file of a version, checked against the manifest; what is loaded also by the signature if it must.
 
         Raises `NotFoundError` if there is no such version or file, `IntegrityError` if one bit differs.
         """
         return self._versions.read(version, name)
+
+    def check_signed(self, version: str) -> None:
+        """Raise `IntegrityError` unless one of the configured keys has signed the version, all its files.
+
+        Also where signatures are not required. Without keys nothing is signed.
+        """
+        if not self._versions.signed:
+            raise IntegrityError(f"{self._pipeline}: version {version}: models.signing names no key")
+        self._versions.check_signature(version)
 
     def load(self, version: str, name: str = MODEL) -> Any:
         """The version's estimator, whose file is checked before a byte of it is interpreted.

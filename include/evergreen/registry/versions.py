@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 MODEL, EVALUATED = "model.skops", "evaluated.skops"
 """The model that serves, and where there is one, its copy that was fit without the hold-out."""
 
+FEATURES = "features.json"
+"""The description of the features that the model was trained on."""
+
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASHED_ASIDE = 2**20  # bytes from which on a file is hashed while it is sent
@@ -117,7 +120,7 @@ class Versions:
         return True
 
     def read(self, version: str, name: str) -> bytes:
-        """A file of a version, checked against the manifest; a model's also by the signature if it must.
+        """A file of a version, checked against the manifest; what is loaded also by the signature if it must.
 
         Raises `NotFoundError` if there is no such version or file, `IntegrityError` if one bit differs.
         """
@@ -126,7 +129,7 @@ class Versions:
             raise NotFoundError(
                 f"{self._pipeline}: version {version} has no file '{name}', only {', '.join(manifest.files)}"
             )
-        if name in (MODEL, EVALUATED) and self.must_be_signed:
+        if name in (MODEL, EVALUATED, FEATURES) and self.must_be_signed:
             self.check_signature(version)
         try:
             return manifest.check(name, self._storage.read(file_key(version, name)).body)

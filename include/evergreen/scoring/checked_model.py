@@ -1,11 +1,14 @@
-"""Loading the model of a version, checked against its golden predictions before it is used."""
+"""Loading a version's model with its features, checked against its golden predictions before it is used."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evergreen.errors import IntegrityError
 from evergreen.features.functions import features_digest
-from evergreen.registry.versions import MODEL
+from evergreen.features.own import own_features
+from evergreen.registry.versions import FEATURES, MODEL
 from evergreen.scoring.golden import GOLDEN, check_golden
 
 if TYPE_CHECKING:
@@ -14,23 +17,45 @@ if TYPE_CHECKING:
 _kept: set[tuple[Any, ...]] = set()
 
 
-def load_checked_model(pipeline: Pipeline, version: str) -> Any:
-    """The version's estimator, once it has given the predictions of its golden sample.
+@dataclass(frozen=True)
+class CheckedModel:
+    """A version's estimator, and the pipeline with the features that it was trained on in its description."""
 
-    The check is made once in a process for the same files and features. Raises `NotFoundError` for an unknown
-    version, `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
+    version: str
+    estimator: Any = field(repr=False)
+    pipeline: Pipeline = field(repr=False)
+
+
+def load_checked_model(pipeline: Pipeline, version: str) -> CheckedModel:
+    """The version's model, once it has given the predictions of its golden sample from its own features.
+
+    Where its own features may not be executed, those of today must give the same predictions. The check is
+    made once in a process for the same files and features. Raises `NotFoundError` for an unknown version,
+    `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
     """
     model = pipeline.registry.load(version)
     files = pipeline.registry.files(version)
+    own = own_features(pipeline, version)
     promise = (
         pipeline.storage.uri(),
         pipeline.name,
         version,
-        files.get(MODEL),
-        files.get(GOLDEN),
-        features_digest(pipeline.spec),
+        *(files.get(name) for name in (MODEL, GOLDEN, FEATURES)),
+        features_digest(own.pipeline.spec),
     )
     if promise not in _kept:
-        check_golden(pipeline.spec, pipeline.registry, version, model)
+        try:
+            check_golden(own.pipeline.spec, pipeline.registry, version, model)
+        except IntegrityError as error:
+            raise (IntegrityError(own.problem) if own.problem else error) from error
         _kept.add(promise)
-    return model
+    return CheckedModel(version, model, own.pipeline)
+
+
+def with_features_of(pipeline: Pipeline, version: str) -> Pipeline:
+    """The pipeline with the features of a version in its description.
+
+    The model is loaded only where its own features may not be executed. Raises as `load_checked_model` does.
+    """
+    own = own_features(pipeline, version)
+    return own.pipeline if own.problem is None else load_checked_model(pipeline, version).pipeline

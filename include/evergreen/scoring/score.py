@@ -15,7 +15,7 @@ from evergreen.labels.join import unlabelled
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.checked_model import load_checked_model
+from evergreen.scoring.checked_model import CheckedModel, load_checked_model
 from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
@@ -52,14 +52,15 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
 
 def _scored(pipeline: Pipeline, partition: str) -> Scored:
     spec = pipeline.spec
-    rows = rows_with_look_back(pipeline, partition)
     version = pipeline.registry.champion(partition)
     if version is None:
+        rows_with_look_back(pipeline, partition)  # raises if the partition is not published
         raise NothingToDoError(
             f"{spec.name} {partition}: no champion was in force as of this partition: train one as of it or "
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
-    table = predictions(pipeline, version, load_checked_model(pipeline, version), rows, partition)
+    model = load_checked_model(pipeline, version)
+    table = predictions(model, rows_with_look_back(model.pipeline, partition), partition)
     changed = bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}))
     if spec.scoring is not None:
         try:
@@ -70,18 +71,19 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
     return Scored(partition, version, len(table), changed)
 
 
-def predictions(pipeline: Pipeline, version: str, model: Any, rows: pa.Table, partition: str) -> pa.Table:
+def predictions(model: CheckedModel, rows: pa.Table, partition: str) -> pa.Table:
     """A partition's predictions as they are published; nothing is written.
 
-    `rows` hold the partition and its look-back, as `rows_with_look_back` gives them. The result has one row
+    `rows` hold the partition and the look-back of the model's own features, as `rows_with_look_back` gives
+    them of the model's pipeline. The result has one row
     for each of the partition, in the order of time and key, with the keys, `prediction`, `actual` and
     `version`. Raises `RefusedError` where keys are not unique, or the model learnt from other features.
     """
-    spec = pipeline.spec
-    rows = unlabelled(pipeline, rows)
-    found = predict(spec, model, to_frame(rows), partition)
+    spec = model.pipeline.spec
+    rows = unlabelled(model.pipeline, rows)
+    found = predict(spec, model.estimator, to_frame(rows), partition)
     _check_keys(spec, found, partition)
-    return _as_table(spec, found, rows.schema, version)
+    return _as_table(spec, found, rows.schema, model.version)
 
 
 def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:

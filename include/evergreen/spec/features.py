@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import Field, ValidationError, field_validator
@@ -47,6 +49,19 @@ class FeatureSet(Described):
     def name(self) -> str:
         """The name of its folder, by which pipelines refer to it."""
         return self.folder.name
+
+
+@dataclass(frozen=True)
+class FeatureCode:
+    """What a stored version has in place of the files in the folder.
+
+    `sources` are the files of its feature functions, by origin. `columns` are the columns that it was trained
+    on; they are what is selected where it has no function.
+    """
+
+    version: str
+    sources: Mapping[str, bytes] = field(repr=False)
+    columns: tuple[str, ...] = field(repr=False)
 
 
 class Features(Described):

@@ -23,7 +23,7 @@ from evergreen.signals.lengths import DEFAULTS, Lengths
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.sources import Join, Source
 from evergreen.spec.alerts import Alerts
-from evergreen.spec.features import FEATURE_SETS, Features, FeatureSet, load_sets
+from evergreen.spec.features import FEATURE_SETS, FeatureCode, Features, FeatureSet, load_sets
 from evergreen.spec.gate import ChampionRule, Gate
 from evergreen.spec.labels import Labels
 from evergreen.spec.models import Models
@@ -81,6 +81,7 @@ class Spec(Described):
     alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
     feature_sets: tuple[FeatureSet, ...] = Field(default=(), exclude=True)
+    feature_code: FeatureCode | None = Field(default=None, exclude=True)
 
     @property
     def calendar(self) -> Calendar:
@@ -344,6 +345,11 @@ class Spec(Described):
 
 
 _calendar = lru_cache(maxsize=256)(Calendar)
+_NOT_WRITTEN = {
+    "folder": "it is the folder of this file",
+    FEATURE_SETS: "name shared sets in features.sets",
+    "feature_code": "name a function in features.function",
+}
 
 
 def pipeline_names(folder: Path | None = None) -> list[str]:
@@ -373,10 +379,9 @@ def load_spec(name: str, folder: Path | None = None) -> Spec:
 def parse_spec(file: Path) -> Spec:
     """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and allowed values."""
     content = read_mapping(file)
-    if "folder" in content:
-        raise SpecError(f"{file}: folder: no such key: it is the folder of this file")
-    if FEATURE_SETS in content:
-        raise SpecError(f"{file}: {FEATURE_SETS}: no such key: name shared sets in features.sets")
+    for key, remedy in _NOT_WRITTEN.items():
+        if key in content:
+            raise SpecError(f"{file}: {key}: no such key: {remedy}")
     try:
         spec = Spec.model_validate({**content, "folder": file.parent})
     except ValidationError as error:

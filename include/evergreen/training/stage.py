@@ -16,7 +16,7 @@ from evergreen.calendar import SNAPSHOT
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.drift.unvaried import binnings_of, unvaried
-from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NothingToDoError
+from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NothingToDoError, SpecError
 from evergreen.evaluation.champion import Champion
 from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.gate import judge
@@ -35,6 +35,7 @@ from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
 from evergreen.training.version_files import GATE, LINEAGE, METRICS, read_copy, stored, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble, read_window
+from evergreen.training_set.by_version import features_by
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -85,7 +86,7 @@ def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
     if not existed:
         _warn_of_unvaried(pipeline, training_set)
         challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
-        evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, as_of))
+        evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, training_set))
         _commit(pipeline, training_set, challenger, evaluation)
     verdict = _settle(pipeline, version, training_set.lineage["reason"])
     promoted = verdict.needs_approval and pipeline.registry.force().holds(version)
@@ -145,10 +146,9 @@ def stage_evaluation(pipeline: Pipeline, run: str) -> Evaluation:
     note = staging.read_json(_NOTE)
     if pipeline.registry.has(note["version"]):
         return _stored_evaluation(pipeline, note["version"])
-    champion = _champion(pipeline, note["as_of"])
-    evaluation = evaluate(
-        pipeline.spec, _staged_set(pipeline, run), _staged_challenger(pipeline, run), champion
-    )
+    training_set = _staged_set(pipeline, run)
+    champion = _champion(pipeline, training_set)
+    evaluation = evaluate(pipeline.spec, training_set, _staged_challenger(pipeline, run), champion)
     staging.write_json(_EVALUATION, evaluation.to_dict())
     return evaluation
 
@@ -295,20 +295,19 @@ def _check_not_withdrawn(pipeline: Pipeline, version: str) -> None:
         )
 
 
-def _champion(pipeline: Pipeline, as_of: str) -> Champion | None:
-    version = pipeline.registry.champion(as_of)
+def _champion(pipeline: Pipeline, training_set: TrainingSet) -> Champion | None:
+    """The champion in force as of the training, with its own features of the training set's rows."""
+    version = pipeline.registry.champion(training_set.as_of)
     if version is None:
         return None
     try:
-        model, copy, problem = (
-            load_checked_model(pipeline, version),
-            read_copy(pipeline.registry, version),
-            None,
-        )
-    except IntegrityError as error:
+        checked = load_checked_model(pipeline, version)
+        features = features_by(checked.pipeline, pipeline.spec, training_set)
+        copy = read_copy(pipeline.registry, version)
+    except (IntegrityError, SpecError, NotFoundError, NothingToDoError) as error:
         # It cannot be compared: the gate says so, and scoring with it fails until there is another champion.
-        model, copy, problem = None, None, str(error)
-    return Champion(version, as_of_version(version), model, problem, copy)
+        return Champion(version, as_of_version(version), None, str(error))
+    return Champion(version, as_of_version(version), checked.estimator, None, copy, features)
 
 
 def _staged_set(pipeline: Pipeline, run: str) -> TrainingSet:

@@ -15,6 +15,7 @@ from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain
 from evergreen.evaluation.verdict import Verdict
+from evergreen.features.stored import feature_files
 from evergreen.json_values import json_values
 from evergreen.monitoring.reference import REFERENCE, Reference, rows_file
 from evergreen.registry.model_file import dump_model
@@ -57,6 +58,7 @@ def version_files(
     return {
         MODEL: dump_model(challenger.final),
         **{name: to_json(content) for name, content in documents.items()},
+        **feature_files(spec, [*training_set.features.columns]),
         **rows_file(reference),
         **_copy_files(spec, training_set, challenger),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),

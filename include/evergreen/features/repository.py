@@ -1,0 +1,92 @@
+"""Code of feature functions that the repository of the pipelines has, today or formerly.
+
+Code from here was reviewed and deployed like all code of the repository, so it may be executed. It is found
+by its SHA-256: whoever asks for it can only choose among what the repository has.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from shutil import which
+
+from evergreen.features.functions import Place
+from evergreen.features.stored import sha256
+
+FORMER = "former"
+"""The folder, in that of a pipeline or of a feature set, for former files of its function under any name."""
+
+_COMMITS = 1_000
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file's content, and where in the repository it was found, in words."""
+
+    body: bytes = field(repr=False)
+    where: str
+
+
+def find(place: Place, digest: str) -> Found | None:
+    """The file of this SHA-256 that a function had at its place; None if the repository has none.
+
+    It may be the file of today, one in the folder `former` beside it, or an earlier state of it in the git
+    history of what is checked out, where the repository is a clone with its history.
+    """
+    if not place.file.resolve().is_relative_to(place.folder.resolve()):
+        return None
+    candidates = (found for look in (_today, _kept, _history) for found in look(place))
+    return next((found for found in candidates if sha256(found.body) == digest), None)
+
+
+def _today(place: Place) -> Iterator[Found]:
+    if place.file.is_file():
+        yield Found(place.file.read_bytes(), "as deployed")
+
+
+def _kept(place: Place) -> Iterator[Found]:
+    for file in sorted((place.folder / FORMER).glob("*.py")):
+        yield Found(file.read_bytes(), f"{FORMER}/{file.name}")
+
+
+def _history(place: Place) -> Iterator[Found]:
+    """Earlier states of the file in the commits that the checked out one descends from, newest first."""
+    # The folder of all pipelines is there also where the pipeline's or the set's own is gone.
+    root = place.folder.parent
+    name = place.file.relative_to(root).as_posix()
+    listed = _git(root, "", "log", f"--max-count={_COMMITS}", "--format=%H", "HEAD", "--", name)
+    commits = listed.decode().split()
+    if not commits:
+        return
+    asked = "".join(f"{commit}:./{name}\n" for commit in commits)
+    answer = BytesIO(_git(root, asked, "cat-file", "--batch=%(objecttype) %(objectsize)"))
+    for commit in commits:
+        kind, _, size = answer.readline().decode().strip().rpartition(" ")
+        if kind == "blob":  # not where the commit removed the file
+            yield Found(answer.read(int(size)), f"commit {commit[:12]}")
+            answer.readline()
+
+
+def _git(folder: Path, given: str, *arguments: str) -> bytes:
+    """What a git command that only reads prints; nothing where there is no git, or no repository."""
+    program = which("git")
+    if program is None or not folder.is_dir():
+        return b""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        done = subprocess.run(  # noqa: S603 - the arguments are fixed but for a path and commits
+            [program, "-C", str(folder), "--no-optional-locks", *arguments],
+            input=given.encode(),
+            capture_output=True,
+            timeout=_SECONDS,
+            env={**variables, "GIT_NO_REPLACE_OBJECTS": "1"},
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return done.stdout if done.returncode == 0 else b""
