@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import typer
 
-from evergreen.cli import backtest, check, drill, expectations, labels, look, models, quarantine, stages
+from evergreen.cli import (
+    backtest,
+    check,
+    drill,
+    expectations,
+    forget,
+    labels,
+    look,
+    models,
+    quarantine,
+    stages,
+)
 
 app = typer.Typer(
     name="evergreen",
@@ -27,6 +38,7 @@ labels.add_to(app)
 expectations.add_to(app)
 models.add_to(app)
 quarantine.add_to(app)
+forget.add_to(app)
 
 
 def main() -> None:

@@ -1,0 +1,91 @@
+"""`evergreen forget`: delete all that the storage has of a pipeline."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from evergreen.cli.command import Answer, register
+from evergreen.errors import EvergreenError
+
+if TYPE_CHECKING:
+    from evergreen.forget import Part
+
+Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="its name; its folder may be gone already")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    register(app, "forget")(forget)
+
+
+def forget(pipeline: Name, yes: Yes = False) -> Answer:
+    """Delete a pipeline's lake, models, history, pages and receipts from the storage, after asking.
+
+    Its folder, its DAGs and a table of predictions in a database stay.
+    """
+    from evergreen.environment import variables
+    from evergreen.forget import forget as delete
+    from evergreen.forget import parts_of
+    from evergreen.storage import Credentials, Storage
+
+    found = variables()
+    storage = Storage.open(found.get("EVERGREEN_STORAGE"), Credentials.from_environment(found))
+    parts, where = parts_of(storage, pipeline), storage.uri(f"{pipeline}/")
+    stays = _stays(pipeline)
+    document = {
+        "pipeline": pipeline,
+        "at": where,
+        "parts": [{"name": part.name, "objects": part.objects, "bytes": part.bytes} for part in parts],
+        "stays": stays,
+    }
+    if not parts:
+        return Answer({**document, "deleted": 0}, f"{pipeline}: there is nothing at {where}")
+    if not yes:
+        print("\n".join([f"{pipeline}: at {where} will be deleted for good:", *map(_line, parts)]))  # noqa: T201
+        print("\n".join(stays))  # noqa: T201
+        if not _confirmed(pipeline):
+            raise EvergreenError(f"{pipeline}: nothing was deleted: type the pipeline's name, or give --yes")
+    deleted = delete(storage, pipeline)
+    return Answer({**document, "deleted": deleted}, f"{pipeline}: {deleted} objects at {where} were deleted")
+
+
+def _confirmed(pipeline: str) -> bool:
+    print(f"Type {pipeline} to delete it: ", end="", flush=True)  # noqa: T201
+    return sys.stdin.readline().strip() == pipeline
+
+
+def _line(part: Part) -> str:
+    size = f"{part.bytes / 2**20:,.1f} MB" if part.bytes >= 2**20 else f"{part.bytes / 2**10:,.1f} kB"
+    return f"  {part.words} ({part.objects} objects, {size})"
+
+
+def _stays(pipeline: str) -> list[str]:
+    """What is not deleted, and who will miss what is, as far as descriptions tell."""
+    from evergreen.description import pipelines_folder
+    from evergreen.environment import variables
+    from evergreen.spec import load_spec, pipeline_names
+
+    told: list[str] = []
+    folder = pipelines_folder(variables())
+    with suppress(EvergreenError):
+        for name in pipeline_names(folder):
+            with suppress(EvergreenError):  # a broken description is told of by `evergreen check`
+                spec = load_spec(name, folder)
+                if name == pipeline:
+                    told.append(f"its description stays: {spec.folder}")
+                    if spec.scoring:
+                        told.append(
+                            f"its table of predictions stays: {spec.scoring.table} at connection "
+                            f"'{spec.scoring.conn_id}'"
+                        )
+                lookups = [
+                    one for one, lookup in spec.features.lookups.items() if lookup.pipeline == pipeline
+                ]
+                if lookups:
+                    told.append(f"the pipeline {name} looks up its rows ({', '.join(lookups)})")
+    return told
