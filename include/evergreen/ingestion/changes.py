@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
-import numpy as np
 import pyarrow as pa
 
-from evergreen.calendar import Calendar
 from evergreen.errors import SourceError
 from evergreen.ingestion.extract import extract_changed
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.sources import Changed
+from evergreen.sources.spans import Spans
 from evergreen.spec import Spec
 from evergreen.validation.quarantine import restore
 
@@ -71,7 +70,7 @@ def _touched(
     window = calendar.start(first) - changed.overlap, calendar.end(last)
     key = _key(spec, source_name, changed)
     rows = extract_changed(pipeline, source_name, last, window, key)
-    spans, found = _Spans(calendar, published), set[str]()
+    spans, found = Spans(calendar, published), set[str]()
     with closing(rows):
         for some in _together(rows):
             found |= spans.holding(some.column(time).combine_chunks())
@@ -144,21 +143,3 @@ def _in_quarantine(pipeline: Pipeline, keys: pa.Table, partitions: Sequence[str]
         if tuple(values.values()) in changed:
             found.add(row[PARTITION])
     return found
-
-
-class _Spans:
-    """The time that each of some partitions covers."""
-
-    def __init__(self, calendar: Calendar, keys: Iterable[str]) -> None:
-        self._keys = np.array(sorted(keys))
-        self._starts, self._ends = (
-            np.array([bound(key).replace(tzinfo=None) for key in self._keys.tolist()], "datetime64[us]")
-            for bound in (calendar.start, calendar.end)
-        )
-
-    def holding(self, times: pa.Array) -> set[str]:
-        """The partitions that some of the times lie in."""
-        moments = np.unique(times.drop_null().cast(pa.timestamp("us", "UTC")).to_numpy(zero_copy_only=False))
-        at = np.searchsorted(self._starts, moments, side="right") - 1
-        inside = (at >= 0) & (moments < self._ends[at])
-        return set(self._keys[at[inside]].tolist())

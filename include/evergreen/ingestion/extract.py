@@ -13,6 +13,8 @@ from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.sources import Wanted, Window
 from evergreen.sources.checkpoint import Checkpoint
+from evergreen.sources.cut import Cut
+from evergreen.spec import Spec
 
 
 def extract(
@@ -21,18 +23,46 @@ def extract(
     partition: str,
     published: Mapping[str, str] = {},
     checkpoint: Checkpoint | None = None,
+    *,
+    whole: bool = False,
 ) -> Rows:
     """The named source's rows of a partition, streamed, in the lake's types.
 
     A format without types is read by the `published` types of its columns. With a `checkpoint` an API's read
-    resumes where an earlier attempt ended. Raises `SourceError` and `UnavailableError`, here or while the
-    rows are read, prefixed with pipeline, partition and source.
+    resumes where an earlier attempt ended. With `whole` a source that sends all of history is not cut. Raises
+    `SourceError` and `UnavailableError`, here or while the rows are read, prefixed with pipeline, partition
+    and source.
     """
+    if not whole and is_cut(pipeline.spec, source_name):
+        return extract_cut(pipeline, source_name, [partition], published, checkpoint).rows(partition)
     where = f"{pipeline.name} {partition}: source '{source_name}'"
     request = replace(wanted(pipeline, partition), checkpoint=checkpoint, published=published)
     with _telling(where):
-        rows = pipeline.spec.sources[source_name].read(request)
+        rows = pipeline.spec.sources[source_name].sent(request)
     return Rows(rows.schema, _batches(rows, where), rows.rejected)
+
+
+def is_cut(spec: Spec, source_name: str) -> bool:
+    """Whether the source is read whole, and cut into partitions."""
+    return spec.sources[source_name].config.whole and spec.calendar.has_time
+
+
+def extract_cut(
+    pipeline: Pipeline,
+    source_name: str,
+    partitions: Sequence[str],
+    published: Mapping[str, str] = {},
+    checkpoint: Checkpoint | None = None,
+) -> Cut:
+    """The named source's rows of several partitions, from one read of all that it has.
+
+    Raises as `extract`.
+    """
+    first, last = partitions[0], partitions[-1]
+    where = f"{pipeline.name} {first}{f' to {last}' if last != first else ''}: source '{source_name}'"
+    request = replace(wanted(pipeline, first), checkpoint=checkpoint, published=published)
+    with _telling(where):
+        return pipeline.spec.sources[source_name].cut(request, partitions)
 
 
 def extract_changed(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock
 from typing import TypeVar
 
 import pyarrow as pa
 
 from evergreen.ingestion.conform import Policy
-from evergreen.ingestion.extract import extract
+from evergreen.ingestion.extract import extract, extract_cut, is_cut
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.rows.columns import declared
 from evergreen.sources.checkpoint import Checkpoint
+from evergreen.sources.cut import Cut
 from evergreen.spec import Spec
 
 Result = TypeVar("Result")
@@ -30,21 +32,36 @@ class ReadAs:
     must therefore be read one after another.
     """
 
-    def __init__(self, pipeline: Pipeline, sources: Collection[str] | None = None) -> None:
+    def __init__(
+        self, pipeline: Pipeline, partitions: Sequence[str], sources: Collection[str] | None = None
+    ) -> None:
         spec, published = pipeline.spec, pipeline.lake.schema(Table.PARTITIONS)
-        self._pipeline = pipeline
+        self._pipeline, self._partitions = pipeline, tuple(partitions)
+        self._cuts: dict[str, Cut] = {}
+        self._cutting = Lock()
         self._policy = spec.validation.schema_change
         self._types = types_by_source(spec, published)
         self._own = {name: _own_columns(spec, name) for name in spec.sources}
         self._open = set(sources or spec.sources) if published is None else set[str]()
 
     def extract(self, source_name: str, partition: str, checkpoint: Checkpoint | None = None) -> Rows:
-        """The source's rows of a partition, as `extract` reads them."""
+        """The source's rows of a partition, as `extract` reads them; one that is `whole` is read once."""
         types = self._types[source_name]
-        rows = extract(self._pipeline, source_name, partition, types, checkpoint)
+        if len(self._partitions) > 1 and is_cut(self._pipeline.spec, source_name):
+            rows = self._cut(source_name).rows(partition)
+        else:
+            rows = extract(self._pipeline, source_name, partition, types, checkpoint)
         if source_name in self._open:
             self._learn(source_name, rows.schema)
         return rows
+
+    def _cut(self, source_name: str) -> Cut:
+        with self._cutting:
+            if source_name not in self._cuts:
+                self._cuts[source_name] = extract_cut(
+                    self._pipeline, source_name, self._partitions, self._types[source_name]
+                )
+            return self._cuts[source_name]
 
     @property
     def settled(self) -> bool:

@@ -59,7 +59,7 @@ Read = Callable[[str], Rows]
 
 def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source_name: str) -> int:
     """Read one source's rows of the partitions into the run's staging; returns how many there are."""
-    staging, types = pipeline.staging(run), ReadAs(pipeline, [source_name])
+    staging, types = pipeline.staging(run), ReadAs(pipeline, partitions, [source_name])
 
     def stage(partition: str) -> int:
         checkpoint = StagedCheckpoint(staging, f"{partition}/{source_name}")
@@ -178,7 +178,7 @@ def ingest_changed(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
 def _ingest(
     pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
 ) -> list[Published]:
-    types = ReadAs(pipeline)
+    types = ReadAs(pipeline, partitions)
 
     def read(partition: str) -> Rows:
         completeness.check_complete(pipeline, partition)

@@ -82,7 +82,7 @@ def _given(
     assert spec.labels is not None
     # Read by the same code as all sources, as if it were the only source of a description.
     alone = spec.model_copy(update={"sources": {LABELS: spec.labels.source}, "join": ()})
-    with closing(extract(replace(pipeline, spec=alone), LABELS, partition, types)) as rows:
+    with closing(extract(replace(pipeline, spec=alone), LABELS, partition, types, whole=True)) as rows:
         schema = rows.schema
         names = [*spec.keys, str(spec.target)]
         if not schema.names:  # a source without rows may not know its columns

@@ -2,7 +2,7 @@
 
 from evergreen.sources.kind import Changed, Question, SourceConfig, SourceKind, Wanted, Window
 from evergreen.sources.kinds import KINDS
-from evergreen.sources.source import Complete, Join, Source
+from evergreen.sources.source import Complete, Join, Source, check_outside
 
 __all__ = [
     "KINDS",
@@ -15,4 +15,5 @@ __all__ = [
     "SourceKind",
     "Wanted",
     "Window",
+    "check_outside",
 ]

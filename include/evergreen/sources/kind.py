@@ -11,10 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from evergreen.calendar import Calendar, Length, Zone
+from pydantic import model_validator
+
+from evergreen.calendar import Calendar, Length, Zone, zone_of
 from evergreen.description import Described
+from evergreen.sources.event_time import ComposedTime, TimeColumn
 from evergreen.time_form import zone_in
 from evergreen.units import Column, Duration, SomeLength, TypeName
 
@@ -47,12 +50,38 @@ class Changed(Described):
 class SourceConfig(Described):
     """The part of a description that is common to all kinds of source.
 
-    `time_column` is the column of the event time, `types` declares the types of columns in the lake, such as
-    `decimal(12, 2)` for money.
+    `time_column` is the column of the event time (see `evergreen.sources.event_time` for one that is made of
+    several), `types` declares the types of columns in the lake, such as `decimal(12, 2)` for money.
+    `outside` says what is done with rows that a source sends for a partition although their time lies in
+    another one: `refuse` the partition, `quarantine` them, or `ignore` them. A source that is `whole` sends
+    such rows by nature, and is cut.
     """
 
-    time_column: Column | None = None
+    time_column: TimeColumn | None = None
     types: Types = {}
+    outside: Literal["refuse", "quarantine", "ignore"] = "refuse"
+
+    @model_validator(mode="after")
+    def _something_outside(self) -> Self:
+        if self.outside == "refuse":
+            return self
+        if self.time_column is None:
+            raise ValueError("outside: is for rows with a time, which 'time_column' names")
+        if self.whole:
+            raise ValueError(
+                "outside: what is read is all of history and is cut by its time_column, leave it out"
+            )
+        return self
+
+    @property
+    def whole(self) -> bool:
+        """Whether every read gives the rows of all partitions, which are then cut by their event time."""
+        return False
+
+    @property
+    def asks_by_partition(self) -> bool:
+        """Whether one of `templates` differs by partition."""
+        return any(map(self.differs, self.templates()))
 
     @property
     def changes(self) -> Changed | None:
@@ -68,7 +97,9 @@ class SourceConfig(Described):
         return "{partition" in text
 
     def local_zone(self, zone: Zone) -> Zone:
-        """The zone of a time column without one: the declared type's, or else the pipeline's `zone`."""
+        """The zone of a time column without one: the declared one, or else the pipeline's `zone`."""
+        if isinstance(self.time_column, ComposedTime):
+            return zone_of(self.time_column.zone) if self.time_column.zone else zone
         return zone_in(self.types.get(self.time_column or ""), zone)
 
     def check_by_partition(self) -> None:
@@ -76,7 +107,7 @@ class SourceConfig(Described):
 
         Its text begins with the rest of the key path.
         """
-        if not self.time_column and not any(map(self.differs, self.templates())):
+        if not self.time_column and not self.asks_by_partition:
             raise ValueError(
                 ": write '{partition}' where it asks for a partition's labels, or name the column of the "
                 "rows' time as 'time_column'"

@@ -57,6 +57,13 @@ def within(batch: pa.RecordBatch, name: str, bounds: Bounds, zone: Zone) -> pa.R
     return batch if inside.true_count == batch.num_rows else batch.filter(inside)
 
 
+def only_within(rows: Rows, name: str, bounds: Bounds, zone: Zone) -> Rows:
+    """The rows that `within` selects; all of them if there is no column `name`."""
+    if name not in rows.schema.names:
+        return rows
+    return Rows(rows.schema, (within(batch, name, bounds, zone) for batch in rows), rows.rejected)
+
+
 def with_a_time(rows: Rows, name: str) -> Rows:
     """The rows that have an event time in the column `name`; the others are rejected."""
     return Rows(rows.schema, _with_a_time(rows, name), rows.rejected)

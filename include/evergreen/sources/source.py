@@ -16,13 +16,16 @@ from pydantic import (
     model_validator,
 )
 
+from evergreen.databases.database import Bounds
 from evergreen.description import Described, OneOf
+from evergreen.sources.event_time import ComposedTime
 from evergreen.sources.kind import Question, SourceConfig, Wanted, Window
 from evergreen.sources.kinds import KINDS
 from evergreen.units import Column, Duration, Identifier
 
 if TYPE_CHECKING:
     from evergreen.rows.batches import Rows
+    from evergreen.sources.cut import Cut
 
 
 class Complete(Described):
@@ -93,12 +96,48 @@ class Source(OneOf):
     def read(self, wanted: Wanted) -> Rows:
         """The rows of a partition in the lake's types, streamed; those without an event time are rejected.
 
-        Raises, here or while they are read, `SourceError` if a retry cannot help and `UnavailableError` if
-        it may.
+        Of a source that is `whole` they are those of `cut`. Raises, here or while they are read,
+        `SourceError` if a retry cannot help and `UnavailableError` if it may.
         """
+        if self.config.whole and wanted.calendar.has_time:
+            return self.cut(wanted, [wanted.partition]).rows(wanted.partition)
+        return self.sent(wanted)
+
+    def sent(self, wanted: Wanted) -> Rows:
+        """As `read`, but of a `whole` source all that it sends."""
+        rows = self._timed(self._of_kind(wanted), wanted)
+        if self.config.outside == "ignore" and (bounds := Bounds.of(wanted.start, wanted.end, wanted.zone)):
+            from evergreen.sources.local_times import only_within
+
+            return only_within(rows, str(self.time_column), bounds, wanted.zone)
+        return rows
+
+    def cut(self, wanted: Wanted, partitions: Iterable[str]) -> Cut:
+        """The rows of several partitions of a `whole` source, which is read once, for `wanted`.
+
+        Raises as `read` does.
+        """
+        from evergreen.sources.cut import Cut, Told
+        from evergreen.sources.spans import Spans
+
+        rows = self._of_kind(wanted)
+        told = Told(self.config, rows.schema.names, wanted.zone)
+        name, spans = str(self.time_column), Spans(wanted.calendar, partitions)
+        return Cut(self._timed(rows, wanted), name, spans, told)
+
+    def _of_kind(self, wanted: Wanted) -> Rows:
+        config = self.config
+        if isinstance(self.time_column, ComposedTime):  # of which the kind knows only the parts
+            config = config.model_copy(update={"time_column": None})
+        return KINDS[self.kind].read(config, wanted)
+
+    def _timed(self, rows: Rows, wanted: Wanted) -> Rows:
+        """The rows that have an event time, in a column of its own."""
+        from evergreen.sources.composed_times import with_composed_time
         from evergreen.sources.local_times import with_a_time
 
-        rows = KINDS[self.kind].read(self.config, wanted)
+        if isinstance(self.time_column, ComposedTime):
+            return with_composed_time(rows, self.time_column, self.config.local_zone(wanted.zone))
         name = self.time_column if wanted.calendar.has_time else None
         return with_a_time(rows, name) if name and name in rows.schema.names else rows
 
@@ -136,6 +175,17 @@ class Join(Described):
     def _same_name(cls, value: Any) -> Any:
         names = [value] if isinstance(value, str) else value
         return {name: name for name in names} if isinstance(names, list) else names
+
+
+def check_outside(sources: Mapping[str, Source]) -> None:
+    """Raise `ValueError` for a source that cannot do with rows outside a partition what it says."""
+    times = [name for name, source in sources.items() if source.time_column]
+    for name in times[1:]:
+        if sources[name].config.outside == "quarantine":
+            raise ValueError(
+                f"sources.{name}.{sources[name].kind}.outside: only rows of '{times[0]}', which has the "
+                "event time, go to quarantine: write 'ignore'"
+            )
 
 
 @lru_cache

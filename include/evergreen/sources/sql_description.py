@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from pydantic import model_validator
 
+from evergreen.sources.event_time import ComposedTime
 from evergreen.sources.kind import Changed, Question, SourceConfig
 from evergreen.units import Column, ConnectionId, Duration
 
@@ -30,6 +31,10 @@ class TableOrSql(SourceConfig):
     def _table_or_sql(self) -> Self:
         if (self.table is None) == (self.sql is None):
             raise ValueError("give either 'table' or 'sql'")
+        if self.table and isinstance(self.time_column, ComposedTime):
+            raise ValueError(
+                "time_column: a table is asked by one column of times: make a view with it, or write 'sql'"
+            )
         if self.changed and (self.table is None or self.time_column is None):
             raise ValueError("changed: needs a 'table' (a view will do) with a 'time_column'")
         if self.changed and self.changed.column == self.time_column:

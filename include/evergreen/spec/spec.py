@@ -21,7 +21,7 @@ from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT, Reference
 from evergreen.signals.lengths import DEFAULTS, Lengths
 from evergreen.signals.performance import PERFORMANCE
-from evergreen.sources import Join, Source
+from evergreen.sources import Join, Source, check_outside
 from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, FeatureCode, Features, FeatureSet, load_sets
 from evergreen.spec.gate import ChampionRule, Gate
@@ -218,6 +218,7 @@ class Spec(Described):
             raise ValueError(f"week_starts: a {self.partition} pipeline has no weeks, leave it out")
         if not self.keys:
             raise ValueError("key: a snapshot pipeline needs the columns that name a row")
+        check_outside(self.sources)
         self._check_labels()
 
     def _check_labels(self) -> None:

@@ -54,7 +54,9 @@ class Group:
             rows.close()
 
     def _take(self, check: Check, rows: Rows) -> None:
-        for block in blocks(rows, self._spec.keys, BLOCK):
+        for found in blocks(rows, self._spec.keys, BLOCK):
+            if not (block := check.inside(found)).num_rows:
+                continue
             self._waiting.append((check, block))
             self._waiting_rows += block.num_rows
             if self._waiting_rows >= BLOCK:

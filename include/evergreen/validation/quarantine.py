@@ -29,6 +29,9 @@ QUARANTINE = pa.schema(
 UNREADABLE = "readable"
 """What a record that could not be read breaks."""
 
+INSIDE = "inside the partition"
+"""What a row breaks whose event time lies in another partition."""
+
 _ID = 12  # hexadecimal digits
 _SHOWN = 60  # characters of a value in a message
 

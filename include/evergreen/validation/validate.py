@@ -21,8 +21,9 @@ from evergreen.rows.partition_file import PartitionFile, PartitionWriter
 from evergreen.spec import Spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.judge import SAMPLES, Judges, Outcome, text
+from evergreen.validation.outside import Inside
 from evergreen.validation.profile import Profile, Profiler
-from evergreen.validation.quarantine import QUARANTINE, UNREADABLE, to_text
+from evergreen.validation.quarantine import INSIDE, QUARANTINE, UNREADABLE, to_text
 from evergreen.validation.report import ExpectationResult, ValidationReport
 from evergreen.validation.suite import Entry, holds
 
@@ -86,6 +87,7 @@ class Check:
         self._spec, self._judges, self.partition = spec, judges, partition
         self._schema, self._changes, self._rejected = schema, tuple(changes), rejected
         self._rows = 0
+        self._inside = Inside(spec, partition, schema)
         self._keys = KeySet(spec.keys)
         self._tallies = {entry.number: _Tally() for entry in judges.by_row}
         self._offences: dict[int, _Offence] = {}
@@ -94,9 +96,12 @@ class Check:
         self._writer = PartitionWriter(schema)
         self._profiler = Profiler(schema)
 
+    def inside(self, block: pa.Table) -> pa.Table:
+        """The block's rows inside the partition, which come next; raises as `Inside.of` does."""
+        return self._inside.of(block)
+
     def add(self, block: pa.Table, outcomes: Mapping[int, Outcome]) -> None:
-        """Add a block with its rows' outcomes; raises `RefusedError` for rows outside the partition."""
-        _check_time(self._spec, self.partition, block)
+        """Add a block of rows inside the partition with their outcomes."""
         broken = self._count(block, outcomes)
         for batch in block.to_batches():
             self._keys.add(batch)
@@ -112,8 +117,8 @@ class Check:
         computed, and a share of quarantined rows above `validation.max_quarantined`.
         """
         whole, late = self._judge_whole(history)
-        results = [*self._key_results(), *self._unreadable(), *self._row_results(), *whole]
-        quarantined = len(set(self._offences) | set(late)) + len(self._rejected)
+        results = [*self._key_results(), *self._not_judged(), *self._row_results(), *whole]
+        quarantined = len(set(self._offences) | set(late)) + len(self._rejected) + len(self._inside.strays)
         report = ValidationReport(self.partition, self._all_rows, quarantined, tuple(results), self._changes)
         if why := self._why_refused(report):
             self.discard()
@@ -201,7 +206,7 @@ class Check:
 
     @property
     def _all_rows(self) -> int:
-        return self._rows + len(self._rejected)
+        return self._rows + len(self._rejected) + len(self._inside.strays)
 
     def _key_results(self) -> list[ExpectationResult]:
         found = self._keys.check()
@@ -216,14 +221,21 @@ class Check:
         results.append(_result(unique, not repeated, repeated, detail if repeated else "holds"))
         return results
 
-    def _unreadable(self) -> list[ExpectationResult]:
-        if not self._rejected:
-            return []
-        count, first = len(self._rejected), self._rejected[0]
-        detail = (
-            f"{count} of {self._all_rows} records cannot be read, the first: {first.place}: {first.reason}"
-        )
-        return [ExpectationResult(UNREADABLE, "warning", False, count, detail)]
+    def _not_judged(self) -> list[ExpectationResult]:
+        """The results about records that no expectation of the suite can judge."""
+        found = []
+        if self._rejected:
+            count, first = len(self._rejected), self._rejected[0]
+            detail = (
+                f"{count} of {self._all_rows} records cannot be read, the first: {first.place}: "
+                f"{first.reason}"
+            )
+            found.append(ExpectationResult(UNREADABLE, "warning", False, count, detail))
+        if self._inside.left_out:
+            severity = "warning" if self._inside.strays else "info"
+            detail = f"{self._inside.left_out} rows have another time"
+            found.append(ExpectationResult(INSIDE, severity, False, self._inside.left_out, detail))
+        return found
 
     def _row_results(self) -> list[ExpectationResult]:
         return [_told(entry, self._tallies[entry.number]) for entry in self._judges.by_row]
@@ -265,6 +277,11 @@ class Check:
 
     def _why_refused(self, report: ValidationReport) -> str | None:
         if not self._rows:
+            if self._inside.left_out:
+                return (
+                    f"no rows: all {self._inside.left_out} lie outside the partition: check what the source "
+                    "is asked, ingest again"
+                )
             if not self._rejected:
                 return "no rows: check that the sources hold this partition, ingest again"
             count, first = len(self._rejected), self._rejected[0]
@@ -303,28 +320,11 @@ class Check:
             {"row": one.text, "expectation": UNREADABLE, "reason": one.reason, "place": one.place}
             for one in self._rejected
         ]
+        rows += [
+            {"row": one.text, "expectation": INSIDE, "reason": one.reason, "place": ""}
+            for one in self._inside.strays
+        ]
         return pa.Table.from_pylist(rows, schema=QUARANTINE)
-
-
-def _check_time(spec: Spec, partition: str, rows: pa.Table) -> None:
-    name = spec.time_column
-    if name is None or name not in rows.column_names or not spec.calendar.has_time:
-        return
-    times = rows.column(name)
-    if not pa.types.is_timestamp(times.type):
-        raise RefusedError(
-            f"{spec.name} {partition}: refused: '{name}' is {times.type} and no time: fix the source"
-        )
-    start, end = spec.calendar.start(partition), spec.calendar.end(partition)
-    outside = pc.or_(
-        pc.less(times, pa.scalar(start, times.type)), pc.greater_equal(times, pa.scalar(end, times.type))
-    )
-    strays = times.filter(outside)
-    if len(strays):
-        raise RefusedError(
-            f"{spec.name} {partition}: refused: {len(strays)} rows lie outside the partition, the first at "
-            f"{strays[0].as_py().isoformat()} in '{name}': fix the source's query or params"
-        )
 
 
 def _nulls(column: pa.ChunkedArray) -> int:

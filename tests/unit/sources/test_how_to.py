@@ -38,6 +38,12 @@ def test_the_page_of_formats_has_each_with_its_suffixes() -> None:
     assert len([Source.model_validate(said) for said in sources(page)]) == 3
 
 
+def test_the_page_of_event_times_is_right() -> None:
+    found = [Source.model_validate(said) for said in sources((HOW_TO / "event-time.md").read_text())]
+    assert [source.config.whole for source in found] == [True, False, False, True]
+    assert [source.time_column for source in found] == ["started_at", "pickup_at", "time", "at"]
+
+
 def test_the_page_of_places_has_each_with_a_connection_that_will_do(tmp_path: Path) -> None:
     page = (HOW_TO / "files.md").read_text()
     key = tmp_path / "key.json"

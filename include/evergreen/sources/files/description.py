@@ -104,6 +104,11 @@ class FileSource(SourceConfig):
         _check_connection_named(self.path, self.conn_id)
         return self
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is named the event time and not asked by partition."""
+        return self.time_column is not None and not self.asks_by_partition
+
     def templates(self) -> Iterable[str]:
         """The path."""
         return (self.path,)

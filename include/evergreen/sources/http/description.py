@@ -114,6 +114,11 @@ class HttpSource(SourceConfig):
         """The zone of `timezone`."""
         return None if self.timezone is None else zone_of(self.timezone)
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is named the event time and not asked by partition."""
+        return self.time_column is not None and not self.asks_by_partition
+
     def templates(self) -> Iterable[str]:
         """The path, and the values of parameters, headers and body."""
         return (self.path, *self.params.values(), *self.headers.values(), *texts(self.body))

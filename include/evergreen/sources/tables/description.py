@@ -8,6 +8,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from evergreen.sources.event_time import ComposedTime
 from evergreen.sources.files.address import Address
 from evergreen.sources.kind import SourceConfig
 from evergreen.units import Column, ConnectionId
@@ -45,6 +46,11 @@ class TableSource(SourceConfig):
     """
 
     columns: tuple[Column, ...] | None = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether the table cannot be asked for a partition, because it has only the parts of its time."""
+        return isinstance(self.time_column, ComposedTime) and not self.asks_by_partition
 
 
 class DeltaSource(TableSource):

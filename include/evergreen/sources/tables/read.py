@@ -76,7 +76,7 @@ def read_table(source: TableSource, table: OpenTable, wanted: Wanted) -> Rows:
 
 
 def _bounds(source: TableSource, wanted: Wanted) -> Bounds | None:
-    if any(map(source.differs, source.templates())):
+    if source.asks_by_partition:
         return None
     return Bounds.of(wanted.start, wanted.end, source.local_zone(wanted.zone))
 
