@@ -21,6 +21,7 @@ from evergreen.monitoring.training_request import trainings
 from evergreen.monitoring.trainings import on_trial
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
+from evergreen.scoring.checked_model import CheckedModel
 from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
 from evergreen.storage import Storage
@@ -185,7 +186,10 @@ def test_a_challenger_that_fails_on_a_night_ends_its_trial_with_a_warning(
     score(pipeline, day(15))
     other = LinearRegression().fit(pd.DataFrame({"pressure": [1.0, 2.0]}), [1.0, 2.0])
     with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
-        patched.setattr("evergreen.monitoring.stage.load_checked_model", lambda *_: other)
+        patched.setattr(
+            "evergreen.monitoring.stage.load_checked_model",
+            lambda given, name: CheckedModel(name, other, given),
+        )
         monitor(pipeline, day(15))
     assert f"{day(15)}: the trial of {rival} ends" in caplog.text
     assert "pressure" in monitored(pipeline, 15).trial["failed"]
