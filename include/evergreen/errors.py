@@ -51,6 +51,6 @@ class NothingToDoError(EvergreenError):
     exit_code = 0
 
 
-def one_line(said: object, most: int = 300) -> str:
-    """An error or a text as a single line, truncated to `most` characters."""
+def one_line(said: object, most: int | None = 300) -> str:
+    """An error or a text as a single line, truncated to `most` characters; None leaves it whole."""
     return " ".join(str(said).split())[:most]

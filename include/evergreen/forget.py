@@ -17,6 +17,7 @@ WORDS = {
     "models": "the versions of the model",
     "history": "the history of promotions",
     "champion.json": "the champion's pointer",
+    "refused": "rows of refused attempts",
     "corrections": "corrections of quarantined rows",
     "data_docs": "pages of validation",
     "receipts": "receipts of runs",

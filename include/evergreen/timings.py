@@ -47,7 +47,8 @@ def now() -> str:
 def timed(pipeline: Pipeline, stage: Stage, partition: str) -> Iterator[Timing]:
     """Measure the body, and record it as the stage's last run for the partition (of a range: its last one).
 
-    The body sets `rows` of the timing if it counts them, and `began` if earlier tasks belong to the run too.
+    The body sets `rows` of the timing if it counts them, `began` if earlier tasks belong to the run too, and
+    `failed` if it returns a failure.
     Nothing is recorded if there was nothing to do. A record that cannot be written is only logged: it never
     fails the stage.
     """
@@ -58,12 +59,18 @@ def timed(pipeline: Pipeline, stage: Stage, partition: str) -> Iterator[Timing]:
     except NothingToDoError:
         raise
     except Exception as error:
-        # Only our own messages are known to hold no secret.
-        what = f": {error}" if isinstance(error, EvergreenError) else ""
-        timing.failed = f"{type(error).__name__}{what}"
+        timing.failed = failure(error)
         _note(pipeline, stage, partition, timing, start)
         raise
     _note(pipeline, stage, partition, timing, start)
+
+
+def failure(error: Exception | None) -> str:
+    """What `failed` says of an error; empty for none."""
+    if error is None:
+        return ""
+    # Only our own messages are known to hold no secret.
+    return type(error).__name__ + (f": {error}" if isinstance(error, EvergreenError) else "")
 
 
 def timing_of(pipeline: Pipeline, stage: Stage, partition: str) -> Timing | None:

@@ -136,8 +136,9 @@ def test_refused_partitions_leave_the_others_alone_and_end_the_run(folder: Path)
     run.task("validate")
     with pytest.raises(AirflowFailException) as refusal:
         run.task("publish")
-    assert str(refusal.value).startswith(
-        f"shop: 2 of 5 partitions were not published ({DAYS[2]}, {DAYS[4]}): "
+    assert str(refusal.value).startswith(f"shop {DAYS[2]}: refused: ")
+    assert str(refusal.value).endswith(
+        f" (so 1 more, the last {DAYS[4]}): 2 of 5 partitions were not published"
     )
     assert run.pipeline.lake.partitions() == [DAYS[0], DAYS[1], DAYS[3]]
     assert run.announced == []

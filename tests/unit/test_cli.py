@@ -34,12 +34,22 @@ def test_pipelines_are_listed_and_a_broken_one_hides_no_other(pipelines: Path, e
 
 
 def test_a_snapshot_goes_round(pipelines: Path, configured: Storage, evergreen: Evergreen):
-    published = {"partition": "snapshot", "rows": 60, "quarantined": 0}
-    assert evergreen.document("ingest", "kinds") == {
-        "pipeline": "kinds",
-        "partitions": [{**published, "changed": True}],
+    published = {
+        "partition": "snapshot",
+        "status": "published",
+        "rows": 60,
+        "quarantined": 0,
+        "changed": True,
+        "info": 0,
+        "expectations": [],
+        "reason": None,
     }
-    assert evergreen.document("ingest", "kinds")["partitions"] == [{**published, "changed": False}]
+    found = evergreen.document("ingest", "kinds")
+    assert found["pipeline"] == "kinds"
+    assert found["partitions"] == [{**published, "page": found["partitions"][0]["page"]}]
+    assert configured.exists(found["partitions"][0]["page"].removeprefix(configured.uri("")).strip("/"))
+    again = evergreen.document("ingest", "kinds")["partitions"][0]
+    assert (again["status"], again["changed"]) == ("unchanged", False)
 
     (skipped,) = evergreen.document("score", "kinds")["partitions"]
     assert "no champion" in skipped["skipped"]
@@ -160,7 +170,7 @@ def test_refused_data_exits_with_3(pipelines: Path, configured: Storage, evergre
     (pipelines / "kinds" / "things.csv").write_text("thing,size,kind\nt1,1.0,\n")
     assert "kinds snapshot" in evergreen.line("ingest", "kinds", exit_code=3)
     document = evergreen.document("ingest", "kinds", exit_code=3)
-    assert list(document) == ["error"]
+    assert list(document) == ["pipeline", "partitions", "summary", "error"]
 
 
 @pytest.mark.parametrize(

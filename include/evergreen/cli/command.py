@@ -31,11 +31,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a fa
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a command: a document for programs, the same for people, and the exit code."""
+    """The result of a command: a document for programs, the same for people, and the exit code.
+
+    `error` is a line for standard error.
+    """
 
     document: Any
     shown: RenderableType
     exit_code: int = 0
+    error: str = ""
 
 
 Command = Callable[..., Answer]
@@ -48,6 +52,8 @@ def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
         @functools.wraps(function)
         def run(*, as_json: bool, debug: bool, **arguments: Any) -> NoReturn:
             answer = _answer(functools.partial(function, **arguments), debug)
+            if answer.error:
+                print(f"evergreen: {answer.error}", file=sys.stderr)  # noqa: T201
             if as_json:
                 print(json.dumps(plain(answer.document), indent=2, allow_nan=False))  # noqa: T201
             elif answer.shown:
@@ -140,8 +146,7 @@ def _answer(command: Callable[[], Answer], debug: bool) -> Answer:
 def _failed(line: str, exit_code: int, debug: bool) -> Answer:
     if debug:
         traceback.print_exc(file=sys.stderr)
-    print(f"evergreen: {line}", file=sys.stderr)  # noqa: T201
-    return Answer({"error": line}, "", exit_code)
+    return Answer({"error": line}, "", exit_code, line)
 
 
 def _line(error: Exception) -> str:

@@ -16,9 +16,12 @@ from evergreen.cli.command import Answer, PipelineName, open_pipeline, register,
 from evergreen.errors import NotFoundError, RefusedError, SourceError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from evergreen.pipeline import Pipeline
     from evergreen.validation.corrections import Correction
     from evergreen.validation.quarantine import Quarantined
+    from evergreen.validation.refused import RefusedRows
 
 Partition = Annotated[
     str | None,
@@ -70,17 +73,30 @@ def list_partitions(pipeline: PipelineName) -> Answer:
 
 
 def show(pipeline: PipelineName, partition: Partition = None) -> Answer:
-    """One partition's rows in quarantine: all their values, what they break and why, and their ids."""
+    """One partition's rows in quarantine: all their values, what they break and why, and their ids.
+
+    If the last attempt to publish it was refused, the rows that would have been quarantined come with it.
+    """
+    from rich.console import Group
+
     from evergreen.validation.corrections import Corrections
     from evergreen.validation.quarantine import read_quarantine
+    from evergreen.validation.refused import RefusedRows
 
     opened = open_pipeline(pipeline)
-    key = _partition(opened, partition)
+    attempts = RefusedRows(opened.storage, pipeline)
+    key = _partition(opened, partition, attempts)
     corrections = {one.id: one for one in Corrections(opened.storage, pipeline).of(key)}
     rows = [_entry(row, corrections.get(row.id)) for row in read_quarantine(opened.lake, key)]
-    columns = ["id", "expectation", "reason", "place", "row"]
-    shown = table(columns, ([row[name] for name in columns] for row in rows))
-    return Answer({"pipeline": pipeline, "partition": key, "rows": rows}, shown)
+    document = {"pipeline": pipeline, "partition": key, "rows": rows}
+    if (attempt := attempts.of(key)) is None:
+        return Answer({**document, "refused": None}, _shown(rows))
+    bad = [_entry(row, None) for row in attempt.rows]
+    refused = {"reason": attempt.reason, "count": attempt.count, "rows": bad}
+    some = "" if len(bad) == attempt.count else f", the first {len(bad)}"
+    title = f"The last attempt was refused; {attempt.count} rows would have been quarantined{some}:"
+    parts = [attempt.reason, title, _shown(bad)]
+    return Answer({**document, "refused": refused}, Group(*([_shown(rows)] if rows else []), *parts))
 
 
 def release(
@@ -140,12 +156,17 @@ def _corrected(file: Path) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _partition(pipeline: Pipeline, partition: str | None) -> str:
+def _shown(rows: list[dict[str, Any]]) -> RenderableType:
+    columns = ["id", "expectation", "reason", "place", "row"]
+    return table(columns, ([row[name] for name in columns] for row in rows))
+
+
+def _partition(pipeline: Pipeline, partition: str | None, attempts: RefusedRows | None = None) -> str:
     from evergreen.lake import Table
 
     if partition is not None:
         return pipeline.spec.calendar.check(partition)
-    keys = pipeline.lake.partitions(Table.QUARANTINE)
+    keys = pipeline.lake.partitions(Table.QUARANTINE) or (attempts.partitions() if attempts else [])
     if not keys:
         raise NotFoundError(
             f"{pipeline.name}: no row is in quarantine, so there is nothing to show or release"

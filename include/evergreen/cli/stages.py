@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evergreen.cli.command import Answer, PipelineName, each, open_pipeline, progress, register, table
-from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
+from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, one_line
 from evergreen.numbers import number
 from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from evergreen.ingestion.outcomes import Ingested, Outcome
     from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
     from evergreen.training.stage import Trained
@@ -50,18 +51,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Answer:
-    """Read the sources, validate, and publish partitions."""
+    """Read the sources, validate, and publish partitions; those that are refused do not stop the others."""
     from evergreen.ingestion import stage
 
     opened = open_pipeline(pipeline)
     keys = partitions(opened, partition or _following(opened), to)
     with progress(f"ingest {pipeline}", len(keys)) as done:
-        published = stage.ingest(opened, keys, done)
-    rows = [
-        {"partition": p.partition, "rows": p.rows, "quarantined": p.quarantined, "changed": p.changed}
-        for p in published
-    ]
-    return Answer({"pipeline": pipeline, "partitions": rows}, _rows(rows))
+        ingested = stage.ingest_all(opened, keys, done)
+    document = {
+        "pipeline": pipeline,
+        "partitions": [_outcome(one) for one in ingested.outcomes],
+        "summary": ingested.summary(),
+    }
+    if ingested.error is None:
+        return Answer(document, _ingested(ingested))
+    error = one_line(ingested.error, None)
+    shown = _ingested(ingested) if len(ingested.outcomes) > 1 else ""
+    return Answer({**document, "error": error}, shown, ingested.error.exit_code, error)
 
 
 def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
@@ -146,6 +152,31 @@ def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
     if not keys:
         raise typer.BadParameter(f"--to {last} is before {first}")
     return keys
+
+
+def _outcome(one: Outcome) -> dict[str, Any]:
+    return {
+        "partition": one.partition,
+        "status": one.status,
+        "rows": one.rows,
+        "quarantined": one.quarantined,
+        "changed": one.status == "published",
+        "info": one.info,
+        "expectations": one.expectations,
+        "reason": one.reason,
+        "page": one.page,
+    }
+
+
+def _ingested(ingested: Ingested) -> RenderableType:
+    from rich.console import Group
+
+    columns = ["partition", "status", "rows", "quarantined", "info", "reason"]
+    rows = [
+        (one.partition, one.status, one.rows, one.quarantined, one.info, one.reason)
+        for one in ingested.outcomes
+    ]
+    return Group(table(columns, rows), ingested.sentence())
 
 
 def _promoted(pipeline: Pipeline, decision: Decision) -> str | None:

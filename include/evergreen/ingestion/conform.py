@@ -17,6 +17,10 @@ _MOST_DIGITS = 38  # of a decimal in the lake
 _DIGITS = {8: 3, 16: 5, 32: 10, 64: 19}  # of a whole number, by its bits
 
 
+class UnknownTypeError(RefusedError):
+    """A column has no value before anything was published, so its type is not known yet."""
+
+
 class Conformer:
     """Converts rows from the offered schema to the schema of the partition.
 
@@ -75,8 +79,8 @@ class Conformer:
     def batch(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in `schema`.
 
-        Raises `RefusedError` naming the columns with a value that does not fit, and before the first
-        publication a column without any value, because its type is unknown.
+        Raises `RefusedError` naming the columns with a value that does not fit, and `UnknownTypeError` before
+        the first publication for a column without any value.
         """
         if batch.schema == self.schema:
             if self._first:
@@ -124,7 +128,7 @@ def _refused(problems: Iterable[str], of_types: bool) -> RefusedError:
 def _check_known(batch: pa.RecordBatch) -> None:
     unknown = [field.name for field in batch.schema if pa.types.is_null(field.type)]
     if unknown and batch.num_rows:
-        raise RefusedError(
+        raise UnknownTypeError(
             f"column '{unknown[0]}' has no value in any row, so its type is not known: ingest a partition in "
             "which it has values first, or declare it under the source's 'types'"
         )

@@ -8,53 +8,36 @@ from __future__ import annotations
 
 import base64
 import secrets
-from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from evergreen.data_docs.store import write_data_docs
-from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, SourceError
+from evergreen.data_docs.store import page_key, write_data_docs
+from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
 from evergreen.ingestion import completeness
 from evergreen.ingestion.changes import changed_before
 from evergreen.ingestion.checkpoint import StagedCheckpoint
-from evergreen.ingestion.conform import Conformer
 from evergreen.ingestion.join import join_sources
+from evergreen.ingestion.outcomes import Ingested, not_published, outcome_of, outcome_without, report_of
 from evergreen.ingestion.publish import Published, publish
-from evergreen.ingestion.published import PublishedPartitions
-from evergreen.ingestion.read_as import ReadAs, each_read, submitted
+from evergreen.ingestion.read_as import ReadAs, each_read
 from evergreen.ingestion.receipts import Receipts
-from evergreen.ingestion.same_calendar import check_calendar
+from evergreen.ingestion.validated import READERS, TOGETHER, Read, validated
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
-from evergreen.rows.blocks import begun
 from evergreen.rows.partition_file import PartitionFile
-from evergreen.spec import Spec
 from evergreen.stages import INGEST
 from evergreen.staging import Staging
-from evergreen.timings import Timing, timed
-from evergreen.validation.corrections import Corrections, corrected, originals
-from evergreen.validation.group import Group
-from evergreen.validation.judge import Judges
+from evergreen.timings import Timing, failure, timed
 from evergreen.validation.profile import Profile
 from evergreen.validation.quarantine import QUARANTINE
+from evergreen.validation.refused import RefusedRows
 from evergreen.validation.report import ValidationReport
-from evergreen.validation.suite import load_suite
-from evergreen.validation.validate import RefusedPartitionError, Validated
-
-TOGETHER = 32  # partitions validated together and published in one commit
-READERS = 4  # partitions read at the same time
-AHEAD = 8  # partitions that are read in advance
-HEAD = 8_192  # rows of each that are read in advance
-
-Outcomes = Iterator[tuple[str, Validated | EvergreenError]]
-Read = Callable[[str], Rows]
+from evergreen.validation.validate import Validated
 
 
 def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source_name: str) -> int:
@@ -86,12 +69,13 @@ def stage_validated(
 
     reports = []
     refusal: EvergreenError | None = None
-    for partition, outcome in _validated(pipeline, partitions, read):
+    for partition, outcome in validated(pipeline, partitions, read):
         reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
             _stage_outcome(staging, partition, outcome, began)
         else:
             refusal = outcome
+            RefusedRows(pipeline.storage, pipeline.name).keep({partition: outcome})
             staging.write_json(_outcome(partition), {"refused": str(outcome)})
     write_data_docs(pipeline, run, began, reports)
     if refusal and len(partitions) == 1:
@@ -138,8 +122,9 @@ def _published(pipeline: Pipeline, partitions: Sequence[str], run: str, timing: 
     staging.clear()
     # Runs that failed for good leave their staging behind, and nothing else deletes it.
     staging.clear_others([each.partition for each in published])
+    RefusedRows(pipeline.storage, pipeline.name).clear(each.partition for each in published)
     if refused:
-        raise _not_published(pipeline, refused, len(partitions))
+        raise not_published(pipeline.name, refused, len(partitions))
     return published
 
 
@@ -153,6 +138,13 @@ def ingest(
     rows are refused does not stop the others; at the end one `RefusedError` names all refused partitions.
     Raises `UnavailableError` if a source is not complete.
     """
+    return ingest_all(pipeline, partitions, progress).or_raise()
+
+
+def ingest_all(
+    pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
+) -> Ingested:
+    """The same, but with the outcome of every partition, where `ingest` raises an error for those refused."""
     return _ingest(pipeline, [*changed_before(pipeline, partitions), *partitions], progress)
 
 
@@ -171,13 +163,13 @@ def ingest_changed(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
             f"{pipeline.name} {partitions[-1]}: no rows of published partitions have changed"
         )
     receipts.write_changed(partitions[-1], run, changed)
-    found = _ingest(pipeline, changed)
+    found = _ingest(pipeline, changed).or_raise()
     return [replace(one, changed=one.changed or one.partition in begun) for one in found]
 
 
 def _ingest(
     pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
-) -> list[Published]:
+) -> Ingested:
     types = ReadAs(pipeline, partitions)
 
     def read(partition: str) -> Rows:
@@ -185,21 +177,27 @@ def _ingest(
         sources = {n: types.extract(n, partition) for n in pipeline.spec.sources}
         return _joined(pipeline, sources)
 
-    return publish_rows(pipeline, partitions, read, progress, types)
+    return _timed(pipeline, partitions, read, progress, types)
 
 
-def publish_rows(
+def publish_rows(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> list[Published]:
+    """Validate and publish the rows that `read` returns for each partition; otherwise as `ingest`."""
+    return _timed(pipeline, partitions, read, lambda partition: None, None).or_raise()
+
+
+def _timed(
     pipeline: Pipeline,
     partitions: Sequence[str],
     read: Read,
-    progress: Callable[[str], None] = lambda partition: None,
-    types: ReadAs | None = None,
-) -> list[Published]:
-    """Validate and publish the rows that `read` returns for each partition; otherwise as `ingest`."""
+    progress: Callable[[str], None],
+    types: ReadAs | None,
+) -> Ingested:
     if not partitions:
-        return []
-    with timed(pipeline, INGEST, partitions[-1]):
-        return _rows_published(pipeline, partitions, read, progress, types)
+        return Ingested((), [])
+    with timed(pipeline, INGEST, partitions[-1]) as timing:
+        ingested = _rows_published(pipeline, partitions, read, progress, types)
+        timing.failed = failure(ingested.error)
+    return ingested
 
 
 def _rows_published(
@@ -208,13 +206,13 @@ def _rows_published(
     read: Read,
     progress: Callable[[str], None],
     types: ReadAs | None,
-) -> list[Published]:
+) -> Ingested:
     began = datetime.now(UTC)
     reports: list[ValidationReport] = []
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
     good: dict[str, Validated] = {}
-    for partition, outcome in _validated(pipeline, partitions, read, types):
+    for partition, outcome in validated(pipeline, partitions, read, types):
         reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
             good[partition] = outcome
@@ -224,107 +222,45 @@ def _rows_published(
         if len(good) == TOGETHER:
             published += publish(pipeline.lake, good)
             good = {}
+    run, rows = secrets.token_hex(8), RefusedRows(pipeline.storage, pipeline.name)
     with ThreadPoolExecutor(1) as pool:  # both run at the same time
-        pages = pool.submit(write_data_docs, pipeline, secrets.token_hex(8), began, reports)
+        pages = pool.submit(write_data_docs, pipeline, run, began, reports)
         published += publish(pipeline.lake, good)
         pages.result()
-    if refused:
-        raise _not_published(pipeline, refused, len(partitions))
-    return published
+    rows.keep(refused)
+    rows.clear(each.partition for each in published)
+    return _ingested(pipeline, partitions, published, refused, run)
+
+
+def _ingested(
+    pipeline: Pipeline,
+    partitions: Sequence[str],
+    published: Sequence[Published],
+    refused: Mapping[str, EvergreenError],
+    run: str,
+) -> Ingested:
+    """The outcomes in the order in which the partitions were asked for, as they were not always done."""
+    order = {partition: at for at, partition in enumerate(partitions)}
+
+    def page(partition: str) -> str:
+        return pipeline.storage.uri(page_key(pipeline.name, partition, run))
+
+    outcomes = [outcome_of(each, page(each.partition)) for each in published]
+    outcomes += [outcome_without(pipeline.name, key, error, page(key)) for key, error in refused.items()]
+    inorder = {key: refused[key] for key in partitions if key in refused}
+    return Ingested(
+        tuple(sorted(outcomes, key=lambda one: order[one.partition])),
+        sorted(published, key=lambda one: order[one.partition]),
+        not_published(pipeline.name, inorder, len(partitions)) if refused else None,
+    )
 
 
 def _report(partition: str, outcome: Validated | EvergreenError) -> ValidationReport:
-    if isinstance(outcome, Validated | RefusedPartitionError):
-        return outcome.report
-    return ValidationReport(partition, 0, 0, (), refused=str(outcome))
+    return outcome.report if isinstance(outcome, Validated) else report_of(partition, outcome)
 
 
 def _joined(pipeline: Pipeline, sources: Mapping[str, Rows]) -> Rows:
     return join_sources(pipeline.spec, sources)
-
-
-def _validated(
-    pipeline: Pipeline, partitions: Sequence[str], read: Read, types: ReadAs | None = None
-) -> Outcomes:
-    """Each partition's outcome, in order; later partitions are read while earlier ones are validated."""
-    spec = pipeline.spec
-    check_calendar(pipeline)
-    keys = [spec.calendar.check(key) for key in partitions]
-    judges = Judges(spec, load_suite(spec))
-    published = PublishedPartitions(pipeline.lake, judges.history_needed)
-    corrections = Corrections(pipeline.storage, pipeline.name)
-    group = Group(spec, judges)
-    with closing(_reading(keys, read, types)) as reading:
-        for partition, future in reading:
-            try:
-                rows, changes = _conformed(spec, future.result(), published)
-                rows = corrected(rows, corrections.of(partition))
-            except (RefusedError, SourceError) as error:
-                group.fail(partition, error)
-                continue
-            # Partitions with the same schema are validated together; one with another schema is validated
-            # alone.
-            alone = rows.schema != published.schema
-            if alone or len(group) >= TOGETHER:
-                yield from _finished(group, published, corrections)
-                group = Group(spec, judges)
-            group.add(partition, rows, changes)
-            if alone:
-                yield from _finished(group, published, corrections)
-                group = Group(spec, judges)
-        yield from _finished(group, published, corrections)
-
-
-def _finished(group: Group, published: PublishedPartitions, corrections: Corrections) -> Outcomes:
-    for partition, outcome in group.finish(published.before):
-        if not isinstance(outcome, Validated):
-            yield partition, outcome
-            continue
-        published.accept(partition, outcome.schema, outcome.profile)
-        kept = originals(outcome.quarantined, outcome.schema, corrections.of(partition))
-        yield partition, replace(outcome, quarantined=kept)
-
-
-def _conformed(spec: Spec, rows: Rows, published: PublishedPartitions) -> tuple[Rows, tuple[str, ...]]:
-    if not rows.schema.names:  # a source without rows may have no columns
-        return Rows(published.schema or rows.schema, rows.batches, rows.rejected), ()
-    conformer = Conformer(published.schema, rows.schema, spec.validation.schema_change)
-    published.check_exact(conformer.widened)
-    if isinstance(rows.batches, list):
-        conformed = [conformer.batch(batch) for batch in rows.batches]
-        return Rows(conformer.schema, conformed, rows.rejected), conformer.changes
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        with closing(rows):
-            for batch in rows:
-                yield conformer.batch(batch)
-
-    return Rows(conformer.schema, batches(), rows.rejected), conformer.changes
-
-
-def _reading(
-    keys: Sequence[str], read: Read, types: ReadAs | None
-) -> Generator[tuple[str, Future[Rows]], None, None]:
-    """Each partition with its rows; the first rows are read while earlier partitions are processed."""
-    waiting = deque[tuple[str, Future[Rows]]]()
-    pool = ThreadPoolExecutor(READERS)
-    try:
-        for key in keys:
-            waiting.append((key, submitted(pool, partial(_begun, read), key, types)))
-            if len(waiting) == AHEAD:
-                yield waiting.popleft()
-        while waiting:
-            yield waiting.popleft()
-    finally:
-        # After an error the partitions that are not read yet are not needed.
-        pool.shutdown(cancel_futures=True)
-        for _, future in waiting:
-            if not future.cancelled() and future.exception() is None:
-                future.result().close()
-
-
-def _begun(read: Read, partition: str) -> Rows:
-    return begun(read(partition), HEAD)
 
 
 def _source(partition: str, source_name: str) -> str:
@@ -360,14 +296,3 @@ def _staged_outcome(staging: Staging, partition: str, told: Mapping[str, Any]) -
 def _groups(partitions: Sequence[str]) -> Iterator[Sequence[str]]:
     for at in range(0, len(partitions), TOGETHER):
         yield partitions[at : at + TOGETHER]
-
-
-def _not_published(pipeline: Pipeline, refused: Mapping[str, EvergreenError], asked: int) -> EvergreenError:
-    if asked == 1:
-        return next(iter(refused.values()))
-    reasons = [str(error) for error in refused.values()]
-    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RefusedError(
-        f"{pipeline.name}: {len(refused)} of {asked} partitions were not published ({', '.join(refused)}): "
-        f"{'; '.join(reasons[:3])}{more}"
-    )

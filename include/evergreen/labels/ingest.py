@@ -15,6 +15,7 @@ from functools import partial
 import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NothingToDoError, RefusedError, SourceError
+from evergreen.ingestion.outcomes import not_published
 from evergreen.ingestion.read_as import named_types
 from evergreen.labels.join import join_labels
 from evergreen.labels.known import due, newest_known, newest_trained
@@ -112,7 +113,7 @@ def ingest_labels(
         for key in group:
             progress(wanted[key])
     if refused:
-        raise _refused(spec, refused, len(keys))
+        raise not_published(spec.name, refused, len(keys), "labels of ")
     return done
 
 
@@ -217,14 +218,3 @@ def _nothing_due(spec: Spec, partitions: Sequence[str]) -> NothingToDoError:
     if newest >= spec.first_partition:
         why = f"those up to {newest} were due with an earlier night"
     return NothingToDoError(f"{spec.name} {partitions[-1]}: no labels are due: {why}")
-
-
-def _refused(spec: Spec, refused: Mapping[str, EvergreenError], asked: int) -> EvergreenError:
-    if asked == 1:
-        return next(iter(refused.values()))
-    reasons = [str(error) for error in refused.values()]
-    more = f"; and {len(reasons) - 3} more" if len(reasons) > 3 else ""
-    return RefusedError(
-        f"{spec.name}: labels of {len(refused)} of {asked} partitions were not published "
-        f"({', '.join(refused)}): {'; '.join(reasons[:3])}{more}"
-    )

@@ -27,13 +27,15 @@ from evergreen.validation.quarantine import INSIDE, QUARANTINE, UNREADABLE, to_t
 from evergreen.validation.report import ExpectationResult, ValidationReport
 from evergreen.validation.suite import Entry, holds
 
+NAMED = 5  # expectations that a refusal names
+
 
 class RefusedPartitionError(RefusedError):
-    """A partition refused by validation; it carries the report."""
+    """A partition refused by validation, with the report, and the rows that would have been quarantined."""
 
-    def __init__(self, message: str, report: ValidationReport) -> None:
+    def __init__(self, message: str, report: ValidationReport, quarantined: pa.Table) -> None:
         super().__init__(message)
-        self.report = report
+        self.report, self.quarantined = report, quarantined
 
 
 @dataclass(frozen=True)
@@ -120,13 +122,16 @@ class Check:
         results = [*self._key_results(), *self._not_judged(), *self._row_results(), *whole]
         quarantined = len(set(self._offences) | set(late)) + len(self._rejected) + len(self._inside.strays)
         report = ValidationReport(self.partition, self._all_rows, quarantined, tuple(results), self._changes)
-        if why := self._why_refused(report):
-            self.discard()
-            raise RefusedPartitionError(
-                f"{self._spec.name} {self.partition}: refused: {why}", replace(report, refused=why)
-            )
+        why = self._why_refused(report)
         if late:
             self._take_out(late)
+        if why:
+            self.discard()
+            raise RefusedPartitionError(
+                f"{self._spec.name} {self.partition}: refused: {why}",
+                replace(report, refused=why),
+                self._quarantined(),
+            )
         profile = self._profiler.profile()
         record = {
             "rows": self._all_rows - quarantined,
@@ -296,15 +301,24 @@ class Check:
         share, most = report.quarantined / report.rows, self._spec.validation.max_quarantined
         if share <= most:
             return None
-        labels = [r.expectation for r in report.failed if r.severity == "warning" and r.unexpected]
-        if self._rejected:
-            first = self._rejected[0]
-            labels[labels.index(UNREADABLE)] += f" ({first.place}: {first.reason})"
+        broken = [r for r in report.failed if r.severity == "warning" and r.unexpected]
+        broken.sort(key=lambda result: -result.unexpected)
+        labels = [f"{result.expectation} ({self._counted(result)})" for result in broken[:NAMED]]
+        if len(broken) > NAMED:
+            labels.append(f"and {len(broken) - NAMED} more expectations")
         return (
             f"{report.quarantined} of {report.rows} rows ({share:.1%}) would be quarantined, more than "
-            f"max_quarantined {most:.1%}, by {', '.join(labels)}: fix the source, or the expectations, then "
+            f"max_quarantined {most:.1%}, by {', '.join(labels)}: look at them with evergreen quarantine "
+            f"show {self._spec.name} --partition {self.partition}, fix the source, or the expectations, then "
             "ingest again"
         )
+
+    def _counted(self, result: ExpectationResult) -> str:
+        if result.expectation != UNREADABLE:
+            return f"{result.unexpected} row{'s' * (result.unexpected != 1)}"
+        first = self._rejected[0]
+        count = f"{result.unexpected} record{'s' * (result.unexpected != 1)}"
+        return f"{count}, the first {first.place}: {first.reason}"
 
     def _quarantined(self) -> pa.Table:
         rows = [

@@ -174,7 +174,7 @@ def test_a_refused_day_keeps_its_rows_and_the_others_are_published(
     old = orders.expected(DAYS[2:3])
     for number in (301, 302, 303):
         orders.change(number, at(7), at=at(4))
-    with pytest.raises(RefusedError, match=r"1 of 3 partitions were not published \(2024-01-03\): .*no rows"):
+    with pytest.raises(RefusedError, match=r"2024-01-03: .*no rows.*: 1 of 3 partitions were not published"):
         ingest(pipeline, DAYS[6:7])
     assert published(pipeline.lake) == orders.expected(DAYS[:7]) | old
 

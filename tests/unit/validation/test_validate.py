@@ -209,7 +209,9 @@ class TestRejected:
         assert (found.report.rows, found.report.quarantined) == (3, 1)
 
     def test_it_counts_toward_the_share(self, check):
-        with pytest.raises(RefusedError, match=r"1 of 2 rows .* by readable \(a\.csv:7: wrong number"):
+        with pytest.raises(
+            RefusedError, match=r"1 of 2 rows .* by readable \(1 record, the first a\.csv:7: w"
+        ):
             check("[]", rows(1), self.LINES, validation={"max_quarantined": "40%"})
 
     def test_nothing_else_is_no_partition(self, check):
