@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 from typing import Any
-
-import msgspec
 
 from evergreen.errors import SourceError
 from evergreen.shown import shown
@@ -17,6 +15,7 @@ from evergreen.sources.attempts import StumbleError
 from evergreen.sources.http.client import Answer
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.document import at, has
+from evergreen.sources.http.past import Past, encoded, packed, records_of
 from evergreen.sources.text.csv_text import CsvBlock, CsvText
 from evergreen.sources.text.dialect import CsvDialect, known_encoding
 from evergreen.sources.text.json_lines import (
@@ -30,7 +29,6 @@ from evergreen.sources.text.json_lines import (
 from evergreen.sources.text.lines import BOM, Unreadable, line_blocks
 from evergreen.sources.text.spool import Prepared, Spool
 
-_ENCODER = msgspec.msgpack.Encoder()
 _PIECE = 4 * 2**20  # of a page, that is read at once
 
 
@@ -51,19 +49,22 @@ class Content:
     def digest(self) -> str | None:
         """A digest of the records that could be read; None if there is none."""
         digest, rows = hashlib.sha256(), 0
-        for block in self.blocks:
+        for block, small in zip(self.blocks, self.past.blocks, strict=True):
             rows += len(block) - len(block.unreadable)
-            digest.update(block.text if isinstance(block, CsvBlock) else _encoded(block.columns))
+            if isinstance(block, CsvBlock):
+                digest.update(block.text)
+            else:
+                digest.update(small if isinstance(small, bytes) else encoded(block.columns))
         return digest.hexdigest() if rows else None
 
-    def records(self) -> Sequence[Any]:
-        """The records that could be read, in order."""
-        several = [_records(block) for block in self.blocks]
-        return several[0] if len(several) == 1 else list(chain.from_iterable(several))
+    @cached_property
+    def past(self) -> Past:
+        """The records that could be read, as they are kept for the checks of later pages."""
+        return Past([packed(block) for block in self.blocks])
 
-    def marks(self) -> list[str]:
-        """A digest for each of `records`."""
-        return [hashlib.blake2b(_encoded(one), digest_size=8).hexdigest() for one in self.records()]
+    def first(self) -> Mapping[str, Any]:
+        """The first record that could be read; raises `StopIteration` if there is none."""
+        return next(record for block in self.blocks for record in records_of(block))
 
     def prepare(self, spool: Spool, page: int) -> Prepared:
         """The records for the spool that has the pages before; raises as its blocks do.
@@ -194,14 +195,3 @@ def _csv_blocks(body: bytes, dialect: CsvDialect, charset: str | None) -> Iterat
 
 def _pieces(body: bytes) -> Iterator[bytes]:
     return (body[begin : begin + _PIECE] for begin in range(0, len(body), _PIECE))
-
-
-def _records(block: JsonBlock | CsvBlock) -> Sequence[Any]:
-    return block.columns.to_pylist() if isinstance(block, CsvBlock) else block.records
-
-
-def _encoded(value: Any) -> bytes:
-    try:
-        return _ENCODER.encode(value)
-    except (UnicodeError, OverflowError, RecursionError, msgspec.MsgspecError):
-        return repr(value).encode("utf-8", "surrogatepass")

@@ -14,6 +14,7 @@ from evergreen.sources.http.answer import Content, read_content
 from evergreen.sources.http.client import Answer, Api
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.document import at
+from evergreen.sources.http.past import Past
 from evergreen.sources.http.progress import Page, Progress, Request
 from evergreen.sources.http.stumble import SpoiltError, TooMuchError
 from evergreen.sources.http.whole import check_end, check_without_records
@@ -51,7 +52,7 @@ class Pages:
     ) -> None:
         self._source, self._session, self._first = source, session, first
         self._paging = source.paging.config
-        self._last: Content | list[str] | None = last
+        self._last: Past | list[str] | None = last
         self.progress = progress
         self._number_of: dict[str | None, int] = {
             digest: number for number, digest in enumerate(progress.seen.values(), 1) if digest
@@ -78,12 +79,12 @@ class Pages:
             self._check_total(after)
         self.progress = after
         if content:
-            self._last = content
+            self._last = content.past
         return content
 
     def marks(self) -> list[str] | None:
         """What must be known of the last page to read on from it; None if nothing must."""
-        return self._last.marks() if isinstance(self._last, Content) else self._last
+        return self._last.marks() if isinstance(self._last, Past) else self._last
 
     def _is_the_last_again(self, request: Request, content: Content) -> bool:
         """Whether the API, asked for a page after all that its total says, gives the last one once more."""
@@ -175,9 +176,9 @@ class Pages:
 
     def _shared(self, content: Content) -> int:
         """With how many records of the last page this one begins, if all of them differ from one another."""
-        if isinstance(self._last, Content) and content.records()[0] not in self._last.records():
+        if isinstance(self._last, Past) and not self._last.has(content.first()):
             return 0
-        before, after = self.marks() or [], content.marks()
+        before, after = self.marks() or [], content.past.marks()
         if len(set(before)) < len(before) or len(set(after)) < len(after) or after[0] not in before:
             return 0
         tail = before[before.index(after[0]) :]

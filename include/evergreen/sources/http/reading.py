@@ -148,6 +148,7 @@ class Reading:
             else:
                 if content is not None:
                     chain.keep(content)
+                del content  # before the objects of the next page are made
                 self._count(chain.pages.progress.bytes - before)
             resumed = False
             if self._keeper.due(self._unsaved):
