@@ -14,6 +14,8 @@ import yaml
 from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.spec import Spec
+from evergreen.task import Task
+from evergreen.validation.codes import Codes, codes_of
 from evergreen.validation.history import Limit
 from evergreen.validation.profile import ColumnProfile, Profile, Profiler
 
@@ -154,14 +156,35 @@ def _column(spec: Spec, seen: pa.Table, found: ColumnProfile, name: str, history
         words.append(f"{found.min:g} to {found.max:g}, mean {found.mean:.4g}")
     if found.infinite:
         words.append(f"{found.infinite} infinite values, so no range is expected")
+    if found.nulls == len(seen):
+        lines = [f"# -- {_listed([name])}: {kind}, no value so far: the first one is reported"]
+        return lines + _entry("expect_column_values_to_be_null", {"column": name}, "info")
     most = history.most_nulls(name)
     words.append(f"nulls: up to {most:.1%} of a partition" if most else "no nulls")
     lines = [f"# -- {_listed([name])}: {', '.join(words)}", *_nulls(spec, name, most)]
     if _is_text(kind):
         lines += _text(seen.column(name), name)
     elif isinstance(found.mean, float) and not found.infinite:
-        lines += _number(kind, found, name, history)
+        is_quantity = name == spec.target and spec.task is Task.REGRESSION
+        whole = None if is_quantity or pa.types.is_decimal(kind) else codes_of(seen.column(name), name)
+        lines += _number(kind, found, name, history) if whole is None else _codes(kind, whole, name)
     return lines
+
+
+def _codes(kind: pa.DataType, codes: Codes, name: str) -> Iterator[str]:
+    if not _is_text(kind):
+        yield from _type(kind, name)
+    yield from _code_set(codes, name)
+
+
+def _code_set(codes: Codes, name: str) -> Iterator[str]:
+    if codes.values is None:
+        yield "# Codes: they are too many for a set, and have no size of which anything could be expected."
+        return
+    if codes.grow:
+        yield "# New codes have come lately, so one that is not known is only reported."
+    known = {"column": name, "value_set": codes.values}
+    yield from _entry("expect_column_values_to_be_in_set", known, "info" if codes.grow else "warning")
 
 
 def _nulls(spec: Spec, name: str, most: float) -> Iterator[str]:
@@ -185,15 +208,23 @@ def _text(values: pa.ChunkedArray, name: str) -> Iterator[str]:
         known = {"column": name, "value_set": sorted(distinct.to_pylist())}
         yield from _entry("expect_column_values_to_be_in_set", known, "warning")
         return
+    codes = codes_of(values, name)
+    if codes is not None and codes.values is not None:
+        yield from _code_set(codes, name)
+        return
     bounds = {"min_value": min(1, lengths["min"]), "max_value": max(1, 2 * lengths["max"])}
     yield from _entry("expect_column_value_lengths_to_be_between", {"column": name, **bounds}, "warning")
 
 
-def _number(kind: pa.DataType, found: ColumnProfile, name: str, history: _History) -> Iterator[str]:
+def _type(kind: pa.DataType, name: str) -> Iterator[str]:
     if not pa.types.is_decimal(kind):
         types = ["int64", "float64"] if pa.types.is_integer(kind) else ["float64"]
         known = {"column": name, "type_list": [*dict.fromkeys([_numpy_name(kind), *types])]}
         yield from _entry("expect_column_values_to_be_in_type_list", known, "info")
+
+
+def _number(kind: pa.DataType, found: ColumnProfile, name: str, history: _History) -> Iterator[str]:
+    yield from _type(kind, name)
     assert isinstance(found.min, int | float)
     assert isinstance(found.max, int | float)
     low, high = wide(found.min, found.max)
