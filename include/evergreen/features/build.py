@@ -24,7 +24,7 @@ def build_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 
     `rows` are the wanted partitions and their look-back, in any order; each function gets them sorted by
     `in_order`. Raises `SpecError` if a function fails, or if its result has other rows, no columns, a column
-    twice, a column that another function returns too, or the target itself.
+    twice, a column that another function returns too, the target itself, or the lake's own column.
     """
     ordered = in_order(spec, rows)
     parts = {origin: _built(spec, origin, build, ordered) for origin, build in load_functions(spec).items()}
@@ -131,6 +131,11 @@ def _check(spec: Spec, where: str, index: pd.Index, features: pd.DataFrame) -> N
         raise SpecError(f"{where} returned columns whose names are not text: name them with strings")
     if spec.target in features.columns:
         raise SpecError(f"{where} returned the target '{spec.target}' as a feature: leave it out")
+    if PARTITION in features.columns:
+        raise SpecError(
+            f"{where} returned '{PARTITION}' as a feature, which is the lake's own column and no data: leave "
+            f"it out, as in rows.drop(columns=['{PARTITION}'])"
+        )
 
 
 def _check_apart(spec: Spec, parts: dict[str, pd.DataFrame]) -> None:

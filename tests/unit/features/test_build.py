@@ -54,6 +54,16 @@ def test_the_features_are_what_the_function_returns(tmp_path):
     assert features["price"].tolist() == [0.0, 2.0, 4.0]
 
 
+def test_the_column_of_the_lake_is_no_feature(tmp_path):
+    source = "def build(rows):\n    return rows.drop(columns=['at', 'sold'])\n"
+    with pytest.raises(
+        SpecError, match=r"returned 'partition' as a feature, .*: leave it out, as in rows.dro"
+    ):
+        build_features(spec_with(tmp_path, source), rows_of())
+    allowed = source.replace("'sold'", "'sold', 'partition'")
+    assert build_features(spec_with(tmp_path, allowed), rows_of()).columns.tolist() == ["price"]
+
+
 def test_the_function_sees_the_rows_in_order_and_the_caller_gets_them_in_its_own(tmp_path):
     source = "def build(rows):\n    return rows[['price']].assign(place=range(len(rows)))\n"
     shuffled = rows_of().iloc[[2, 0, 1]]

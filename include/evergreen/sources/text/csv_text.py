@@ -28,6 +28,7 @@ from evergreen.sources.text.lines import (
     line_blocks,
     rejected,
 )
+from evergreen.sources.text.null_words import with_remedy
 from evergreen.sources.text.number_form import NumberForm
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared
 from evergreen.sources.text.texts import prepare_texts
@@ -63,7 +64,8 @@ class CsvBlock:
         if not self.columns.num_columns:
             return Prepared(rejected=rejected(self.unreadable, place))
         check_declared(declared_of(types), self.columns.schema.names)
-        prepared, misfits = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
+        prepared, found = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
+        misfits = {row: with_remedy(why) for row, why in found.items()}
         bad = [*self.unreadable, *self._unfit(misfits)]
         return replace(prepared, rejected=rejected(bad, place))
 

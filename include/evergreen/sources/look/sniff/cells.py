@@ -5,16 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Kind = Literal["empty", "number", "time", "truth", "text"]
+from evergreen.sources.text.null_words import NULL_WORDS
 
-NULL_WORDS = frozenset(
-    {
-        *("NA", "N/A", "n/a", "na", "#N/A", "#NV", "#NA", "NULL", "null", "Null", "None", "none", "nil"),
-        *("\\N", "-", "--", "---", "?", ".", "n.d.", "k.A.", "k. A.", "s/d", "nd", "(null)", "<NA>"),
-        *("missing", "#VALUE!", "#WERT!", "#DIV/0!", "#REF!", "#BEZUG!"),
-    }
-)
-"""Words that people write where there is no value."""
+Kind = Literal["empty", "number", "time", "truth", "text"]
 
 _NUMBER = re.compile(r"[+-]?(\d[\d.,'’_ \u00a0\u202f]*|[.,]\d+)([eE][+-]?\d+)?", re.ASCII)  # noqa: RUF001
 _TIME = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from evergreen.sources.look.sniff.cells import NULL_WORDS
+from evergreen.sources.text.null_words import NULL_WORDS
 
 _WORDS = pa.array(sorted(NULL_WORDS), pa.string())
 
