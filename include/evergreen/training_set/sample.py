@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,18 @@ class Sample:
             None if self.target is None else self.target.iloc[positions],
             self.partitions.iloc[positions],
             None if self.weights is None else self.weights[positions],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Sample]) -> Sample:
+        """The rows of at least one part after another."""
+        targets = [part.target for part in parts if part.target is not None]
+        weights = [part.weights for part in parts if part.weights is not None]
+        return cls(
+            pd.concat([part.features for part in parts], ignore_index=True),
+            pd.concat(targets, ignore_index=True) if targets else None,
+            pd.concat([part.partitions for part in parts], ignore_index=True),
+            np.concatenate(weights) if weights else None,
         )
 
 
