@@ -13,8 +13,9 @@ from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.monitoring.record import decisions_in, records_in
 from evergreen.registry.history import Event, Kind
-from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
-from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.scoring.predict import predict
+from evergreen.scoring.published import ACTUAL, PREDICTION, VERSION
+from evergreen.scoring.score import rows_with_look_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -86,6 +86,32 @@ def test_the_table_is_created_with_the_right_types_and_key(postgres_server: Conn
         query(f"INSERT INTO {TABLE} SELECT * FROM {TABLE}")
 
 
+def test_the_table_gets_a_column_once_a_version_has_it(postgres_server: Connection, query: Query) -> None:
+    write(postgres_server, predictions(rows=1), "2024-01-01")
+    two = predictions(rows=1).append_column("probability", pa.array([0.25]))
+    write(postgres_server, two, "2024-01-02")
+    shares = pa.array([[0.5, 0.25, 0.25]], pa.list_(pa.float64()))
+    write(postgres_server, predictions(rows=1).append_column("probabilities", shares), "2024-01-03")
+    assert query(f"SELECT partition, probability, probabilities FROM {TABLE} ORDER BY partition") == [
+        ("2024-01-01", None, None),
+        ("2024-01-02", 0.25, None),
+        ("2024-01-03", None, [0.5, 0.25, 0.25]),
+    ]
+    types = query(
+        "SELECT format_type(atttypid, atttypmod) FROM pg_attribute "
+        f"WHERE attrelid = '{TABLE}'::regclass AND attname LIKE 'prob%' ORDER BY attname"
+    )
+    assert types == [("double precision[]",), ("double precision",)]
+
+
+def test_predictions_are_found_by_their_key(postgres_server: Connection, query: Query) -> None:
+    write(postgres_server, predictions())
+    (index,) = query(
+        f"SELECT indexdef FROM pg_indexes WHERE tablename = '{TABLE}' AND indexname LIKE '%by_key'"
+    )
+    assert index[0].endswith("(at)")
+
+
 def test_every_type_of_key_and_label_arrives(postgres_server: Connection, query: Query) -> None:
     table = pa.table(
         {

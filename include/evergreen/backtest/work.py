@@ -16,7 +16,7 @@ import time
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -29,12 +29,13 @@ from evergreen.evaluation.champion import Champion
 from evergreen.evaluation.evaluate import evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
-from evergreen.metrics.predictions import Predictions
-from evergreen.monitoring.measure import error_alone, estimates, measure, needs_model, trial_alone
+from evergreen.metrics.predictions import Predictions, classes_of
+from evergreen.monitoring.measure import error_alone, estimates, measure, trial_alone
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.monitoring.trial import Rival
 from evergreen.registry.model_file import dump_model, load_model
-from evergreen.scoring.predict import PREDICTION, prediction_frame
+from evergreen.scoring.predict import prediction_frame
+from evergreen.scoring.published import read_published
 from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE
@@ -200,7 +201,7 @@ class Work:
             own = self._history.own_rows(partition).loc[features.index]
             predictions = prediction_frame(spec, model, own, features)
             rival = Rival(challenger.version, self._model(challenger))
-            body = _packed(trial_alone(spec, features, predictions, rival, model))
+            body = _packed(trial_alone(spec, features, predictions, rival, classes_of(model)))
             self._cache.put({name: body})
         found = _unpacked(body)
         # A version is also named by the gate, which does not bear on what is measured.
@@ -271,7 +272,7 @@ class Work:
         predict = time.perf_counter() - ready
         if reference is None or earlier is None:
             record = error_alone(
-                spec, features, predictions, partition=partition, version=champion.version, model=model
+                spec, predictions, partition=partition, version=champion.version, classes=classes_of(model)
             )
         else:
             record = measure(
@@ -285,11 +286,8 @@ class Work:
                 as_of=champion.as_of,
                 published=self._history.partitions,
                 earlier=earlier,
-                model=model,
             )
-        made = Predictions(predictions[PREDICTION].to_numpy())
-        if needs_model(spec):
-            made = replace(Predictions.of(model, features), labels=made.labels)
+        made = read_published(spec, predictions, classes_of(model))
         return {
             # A version is also named by the gate, which does not bear on what is measured.
             "record": {key: value for key, value in vars(record).items() if key != "version"},

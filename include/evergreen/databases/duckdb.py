@@ -30,6 +30,7 @@ _PLAIN = {
 _NUMBERS = {"DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT"}
 _NESTED = ("STRUCT", "MAP", "UNION")
 _LOCAL = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE"}
+_STAGED = "evergreen_rows"
 _LOCKED = "Could not set lock"
 _COLUMNS = """
     SELECT column_name, data_type FROM information_schema.columns
@@ -135,6 +136,7 @@ class DuckDbWriter(Writer):
             "date32[day]": "DATE",
             "timestamp[us]": "TIMESTAMP",
             "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
+            str(pa.list_(pa.float64())): "DOUBLE[]",
         }
     )
 
@@ -153,10 +155,14 @@ class DuckDbWriter(Writer):
         return dict(self.run(_COLUMNS, ["main", table]))
 
     def append(self, table: str, rows: pa.Table) -> None:
-        """By the driver's ingestion."""
+        """By the driver's ingestion into a table of its own, as that goes by the order of the columns."""
         session = self._session
         with closing(session.connection.cursor()) as cursor, session.deadline.cancelling(cursor.adbc_cancel):
-            cursor.adbc_ingest(table, rows, mode="append")
+            cursor.adbc_ingest(_STAGED, rows, mode="create", temporary=True)
+            names = ", ".join(self.quoted(name) for name in rows.column_names)
+            statement = f"INSERT INTO {self.quoted(table)} ({names}) SELECT {names} FROM temp.{_STAGED}"  # noqa: S608
+            cursor.execute(statement)
+            cursor.execute(f"DROP TABLE temp.{_STAGED}")
 
 
 @contextmanager

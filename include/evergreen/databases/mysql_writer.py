@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from types import MappingProxyType
@@ -77,12 +77,18 @@ class MySqlWriter(Writer):
         primary = ", ".join(quoted(key) for key in keys)
         (version,) = self.run("SELECT VERSION()")
         collation = "utf8mb4_nopad_bin" if "MariaDB" in version[0] else "utf8mb4_0900_bin"
-        if not self.shape(table):
-            self.run(
-                f"CREATE TABLE {quoted(table)} ({typed}, PRIMARY KEY ({primary})) "
-                f"ENGINE InnoDB CHARACTER SET utf8mb4 COLLATE {collation}"
-            )
-            self.run("START TRANSACTION")
+        by_key = ", ".join(quoted(key) for key in keys[1:])
+        indexed = f", INDEX ({by_key})" if by_key else ""
+        self.run(
+            f"CREATE TABLE {quoted(table)} ({typed}, PRIMARY KEY ({primary}){indexed}) "
+            f"ENGINE InnoDB CHARACTER SET utf8mb4 COLLATE {collation}"
+        )
+        self.run("START TRANSACTION")
+
+    def extend(self, table: str, columns: Mapping[str, str]) -> None:
+        """A change of a table ends the transaction, so another is begun."""
+        super().extend(table, columns)
+        self.run("START TRANSACTION")
 
     def shape(self, table: str) -> dict[str, str]:
         """From the information schema; raises `SourceError` for a table without transactions."""

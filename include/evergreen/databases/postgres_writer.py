@@ -38,6 +38,7 @@ class PostgresWriter(Writer):
             "date32[day]": "date",
             "timestamp[us]": "timestamp without time zone",
             "timestamp[us, tz=UTC]": "timestamp with time zone",
+            str(pa.list_(pa.float64())): "double precision[]",
         }
     )
 

@@ -47,10 +47,20 @@ class Writer(ABC):
         return self.types.get(str(kind))
 
     def create(self, table: str, columns: Mapping[str, str], keys: Sequence[str]) -> None:
-        """Create the table if it is absent."""
+        """Create a table with a primary key, and an index by all of it but the partition, the first of it."""
         typed = ", ".join(f"{self.quoted(name)} {kind}" for name, kind in columns.items())
         primary = ", ".join(self.quoted(key) for key in keys)
-        self.run(f"CREATE TABLE IF NOT EXISTS {self.quoted(table)} ({typed}, PRIMARY KEY ({primary}))")
+        self.run(f"CREATE TABLE {self.quoted(table)} ({typed}, PRIMARY KEY ({primary}))")
+        if not keys[1:]:
+            return
+        by_key = ", ".join(self.quoted(key) for key in keys[1:])
+        name = self.quoted(f"{table[:50]}_by_key")
+        self.run(f"CREATE INDEX IF NOT EXISTS {name} ON {self.quoted(table)} ({by_key})")
+
+    def extend(self, table: str, columns: Mapping[str, str]) -> None:
+        """Add columns to a table, null in the rows that are there."""
+        for name, kind in columns.items():
+            self.run(f"ALTER TABLE {self.quoted(table)} ADD COLUMN {self.quoted(name)} {kind}")
 
     def delete(self, table: str, column: str, value: str) -> None:
         """Delete the rows in which the column has the value."""

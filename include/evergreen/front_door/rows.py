@@ -14,7 +14,7 @@ from evergreen.features.lookups import with_lookups
 from evergreen.labels.join import with_labels
 from evergreen.lake import Table
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.predict import ACTUAL
+from evergreen.scoring.published import ACTUAL
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -29,10 +29,9 @@ class Predictions:
     def of(cls, model: Any, features: pd.DataFrame) -> Predictions:
         """A fitted model's predictions from features (n, d); with probabilities if it names its classes."""
         labels = np.asarray(model.predict(features))
-        if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
+        if not (classes := classes_of(model)):
             return cls(labels)
-        probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
-        return cls(labels, probabilities, tuple(np.asarray(model.classes_).tolist()))
+        return cls(labels, np.asarray(model.predict_proba(features), dtype=np.float64), classes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -81,3 +80,10 @@ class Predictions:
             weights=weights,
             seed=seed,
         )
+
+
+def classes_of(model: Any) -> tuple[Any, ...]:
+    """The classes that a fitted model gives probabilities of, in their order; none if it gives none."""
+    if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
+        return ()
+    return tuple(np.asarray(model.classes_).tolist())

@@ -31,7 +31,7 @@ from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, against, night_of, rows_like
 from evergreen.monitoring.trial import Rival, compared
-from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.scoring.published import ACTUAL, PREDICTION, read_published
 from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE
@@ -55,18 +55,16 @@ def measure(
     as_of: str,
     published: Sequence[str],
     earlier: Sequence[Record] = (),
-    model: Any = None,
     rival: Rival | None = None,
     health: Mapping[str, Any] | None = None,
 ) -> Record:
     """The monitoring record of a partition.
 
-    `rows`, `features` (n, d) and `predictions` (n rows with `prediction` and, where there is a target,
-    `actual`) are the partition's own rows in one order; `published` are the keys of all published partitions,
+    `rows`, `features` (n, d) and `predictions` (n rows as they are published, with `actual` where there is a
+    target) are the partition's own rows in one order; `published` are the keys of all published partitions,
     sorted. `earlier` are records of partitions before it, sorted: those of the same version pool with it and
     trail it. Of both, what comes after `partition` is ignored. `as_of` is what the champion `version` was
-    trained as of; `model` is asked only where `asks_model` says so. `rival` is the
-    challenger on trial, if there is one. `health` is what
+    trained as of. `rival` is the challenger on trial, if there is one. `health` is what
     `evergreen.monitoring.health` gives. Clustering has no performance, only drift.
     """
     where: dict[str, Any] = {"earlier": earlier, "partition": partition, "version": version}
@@ -89,8 +87,8 @@ def measure(
         promised_level=finite_or_none(reference.level),
         usual=finite_or_none(fmean(reference.by_partition.values())) if reference.by_partition else None,
         spread=finite_or_none(widened_spread(reference.by_partition.values())),
-        estimated=_estimate(spec, reference, features, predictions, model),
-        **performance(spec, reference, rows, features, predictions, model=model, rival=rival),
+        estimated=_estimate(spec, reference, predictions),
+        **performance(spec, reference, rows, features, predictions, rival=rival),
         drifted_share=sum(one.drifted for one in drift.values()) / len(drift) if drift else 0.0,
         drift={name: one.to_dict() for name, one in drift.items()},
         held_against=held_against if drift else None,
@@ -105,18 +103,15 @@ def measure(
 
 
 def error_alone(
-    spec: Spec,
-    features: pd.DataFrame,
-    predictions: pd.DataFrame,
-    *,
-    partition: str,
-    version: str,
-    model: Any = None,
+    spec: Spec, predictions: pd.DataFrame, *, partition: str, version: str, classes: Sequence[Any] = ()
 ) -> Record:
-    """The record of a partition of which only the metrics are asked; the arguments are those of `measure`."""
+    """The record of a partition of which only the metrics are asked; the arguments are those of `measure`.
+
+    `classes` are those of the model.
+    """
     known, labelled = _known(spec, predictions), dict(WITHOUT_LABELS)
     if known.any():
-        metrics = night_metrics(spec, labelled_rows(spec, features, predictions, known, model), {})
+        metrics = night_metrics(spec, labelled_rows(spec, predictions, known, classes), {})
         error = metrics[spec.training.metric]["value"]
         labelled |= {"labelled": int(known.sum()), "error": error, "metrics": metrics}
     return Record(
@@ -141,7 +136,6 @@ def performance(
     features: pd.DataFrame,
     predictions: pd.DataFrame,
     *,
-    model: Any = None,
     rival: Rival | None = None,
 ) -> dict[str, Any]:
     """The fields of a record that labels fill in: those of `WITHOUT_LABELS`.
@@ -151,7 +145,7 @@ def performance(
     known = _known(spec, predictions)
     if not known.any():
         return dict(WITHOUT_LABELS)
-    labelled = labelled_rows(spec, features, predictions, known, model)
+    labelled = labelled_rows(spec, predictions, known, reference.model_classes)
     metrics = night_metrics(spec, labelled, reference.promised)
     return {
         "labelled": int(known.sum()),
@@ -169,30 +163,20 @@ def performance(
 
 
 def trial_alone(
-    spec: Spec, features: pd.DataFrame, predictions: pd.DataFrame, rival: Rival, model: Any = None
+    spec: Spec, features: pd.DataFrame, predictions: pd.DataFrame, rival: Rival, classes: Sequence[Any] = ()
 ) -> dict[str, Any]:
-    """A record's `trial` by itself; the arguments are those of `measure`."""
+    """A record's `trial` by itself; the arguments are those of `measure`, `classes` those of the champion."""
     known = _known(spec, predictions)
     if not known.any():
         return {}
-    champion = labelled_rows(spec, features, predictions, known, model)
+    champion = labelled_rows(spec, predictions, known, classes)
     return compared(spec, rival, features, predictions, known=known, champion=champion)
-
-
-def needs_model(spec: Spec) -> bool:
-    """Whether a watched metric is made of probabilities, which published predictions do not hold."""
-    return any(metric.of_probabilities for metric in spec.watched_metrics)
 
 
 def estimates(spec: Spec) -> bool:
     """Whether performance is estimated: of a classification whose labels are late, or where it is asked."""
     asked = any("probabilities" in SIGNALS[name].needs for name in spec.signals)
     return spec.task is Task.CLASSIFICATION and (bool(spec.label_delay) or asked)
-
-
-def asks_model(spec: Spec) -> bool:
-    """Whether the model itself is needed to measure a partition, for its probabilities."""
-    return needs_model(spec) or estimates(spec)
 
 
 def _drift(
@@ -229,24 +213,21 @@ def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: 
     return JOINT.measure(alike, features[list(alike.columns)], limit, spec.training.seed)
 
 
-def _estimate(
-    spec: Spec, reference: Reference, features: pd.DataFrame, predictions: pd.DataFrame, model: Any
-) -> float | None:
-    """The metric that the model's own probabilities let expect, set right by what it was off on the hold-out.
+def _estimate(spec: Spec, reference: Reference, predictions: pd.DataFrame) -> float | None:
+    """The metric that the published probabilities let expect, set right by what it was off on the hold-out.
 
     None for a model that was further off than the tolerance: its probabilities are not calibrated.
     """
     promised = reference.promised.get(spec.metric.name)
     if not estimates(spec) or promised is None or reference.expected is None:
         return None
-    if not (hasattr(model, "predict_proba") and hasattr(model, "classes_")):
+    said = read_published(spec, predictions, reference.model_classes)
+    if said.probabilities is None:
         return None
     off = promised - reference.expected
     if abs(off) > spec.metric.allowance(promised, PERFORMANCE.of(spec.monitoring).tolerance):
         return None
-    probabilities = np.asarray(model.predict_proba(features), dtype=np.float64)
-    labels = predictions[PREDICTION].to_numpy()
-    value = estimated(spec.metric, probabilities, list(model.classes_), labels)
+    value = estimated(spec.metric, said.probabilities, said.classes, said.labels)
     return None if value is None else spec.metric.within(value + off)
 
 

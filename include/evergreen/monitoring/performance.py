@@ -5,7 +5,7 @@ Beside each value stands what is kept of the rows, so that nights can be measure
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from evergreen.evaluation.groups import MISSING, text_of
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.measured import Measured
 from evergreen.metrics.predictions import Predictions
-from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.scoring.published import ACTUAL, read_published
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.spec import Spec, Task
 
@@ -31,27 +31,15 @@ FEWEST_ROWS = 5
 
 
 def labelled_rows(
-    spec: Spec,
-    features: pd.DataFrame | None,
-    predictions: pd.DataFrame,
-    known: NDArray[np.bool_],
-    model: Any = None,
+    spec: Spec, predictions: pd.DataFrame, known: NDArray[np.bool_], classes: Sequence[Any] = ()
 ) -> Measured:
     """The rows that are `known` (mask, n) with their truth, to measure.
 
-    `predictions` (n rows) have `prediction` and `actual`. `features` (n, d) and `model` are needed only for
-    metrics of probabilities, which published predictions do not hold.
+    `predictions` (n rows) have `actual` and what `evergreen.scoring.published` names; `classes` are those of
+    the model that made them.
     """
-    mask = np.asarray(known)
-    actual = predictions[ACTUAL].to_numpy()[mask]
-    labels = predictions[PREDICTION].to_numpy()[mask]
-    wanted = any(metric.of_probabilities for metric in spec.watched_metrics)
-    if not wanted or features is None or not hasattr(model, "predict_proba") or not mask.any():
-        return _beside(spec, actual, Predictions(labels))
-    probabilities = np.asarray(model.predict_proba(features[mask]), dtype=np.float64)
-    return _beside(
-        spec, actual, Predictions(labels, probabilities, tuple(np.asarray(model.classes_).tolist()))
-    )
+    rows = predictions[np.asarray(known)]
+    return _beside(spec, rows[ACTUAL].to_numpy(), read_published(spec, rows, classes))
 
 
 def night_metrics(

@@ -18,7 +18,7 @@ from evergreen.drift.unvaried import binnings_of
 from evergreen.errors import IntegrityError
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
-from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.predictions import Predictions, classes_of
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import by_partition, promised_slices
@@ -53,7 +53,8 @@ class Reference:
     `promised` are the hold-out metrics of the challenger, each row counting alike as in a night,
     `by_partition` its training metric in each partition of the hold-out ({} for a snapshot), `slices` that by
     `column=value`, and `expected` the one that the challenger's probabilities let expect without labels (None
-    where they do not). `classes` are those of a classification, sorted. `level` is the mean absolute target
+    where they do not). `classes` are those of a classification, sorted, and `model_classes` those that the
+    model gives probabilities of, in their order (none if it gives none). `level` is the mean absolute target
     of the hold-out (regression, else None) and `rows` how many the window has. `before` is what the champion
     promised that the version was to replace, None where there was none or its promise cannot be read.
 
@@ -72,6 +73,7 @@ class Reference:
     rows: int
     expected: float | None = None
     classes: tuple[Any, ...] = ()
+    model_classes: tuple[Any, ...] = ()
     before: Predecessor | None = None
     sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
@@ -87,6 +89,7 @@ class Reference:
             "promised": self.promised,
             "expected": self.expected,
             "classes": list(self.classes),
+            "model_classes": list(self.model_classes),
             "level": self.level,
             "by_partition": self.by_partition,
             "slices": self.slices,
@@ -118,6 +121,8 @@ class Reference:
             rows=plain["rows"],
             expected=plain["expected"],
             classes=tuple(plain.get("classes", ())),
+            # An older release wrote no classes of the model: they are hardly ever others than all there are.
+            model_classes=tuple(plain.get("model_classes", plain.get("classes", ()))),
             before=before and Predecessor(**before),
             sample=sample,
         )
@@ -163,6 +168,7 @@ def build_reference(
         rows=len(rows),
         expected=None if unseen is None else _expected(spec, unseen),
         classes=() if unseen is None else unseen.beside(spec.task, actual).names,
+        model_classes=classes_of(challenger.final),
         before=before,
         sample=_sampled(spec, features, keys),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
@@ -18,7 +18,7 @@ from evergreen.labels.join import with_labels
 from evergreen.labels.known import newest_known
 from evergreen.lake import PARTITION, Table
 from evergreen.monitoring.health import health
-from evergreen.monitoring.measure import asks_model, measure, performance
+from evergreen.monitoring.measure import measure, performance
 from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
@@ -30,8 +30,9 @@ from evergreen.monitoring.window import with_window
 from evergreen.registry.registry import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model, with_features_of
-from evergreen.scoring.predict import ACTUAL, partition_features
-from evergreen.scoring.score import VERSION, rows_with_look_back
+from evergreen.scoring.predict import partition_features
+from evergreen.scoring.published import ACTUAL, VERSION
+from evergreen.scoring.score import rows_with_look_back
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.stages import MONITOR
@@ -99,7 +100,6 @@ class _Scored:
     features: pd.DataFrame
     predictions: pd.DataFrame
     reference: Reference
-    model: Any
 
 
 def _rival(pipeline: Pipeline, training: Training | None) -> CheckedModel | None:
@@ -142,7 +142,6 @@ def _measured(
         as_of=as_of_version(scored.version),
         published=published,
         earlier=earlier,
-        model=scored.model,
         rival=_beside(scored, rival),
         health=health(pipeline, scored.partition, scored.version, published),
     )
@@ -180,7 +179,6 @@ def _filled(
             scored.rows,
             scored.features,
             scored.predictions,
-            model=scored.model,
             rival=_beside(scored, rival) if rival and as_of_version(rival.version) <= key else None,
         )
         before = [filled.get(other, pair)[0] for other, pair in known.items() if other < key]
@@ -224,7 +222,6 @@ def _scored(pipeline: Pipeline, partition: str, as_of: str) -> _Scored:
         features,
         predictions,
         _reference(pipeline, version),
-        load_checked_model(pipeline, version).estimator if asks_model(spec) else None,
     )
 
 

@@ -23,7 +23,8 @@ from evergreen.metrics.measured import Measured
 from evergreen.metrics.part import Part
 from evergreen.monitoring.performance import labelled_rows
 from evergreen.numbers import number, percent
-from evergreen.scoring.predict import PREDICTION, apply_model
+from evergreen.scoring.predict import apply_model
+from evergreen.scoring.published import published_columns
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
 
@@ -62,9 +63,9 @@ def compared(
         return {}
     try:
         seen = features if rival.features is None else rival.features()
-        labels = apply_model(spec, rival.model, seen)
-        theirs = predictions.assign(**{PREDICTION: labels})
-        challenger = labelled_rows(spec, seen, theirs, known, rival.model)
+        said = apply_model(spec, rival.model, seen)
+        theirs = predictions.assign(**published_columns(spec, said))
+        challenger = labelled_rows(spec, theirs, known, said.classes)
         own, why = _part(challenger, spec.training.metric), challenger.undefined(spec.training.metric)
     except Exception as error:  # noqa: BLE001 - whatever a model on trial trips over, monitoring goes on
         own, why = None, one_line(error)

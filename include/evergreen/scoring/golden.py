@@ -7,6 +7,8 @@ the version is neither promoted nor used for scoring.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +20,8 @@ from evergreen.errors import EvergreenError, IntegrityError, one_line
 from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.predict import PREDICTION, predict
+from evergreen.scoring.predict import predict
+from evergreen.scoring.published import PREDICTION, PUBLISHED
 from evergreen.spec import Spec
 from evergreen.training_set.digest import packages
 
@@ -35,16 +38,19 @@ _CONTEXT = 2_000
 def golden_sample(spec: Spec, model: Any, rows: pd.DataFrame) -> bytes:
     """Raw rows of the newest partition with its look-back, as parquet, and the predictions they must give.
 
-    `prediction` is set for the last rows, at most 50, and null before. At most 2,000 rows of look-back are
-    kept. The predictions are made from the kept rows alone, so nothing else is needed to repeat them.
+    `prediction` is set for the last rows, at most 50, and null before; so is `prediction.<name>` for each
+    further column of `evergreen.scoring.published`. At most 2,000 rows of look-back are kept. The predictions
+    are made from the kept rows alone, so nothing else is needed to repeat them.
     """
     newest = str(rows[PARTITION].iloc[-1])
     seen = rows_to_score(spec, rows, newest)
     now = seen[seen[PARTITION] == newest].tail(_ROWS)
     before = seen[seen[PARTITION] != newest].tail(_CONTEXT)
     sample = rows.loc[[*before.index, *now.index]].reset_index(drop=True)
-    column = pa.array([None] * len(before) + _predicted(spec, model, sample))
-    table = pa.Table.from_pandas(sample, preserve_index=False).append_column(PREDICTION, column)
+    table = pa.Table.from_pandas(sample, preserve_index=False)
+    for name, values in _predicted(spec, model, sample).items():
+        column = pa.array([None] * len(before) + values)
+        table = table.append_column(_kept_as(name, list(sample.columns)), column)
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     return bytes(sink.getvalue().to_pybytes())
@@ -61,35 +67,69 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
             f"a new one: evergreen train {spec.name}"
         )
     table = pq.read_table(pa.BufferReader(registry.read(version, GOLDEN)))
-    promised = [value for value in table.column(PREDICTION).to_pylist() if value is not None]
+    columns = _promised_columns(table.column_names)
+    labels = table.column(columns[PREDICTION])
     try:
-        found = _predicted(spec, model, to_frame(table.drop_columns([PREDICTION])))
+        found = _predicted(spec, model, to_frame(table.drop_columns(list(columns.values()))))
     except Exception as error:
         # A user's features, and an estimator of another release, may raise anything.
         what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
         raise _broken(spec, registry, version, f"they cannot be predicted ({one_line(what)})") from error
-    if difference := _difference(found, promised):
-        raise _broken(spec, registry, version, difference)
+    for name, column in columns.items():
+        promised = table.column(column).filter(labels.is_valid()).to_pylist()
+        if difference := _difference(name, found.get(name, []), promised):
+            raise _broken(spec, registry, version, difference)
 
 
-def _predicted(spec: Spec, model: Any, sample: pd.DataFrame) -> list[Any]:
-    return list(predict(spec, model, sample, str(sample[PARTITION].iloc[-1]))[PREDICTION].tolist())
+def _predicted(spec: Spec, model: Any, sample: pd.DataFrame) -> dict[str, list[Any]]:
+    """What the model says of the newest rows, each column of it by its name."""
+    said = {PREDICTION, *PUBLISHED}
+    found = predict(spec, model, sample, str(sample[PARTITION].iloc[-1]))
+    return {str(name): [*map(_plain_value, found[name])] for name in found if name in said}
 
 
-def _difference(found: list[Any], promised: list[Any]) -> str | None:
-    """What differs, in words; None if nothing does."""
+def _plain_value(value: Any) -> Any:
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _kept_as(name: str, taken: Sequence[str]) -> str:
+    """What a column of the predictions is called in the sample, whose raw columns are `taken`."""
+    column = PREDICTION if name == PREDICTION else f"{PREDICTION}.{name}"
+    return f"({column})" if column in taken else column
+
+
+def _promised_columns(names: Sequence[str]) -> dict[str, str]:
+    """The columns of a sample that hold predictions, by what they are called in predictions."""
+    kept = {name: _kept_as(name, ()) for name in (PREDICTION, *PUBLISHED)}
+    of_both = {name: (f"({column})", column) for name, column in kept.items()}
+    return {
+        name: next(c for c in both if c in names) for name, both in of_both.items() if set(both) & set(names)
+    }
+
+
+def _difference(name: str, found: list[Any], promised: list[Any]) -> str | None:
+    """What differs of a column, in words; None if nothing does."""
+    what = "predictions" if name == PREDICTION else f"values of '{name}'"
     if len(found) != len(promised):
-        return f"{len(found)} predictions instead of {len(promised)}"
-    numbers = all(isinstance(value, float) for value in [*found, *promised])
-    same = [left == right for left, right in zip(found, promised, strict=True)]
-    equal = np.isclose(found, promised, rtol=1e-9, atol=1e-9) if numbers else np.array(same, dtype=bool)
+        return f"{len(found)} {what} instead of {len(promised)}"
+    equal = np.array([_agree(*both) for both in zip(found, promised, strict=True)], dtype=bool)
     if equal.all():
         return None
     first = int(np.argmin(equal))
+    of = "" if name == PREDICTION else f" {what}"
     return (
-        f"{int((~equal).sum())} of {len(equal)} are predicted differently, the first {_plain(found[first])} "
-        f"instead of {_plain(promised[first])}"
+        f"{int((~equal).sum())} of {len(equal)}{of} are predicted differently, the first "
+        f"{_plain(found[first])} instead of {_plain(promised[first])}"
     )
+
+
+def _agree(found: Any, promised: Any) -> bool:
+    """Whether a label is the same, or a number, and each of several, within nine digits."""
+    if isinstance(promised, list):
+        return len(found) == len(promised) and bool(np.isclose(found, promised, rtol=1e-9, atol=1e-9).all())
+    if isinstance(found, float) and isinstance(promised, float):
+        return math.isclose(found, promised, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(found == promised)
 
 
 def _broken(spec: Spec, registry: Registry, version: str, difference: str) -> IntegrityError:

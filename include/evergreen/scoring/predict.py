@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from evergreen.errors import RefusedError
 from evergreen.features.build import build_features, in_order, rows_to_score
 from evergreen.lake import PARTITION
+from evergreen.metrics.predictions import Predictions
+from evergreen.scoring.published import ACTUAL, published_columns
 from evergreen.spec import Spec
-
-PREDICTION = "prediction"
-ACTUAL = "actual"
 
 
 def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
@@ -21,7 +19,7 @@ def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.Da
 
     `rows` are raw rows that hold the partition and its look-back. The partition's own target is hidden and
     rows of later partitions are dropped before features are built, so no feature can use them. Columns: the
-    keys, `prediction`, and the target, where the rows have one, as `actual`.
+    keys, what `evergreen.scoring.published` names, and the target, where the rows have one, as `actual`.
     """
     features = partition_features(spec, rows, partition)
     return prediction_frame(spec, model, rows.loc[features.index], features)
@@ -29,7 +27,8 @@ def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.Da
 
 def prediction_frame(spec: Spec, model: Any, own: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     """What `predict` gives, of a partition's own rows and their features, both in the same order."""
-    columns = {key: own[key] for key in spec.keys} | {PREDICTION: apply_model(spec, model, features)}
+    said = apply_model(spec, model, features)
+    columns = {key: own[key] for key in spec.keys} | published_columns(spec, said)
     if spec.target and spec.target in own.columns:
         columns[ACTUAL] = own[spec.target]
     return pd.DataFrame(columns).reset_index(drop=True)
@@ -41,8 +40,8 @@ def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.Dat
     return build_features(spec, seen)[(seen[PARTITION] == partition).to_numpy()]
 
 
-def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """The model's predictions (n,) for features (n, d); raises `RefusedError` if it learnt from others."""
+def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
+    """The model's predictions for features (n, d); raises `RefusedError` if it learnt from others."""
     trained_on = getattr(model, "feature_names_in_", None)
     if trained_on is not None and list(trained_on) != list(features.columns):
         differing = sorted(set(trained_on) ^ set(features.columns))
@@ -50,4 +49,4 @@ def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> np.ndarray[An
             f"{spec.name}: the model was trained on other features than features.py gives now "
             f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
         )
-    return np.asarray(model.predict(features))
+    return Predictions.of(model, features)

@@ -16,13 +16,12 @@ from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model
-from evergreen.scoring.predict import ACTUAL, PREDICTION, predict
+from evergreen.scoring.predict import predict
+from evergreen.scoring.published import ACTUAL, PUBLISHED, VERSION, published_types
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
 from evergreen.stages import SCORE
 from evergreen.timings import timed
-
-VERSION = "version"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
         )
     model = load_checked_model(pipeline, version)
     table = predictions(model, rows_with_look_back(model.pipeline, partition), partition)
-    changed = bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}))
+    changed = _publish(pipeline, table, partition)
     if spec.scoring is not None:
         try:
             connection = pipeline.connect(spec.scoring.conn_id)
@@ -71,13 +70,27 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
     return Scored(partition, version, len(table), changed)
 
 
+def _publish(pipeline: Pipeline, table: pa.Table, partition: str) -> bool:
+    """Whether anything changed.
+
+    What no version before has said becomes a column of the table, which is null in earlier partitions.
+    """
+    there = pipeline.lake.schema(Table.PREDICTIONS) or table.schema
+    new = [field for field in table.schema if field.name not in there.names]
+    schema = pa.schema([*there, *(field for field in new if field.name in PUBLISHED)])
+    for field in schema:
+        if field.name in PUBLISHED and field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+    return bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}, schema))
+
+
 def predictions(model: CheckedModel, rows: pa.Table, partition: str) -> pa.Table:
     """A partition's predictions as they are published; nothing is written.
 
     `rows` hold the partition and the look-back of the model's own features, as `rows_with_look_back` gives
-    them of the model's pipeline. The result has one row
-    for each of the partition, in the order of time and key, with the keys, `prediction`, `actual` and
-    `version`. Raises `RefusedError` where keys are not unique, or the model learnt from other features.
+    them of the model's pipeline. The result has one row for each of the partition, in the order of time and
+    key, with the keys, what `evergreen.scoring.published` names, `actual` and `version`. Raises
+    `RefusedError` where keys are not unique, or the model learnt from other features.
     """
     spec = model.pipeline.spec
     rows = unlabelled(model.pipeline, rows)
@@ -118,7 +131,8 @@ def _as_table(spec: Spec, predictions: pd.DataFrame, rows: pa.Schema, version: s
     # Types follow from the description and the published rows, never from one partition's values.
     target = rows.field(spec.target).type if spec.target else None
     types: dict[str, pa.DataType] = {key: rows.field(key).type for key in spec.keys}
-    types[PREDICTION] = {Task.REGRESSION: pa.float64(), Task.CLUSTERING: pa.int64()}.get(spec.task, target)
+    said = [str(name) for name in predictions if name not in (*spec.keys, ACTUAL)]
+    types |= published_types(spec, target, said)
     if target is not None:
         types[ACTUAL] = pa.float64() if spec.task is Task.REGRESSION else target
     arrays = {name: _array(predictions[name], kind) for name, kind in types.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from evergreen.databases.registry import writer
 from evergreen.databases.writer import Writer
 from evergreen.errors import SourceError
 from evergreen.lake import PARTITION
+from evergreen.scoring.published import PUBLISHED
 
 
 def write_predictions(
@@ -18,19 +20,36 @@ def write_predictions(
 ) -> None:
     """Make `predictions` the whole content of the partition in the table, which is created if it is absent.
 
-    The columns are those of `predictions` and `partition`; its primary key is `partition` and `keys`. Run
+    The columns are those of `predictions` and `partition`; its primary key is `partition` and `keys`. A list
+    is JSON text where the database has no lists. Columns that only some versions have, as
+    `evergreen.scoring.published` says, are added to the table once one has them. Run
     twice, or by two writers at once, it leaves one copy. Raises `UnavailableError` where the database cannot
     be reached, `SourceError` for a table of another shape and a database that has no transactions.
     """
     rows = predictions.append_column(PARTITION, pa.array([partition] * len(predictions), pa.string()))
     with writer(connection) as opened:
+        rows = _storable(opened, rows)
         columns = {field.name: _sql_type(opened, field, (PARTITION, *keys)) for field in rows.schema}
         opened.lock(table)
-        opened.create(table, columns, (PARTITION, *keys))
+        if there := opened.shape(table):
+            new = {name: kind for name, kind in columns.items() if name in PUBLISHED and name not in there}
+            if new:
+                opened.extend(table, new)
+        else:
+            opened.create(table, columns, (PARTITION, *keys))
         _check_shape(opened, table, columns)
         opened.delete(table, PARTITION, partition)
         if len(rows):
             opened.append(table, rows)
+
+
+def _storable(opened: Writer, rows: pa.Table) -> pa.Table:
+    for place, field in enumerate(rows.schema):
+        has_lists = opened.sql_type(field.type, key=False) is not None
+        if field.name in PUBLISHED and pa.types.is_list(field.type) and not has_lists:
+            texts = [None if value is None else json.dumps(value) for value in rows.column(place).to_pylist()]
+            rows = rows.set_column(place, field.name, pa.array(texts, pa.string()))
+    return rows
 
 
 def _check_shape(opened: Writer, table: str, columns: dict[str, str]) -> None:

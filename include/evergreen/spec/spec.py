@@ -72,6 +72,7 @@ class Spec(Described):
     features: Features = Features()
     task: Task
     target: Column | None = None
+    positive: bool | int | float | str | None = None
     labels: Labels | None = None
     training: Training
     gate: Gate = Gate()
@@ -256,6 +257,8 @@ class Spec(Described):
             raise ValueError("target: clustering has none, leave it out")
         if self.task is not Task.CLUSTERING and self.target is None:
             raise ValueError(f"target: {self.task} needs the column to predict")
+        if self.positive is not None and self.task is not Task.CLASSIFICATION:
+            raise ValueError(f"positive: {self.task} has no classes, leave it out")
         if self.target is not None and self.target in self.keys:
             raise ValueError(f"target: '{self.target}' is among the keys of a row and cannot be predicted")
         self._check_features()

@@ -113,6 +113,7 @@ def _training_part(spec: Spec) -> dict[str, Any]:
             "features": True,
             "task": True,
             "target": True,
+            **({"positive": True} if spec.positive is not None else {}),
             "training": True,
             **({"labels": {"delay"}} if spec.labels else {}),
         },

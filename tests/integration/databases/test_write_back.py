@@ -102,6 +102,23 @@ def test_written_twice_there_is_one_copy_and_other_partitions_stay(sink: Connect
     assert found(sink) == {"2024-01-01": [1.0] * 3}
 
 
+def test_the_table_gets_a_column_once_a_version_has_it(sink: Connection):
+    write(sink, predictions(rows=1), "2024-01-01")
+    write(sink, predictions(rows=1).append_column("probability", pa.array([0.25])), "2024-01-02")
+    shares = pa.array([[0.5, 0.25, 0.25]], pa.list_(pa.float64()))
+    for _ in range(2):
+        write(sink, predictions(rows=1).append_column("probabilities", shares), "2024-01-03")
+    rows = {row["part"]: row for row in read(sink)}
+    assert [rows[day]["probability"] for day in sorted(rows)] == [None, 0.25, None]
+    texts = [rows[day]["probabilities"] for day in sorted(rows)]
+    # Where a database has no lists, and in what a query of one gives, they are JSON.
+    assert [json.loads(text) if isinstance(text, str) else text for text in texts] == [
+        None,
+        None,
+        [0.5, 0.25, 0.25],
+    ]
+
+
 def test_several_writers_at_once_on_a_new_table(sink: Connection):
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(write, sink, predictions(), DAYS[number % 4]) for number in range(12)]

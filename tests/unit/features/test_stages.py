@@ -16,7 +16,7 @@ from evergreen.errors import SpecError
 from evergreen.lake import Table
 from evergreen.monitoring.stage import monitor
 from evergreen.scoring.golden import GOLDEN
-from evergreen.scoring.predict import PREDICTION
+from evergreen.scoring.published import PREDICTION
 from evergreen.scoring.score import score
 from evergreen.training import stage
 from evergreen.training.version_files import LINEAGE

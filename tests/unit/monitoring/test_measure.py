@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.metrics import log_loss
 from evergreen.drift.binning import binning
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import count_cells
-from evergreen.monitoring.measure import asks_model, estimates, measure, performance
+from evergreen.monitoring.measure import estimates, measure, performance
 from evergreen.monitoring.record import Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import PREDICTIONS, Reference
 from evergreen.signals.drift import Drift
@@ -207,8 +206,10 @@ def test_rows_that_differ_only_together(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 SHARES = np.array([[0.9, 0.1], [0.4, 0.6], [0.7, 0.3], [0.5, 0.5]])
-SURE = SimpleNamespace(classes_=np.array(["a", "b"]), predict_proba=lambda x: SHARES[: len(x)])
-LABELS = pd.DataFrame({"prediction": list("abab"), "actual": ["a", "a", "b", None]})
+LABELS = pd.DataFrame(
+    {"prediction": list("abab"), "probability": SHARES[:, 1], "actual": ["a", "a", "b", None]}
+)
+CLASSES: dict[str, Any] = {"model_classes": ("a", "b")}
 SNAPSHOT = {"partition": "snapshot", "published": ["snapshot"]}
 
 
@@ -226,36 +227,37 @@ def test_classification_by_labels_and_by_probabilities() -> None:
     record = measured(LABELS, spec=IRIS, **SNAPSHOT)
     assert record.error == pytest.approx(1 / 3)
     assert (record.level, record.age, record.history) == (None, 0, 1)
-    record = measured(LABELS, spec=asked(IRIS, "log_loss"), model=SURE, **SNAPSHOT)
+    spec = asked(IRIS, "log_loss")
+    record = measured(LABELS, spec=spec, reference=reference(spec, **CLASSES), **SNAPSHOT)
     assert record.error == pytest.approx(log_loss(["a", "a", "b"], SHARES[:3]))
 
 
 def test_performance_is_estimated_where_that_is_asked_for() -> None:
     spec = asked(IRIS, on=("estimate",))
-    given = reference(spec, promised=0.75, expected=0.7)
-    record = measured(LABELS.drop(columns="actual"), spec=spec, reference=given, model=SURE, **SNAPSHOT)
+    given = reference(spec, promised=0.75, expected=0.7, **CLASSES)
+    record = measured(LABELS.drop(columns="actual"), spec=spec, reference=given, **SNAPSHOT)
     # (0.9 + 0.6 + 0.7 + 0.5) / 4, and on the hold-out it was 0.05 too low
     assert record.estimated == pytest.approx(0.675 + 0.05)
     assert (record.error, record.labelled) == (None, 0)
-    assert measured(LABELS, spec=IRIS, reference=given, model=SURE, **SNAPSHOT).estimated is None
-    assert (asks_model(spec), asks_model(IRIS), estimates(KIOSK)) == (True, False, False)
-    assert asks_model(asked(IRIS, "log_loss"))
+    assert measured(LABELS, spec=IRIS, reference=given, **SNAPSHOT).estimated is None
+    assert (estimates(spec), estimates(IRIS), estimates(KIOSK)) == (True, False, False)
+    # An older release published no probabilities.
+    bare = LABELS.drop(columns="probability")
+    assert measured(bare, spec=spec, reference=given, **SNAPSHOT).estimated is None
 
 
 def test_a_model_that_is_surer_than_right_gives_no_estimate() -> None:
     spec = asked(IRIS, on=("estimate",))
     for promised, expected in ((0.6, 0.9), (0.6, None)):
-        given = reference(spec, promised=promised, expected=expected)
-        assert measured(LABELS, spec=spec, reference=given, model=SURE, **SNAPSHOT).estimated is None
+        given = reference(spec, promised=promised, expected=expected, **CLASSES)
+        assert measured(LABELS, spec=spec, reference=given, **SNAPSHOT).estimated is None
 
 
 def test_an_estimate_stays_a_share() -> None:
-    certain = SimpleNamespace(
-        classes_=np.array(["a", "b"]), predict_proba=lambda x: np.array([[1.0, 0]] * len(x))
-    )
     spec = asked(IRIS, on=("estimate",))
-    given = reference(spec, promised=0.9, expected=0.88)
-    found = measured(LABELS.assign(prediction="a"), spec=spec, reference=given, model=certain, **SNAPSHOT)
+    given = reference(spec, promised=0.9, expected=0.88, **CLASSES)
+    certain = LABELS.assign(prediction="a", probability=0.0)
+    found = measured(certain, spec=spec, reference=given, **SNAPSHOT)
     assert found.estimated == 1.0
 
 

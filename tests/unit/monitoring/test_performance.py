@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -50,35 +49,21 @@ def described(spec: Spec = KIOSK, metric: str | None = None, slices: tuple[str, 
     )
 
 
-def table(prediction: Any, actual: Any) -> pd.DataFrame:
-    return pd.DataFrame({"prediction": prediction, "actual": actual})
+def table(prediction: Any, actual: Any, probability: Any = None) -> pd.DataFrame:
+    """Published predictions; `probability` is that of the class `b`."""
+    columns = {} if probability is None else {"probability": probability}
+    return pd.DataFrame({"prediction": prediction, **columns, "actual": actual})
 
 
-def night(spec: Spec, predictions: pd.DataFrame, features: Any = None, model: Any = None) -> dict[str, Any]:
+def night(spec: Spec, predictions: pd.DataFrame) -> dict[str, Any]:
     """The training metric of the known rows, as it is recorded."""
     known = predictions["actual"].notna().to_numpy()
-    if features is None:
-        features = pd.DataFrame({"x": np.arange(len(predictions), dtype=float)})
-    rows = labelled_rows(spec, features, predictions, known, model)
+    rows = labelled_rows(spec, predictions, known, ("a", "b"))
     return night_metrics(spec, rows, {})[spec.training.metric]
 
 
-def error(spec: Spec, predictions: pd.DataFrame, **more: Any) -> float | None:
-    return night(spec, predictions, **more)["value"]
-
-
-class Sure:
-    """A model of two classes whose probabilities of `b` are the feature."""
-
-    classes_ = np.array(["a", "b"])
-
-    def __init__(self) -> None:
-        self.rows = 0
-
-    def predict_proba(self, features: pd.DataFrame) -> Any:
-        self.rows += len(features)
-        chance = features["x"].to_numpy() / 10
-        return np.column_stack([1 - chance, chance])
+def error(spec: Spec, predictions: pd.DataFrame) -> float | None:
+    return night(spec, predictions)["value"]
 
 
 # --- the error of a partition ---
@@ -133,28 +118,19 @@ def test_classification_is_as_scikit_learn_has_it(metric: str) -> None:
         "log_loss": lambda: sk.log_loss(actual == "b", np.clip(chance, 1e-15, 1)),
         "brier": lambda: sk.brier_score_loss(actual == "b", chance),
     }[metric]()
-    model = Sure()
-    found = error(described(IRIS, metric), table(predicted, actual), model=model)
+    found = error(described(IRIS, metric), table(predicted, actual, chance))
     assert found == pytest.approx(expected, rel=1e-9)
-    of_probabilities = metric in ("roc_auc", "pr_auc", "log_loss", "brier")
-    assert model.rows == (8 if of_probabilities else 0)  # the model is asked only where it is needed
 
 
-def test_the_model_is_asked_for_the_known_rows_alone() -> None:
-    model = Sure()
-    error(described(IRIS, "brier"), table(list("aab"), ["a", None, "b"]), model=model)
-    assert model.rows == 2
-
-
-@pytest.mark.parametrize("model", [None, SimpleNamespace(predict=len)])
-def test_a_metric_of_probabilities_needs_a_model_that_gives_them(model: Any) -> None:
-    assert error(described(IRIS, "log_loss"), table(list("ab"), list("ab")), model=model) is None
+@pytest.mark.parametrize("chance", [None, [math.nan, math.nan]])
+def test_a_metric_of_probabilities_needs_published_ones(chance: Any) -> None:
+    assert error(described(IRIS, "log_loss"), table(list("ab"), list("ab"), chance)) is None
 
 
 def test_what_cannot_be_computed_is_none() -> None:
     assert error(described(metric="r2"), table([1.0], [1.0])) is None
     assert error(KIOSK, table([np.inf, 1.0], [1.0, 1.0])) is None
-    assert error(described(IRIS, "roc_auc"), table(list("ab"), list("aa")), model=Sure()) is None
+    assert error(described(IRIS, "roc_auc"), table(list("ab"), list("aa"), [0.1, 0.9])) is None
     assert error(WINE, table([0, 1], [0, 1])) is None
 
 
@@ -163,20 +139,20 @@ def test_what_cannot_be_computed_is_none() -> None:
     [
         (described(metric="r2"), table([1.0], [1.0]), "one row only"),
         (KIOSK, table([np.inf, 1.0], [1.0, 1.0]), "a prediction is not finite"),
-        (described(IRIS, "roc_auc"), table(list("ab"), list("aa")), "one class only"),
+        (described(IRIS, "roc_auc"), table(list("ab"), list("aa"), [0.1, 0.9]), "one class only"),
         (KIOSK, table([1.0], [1.0]), None),
     ],
 )
 def test_a_night_says_why_it_is_not_measured(spec: Spec, predictions: pd.DataFrame, why: str | None) -> None:
-    assert night(spec, predictions, model=Sure())["undefined"] == why
+    assert night(spec, predictions)["undefined"] == why
 
 
 def test_further_metrics_are_measured_beside_the_training_metric() -> None:
     spec = described(IRIS, "roc_auc")
     watched = spec.monitoring.model_copy(update={"metrics": ("recall", "log_loss")})
     spec = spec.model_copy(update={"monitoring": watched})
-    predictions, features = table(list("aabb"), list("abab")), pd.DataFrame({"x": [1.0, 4.0, 6.0, 8.0]})
-    rows = labelled_rows(spec, features, predictions, np.ones(4, dtype=bool), Sure())
+    predictions = table(list("aabb"), list("abab"), [0.1, 0.4, 0.6, 0.8])
+    rows = labelled_rows(spec, predictions, np.ones(4, dtype=bool), ("a", "b"))
     found = night_metrics(spec, rows, {"recall": 0.9, "log_loss": math.inf})
     assert list(found) == ["roc_auc", "recall", "log_loss"]
     assert found["roc_auc"]["value"] == pytest.approx(sk.roc_auc_score([0, 1, 0, 1], [0.1, 0.4, 0.6, 0.8]))
@@ -188,12 +164,12 @@ def test_further_metrics_are_measured_beside_the_training_metric() -> None:
 
 
 def slices(
-    rows: dict[str, Any], predictions: pd.DataFrame, promised: Any = None, **more: Any
+    rows: dict[str, Any], predictions: pd.DataFrame, promised: Any = None, spec: Spec | None = None
 ) -> dict[str, dict[str, Any]]:
     frame = pd.DataFrame(rows)
-    spec = more.pop("spec", None) or described(slices=tuple(frame.columns))
+    spec = spec or described(slices=tuple(frame.columns))
     known = predictions["actual"].notna().to_numpy()
-    rows = labelled_rows(spec, more.get("features"), predictions, known, more.get("model"))
+    rows = labelled_rows(spec, predictions, known, ("a", "b"))
     return slice_errors(spec, frame[known], rows, promised or {})
 
 
@@ -284,10 +260,9 @@ def test_every_known_row_is_in_one_slice_of_a_column(values: list[Any], named: s
 
 def test_slices_of_a_metric_of_probabilities() -> None:
     spec = described(IRIS, "brier", ("side",))
-    features = pd.DataFrame({"x": np.arange(10.0)})
-    labels = table(list("aaaaabbbbb"), list("aabaaabbbb"))
-    found = slices({"side": ["l"] * 5 + ["r"] * 5}, labels, spec=spec, features=features, model=Sure())
     chance = np.arange(10.0) / 10
+    labels = table(list("aaaaabbbbb"), list("aabaaabbbb"), chance)
+    found = slices({"side": ["l"] * 5 + ["r"] * 5}, labels, spec=spec)
     true = labels["actual"] == "b"
     assert found["side=l"]["error"] == pytest.approx(sk.brier_score_loss(true[:5], chance[:5]))
     assert found["side=r"]["error"] == pytest.approx(sk.brier_score_loss(true[5:], chance[5:], pos_label=1))
@@ -335,14 +310,13 @@ def test_the_promise_day_by_day_is_what_the_error_of_the_day_would_be(metric: st
     days = np.repeat([f"2024-01-{day:02d}" for day in range(1, 8)], 20)
     x = draw.integers(0, 10, 140).astype(float)
     actual = np.where(draw.random(140) * 10 < x, "b", "a")
-    model, features = Sure(), pd.DataFrame({"x": x})
-    labels = np.where(x > 4, "b", "a")
-    predicted = Predictions(labels, model.predict_proba(features), ("a", "b"))
+    labels, chance = np.where(x > 4, "b", "a"), x / 10
+    predicted = Predictions(labels, np.column_stack([1 - chance, chance]), ("a", "b"))
     found = by_partition(spec, days, actual, predicted)
     assert len(found) == 7
     for day in np.unique(days):
         same = days == day
-        alone = error(spec, table(labels[same], actual[same]), features=features[same], model=model)
+        alone = error(spec, table(labels[same], actual[same], chance[same]))
         assert found[day] == pytest.approx(alone, rel=1e-12)
 
 

@@ -252,7 +252,8 @@ def opened(storage: Storage) -> Pipeline:
     sure = float(model.predict_proba(features).max(axis=1).mean())
     reference = reference_of(LENDER, features, rows["partition"].tolist(), accuracy=sure)
     by_partition = {day(n): sure - 0.02 * (n % 2) for n in range(21, 25)}
-    plain = replace(reference, expected=sure, level=None, by_partition=by_partition).to_dict()
+    known = {"classes": (False, True), "model_classes": (False, True)}
+    plain = replace(reference, expected=sure, level=None, by_partition=by_partition, **known).to_dict()
     unlabelled = rows.drop(columns="late")
     version = f"{day(30)}-0123456789ab"
     files = {

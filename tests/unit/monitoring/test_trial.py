@@ -15,7 +15,7 @@ from evergreen.calendar import Grain
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.performance import labelled_rows
 from evergreen.monitoring.trial import Rival, compared, tried
-from evergreen.scoring.predict import ACTUAL, PREDICTION
+from evergreen.scoring.published import ACTUAL, PREDICTION
 from evergreen.signals.record import Record
 from evergreen.spec import Labels
 from tests.unit.monitoring.kiosk_records import KIOSK, record
@@ -37,7 +37,7 @@ def nights(mean: float, count: int = 20, **changes: Any) -> list[Record]:
 
 
 def kept(model: Any) -> dict[str, Any]:
-    champion = labelled_rows(KIOSK, FEATURES, PREDICTIONS, KNOWN)
+    champion = labelled_rows(KIOSK, PREDICTIONS, KNOWN)
     return compared(KIOSK, Rival("v2", model), FEATURES, PREDICTIONS, known=KNOWN, champion=champion)
 
 

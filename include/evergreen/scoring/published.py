@@ -1,0 +1,87 @@
+"""What a published prediction holds: the columns of it, in the lake and in a database's table alike.
+
+| column | of | holds |
+|---|---|---|
+| `prediction` | every task | the number, class or cluster |
+| `probability` | two classes | the probability of the positive one |
+| `probabilities` | more classes | that of each, in the order of `model_classes` in the version's reference |
+
+A model that gives no probabilities has neither of the last two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.rates import positive_class
+from evergreen.spec import Spec, Task
+
+PREDICTION = "prediction"
+PROBABILITY = "probability"
+PROBABILITIES = "probabilities"
+ACTUAL = "actual"
+VERSION = "version"
+
+_TYPES: Mapping[str, pa.DataType] = {PROBABILITY: pa.float64(), PROBABILITIES: pa.list_(pa.float64())}
+PUBLISHED = tuple(_TYPES)
+"""The columns that a version may have or not have: the table gets each once a version has it."""
+
+
+def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
+    """The columns (n,) by name that hold what a model said of n rows, `prediction` first.
+
+    Raises `SpecError` where the model does not know the class that the description calls positive.
+    """
+    columns: dict[str, Any] = {PREDICTION: said.labels}
+    if said.probabilities is None:
+        return columns
+    if len(said.classes) == 2:
+        return columns | {PROBABILITY: said.probabilities[:, positive_of(spec, said.classes)]}
+    return columns | {PROBABILITIES: list(said.probabilities)}
+
+
+def published_types(spec: Spec, target: pa.DataType | None, columns: Sequence[str]) -> dict[str, pa.DataType]:
+    """The type of each of the columns that `published_columns` gave; `target` is that of the rows' target."""
+    own = {Task.REGRESSION: pa.float64(), Task.CLUSTERING: pa.int64()}.get(spec.task, target)
+    return {name: own if name == PREDICTION else _TYPES[name] for name in columns}
+
+
+def read_published(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> Predictions:
+    """What the model said of the rows (n) of published predictions; `classes` are those of their version.
+
+    Without probabilities where the rows hold none, as those that were scored by an older release.
+    """
+    labels = rows[PREDICTION].to_numpy()
+    if (found := _probabilities(spec, rows, classes)) is None:
+        return Predictions(labels)
+    return Predictions(labels, found, tuple(classes))
+
+
+def positive_of(spec: Spec, classes: Sequence[Any]) -> int:
+    """The place of the positive class among two: the one that the description names, or the second.
+
+    Raises `SpecError` for a name that none of them has.
+    """
+    return positive_class(classes, spec.positive, f"{spec.folder / 'pipeline.yaml'}: positive")
+
+
+def _probabilities(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> NDArray[np.float64] | None:
+    if len(classes) == 2:
+        if PROBABILITY not in rows or rows[PROBABILITY].isna().all():
+            return None
+        positive = rows[PROBABILITY].to_numpy(dtype=np.float64, na_value=np.nan)
+        found = np.empty((len(rows), 2))
+        place = positive_of(spec, classes)
+        found[:, place], found[:, 1 - place] = positive, 1 - positive
+        return found
+    if not len(rows) or PROBABILITIES not in rows or rows[PROBABILITIES].isna().any():
+        return None
+    found = np.vstack(rows[PROBABILITIES].to_list()).astype(np.float64)
+    return found if found.shape[1] == len(classes) else None
