@@ -315,6 +315,34 @@ def test_a_version_that_is_listed_verified_or_shown_is_not_executed(
     assert second in signing.registry.versions()
 
 
+def test_check_says_before_the_night_whether_the_champion_s_code_is_executed(
+    kiosk: Pipeline, configured: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from typer.testing import CliRunner
+
+    from evergreen.cli import app
+
+    def told() -> tuple[bool, bool, str]:
+        result = CliRunner().invoke(app, ["check", "kiosk", "--json"])
+        checks = {one["check"]: one for one in json.loads(result.stdout)["checks"]}
+        found = checks["champion's features"]
+        return found["ok"], found["warns"], found["detail"]
+
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(kiosk.spec.folder.parent))
+    file = kiosk.spec.folder / "pipeline.yaml"
+    file.write_text(file.read_text().replace("scoring:", "# scoring:"))
+    (kiosk.spec.folder / "expectations.yaml").write_text("- expect_column_to_exist: {column: at}\n")
+    version = committed(kiosk)
+    assert told() == (True, False, "features.py:build: as deployed")
+    change_features(kiosk, *WARMER)
+    ok, warns, detail = told()
+    assert (ok, warns) == (True, True)
+    assert f"evergreen models features kiosk {version} --keep" in detail
+    result = CliRunner().invoke(app, ["models", "features", "kiosk", version, "--keep", "--json"])
+    (kept,) = json.loads(result.stdout)["kept"]
+    assert told() == (True, False, f"features.py:build: former/{Path(kept).name}")
+
+
 def test_the_code_is_shown_with_its_changes_and_without_control_characters(kiosk: Pipeline) -> None:
     change_features(kiosk, "def build(rows", "# \x1b[31m red\ndef build(rows")
     version = committed(kiosk)
