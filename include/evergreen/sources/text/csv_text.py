@@ -14,6 +14,7 @@ from pyarrow import csv
 from evergreen.calendar import UTC_ZONE, Zone
 from evergreen.errors import SourceError
 from evergreen.rows.names import check_declared, check_names
+from evergreen.shown import shown
 from evergreen.sources.text.column_types import declared_of
 from evergreen.sources.text.csv_records import UNCLOSED, Record, records
 from evergreen.sources.text.dialect import CsvDialect
@@ -31,7 +32,7 @@ from evergreen.sources.text.lines import (
 from evergreen.sources.text.null_words import with_remedy
 from evergreen.sources.text.number_form import NumberForm
 from evergreen.sources.text.spool import MOST_COLUMNS, Known, Prepared
-from evergreen.sources.text.texts import prepare_texts
+from evergreen.sources.text.texts import NullWordError, prepare_texts
 
 _NEWLINE, _RETURN = b"\n\r"
 # A null word is null in quotes or not.
@@ -64,7 +65,15 @@ class CsvBlock:
         if not self.columns.num_columns:
             return Prepared(rejected=rejected(self.unreadable, place))
         check_declared(declared_of(types), self.columns.schema.names)
-        prepared, found = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
+        try:
+            prepared, found = prepare_texts(types, known, self.columns, zone, _numbers(self.dialect))
+        except NullWordError as error:
+            record = next(self._unfit({error.row: ""}))
+            raise SourceError(
+                f"{place(record.line, record.number)}: column '{shown(error.column)}' has numbers or times, "
+                f"but here '{shown(error.word)}': if that stands for no value, write under the source: csv: "
+                f"{{nulls: ['{shown(error.word)}']}}; if it is one, declare the column text under its 'types'"
+            ) from None
         misfits = {row: with_remedy(why) for row, why in found.items()}
         bad = [*self.unreadable, *self._unfit(misfits)]
         return replace(prepared, rejected=rejected(bad, place))

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evergreen.calendar import UTC_ZONE, Zone
+from evergreen.errors import SourceError
 from evergreen.rows.local import TIME
 from evergreen.shown import shown
 from evergreen.sources.text.column_types import is_declared
+from evergreen.sources.text.null_words import NULL_WORDS
 from evergreen.sources.text.number_form import PLAIN, NumberForm
 from evergreen.sources.text.spool import Known, Prepared, check_width
 from evergreen.sources.text.types import fit, fit_published, in_csv, read, skipped
+
+_WORDS = pa.array(sorted(NULL_WORDS), pa.string())
 
 
 def prepare_texts(
@@ -26,7 +31,7 @@ def prepare_texts(
 
     Also returns why the other rows do not fit, by their index. Another column is read as `text.types` says
     of CSV; a row with a local time that the clocks of the zone skip does not fit. Raises `SourceError`
-    for too many columns.
+    for too many columns, and `NullWordError`.
     """
     check_width(known, batch.schema.names)
     columns: dict[str, pa.Array] = {}
@@ -35,9 +40,12 @@ def prepare_texts(
         columns[name], reasons = _fitted(types, name, texts, zone, numbers)
         _note(misfits, name, reasons)
     fitting = _without(pa.RecordBatch.from_pydict(columns), misfits)
-    prepared, none = _typed(types, known, fitting, zone, numbers)
+    rows = [row for row in range(batch.num_rows) if row not in misfits] if misfits else range(batch.num_rows)
+    try:
+        prepared, none = _typed(types, known, fitting, zone, numbers)
+    except NullWordError as error:
+        raise NullWordError(error.word, rows[error.row], error.column) from None
     if none:
-        rows = [row for row in range(batch.num_rows) if row not in misfits]
         misfits |= {rows[at]: reason for at, reason in none.items()}
     return prepared, misfits
 
@@ -67,7 +75,10 @@ def _typed(
         if name in types:
             after[name] = Known("declared")
             continue
-        after[name], found = _narrowed(known.get(name, Known()), column, zone, numbers)
+        try:
+            after[name], found = _narrowed(known.get(name, Known()), column, zone, numbers)
+        except NullWordError as error:
+            raise NullWordError(error.word, error.row, name) from None
         if found is not None:
             typed[name] = found
             if found.type == TIME:
@@ -90,6 +101,30 @@ def _without(batch: pa.RecordBatch, rows: Mapping[int, str]) -> pa.RecordBatch:
     return batch.filter(pa.array([row not in rows for row in range(batch.num_rows)], pa.bool_()))
 
 
+class NullWordError(SourceError):
+    """A column that nobody declared has numbers or times, and a word that people write for no value.
+
+    `row` is the word's index in its batch.
+    """
+
+    def __init__(self, word: str, row: int, column: str = "") -> None:
+        super().__init__(
+            f"column '{shown(column)}' has numbers or times, and '{shown(word)}': declare its type under the "
+            "source's 'types', text if the word is a value"
+        )
+        self.word, self.row, self.column = word, row, column
+
+
+def _check_words(readings: tuple[str, ...], texts: pa.Array, zone: Zone) -> None:
+    is_word = pc.is_in(texts, _WORDS)
+    if not is_word.true_count:
+        return
+    rest = texts.filter(pc.invert(is_word))
+    if rest.null_count < len(rest) and any(read(rest, one, zone) is not None for one in readings):
+        row = pc.index(is_word, True).as_py()
+        raise NullWordError(texts[row].as_py(), row)
+
+
 def _narrowed(
     known: Known, texts: pa.Array, zone: Zone, numbers: NumberForm
 ) -> tuple[Known, pa.Array | None]:
@@ -98,4 +133,6 @@ def _narrowed(
         return known, None
     readings = known.readings if known.kind else in_csv(numbers)
     found = {one: values for one in readings if (values := read(texts, one, zone)) is not None}
+    if readings and not found:
+        _check_words(readings, texts, zone)
     return Known("text", tuple(found)), next(iter(found.values()), None)
