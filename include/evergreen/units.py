@@ -31,6 +31,9 @@ _TYPE = re.compile(r"text|float|int|boolean|date|time|decimal\([1-9][0-9]?, ?[0-
 _CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
+_LONGEST_MONTH = 31  # days: what is kept for months is never removed too early
+_MOST_MONTHS = 12 * 1000
+
 LONGEST_WINDOW = Length(365, "day")
 """How far back training reads where a description does not say."""
 
@@ -75,6 +78,15 @@ def _duration(value: Any) -> Any:
     if not (match := _DURATION.fullmatch(str(value))):
         raise ValueError("write a duration like '28 days', '6 hours' or '2 weeks'")
     return timedelta(**{match[2] + "s": int(match[1])})
+
+
+def _age(value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            length = Length.read(value)
+            if 0 < length.months <= _MOST_MONTHS:
+                return timedelta(days=_LONGEST_MONTH * length.months)
+    return _duration(value)
 
 
 def _length(value: Any) -> Any:
@@ -211,6 +223,9 @@ def _held_out(value: Length | float) -> str:
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
 """A time of the wall clock, written like `28 days`."""
+
+Age = Annotated[timedelta, BeforeValidator(_age), PlainSerializer(_written)]
+"""A duration that may also be written in months or years; a month counts as 31 days."""
 
 Size = Annotated[int, BeforeValidator(_size)]
 """A number of bytes, written like `500 MB`."""

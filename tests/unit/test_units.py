@@ -19,6 +19,9 @@ from evergreen.calendar import Length
         (units.Duration, "1 hour", timedelta(hours=1)),
         (units.Duration, "2 weeks", timedelta(weeks=2)),
         (units.Duration, timedelta(days=1), timedelta(days=1)),
+        (units.Age, "28 days", timedelta(days=28)),
+        (units.Age, "2 months", timedelta(days=62)),
+        (units.Age, "1 year", timedelta(days=372)),
         (units.Partitions, "5 partitions", 5),
         (units.Partitions, "1 partition", 1),
         (units.Partitions, 7, 7),
@@ -67,6 +70,8 @@ def test_what_people_write(unit: Any, text: Any, value: Any):
     [
         (units.Duration, "1 year", "write a duration like '28 days'"),
         (units.Duration, "-1 days", "write a duration"),
+        (units.Age, "3 partitions", "write a duration like '28 days'"),
+        (units.Age, "999999 years", "write a duration like '28 days'"),
         (units.Duration, 28, "write a duration"),
         (units.Duration, "99999999999 days", "write a duration"),
         (units.Partitions, "many", "write a number of partitions"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from evergreen.description import Described
-from evergreen.units import ConnectionId, Duration
+from evergreen.units import Age, ConnectionId
 
 
 class Models(Described):
@@ -19,4 +19,4 @@ class Models(Described):
 
     signing: ConnectionId | None = None
     require_signature: bool = False
-    retention: Duration = timedelta(days=365)
+    retention: Age = timedelta(days=365)

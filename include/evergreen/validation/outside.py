@@ -1,4 +1,4 @@
-"""Rows whose event time lies outside their partition: refused, set aside for the quarantine, or left out."""
+"""Rows whose event time lies outside their partition: refused, or set aside for the quarantine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from evergreen.validation.quarantine import to_text
 class Inside:
     """Takes a partition's blocks and gives back the rows inside it; `strays` are those in quarantine.
 
-    What is done with the others is said by `outside` of the source that has the event time.
+    What is done with the others is said by `outside` of the source that has the event time. Those that it
+    ignores never come here.
     """
 
     def __init__(self, spec: Spec, partition: str, schema: pa.Schema) -> None:
@@ -25,7 +26,6 @@ class Inside:
         name = spec.time_column
         self._name = name if name in schema.names and spec.calendar.has_time else None
         self._rejections = Rejections()
-        self.left_out = 0
         if self._name is None:
             return
         kind = schema.field(self._name).type
@@ -49,23 +49,20 @@ class Inside:
             raise RefusedError(f"{self._where}'{self._name}' is {times.type} and no time: fix the source")
         start, end = self._bounds
         outside = pc.or_(pc.less(times, start), pc.greater_equal(times, end)).fill_null(False)
-        count = outside.true_count if isinstance(outside, pa.BooleanArray) else pc.sum(outside).as_py() or 0
-        if not count:
+        if not (count := pc.sum(outside).as_py()):
             return block
         strays = block.filter(outside)
-        if self._policy == "refuse":
+        if self._policy != "quarantine":
             first = strays.column(self._name)[0].as_py().isoformat()
             raise RefusedError(
                 f"{self._where}{count} rows lie outside the partition, the first at {first} in "
                 f"'{self._name}': fix the source, or what it is asked, or write under it what is done with "
                 "such rows: 'outside: quarantine' or 'outside: ignore'"
             )
-        self.left_out += count
-        if self._policy == "quarantine":
-            self._rejections.add(map(self._stray, strays.to_pylist()))
+        self._rejections.add(map(self._stray, strays.to_pylist()))
         return block.filter(pc.invert(outside))
 
     def _stray(self, row: dict[str, object]) -> Rejected:
-        text = to_text(row)
-        reason = f"{self._name} lies outside the partition"
-        return Rejected(text, "a row outside the partition", reason)
+        time = row[self._name or ""]
+        reason = f"{self._name} is {time}, outside the partition"
+        return Rejected(to_text(row), "a row outside the partition", reason)

@@ -236,10 +236,9 @@ class Check:
                 f"{first.reason}"
             )
             found.append(ExpectationResult(UNREADABLE, "warning", False, count, detail))
-        if self._inside.left_out:
-            severity = "warning" if self._inside.strays else "info"
-            detail = f"{self._inside.left_out} rows have another time"
-            found.append(ExpectationResult(INSIDE, severity, False, self._inside.left_out, detail))
+        if count := len(self._inside.strays):
+            detail = f"{count} rows have another time"
+            found.append(ExpectationResult(INSIDE, "warning", False, count, detail))
         return found
 
     def _row_results(self) -> list[ExpectationResult]:
@@ -282,9 +281,9 @@ class Check:
 
     def _why_refused(self, report: ValidationReport) -> str | None:
         if not self._rows:
-            if self._inside.left_out:
+            if strays := len(self._inside.strays):
                 return (
-                    f"no rows: all {self._inside.left_out} lie outside the partition: check what the source "
+                    f"no rows: all {strays} lie outside the partition: check what the source "
                     "is asked, ingest again"
                 )
             if not self._rejected:

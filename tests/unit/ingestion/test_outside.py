@@ -119,6 +119,7 @@ def test_stray_rows_in_quarantine_are_judged_by_nothing_else_and_can_be_correcte
     waiting = read_quarantine(pipeline.lake, "2024-01")
     assert {(row.expectation, row.place) for row in waiting} == {("inside the partition", "")}
     assert json.loads(waiting[0].row) == {"at": "2002-12-31T21:00:00+00:00", "y": 5.0}
+    assert waiting[0].reason == "at is 2002-12-31 21:00:00+00:00, outside the partition"
     assert one.report.failed[0].detail == "2 rows have another time"
     done = release(pipeline, "2024-01", by="me", changes={waiting[0].id: {"y": 6}})
     assert (done.released, len(done.remaining)) == ((), 1)  # its time is still another one
