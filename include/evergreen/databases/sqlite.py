@@ -27,7 +27,7 @@ from evergreen.databases.local_file import local_file
 from evergreen.errors import SourceError
 from evergreen.postgres import stream
 
-_BATCH_ROWS = 2**14
+_BATCH_ROWS = 2**16
 _COLUMNS = "SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1 ORDER BY cid"
 _READ_ONLY = "PRAGMA query_only = {}"
 _TABLES = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite~_%' ESCAPE '~'"
