@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,28 +21,10 @@ from evergreen.scoring.sink import write_predictions
 from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql.read import read_sql
 from tests.campaign import INJECTED, rounds, seed
+from tests.integration.databases.writers import DAYS, ROWS, TABLE, begun, hold, predictions, write, write_all
 
-TABLE = "predictions"
-DAYS = [f"2024-01-{day:02}" for day in range(1, 5)]
 KILLS = rounds(3, 100)
-ROWS = 3000
 TOLD = datetime(2024, 1, 1, 5, 6, 7, 890001, tzinfo=UTC)
-
-
-def predictions(rows: int = 3, value: float = 1.0) -> pa.Table:
-    times = [datetime(2024, 1, 2, tzinfo=UTC) + timedelta(seconds=each) for each in range(rows)]
-    return pa.table(
-        {
-            "sold": pa.array(times, pa.timestamp("us", tz="UTC")),
-            "prediction": pa.array([value] * rows, pa.float64()),
-            "actual": pa.array([None] * rows, pa.float64()),
-            "version": ["v1"] * rows,
-        }
-    )
-
-
-def write(sink: Connection, table: pa.Table, partition: str = "2024-01-02") -> None:
-    write_predictions(sink, TABLE, ["sold"], table, partition)
 
 
 def read(sink: Connection, table: str = TABLE) -> list[dict[str, Any]]:
@@ -151,15 +129,13 @@ def test_a_type_without_a_place_in_a_table(sink: Connection):
 
 def test_a_writer_that_is_kept_waiting_for_longer_than_its_timeout(sink: Connection):
     write(sink, predictions())
-    program = _program(sink, "hold")
-    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        began = time.monotonic()
-        with pytest.raises(UnavailableError), writer(sink, timeout=timedelta(seconds=1)) as opened:
-            opened.lock(TABLE)
-        assert time.monotonic() - began < 30
-        holder.kill()
+    holder = begun(hold, sink)
+    began = time.monotonic()
+    with pytest.raises(UnavailableError), writer(sink, timeout=timedelta(seconds=1)) as opened:
+        opened.lock(TABLE)
+    assert time.monotonic() - began < 30
+    holder.kill()
+    holder.join()
     write(sink, predictions(value=2.0))
     assert found(sink) == {"2024-01-02": [2.0] * 3}
 
@@ -171,26 +147,18 @@ def test_killed_at_any_moment_each_partition_is_the_old_one_or_the_new(
     draw = random.Random(seed(7))
     for number in range(KILLS):
         # Two writers write the same partitions, each its own value; one of them is killed.
-        programs = [_program(sink, f"{number}.{each}") for each in (0, 1)]
-        writers = [subprocess.Popen(program, stdout=subprocess.PIPE, text=True) for program in programs]
-        for each in writers:
-            assert each.stdout is not None
-            assert each.stdout.readline() == "ready\n"
+        writers = [begun(write_all, sink, number + each / 10) for each in (0, 1)]
         time.sleep(draw.uniform(0, 0.6))
-        writers[0].send_signal(signal.SIGKILL)
+        writers[0].kill()
         for each in writers:
-            each.communicate(timeout=120)
-        assert writers[1].returncode == 0
+            each.join(120)
+        assert writers[1].exitcode == 0
         there = found(sink)
         assert set(there) == set(DAYS)
         for values in there.values():
             assert len(values) == ROWS
             assert len(set(values)) == 1
     record_property(INJECTED, f"{KILLS} kills of one of two writers")
-
-
-def _program(sink: Connection, mode: str) -> list[str]:
-    return [sys.executable, "-m", "tests.integration.databases.writers", json.dumps(asdict(sink)), mode]
 
 
 def test_a_database_without_transactions_is_refused(monkeypatch: pytest.MonkeyPatch):
