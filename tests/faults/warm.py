@@ -8,6 +8,7 @@ to kill the process cannot hit another one.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -85,6 +86,7 @@ def main() -> None:
     storage = (ImpatientStorage if setup["impatient"] else Storage)(
         setup["bucket"], "", Credentials(setup["endpoint"], access_key="test", secret_key="test")
     )
+    storage._client  # noqa: B018 - made here, with no connection yet, once for all attempts
     _warm_up()
     say(event="ready")
     for line in sys.stdin:
@@ -154,6 +156,7 @@ def _warm_up() -> None:
     group = Group(spec, Judges(spec, load_suite(spec)))
     group.add(spec.first_partition, Rows.of(table))
     list(group.finish(lambda partition: []))
+    gc.freeze()  # a process that is forked would copy all that its collector looks at
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ It speaks as `tests.faults.warm` does: a job a line comes in, what happens goes 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -33,6 +34,7 @@ def main() -> None:
     storage = Storage(
         setup["bucket"], "", Credentials(setup["endpoint"], access_key="test", secret_key="test")
     )
+    storage._client  # noqa: B018 - made here, with no connection yet, once for all attempts
     _warm_up()
     say(event="ready")
     for line in sys.stdin:
@@ -78,6 +80,7 @@ def _warm_up() -> None:
     assert verifying
     # Python tries the folder out with a file that has a name, once a process.
     tempfile.gettempdir()
+    gc.freeze()  # a process that is forked would copy all that its collector looks at
 
 
 if __name__ == "__main__":

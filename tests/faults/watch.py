@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from evergreen.errors import NotFoundError
 from evergreen.lake import Lake, Table
 from evergreen.storage import Storage
+from tests.campaign import FULL
 from tests.faults.meters import (
     DAYS,
     NAME,
@@ -28,7 +29,7 @@ from tests.faults.meters import (
 )
 
 _VERSION = re.compile(r"(\d{20})\.json")
-_PAUSE = 0.25  # seconds between two polls, so that a poll is not all that the machine does
+_PAUSE = 0.25 if FULL else 0.5  # seconds between two polls, so that they are not all that the machine does
 
 
 class Watcher:
