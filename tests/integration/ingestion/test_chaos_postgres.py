@@ -45,11 +45,15 @@ class Night:
 
 
 def each_once() -> Iterator[Night]:
-    """Every break of a connection, either way, early and late; an ended session and a time-out."""
+    """Every break of a connection, either way, early and late; an ended session and a time-out.
+
+    A shell reads rows as a task does: of what it asks, its connections do not break.
+    """
     for path in PATHS:
         for kind in Break:
             for from_server, places in PLACES.items():
-                yield Night(path, [First(Wound(kind, from_server, after)) for after in places])
+                if from_server or path == "task":
+                    yield Night(path, [First(Wound(kind, from_server, after)) for after in places])
         yield Night(path, ["terminate", "timeout"])
 
 

@@ -41,15 +41,19 @@ class Night:
 def each_once() -> Iterator[Night]:
     """Every fault in every phase of a DAG's run, and at the commit of a shell's, which is the same code else.
 
-    Then at one commit for as long as the client tries, by the two paths in turn.
+    At one commit also for as long as the client tries, by the two paths in turn.
     """
     for number, fault in enumerate(Fault):
-        for path, phases in (("task", PHASES), ("shell", ("commit",))):
-            script = Script(fault, dict.fromkeys(phases, 1), phase_of)
-            yield Night(path, [script] * len(phases))  # a fault that no client forgives ends an attempt
+        script = Script(fault, dict.fromkeys(PHASES, 1), phase_of)
+        yield Night("task", [script] * len(PHASES))  # a fault that no client forgives ends an attempt
+        once = Script(fault, {"commit": 1}, phase_of)
+        for_good = Script(fault, {"commit": FOR_GOOD}, phase_of)
         # Of a silent server a shell hears sooner: a DAG's run tries on for many seconds.
-        path = "shell" if fault in SILENT else PATHS[number % 2]
-        yield Night(path, [Script(fault, {"commit": FOR_GOOD}, phase_of)])
+        if fault in SILENT or PATHS[number % 2] == "shell":
+            yield Night("shell", [for_good, once])
+        else:
+            yield Night("shell", [once])
+            yield Night("task", [for_good])
 
 
 def at_random(draw: random.Random, generation: int) -> Night:
