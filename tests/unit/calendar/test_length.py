@@ -10,6 +10,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from evergreen.calendar import Calendar, Grain, Length, PartitionError, Weekday
+from tests.campaign import examples
 from tests.unit.calendar.test_properties import CALENDARS, DRAWN
 
 DAILY, WEEKLY, MONTHLY, HOURLY = (
@@ -151,7 +152,7 @@ UNITS = st.sampled_from(("partition", "second", "minute", "hour", "day", "week",
 IN_ORDER = CALENDARS.filter(
     lambda one: not (one.grain is Grain.HOURLY and one.timezone == "Antarctica/Troll")
 )
-every = settings(max_examples=500)
+every = settings(max_examples=examples(100))
 
 
 @every

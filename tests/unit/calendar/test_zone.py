@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from evergreen.calendar import NoSuchTimeError, Zone, check_zone, zone_of
 from evergreen.calendar import zone as zone_module
+from tests.campaign import examples
 
 
 def local(*parts: int) -> datetime:
@@ -82,7 +83,7 @@ def test_the_changes_are_those_of_the_tz_database():
     "zone",
     ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia"],
 )
-@settings(max_examples=200)
+@settings(max_examples=examples(50))
 @given(
     hours=st.lists(
         st.datetimes(datetime(1850, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001

@@ -16,6 +16,7 @@ from evergreen.sources.attempts import StumbleError
 from evergreen.sources.http.description import HttpSource
 from evergreen.sources.http.read import ATTEMPTS, read_http
 from evergreen.sources.http.zipped import unzipped
+from tests.campaign import examples
 
 METHODS = [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 BODIES = {
@@ -74,7 +75,7 @@ def test_the_limit_is_of_unpacked_bytes(api: Any, answer: Any) -> None:
         read(api, max_bytes="100 kB")
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(METHODS), st.data())
 def test_any_damage_is_told(method: int, data: st.DataObject) -> None:
     body = BODIES["csv"] * 20
