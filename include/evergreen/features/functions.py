@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
+from types import ModuleType
 
 import pandas as pd
 
@@ -122,48 +123,49 @@ class _SourceLoader(importlib.abc.SourceLoader):
         return self._source
 
 
-_loaded: OrderedDict[str, Build] = OrderedDict()
-"""The functions that were loaded last, by the name of their module and their own."""
+_loaded: OrderedDict[str, ModuleType] = OrderedDict()
+"""The modules that were used last, by name."""
 
 _lock = RLock()
 
 
 def _function(spec: Spec, place: Place, body: bytes) -> Build:
-    version = spec.feature_code.version if spec.feature_code else ""
+    stored = spec.feature_code is not None
+    where = _where(spec, place)
     # Each file of each version has a module of its own, so none ever gets to see another's.
-    told = [str(place.file), version, hashlib.sha256(body).hexdigest()]
-    module = f"evergreen_features_{spec.name}_{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
-    name = f"{module}:{place.name}"
+    told = [str(place.file), where if stored else "", hashlib.sha256(body).hexdigest()]
+    name = f"evergreen_features_{spec.name}_{hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]}"
     with _lock:
         if name not in _loaded:
-            _loaded[name] = _executed(module, place, body, _where(spec, place), stored=bool(version))
+            _loaded[name] = _executed(name, place.file, body, where, stored=stored)
         _loaded.move_to_end(name)
         while len(_loaded) > _MOST:
-            sys.modules.pop(_loaded.popitem(last=False)[0].partition(":")[0], None)
-        return _loaded[name]
+            sys.modules.pop(_loaded.popitem(last=False)[0], None)
+        function = getattr(_loaded[name], place.name, None)
+    # The name comes with a stored version: it must not lead to what the file only imports.
+    imported = stored and getattr(function, "__module__", None) != name
+    if not callable(function) or imported:
+        raise SpecError(f"{where} has no function '{place.name}': define it, or name another after the colon")
+    return function  # type: ignore[no-any-return]
 
 
-def _executed(module_name: str, place: Place, body: bytes, where: str, *, stored: bool) -> Build:
-    loader = _SourceLoader(place.file, body)
-    module_spec = importlib.util.spec_from_loader(module_name, loader, origin=str(place.file))
+def _executed(name: str, file: Path, body: bytes, where: str, *, stored: bool) -> ModuleType:
+    loader = _SourceLoader(file, body)
+    module_spec = importlib.util.spec_from_loader(name, loader, origin=str(file))
     assert module_spec is not None
-    assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
-    sys.modules[module_name] = module
+    sys.modules[name] = module
     try:
-        module_spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
+        loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception):
+            raise
         remedy = "train a new version" if stored else "fix the file"
         raise SpecError(
             f"{where} cannot be loaded: {type(error).__name__}: {one_line(error)}: {remedy}"
         ) from error
-    function = getattr(module, place.name, None)
-    # The name comes with a stored version: it must not lead to what the file only imports.
-    imported = stored and getattr(function, "__module__", None) != module_name
-    if not callable(function) or imported:
-        raise SpecError(f"{where} has no function '{place.name}': define it, or name another after the colon")
-    return function  # type: ignore[no-any-return]
+    return module
 
 
 def _where(spec: Spec, place: Place) -> str:
