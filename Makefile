@@ -104,7 +104,10 @@ check-python:
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
 
+BOOSTING = --overrides requirements-boosting-overrides.in
+
 lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) requirements.in -o requirements.txt
-	$(COMPILE) -c requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-boosting.in -o requirements-boosting.txt
+	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-s3.in -o requirements-s3.txt

@@ -53,6 +53,7 @@ OF_TRAININGS = (
     "backtest/held_out",
     "backtest/history",
     "backtest/work",
+    "boosters",
     "calendar",
     "candidates",
     "features",

@@ -1,7 +1,7 @@
 """Candidates as scikit-learn estimators, by import path and from an allow-list only.
 
-Beside the modules here, a class may be used that the pipelines' own `allowed_estimators.txt` names: see
-`evergreen.registry.trusted_types`.
+Beside the modules here, the boosting libraries of `evergreen.boosters` may be used, and a class that the
+pipelines' own `allowed_estimators.txt` names: see `evergreen.registry.trusted_types`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import TargetEncoder
 from sklearn.utils.validation import has_fit_parameter
 
+from evergreen.boosters.catalogue import BOOSTERS, booster_class
+from evergreen.boosters.estimator import STOPPING, Boosted
 from evergreen.candidates.search import parse_search
 from evergreen.errors import SpecError
 from evergreen.registry.trusted_types import allowed_estimators
@@ -70,6 +72,7 @@ _COLUMNS: Mapping[str, Callable[[], Any]] = {
     "numbers": lambda: make_column_selector(dtype_include=["number"]),
     "texts": lambda: make_column_selector(dtype_include=["object", "string", "category"]),
 }
+_BOOSTERS = [path for booster in BOOSTERS.values() for path in booster.paths]
 _KIND = {TransformerMixin: "transformer", BaseEstimator: "estimator"}
 
 
@@ -126,10 +129,17 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     return model
 
 
-def weight_argument(model: Any) -> str:
-    """The argument for the rows' weights in `fit` of a model that `build_estimator` made."""
+def fit_argument(model: Any, name: str) -> str:
+    """How `fit` of a model that `build_estimator` made calls an argument of its estimator's own `fit`."""
     inner = model.regressor if isinstance(model, TransformedTargetRegressor) else model
-    return f"{inner.steps[-1][0]}__sample_weight" if isinstance(inner, Pipeline) else "sample_weight"
+    return f"{inner.steps[-1][0]}__{name}" if isinstance(inner, Pipeline) else name
+
+
+def estimator_of(model: Any) -> Any:
+    """The estimator of a model that `build_estimator` made: its fitted one where the model is fitted."""
+    if isinstance(model, TransformedTargetRegressor):
+        model = getattr(model, "regressor_", model.regressor)
+    return model.steps[-1][1] if isinstance(model, Pipeline) else model
 
 
 def _names(kinds: list[type[Any]]) -> list[str]:
@@ -197,11 +207,14 @@ def _chained(candidate: Candidate, steps: list[tuple[str, Any]], estimator: Any)
 
 
 def _class(where: str, path: str, modules: frozenset[str]) -> type[Any]:
+    if modules is ESTIMATOR_MODULES and (booster := _booster(where, path)):
+        return booster
     module, _, name = path.rpartition(".")
     if module not in modules and path not in allowed_estimators():
+        boosters = f"{', '.join(_BOOSTERS)}, " if modules is ESTIMATOR_MODULES else ""
         raise SpecError(
-            f"{where}: '{path}' is not allowed; allowed are classes of {', '.join(sorted(modules))}, and "
-            "those that allowed_estimators.txt in the folder of pipelines names"
+            f"{where}: '{path}' is not allowed; allowed are classes of {', '.join(sorted(modules))}, "
+            f"{boosters}and those that allowed_estimators.txt in the folder of pipelines names"
         )
     try:
         found = getattr(import_module(module), name, None)
@@ -213,8 +226,16 @@ def _class(where: str, path: str, modules: frozenset[str]) -> type[Any]:
     return found
 
 
+def _booster(where: str, path: str) -> type[Boosted] | None:
+    try:
+        return booster_class(path)
+    except SpecError as error:
+        raise SpecError(f"{where}: '{path}' cannot be used: {error}") from None
+
+
 def _check_params(where: str, kind: type[Any], names: Iterable[str]) -> None:
-    allowed = set(inspect.signature(kind).parameters)
+    own = kind.parameters() if issubclass(kind, Boosted) else inspect.signature(kind).parameters
+    allowed = set(own)
     if unknown := sorted(set(names) - allowed):
         raise SpecError(
             f"{where}: {kind.__name__} has no parameter {', '.join(unknown)}; "
@@ -224,13 +245,17 @@ def _check_params(where: str, kind: type[Any], names: Iterable[str]) -> None:
 
 def _instance(spec: Spec, where: str, kind: type[Any], params: Mapping[str, Any]) -> Any:
     params = {name: _value(spec, f"{where}.{name}", name, value) for name, value in params.items()}
-    seed = inspect.signature(kind).parameters.get("random_state")
-    if seed is not None and seed.default != "deprecated":
+    if _takes_seed(kind):
         params = {"random_state": spec.training.seed, **params}
     try:
         return kind(**params)
     except TypeError as error:
         raise SpecError(f"{where}: {kind.__name__} cannot be made from {params}: {error}") from None
+
+
+def _takes_seed(kind: type[Any]) -> bool:
+    seed = inspect.signature(kind).parameters.get("random_state")
+    return issubclass(kind, Boosted) or (seed is not None and seed.default != "deprecated")
 
 
 def _value(spec: Spec, where: str, name: str, value: Any) -> Any:
@@ -256,7 +281,9 @@ def _nested(spec: Spec, where: str, value: Mapping[str, Any]) -> Any:
         raise SpecError(f"{where}: write an estimator as {{estimator: <import path>, params: {{...}}}}")
     kind = _class(where, str(value["estimator"]), ESTIMATOR_MODULES)
     _check_params(where, kind, params)
-    return _instance(spec, where, kind, params)
+    # Inside another estimator there are no rows to stop on.
+    stopping = {STOPPING: 0} if issubclass(kind, Boosted) else {}
+    return _instance(spec, where, kind, {**params, **stopping})
 
 
 def _check_task(spec: Spec, where: str, candidate: Candidate, estimator: Any) -> None:

@@ -14,11 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from evergreen.candidates.estimators import build_estimator, candidate_path, weight_argument
+from evergreen.boosters.estimator import Boosted
+from evergreen.candidates.estimators import build_estimator, candidate_path, estimator_of, fit_argument
 from evergreen.candidates.tuning import Trial, tune
 from evergreen.errors import SpecError, one_line
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
+from evergreen.training_set.folds import Fold, groups_of, last_fold
 from evergreen.training_set.sample import Sample, balanced, recent
 
 NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
@@ -29,7 +31,8 @@ class Challenger:
     """`evaluated` was fit without the hold-out and is measured on it; `final` was fit on all rows and serves.
 
     A pretrained model is both. `candidate` is what was chosen: estimator, preprocess, target_transform and
-    params; the recency of its rows where they have one, and for a pretrained model its key and digest.
+    params; what early stopping has found, the recency of its rows where they have one, and for a pretrained
+    model its key and digest.
     `trials` is all that was tried, with the score in cross-validation, the scores of the folds and the
     seconds they took.
     """
@@ -48,7 +51,9 @@ def fit_challenger(
     `pretrained` are the pretrained models by their candidate's number, as
     `evergreen.candidates.pretrained.load_pretrained` gives them: they are scored in the same folds,
     never fit. Pure and, without `tuning.within`, deterministic: seeded, and on a single thread, since
-    sums in another order round otherwise. A lone candidate without a search needs no tuning. Raises
+    sums in another order round otherwise. A lone candidate without a search needs no tuning. Where early
+    stopping is on, each fit stops on the last fold of its own rows; the final model takes what the evaluated
+    one has found, so the hold-out never decides on anything. Raises
     `SpecError` naming a candidate that cannot be fit, or a pretrained model that cannot predict from the
     features.
     """
@@ -56,9 +61,11 @@ def fit_challenger(
     known = ~training_set.holdout
     with _one_thread():
         best, trials = tune(spec, training_set, fit)
-        evaluated = fit(spec, best, Sample.of(training_set, known))
-        final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set))
-    chosen = _described(spec, best)
+        groups = groups_of(spec, training_set.rows)
+        evaluated = fit(spec, best, Sample.of(training_set, known, groups))
+        found = _found(evaluated)
+        final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set), found)
+    chosen = _described(spec, best) | ({"early_stopping": found} if found else {})
     return Challenger(evaluated, final, chosen, [trial.to_dict(spec) for trial in trials])
 
 
@@ -79,13 +86,28 @@ def _described(spec: Spec, best: Trial) -> dict[str, Any]:
     return chosen | ({"pretrained": candidate.pretrained.model_dump()} if candidate.pretrained else {})
 
 
-def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample) -> Any:
+def _found(model: Any) -> dict[str, Any] | None:
+    """What early stopping has found for a model; None for an estimator that has none."""
+    estimator = estimator_of(model)
+    return estimator.found_ if isinstance(estimator, Boosted) else None
+
+
+def _fit(
+    pretrained: Mapping[int, Any],
+    spec: Spec,
+    trial: Trial,
+    sample: Sample,
+    found: Mapping[str, Any] | None = None,
+) -> Any:
     candidate = spec.training.candidates[trial.candidate]
     if candidate.pretrained is not None:
         return _as_it_is(spec, trial.candidate, pretrained, sample)
     estimator = build_estimator(spec, trial.candidate, trial.params)
     weights = _weights(spec, trial.candidate, sample)
-    given = {} if weights is None else {weight_argument(estimator): weights}
+    given: dict[str, Any] = {} if weights is None else {"sample_weight": weights}
+    if isinstance(estimator_of(estimator), Boosted):
+        given |= {"found": found} if found is not None else {"fold": _last(spec, sample)}
+    given = {fit_argument(estimator, name): value for name, value in given.items()}
     try:
         return estimator.fit(_without_empty(sample.features), sample.target, **given)
     except Exception as error:
@@ -93,6 +115,10 @@ def _fit(pretrained: Mapping[int, Any], spec: Spec, trial: Trial, sample: Sample
             f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
             f"{one_line(error)}: fix its params or the features"
         ) from error
+
+
+def _last(spec: Spec, sample: Sample) -> Fold | None:
+    return last_fold(spec, sample.partitions, sample.target, sample.groups)
 
 
 def _weights(spec: Spec, number: int, sample: Sample) -> NDArray[np.float64] | None:

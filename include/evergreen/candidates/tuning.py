@@ -104,8 +104,8 @@ class _Scoring:
         self._fit = fit
         known = ~training_set.holdout
         rows = training_set.rows[known]
-        self._sample = Sample.of(training_set, known)
-        self._folds = folds_of(spec, rows[PARTITION], self._sample.target, groups_of(spec, rows))
+        self._sample = Sample.of(training_set, known, groups_of(spec, training_set.rows))
+        self._folds = folds_of(spec, rows[PARTITION], self._sample.target, self._sample.groups)
         features = self._sample.features
         self._space = distance_space(features).transform(features) if spec.task is Task.CLUSTERING else None
 

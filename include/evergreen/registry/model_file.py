@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evergreen.errors import IntegrityError
+from evergreen.errors import EvergreenError, IntegrityError
 from evergreen.registry.trusted_types import trusted_types
 
 if TYPE_CHECKING:
@@ -41,6 +41,8 @@ def load_model(data: bytes, pipelines: Path | None = None) -> Any:
         return skops.io.loads(data, trusted=sorted(trusted))
     except UntrustedTypesFoundException:
         types = skops.io.get_untrusted_types(data=data)
+    except EvergreenError:
+        raise  # a type of our own has said what is wrong with its state
     except Exception as error:
         # skops reports a damaged file by whatever its parser tripped over: zip, JSON, keys, types.
         raise IntegrityError(

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from evergreen.boosters.catalogue import BOOSTERS
 from evergreen.errors import EvergreenError, IntegrityError, one_line
 from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
@@ -144,7 +145,7 @@ def _changed_packages(registry: Registry, version: str) -> str:
     if _LINEAGE not in registry.files(version):
         return ""
     then = json.loads(registry.read(version, _LINEAGE)).get("packages", {})
-    now = packages()
+    now = packages(BOOSTERS.values())
     changed = [f"{name} {then[name]} is now {now[name]}" for name in then if then[name] != now.get(name)]
     return f" ({', '.join(changed)})" if changed else ""
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evergreen.boosters.catalogue import boosters_of
 from evergreen.calendar import SNAPSHOT
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.features.build import build_features, each_function, in_order, rows_to_score
@@ -106,7 +107,7 @@ def assemble(
         "table_versions": versions,
         "digests": parts,
         "git_commit": git_commit(spec.folder),
-        "packages": packages(),
+        "packages": packages(boosters_of(spec.training)),
     }
     holdout = holdout_mask(spec, window, target, as_of)
     return TrainingSet(as_of, version, window, features, target, holdout, lineage, _weights(spec, window))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Iterable
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -14,12 +15,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from evergreen.boosters.catalogue import Booster, boosters_of
 from evergreen.features.functions import features_digest
 from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Spec
 
 _PACKAGES = ("numpy", "onnxruntime", "optuna", "pandas", "scikit-learn", "scipy", "skops")
-CODE = ("calendar", "candidates", "evaluation", "features", "metrics", "spec", "task", "training_set")
+CODE = (
+    "boosters",
+    "calendar",
+    "candidates",
+    "evaluation",
+    "features",
+    "metrics",
+    "spec",
+    "task",
+    "training_set",
+)
 """The parts of Evergreen that bear on a model and its verdict: packages, and modules by their names."""
 
 
@@ -66,7 +78,8 @@ def code_digest(spec: Spec, parts: tuple[str, ...] = CODE) -> str:
         "features": features_digest(spec),
         "estimators": _estimators(spec),
         "evergreen": own_code(*parts),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES}
+        | {booster.module: booster.version for booster in boosters_of(spec.training)},
     }
     return _sha256(json.dumps(digests, sort_keys=True).encode())
 
@@ -79,9 +92,10 @@ def own_code(*parts: str) -> str:
     return _sha256(b"".join(file.relative_to(root).as_posix().encode() + file.read_bytes() for file in files))
 
 
-def packages() -> dict[str, str]:
-    """Versions of Python and of the packages that a model depends on."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+def packages(boosters: Iterable[Booster] = ()) -> dict[str, str]:
+    """Versions of Python and of the packages that a model depends on, with these boosting libraries."""
+    found = {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES}
+    return found | {booster.module: booster.version for booster in boosters}
 
 
 def git_commit(folder: Path) -> str | None:

@@ -38,6 +38,22 @@ def folds_of(
     return list(split.split(rows, classes, groups))
 
 
+def last_fold(
+    spec: Spec, partitions: pd.Series, target: pd.Series | None, groups: NDArray[np.intp] | None = None
+) -> Fold | None:
+    """The last of the folds, which early stopping measures on; None where there is too little for any.
+
+    With time these are the newest partitions, and the newest alone if there are too few for folds.
+    """
+    try:
+        return folds_of(spec, partitions, target, groups)[-1]
+    except NothingToDoError:
+        newest = (partitions == partitions.max()).to_numpy()
+        if not spec.calendar.has_time or newest.all():
+            return None
+        return np.flatnonzero(~newest), np.flatnonzero(newest)
+
+
 def groups_of(spec: Spec, rows: pd.DataFrame) -> NDArray[np.intp] | None:
     """A number (n,) for each row's value of `tuning.group`; None where it is not asked for.
 

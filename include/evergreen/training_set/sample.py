@@ -23,19 +23,29 @@ if TYPE_CHECKING:
 class Sample:
     """`features` (n, d), `target` (n,) or None for clustering, and `partitions` (n,), the key of each row.
 
-    `weights` (n,) are those that metrics count too, None where all are equal.
+    `weights` (n,) are those that metrics count too, None where all are equal. `groups` (n,) are numbers of
+    the groups that folds keep together, None where there are none.
     """
 
     features: pd.DataFrame = field(repr=False)
     target: pd.Series | None = field(repr=False)
     partitions: pd.Series = field(repr=False)
     weights: NDArray[np.float64] | None = field(default=None, repr=False)
+    groups: NDArray[np.intp] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, training_set: TrainingSet, rows: NDArray[np.bool_] | None = None) -> Sample:
-        """The rows of a training set that the mask (n,) names, all of them without one."""
+    def of(
+        cls,
+        training_set: TrainingSet,
+        rows: NDArray[np.bool_] | None = None,
+        groups: NDArray[np.intp] | None = None,
+    ) -> Sample:
+        """The rows of a training set that the mask (n,) names, all of them without one.
+
+        `groups` (n,) are those of all its rows.
+        """
         keys = training_set.rows[PARTITION]
-        whole = cls(training_set.features, training_set.target, keys, training_set.weights)
+        whole = cls(training_set.features, training_set.target, keys, training_set.weights, groups)
         return whole if rows is None else whole.taken(np.flatnonzero(rows))
 
     def taken(self, positions: NDArray[np.intp]) -> Sample:
@@ -45,6 +55,7 @@ class Sample:
             None if self.target is None else self.target.iloc[positions],
             self.partitions.iloc[positions],
             None if self.weights is None else self.weights[positions],
+            None if self.groups is None else self.groups[positions],
         )
 
     @classmethod

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from evergreen.candidates.estimators import build_estimator, check_candidates, weight_argument
+from evergreen.candidates.estimators import build_estimator, check_candidates, fit_argument
 from evergreen.errors import SpecError
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.spec import load_spec
@@ -345,7 +345,7 @@ def test_weights_reach_the_estimator(make_spec, rest):
     spec = make_spec(changes={RIDGE: f"{{estimator: sklearn.linear_model.LinearRegression{rest}}}"})
     x, y = np.array([[0.0], [1.0], [2.0], [3.0]]), np.array([1.0, 3.0, 5.0, 70.0])
     model = build_estimator(spec, 0, {})
-    model.fit(x, y, **{weight_argument(model): np.array([1.0, 1.0, 1.0, 1e-12])})
+    model.fit(x, y, **{fit_argument(model, "sample_weight"): np.array([1.0, 1.0, 1.0, 1e-12])})
     alone = build_estimator(spec, 0, {}).fit(x[:3], y[:3])
     np.testing.assert_allclose(model.predict(x), alone.predict(x), rtol=1e-6)
     assert abs(build_estimator(spec, 0, {}).fit(x, y).predict(x) - alone.predict(x)).max() > 1

@@ -19,6 +19,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import TargetEncoder
 
+from evergreen.boosters.catalogue import BOOSTERS, REMEDY, booster_class
 from evergreen.candidates.pretrained import OnnxModel
 from evergreen.errors import SpecError
 from evergreen.registry.trusted_types import TRUSTED_TYPES, allowed_estimators, trusted_types
@@ -58,7 +59,15 @@ def fitted() -> list[Any]:
             make_pipeline(TargetEncoder(cv=KFold()), Ridge()).fit(X.round(), AMOUNT),
             make_pipeline(TargetEncoder(cv=StratifiedKFold()), LogisticRegression()).fit(X.round(), KIND),
             OnnxModel.read(graph()),
+            *(boosted(path) for booster in BOOSTERS.values() for path in booster.paths),
         ]
+
+
+def boosted(path: str) -> Any:
+    pytest.importorskip(path.partition(".")[0], reason=f"not installed: {REMEDY}")
+    kind = booster_class(path)
+    assert kind is not None
+    return kind(n_estimators=3).fit(X, KIND if path.endswith("Classifier") else AMOUNT)
 
 
 def test_every_trusted_type_is_needed_and_enough():

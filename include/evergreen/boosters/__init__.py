@@ -1,0 +1,1 @@
+"""Gradient boosting by LightGBM, XGBoost and CatBoost, as estimators whose files hold no code."""
