@@ -125,6 +125,7 @@ def test_a_run_of_tasks_makes_a_champion_with_all_its_files(bike: Pipeline):
     assert set(bike.registry.files(version)) == {
         *("model.skops", "metrics.json", "gate.json", "lineage.json"),
         *("reference.json", "golden.parquet", "explanation.json", "card.html"),
+        *("features.json", "features.py"),
     }
     lineage = json.loads(bike.registry.read(version, "lineage.json"))
     assert lineage["version"] == version
