@@ -18,7 +18,7 @@ from evergreen.sources import Source
 from evergreen.sources.look.description import source_yaml
 from evergreen.sources.look.forced import forcing
 from evergreen.sources.look.found import Column, Forced, Look
-from evergreen.sources.look.profile import keys, profile, targets, times
+from evergreen.sources.look.profile import keys, profile, targets, time_parts, times
 from evergreen.sources.look.sample import Taken, take
 from evergreen.sources.look.sniff.dialect import Sniffed
 from evergreen.sources.look.sniff.pieces import whole
@@ -92,6 +92,8 @@ def composed(material: Material) -> Look:
         config.setdefault("time_column", found[0])
     elif found and "time_column" not in config:
         unsure.append(f"time_column: {' or '.join(found)}")
+    elif parts := time_parts(columns):
+        config.setdefault("time_column", {"from": parts})
     last = _read(material, config, last)
     return _look(material, last, columns, found, [_line(doubt) for doubt in unsure])
 

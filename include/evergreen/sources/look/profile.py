@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, takewhile
 
 import numpy as np
 import pyarrow as pa
@@ -11,11 +11,13 @@ import pyarrow.compute as pc
 
 from evergreen.rows.texts import is_list, is_text
 from evergreen.shown import shown
+from evergreen.sources.event_time import IN_ORDER
 from evergreen.sources.look.found import Column, Target
 
 _NAMES = {pa.string(): "text", pa.float64(): "float", pa.bool_(): "boolean", pa.date32(): "date"}
 _MOST_OF_PAIR = 12  # columns of which pairs are tried
 _FEW_CLASSES = 20
+_DAY_PARTS = 3  # year, month, day
 _TARGETS = ("target", "label", "y", "class", "outcome", "cnt", "count")
 _MOST_TARGETS = 5
 _MOST_KEYS = 5
@@ -77,6 +79,16 @@ def _said(value: pa.Scalar) -> str:
     if pa.types.is_boolean(value.type):
         return str(value.as_py()).lower()
     return shown(str(value.as_py()))
+
+
+def time_parts(columns: Sequence[Column]) -> list[str]:
+    """The columns that together say a time, from the year on; none if there is no year, month and day.
+
+    They hold numbers, and their names are those of the parts, in either case.
+    """
+    numbers = {one.name.lower(): one.name for one in columns if one.type in ("int", "float")}
+    found = [numbers[part] for part in takewhile(numbers.__contains__, IN_ORDER)]
+    return found if len(found) >= _DAY_PARTS else []
 
 
 def keys(rows: pa.Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:

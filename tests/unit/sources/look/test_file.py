@@ -31,6 +31,16 @@ def described(text: str, kind: str = "file") -> dict[str, object]:
     return dict(source[kind])
 
 
+def test_a_time_in_several_columns_is_described_by_them(look: LookAt) -> None:
+    rows = [f"{n},2013,3,{n},{n % 24},{n * 1.5}" for n in range(1, 29)]
+    found = look("\n".join(["No,year,month,day,hour,PM10", *rows, ""]))
+    assert described(found.yaml)["time_column"] == {"from": ["year", "month", "day", "hour"]}
+    without = look("\n".join(["No,year,month,dy,hour,PM10", *rows, ""]))
+    assert "time_column" not in described(without.yaml)
+    (source,) = yaml.safe_load(found.yaml)["sources"].values()
+    assert Source.model_validate(source).time_column == "time"
+
+
 def test_an_export_of_excel_in_europe(look: LookAt, tmp_path: Path) -> None:
     found = look(GERMAN, "Umsätze 2023.csv", "cp1252")
     assert found.unsure == ()
