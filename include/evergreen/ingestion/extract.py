@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import pyarrow as pa
 
@@ -34,7 +35,8 @@ def extract(
     and source.
     """
     if not whole and is_cut(pipeline.spec, source_name):
-        return extract_cut(pipeline, source_name, [partition], published, checkpoint).rows(partition)
+        cut = partial(cut_source, pipeline, source_name, [partition], published, checkpoint)
+        return extract_cut(pipeline, source_name, partition, cut)
     where = f"{pipeline.name} {partition}: source '{source_name}'"
     request = replace(wanted(pipeline, partition), checkpoint=checkpoint, published=published)
     with _telling(where):
@@ -47,7 +49,7 @@ def is_cut(spec: Spec, source_name: str) -> bool:
     return spec.sources[source_name].config.whole and spec.calendar.has_time
 
 
-def extract_cut(
+def cut_source(
     pipeline: Pipeline,
     source_name: str,
     partitions: Sequence[str],
@@ -56,13 +58,16 @@ def extract_cut(
 ) -> Cut:
     """The named source's rows of several partitions, from one read of all that it has.
 
-    Raises as `extract`.
+    Raises `SourceError` and `UnavailableError`, without a prefix.
     """
-    first, last = partitions[0], partitions[-1]
-    where = f"{pipeline.name} {first}{f' to {last}' if last != first else ''}: source '{source_name}'"
-    request = replace(wanted(pipeline, first), checkpoint=checkpoint, published=published)
-    with _telling(where):
-        return pipeline.spec.sources[source_name].cut(request, partitions)
+    request = replace(wanted(pipeline, partitions[0]), checkpoint=checkpoint, published=published)
+    return pipeline.spec.sources[source_name].cut(request, partitions)
+
+
+def extract_cut(pipeline: Pipeline, source_name: str, partition: str, cut: Callable[[], Cut]) -> Rows:
+    """The rows of a partition from what `cut` returns; raises as `extract`."""
+    with _telling(f"{pipeline.name} {partition}: source '{source_name}'"):
+        return cut().rows(partition)
 
 
 def extract_changed(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from threading import Lock
 from typing import TypeVar
 
 import pyarrow as pa
 
+from evergreen.errors import SourceError
 from evergreen.ingestion.conform import Policy
-from evergreen.ingestion.extract import extract, extract_cut, is_cut
+from evergreen.ingestion.extract import cut_source, extract, extract_cut, is_cut
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
@@ -37,7 +39,7 @@ class ReadAs:
     ) -> None:
         spec, published = pipeline.spec, pipeline.lake.schema(Table.PARTITIONS)
         self._pipeline, self._partitions = pipeline, tuple(partitions)
-        self._cuts: dict[str, Cut] = {}
+        self._cuts: dict[str, Cut | SourceError] = {}
         self._cutting = Lock()
         self._policy = spec.validation.schema_change
         self._types = types_by_source(spec, published)
@@ -48,7 +50,7 @@ class ReadAs:
         """The source's rows of a partition, as `extract` reads them; one that is `whole` is read once."""
         types = self._types[source_name]
         if len(self._partitions) > 1 and is_cut(self._pipeline.spec, source_name):
-            rows = self._cut(source_name).rows(partition)
+            rows = extract_cut(self._pipeline, source_name, partition, partial(self._cut, source_name))
         else:
             rows = extract(self._pipeline, source_name, partition, types, checkpoint)
         if source_name in self._open:
@@ -56,12 +58,21 @@ class ReadAs:
         return rows
 
     def _cut(self, source_name: str) -> Cut:
+        """The source's rows, which are read once; if that fails, it fails for each partition alike."""
         with self._cutting:
             if source_name not in self._cuts:
-                self._cuts[source_name] = extract_cut(
-                    self._pipeline, source_name, self._partitions, self._types[source_name]
-                )
-            return self._cuts[source_name]
+                types = self._types[source_name]
+                try:
+                    found: Cut | SourceError = cut_source(
+                        self._pipeline, source_name, self._partitions, types
+                    )
+                except SourceError as error:
+                    found = error
+                self._cuts[source_name] = found
+            kept = self._cuts[source_name]
+        if isinstance(kept, SourceError):
+            raise SourceError(str(kept))
+        return kept
 
     @property
     def settled(self) -> bool:

@@ -76,6 +76,18 @@ def test_one_file_is_cut_and_read_once_for_a_range(described, monkeypatch):
     assert [one.changed for one in publish_staged(pipeline, DAYS, "run")] == [False] * 3
 
 
+def test_a_file_that_cannot_be_read_is_read_once_and_fails_for_each_night(described, monkeypatch):
+    reads = []
+    real = files_read.locate
+    monkeypatch.setattr(files_read, "locate", lambda *a, **k: reads.append(1) or real(*a, **k))
+    pipeline = described([*hours(), "2024-01-03T00:00:00,NA"])
+    with pytest.raises(RefusedError) as told:
+        ingest(pipeline, DAYS)
+    assert str(told.value).startswith("p 2024-01-01: source 'rows': all.csv:74: column 'y' has numbers")
+    assert str(told.value).endswith("(so 2 more, the last 2024-01-03): 3 of 3 partitions were not published")
+    assert len(reads) == 1
+
+
 def test_a_record_that_cannot_be_read_goes_to_the_night_it_is_of(described):
     rows = hours()
     rows[30] = rows[30].replace(",", ",oh")
