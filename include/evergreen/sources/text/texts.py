@@ -44,7 +44,7 @@ def prepare_texts(
     try:
         prepared, none = _typed(types, known, fitting, zone, numbers)
     except NullWordError as error:
-        raise NullWordError(error.word, rows[error.row], error.column) from None
+        raise _word_in(error.column, error.word, rows[error.row]) from None
     if none:
         misfits |= {rows[at]: reason for at, reason in none.items()}
     return prepared, misfits
@@ -75,10 +75,7 @@ def _typed(
         if name in types:
             after[name] = Known("declared")
             continue
-        try:
-            after[name], found = _narrowed(known.get(name, Known()), column, zone, numbers)
-        except NullWordError as error:
-            raise NullWordError(error.word, error.row, name) from None
+        after[name], found = _narrowed(name, known.get(name, Known()), column, zone, numbers)
         if found is not None:
             typed[name] = found
             if found.type == TIME:
@@ -107,26 +104,33 @@ class NullWordError(SourceError):
     `row` is the word's index in its batch.
     """
 
-    def __init__(self, word: str, row: int, column: str = "") -> None:
-        super().__init__(
-            f"column '{shown(column)}' has numbers or times, and '{shown(word)}': declare its type under the "
-            "source's 'types', text if the word is a value"
-        )
+    def __init__(self, message: str, word: str = "", row: int = 0, column: str = "") -> None:
+        super().__init__(message)
         self.word, self.row, self.column = word, row, column
 
 
-def _check_words(readings: tuple[str, ...], texts: pa.Array, zone: Zone) -> None:
+def _word_in(column: str, word: str, row: int) -> NullWordError:
+    return NullWordError(
+        f"column '{shown(column)}' has numbers or times, and '{shown(word)}': declare its type under the "
+        "source's 'types', text if the word is a value",
+        word,
+        row,
+        column,
+    )
+
+
+def _check_words(name: str, readings: tuple[str, ...], texts: pa.Array, zone: Zone) -> None:
     is_word = pc.is_in(texts, _WORDS)
     if not is_word.true_count:
         return
     rest = texts.filter(pc.invert(is_word))
     if rest.null_count < len(rest) and any(read(rest, one, zone) is not None for one in readings):
         row = pc.index(is_word, True).as_py()
-        raise NullWordError(texts[row].as_py(), row)
+        raise _word_in(name, texts[row].as_py(), row)
 
 
 def _narrowed(
-    known: Known, texts: pa.Array, zone: Zone, numbers: NumberForm
+    name: str, known: Known, texts: pa.Array, zone: Zone, numbers: NumberForm
 ) -> tuple[Known, pa.Array | None]:
     """What is then known of a column, and the texts in the type that it has so far, if it is another."""
     if texts.null_count == len(texts):
@@ -134,5 +138,5 @@ def _narrowed(
     readings = known.readings if known.kind else in_csv(numbers)
     found = {one: values for one in readings if (values := read(texts, one, zone)) is not None}
     if readings and not found:
-        _check_words(readings, texts, zone)
+        _check_words(name, readings, texts, zone)
     return Known("text", tuple(found)), next(iter(found.values()), None)
