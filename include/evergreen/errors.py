@@ -35,6 +35,17 @@ class IntegrityError(EvergreenError):
     """A stored file does not match its digest, and is never loaded."""
 
 
+class ChangedError(IntegrityError):
+    """A version that no longer fits its features, the description or the packages.
+
+    `what` is a clause on it, such as "it predicts 'cnt'", without the version's name and without the remedy.
+    """
+
+    def __init__(self, message: str, what: str = "") -> None:
+        super().__init__(message)
+        self.what = what or message
+
+
 class NotFoundError(EvergreenError):
     """A pipeline, partition, version or table that was named does not exist."""
 

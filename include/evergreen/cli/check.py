@@ -214,7 +214,7 @@ def _champion(spec: Spec) -> Iterator[Checked]:
         yield Checked(spec.name, what, False, str(error))
         return
     found = ", ".join(f"{origin}: {where}" for origin, where in own.where.items())
-    yield Checked(spec.name, what, True, own.problem or found, own.problem is not None)
+    yield Checked(spec.name, what, True, str(own.problem or found), own.problem is not None)
 
 
 def _training_set(spec: Spec) -> Iterator[Checked]:

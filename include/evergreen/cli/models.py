@@ -92,18 +92,19 @@ def features(pipeline: PipelineName, version: Version, keep: Keep = False) -> An
     opened = open_pipeline(pipeline)
     kept = [str(file) for file in keep_code(opened, version)] if keep else []
     own, found = code_of(opened, version)
+    problem = str(own.problem) if own.problem else None
     document = {
         "pipeline": pipeline,
         "version": version,
         "own": own.problem is None,
-        "problem": own.problem,
+        "problem": problem,
         "functions": found,
         "kept": kept,
     }
     lines = [line for one in found for line in (_code_line(one), *one.changes)]
     lines += [f"{file}: written: look at it, and commit it" for file in kept]
     shown = "\n".join(lines) or f"{version} has no function: it takes columns of the rows"
-    return Answer(document, "\n".join(filter(None, [shown, own.problem])))
+    return Answer(document, "\n".join(filter(None, [shown, problem])))
 
 
 def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer:
@@ -203,7 +204,8 @@ def _problem(pipeline: Pipeline, version: str) -> str | None:
     from evergreen.features.own import own_features
 
     try:
-        return own_features(pipeline, version).problem
+        problem = own_features(pipeline, version).problem
+        return str(problem) if problem else None
     except EvergreenError as error:
         return str(error)
 

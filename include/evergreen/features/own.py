@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from evergreen.errors import EvergreenError, IntegrityError, NotFoundError
+from evergreen.errors import ChangedError, EvergreenError, IntegrityError, NotFoundError
 from evergreen.features.functions import Place, places
 from evergreen.features.repository import Found, find
 from evergreen.features.stored import StoredFeatures, sha256, stored_as
@@ -28,29 +28,31 @@ class OwnFeatures:
     """The features of a version: `pipeline` is the pipeline with them in its description.
 
     `where` says, of each function's file by origin, where its code was found. Where `problem` says why the
-    version's own code is not executed, and the remedy, `pipeline` has the features of today.
+    version's own code is not executed, `pipeline` has the features of today.
     """
 
     pipeline: Pipeline
     where: dict[str, str] = field(default_factory=dict)
-    problem: str | None = None
+    problem: ChangedError | None = None
 
 
 def own_features(pipeline: Pipeline, version: str) -> OwnFeatures:
     """The features of a version; none of its code is executed, only compared.
 
     A version of an older release has kept nothing of its features: it has those of today. Raises
-    `NotFoundError` if there is no such version, and `IntegrityError` if its file is damaged, or if it
-    predicts another target than the description.
+    `NotFoundError` if there is no such version, `IntegrityError` if its file is damaged, and `ChangedError`
+    if it predicts another target than the description.
     """
     registry = pipeline.registry
     if FEATURES not in registry.files(version):
         return OwnFeatures(pipeline)
     stored = StoredFeatures.from_json(pipeline.spec, version, registry.read(version, FEATURES))
     if stored.target != pipeline.spec.target:
-        raise IntegrityError(
-            f"{pipeline.name}: version {version} predicts {_target(stored.target)}, and the description now "
-            f"says {_target(pipeline.spec.target)}: train a new one: evergreen train {pipeline.name}"
+        what = f"{_target(stored.target)}, and the description now says {_target(pipeline.spec.target)}"
+        raise ChangedError(
+            f"{pipeline.name}: version {version} predicts {what}: train a new one: evergreen train "
+            f"{pipeline.name}",
+            f"it predicts {what}",
         )
     there = places(stored.described_in(pipeline.spec))
     if there and stored.same_as(pipeline.spec):
@@ -94,12 +96,13 @@ def _code(pipeline: Pipeline, version: str, place: Place, stored: StoredFeatures
     return Found(body, SIGNED)
 
 
-def _not_executed(pipeline: Pipeline, version: str, place: Place, why: str) -> str:
+def _not_executed(pipeline: Pipeline, version: str, place: Place, why: str) -> ChangedError:
     name = pipeline.name
-    return (
-        f"{name}: version {version} was trained with other features than {place.origin} gives now, and its "
-        f"own code is not executed ({why}): look at it and keep it: evergreen models features {name} "
-        f"{version} --keep, or train a new one: evergreen train {name}"
+    what = f"was trained with other features than {place.origin} gives now, and its own code is not executed"
+    return ChangedError(
+        f"{name}: version {version} {what} ({why}): look at it and keep it: evergreen models features {name} "
+        f"{version} --keep, or train a new one: evergreen train {name}",
+        f"it {what}: {why}",
     )
 
 

@@ -59,7 +59,7 @@ def _history(place: Place) -> Iterator[Found]:
     # The folder of all pipelines is there also where the pipeline's or the set's own is gone.
     root = place.folder.parent
     name = place.file.relative_to(root).as_posix()
-    listed = _git(root, "", "log", f"--max-count={_COMMITS}", "--format=%H", "HEAD", "--", name)
+    listed = _git(root, "", "rev-list", f"--max-count={_COMMITS}", "HEAD", "--", name)
     commits = listed.decode().split()
     if not commits:
         return

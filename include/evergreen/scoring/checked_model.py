@@ -47,7 +47,7 @@ def load_checked_model(pipeline: Pipeline, version: str) -> CheckedModel:
         try:
             check_golden(own.pipeline.spec, pipeline.registry, version, model)
         except IntegrityError as error:
-            raise (IntegrityError(own.problem) if own.problem else error) from error
+            raise (own.problem or error) from error
         _kept.add(promise)
     return CheckedModel(version, model, own.pipeline)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen.boosters.catalogue import BOOSTERS
-from evergreen.errors import EvergreenError, IntegrityError, one_line
+from evergreen.errors import ChangedError, EvergreenError, IntegrityError, one_line
 from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
@@ -133,11 +133,13 @@ def _agree(found: Any, promised: Any) -> bool:
     return bool(found == promised)
 
 
-def _broken(spec: Spec, registry: Registry, version: str, difference: str) -> IntegrityError:
-    return IntegrityError(
-        f"{spec.name}: version {version} does not predict its golden rows as when it was trained: "
-        f"{difference}{_changed_packages(registry, version)}: train a new one: evergreen train {spec.name}, "
-        "or go back to the features and packages it was trained with"
+def _broken(spec: Spec, registry: Registry, version: str, difference: str) -> ChangedError:
+    what = "does not predict its golden rows as when it was trained: "
+    what += f"{difference}{_changed_packages(registry, version)}"
+    return ChangedError(
+        f"{spec.name}: version {version} {what}: train a new one: evergreen train {spec.name}, or go back to "
+        "the features and packages it was trained with",
+        f"it {what}",
     )
 
 

@@ -16,7 +16,14 @@ from evergreen.calendar import SNAPSHOT
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
 from evergreen.drift.unvaried import binnings_of, unvaried
-from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NothingToDoError, SpecError
+from evergreen.errors import (
+    ChangedError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    NothingToDoError,
+    SpecError,
+)
 from evergreen.evaluation.champion import Champion
 from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.gate import judge
@@ -306,7 +313,8 @@ def _champion(pipeline: Pipeline, training_set: TrainingSet) -> Champion | None:
         copy = read_copy(pipeline.registry, version)
     except (IntegrityError, SpecError, NotFoundError, NothingToDoError) as error:
         # It cannot be compared: the gate says so, and scoring with it fails until there is another champion.
-        return Champion(version, as_of_version(version), None, str(error))
+        what = error.what if isinstance(error, ChangedError) else str(error)
+        return Champion(version, as_of_version(version), None, what)
     return Champion(version, as_of_version(version), checked.estimator, None, copy, features)
 
 

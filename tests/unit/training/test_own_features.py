@@ -215,3 +215,43 @@ def test_the_files_of_a_version_hold_its_features(sales: Pipeline) -> None:
     assert (described["columns"], described["target"]) == (["price", "before"], "sold")
     assert described["features"]["look_back"] == "3 days"
     assert Path(sales.spec.folder, "features.py").read_text() == FEATURES
+
+
+def test_a_champion_of_another_target_is_said_in_one_sentence(sales: Pipeline) -> None:
+    champion = stage.train(sales, EARLIER, REASON)
+    (sales.spec.folder / "features.py").write_text(OTHER.replace('rows["price"]', 'rows["at"].dt.hour'))
+    file = sales.spec.folder / "pipeline.yaml"
+    file.write_text(file.read_text().replace("target: sold", "target: price"))
+    other = Pipeline(parse_spec(file), sales.storage)
+    trained = stage.train(other, AS_OF, REASON)
+    (check,) = [check for check in trained.verdict.checks if check.name == "champion"]
+    assert check.detail == (
+        f"the challenger cannot be compared with champion {champion.version} (it predicts 'sold', and the "
+        "description now says 'price'); if it is the better one, promote it by hand"
+    )
+
+
+def test_the_copy_of_a_snapshot_s_champion_predicts_from_its_own_features(
+    make_spec: Callable[..., Spec], snapshot: str, people: pd.DataFrame, storage: Storage
+) -> None:
+    own = "def build(rows):\n    return rows[['spent', 'visits']]\n"
+    text = snapshot.replace("search: {C: [0.01, 10, log]}", "params: {C: 1.0}")
+    pipeline = Pipeline(make_spec(text, features=own), storage)
+    table = pa.Table.from_pandas(people.drop(columns="partition"), preserve_index=False)
+    place = table.schema.get_field_index("loyal")
+    pipeline.lake.replace(
+        Table.PARTITIONS, {"snapshot": table.set_column(place, "loyal", table["loyal"].cast(pa.string()))}
+    )
+    champion = stage.train(pipeline, None, REASON)
+    assert champion.promoted, champion.verdict.sentence
+    (pipeline.spec.folder / "former").mkdir()
+    (pipeline.spec.folder / "former" / "first.py").write_text(own)
+    (pipeline.spec.folder / "features.py").write_text(
+        "def build(rows):\n    return rows[['spent']].rename(columns=str.upper)\n"
+    )
+    found = evaluation_of(pipeline, stage.train(pipeline, None, REASON).version)
+    assert found.champion is not None
+    assert (found.champion["problem"], found.champion["own_features"]) == (None, True)
+    assert (found.champion["left_out"], found.compared_rows) == (0, 24)
+    # The same rows were held out then: the copy gives what the champion promised.
+    assert found.champion["metrics"] == pytest.approx(champion.metrics)
