@@ -48,6 +48,8 @@ metric is a `Metric` with its own `value` and `sums`.
 - *dummy*: what the dummy baseline of a regression predicts for every row. The dummy of a classification
   predicts the most frequent class, with the shares of the classes as probabilities. That of a clustering has
   the challenger's own clusters, shuffled over the rows. `relative median` is weighted by 1 / |target|.
+- *on request* (under *needs*): a version is measured by it only if its description names it, as
+  `training.metric`, in `gate.limits` or in `monitoring.metrics`.
 - *estimate*: whether it can be estimated without labels, from the model's own probabilities.
 
 A row of weight 2 counts as two rows, in regression and classification. Without rows, or with a prediction
@@ -156,7 +158,7 @@ def _metric(metric: Metric) -> tuple[str, ...]:
         f"{metric.best:g}" if math.isfinite(metric.best) else "-",
         metric.of_classes or "-",
         _pooled(metric),
-        "probabilities" if metric.of_probabilities else "-",
+        "probabilities" if metric.of_probabilities else "on request" if metric.on_request else "-",
         _dummy(metric),
         _estimate(metric),
         ". ".join(_said(metric)),

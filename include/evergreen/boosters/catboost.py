@@ -98,6 +98,9 @@ class CatBoost(Library):
             model.load_model(blob=data)
         except cb.CatBoostError as error:
             raise ValueError(str(error)) from None
+        # What it does not need of the bytes, it does not look at.
+        if bytes(model._serialize_model()) != data:
+            raise ValueError("it is not whole")
         if len(model.feature_names_) != features or list(model.classes_) != list(range(classes)):
             raise ValueError(f"it is not of {features} features and {classes or 'no'} classes")
         if not classes:

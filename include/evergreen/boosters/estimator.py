@@ -219,6 +219,8 @@ def _monotone(given: Any, features: Any, columns: Columns) -> tuple[int, ...] | 
 
 def _categories(given: Any, features: int) -> tuple[tuple[str, ...] | None, ...]:
     """The categories of a file, whose tuples may be lists; raises `ValueError` for anything else."""
+    if not all(isinstance(known, list | tuple | None) for known in [given or "", *given]):
+        raise ValueError("its categories are no lists of texts")
     found = tuple(None if known is None else tuple(known) for known in given)
     texts = (text for known in found if known is not None for text in known)
     if len(found) != features or not all(isinstance(text, str) for text in texts):

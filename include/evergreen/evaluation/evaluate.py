@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,12 @@ from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.json_values import json_values, number_or_nan
 from evergreen.lake import PARTITION
+from evergreen.metrics import metrics_of
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import Measured
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Spec, Task
+from evergreen.spec.metrics_by_place import metrics_by_place
 
 if TYPE_CHECKING:
     from evergreen.candidates.fit import Challenger
@@ -196,14 +198,17 @@ class _Rows:
         return _Rows(self.spec, *(None if part is None else part[rows] for part in parts))
 
     def measured(self, predictions: Predictions) -> Measured:
-        """A model's predictions of these rows beside the truth."""
-        return predictions.beside(
+        """A model's predictions of these rows beside the truth; metrics on request only if they are named."""
+        found = predictions.beside(
             self.spec.task,
             self.actual,
             space=self.space,
             weights=self.weights,
             seed=self.spec.training.seed,
         )
+        asked = metrics_by_place(self.spec.training, self.spec.gate, self.spec.monitoring).values()
+        others = {metric.name for metric in metrics_of(self.spec.task) if metric.on_request}
+        return replace(found, left_out=frozenset(others.difference(asked)))
 
     def intervals(self, own: Measured) -> dict[str, Interval]:
         rule, seed = self.spec.champion_rule, self.spec.training.seed

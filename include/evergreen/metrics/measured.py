@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,8 +19,14 @@ from evergreen.metrics.rows import Rows
 from evergreen.task import Task
 
 
+@dataclass(frozen=True)
 class Measured(Rows):
-    """Truth and predictions of n rows, and their metrics, which are NaN without finite rows."""
+    """Truth and predictions of n rows, and their metrics, which are NaN without finite rows.
+
+    `left_out` are metrics that `values` does not give, though `value` does.
+    """
+
+    left_out: frozenset[str] = frozenset()
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -32,8 +38,8 @@ class Measured(Rows):
 
     @cached_property
     def values(self) -> dict[str, float]:
-        """Each of the metrics; NaN where it cannot be computed."""
-        return {name: self.value(name) for name in self.metrics}
+        """Each of the metrics that are not left out; NaN where it cannot be computed."""
+        return {name: self.value(name) for name in self.metrics if name not in self.left_out}
 
     def value(self, name: str) -> float:
         """One metric; NaN where it cannot be computed."""

@@ -35,7 +35,8 @@ class Metric(ABC):
 
     `name` is its name in descriptions and `words` its name in sentences. `low` to `high` is the range of
     its values, bounds included; a metric that gives none has no bounds. `of_probabilities`: it needs the
-    probabilities of the classes, which labels alone do not give. `best_constant` is what the dummy baseline
+    probabilities of the classes, which labels alone do not give. `on_request`: a version is measured by it
+    only if its description names it. `best_constant` is what the dummy baseline
     of a regression predicts: the mean, the median, the median weighted by 1 / |target| (`relative median`)
     or a quantile (0 to 1) of the known targets, whichever has the best value. `formula` describes its
     computation, `source` names the reference.
@@ -50,6 +51,7 @@ class Metric(ABC):
     low: float = -math.inf
     high: float = math.inf
     of_probabilities: bool = False
+    on_request: bool = False
     best_constant: Literal["mean", "median", "relative median"] | float = "mean"
 
     of_classes: ClassVar[str] = ""

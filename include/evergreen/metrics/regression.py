@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -91,6 +91,16 @@ class _RSquared(Metric):
         return "one row only" if len(rows) < 2 else None
 
 
+def _pinball(quantile: float) -> Callable[[Rows], Floats]:
+    def each(rows: Rows) -> Floats:
+        import numpy as np
+
+        losses: Floats = np.maximum((1 - quantile) * rows.errors, -quantile * rows.errors)
+        return losses
+
+    return each
+
+
 def _relative_errors(rows: Rows) -> Floats:
     import numpy as np
 
@@ -144,3 +154,26 @@ register(
         formula="mean of the absolute error over the absolute actual value, a share and not percent",
     )
 )
+for _name, _quantile in {
+    "pinball_05": 0.05,
+    "pinball_10": 0.1,
+    "pinball_25": 0.25,
+    "pinball_75": 0.75,
+    "pinball_90": 0.9,
+    "pinball_95": 0.95,
+}.items():
+    register(
+        MeanOfRows(
+            name=_name,
+            words=f"pinball loss of the {_quantile:.0%} quantile",
+            task=Task.REGRESSION,
+            better="lower",
+            low=0.0,
+            on_request=True,
+            best_constant=_quantile,
+            each=_pinball(_quantile),
+            formula=f"mean of {_quantile:g} times what a prediction is too low, or {1 - _quantile:g} times "
+            "what it is too high",
+            source="Koenker and Bassett 1978",
+        )
+    )

@@ -26,6 +26,7 @@ from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, FeatureCode, Features, FeatureSet, load_sets
 from evergreen.spec.gate import ChampionRule, Gate
 from evergreen.spec.labels import Labels
+from evergreen.spec.metrics_by_place import metrics_by_place
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.training import Training
@@ -245,12 +246,7 @@ class Spec(Described):
 
     def _check_model(self) -> None:
         allowed = [metric.name for metric in metrics_of(self.task)]
-        for where, metric in [
-            ("training.metric", self.training.metric),
-            *((f"gate.limits.{name}", name) for name in self.gate.limits),
-            *((f"monitoring.metrics.{n}", name) for n, name in enumerate(self.monitoring.metrics)),
-            *((f"gate.fairness.{n}.metric", r.metric) for n, r in enumerate(self.gate.fairness) if r.metric),
-        ]:
+        for where, metric in metrics_by_place(self.training, self.gate, self.monitoring).items():
             if metric not in allowed:
                 raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {', '.join(allowed)}")
         if self.task is Task.CLUSTERING and self.target is not None:

@@ -28,6 +28,20 @@ def test_regression_by_hand():
     assert found["mape"] == pytest.approx((1 / 1 + 0 + 2 / 4) / 3)
 
 
+@pytest.mark.parametrize("percent", [5, 10, 25, 75, 90, 95])
+def test_the_pinball_loss_is_scikit_learns_and_least_at_the_quantile(percent: int):
+    random = np.random.default_rng(percent)
+    actual, predicted = random.exponential(size=(2, 500))
+    weights = random.uniform(size=500)
+    name = f"pinball_{percent:02d}"
+    found = compute(Task.REGRESSION, actual, predicted, weights=weights)[name]
+    wanted = sk.mean_pinball_loss(actual, predicted, alpha=percent / 100, sample_weight=weights)
+    assert found == pytest.approx(wanted, rel=1e-12)
+    constants = np.quantile(actual, np.linspace(0.01, 0.99, 99))
+    losses = [compute(Task.REGRESSION, actual, np.full(500, value))[name] for value in constants]
+    assert abs(np.argmin(losses) + 1 - percent) <= 1
+
+
 def test_classification_by_hand():
     actual = ["a", "a", "a", "b", "b", "c"]
     guessed = ["a", "a", "b", "b", "c", "c"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -43,6 +44,10 @@ def expected(name: str, actual, predicted, probabilities, classes) -> float:
         "rmse": lambda: sk.root_mean_squared_error(actual, predicted),
         "r2": lambda: sk.r2_score(actual, predicted),
         "mape": lambda: sk.mean_absolute_percentage_error(actual, predicted),
+        **{
+            f"pinball_{percent:02d}": partial(sk.mean_pinball_loss, actual, predicted, alpha=percent / 100)
+            for percent in (5, 10, 25, 75, 90, 95)
+        },
         "accuracy": lambda: sk.accuracy_score(actual, predicted),
         "precision": lambda: sk.precision_score(actual, predicted, **macro),
         "recall": lambda: sk.recall_score(actual, predicted, **macro),
