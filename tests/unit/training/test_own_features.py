@@ -236,6 +236,7 @@ def test_the_copy_of_a_snapshot_s_champion_predicts_from_its_own_features(
 ) -> None:
     own = "def build(rows):\n    return rows[['spent', 'visits']]\n"
     text = snapshot.replace("search: {C: [0.01, 10, log]}", "params: {C: 1.0}")
+    text = text.replace("task:", 'features: {function: "features.py:build"}\ntask:')
     pipeline = Pipeline(make_spec(text, features=own), storage)
     table = pa.Table.from_pandas(people.drop(columns="partition"), preserve_index=False)
     place = table.schema.get_field_index("loyal")
