@@ -21,6 +21,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from evergreen.boosters.catalogue import BOOSTERS, booster_class
 from evergreen.boosters.estimator import STOPPING, Boosted
+from evergreen.candidates.default_search import search_of
 from evergreen.candidates.search import parse_search
 from evergreen.errors import SpecError
 from evergreen.registry.trusted_types import allowed_estimators
@@ -83,7 +84,8 @@ def check_candidates(spec: Spec) -> None:
     """
     for number, candidate in enumerate(spec.training.candidates):
         if candidate.pretrained is None:
-            parse_search(f"{candidate_path(spec, number)}.search", candidate.search)
+            where = candidate_path(spec, number)
+            parse_search(f"{where}.search", search_of(where, candidate))
             build_estimator(spec, number, candidate.params)
 
 
@@ -112,7 +114,7 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     kinds = [_class(f"{where}.preprocess", step.step, PREPROCESS_MODULES) for step in candidate.preprocess]
     names = _names(kinds)
     own, of_steps = _dealt(where, names, params)
-    searched, searched_of_steps = _dealt(where, names, candidate.search)
+    searched, searched_of_steps = _dealt(where, names, search_of(where, candidate))
     steps = []
     for name, kind, step in zip(names, kinds, candidate.preprocess, strict=True):
         given = {**step.params, **of_steps[name]}

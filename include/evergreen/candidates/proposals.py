@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from evergreen.candidates.default_search import search_of
 from evergreen.candidates.estimators import candidate_path
 from evergreen.candidates.search import Dimension, every_setting, parse_search, space_size
 from evergreen.spec import Spec
@@ -36,8 +37,8 @@ class Proposals(Protocol):
 
 def proposals_of(spec: Spec, number: int) -> Proposals:
     """A candidate's proposals: all its settings, or TPE's where they are more than `tuning.trials`."""
-    search = spec.training.candidates[number].search
-    dimensions = parse_search(f"{candidate_path(spec, number)}.search", search)
+    where = candidate_path(spec, number)
+    dimensions = parse_search(f"{where}.search", search_of(where, spec.training.candidates[number]))
     size, trials = space_size(dimensions), spec.training.tuning.trials
     if size <= trials:
         return _Listed(every_setting(dimensions), int(size))

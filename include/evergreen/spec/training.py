@@ -60,15 +60,17 @@ class Candidate(Described):
 
     `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
     (`{choices: [...]}`); a parameter of a step is written `<class in lower case>__<parameter>`, the class
-    numbered from 1 (`simpleimputer-2`) if it is repeated. `recency` is how fast its rows count less with age;
-    without it `training.recency` holds. A `pretrained` model is measured as it is, and allows no other key.
+    numbered from 1 (`simpleimputer-2`) if it is repeated. `search: default` stands for the ranges of
+    `evergreen.candidates.default_search`, without the parameters in `params`. `recency` is how fast its
+    rows count less with age; without it `training.recency` holds. A `pretrained` model is measured as it
+    is, and allows no other key.
     """
 
     estimator: ImportPath | None = None
     params: dict[str, Any] = {}
     preprocess: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
     target_transform: Literal["log1p"] | None = None
-    search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] = {}
+    search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] | Literal["default"] = {}
     recency: Recency | None = None
     pretrained: Pretrained | None = None
 
