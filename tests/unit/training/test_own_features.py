@@ -231,6 +231,27 @@ def test_a_champion_of_another_target_is_said_in_one_sentence(sales: Pipeline) -
     )
 
 
+def publish(pipeline: Pipeline, people: pd.DataFrame) -> None:
+    table = pa.Table.from_pandas(people.drop(columns="partition"), preserve_index=False)
+    place = table.schema.get_field_index("loyal")
+    table = table.set_column(place, "loyal", table["loyal"].cast(pa.string()))
+    pipeline.lake.replace(Table.PARTITIONS, {"snapshot": table}, table.schema)
+
+
+def test_without_a_function_a_further_column_is_a_feature_of_the_challenger_alone(
+    make_spec: Callable[..., Spec], snapshot: str, people: pd.DataFrame, storage: Storage
+) -> None:
+    text = snapshot.replace("search: {C: [0.01, 10, log]}", "params: {C: 1.0}")
+    pipeline = Pipeline(make_spec(text), storage)
+    publish(pipeline, people)
+    champion = stage.train(pipeline, None, REASON)
+    publish(pipeline, people.assign(age=np.arange(len(people)) % 7))
+    found = evaluation_of(pipeline, stage.train(pipeline, None, REASON).version)
+    assert found.champion is not None
+    assert (found.champion["problem"], found.champion["own_features"]) == (None, True)
+    assert found.champion["metrics"] == pytest.approx(champion.metrics)
+
+
 def test_the_copy_of_a_snapshot_s_champion_predicts_from_its_own_features(
     make_spec: Callable[..., Spec], snapshot: str, people: pd.DataFrame, storage: Storage
 ) -> None:
@@ -238,11 +259,7 @@ def test_the_copy_of_a_snapshot_s_champion_predicts_from_its_own_features(
     text = snapshot.replace("search: {C: [0.01, 10, log]}", "params: {C: 1.0}")
     text = text.replace("task:", 'features: {function: "features.py:build"}\ntask:')
     pipeline = Pipeline(make_spec(text, features=own), storage)
-    table = pa.Table.from_pandas(people.drop(columns="partition"), preserve_index=False)
-    place = table.schema.get_field_index("loyal")
-    pipeline.lake.replace(
-        Table.PARTITIONS, {"snapshot": table.set_column(place, "loyal", table["loyal"].cast(pa.string()))}
-    )
+    publish(pipeline, people)
     champion = stage.train(pipeline, None, REASON)
     assert champion.promoted, champion.verdict.sentence
     (pipeline.spec.folder / "former").mkdir()
