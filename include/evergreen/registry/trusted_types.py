@@ -65,7 +65,7 @@ def allowed_estimators(folder: Path | None = None) -> frozenset[str]:
 
     The folder is that of the pipelines, by default the configured one.
 
-    A line is a class's name with the module that defines it, as in `lightgbm.sklearn.LGBMRegressor`; `#`
+    A line is a class's name with the module that defines it, as in `my_models.Seasonal`; `#`
     starts a comment. Raises `SpecError` naming file and line for anything else.
     """
     file = (folder or pipelines_folder()) / _FILE

@@ -89,9 +89,9 @@ def folder(tmp_path, monkeypatch):
 def test_a_teams_own_classes_are_trusted_too(folder):
     assert trusted_types() == TRUSTED_TYPES
     (folder / "allowed_estimators.txt").write_text(
-        "# reviewed in May\n\nlightgbm.sklearn.LGBMRegressor\n  my_models.Seasonal  # ours\n"
+        "# reviewed in May\n\nmy_models.Trend\n  my_models.Seasonal  # ours\n"
     )
-    assert allowed_estimators() == {"lightgbm.sklearn.LGBMRegressor", "my_models.Seasonal"}
+    assert allowed_estimators() == {"my_models.Trend", "my_models.Seasonal"}
     assert trusted_types() == TRUSTED_TYPES | allowed_estimators()
 
 

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from evergreen.boosters.catalogue import BOOSTERS, REMEDY, boosters_of
+from evergreen.candidates.default_search import search_of
 from evergreen.candidates.estimators import ESTIMATOR_MODULES, PREPROCESS_MODULES, check_candidates
 from evergreen.candidates.search import parse_search
+from evergreen.metrics import metrics_of
 from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import parse_spec
+from evergreen.task import Task
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "training.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
@@ -25,16 +29,25 @@ def test_a_description_is_read_and_its_candidates_can_be_built(make_spec, snapsh
     content = base or yaml.safe_load((folder / "pipeline.yaml").read_text())
     (folder / "pipeline.yaml").write_text(yaml.safe_dump(content | shown, sort_keys=False))
     spec = parse_spec(folder / "pipeline.yaml")
+    for booster in boosters_of(spec.training):
+        pytest.importorskip(booster.module, reason=f"not installed: {REMEDY}")
     check_candidates(spec)
     for candidate in spec.training.candidates:
-        assert set(parse_search("page", candidate.search)) == set(candidate.search)
+        search = search_of("page", candidate)
+        assert set(parse_search("page", search)) == set(search)
 
 
 def test_the_page_shows_all_there_is():
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 10
     for module in ESTIMATOR_MODULES | PREPROCESS_MODULES:
         assert f"`{module.removeprefix('sklearn.')}`" in PAGE
+    for path in (path for booster in BOOSTERS.values() for path in booster.paths):
+        assert f"`{path}`" in PAGE
+    for metric in metrics_of(Task.REGRESSION):
+        assert not metric.on_request or f"`{metric.name}`" in PAGE
     for key in (
+        "early_stopping_rounds",
+        "monotone_constraints",
         "weight",
         "balance",
         "recency",
@@ -49,11 +62,7 @@ def test_the_page_shows_all_there_is():
 
 
 def test_the_list_of_own_classes_is_read(tmp_path, monkeypatch):
-    (text,) = re.findall(r"^```text\n(lightgbm.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    (text,) = re.findall(r"^```text\n(my_models.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
     monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path))
     (tmp_path / "allowed_estimators.txt").write_text(text)
-    assert allowed_estimators() == {
-        "lightgbm.sklearn.LGBMRegressor",
-        "lightgbm.basic.Booster",
-        "my_models.Seasonal",
-    }
+    assert allowed_estimators() == {"my_models.Seasonal", "my_models.Phase"}
