@@ -1,11 +1,14 @@
 """The history of a pipeline's models in the storage, and the pointer that follows from it.
 
 `history/<seq>.json` is the truth about what was promoted, refused and rolled back; `champion.json` follows
-from it. A writer that dies between the two does no harm: the next one brings the pointer up to date.
+from it. A writer that dies between the two does no harm: the next one brings the pointer up to date. Nor does
+a pointer that is damaged or differs from a whole history: then the history is read. Only where events are
+missing or damaged does the pointer say what they led to.
 """
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -13,14 +16,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, UnavailableError
-from evergreen.registry.history import Event, Force, fold
+from evergreen.registry.history import Event, Force, fold, missing
 from evergreen.registry.readable import readable
+from evergreen.registry.versions import MANIFEST, file_key
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 POINTER = "champion.json"
 _ATTEMPTS = 100
+_log = logging.getLogger(__name__)
 
 Decide = Callable[[list[Event], Force], Event]
 """Makes the next event from all events so far and what is in force; an old one if there is nothing to add."""
@@ -39,32 +44,71 @@ class EventLog:
         return self._after(0)
 
     def force(self) -> Force:
-        """Which version is in force for which partitions now."""
-        force, _ = self.pointer()
-        return fold(self._after(force.seq), force)
+        """Which version is in force for which partitions now.
 
-    def pointer(self) -> tuple[Force, str | None]:
-        """What the pointer says, and its tag; None if there is none. Raises `IntegrityError`."""
+        Raises `IntegrityError` if neither the history nor the pointer says it.
+        """
+        pointer, etag = self.found()
+        try:
+            events = self.whole(pointer)
+        except IntegrityError as damage:
+            return self._in_spite_of(damage, pointer, etag)
+        force = fold(events)
+        if problem := self.lie(pointer, events):
+            _log.warning("%s: %s, so the history is read", self._pipeline, problem)
+        return force
+
+    def found(self) -> tuple[Force | None, str | None]:
+        """What the pointer says, None if it cannot be read, and its tag, None if there is no pointer.
+
+        Read it before the events: those that it knows are then among them.
+        """
         stored = self._storage.find(POINTER)
         if stored is None:
             return Force(), None
-        with readable(self._pipeline, POINTER, self._storage):
-            return Force.from_json(stored.body), stored.etag
+        try:
+            with readable(self._pipeline, POINTER, self._storage):
+                return Force.from_json(stored.body), stored.etag
+        except IntegrityError:
+            return None, stored.etag
+
+    def whole(self, pointer: Force | None) -> list[Event]:
+        """All events; raises `IntegrityError` if one is damaged, or one before the last is missing.
+
+        The last is the one that the pointer knows, if it is a pointer of this pipeline.
+        """
+        events = self.events()
+        if gaps := missing(events):
+            raise self._incomplete(gaps[0])
+        if pointer is not None and pointer.seq > len(events) and self._is_ours(pointer, events):
+            raise self._incomplete(len(events) + 1)
+        return events
+
+    def lie(self, pointer: Force | None, events: list[Event]) -> str | None:
+        """What is wrong with a pointer beside the whole history, and the remedy; None if nothing is.
+
+        A pointer that is missing, or that is at an earlier event, is not wrong.
+        """
+        if pointer == fold(event for event in events if pointer and event.seq <= pointer.seq):
+            return None
+        what = "does not match the history" if pointer else "cannot be read"
+        champion = fold(events).champion()
+        remedy = (
+            f"evergreen models promote {self._pipeline} {champion} writes it again"
+            if champion
+            else f"delete it in {self._storage.uri()}"
+        )
+        return f"{POINTER} {what}: {remedy}"
 
     def append(self, decide: Decide) -> Event:
         """Add the event that `decide` makes of the history, and return it.
 
         If another writer takes the number first, the history is read again and `decide` is called again.
         """
-        pointer, _ = self.pointer()
         for attempt in range(_ATTEMPTS):
-            events = self.events()
+            pointer, _ = self.found()
+            events = self.whole(pointer)
             force = fold(events)
-            if pointer.seq > force.seq:
-                raise IntegrityError(
-                    f"{self._pipeline}: the history ends at event {force.seq}, {POINTER} knows event "
-                    f"{pointer.seq}: restore history/ in {self._storage.uri()} from a backup"
-                )
             event = decide(events, force)
             if event.seq <= force.seq:
                 self._move_pointer()
@@ -94,24 +138,51 @@ class EventLog:
                 bodies = list(pool.map(lambda key: self._storage.read(key).body, unread))
         for key, body in zip(unread, bodies, strict=True):
             with readable(self._pipeline, key, self._storage):
-                self._read[key] = Event.from_json(body)
+                event = Event.from_json(body)
+                if event_key(event.seq) != key:
+                    raise ValueError("it is another event's")
+                self._read[key] = event
         return [self._read[key] for key in keys]
 
     def _move_pointer(self) -> None:
         for attempt in range(_ATTEMPTS):
-            force, etag = self.pointer()
-            events = self._after(force.seq)
-            if not events:
+            pointer, etag = self.found()
+            events = self.events()
+            force = fold(events)
+            if etag is not None and pointer == force:
                 return
-            body = fold(events, force).to_json()
             try:
                 if etag is None:
-                    self._storage.create(POINTER, body)
+                    self._storage.create(POINTER, force.to_json())
                 else:
-                    self._storage.replace(POINTER, body, etag)
+                    self._storage.replace(POINTER, force.to_json(), etag)
             except ConflictError:
                 _wait(attempt)
         raise UnavailableError(f"{self._pipeline}: too many writers of {POINTER}: run the stage again")
+
+    def _is_ours(self, pointer: Force, events: list[Event]) -> bool:
+        """Whether the pointer names a version that there is or was."""
+        named = {event.version for event in events}
+        return any(
+            version in named or self._storage.exists(file_key(version, MANIFEST))
+            for _, version in pointer.stack
+        )
+
+    def _incomplete(self, seq: int) -> IntegrityError:
+        return IntegrityError(
+            f"{self._pipeline}: the history has no event {seq}: restore {event_key(seq)} in "
+            f"{self._storage.uri()} from a backup"
+        )
+
+    def _in_spite_of(self, damage: IntegrityError, pointer: Force | None, etag: str | None) -> Force:
+        """What the pointer and the events after it say, where an event before them is damaged or missing."""
+        if pointer is None or etag is None or not self._is_ours(pointer, []):
+            raise damage
+        later = self._after(pointer.seq)
+        if [event.seq for event in later] != [pointer.seq + 1 + place for place in range(len(later))]:
+            raise damage
+        _log.warning("%s; until then %s says what is in force", damage, POINTER)
+        return fold(later, pointer)
 
 
 def event_key(seq: int) -> str:

@@ -121,9 +121,21 @@ class Force:
 
     @classmethod
     def from_json(cls, body: bytes) -> Force:
-        """What `champion.json` says; raises `ValueError`, `TypeError` or `KeyError` if it says nothing."""
+        """What `champion.json` says; raises `ValueError`, `TypeError` or `KeyError` if it says nothing.
+
+        Also if its `version` or `as_of`, which others read, is not that of the last in force.
+        """
         content = json.loads(body)
-        return cls(int(content["seq"]), tuple((str(a), str(v)) for a, v in content["in_force"]))
+        force = cls(int(content["seq"]), tuple((str(a), str(v)) for a, v in content["in_force"]))
+        if (content["version"], content["as_of"]) != (force.champion(), force.start):
+            raise ValueError("its version is not the last in force")
+        return force
+
+
+def missing(events: Sequence[Event]) -> list[int]:
+    """The numbers that are missing before the last event."""
+    numbers = {event.seq for event in events}
+    return [seq for seq in range(1, max(numbers, default=0)) if seq not in numbers]
 
 
 def fold(events: Iterable[Event], force: Force | None = None) -> Force:

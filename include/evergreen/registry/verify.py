@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from evergreen.errors import EvergreenError, IntegrityError
-from evergreen.registry.event_log import POINTER, EventLog, event_key
-from evergreen.registry.history import Event, fold, removal
+from evergreen.registry.event_log import POINTER, EventLog
+from evergreen.registry.history import Event, Force, fold, removal
 from evergreen.registry.signature import SIGNATURE
 from evergreen.registry.versions import MANIFEST, Versions, file_key
 
@@ -35,12 +35,16 @@ class Verification:
         """
         self._log.forget()
         self._versions.forget()
-        problems = self._gaps()
+        pointer, etag = self._log.found()
+        problems: list[str] = []
+        try:
+            problems += self._pointer(pointer, etag, self._log.whole(pointer))
+        except IntegrityError as error:
+            problems.append(str(error))
         try:
             events = self._log.events()
-        except IntegrityError as error:
-            return [*problems, str(error)]
-        problems += self._pointer(events)
+        except IntegrityError:
+            return problems
         folders = self._versions.folders()
         present = {
             version
@@ -95,28 +99,14 @@ class Verification:
     def _orphan(self, key: str) -> str:
         return f"{key} belongs to no manifest: delete it in {self._storage.uri()}"
 
-    def _gaps(self) -> list[str]:
-        keys = self._storage.list("history/")
-        return [
-            f"history has no event {seq}: restore {event_key(seq)} from a backup"
-            for seq in range(1, len(keys) + 1)
-            if event_key(seq) not in keys
-        ]
-
-    def _pointer(self, events: list[Event]) -> list[str]:
-        try:
-            force, etag = self._log.pointer()
-        except IntegrityError as error:
-            return [str(error)]
-        if (etag is None and not events) or force == fold(events):
+    def _pointer(self, pointer: Force | None, etag: str | None, events: list[Event]) -> list[str]:
+        force = fold(events)
+        if (etag is None and not events) or pointer == force:
             return []
-        champion = fold(events).champion()
-        if force == fold(event for event in events if event.seq <= force.seq):
-            return [
-                f"{POINTER} is at event {force.seq} of {len(events)}, because a writer was interrupted: it "
-                f"is read right, and evergreen models promote {self._pipeline} {champion} updates it"
-            ]
+        if lie := self._log.lie(pointer, events):
+            return [lie]
         return [
-            f"{POINTER} does not match the history: delete it in {self._storage.uri()}, the next "
-            "promotion writes it again"
+            f"{POINTER} is at event {pointer.seq if pointer else 0} of {len(events)}, because a writer was "
+            f"interrupted: it is read right, and evergreen models promote {self._pipeline} "
+            f"{force.champion()} updates it"
         ]
