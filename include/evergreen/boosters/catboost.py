@@ -118,6 +118,13 @@ class CatBoost(Library):
         found = np.asarray(model.predict_proba(pool, thread_count=1))
         return found[:, 1] if found.shape[1] == 2 else found
 
+    def contributions(self, model: Any, matrix: Floats, of_categories: tuple[int, ...]) -> Floats:
+        """TreeSHAP by its leaves' weights, in double precision."""
+        import catboost as cb
+
+        pool = cb.Pool(_frame(matrix, of_categories), cat_features=list(of_categories), thread_count=1)
+        return np.asarray(model.get_feature_importance(pool, type="ShapValues", thread_count=1))
+
     def _settings(self, problem: Problem, params: Params) -> dict[str, Any]:
         own = {**params, **_ALWAYS}
         if problem.classes:

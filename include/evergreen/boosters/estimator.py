@@ -77,6 +77,16 @@ class Boosted(BaseEstimator):  # type: ignore[misc]
             )
         return found
 
+    def contributions(self, features: Any) -> Floats:
+        """What the features (n, d) contribute to the raw score: (n, outputs, d + 1), the base last."""
+        check_is_fitted(self, "model_")
+        validate_data(self, features, reset=False, skip_check_array=True)
+        columns = Columns(self.categories_)
+        matrix = columns.matrix(features)
+        found = self.library.contributions(self._model, matrix, columns.of_categories)
+        outputs = outputs_of(len(getattr(self, "classes_", ())))
+        return np.asarray(found, dtype=np.float64).reshape(len(matrix), outputs, matrix.shape[1] + 1)
+
     def _fit(
         self,
         features: Any,

@@ -73,6 +73,13 @@ class Library(ABC):
     def predict(self, model: Any, matrix: Floats, of_categories: tuple[int, ...]) -> Floats:
         """Predictions (n,) of a regression or of the second of two classes, or (n, k) of more classes."""
 
+    @abstractmethod
+    def contributions(self, model: Any, matrix: Floats, of_categories: tuple[int, ...]) -> Floats:
+        """Shapley values of the columns for the raw score, and its base last, as the library computes them.
+
+        They are (n, d + 1) for one output; for k of them (n, k, d + 1), or all k in a row (n, k (d + 1)).
+        """
+
 
 def outputs_of(classes: int) -> int:
     """How many numbers a model gives for a row: one, or one for each of more than two classes."""

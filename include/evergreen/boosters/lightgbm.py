@@ -109,6 +109,10 @@ class LightGBM(Library):
         found: Floats = model.predict(_plain(matrix, of_categories), num_threads=1)
         return found
 
+    def contributions(self, model: Any, matrix: Floats, of_categories: tuple[int, ...]) -> Floats:
+        """Exact TreeSHAP, in double precision."""
+        return np.asarray(model.predict(_plain(matrix, of_categories), pred_contrib=True, num_threads=1))
+
     def _settings(self, problem: Problem, params: Params) -> tuple[dict[str, Any], int]:
         own = {**_objective(problem.classes), **params, **_ALWAYS}
         if problem.classes > 2:

@@ -93,6 +93,11 @@ class XGBoost(Library):
         """On one thread, in single precision as XGBoost computes."""
         return np.asarray(model.predict(_matrix(matrix, of_categories)), dtype=np.float64)
 
+    def contributions(self, model: Any, matrix: Floats, of_categories: tuple[int, ...]) -> Floats:
+        """Exact TreeSHAP, in single precision as XGBoost computes."""
+        found = model.predict(_matrix(matrix, of_categories), pred_contribs=True)
+        return np.asarray(found, dtype=np.float64)
+
     def _settings(self, problem: Problem, params: Params) -> tuple[dict[str, Any], int]:
         own = {**_objective(problem.classes), **params, **_ALWAYS}
         if problem.classes > 2:

@@ -23,6 +23,7 @@ from evergreen.boosters.catalogue import BOOSTERS, booster_class
 from evergreen.boosters.estimator import STOPPING, Boosted
 from evergreen.candidates.default_search import search_of
 from evergreen.candidates.search import parse_search
+from evergreen.contributions.explainable import check_explainable
 from evergreen.errors import SpecError
 from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Candidate, Spec, Step, Task
@@ -126,6 +127,8 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     _check_task(spec, where, candidate, estimator)
     _check_weights(spec, where, number, estimator)
     model = _chained(candidate, steps, estimator)
+    if spec.explain is not None:
+        check_explainable(f"{where}.estimator", model)
     if candidate.target_transform == "log1p":
         return TransformedTargetRegressor(model, func=np.log1p, inverse_func=np.expm1)
     return model

@@ -17,6 +17,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from evergreen.boosters.estimator import Boosted
 from evergreen.candidates.estimators import build_estimator, candidate_path, estimator_of, fit_argument
 from evergreen.candidates.tuning import Trial, tune
+from evergreen.contributions.explainable import check_explained, keep_means
+from evergreen.contributions.sources import check_sources
 from evergreen.errors import SpecError, one_line
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
@@ -109,7 +111,12 @@ def _fit(
         given |= {"found": found} if found is not None else {"fold": _last(spec, sample)}
     given = {fit_argument(estimator, name): value for name, value in given.items()}
     try:
-        return estimator.fit(_without_empty(sample.features), sample.target, **given)
+        features = _without_empty(sample.features)
+        model = estimator.fit(features, sample.target, **given)
+        if spec.explain is not None:
+            keep_means(model, features)
+            check_sources(model)
+        return model
     except Exception as error:
         raise SpecError(
             f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
@@ -137,6 +144,8 @@ def _as_it_is(spec: Spec, number: int, pretrained: Mapping[int, Any], sample: Sa
     if number not in pretrained:
         raise SpecError(f"{where}: the pretrained model {key} was not loaded: load it before training")
     model = pretrained[number]
+    if spec.explain is not None:
+        check_explained(where, model)
     try:
         model.predict(sample.features.head(1))
     except Exception as error:

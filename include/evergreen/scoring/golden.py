@@ -127,7 +127,11 @@ def _difference(name: str, found: list[Any], promised: list[Any]) -> str | None:
 def _agree(found: Any, promised: Any) -> bool:
     """Whether a label is the same, or a number, and each of several, within nine digits."""
     if isinstance(promised, list):
-        return len(found) == len(promised) and bool(np.isclose(found, promised, rtol=1e-9, atol=1e-9).all())
+        return len(found) == len(promised) and all(map(_agree, found, promised))
+    if isinstance(promised, dict):
+        return found.keys() == promised.keys() and all(
+            _agree(found[name], promised[name]) for name in promised
+        )
     if isinstance(found, float) and isinstance(promised, float):
         return math.isclose(found, promised, rel_tol=1e-9, abs_tol=1e-9)
     return bool(found == promised)

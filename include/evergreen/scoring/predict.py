@@ -10,7 +10,7 @@ from evergreen.errors import RefusedError
 from evergreen.features.build import build_features, in_order, rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.metrics.predictions import Predictions
-from evergreen.scoring.published import ACTUAL, published_columns
+from evergreen.scoring.published import ACTUAL, explained_columns, published_columns
 from evergreen.spec import Spec
 
 
@@ -29,6 +29,7 @@ def prediction_frame(spec: Spec, model: Any, own: pd.DataFrame, features: pd.Dat
     """What `predict` gives, of a partition's own rows and their features, both in the same order."""
     said = apply_model(spec, model, features)
     columns = {key: own[key] for key in spec.keys} | published_columns(spec, said)
+    columns |= explained_columns(spec, model, features, said)
     if spec.target and spec.target in own.columns:
         columns[ACTUAL] = own[spec.target]
     return pd.DataFrame(columns).reset_index(drop=True)

@@ -5,12 +5,15 @@
 | `prediction` | every task | the number, class or cluster |
 | `probability` | two classes | the probability of the positive one |
 | `probabilities` | more classes | that of each, in the order of `model_classes` in the version's reference |
+| `contributions` | with `explain` | the leading features with their contributions, the largest first |
+| `base` | with `explain` | what all contributions of the row are added to |
 
-A model that gives no probabilities has neither of the last two.
+A model that gives no probabilities has neither of their columns.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,6 +22,8 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from evergreen.contributions.contributions import FEATURE, VALUE, Contributions, contributions_of
+from evergreen.errors import SpecError
 from evergreen.metrics.predictions import Predictions
 from evergreen.metrics.rates import positive_class
 from evergreen.spec import Spec, Task
@@ -26,10 +31,18 @@ from evergreen.spec import Spec, Task
 PREDICTION = "prediction"
 PROBABILITY = "probability"
 PROBABILITIES = "probabilities"
+CONTRIBUTIONS = "contributions"
+BASE = "base"
 ACTUAL = "actual"
 VERSION = "version"
 
-_TYPES: Mapping[str, pa.DataType] = {PROBABILITY: pa.float64(), PROBABILITIES: pa.list_(pa.float64())}
+_log = logging.getLogger(__name__)
+_TYPES: Mapping[str, pa.DataType] = {
+    PROBABILITY: pa.float64(),
+    PROBABILITIES: pa.list_(pa.float64()),
+    CONTRIBUTIONS: pa.list_(pa.struct({FEATURE: pa.string(), VALUE: pa.float64()})),
+    BASE: pa.float64(),
+}
 PUBLISHED = tuple(_TYPES)
 """The columns that a version may have or not have: the table gets each once a version has it."""
 
@@ -45,6 +58,27 @@ def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
     if len(said.classes) == 2:
         return columns | {PROBABILITY: said.probabilities[:, positive_of(spec, said.classes)]}
     return columns | {PROBABILITIES: list(said.probabilities)}
+
+
+def explained(spec: Spec, model: Any, features: pd.DataFrame, said: Predictions) -> Contributions:
+    """What the features (n, d) contribute to what the model said; raises `SpecError` if it cannot."""
+    positive = positive_of(spec, said.classes) if len(said.classes) == 2 else 1
+    return contributions_of(model, features, said.labels.tolist(), positive)
+
+
+def explained_columns(spec: Spec, model: Any, features: pd.DataFrame, said: Predictions) -> dict[str, Any]:
+    """The columns (n,) by name that explain what a model said; none where the description does not ask."""
+    if spec.explain is None:
+        return {}
+    try:
+        found = explained(spec, model, features, said)
+    except SpecError as error:
+        # A training refuses such a model, so this one is older than `explain` in the description.
+        _log.warning(
+            "%s: no contributions are published until a new version is trained: %s", spec.name, error
+        )
+        return {}
+    return {CONTRIBUTIONS: found.leading(spec.explain), BASE: found.base}
 
 
 def published_types(spec: Spec, target: pa.DataType | None, columns: Sequence[str]) -> dict[str, pa.DataType]:

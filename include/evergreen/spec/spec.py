@@ -79,6 +79,7 @@ class Spec(Described):
     gate: Gate = Gate()
     monitoring: Monitoring = Monitoring()
     scoring: Scoring | None = None
+    explain: Annotated[int, Field(ge=1, le=100)] | None = None
     models: Models = Models()
     alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
@@ -255,6 +256,8 @@ class Spec(Described):
             raise ValueError(f"target: {self.task} needs the column to predict")
         if self.positive is not None and self.task is not Task.CLASSIFICATION:
             raise ValueError(f"positive: {self.task} has no classes, leave it out")
+        if self.explain is not None and self.task is Task.CLUSTERING:
+            raise ValueError("explain: clusters cannot be explained, leave it out")
         if self.target is not None and self.target in self.keys:
             raise ValueError(f"target: '{self.target}' is among the keys of a row and cannot be predicted")
         self._check_features()

@@ -25,6 +25,7 @@ CODE = (
     "boosters",
     "calendar",
     "candidates",
+    "contributions",
     "evaluation",
     "features",
     "metrics",
@@ -129,6 +130,8 @@ def _training_part(spec: Spec) -> dict[str, Any]:
             "target": True,
             **({"positive": True} if spec.positive is not None else {}),
             "training": True,
+            # A linear model keeps the means of its training where it is to be explained.
+            **({"explain": True} if spec.explain is not None else {}),
             **({"labels": {"delay"}} if spec.labels else {}),
         },
         exclude={"training": {"schedule"}},

@@ -1,0 +1,1 @@
+"""What each feature contributes to a prediction: exact Shapley values of tree and linear models."""
