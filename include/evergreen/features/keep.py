@@ -43,7 +43,7 @@ def code_of(pipeline: Pipeline, version: str) -> tuple[OwnFeatures, list[Code]]:
     own = own_features(pipeline, version)
     found = []
     for place, body in _stored(pipeline, version):
-        there = find(place, sha256(body))
+        there = find(pipeline.spec, place, sha256(body))
         where = there.where if there else (SIGNED if own.where.get(place.origin) == SIGNED else None)
         found.append(Code(place.origin, sha256(body), where, _changes(place, body)))
     return own, found
@@ -57,7 +57,7 @@ def keep(pipeline: Pipeline, version: str) -> list[Path]:
     """
     kept = []
     for place, body in _stored(pipeline, version):
-        if find(place, sha256(body)) is None:
+        if find(pipeline.spec, place, sha256(body)) is None:
             file = place.folder / FORMER / f"{place.file.stem}-{sha256(body)[:16]}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(body)

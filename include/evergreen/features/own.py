@@ -75,7 +75,7 @@ class _UnvouchedError(Exception):
 
 def _code(pipeline: Pipeline, version: str, place: Place, stored: StoredFeatures) -> Found:
     digest = stored.sources.get(place.origin, "")
-    if (found := find(place, digest)) is not None:
+    if (found := find(pipeline.spec, place, digest)) is not None:
         return found
     if pipeline.spec.models.signing is None:
         raise _UnvouchedError("it is not in the repository, and versions are not signed")

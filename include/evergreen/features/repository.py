@@ -9,13 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from shutil import which
 
-from evergreen.features.functions import Place
+from evergreen.errors import SpecError
+from evergreen.features.functions import Place, places
 from evergreen.features.stored import sha256
+from evergreen.spec import Spec
+from evergreen.spec.features import load_sets
 
 FORMER = "former"
 """The folder, in that of a pipeline or of a feature set, for former files of its function under any name."""
@@ -32,16 +36,26 @@ class Found:
     where: str
 
 
-def find(place: Place, digest: str) -> Found | None:
+def find(spec: Spec, place: Place, digest: str) -> Found | None:
     """The file of this SHA-256 that a function had at its place; None if the repository has none.
 
     It may be the file of today, one in the folder `former` beside it, or an earlier state of it in the git
-    history of what is checked out, where the repository is a clone with its history.
+    history of what is checked out, where the repository is a clone with its history. Only `former` counts for
+    a file that no description names now: a folder may hold scripts that are no features.
     """
-    if not place.file.resolve().is_relative_to(place.folder.resolve()):
-        return None
-    candidates = (found for look in (_today, _kept, _history) for found in look(place))
+    looks = (_today, _kept, _history) if _described(spec, place) else (_kept,)
+    candidates = (found for look in looks for found in look(place))
     return next((found for found in candidates if sha256(found.body) == digest), None)
+
+
+def _described(spec: Spec, place: Place) -> bool:
+    """Whether the file is that of a function of today, of the pipeline or of a set, used or not."""
+    there = {one.file for one in places(spec)}
+    if place.folder != spec.folder:
+        with suppress(SpecError):
+            (shared,) = load_sets(spec.folder / "pipeline.yaml", (place.folder.name,))
+            there.add(shared.folder / shared.function.partition(":")[0])
+    return place.file in there
 
 
 def _today(place: Place) -> Iterator[Found]:

@@ -10,7 +10,9 @@ import pytest
 from evergreen.features.functions import Place
 from evergreen.features.repository import find
 from evergreen.features.stored import sha256
+from evergreen.spec import parse_spec
 
+KIOSK = parse_spec(Path(__file__).parents[2] / "pipelines" / "kiosk" / "pipeline.yaml")
 ONE, TWO, THREE, SIDE = (f"def build(rows):\n    return rows * {n}\n".encode() for n in range(4))
 
 
@@ -49,11 +51,13 @@ def repository(tmp_path: Path) -> Path:
     return folder
 
 
-def found(folder: Path, body: bytes) -> str | None:
-    place = Place(
-        "features.function", "features.py:build", folder / "pipelines" / "sales", "features.py", "build"
-    )
-    there = find(place, sha256(body))
+def place_of(folder: Path, within: str = "features.py") -> Place:
+    return Place("features.function", f"{within}:build", folder / "pipelines" / "sales", within, "build")
+
+
+def found(folder: Path, body: bytes, place: Place | None = None) -> str | None:
+    spec = KIOSK.model_copy(update={"folder": folder / "pipelines" / "sales"})
+    there = find(spec, place or place_of(folder), sha256(body))
     assert there is None or there.body == body
     return None if there is None else there.where
 
@@ -118,8 +122,25 @@ def test_variables_that_name_another_repository_are_not_followed(
     assert str(found(repository, TWO)).startswith("commit ")
 
 
-@pytest.mark.parametrize("within", ["../other.txt", "sub/../../../other.py"])
-def test_a_file_outside_the_folder_is_not_looked_for(repository: Path, within: str) -> None:
-    (repository / "other.py").write_bytes(SIDE)
-    place = Place("features.function", "x", repository / "pipelines" / "sales", within, "build")
-    assert find(place, sha256(SIDE)) is None
+@pytest.mark.parametrize("within", ["../../other.py", "script.py"])
+def test_a_file_that_is_no_function_s_of_today_counts_only_in_former(repository: Path, within: str) -> None:
+    place = place_of(repository, within)
+    place.file.parent.mkdir(exist_ok=True)
+    place.file.resolve().write_bytes(SIDE)
+    git(repository, "add", "--all")
+    git(repository, "commit", "-qm", "a script")
+    assert found(repository, SIDE, place) is None
+    former = repository / "pipelines" / "sales" / "former"
+    former.mkdir()
+    (former / "reviewed.py").write_bytes(SIDE)
+    assert found(repository, SIDE, place) == "former/reviewed.py"
+
+
+def test_a_set_that_the_pipeline_no_longer_names_counts_while_it_is_described(repository: Path) -> None:
+    folder = repository / "pipelines" / "feature_sets" / "clock"
+    folder.mkdir(parents=True)
+    (folder / "own.py").write_bytes(SIDE)
+    place = Place("features.sets.0", "feature_sets/clock/own.py:build", folder, "own.py", "build")
+    assert found(repository, SIDE, place) is None
+    (folder / "feature_set.yaml").write_text("description: d\nowner: o\nfunction: 'own.py:build'\n")
+    assert found(repository, SIDE, place) == "as deployed"
