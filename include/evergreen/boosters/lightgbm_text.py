@@ -150,9 +150,15 @@ def _integers(found: Mapping[str, str], name: str, count: int, low: int, high: i
 
 def _floats(found: Mapping[str, str], name: str, count: int) -> NDArray[np.float64]:
     values = _parsed(found, name, np.float64)
-    if values.shape != (count,) or not np.isfinite(values).all():
+    # A split between what is missing and all numbers is at infinity.
+    wrong = np.isnan if name == "threshold" else _not_finite
+    if values.shape != (count,) or wrong(values).any():
         raise ValueError(f"the {name} of a tree are not {count} numbers")
     return values
+
+
+def _not_finite(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return ~np.isfinite(values)
 
 
 def _parsed(found: Mapping[str, str], name: str, kind: Any) -> NDArray[Any]:

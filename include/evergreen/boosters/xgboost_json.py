@@ -21,7 +21,7 @@ _MOST = 1 << 24  # categories of a feature
 
 def check_json(data: bytes, features: int, classes: int) -> None:
     """Raise `ValueError` unless the bytes are a model of so many features and classes, and whole."""
-    content = json.loads(data, object_pairs_hook=_once, parse_constant=_no_number)
+    content = json.loads(data, object_pairs_hook=_once, parse_constant=_infinity)
     try:
         _check(content["learner"], str(features), classes)
     except (KeyError, IndexError, AttributeError, OverflowError) as error:
@@ -35,8 +35,10 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_number(text: str) -> Any:
-    raise ValueError(f"it holds {text}")
+def _infinity(text: str) -> float:
+    if text == "NaN":
+        raise ValueError("it holds NaN")
+    return float(text)
 
 
 def _check(learner: Any, features: str, classes: int) -> None:
@@ -65,15 +67,15 @@ def _check(learner: Any, features: str, classes: int) -> None:
 
 
 def _check_score(text: str, outputs: int) -> None:
-    scores = json.loads(text, parse_constant=_no_number)
+    scores = json.loads(text, parse_constant=_infinity)
     # One score stands for all classes.
     if len(np.atleast_1d(_floats(scores))) not in {1, outputs}:
         raise ValueError("its base score is not one of its outputs")
 
 
-def _floats(values: Any) -> NDArray[np.float64]:
+def _floats(values: Any, *, infinite: bool = False) -> NDArray[np.float64]:
     found = np.asarray(values)
-    if found.dtype.kind not in "if" or not np.isfinite(found).all():
+    if found.dtype.kind not in "if" or not (infinite or np.isfinite(found).all()):
         raise ValueError("it holds what is no number")
     return found.astype(np.float64)
 
@@ -84,7 +86,8 @@ def _check_tree(tree: Any, features: str) -> None:
     if not nodes or tree["tree_param"] != said:
         raise ValueError("a tree is not as it says")
     for name in _FLOATS:
-        if _floats(tree[name]).shape != (nodes,):
+        # A split between what is missing and all numbers is at infinity.
+        if _floats(tree[name], infinite=name == "split_conditions").shape != (nodes,):
             raise ValueError(f"the {name} of a tree are not those of its nodes")
     left = numbers(tree["left_children"], nodes, -1, nodes)
     right = numbers(tree["right_children"], nodes, -1, nodes)

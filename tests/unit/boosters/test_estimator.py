@@ -169,6 +169,17 @@ def test_texts_and_categories_are_learnt_whatever_is_missing_or_was_never_seen(p
     np.testing.assert_array_equal(found, one_by_one)
 
 
+@pytest.mark.parametrize("path", REGRESSORS)
+def test_that_a_value_is_missing_is_learnt(path: str):
+    missing = np.arange(600) % 3 == 0
+    features = rows()[["age"]].assign(seen=np.where(missing, np.nan, np.arange(600) % 7))
+    target = 10.0 * missing
+    fitted = model(path, learning_rate=0.5).fit(features, target)
+    np.testing.assert_allclose(fitted.predict(features), target, atol=0.5)
+    kept = load_model(dump_model(fitted))
+    np.testing.assert_array_equal(kept.predict(features), fitted.predict(features))
+
+
 def test_the_code_of_a_category_does_not_depend_on_the_order_of_rows():
     features = rows()
     shuffled = features.sample(frac=1, random_state=0)
