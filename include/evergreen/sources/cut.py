@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, time
-from pathlib import Path
+from mmap import ACCESS_READ, mmap
 from threading import Lock
 
 import numpy as np
@@ -39,9 +39,8 @@ _NUMBER = re.compile("[0-9]+$")  # of the line or row at the end of a place
 class Cut:
     """The rows of some partitions, read from a source's whole history.
 
-    A record that could not be read is rejected in the partition of its time, which is `told` by its
-    text, or else in that of the row before it. Raises what reading the rows
-    raises.
+    A record that could not be read is rejected in the partition of its time, which is `told` by its text, or
+    else in that of the row before it. Raises what reading the rows raises.
     """
 
     def __init__(self, rows: Rows, name: str, spans: Spans, told: Told) -> None:
@@ -66,7 +65,7 @@ class Cut:
             yield batch.slice(begin, length)
 
     def _kept(self, rows: Rows, name: str, spans: Spans) -> pa.ipc.RecordBatchFileReader:
-        with closing(rows), tempfile.NamedTemporaryFile(prefix="evergreen-") as file:
+        with closing(rows), tempfile.TemporaryFile(prefix="evergreen-") as file:
             try:
                 with pa.ipc.new_file(file, rows.schema) as writer:
                     for batch in rows:
@@ -77,8 +76,8 @@ class Cut:
                     f"the temporary folder {tempfile.gettempdir()} cannot be written ({error.strerror}): "
                     "make room there, then run again"
                 ) from None
-            # Mapped, so that what is not read again costs no memory; the name goes, the map stays.
-            return pa.ipc.open_file(pa.memory_map(str(Path(file.name))))
+            # Mapped, so that the rows cost no memory; the map stays when the file is closed.
+            return pa.ipc.open_file(pa.py_buffer(mmap(file.fileno(), 0, access=ACCESS_READ)))
 
     def _keep(
         self,
