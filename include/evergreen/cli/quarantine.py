@@ -51,18 +51,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_partitions(pipeline: PipelineName) -> Answer:
-    """Partitions with rows in quarantine, and how many rows break which expectation.
-
-    Partitions whose last attempt was refused for their rows come with them.
-    """
-    from rich.console import Group
-
+    """Partitions with rows in quarantine, and how many rows break which expectation."""
     from evergreen.validation.quarantine import read_quarantine
-    from evergreen.validation.refused import RefusedRows
 
-    opened = open_pipeline(pipeline)
     found: dict[str, list[Quarantined]] = {}
-    for row in read_quarantine(opened.lake):
+    for row in read_quarantine(open_pipeline(pipeline).lake):
         found.setdefault(row.partition, []).append(row)
     counts = {
         key: Counter(label for row in rows for label in row.expectations) for key, rows in found.items()
@@ -76,11 +69,7 @@ def list_partitions(pipeline: PipelineName) -> Answer:
         ["partition", "rows", "expectations"],
         ((key, len(rows), broken[key]) for key, rows in sorted(found.items())),
     )
-    document = {"pipeline": pipeline, "partitions": partitions}
-    if not (refused := RefusedRows(opened.storage, pipeline).partitions()):
-        return Answer(document, shown)
-    told = f"refused, not published, `quarantine show` has their rows: {', '.join(refused)}"
-    return Answer({**document, "refused": refused}, Group(*([shown] if found else []), told))
+    return Answer({"pipeline": pipeline, "partitions": partitions}, shown)
 
 
 def show(pipeline: PipelineName, partition: Partition = None) -> Answer:
