@@ -58,6 +58,12 @@ class PostgresWriter(Writer):
         """From pg_attribute."""
         return dict(self.run(_SHAPE, [self.quoted(table)]))
 
+    def json_column(self, texts: Sequence[str | None]) -> tuple[str, pa.Array]:
+        """As jsonb, which COPY takes as its version, a byte, and the text."""
+        return "jsonb", pa.array(
+            [None if text is None else b"\x01" + text.encode() for text in texts], pa.binary()
+        )
+
     def append(self, table: str, rows: pa.Table) -> None:
         """By COPY."""
         self._cursor.adbc_ingest(table, rows, mode="append")

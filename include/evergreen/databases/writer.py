@@ -34,6 +34,12 @@ class Writer(ABC):
     def shape(self, table: str) -> dict[str, str]:
         """The types of the columns of a table, as the catalogue writes them; empty if there is no table."""
 
+    def json_column(self, texts: Sequence[str | None]) -> tuple[str, pa.Array]:
+        """A column of JSON for `append`: its type, as the catalogue writes it, and its values; here text."""
+        import pyarrow as pa
+
+        return self.types["string"], pa.array(texts, pa.string())
+
     @abstractmethod
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert rows into a table that has their columns."""

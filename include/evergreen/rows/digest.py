@@ -40,6 +40,9 @@ class RowsDigest:
         if pa.types.is_list(kind):
             self._fixed(pc.fill_null(pc.list_value_length(column), 0), None)
             self._add(column.flatten())
+        elif pa.types.is_struct(kind):
+            for part in column.flatten():
+                self._add(part)
         elif pa.types.is_string(kind):
             self._fixed(pc.fill_null(pc.binary_length(column), 0), None)
             self._text(pc.fill_null(column, "") if column.null_count else column)

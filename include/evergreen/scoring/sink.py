@@ -21,15 +21,18 @@ def write_predictions(
     """Make `predictions` the whole content of the partition in the table, which is created if it is absent.
 
     The columns are those of `predictions` and `partition`; its primary key is `partition` and `keys`. A list
-    is JSON text where the database has no lists. Columns that only some versions have, as
-    `evergreen.scoring.published` says, are added to the table once one has them. Run
-    twice, or by two writers at once, it leaves one copy. Raises `UnavailableError` where the database cannot
-    be reached, `SourceError` for a table of another shape and a database that has no transactions.
+    is JSON where the database has no such lists: `jsonb` in PostgreSQL, else text. Columns that only some
+    versions have, as `evergreen.scoring.published` says, are added to the table once one has them.
+    Run twice, or by two writers at once, it leaves one copy. Raises `UnavailableError` where the database
+    cannot be reached, `SourceError` for a table of another shape and a database that has no transactions.
     """
     rows = predictions.append_column(PARTITION, pa.array([partition] * len(predictions), pa.string()))
     with writer(connection) as opened:
-        rows = _storable(opened, rows)
-        columns = {field.name: _sql_type(opened, field, (PARTITION, *keys)) for field in rows.schema}
+        rows, json_types = _storable(opened, rows)
+        columns = {
+            field.name: json_types.get(field.name) or _sql_type(opened, field, (PARTITION, *keys))
+            for field in rows.schema
+        }
         opened.lock(table)
         if there := opened.shape(table):
             new = {name: kind for name, kind in columns.items() if name in PUBLISHED and name not in there}
@@ -43,13 +46,16 @@ def write_predictions(
             opened.append(table, rows)
 
 
-def _storable(opened: Writer, rows: pa.Table) -> pa.Table:
+def _storable(opened: Writer, rows: pa.Table) -> tuple[pa.Table, dict[str, str]]:
+    """The rows with JSON in place of lists that the database does not have, and its type for them."""
+    types = {}
     for place, field in enumerate(rows.schema):
         has_lists = opened.sql_type(field.type, key=False) is not None
         if field.name in PUBLISHED and pa.types.is_list(field.type) and not has_lists:
             texts = [None if value is None else json.dumps(value) for value in rows.column(place).to_pylist()]
-            rows = rows.set_column(place, field.name, pa.array(texts, pa.string()))
-    return rows
+            types[field.name], column = opened.json_column(texts)
+            rows = rows.set_column(place, field.name, column)
+    return rows, types
 
 
 def _check_shape(opened: Writer, table: str, columns: dict[str, str]) -> None:

@@ -97,6 +97,18 @@ def test_the_table_gets_a_column_once_a_version_has_it(sink: Connection):
     ]
 
 
+def test_contributions_are_json(sink: Connection):
+    leading = [{"feature": "wärme", "value": -0.25}, {"feature": 'a "b"', "value": 1e-300}]
+    kind = pa.list_(pa.struct({"feature": pa.string(), "value": pa.float64()}))
+    table = predictions(rows=2).append_column("contributions", pa.array([leading, None], kind))
+    for _ in range(2):
+        write(sink, table.append_column("base", pa.array([3.5, None], pa.float64())))
+    rows = sorted(read(sink), key=lambda row: row["sold"])
+    texts = [row["contributions"] for row in rows]
+    assert [text and json.loads(text) for text in texts] == [leading, None]
+    assert [row["base"] for row in rows] == [3.5, None]
+
+
 def test_several_writers_at_once_on_a_new_table(sink: Connection):
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(write, sink, predictions(), DAYS[number % 4]) for number in range(12)]

@@ -23,6 +23,11 @@ TYPES: dict[pa.DataType, st.SearchStrategy] = {
     pa.timestamp("us", tz="UTC"): st.datetimes(timezones=st.just(UTC)),
     pa.decimal128(12, 2): st.decimals(-1000, 1000, places=2),
     pa.list_(pa.string()): st.lists(st.none() | st.text("ab", max_size=2), max_size=3),
+    pa.list_(pa.struct({"name": pa.string(), "value": pa.float64()})): st.lists(
+        st.none()
+        | st.fixed_dictionaries({"name": st.none() | st.text("ab", max_size=2), "value": st.just(0.5)}),
+        max_size=3,
+    ),
     pa.null(): st.nothing(),
 }
 
