@@ -16,7 +16,7 @@ from evergreen.backtest.history import History
 from evergreen.backtest.policies import Policy
 from evergreen.backtest.result import Event, Night, PolicyResult, detections
 from evergreen.backtest.work import Trained, Work
-from evergreen.errors import NothingToDoError
+from evergreen.errors import NothingToDoError, RefusedError
 from evergreen.evaluation.verdict import Outcome
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.predictions import Predictions
@@ -165,8 +165,8 @@ class _Replay:
         state = self.state
         try:
             challenger = self.work.trained(as_of, change)
-        except NothingToDoError:
-            # As in a night: the training is skipped, and a later night may ask again.
+        except (NothingToDoError, RefusedError):
+            # As in a night: nothing is trained, and a later night may ask again.
             return
         judged = self.work.judged(challenger, state.champion)
         state.spent.fit += challenger.fit_seconds

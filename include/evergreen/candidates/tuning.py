@@ -13,7 +13,7 @@ import numpy as np
 
 from evergreen.candidates.estimators import candidate_path, named
 from evergreen.candidates.proposals import Proposals, proposals_of
-from evergreen.errors import SpecError
+from evergreen.errors import RefusedError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.predictions import Predictions
@@ -105,7 +105,14 @@ class _Scoring:
         known = ~training_set.holdout
         rows = training_set.rows[known]
         self._sample = Sample.of(training_set, known, groups_of(spec, training_set.rows))
-        self._folds = folds_of(spec, rows[PARTITION], self._sample.target, self._sample.groups)
+        folds = folds_of(spec, rows[PARTITION], self._sample.target, self._sample.groups)
+        self._folds = [fold for fold in folds if _scorable(spec, self._sample, fold)]
+        if not self._folds:
+            raise RefusedError(
+                f"{spec.name}: candidates cannot be compared: {spec.training.metric} has no value in any "
+                "fold, because the rows of each are of one class: give more rows of the others, or name "
+                "another training.metric"
+            )
         features = self._sample.features
         self._space = distance_space(features).transform(features) if spec.task is Task.CLUSTERING else None
 
@@ -132,6 +139,17 @@ class _Scoring:
             seed=self._spec.training.seed,
         )
         return beside.value(self._spec.training.metric)
+
+
+def _scorable(spec: Spec, sample: Sample, fold: Fold) -> bool:
+    """Whether the metric has a value on the rows that a fold scores, at least if all are predicted right."""
+    if spec.task is not Task.CLASSIFICATION or sample.target is None:
+        return True
+    classes = tuple(sorted(sample.target.unique().tolist()))
+    actual = sample.target.iloc[fold[1]].to_numpy()
+    right = np.column_stack([actual == name for name in classes]).astype(np.float64)
+    perfect = Predictions(actual, right, classes)
+    return math.isfinite(perfect.beside(spec.task, actual).value(spec.training.metric))
 
 
 def _tried(spec: Spec, score: _Scoring) -> Iterator[Trial]:

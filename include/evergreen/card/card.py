@@ -37,9 +37,10 @@ def render_card(
     """The card of a version: the model, the reason for its training, its metrics, and the gate's verdict.
 
     `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`, and `explanation`
-    that of its `explanation.json`. `unvaried` are sentences on features that hardly vary in the window, and
-    `promise` is a clause on a promise that is much worse than its predecessor's. Parts without data (no
-    explanation, or an older evaluation) are left out. All text is escaped.
+    that of its `explanation.json`. `unvaried` are sentences on features that hardly vary in the window and on
+    classes that are too rare to judge, and `promise` is a clause on a promise that is much worse than its
+    predecessor's. Parts without data (no explanation, or an older evaluation) are left out. All text is
+    escaped.
     """
     explanation = explanation or {}
     losses = comparison.champion_losses(spec, evaluation)

@@ -38,7 +38,8 @@ def limits(
 ) -> list[str]:
     """What was not tested, or not on enough rows; one sentence each.
 
-    `unvaried` are the sentences on features that hardly vary in the training window.
+    `unvaried` are the sentences on features that hardly vary in the training window, and on classes that are
+    too rare to judge.
     """
     said = [*_of_time(spec, lineage), *_of_champion(evaluation), *_of_slices(spec, evaluation), *unvaried]
     window = (explanation or {}).get("window")

@@ -43,6 +43,7 @@ from evergreen.training.approval import Approval, Question, ask
 from evergreen.training.version_files import GATE, LINEAGE, METRICS, read_copy, stored, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble, read_window
 from evergreen.training_set.by_version import features_by
+from evergreen.training_set.rare import rare_classes
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -91,7 +92,7 @@ def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
     version = training_set.version
     existed = pipeline.registry.has(version)
     if not existed:
-        _warn_of_unvaried(pipeline, training_set)
+        _warn_of_rows(pipeline, training_set)
         challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
         evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, training_set))
         _commit(pipeline, training_set, challenger, evaluation)
@@ -126,7 +127,7 @@ def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, 
         raise NothingToDoError(f"{pipeline.name}: a first champion is there by now: {champion}")
     rows, lake_version = read_window(pipeline, as_of)
     training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
-    _warn_of_unvaried(pipeline, training_set)
+    _warn_of_rows(pipeline, training_set)
     staging = pipeline.staging(run)
     staging.write_table(_ROWS, pa.Table.from_pandas(rows, preserve_index=False))
     note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason")}
@@ -242,8 +243,9 @@ def _clear(pipeline: Pipeline, run: str, note: dict[str, Any]) -> None:
     staging.write_json(_NOTE, note)
 
 
-def _warn_of_unvaried(pipeline: Pipeline, training_set: TrainingSet) -> None:
-    for sentence in unvaried(binnings_of(training_set.features)):
+def _warn_of_rows(pipeline: Pipeline, training_set: TrainingSet) -> None:
+    rare = rare_classes(pipeline.spec, training_set.target, training_set.holdout)
+    for sentence in (*unvaried(binnings_of(training_set.features)), *(found.sentence for found in rare)):
         _log.warning("%s: %s", pipeline.name, sentence)
 
 

@@ -24,6 +24,7 @@ from evergreen.registry.versions import EVALUATED, MODEL
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
+from evergreen.training_set.rare import rare_classes
 from evergreen.training_set.units import Units
 
 METRICS, GATE, LINEAGE = "metrics.json", "gate.json", "lineage.json"
@@ -46,7 +47,10 @@ def version_files(
     Raises `IntegrityError` if the model holds a type that is not on the reviewed list.
     """
     lineage = {**training_set.lineage, "candidate": challenger.candidate, "trials": challenger.trials}
+    rare = rare_classes(spec, training_set.target, training_set.holdout)
     metrics = {**evaluation.challenger, "evaluation": evaluation.to_dict()}
+    if rare:
+        metrics["rare_classes"] = {found.name: {"known": found.known, "held": found.held} for found in rare}
     explanation = explain(spec, training_set, challenger, evaluation)
     documents = {
         METRICS: metrics,
@@ -68,7 +72,7 @@ def version_files(
             evaluation,
             verdict,
             explanation,
-            unvaried=unvaried(reference.binnings),
+            unvaried=[*unvaried(reference.binnings), *(found.sentence for found in rare)],
             promise=reference.told_worse(spec),
         ).encode(),
     }

@@ -22,6 +22,7 @@ from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
 from evergreen.training_set.digest import digests, git_commit, packages, version_id
 from evergreen.training_set.holdout import holdout_mask
+from evergreen.training_set.rare import check_learnable
 from evergreen.training_set.window import Change, change_in, read_start, window_start
 
 if TYPE_CHECKING:
@@ -82,8 +83,9 @@ def assemble(
     dropped first. Labels that come later are masked where they are not known then, and feature functions do
     not see the target at all. With `window: since change` the window begins at the break that `reason` names
     (see `evergreen.training_set.window`). Raises `NothingToDoError` when fewer partitions than
-    `training.minimum` are in the window (or, where labels come later, have known labels there), and
-    `SpecError` if the features of the newest partition differ from those that scoring would build for it.
+    `training.minimum` are in the window (or, where labels come later, have known labels there),
+    `RefusedError` if the rows cannot be split or those to train on are of one class, and `SpecError` if the
+    features of the newest partition differ from those that scoring would build for it.
     """
     spec.calendar.check(as_of)
     change = change_in(reason)
@@ -110,6 +112,7 @@ def assemble(
         "packages": packages(boosters_of(spec.training)),
     }
     holdout = holdout_mask(spec, window, target, as_of)
+    check_learnable(spec, target, holdout)
     return TrainingSet(as_of, version, window, features, target, holdout, lineage, _weights(spec, window))
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 
-from evergreen.errors import NothingToDoError, SpecError
+from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.spec import Spec, Task
 
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -24,18 +24,42 @@ def folds_of(
     stratified by class for classification; rows of a group stay together. Clustering has no target to overfit
     to, so it has one fold that is fit and scored on all rows. Where there are too few partitions, groups,
     rows, or rows of a class, there are fewer; raises `NothingToDoError` if there are not even two.
+
+    The only row of a class is always known and never scored. A fold of which all known rows are of one class
+    is left out; raises `RefusedError` if no other is left.
     """
     rows = np.arange(len(partitions))
     if spec.task is Task.CLUSTERING:
         return [(rows, rows)]
-    if spec.calendar.has_time:
-        return _in_time(spec, partitions)
-    most = len(rows) if groups is None else len(np.unique(groups))
     classes = target if spec.task is Task.CLASSIFICATION else None
+    if spec.calendar.has_time:
+        return _learnable(spec, _in_time(spec, partitions), classes)
+    lone = rows[:0]
     if classes is not None:
-        most = min(most, int(classes.value_counts().min()))
+        lone = np.flatnonzero(~classes.duplicated(keep=False))
+        rows = np.setdiff1d(rows, lone)
+    most = len(rows) if groups is None else len(np.unique(groups[rows]))
+    kept = None if classes is None else classes.iloc[rows]
+    if kept is not None:
+        most = min(most, int(kept.value_counts().min()) if len(kept) else 0)
     split = _split(_count(spec, most), spec.training.seed, classes is not None, groups is not None)
-    return list(split.split(rows, classes, groups))
+    found = split.split(rows, kept, None if groups is None else groups[rows])
+    folds = [(np.sort(np.append(rows[known], lone)), rows[unseen]) for known, unseen in found]
+    return _learnable(spec, folds, classes)
+
+
+def _learnable(spec: Spec, folds: list[Fold], classes: pd.Series | None) -> list[Fold]:
+    """The folds whose known rows are of more than one class."""
+    if classes is None:
+        return folds
+    found = [(known, unseen) for known, unseen in folds if classes.iloc[known].nunique() > 1]
+    if not found:
+        raise RefusedError(
+            f"{spec.name}: candidates cannot be compared: in each fold of cross-validation all rows to train "
+            f"on are of one class of {classes.nunique()}: give more rows of the others, or describe a single "
+            "candidate without a search"
+        )
+    return found
 
 
 def last_fold(
@@ -47,7 +71,7 @@ def last_fold(
     """
     try:
         return folds_of(spec, partitions, target, groups)[-1]
-    except NothingToDoError:
+    except (NothingToDoError, RefusedError):
         newest = (partitions == partitions.max()).to_numpy()
         if not spec.calendar.has_time or newest.all():
             return None

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from evergreen.calendar import Length
-from evergreen.errors import NothingToDoError, SpecError
+from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec, Task
 from evergreen.training_set.units import Units
@@ -23,8 +23,9 @@ def holdout_mask(spec: Spec, rows: pd.DataFrame, target: pd.Series | None, as_of
     For a snapshot: a share of the rows, stratified by class; with `tuning.group` a share of the groups. Each
     row or group draws a lot by the seed and its name, and the lowest are held out. So a later snapshot holds
     out the same ones again but for a few at the border, whatever their order and values.
-    Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out, or if a
-    class would be left with no row to learn from.
+    No class is held out whole: of a class with a single row, or with rows in a single group, nothing is.
+    Raises `NothingToDoError` if nothing, or more than half of the partitions, would be held out, and
+    `RefusedError` for a snapshot with too few rows.
     """
     if spec.calendar.has_time:
         return _newest(spec, rows, as_of)
@@ -65,11 +66,12 @@ def _drawn(spec: Spec, rows: pd.DataFrame, target: pd.Series | None) -> NDArray[
     if spec.training.tuning.group is None:
         return _lowest_rows(spec, lots, classes, share)
     mask = _lowest_groups(spec, lots, share)
-    if classes is not None and (unknown := set(classes[mask]) - set(classes[~mask])):
-        raise NothingToDoError(
-            f"{spec.name}: all rows of class {', '.join(map(str, sorted(unknown, key=str)))} are held out "
-            "with their groups: give more rows, or another training.holdout or training.seed"
-        )
+    for name in [] if classes is None else sorted(set(classes[mask]) - set(classes[~mask]), key=str):
+        of_class = (classes == name).to_numpy()
+        if not (of_class & ~mask).any():
+            mask &= lots != lots[of_class].max()
+    if not mask.any():
+        raise _not_split(spec, f"{len(np.unique(lots))} groups", "each has the only rows of a class")
     return mask
 
 
@@ -81,20 +83,20 @@ def _lowest_rows(
     if classes is not None:
         codes, names = pd.factorize(classes, sort=True)
     sizes, wanted = np.bincount(codes, minlength=len(names)), math.ceil(share * len(lots))
-    _check_split(spec, len(lots), wanted, sizes, names)
+    _check_split(spec, len(lots), wanted, sizes)
     order = np.lexsort((lots, codes))
     rank = np.empty(len(lots), dtype=np.intp)
     rank[order] = np.arange(len(lots)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     return np.asarray(rank < _of_each(sizes, wanted)[codes], dtype=bool)
 
 
-def _check_split(spec: Spec, rows: int, wanted: int, sizes: NDArray[np.intp], names: pd.Index) -> None:
-    """Raise `NothingToDoError` unless the hold-out and the rest can have a row of each class."""
+def _check_split(spec: Spec, rows: int, wanted: int, sizes: NDArray[np.intp]) -> None:
+    """Raise `RefusedError` unless both parts can have a row of each class that has two."""
     why = None
-    if len(sizes) > 1 and sizes.min() < 2:
-        lone = ", ".join(str(name) for name in names[sizes < 2])
-        why = f"class {lone} has a single row"
-    elif min(wanted, rows - wanted) < len(sizes):
+    lone = int((sizes < 2).sum()) if len(sizes) > 1 else 0
+    if lone == len(sizes):
+        why = "each is the only one of its class"
+    elif wanted < len(sizes) - lone or rows - wanted < len(sizes):
         held = f"{wanted} held out and {rows - wanted} left"
         why = f"{held} are too few for {len(sizes)} classes" if len(sizes) > 1 else f"{held} are too few"
     if why is not None:
@@ -123,8 +125,8 @@ def _lowest_groups(spec: Spec, lots: NDArray[np.uint64], share: float) -> NDArra
     return np.asarray(lots <= groups[wanted - 1], dtype=bool)
 
 
-def _not_split(spec: Spec, what: str, why: str) -> NothingToDoError:
-    return NothingToDoError(
+def _not_split(spec: Spec, what: str, why: str) -> RefusedError:
+    return RefusedError(
         f"{spec.name}: the {what} cannot be split into training and hold-out, {why}: give more rows, or "
         "another training.holdout"
     )

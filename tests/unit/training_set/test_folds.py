@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from evergreen.errors import NothingToDoError, SpecError
+from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.training_set.folds import folds_of, groups_of
 from tests.campaign import examples
 
@@ -36,8 +36,23 @@ def test_classes_keep_their_shares(make_spec, snapshot, people):
 def test_a_small_class_makes_fewer_folds(make_spec, snapshot, people):
     target = pd.Series(["rare"] * 2 + ["common"] * 118)
     assert len(folds_of(make_spec(snapshot), people["partition"], target)) == 2
-    with pytest.raises(NothingToDoError, match="two folds"):
-        folds_of(make_spec(snapshot), people["partition"], pd.Series(["rare"] + ["common"] * 119))
+
+
+def test_the_only_row_of_a_class_is_known_in_each_fold(make_spec, snapshot, people):
+    target = pd.Series(["common", "other"] * 59 + ["rare", "rarer"])
+    folds = folds_of(make_spec(snapshot), people["partition"], target)
+    assert all({118, 119} <= set(known) and not {118, 119} & set(unseen) for known, unseen in folds)
+    assert sorted(np.concatenate([unseen for _, unseen in folds])) == list(range(118))
+
+
+def test_folds_with_one_class_to_learn_from_are_left_out(make_spec, snapshot, people):
+    days = pd.Series(np.repeat(pd.date_range("2024-01-01", periods=12).strftime("%Y-%m-%d"), 10))
+    spec = make_spec().model_copy(update={"task": make_spec(snapshot).task})
+    late = pd.Series(["no"] * 70 + ["yes", "no"] * 25)
+    assert len(folds_of(spec, days, pd.Series(["no", "yes"] * 60))) == 3
+    assert [len(known) for known, _ in folds_of(spec, days, late)] == [90]
+    with pytest.raises(RefusedError, match=r"in each fold .* one class of 2: give more rows"):
+        folds_of(spec, days, pd.Series(["no"] * 110 + ["yes"] * 10))
 
 
 def test_one_partition_cannot_be_split_in_time(make_spec):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evergreen.errors import NothingToDoError, SpecError
+from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.spec import Spec
 from evergreen.training_set.holdout import _of_each, holdout_mask
 from tests.campaign import examples
@@ -58,10 +58,16 @@ def test_a_snapshot_is_stratified_and_seeded(make_spec, snapshot, people):
     assert not np.array_equal(held, holdout_mask(other, people, people["loyal"], "snapshot"))
 
 
-def test_a_class_too_small_to_be_split_is_named(make_spec, snapshot, people):
-    lone = people.assign(loyal=["once"] + ["no"] * 119)
-    with pytest.raises(NothingToDoError, match=r"120 rows cannot be split .* class once has a single row"):
-        holdout_mask(make_spec(snapshot), lone, lone["loyal"], "snapshot")
+def test_the_only_row_of_a_class_is_never_held_out(make_spec, snapshot, people):
+    lone = people.assign(loyal=["once"] + ["no", "yes"] * 59 + ["twice"])
+    held = holdout_mask(make_spec(snapshot), lone, lone["loyal"], "snapshot")
+    assert held.sum() == 24
+    assert not held[[0, 119]].any()
+
+
+def test_rows_that_are_all_of_a_class_of_their_own_are_refused(make_spec, snapshot, people):
+    with pytest.raises(RefusedError, match=r"120 rows cannot be split .* each is the only one of its class"):
+        holdout_mask(make_spec(snapshot), people, people["person"].astype(str), "snapshot")
 
 
 @pytest.mark.parametrize(
@@ -70,13 +76,13 @@ def test_a_class_too_small_to_be_split_is_named(make_spec, snapshot, people):
 )
 def test_rows_that_are_too_few_to_be_split_are_counted(make_spec, snapshot, people, rows, why):
     few = people.head(rows).assign(loyal=list("abcdabcd")[:rows])
-    with pytest.raises(NothingToDoError, match=why):
+    with pytest.raises(RefusedError, match=why):
         holdout_mask(make_spec(snapshot), few, few["loyal"], "snapshot")
 
 
 def test_a_lone_group_is_not_split(make_spec, snapshot, people):
     spec = make_spec(snapshot, {"folds: 3": "folds: 3, group: home"})
-    with pytest.raises(NothingToDoError, match=r"1 groups cannot be split .* there are too few"):
+    with pytest.raises(RefusedError, match=r"1 groups cannot be split .* there are too few"):
         holdout_mask(spec, people.assign(home=1), people["loyal"], "snapshot")
 
 
@@ -103,13 +109,15 @@ def test_groups_are_held_out_as_a_whole(make_spec, snapshot, people):
     assert np.array_equal(held, holdout_mask(spec, rows, rows["loyal"], "snapshot"))
 
 
-def test_a_class_that_is_held_out_whole_is_named(make_spec, snapshot, people):
+def test_the_only_group_of_a_class_is_never_held_out(make_spec, snapshot, people):
     rows = people.assign(home=np.arange(120) // 12)
     spec = make_spec(snapshot, {"folds: 3": "folds: 3, group: home"})
-    held = rows["home"][holdout_mask(spec, rows, rows["loyal"], "snapshot")].iloc[0]
-    rare = rows["loyal"].where(rows["home"] != held, "rare")
-    with pytest.raises(NothingToDoError, match="all rows of class rare are held out with their groups"):
-        holdout_mask(spec, rows, rare, "snapshot")
+    before = holdout_mask(spec, rows, rows["loyal"], "snapshot")
+    home = rows["home"][before].iloc[0]
+    rare = rows["loyal"].where(rows["home"] != home, "rare")
+    held = holdout_mask(spec, rows, rare, "snapshot")
+    assert set(rows["home"][before]) - set(rows["home"][held]) == {home}
+    assert held.any()
 
 
 keys = st.lists(st.integers(0, 10**6), min_size=20, max_size=60, unique=True)
