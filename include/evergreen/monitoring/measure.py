@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from evergreen.drift.binning import Binning, count_frame
+from evergreen.drift.binning import Binning, Counts, count_frame
 from evergreen.drift.joint import JOINT
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import Cells
+from evergreen.monitoring.contributions import named
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.fairness import night_fairness
@@ -31,7 +32,7 @@ from evergreen.monitoring.record import WITHOUT_LABELS
 from evergreen.monitoring.reference import PREDICTIONS, Reference, as_series, level
 from evergreen.monitoring.season import Earlier, against, night_of, rows_like
 from evergreen.monitoring.trial import Rival, compared
-from evergreen.scoring.published import ACTUAL, PREDICTION, read_published
+from evergreen.scoring.published import ACTUAL, CONTRIBUTIONS, PREDICTION, read_published
 from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT
 from evergreen.signals.performance import PERFORMANCE
@@ -77,6 +78,8 @@ def measure(
         found = count_frame(made, pd.DataFrame(prediction))
         of_predictions, _ = _drift(spec, made, cells, found, **where)
         counts |= found
+    of_contributions, found = _contributions(spec, reference, predictions, where)
+    counts |= found
     seen = published[: bisect_right(published, partition)]
     return Record(
         partition=partition,
@@ -93,6 +96,7 @@ def measure(
         drift={name: one.to_dict() for name, one in drift.items()},
         held_against=held_against if drift else None,
         prediction_drift=next((one.to_dict() for one in of_predictions.values()), None),
+        contribution_drift=of_contributions,
         joint=_joint(spec, reference, features, partition),
         counts={name: found.tolist() for name, found in counts.items()},
         health=dict(health or {}),
@@ -201,6 +205,21 @@ def _drift(
         whole=(Sample.pooled([cells.by_feature(cells.counts.sum(axis=0))]), Sample.pooled([own])),
     )
     return {name: one for name, one in found.items() if name in counts}, held.reference
+
+
+def _contributions(
+    spec: Spec, reference: Reference, predictions: pd.DataFrame, where: Mapping[str, Any]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Counts]]:
+    """The drift of the contributions by feature, with how far their mean `moved`, and their counts."""
+    explained = reference.explained
+    if explained is None or CONTRIBUTIONS not in predictions:
+        return {}, {}
+    if (found := explained.counts(predictions[CONTRIBUTIONS])) is None:
+        return {}, {}
+    counts, moved = found
+    drift, _ = _drift(spec, explained.binnings, explained.cells, counts, **where)
+    by_feature = {name: drift[named(name)].to_dict() for name in moved if named(name) in drift}
+    return {name: {**one, "moved": moved[name]} for name, one in by_feature.items()}, counts
 
 
 def _joint(spec: Spec, reference: Reference, features: pd.DataFrame, partition: str) -> dict[str, Any] | None:

@@ -39,6 +39,7 @@ SCHEMA = pa.schema(
         ("drifted_share", pa.float64()),
         ("drift", pa.string()),
         ("prediction_drift", pa.string()),
+        ("contribution_drift", pa.string()),
         ("joint", pa.string()),
         ("counts", pa.string()),
         ("health", pa.string()),
@@ -53,10 +54,10 @@ SCHEMA = pa.schema(
     ]
 )
 # Columns that an older release did not write.
-_LATER = ("metrics", "window", "fairness", "trial", "before", "held_against")
+_LATER = ("metrics", "window", "fairness", "trial", "before", "held_against", "contribution_drift")
 _JSON = (
     *("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health"),
-    *("trial", "before"),
+    *("trial", "before", "contribution_drift"),
 )
 
 WITHOUT_LABELS: Mapping[str, Any] = {

@@ -20,9 +20,11 @@ from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
 from evergreen.metrics.predictions import Predictions, classes_of
 from evergreen.monitoring.cells import Cells, count_cells
+from evergreen.monitoring.contributions import Explained
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import by_partition, promised_slices
 from evergreen.monitoring.promise import Predecessor, promised_before, told
+from evergreen.scoring.published import explained
 from evergreen.signals.drift import DRIFT
 from evergreen.spec import Spec, Task
 
@@ -58,6 +60,8 @@ class Reference:
     of the hold-out (regression, else None) and `rows` how many the window has. `before` is what the champion
     promised that the version was to replace, None where there was none or its promise cannot be read.
 
+    `explained` is what features contributed to the predictions, None where the description does not ask.
+
     `sample` are at most 10,000 rows of features, with their `partition`, where `monitoring.drift.joint` asks
     for them: they are kept in a file of their own, and so are no part of `to_dict`.
     """
@@ -75,6 +79,7 @@ class Reference:
     classes: tuple[Any, ...] = ()
     model_classes: tuple[Any, ...] = ()
     before: Predecessor | None = None
+    explained: Explained | None = None
     sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
     def told_worse(self, spec: Spec) -> str:
@@ -94,6 +99,7 @@ class Reference:
             "by_partition": self.by_partition,
             "slices": self.slices,
             **({"before": self.before.to_dict()} if self.before else {}),
+            **({"contributions": self.explained.to_dict()} if self.explained else {}),
             "features": {name: made.to_dict() for name, made in self.binnings.items()},
             "cells": self.cells.to_dict(),
             "predictions": self.predictions and self.predictions.to_dict(),
@@ -108,7 +114,7 @@ class Reference:
                 f"reference.json has form {plain.get('form', 1)} and not {FORM}: train a new version"
             )
         predictions, prediction_cells = plain["predictions"], plain["prediction_cells"]
-        before = plain.get("before")
+        before, contributions = plain.get("before"), plain.get("contributions")
         return cls(
             binnings={name: Binning.from_dict(made) for name, made in plain["features"].items()},
             cells=Cells.from_dict(plain["cells"]),
@@ -124,6 +130,7 @@ class Reference:
             # An older release wrote no classes of the model: they are hardly ever others than all there are.
             model_classes=tuple(plain.get("model_classes", plain.get("classes", ()))),
             before=before and Predecessor(**before),
+            explained=contributions and Explained.from_dict(contributions),
             sample=sample,
         )
 
@@ -170,6 +177,7 @@ def build_reference(
         classes=() if unseen is None else unseen.beside(spec.task, actual).names,
         model_classes=classes_of(challenger.final),
         before=before,
+        explained=_explained(spec, training_set, challenger),
         sample=_sampled(spec, features, keys),
     )
 
@@ -221,6 +229,18 @@ def _expected(spec: Spec, predicted: Predictions) -> float | None:
     if predicted.probabilities is None:
         return None
     return estimated(spec.metric, predicted.probabilities, predicted.classes, predicted.labels)
+
+
+def _explained(spec: Spec, training_set: TrainingSet, challenger: Challenger) -> Explained | None:
+    """Of the rows, and by the model, that the reference's predictions are of."""
+    if spec.explain is None:
+        return None
+    model, features, keys = challenger.final, training_set.features, training_set.rows[PARTITION]
+    if spec.calendar.has_time:
+        held = training_set.holdout
+        model, features, keys = challenger.evaluated, features[held], keys[held]
+    found = explained(spec, model, features, Predictions.of(model, features))
+    return Explained.of(spec.calendar, found, spec.explain, keys)
 
 
 def _sampled(spec: Spec, features: pd.DataFrame, keys: pd.Series) -> pd.DataFrame | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from evergreen.description import Described
@@ -12,6 +13,8 @@ from evergreen.signals.record import Record
 from evergreen.signals.signal import Finding, Nights, Terms, register
 from evergreen.signals.single import OfSinglePartitions
 from evergreen.task import Task
+
+_MOVERS = 2  # features named in a clause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,12 +48,32 @@ class PredictionDriftSignal(OfSinglePartitions[Described]):
         if found is None:
             return Finding(False, "no reference for the predictions", {PSI.name: None})
         held = self.held(nights)
-        clause = f"the predictions drifted {held.words} ({held.wanted_words}{told(found)} on the newest)"
-        return Finding(held.fires, clause, {PSI.name: found.get(PSI.name), **held.figures})
+        movers = moved_most(nights.newest)
+        by = f", moved most by {_in_words(movers)}" if movers else ""
+        clause = f"the predictions drifted {held.words} ({held.wanted_words}{told(found)} on the newest{by})"
+        figures = {PSI.name: found.get(PSI.name), **held.figures}
+        return Finding(held.fires, clause, figures | ({"moved_by": movers} if movers else {}))
 
     def warning(self, record: Record, clause: str) -> str:
-        """Only that they drifted."""
-        return "the predictions drifted"
+        """That they drifted, and which features moved them."""
+        movers = moved_most(record)
+        return "the predictions drifted" + (f", moved most by {_in_words(movers)}" if movers else "")
+
+
+def moved_most(record: Record) -> dict[str, float]:
+    """The features whose contributions drifted, with how far their mean moved, at most 2, the furthest first.
+
+    It is in the unit of the model's margin, such as log-odds.
+    """
+    drifted = {
+        name: float(found["moved"]) for name, found in record.contribution_drift.items() if found["drifted"]
+    }
+    furthest = sorted(drifted, key=lambda name: (-abs(drifted[name]), name))
+    return {name: drifted[name] for name in furthest[:_MOVERS]}
+
+
+def _in_words(movers: Mapping[str, float]) -> str:
+    return " and ".join(f"{name} ({moved:+.3g})" for name, moved in movers.items())
 
 
 PREDICTION_DRIFT = register(

@@ -29,6 +29,8 @@ class Record:
     for each rule of `gate.fairness` what `evergreen.monitoring.fairness` gives.
 
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
+    `contribution_drift` holds the same by feature for what it contributed to the predictions, and how far the
+    mean of that has `moved` from the hold-out's, {} where contributions are not published;
     `held_against` says whether the features are compared with the `season`, what is `trailing` the partition,
     or the whole `window` (see `evergreen.monitoring.season`), None where that is not known;
     `joint` what `JointDrift.to_dict` gives, None if it has no limit. `counts` are the partition's own
@@ -63,6 +65,7 @@ class Record:
     slices: dict[str, dict[str, Any]] = field(default_factory=dict)
     fairness: list[dict[str, Any]] = field(default_factory=list, repr=False)
     prediction_drift: dict[str, Any] | None = None
+    contribution_drift: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     joint: dict[str, Any] | None = None
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     health: dict[str, Any] = field(default_factory=dict)

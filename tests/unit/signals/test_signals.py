@@ -343,6 +343,17 @@ def test_drifted_predictions() -> None:
         "the predictions drifted on 2 of the last 3 days (PSI 0.31 on the newest)",
     )
     assert not the(described("prediction_drift"), rows[:2]).fires
+    moved = {
+        "wind": {"drifted": True, "moved": -0.25},
+        "warm": {"drifted": True, "moved": 3.0},
+        "rain": {"drifted": False, "moved": 9.0},
+    }
+    of = [record(n, prediction_drift=drifted, contribution_drift=moved) for n in range(2)]
+    assert said(described("prediction_drift"), of) == (
+        True,
+        "the predictions drifted on each of the last 2 days (PSI 0.31 on the newest, moved most by warm (+3) "
+        "and wind (-0.25))",
+    )
     assert said(described("prediction_drift"), [record(0)]) == (False, "no reference for the predictions")
 
 
