@@ -31,7 +31,7 @@ from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.training import Training
 from evergreen.task import Task
-from evergreen.units import Column, ConnectionId, Cron, HalfLife, Identifier, Share, SinceChange
+from evergreen.units import Column, ConnectionId, Cron, HalfLife, Identifier, Share, SinceChange, Target
 
 
 class Validation(Described):
@@ -72,7 +72,7 @@ class Spec(Described):
     validation: Validation = Validation()
     features: Features = Features()
     task: Task
-    target: Column | None = None
+    target: Target | None = None
     positive: bool | int | float | str | None = None
     labels: Labels | None = None
     training: Training
