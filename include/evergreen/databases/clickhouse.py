@@ -32,6 +32,7 @@ _TABLE = """
     WHERE database = if({p0:String} = '', currentDatabase(), {p0:String}) AND name = {p1:String}
 """
 _MOMENT = pa.timestamp("us", tz="UTC")
+_FIXED = re.compile(r"Setting \w+ is readonly")  # by the client, of a login that may change no setting
 _CODE = re.compile(r"Code: (\d+)")
 _UNWELCOME = {81, 192, 193, 194, 516}
 _LATE = {159, 160, 394}
@@ -262,7 +263,7 @@ def reader(
         driver = importlib.import_module("clickhouse_connect")
         errors = importlib.import_module("clickhouse_connect.driver.exceptions").Error
         given = options(connection, math.ceil(timeout.total_seconds()))
-        with translated(connection, (errors, HTTPError, OSError, pa.ArrowException), _meaning):
+        with translated(connection, (errors, HTTPError, OSError, pa.ArrowException), _meaning, _text):
             client = deadline.abandoning(lambda: driver.get_client(**given))
             try:
                 yield ClickHouseSession(client, deadline)
@@ -271,6 +272,15 @@ def reader(
                     Deadline(_CLOSING).abandoning(client.close)
 
     return opened
+
+
+def _text(error: Exception) -> str:
+    if _FIXED.fullmatch(str(error)):
+        return (
+            "its login has readonly=1 and may not set how long a statement takes, nor the zone of times: "
+            "give it readonly=2, with which it cannot write either"
+        )
+    return str(error)
 
 
 def _meaning(error: Exception) -> Meaning:

@@ -69,6 +69,28 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         client.close()
 
 
+@pytest.fixture
+def logged_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets a client find the settings of a login with `readonly` of 1 or 2; the engine's is 0."""
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(interface="chdb")
+    kind, found = type(client), type(client)._apply_init_result
+    client.close()
+
+    def logged_in(readonly: int) -> None:
+        def settings(client: Any, result: Any) -> None:
+            found(client, result)
+            names = client.server_settings if readonly == 1 else ["readonly"]
+            fixed = {name: client.server_settings[name]._replace(readonly=1) for name in names}
+            fixed["readonly"] = fixed["readonly"]._replace(value=str(readonly))
+            client.server_settings = {**client.server_settings, **fixed}
+
+        monkeypatch.setattr(kind, "_apply_init_result", settings)
+
+    return logged_in
+
+
 def read(folder: Path, bounds: Any = (None, None), query: str = "", **source: Any) -> Rows:
     if query:
         (folder / "q.sql").write_text(query)
@@ -275,3 +297,14 @@ def cut_short() -> Iterator[int]:
         yield listening.server_port
         listening.shutdown()
         thread.join()
+
+
+def test_a_login_that_may_change_no_setting_is_refused(
+    run: Run, logged_in: Callable[[int], None], tmp_path: Path
+) -> None:
+    run("CREATE TABLE t (a Int32) ENGINE = Memory", "INSERT INTO t VALUES (1)")
+    logged_in(2)
+    assert read(tmp_path, table="t").table().to_pylist() == [{"a": 1}]
+    logged_in(1)
+    with pytest.raises(SourceError, match=r"its login has readonly=1 .*: give it readonly=2"):
+        read(tmp_path, table="t")
