@@ -102,6 +102,9 @@ class SourceConfig(Described):
             return zone_of(self.time_column.zone) if self.time_column.zone else zone
         return zone_in(self.types.get(self.time_column or ""), zone)
 
+    def check_question(self, question: Question) -> None:
+        """Raise `ValueError` for a question of completeness that this source cannot be asked."""
+
     def check_by_partition(self) -> None:
         """Raise `ValueError` if the description cannot select the rows of one partition.
 

@@ -86,6 +86,11 @@ class Source(OneOf):
                 f"complete.{self.complete.question.name}: a source of the kind '{self.kind}' cannot answer "
                 f"this, give {allowed}"
             )
+        if self.complete:
+            try:
+                self.config.check_question(self.complete.question)
+            except ValueError as error:
+                raise ValueError(f"complete: {error}") from None
         return self
 
     @property

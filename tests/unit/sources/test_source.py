@@ -116,6 +116,20 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
             {"file": FILE, "complete": {"file": "a", "sql": "b"}},
             "complete: give exactly one of 'sql', 'file', 'field'",
         ),
+        *(
+            (
+                {
+                    "http": {"conn_id": "api", "path": "/{store}", "for_each": {"store": [1, 2]}},
+                    "complete": complete,
+                },
+                "complete: '{store}' is a value of 'for_each', and whether the source is complete is asked "
+                "once for all of them: leave it out",
+            )
+            for complete in (
+                {"path": "/{store}/done", "field": "ok"},
+                {"path": "/done", "params": {"shop": "a {store}"}, "field": "ok"},
+            )
+        ),
         ({"http": API, "complete": {"path": "/x"}}, "complete: give exactly one of 'sql', 'file', 'field'"),
         ({"http": API, "complete": {"field": "x"}}, "complete.path: this key is required"),
         (

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainSerializer, model_validator
 
 from evergreen.calendar import Zone, check_zone, zone_of
-from evergreen.sources.http.for_each import ForEach, check_used
+from evergreen.sources.http.for_each import ForEach, check_unused, check_used
 from evergreen.sources.http.paging import Paging
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.placeholders import check_forms, names_partition, texts
@@ -126,6 +126,11 @@ class HttpSource(SourceConfig):
     def differs(self, text: str) -> bool:
         """Whether it has a placeholder."""
         return names_partition(text)
+
+    def check_question(self, question: Question) -> None:
+        """The question is asked once, for all values of `for_each`."""
+        if isinstance(question, FieldQuestion):
+            check_unused(self.for_each, (question.path, *question.params.values()))
 
 
 class FieldQuestion(Question):

@@ -101,6 +101,16 @@ def check_used(names: Iterable[str], texts: Iterable[str]) -> None:
         )
 
 
+def check_unused(names: Iterable[str], texts: Iterable[str]) -> None:
+    """Raise `ValueError` for a name of `for_each` in a text that is filled in once for all values."""
+    there = {name for text in texts for name in placeholders(text)}
+    if used := [name for name in names if name in there]:
+        raise ValueError(
+            f"'{{{used[0]}}}' is a value of 'for_each', and whether the source is complete is asked once for "
+            "all of them: leave it out"
+        )
+
+
 def in_words(chosen: Combination) -> str:
     """The combination as it is named in messages, such as `store 7`; empty without values."""
     return ", ".join(f"{name} {shown(value)}" for name, value in chosen.items())
