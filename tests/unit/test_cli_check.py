@@ -159,6 +159,45 @@ def test_check_looks_at_the_connections_of_files(
     assert said()["connection drop"]["ok"]
 
 
+@pytest.mark.parametrize(
+    ("source", "conn_id"),
+    [
+        (
+            "{http: {conn_id: api, path: '/{store}', for_each: {store: {conn_id: db, sql: stores.sql}}}}",
+            "db",
+        ),
+        ("{sql: {conn_id: db, table: things}}", "db"),
+    ],
+)
+def test_check_looks_at_the_connections_of_queries(
+    pipelines: Path,
+    configured: Storage,
+    evergreen: Evergreen,
+    source: str,
+    conn_id: str,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    file = pipelines / "kinds" / "pipeline.yaml"
+    file.write_text(KINDS.replace("{file: {path: things.csv}}", source))
+    monkeypatch.setenv("AIRFLOW_CONN_API", "http://127.0.0.1:1")
+
+    def failed() -> list[tuple[str, str]]:
+        document = json.loads(evergreen("check", "kinds", "--json").stdout)
+        return [(one["check"], one["detail"]) for one in document["checks"] if not one["ok"]]
+
+    for uri, says in (
+        (None, "AIRFLOW_CONN_DB"),
+        ("http://127.0.0.1:1", "its type 'http' is none of postgres, sqlite,"),
+    ):
+        if uri:
+            monkeypatch.setenv("AIRFLOW_CONN_DB", uri)
+        ((check, detail),) = failed()
+        assert check == f"connection {conn_id}"
+        assert says in detail
+    monkeypatch.setenv("AIRFLOW_CONN_DB", "sqlite:///shop.db")
+    assert failed() == []
+
+
 def test_check_holds_arguments_against_the_published_columns(
     pipelines: Path, configured: Storage, evergreen: Evergreen
 ):

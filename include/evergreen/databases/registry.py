@@ -145,11 +145,13 @@ def session(connection: Connection, *, timeout: timedelta = TIMEOUT) -> Iterator
     Raises `SourceError` where a retry cannot help and `UnavailableError` where it may; no message holds a
     secret of the connection.
     """
-    found = database(connection)
-    if found.read is None:
-        raise SourceError(f"{_where(connection)}: {found.no_reads}")
-    with found.read(connection, timeout) as opened:
+    with _reader(connection)(connection, timeout) as opened:
         yield opened
+
+
+def check_reads(connection: Connection) -> None:
+    """Raise `SourceError` for a connection that no rows can be read from by `session`; asks nobody."""
+    _reader(connection)
 
 
 @contextmanager
@@ -162,6 +164,13 @@ def writer(connection: Connection, *, timeout: timedelta = TIMEOUT) -> Iterator[
         )
     with found.write(connection, timeout) as opened:
         yield opened
+
+
+def _reader(connection: Connection) -> Callable[[Connection, timedelta], Any]:
+    found = database(connection)
+    if found.read is None:
+        raise SourceError(f"{_where(connection)}: {found.no_reads}")
+    return found.read
 
 
 def _where(connection: Connection) -> str:

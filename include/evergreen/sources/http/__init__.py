@@ -38,10 +38,13 @@ def _ask(source: HttpSource, question: FieldQuestion, wanted: Wanted) -> str | N
 
 
 def _check_connection(source: HttpSource, connection: Connection) -> None:
+    from evergreen.databases.registry import check_reads
     from evergreen.sources.http.client import api_of
 
-    if connection.conn_id == source.conn_id:  # else it is a database's, for the values of `for_each`
+    if connection.conn_id == source.conn_id:
         api_of(connection, {})
+    elif connection.conn_type != "postgres":  # a database's, for the values of `for_each`
+        check_reads(connection)
 
 
 HTTP = SourceKind(

@@ -12,6 +12,7 @@ from evergreen.sources.sql.description import SqlSource
 from evergreen.sources.sql_description import SqlQuestion
 
 if TYPE_CHECKING:
+    from evergreen.connections import Connection
     from evergreen.rows.batches import Rows
 
 
@@ -37,4 +38,16 @@ def _ask(source: SqlSource, question: SqlQuestion, wanted: Wanted) -> str | None
     return ask_sql(source, question, wanted)
 
 
-SQL = SourceKind(SqlSource, _read, {SqlQuestion: _ask, FileQuestion: ask_file}, read_changed=_read_changed)
+def _check_connection(_: SqlSource, connection: Connection) -> None:
+    from evergreen.databases.registry import check_reads
+
+    check_reads(connection)
+
+
+SQL = SourceKind(
+    SqlSource,
+    _read,
+    {SqlQuestion: _ask, FileQuestion: ask_file},
+    check_connection=_check_connection,
+    read_changed=_read_changed,
+)
