@@ -78,7 +78,7 @@ def test_the_comparison_is_of_the_metrics_of_both(task, metric, timeless):
         for side in (one, other)
     )
     assert (found.challenger, found.champion) == (own, theirs)
-    lower = metric in ("mae", "rmse", "mape", "log_loss", "brier")
+    lower = metric in ("mae", "rmse", "mape", "log_loss", "brier") or metric.startswith("pinball")
     assert found.loss == pytest.approx(own - theirs if lower else theirs - own)
     assert found.low < found.loss < found.high
     assert (found.rows, found.blocks) == (210, 210 if timeless else 14)
