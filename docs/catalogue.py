@@ -62,8 +62,8 @@ and in the backtest. A test compares each metric with scikit-learn's on rows poo
 RATES = """## Rates of a positive class
 
 `gate.fairness` can compare these between groups as a `rate`. The key `positive` names the positive class;
-without it, it is the second of two in sorted order. Over several partitions the counts are added up, so a
-pooled rate is exact. A group has no rate if it has no row to take the share of.
+without it, it is that of the description, or the second of two in sorted order. Over several partitions the
+counts are added up, so a pooled rate is exact. A group has no rate if it has no row to take the share of.
 
 """
 SIGNALS = """# The signals

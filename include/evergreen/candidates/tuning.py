@@ -134,6 +134,7 @@ class _Scoring:
         beside = found.beside(
             self._spec.task,
             scored.target,
+            positive=self._spec.positive,
             space=None if self._space is None else self._space[unseen],
             weights=scored.weights,
             seed=self._spec.training.seed,

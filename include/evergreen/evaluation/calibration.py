@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from evergreen.metrics.classes import ordered_classes
 from evergreen.metrics.predictions import Predictions
 
 _BINS = 15
@@ -26,14 +27,18 @@ class Bin:
 
 
 def calibration_error(
-    actual: ArrayLike, predictions: Predictions, weights: NDArray[np.float64] | None = None
+    actual: ArrayLike,
+    predictions: Predictions,
+    weights: NDArray[np.float64] | None = None,
+    positive: Any = None,
 ) -> float:
     """The expected calibration error, from 0 to 1: the mean distance of predicted from observed shares.
 
     Naeini, Cooper and Hauskrecht 2015, in bins of equal mass (Nguyen and O'Connor 2015), with the rows'
-    weights (n,). NaN without probabilities, without rows, or with one that is not finite.
+    weights (n,); `positive` is the class that the description calls so. NaN without probabilities, without
+    rows, or with one that is not finite.
     """
-    bins = reliability(actual, predictions, weights)
+    bins = reliability(actual, predictions, weights, positive)
     total = sum(group.weight for group in bins)
     if not total > 0:
         return math.nan
@@ -41,18 +46,21 @@ def calibration_error(
 
 
 def reliability(
-    actual: ArrayLike, predictions: Predictions, weights: NDArray[np.float64] | None = None
+    actual: ArrayLike,
+    predictions: Predictions,
+    weights: NDArray[np.float64] | None = None,
+    positive: Any = None,
 ) -> tuple[Bin, ...]:
     """Predicted against observed shares, from the lowest probability to the highest; none if there are none.
 
-    With two classes the probability of the second is used, with more that of the most likely class (Guo et
-    al. 2017). There are up to 15 bins of about as many rows, at least 50 each: with fewer, a perfect model
+    With two classes the probability of the positive one is used, with more that of the most likely class (Guo
+    et al. 2017). There are up to 15 bins of about as many rows, at least 50 each: with fewer, a perfect model
     would seem badly calibrated by chance. Rows of equal probability are in the same bin.
     """
     probabilities = predictions.probabilities
     if probabilities is None or not len(probabilities) or not np.isfinite(probabilities).all():
         return ()
-    chance, happened = _chances(np.asarray(actual), probabilities, predictions.classes)
+    chance, happened = _chances(np.asarray(actual), probabilities, predictions.classes, positive)
     weights = np.ones(len(chance)) if weights is None else np.asarray(weights, dtype=float)
     wanted = min(_BINS, max(1, len(chance) // _ROWS_A_BIN))
     edges = np.unique(np.quantile(chance, np.linspace(0, 1, wanted + 1)[1:-1]))
@@ -67,10 +75,11 @@ def reliability(
 
 
 def _chances(
-    actual: NDArray[Any], probabilities: NDArray[np.float64], classes: tuple[Any, ...]
+    actual: NDArray[Any], probabilities: NDArray[np.float64], classes: tuple[Any, ...], positive: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     named = np.asarray(classes)
     if len(named) == 2:
-        return probabilities[:, 1], np.asarray(actual == named[1])
+        place = classes.index(ordered_classes(classes, positive)[1])
+        return probabilities[:, place], np.asarray(actual == named[place])
     likeliest = probabilities.argmax(axis=1)
     return probabilities.max(axis=1), np.asarray(actual == named[likeliest])

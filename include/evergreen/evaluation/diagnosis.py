@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from evergreen.evaluation.calibration import reliability
 from evergreen.evaluation.held_rows import drawn
+from evergreen.metrics.classes import ordered_classes
 from evergreen.metrics.predictions import Predictions
 
 _POINTS = 400  # of a scatter
@@ -56,15 +57,18 @@ def confusion(actual: NDArray[Any], predicted: NDArray[Any]) -> dict[str, Any]:
 
 
 def reliability_curve(
-    actual: NDArray[Any], predictions: Predictions, weights: NDArray[np.float64] | None
+    actual: NDArray[Any],
+    predictions: Predictions,
+    weights: NDArray[np.float64] | None,
+    positive: Any = None,
 ) -> dict[str, Any] | None:
     """The share that happened against the predicted one, in the bins of `evergreen.evaluation.calibration`.
 
-    With two classes the probability is that of the second, `of`; with more that of the most likely (None).
-    Each bin has the mean `predicted`, the share `observed` with its interval of 95 % (Wilson 1927), and its
-    `rows`. None without probabilities.
+    With two classes the probability is that of the positive one, `of`; with more that of the most likely
+    (None). Each bin has the mean `predicted`, the share `observed` with its interval of 95 % (Wilson 1927),
+    and its `rows`. None without probabilities.
     """
-    bins = reliability(actual, predictions, weights)
+    bins = reliability(actual, predictions, weights, positive)
     if not bins:
         return None
     classes = predictions.classes
@@ -80,7 +84,10 @@ def reliability_curve(
                 "rows": group.rows,
             }
         )
-    return {"of": str(classes[1]) if len(classes) == 2 else None, "bins": described}
+    return {
+        "of": str(ordered_classes(classes, positive)[1]) if len(classes) == 2 else None,
+        "bins": described,
+    }
 
 
 def cluster_shape(space: NDArray[np.float64], labels: NDArray[Any], names: list[str]) -> dict[str, Any]:

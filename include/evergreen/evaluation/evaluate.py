@@ -138,7 +138,7 @@ def evaluate(
     features = training_set.features[held]
     rows = _Rows.held_out(spec, training_set)
     own = Predictions.of(challenger.evaluated, features)
-    calibration = calibration_error(rows.actual, own, rows.weights) if rows.actual is not None else math.nan
+    calibration = _calibration(spec, rows, own)
     found, dummy = rows.measured(own), rows.measured(_dummy(spec, training_set, own))
     return Evaluation(
         metric=spec.training.metric,
@@ -202,6 +202,7 @@ class _Rows:
         found = predictions.beside(
             self.spec.task,
             self.actual,
+            positive=self.spec.positive,
             space=self.space,
             weights=self.weights,
             seed=self.spec.training.seed,
@@ -291,6 +292,12 @@ def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictio
     return dummy_predictions(
         spec.metric, training_set.target[known], None if weights is None else weights[known], len(own)
     )
+
+
+def _calibration(spec: Spec, rows: _Rows, own: Predictions) -> float:
+    if rows.actual is None:
+        return math.nan
+    return calibration_error(rows.actual, own, rows.weights, spec.positive)
 
 
 def _chance(spec: Spec, own: Measured) -> Chance | None:

@@ -132,7 +132,7 @@ def _by_task(spec: Spec, held: HeldRows) -> dict[str, Any]:
         return {"residuals": residuals(held.actual, predictions.labels, partitions, spec.training.seed)}
     return {
         "confusion": confusion(held.actual, predictions.labels),
-        "reliability": reliability_curve(held.actual, predictions, held.weights),
+        "reliability": reliability_curve(held.actual, predictions, held.weights, spec.positive),
     }
 
 

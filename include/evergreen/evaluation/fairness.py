@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from evergreen.evaluation.groups import Groups
 from evergreen.json_values import finite_or_none, number_or_nan
+from evergreen.metrics.classes import positive_class
 from evergreen.metrics.measured import Measured
-from evergreen.metrics.rates import RATES, counts_of, positive_class
+from evergreen.metrics.rates import RATES, counts_of
 from evergreen.spec import FairnessRule, Spec
 
 if TYPE_CHECKING:
@@ -127,4 +128,4 @@ def _measured(spec: Spec, number: int, rows: Measured) -> float:
     if rule.rate is None:
         return rows.value(str(rule.metric))
     where = f"{spec.folder / 'pipeline.yaml'}: gate.fairness.{number}.positive"
-    return RATES[rule.rate].of(counts_of(rows, positive_class(rows.names, rule.positive, where)))
+    return RATES[rule.rate].of(counts_of(rows, positive_class(rows.names, spec.positive_of(rule), where)))

@@ -75,6 +75,7 @@ class HeldRows:
             predictions.labels,
             probabilities=predictions.probabilities,
             classes=predictions.classes,
+            positive=spec.positive,
             space=self.space,
             weights=self.weights,
             seed=spec.training.seed,

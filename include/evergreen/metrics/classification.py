@@ -180,7 +180,7 @@ register(
         area_of_bins=_roc_area_of_bins,
         expected_area=_expected_roc_area,
         formula="share of the pairs of a row of the class and another in which the first has the higher "
-        "probability, ties half; of the second of two classes, or of more the unweighted mean of each class "
+        "probability, ties half; of the positive one of two, or of more the unweighted mean of each class "
         "present against the rest",
     )
 )

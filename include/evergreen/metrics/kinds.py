@@ -144,7 +144,7 @@ class MeanOfClasses(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class AreaOfCurve(Metric):
-    """The area under a curve over a class's probability: of the second of two classes, or of more the mean.
+    """The area under a curve over a class's probability: of the positive of two, or of more the mean.
 
     The mean is over each class present against the rest; NaN where all rows are of one class. `area` is that
     of whether each row is of the class (n,), its probability (n,) and its weight (n,) or None; `area_of_bins`
@@ -161,7 +161,7 @@ class AreaOfCurve(Metric):
     high: float = 1.0
     of_probabilities: bool = True
 
-    of_classes: ClassVar[str] = "the second of two; of more the mean of each against the rest"
+    of_classes: ClassVar[str] = "the positive one of two; of more the mean of each against the rest"
     pools: ClassVar[Pools] = "rows"
 
     def value(self, rows: Rows) -> float:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evergreen.json_values import finite_or_none
+from evergreen.metrics.classes import ordered_classes
 from evergreen.metrics.metric import metric_named, metrics_of
 from evergreen.metrics.part import Part
 from evergreen.metrics.rows import Rows
@@ -82,13 +83,15 @@ def measured(
     *,
     probabilities: NDArray[np.float64] | None = None,
     classes: Sequence[Any] | None = None,
+    positive: Any = None,
     space: NDArray[np.float64] | None = None,
     weights: ArrayLike | None = None,
     seed: int = 0,
 ) -> Measured:
     """Truth (n,) and predictions (n,) of a task as rows, to compute metrics.
 
-    `probabilities` (n, number of `classes`) are those of a classifier. A clustering has no truth: it is
+    `probabilities` (n, number of `classes`) are those of a classifier, and `positive` is the class that the
+    description calls so, if any (see `evergreen.metrics.classes`). A clustering has no truth: it is
     measured by the labels in `predictions`, with Euclidean distances in `space` (n, dimensions). `weights`
     (n,) is how much each row counts, in regression and classification. `seed` draws the rows of a metric
     that would take too long on all of them.
@@ -104,7 +107,9 @@ def measured(
         return Measured(task, predicted.astype(np.float64), actual.astype(np.float64), weights=counted)
     known = list(classes) if probabilities is not None and classes is not None else []
     (true, of_actual), (guessed, of_predicted) = _coded(actual), _coded(predicted)
-    number = {label: n for n, label in enumerate(sorted({*known, *of_actual, *of_predicted}))}
+    number = {
+        label: n for n, label in enumerate(ordered_classes([*known, *of_actual, *of_predicted], positive))
+    }
     full = None
     if probabilities is not None and known:
         full = np.zeros((len(actual), len(number)))

@@ -61,14 +61,15 @@ class Predictions:
         task: Task,
         actual: ArrayLike | None,
         *,
+        positive: Any = None,
         space: NDArray[np.float64] | None = None,
         weights: NDArray[np.float64] | None = None,
         seed: int = 0,
     ) -> Measured:
         """The predictions beside the truth `actual` (n,), to measure; see `metrics.measured`.
 
-        Clustering has no truth but `space` (n, dimensions) instead. `weights` (n,) is how much each row
-        counts.
+        `positive` is the class that the description calls so. Clustering has no truth but `space` (n,
+        dimensions) instead. `weights` (n,) is how much each row counts.
         """
         return measured(
             task,
@@ -76,6 +77,7 @@ class Predictions:
             self.labels,
             probabilities=self.probabilities,
             classes=self.classes,
+            positive=positive,
             space=space,
             weights=weights,
             seed=seed,

@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from evergreen.errors import SpecError
 from evergreen.metrics.part import Part
 
 if TYPE_CHECKING:
@@ -63,26 +62,6 @@ def counts_of(rows: Rows, positive: int) -> Counts:
     true, predicted = rows.actual == positive, rows.predicted == positive
     cells = (true & predicted, ~true & predicted, true & ~predicted, ~true & ~predicted)
     return Counts(*(float(weights[cell].sum()) for cell in cells))
-
-
-def positive_class(names: Sequence[Any], named: Any, where: str) -> int:
-    """The number of the positive class among the sorted names of all: the named one, or the second of two.
-
-    Raises `SpecError`, naming `where` it is described, for a name that is not among them, and where none is
-    named but there are more than two.
-    """
-    texts = [str(name) for name in names]
-    there = ", ".join(texts)
-    if named is None:
-        if len(texts) > 2:
-            raise SpecError(f"{where}: name the positive class, one of {there}")
-        return len(texts) - 1
-    for number, name in enumerate(names):
-        if name == named or str(name) == str(named):
-            return number
-    if len(texts) < 2:
-        return len(texts)  # no row is of the class, nor predicted to be
-    raise SpecError(f"{where}: '{named}' is not a class of the target: name one of {there}")
 
 
 RATES: dict[str, Rate] = {

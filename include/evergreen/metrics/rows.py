@@ -15,10 +15,11 @@ from evergreen.task import Task
 class Rows:
     """Truth and predictions of n rows.
 
-    Classes are numbers 0 .. `classes` - 1 in the sorted order of their `names`, of all that truth,
-    predictions and model name; `probabilities` (n, classes) hold 0 for a class that the model does not know.
-    For clustering there is no truth, `predicted` are the clusters 0 .. `classes` - 1, and `space` (n,
-    dimensions) is where distances are measured. `weights` (n,) count for regression and classification.
+    Classes are numbers 0 .. `classes` - 1 in the order of `evergreen.metrics.classes` of their `names`, of
+    all that truth, predictions and model name; `probabilities` (n, classes) hold 0 for a class that the model
+    does not know. For clustering there is no truth, `predicted` are the clusters 0 .. `classes` - 1, and
+    `space` (n, dimensions) is where distances are measured. `weights` (n,) count for regression and
+    classification.
     """
 
     task: Task
@@ -56,7 +57,7 @@ class Rows:
 
     @property
     def positives(self) -> list[int]:
-        """The classes that a curve is drawn for: the second of two, or each of more that the truth holds."""
+        """The classes that a curve is drawn for: the positive one of two, or each of more that there are."""
         assert self.actual is not None
         present = np.flatnonzero(np.bincount(self.actual, minlength=self.classes))
         if len(present) < 2:

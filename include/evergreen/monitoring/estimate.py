@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 from evergreen.json_values import finite_or_none
 from evergreen.metrics import Metric
 from evergreen.metrics.chances import Chances
+from evergreen.metrics.classes import ordered_classes
 
 
 def estimated(
@@ -30,12 +31,15 @@ def estimated(
     probabilities: ArrayLike,
     classes: Sequence[Any],
     predicted: ArrayLike | None = None,
+    *,
+    positive: Any = None,
 ) -> float | None:
     """The value of a metric that is to be expected of rows if their truth is as probable as the model says.
 
     `probabilities` (n, k) are those of the k `classes`; `predicted` (n,) the predictions as published, by
-    default the likeliest class. None for a metric that has no expectation, without rows, with a probability
-    that is not finite, or where no row may be of another class.
+    default the likeliest class; `positive` the class that the description calls so. None for a metric that
+    has no expectation, without rows, with a probability that is not finite, or where no row may be of another
+    class.
     """
     chances = np.asarray(probabilities, dtype=np.float64)
     if not len(chances) or not np.isfinite(chances).all():
@@ -45,6 +49,8 @@ def estimated(
         taken = pd.Index(list(classes)).get_indexer(pd.Index(np.asarray(predicted).tolist()))
         if (taken < 0).any():
             return None  # a class without a probability
-    in_order = np.asarray(sorted(range(len(classes)), key=lambda n: classes[n]), dtype=np.intp)
-    place_of = np.argsort(in_order)
-    return finite_or_none(metric.expectation(Chances(chances[:, in_order], place_of[taken])))
+    order = np.asarray(
+        [list(classes).index(name) for name in ordered_classes(classes, positive)], dtype=np.intp
+    )
+    place_of = np.argsort(order)
+    return finite_or_none(metric.expectation(Chances(chances[:, order], place_of[taken])))

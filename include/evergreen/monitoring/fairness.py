@@ -13,9 +13,10 @@ from evergreen.errors import SpecError
 from evergreen.evaluation.fairness import FairnessResult, GroupResult
 from evergreen.json_values import finite_or_none, number_or_nan
 from evergreen.metrics import metric_named
+from evergreen.metrics.classes import positive_class
 from evergreen.metrics.measured import Measured
 from evergreen.metrics.part import Part
-from evergreen.metrics.rates import RATES, positive_class
+from evergreen.metrics.rates import RATES
 from evergreen.monitoring.performance import by_value
 from evergreen.signals.record import Record, part_in
 from evergreen.spec import FairnessRule, Spec
@@ -80,7 +81,7 @@ def _part(spec: Spec, number: int, rows: Measured, classes: Sequence[Any]) -> Pa
         return rows.part(str(rule.metric))
     known = classes or rows.names
     where = f"{spec.folder / 'pipeline.yaml'}: gate.fairness.{number}.positive"
-    positive = known[positive_class(known, rule.positive, where)]
+    positive = known[positive_class(known, spec.positive_of(rule), where)]
     # A night may hold no row of it.
     place = rows.names.index(positive) if positive in rows.names else len(rows.names)
     return RATES[rule.rate].part(rows, place)

@@ -246,7 +246,7 @@ def _estimate(spec: Spec, reference: Reference, predictions: pd.DataFrame) -> fl
     off = promised - reference.expected
     if abs(off) > spec.metric.allowance(promised, PERFORMANCE.of(spec.monitoring).tolerance):
         return None
-    value = estimated(spec.metric, said.probabilities, said.classes, said.labels)
+    value = estimated(spec.metric, said.probabilities, said.classes, said.labels, positive=spec.positive)
     return None if value is None else spec.metric.within(value + off)
 
 

@@ -158,7 +158,7 @@ def build_reference(
         predicted, predicted_keys = as_series(spec, challenger.final.predict(features)), keys
     promised: Mapping[str, float] = evaluation.challenger
     if unseen is not None and training_set.weights is not None:
-        promised = unseen.beside(spec.task, actual, seed=spec.training.seed).values
+        promised = unseen.beside(spec.task, actual, positive=spec.positive, seed=spec.training.seed).values
     binnings = binnings_of(features)
     of_predictions = {PREDICTIONS: binning(predicted)}
     return Reference(
@@ -174,7 +174,7 @@ def build_reference(
         level=None if target is None else level(spec, target[held]),
         rows=len(rows),
         expected=None if unseen is None else _expected(spec, unseen),
-        classes=() if unseen is None else unseen.beside(spec.task, actual).names,
+        classes=() if unseen is None else unseen.beside(spec.task, actual, positive=spec.positive).names,
         model_classes=classes_of(challenger.final),
         before=before,
         explained=_explained(spec, training_set, challenger),
@@ -228,7 +228,9 @@ def level(spec: Spec, actual: pd.Series) -> float | None:
 def _expected(spec: Spec, predicted: Predictions) -> float | None:
     if predicted.probabilities is None:
         return None
-    return estimated(spec.metric, predicted.probabilities, predicted.classes, predicted.labels)
+    return estimated(
+        spec.metric, predicted.probabilities, predicted.classes, predicted.labels, positive=spec.positive
+    )
 
 
 def _explained(spec: Spec, training_set: TrainingSet, challenger: Challenger) -> Explained | None:

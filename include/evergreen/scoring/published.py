@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 
 from evergreen.contributions.contributions import FEATURE, VALUE, Contributions, contributions_of
 from evergreen.errors import SpecError
+from evergreen.metrics.classes import positive_class
 from evergreen.metrics.predictions import Predictions
-from evergreen.metrics.rates import positive_class
 from evergreen.spec import Spec, Task
 
 PREDICTION = "prediction"

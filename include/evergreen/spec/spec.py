@@ -24,7 +24,7 @@ from evergreen.signals.performance import PERFORMANCE
 from evergreen.sources import Join, Source, check_outside
 from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FEATURE_SETS, FeatureCode, Features, FeatureSet, load_sets
-from evergreen.spec.gate import ChampionRule, Gate
+from evergreen.spec.gate import ChampionRule, FairnessRule, Gate
 from evergreen.spec.labels import Labels
 from evergreen.spec.metrics_by_place import metrics_by_place
 from evergreen.spec.models import Models
@@ -136,6 +136,10 @@ class Spec(Described):
     def watched_metrics(self) -> tuple[Metric, ...]:
         """What every night is measured by: the training metric first, then `monitoring.metrics`."""
         return tuple(map(metric_named, dict.fromkeys([self.training.metric, *self.monitoring.metrics])))
+
+    def positive_of(self, rule: FairnessRule) -> bool | int | float | str | None:
+        """The class that a rule of `gate.fairness` calls positive, or else the description."""
+        return self.positive if rule.positive is None else rule.positive
 
     @property
     def label_delay(self) -> Length:

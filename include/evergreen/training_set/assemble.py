@@ -18,6 +18,7 @@ from evergreen.features.lookups import lookup_versions, with_lookups
 from evergreen.labels.join import with_labels
 from evergreen.labels.known import mask_unknown
 from evergreen.lake import PARTITION, Table
+from evergreen.metrics.classes import ordered_classes, positive_class
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
 from evergreen.training_set.digest import digests, git_commit, packages, version_id
@@ -99,6 +100,7 @@ def assemble(
     usable = in_window & _known(spec, seen)
     window, features = _plain_labels(spec, _taken(seen, usable)), _taken(features, usable)
     target = window[spec.target] if spec.target else None
+    _check_positive(spec, target)
     parts = digests(spec, seen)
     version = version_id(as_of, parts)
     lineage = {
@@ -197,6 +199,13 @@ def _known(spec: Spec, rows: pd.DataFrame) -> NDArray[np.bool_]:
     if not known.any():
         raise NothingToDoError(f"{spec.name}: no row of the training window has a '{spec.target}' yet")
     return known
+
+
+def _check_positive(spec: Spec, target: pd.Series | None) -> None:
+    """Raise `SpecError`, naming the classes, if the class that the description calls positive is none."""
+    if spec.positive is not None and target is not None:
+        names = ordered_classes(target.tolist())
+        positive_class(names, spec.positive, f"{spec.folder / 'pipeline.yaml'}: positive")
 
 
 def _weights(spec: Spec, rows: pd.DataFrame) -> NDArray[np.float64] | None:

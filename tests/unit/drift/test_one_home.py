@@ -21,7 +21,7 @@ EXCEPTIONS = {
     "include/evergreen/signals/renewal.py": {"unseen"},  # the same
     "include/evergreen/signals/staleness.py": {"unseen"},  # the same
     "include/evergreen/sources/extra.py": {"missing"},  # pydantic's word again
-    "include/evergreen/sources/look/sniff/cells.py": {"missing"},  # what people write for no value
+    "include/evergreen/sources/text/null_words.py": {"missing"},  # what people write for no value
     "include/evergreen/spec/spec.py": {"missing"},  # partitions that were not published
     "include/evergreen/validation/judge.py": {"missing"},  # values of a set that no row has
 }

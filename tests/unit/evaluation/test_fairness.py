@@ -12,14 +12,16 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from evergreen.errors import SpecError
 from evergreen.evaluation.fairness import FairnessResult, GroupResult, measure_fairness
+from evergreen.metrics.classes import positive_class
 from evergreen.metrics.measured import Measured, measured
-from evergreen.metrics.rates import RATES, counts_of, positive_class
+from evergreen.metrics.rates import RATES, counts_of
 from evergreen.spec import FairnessRule, Gate, Task
 
 
 def of_rule(values, rows: Measured, **rule) -> FairnessResult:
     asked = {"column": "sex", "max_difference": 0.1, "minimum": 2, **rule}
-    spec = SimpleNamespace(gate=Gate.model_validate({"fairness": [asked]}), folder=Path("sales"))
+    gate = Gate.model_validate({"fairness": [asked]})
+    spec = SimpleNamespace(gate=gate, folder=Path("sales"), positive_of=lambda rule: rule.positive)
     data = SimpleNamespace(
         rows=pd.DataFrame({"sex": values}), features=pd.DataFrame(), holdout=np.ones(len(values), bool)
     )

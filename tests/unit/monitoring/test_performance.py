@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")
 IRIS = parse_spec(TESTS.parent / "include" / "pipelines" / "iris" / "pipeline.yaml")
 WINE = parse_spec(TESTS.parent / "include" / "pipelines" / "wine_segments" / "pipeline.yaml")
+QUANTILES = (5, 10, 25, 75, 90, 95)
 
 
 def names(task: Task) -> list[str]:
@@ -96,6 +98,10 @@ def test_regression_is_as_scikit_learn_has_it(metric: str) -> None:
         "rmse": sk.root_mean_squared_error,
         "mape": sk.mean_absolute_percentage_error,
         "r2": sk.r2_score,
+        **{
+            f"pinball_{at:02}": partial(sk.mean_pinball_loss, alpha=at / 100)
+            for at in (5, 10, 25, 75, 90, 95)
+        },
     }[metric]
     assert error(described(metric=metric), table(predicted, actual)) == pytest.approx(
         scorer(actual, predicted)
