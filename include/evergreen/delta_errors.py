@@ -7,6 +7,9 @@ import re
 DENIED = re.compile(r"AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
 """The code with which a store refuses access."""
 
+OUT_OF_REACH = re.compile(r"Generic S3 error|error sending request|timed out|NoSuchBucket")
+"""What is said of a store that cannot be reached or does not answer, and so of no file."""
+
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STACK = re.compile(r"\n\s*0: ")
 

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,8 +20,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from deltalake.transaction import AddAction, RemoveAction
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from evergreen.delta_errors import DENIED, last_cause, plain
-from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
+from evergreen.delta_errors import DENIED, OUT_OF_REACH, last_cause, plain
+from evergreen.errors import IntegrityError, NotFoundError, RefusedError, StorageError, UnavailableError
+from evergreen.lake_check import Present, damage, present_files
 from evergreen.rows.partition_file import (
     PartitionFile,
     PartitionWriter,
@@ -120,7 +120,7 @@ class Lake:
         """The name of each partition's file, by key; it identifies the partition's rows."""
         try:
             with self._errors(table):
-                present = _present(self._open(table))
+                present = present_files(self._open(table))
         except NotFoundError:
             return {}
         return {key: " ".join(file.path for file in files) for key, files in sorted(present.items())}
@@ -198,6 +198,10 @@ class Lake:
             return []
         return sorted({entry[PARTITION] for entry in found})
 
+    def problems(self) -> list[str]:
+        """What is missing or damaged of the present tables, a line each; see `lake_check.damage`."""
+        return [line for table in Table for line in damage(self._storage, self._pipeline, table)]
+
     def version(self, table: Table) -> int:
         """The table's present version; raises `NotFoundError` if it does not exist yet."""
         with self._errors(table):
@@ -208,7 +212,7 @@ class Lake:
         wanted = set(keys)
         try:
             with self._errors(Table.PARTITIONS):
-                present = _present(self._open(Table.PARTITIONS))
+                present = present_files(self._open(Table.PARTITIONS))
         except NotFoundError:
             return {}
 
@@ -220,8 +224,13 @@ class Lake:
             return read(tail)
 
         files = {key: old[0].path for key, old in present.items() if key in wanted}
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            return dict(zip(files, pool.map(found, files.values()), strict=True))
+        try:
+            with self._errors(Table.PARTITIONS), ThreadPoolExecutor(TRANSFERS) as pool:
+                return dict(zip(files, pool.map(found, files.values()), strict=True))
+        except NotFoundError as error:
+            # A run may replace a file while footers are read: then nothing is missing of the new table.
+            lost = damage(self._storage, self._pipeline, Table.PARTITIONS)
+            raise IntegrityError(lost[0]) if lost else UnavailableError(f"{error}: run again") from None
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
         if version is not None:
@@ -287,8 +296,12 @@ class Lake:
             if found is None and not any(files.values()):
                 return  # no table is needed to hold nothing
             target = found or self._created(table, schema)
-            present = _present(target)
+            present = present_files(target)
         differing = [key for key, file in files.items() if not _holds(present.get(key, []), key, file)]
+        self._upload(
+            table,
+            {key: file for key in files.keys() - differing if (file := self._lost(table, key, files[key]))},
+        )
         if not differing:
             return
         additions = {key: file for key in differing if (file := files[key])}
@@ -311,6 +324,13 @@ class Lake:
                 commit_properties=CommitProperties(app_transactions=names),
             )
 
+    def _lost(self, table: Table, key: str, file: PartitionFile | None) -> PartitionFile | None:
+        """The file, if it is in the table's log but not in the storage in its size."""
+        if file is None:
+            return None
+        found = self._storage.look(f"{self._pipeline}/lake/{table}/{file.path(key)}")
+        return None if [there.size for there in found] == [file.size] else file
+
     def _upload(self, table: Table, files: Mapping[str, PartitionFile]) -> None:
         def put(key: str) -> None:
             there = f"{self._pipeline}/lake/{table}/{files[key].path(key)}"
@@ -331,7 +351,7 @@ class Lake:
             raise NotFoundError(f"{where} does not exist yet: ingest a partition first") from None
         except CommitFailedError:
             raise
-        except (DeltaError, OSError) as error:
+        except (DeltaError, OSError, pa.ArrowException) as error:
             text = plain(error)
             if "NoSuchBucket" in text:
                 raise StorageError(
@@ -341,6 +361,9 @@ class Lake:
                 raise StorageError(
                     f"{where}: access denied ({denied[0]}): check the AWS_* keys of the storage"
                 ) from None
+            lost = None if OUT_OF_REACH.search(text) else damage(self._storage, self._pipeline, table)
+            if lost:
+                raise IntegrityError(lost[0]) from None
             raise UnavailableError(
                 f"{where} cannot be used ({last_cause(text)}): check the storage, then run again"
             ) from error
@@ -353,29 +376,11 @@ def _file_of(rows: pa.Table) -> PartitionFile:
     return writer.finish()
 
 
-@dataclass(frozen=True)
-class _Present:
-    """A file that is in the table now."""
-
-    path: str
-    size: int
-    partition: str
-
-
-def _present(table: DeltaTable) -> dict[str, list[_Present]]:
-    found = pa.table(table.get_add_actions(flatten=True))
-    columns = (found.column(name).to_pylist() for name in ("path", "size_bytes", f"partition.{PARTITION}"))
-    files: dict[str, list[_Present]] = {}
-    for path, size, key in zip(*columns, strict=True):
-        files.setdefault(key, []).append(_Present(path, size, key))
-    return files
-
-
-def _holds(present: Sequence[_Present], key: str, file: PartitionFile | None) -> bool:
+def _holds(present: Sequence[Present], key: str, file: PartitionFile | None) -> bool:
     return [old.path for old in present] == ([file.path(key)] if file else [])
 
 
-def _removal(file: _Present) -> RemoveAction:
+def _removal(file: Present) -> RemoveAction:
     # The time matters only to a vacuum, which keeps what was removed recently.
     return RemoveAction(file.path, True, int(time.time() * 1000), file.size, {PARTITION: file.partition})
 

@@ -140,12 +140,13 @@ def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer
 
 
 def verify(pipeline: PipelineName) -> Answer:
-    """Check every stored file against digest and signature, and the champion against the history.
+    """Check every stored file of models and lake, and the champion against the history.
 
     Folders of interrupted or running commits are listed, but are not errors; `models clean` removes them.
     """
-    registry = open_pipeline(pipeline).registry
-    problems, leftovers = registry.verify(), registry.leftovers()
+    opened = open_pipeline(pipeline)
+    registry = opened.registry
+    problems, leftovers = [*registry.verify(), *opened.lake.problems()], registry.leftovers()
     document: dict[str, Any] = {"pipeline": pipeline, "ok": not problems, "problems": problems}
     told = [
         f"models/{name}/ has no manifest: a commit was interrupted, or has not ended" for name in leftovers
