@@ -14,6 +14,7 @@ from evergreen.boosters.catalogue import BOOSTERS, REMEDY
 from evergreen.candidates.estimators import build_estimator, check_candidates, estimator_of
 from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import SpecError
+from evergreen.evaluation.evaluate import evaluate
 from evergreen.evaluation.resources import measure_resources
 from evergreen.spec import Spec
 from evergreen.spec.gate import Resources
@@ -164,3 +165,13 @@ def test_size_and_memory_are_measured(make_spec, daily_rows, path):
     assert use.size > len(model.model_)
     assert np.isfinite(use.memory)
     assert use.row > 0
+
+
+@pytest.mark.parametrize("named", ["metric: pinball_90", "metric: mae"])
+def test_a_metric_on_request_is_measured_only_if_it_is_named(make_spec, daily_rows, named):
+    spec = make_spec(changes={"metric: mae": named})
+    found = assemble(spec, daily_rows, "2024-02-10", 1, {})
+    evaluation = evaluate(spec, found, fit_challenger(spec, found), None)
+    asked = {spec.training.metric} - {"mae"}
+    for measured in (evaluation.challenger, evaluation.baseline, evaluation.intervals):
+        assert {name for name in measured if name.startswith("pinball")} == asked

@@ -97,6 +97,10 @@ def test_regression_is_as_scikit_learn_has_it(metric: str) -> None:
         "mae": sk.mean_absolute_error,
         "rmse": sk.root_mean_squared_error,
         "mape": sk.mean_absolute_percentage_error,
+        **{
+            f"pinball_{percent:02d}": partial(sk.mean_pinball_loss, alpha=percent / 100)
+            for percent in (5, 10, 25, 75, 90, 95)
+        },
         "r2": sk.r2_score,
         **{
             f"pinball_{at:02}": partial(sk.mean_pinball_loss, alpha=at / 100)
