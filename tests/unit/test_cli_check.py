@@ -201,7 +201,8 @@ def test_check_looks_at_the_connections_of_queries(
 def test_check_holds_arguments_against_the_published_columns(
     pipelines: Path, configured: Storage, evergreen: Evergreen
 ):
-    table = pa.table({"thing": ["a"], "on": pa.array([date(2024, 1, 1)]), "kind": ["k"]})
+    things = [f"thing {number}" for number in range(20)]
+    table = pa.table({"thing": things, "on": pa.array([date(2024, 1, 1)] * 20), "kind": ["k", "l"] * 10})
     Lake(configured, "kinds").replace(Table.PARTITIONS, {"snapshot": table})
     suite = pipelines / "kinds/expectations.yaml"
     suite.write_text("- expect_column_values_to_be_in_set: {column: on, value_set: [2024-01-01]}\n")
