@@ -43,7 +43,9 @@ FORM = 2
 PREDICTIONS = "(prediction)"
 """What the predictions are called among the features' counts."""
 
-SAMPLE = 10_000  # rows kept for a classifier of domains: some hundred of each weekday of a season
+SAMPLE = (
+    10_000  # rows kept for a classifier of domains, and explained: some hundred of each weekday of a season
+)
 
 
 @dataclass(frozen=True)
@@ -234,13 +236,15 @@ def _expected(spec: Spec, predicted: Predictions) -> float | None:
 
 
 def _explained(spec: Spec, training_set: TrainingSet, challenger: Challenger) -> Explained | None:
-    """Of the rows, and by the model, that the reference's predictions are of."""
+    """Of rows drawn from those, and by the model, that the reference's predictions are of."""
     if spec.explain is None:
         return None
     model, features, keys = challenger.final, training_set.features, training_set.rows[PARTITION]
     if spec.calendar.has_time:
         held = training_set.holdout
         model, features, keys = challenger.evaluated, features[held], keys[held]
+    places = _drawn(spec, len(features))
+    features, keys = features.iloc[places], keys.iloc[places]
     found = explained(spec, model, features, Predictions.of(model, features))
     return Explained.of(spec.calendar, found, spec.explain, keys)
 
@@ -248,9 +252,15 @@ def _explained(spec: Spec, training_set: TrainingSet, challenger: Challenger) ->
 def _sampled(spec: Spec, features: pd.DataFrame, keys: pd.Series) -> pd.DataFrame | None:
     if DRIFT.of(spec.monitoring).limit(JOINT) is None:
         return None
-    places: NDArray[np.intp] = np.arange(len(features))
-    if len(places) > SAMPLE:
-        draw = np.random.default_rng(spec.training.seed)
-        places = np.sort(draw.choice(places, SAMPLE, replace=False))
+    places = _drawn(spec, len(features))
     kept = features.iloc[places].reset_index(drop=True)
     return kept.assign(**{PARTITION: keys.iloc[places].to_numpy()})
+
+
+def _drawn(spec: Spec, rows: int) -> NDArray[np.intp]:
+    """The places of at most `SAMPLE` of so many rows, drawn at random, in their order."""
+    places: NDArray[np.intp] = np.arange(rows)
+    if rows <= SAMPLE:
+        return places
+    draw = np.random.default_rng(spec.training.seed)
+    return np.sort(draw.choice(places, SAMPLE, replace=False))
