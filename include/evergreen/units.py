@@ -119,6 +119,13 @@ def _share(value: Any) -> Any:
     return float(value)
 
 
+def _levels(value: Any) -> Any:
+    found = [_share(one) for one in (value if isinstance(value, list | tuple) else [value])]
+    if any(not 0.5 <= one < 1 for one in found) or len(set(found)) < len(found):
+        raise ValueError("write a level like '90%', or several like [90%, 99%], from 50% to below 100%")
+    return tuple(found)
+
+
 def _tolerance(value: Any) -> Any:
     if match := _SHARE.fullmatch(str(value)):
         value = float(match[1]) / 100
@@ -253,6 +260,9 @@ Partitions = Annotated[int, BeforeValidator(_partitions)]
 
 Share = Annotated[float, BeforeValidator(_share)]
 """A share from 0 to 1, written like `5%`."""
+
+Levels = Annotated[tuple[float, ...], BeforeValidator(_levels)]
+"""How often intervals hold the truth, written like `90%` or `[90%, 99%]`; the first is the main one."""
 
 Tolerance = Annotated[float, BeforeValidator(_tolerance)]
 """A share that something may be off, not negative, written like `25%`; more than 100 % is allowed."""

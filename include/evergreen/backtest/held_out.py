@@ -26,6 +26,9 @@ class HeldOut:
         if said.probabilities is not None:
             self.classes_ = np.asarray(said.classes)
             self.predict_proba = partial(self._answer, said.probabilities)
+        if said.bounds is not None:
+            self.levels = said.levels
+            self.predict_interval = self.around = partial(self._answer, said.bounds)
 
     def predict(self, features: pd.DataFrame) -> NDArray[Any]:
         """The labels (n,) of the hold-out's features (n, d)."""
@@ -54,12 +57,19 @@ def predictions_to_dict(made: Predictions) -> dict[str, Any]:
         "dtype": made.labels.dtype.str,
         "probabilities": None if found is None else b64encode(found.astype("<f8").tobytes()).decode(),
         "classes": list(made.classes),
+        "bounds": None if made.bounds is None else b64encode(made.bounds.astype("<f8").tobytes()).decode(),
+        "levels": list(made.levels),
     }
 
 
 def predictions_from_dict(content: Mapping[str, Any]) -> Predictions:
     """What `predictions_to_dict` gave."""
     labels = np.asarray(content["labels"], dtype=np.dtype(content["dtype"]))
+    if levels := tuple(content.get("levels", ())):
+        bounds = np.frombuffer(b64decode(content["bounds"]), dtype="<f8")
+        return Predictions(
+            labels, bounds=bounds.reshape(len(labels), len(levels), 2).astype(np.float64), levels=levels
+        )
     classes, found = tuple(content["classes"]), content["probabilities"]
     if found is None:
         return Predictions(labels, None, classes)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evergreen.boosters.estimator import Boosted
+from evergreen.candidates.completed import completed
 from evergreen.candidates.estimators import build_estimator, candidate_path, estimator_of, fit_argument
 from evergreen.candidates.tuning import Trial, tune
 from evergreen.contributions.explainable import check_explained, keep_means
@@ -32,9 +33,9 @@ NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
 class Challenger:
     """`evaluated` was fit without the hold-out and is measured on it; `final` was fit on all rows and serves.
 
-    A pretrained model is both. `candidate` is what was chosen: estimator, preprocess, target_transform and
-    params; what early stopping has found, the recency of its rows where they have one, and for a pretrained
-    model its key and digest.
+    A pretrained model is both. Both are completed, as `candidates.completed` says. `candidate` is what was
+    chosen: estimator, preprocess, target_transform and params; what early stopping has found, the recency of
+    its rows where they have one, and for a pretrained model its key and digest.
     `trials` is all that was tried, with the score in cross-validation, the scores of the folds and the
     seconds they took.
     """
@@ -67,6 +68,7 @@ def fit_challenger(
         evaluated = fit(spec, best, Sample.of(training_set, known, groups))
         found = _found(evaluated)
         final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set), found)
+        evaluated, final = completed(spec, training_set, best, fit, evaluated=evaluated, final=final)
     chosen = _described(spec, best) | ({"early_stopping": found} if found else {})
     return Challenger(evaluated, final, chosen, [trial.to_dict(spec) for trial in trials])
 

@@ -18,6 +18,7 @@ from evergreen.boosters.estimator import Boosted
 from evergreen.contributions.forests import AVERAGED, BINNED, BOOSTED, SINGLE, explains_start
 from evergreen.contributions.linear import MEANS, is_linear
 from evergreen.errors import SpecError
+from evergreen.intervals.conformal import ConformalRegressor
 
 WHAT = (
     "explained can be linear models, decision trees, random forests, extra trees, gradient boosting of "
@@ -56,6 +57,8 @@ def heart_of(model: Any) -> Heart:
             model = getattr(model, "estimator_", model.estimator)
         elif isinstance(model, FrozenEstimator):
             model = model.estimator
+        elif isinstance(model, ConformalRegressor):
+            model = model.model
         else:
             return Heart(model, tuple(steps), transforms)
 

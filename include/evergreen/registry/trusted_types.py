@@ -44,6 +44,8 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         # A pretrained graph: bytes in an array and a tuple of classes, set as plain attributes. The graph is
         # interpreted by onnxruntime, which has no operators but its own, when the model first predicts.
         "evergreen.candidates.pretrained.OnnxModel",
+        # A regression with intervals: a model of trusted types, numbers and arrays, set as plain attributes.
+        "evergreen.intervals.conformal.ConformalRegressor",
         # Models of boosting libraries: bytes in an array, parameters, categories and classes. What is not of
         # these kinds is refused. The bytes are parsed by the library that wrote them, after a check of their
         # own (see docs/adr/0044).

@@ -22,7 +22,7 @@ from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import predict
-from evergreen.scoring.published import PREDICTION, PUBLISHED
+from evergreen.scoring.published import PREDICTION, is_published
 from evergreen.spec import Spec
 from evergreen.training_set.digest import packages
 
@@ -84,9 +84,9 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
 
 def _predicted(spec: Spec, model: Any, sample: pd.DataFrame) -> dict[str, list[Any]]:
     """What the model says of the newest rows, each column of it by its name."""
-    said = {PREDICTION, *PUBLISHED}
     found = predict(spec, model, sample, str(sample[PARTITION].iloc[-1]))
-    return {str(name): [*map(_plain_value, found[name])] for name in found if name in said}
+    said = [name for name in map(str, found) if name == PREDICTION or is_published(name)]
+    return {name: [*map(_plain_value, found[name])] for name in said}
 
 
 def _plain_value(value: Any) -> Any:
@@ -101,7 +101,8 @@ def _kept_as(name: str, taken: Sequence[str]) -> str:
 
 def _promised_columns(names: Sequence[str]) -> dict[str, str]:
     """The columns of a sample that hold predictions, by what they are called in predictions."""
-    kept = {name: _kept_as(name, ()) for name in (PREDICTION, *PUBLISHED)}
+    endings = [name.strip("()").removeprefix(f"{PREDICTION}.") for name in names]
+    kept = {name: _kept_as(name, ()) for name in (PREDICTION, *filter(is_published, endings))}
     of_both = {name: (f"({column})", column) for name, column in kept.items()}
     return {
         name: next(c for c in both if c in names) for name, both in of_both.items() if set(both) & set(names)

@@ -5,6 +5,8 @@
 | `prediction` | every task | the number, class or cluster |
 | `probability` | two classes | the probability of the positive one |
 | `probabilities` | more classes | that of each, in the order of `model_classes` in the version's reference |
+| `lower`, `upper` | with `intervals` | the interval of the first level |
+| `lower_99`, `upper_99` | with `intervals` | that of each further level, here 99% |
 | `contributions` | with `explain` | the leading features with their contributions, the largest first |
 | `base` | with `explain` | what all contributions of the row are added to |
 
@@ -14,6 +16,7 @@ A model that gives no probabilities has neither of their columns.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -43,8 +46,18 @@ _TYPES: Mapping[str, pa.DataType] = {
     CONTRIBUTIONS: pa.list_(pa.struct({FEATURE: pa.string(), VALUE: pa.float64()})),
     BASE: pa.float64(),
 }
-PUBLISHED = tuple(_TYPES)
-"""The columns that a version may have or not have: the table gets each once a version has it."""
+_BOUND = re.compile(r"(lower|upper)(_[0-9]+)*")
+
+
+def is_published(name: str) -> bool:
+    """Whether a version may have a column of this name or not: the table gets each once a version has it."""
+    return name in _TYPES or _BOUND.fullmatch(name) is not None
+
+
+def bound_names(levels: Sequence[float]) -> list[tuple[str, str]]:
+    """The columns of lower and upper bounds of each level: the first has no number, 99.5% is `_99_5`."""
+    endings = [f"_{level * 100:g}".replace(".", "_") if number else "" for number, level in enumerate(levels)]
+    return [(f"lower{ending}", f"upper{ending}") for ending in endings]
 
 
 def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
@@ -53,6 +66,9 @@ def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
     Raises `SpecError` where the model does not know the class that the description calls positive.
     """
     columns: dict[str, Any] = {PREDICTION: said.labels}
+    if said.bounds is not None:
+        for number, names in enumerate(bound_names(said.levels)):
+            columns |= dict(zip(names, said.bounds[:, number].T, strict=True))
     if said.probabilities is None:
         return columns
     if len(said.classes) == 2:
@@ -84,7 +100,7 @@ def explained_columns(spec: Spec, model: Any, features: pd.DataFrame, said: Pred
 def published_types(spec: Spec, target: pa.DataType | None, columns: Sequence[str]) -> dict[str, pa.DataType]:
     """The type of each of the columns that `published_columns` gave; `target` is that of the rows' target."""
     own = {Task.REGRESSION: pa.float64(), Task.CLUSTERING: pa.int64()}.get(spec.task, target)
-    return {name: own if name == PREDICTION else _TYPES[name] for name in columns}
+    return {name: own if name == PREDICTION else _TYPES.get(name, pa.float64()) for name in columns}
 
 
 def read_published(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> Predictions:

@@ -17,7 +17,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model
 from evergreen.scoring.predict import predict
-from evergreen.scoring.published import ACTUAL, PUBLISHED, VERSION, published_types
+from evergreen.scoring.published import ACTUAL, VERSION, is_published, published_types
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
 from evergreen.stages import SCORE
@@ -77,9 +77,9 @@ def _publish(pipeline: Pipeline, table: pa.Table, partition: str) -> bool:
     """
     there = pipeline.lake.schema(Table.PREDICTIONS) or table.schema
     new = [field for field in table.schema if field.name not in there.names]
-    schema = pa.schema([*there, *(field for field in new if field.name in PUBLISHED)])
+    schema = pa.schema([*there, *(field for field in new if is_published(field.name))])
     for field in schema:
-        if field.name in PUBLISHED and field.name not in table.column_names:
+        if is_published(field.name) and field.name not in table.column_names:
             table = table.append_column(field, pa.nulls(len(table), field.type))
     return bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}, schema))
 

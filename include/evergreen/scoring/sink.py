@@ -12,7 +12,7 @@ from evergreen.databases.registry import writer
 from evergreen.databases.writer import Writer
 from evergreen.errors import SourceError
 from evergreen.lake import PARTITION
-from evergreen.scoring.published import PUBLISHED
+from evergreen.scoring.published import is_published
 
 
 def write_predictions(
@@ -35,7 +35,7 @@ def write_predictions(
         }
         opened.lock(table)
         if there := opened.shape(table):
-            new = {name: kind for name, kind in columns.items() if name in PUBLISHED and name not in there}
+            new = {name: kind for name, kind in columns.items() if is_published(name) and name not in there}
             if new:
                 opened.extend(table, new)
         else:
@@ -51,7 +51,7 @@ def _storable(opened: Writer, rows: pa.Table) -> tuple[pa.Table, dict[str, str]]
     types = {}
     for place, field in enumerate(rows.schema):
         has_lists = opened.sql_type(field.type, key=False) is not None
-        if field.name in PUBLISHED and pa.types.is_list(field.type) and not has_lists:
+        if is_published(field.name) and pa.types.is_list(field.type) and not has_lists:
             texts = [None if value is None else json.dumps(value) for value in rows.column(place).to_pylist()]
             types[field.name], column = opened.json_column(texts)
             rows = rows.set_column(place, field.name, column)

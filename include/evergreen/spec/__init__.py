@@ -19,8 +19,9 @@ from evergreen.spec.monitoring import (
     Monitoring,
     Retrain,
 )
-from evergreen.spec.spec import Scoring, Spec, Validation, load_spec, parse_spec, pipeline_names
+from evergreen.spec.spec import Scoring, Spec, load_spec, parse_spec, pipeline_names
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
+from evergreen.spec.validation import Validation
 from evergreen.task import Task
 
 __all__ = [

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, time, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
@@ -30,22 +30,18 @@ from evergreen.spec.metrics_by_place import metrics_by_place
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.training import Training
+from evergreen.spec.validation import Validation
 from evergreen.task import Task
-from evergreen.units import Column, ConnectionId, Cron, HalfLife, Identifier, Share, SinceChange, Target
-
-
-class Validation(Described):
-    """The suite of expectations, and further conditions on a partition.
-
-    A partition is refused if more than the share `max_quarantined` of its rows would be quarantined. When a
-    source's columns change, `schema_change` says what to do: `refuse` the partition, `evolve` the table (a
-    new column is added, a missing column is filled with nulls, a number's type is widened), or `ignore_new`
-    columns.
-    """
-
-    suite: str = "expectations.yaml"
-    max_quarantined: Share = 0.05
-    schema_change: Literal["refuse", "evolve", "ignore_new"] = "refuse"
+from evergreen.units import (
+    Column,
+    ConnectionId,
+    Cron,
+    HalfLife,
+    Identifier,
+    Levels,
+    SinceChange,
+    Target,
+)
 
 
 class Scoring(Described):
@@ -80,6 +76,7 @@ class Spec(Described):
     monitoring: Monitoring = Monitoring()
     scoring: Scoring | None = None
     explain: Annotated[int, Field(ge=1, le=100)] | None = None
+    intervals: Levels = ()
     models: Models = Models()
     alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
@@ -262,6 +259,8 @@ class Spec(Described):
             raise ValueError(f"positive: {self.task} has no classes, leave it out")
         if self.explain is not None and self.task is Task.CLUSTERING:
             raise ValueError("explain: clusters cannot be explained, leave it out")
+        if self.intervals and self.task is not Task.REGRESSION:
+            raise ValueError(f"intervals: {self.task} predicts no numbers, leave it out")
         if self.target is not None and self.target in self.keys:
             raise ValueError(f"target: '{self.target}' is among the keys of a row and cannot be predicted")
         self._check_features()

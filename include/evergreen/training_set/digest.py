@@ -26,6 +26,7 @@ CODE = (
     "calendar",
     "candidates",
     "contributions",
+    "intervals",
     "evaluation",
     "features",
     "metrics",
@@ -132,6 +133,7 @@ def _training_part(spec: Spec) -> dict[str, Any]:
             "training": True,
             # A linear model keeps the means of its training where it is to be explained.
             **({"explain": True} if spec.explain is not None else {}),
+            **({"intervals": True} if spec.intervals else {}),
             **({"labels": {"delay"}} if spec.labels else {}),
         },
         exclude={"training": {"schedule"}},

@@ -19,7 +19,7 @@ from evergreen.metrics.predictions import Predictions
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel
-from evergreen.scoring.published import published_columns, published_types, read_published
+from evergreen.scoring.published import is_published, published_columns, published_types, read_published
 from evergreen.scoring.score import _publish, predictions
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
@@ -144,3 +144,15 @@ def test_a_model_scores_with_its_probabilities(storage: Storage) -> None:
 
 
 IRIS_COLUMNS = ("sepal_length", "sepal_width", "petal_length", "petal_width")
+
+
+def test_intervals_are_columns_of_doubles_named_by_their_level() -> None:
+    bounds = np.arange(12.0).reshape(2, 3, 2)
+    found = Predictions(np.array([1.0, 2.0]), bounds=bounds, levels=(0.9, 0.99, 0.995))
+    columns = published_columns(IRIS, found)
+    names = ["lower", "upper", "lower_99", "upper_99", "lower_99_5", "upper_99_5"]
+    assert list(columns) == ["prediction", *names]
+    assert all(is_published(name) for name in names)
+    assert not is_published("lower_bound")
+    np.testing.assert_array_equal(np.column_stack([columns[name] for name in names]), bounds.reshape(2, 6))
+    assert set(published_types(IRIS, pa.string(), names).values()) == {pa.float64()}

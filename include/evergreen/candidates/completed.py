@@ -1,0 +1,48 @@
+"""What is learnt after the fit of a candidate and stored with it as one estimator.
+
+`evaluated` is completed from the folds alone, so that figures of the hold-out stay honest. `final` may learn
+from the hold-out as one more fold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from evergreen.candidates.out_of_fold import OutOfFold, out_of_fold
+from evergreen.candidates.tuning import Fit, Trial
+from evergreen.errors import NothingToDoError
+from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.metrics.predictions import Predictions
+from evergreen.spec import Spec
+from evergreen.training_set.assemble import TrainingSet
+from evergreen.training_set.sample import Sample
+
+
+def completed(
+    spec: Spec, training_set: TrainingSet, trial: Trial, fit: Fit, *, evaluated: Any, final: Any
+) -> tuple[Any, Any]:
+    """`evaluated` and `final` with what the description asks for; as they are where it asks for nothing.
+
+    The chosen trial is fit once more for each fold. Raises `NothingToDoError` where there are too few rows.
+    """
+    if not spec.intervals:
+        return evaluated, final
+    folds = out_of_fold(spec, training_set, fit, trial)
+    held = Sample.of(training_set, training_set.holdout)
+    whole = folds.followed_by(held, Predictions.of(evaluated, held.features))
+    return _with_intervals(spec, evaluated, folds), _with_intervals(spec, final, whole)
+
+
+def _with_intervals(spec: Spec, model: Any, rows: OutOfFold) -> ConformalRegressor:
+    assert rows.sample.target is not None
+    try:
+        return ConformalRegressor(model, spec.intervals).calibrate(
+            np.asarray(rows.predicted.labels, dtype=np.float64),
+            rows.sample.target.to_numpy(dtype=np.float64),
+            rows.fold,
+            rows.sample.weights,
+        )
+    except NothingToDoError as error:
+        raise NothingToDoError(f"{spec.name}: {error}") from None
