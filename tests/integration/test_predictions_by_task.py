@@ -124,7 +124,7 @@ def _table() -> Iterator[Row]:
 def _holds(of: str, spec: Spec, classes: int) -> bool:
     """Whether a pipeline is one that the second cell of a row speaks of."""
     task, _, key = re.fullmatch(r"(.*?)( ?with `(\w+)`)?", of).groups()  # type: ignore[union-attr]
-    if key and getattr(spec, key) is None:
+    if key and not getattr(spec, key):
         return False
     of_classes = {"two": classes == 2, "more": classes > 2}
     if count := re.fullmatch(r"classification of (two|more) classes", task):
