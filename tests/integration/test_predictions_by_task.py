@@ -27,6 +27,7 @@ from tests.unit.sales import CLUSTERS, DAILY, SNAPSHOT, blobs, daily_rows, make_
 __all__ = ["blobs", "daily_rows", "make_spec", "people"]
 
 PAGE = ROOT / "docs" / "how-to" / "predictions.md"
+LINK = re.compile(r"\[(.*?)\]\(.*?\)")
 SCORING = "scoring: {conn_id: sales_db, table: sales_predictions}\n"
 REASON = {"sentence": "a test asked for it"}
 IN_POSTGRES = {
@@ -118,7 +119,7 @@ def _table() -> Iterator[Row]:
         [cell.strip() for cell in line.strip("|").split(" | ")] for line in lines if line.startswith("|")
     ]
     for column, of, _, lake, postgres in cells[2:]:
-        yield Row(column.replace("`", ""), of, lake.strip("`"), postgres.strip("`"))
+        yield Row(column.replace("`", ""), LINK.sub(r"\1", of), lake.strip("`"), postgres.strip("`"))
 
 
 def _holds(of: str, spec: Spec, classes: int) -> bool:

@@ -28,7 +28,7 @@ print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
     [
         ("pipelines", set()),
         ("models list kiosk", {"boto3"}),
-        ("models verify kiosk", {"boto3"}),
+        ("models verify kiosk", LAKE | {"boto3"}),
         ("quarantine list kiosk", LAKE),
     ],
 )
