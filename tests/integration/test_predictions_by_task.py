@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,7 @@ def _promised(published: Published, own: dict[str, str]) -> tuple[dict[str, str]
     for row in _table():
         if not _holds(row.of, spec, len(published.classes)):
             continue
-        for column in spec.keys if row.column == "the columns of key" else (row.column,):
+        for column in spec.keys if row.column == "the columns of key" else row.column.split(", "):
             kind = {"as published": own.get(column), "as the target": own.get(str(spec.target))}
             assert column not in lake, f"the page says twice what '{column}' is"
             lake[column] = kind.get(row.lake, row.lake) or "a type that the test does not name"
@@ -170,6 +171,16 @@ def test_a_regression(run: Run, make_spec, daily_rows: pd.DataFrame) -> None:
     published = run(make_spec(DAILY + SCORING), daily_rows, "2024-02-09")
     _check(published, {"at": "timestamp[us, tz=UTC]"})
     assert (published.rows["prediction"] - published.rows["actual"]).abs().mean() < 5  # the noise is 2
+
+
+def test_a_regression_with_intervals(run: Run, make_spec, daily_rows: pd.DataFrame) -> None:
+    # A level of 99% needs 99 rows in the folds after the first, so there are more of them.
+    text = DAILY.replace("folds: 3", "folds: 6") + "intervals: [90%, 99%]\n" + SCORING
+    published = run(make_spec(text), daily_rows, "2024-02-09")
+    _check(published, {"at": "timestamp[us, tz=UTC]"})
+    rows = published.rows
+    for one, other in pairwise(["lower_99", "lower", "prediction", "upper", "upper_99"]):
+        assert (rows[one] <= rows[other]).all(), (one, other)
 
 
 def test_two_classes_with_the_positive_named(run: Run, make_spec, people: pd.DataFrame) -> None:
