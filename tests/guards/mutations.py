@@ -108,8 +108,8 @@ MUTATIONS = (
     Mutation(
         "the golden sample is not asked for",
         "include/evergreen/scoring/checked_model.py",
-        "        check_golden(pipeline.spec, pipeline.registry, version, model)\n",
-        "",
+        "            check_golden(own.pipeline.spec, pipeline.registry, version, model)\n",
+        "            pass\n",
         ("tests/unit/scoring/test_golden.py",),
     ),
     Mutation(

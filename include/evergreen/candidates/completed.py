@@ -1,7 +1,7 @@
 """What is learnt after the fit of a candidate and stored with it as one estimator.
 
-`evaluated` is completed from the folds alone, so that figures of the hold-out stay honest. `final` may learn
-from the hold-out as one more fold.
+`evaluated` is completed from the folds alone, so that figures of the hold-out stay honest. Intervals of
+`final` may learn from the hold-out as one more fold; calibration and threshold of both are the same.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import numpy as np
 
 from evergreen.candidates.out_of_fold import OutOfFold, out_of_fold
 from evergreen.candidates.tuning import Fit, Trial
+from evergreen.decisions.learn import learn
 from evergreen.errors import NothingToDoError
 from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.metrics.predictions import Predictions
-from evergreen.spec import Spec
+from evergreen.spec import Spec, Task
 from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.sample import Sample
 
@@ -25,11 +26,17 @@ def completed(
 ) -> tuple[Any, Any]:
     """`evaluated` and `final` with what the description asks for; as they are where it asks for nothing.
 
-    The chosen trial is fit once more for each fold. Raises `NothingToDoError` where there are too few rows.
+    The chosen trial is fit once more for each fold. Raises `NothingToDoError` where there are too few rows
+    for intervals, `RefusedError` where there are for calibration, and `SpecError` for a decision that is not
+    between two classes.
     """
-    if not spec.intervals:
+    training = spec.training
+    if not (spec.intervals or training.calibrate or training.decision):
         return evaluated, final
     folds = out_of_fold(spec, training_set, fit, trial)
+    if spec.task is Task.CLASSIFICATION:
+        learnt = learn(spec, folds.predicted, folds.sample, evaluated)
+        return learnt.around(evaluated), learnt.around(final)
     held = Sample.of(training_set, training_set.holdout)
     whole = folds.followed_by(held, Predictions.of(evaluated, held.features))
     return _with_intervals(spec, evaluated, folds), _with_intervals(spec, final, whole)

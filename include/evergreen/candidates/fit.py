@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.model_selection import FixedThresholdClassifier
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evergreen.boosters.estimator import Boosted
@@ -69,7 +70,7 @@ def fit_challenger(
         found = _found(evaluated)
         final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set), found)
         evaluated, final = completed(spec, training_set, best, fit, evaluated=evaluated, final=final)
-    chosen = _described(spec, best) | ({"early_stopping": found} if found else {})
+    chosen = _described(spec, best) | ({"early_stopping": found} if found else {}) | _decided(spec, final)
     return Challenger(evaluated, final, chosen, [trial.to_dict(spec) for trial in trials])
 
 
@@ -94,6 +95,14 @@ def _found(model: Any) -> dict[str, Any] | None:
     """What early stopping has found for a model; None for an estimator that has none."""
     estimator = estimator_of(model)
     return estimator.found_ if isinstance(estimator, Boosted) else None
+
+
+def _decided(spec: Spec, model: Any) -> dict[str, Any]:
+    """How probabilities are calibrated and decided by; nothing where the description does not ask for it."""
+    asked: dict[str, Any] = {"calibrate": spec.training.calibrate} if spec.training.calibrate else {}
+    if isinstance(model, FixedThresholdClassifier):
+        asked["decision"] = {"threshold": model.threshold, "positive": model.pos_label}
+    return asked
 
 
 def _fit(

@@ -17,6 +17,7 @@ from evergreen.boosters.catalogue import BOOSTERS
 from evergreen.boosters.estimator import Boosted
 from evergreen.contributions.forests import AVERAGED, BINNED, BOOSTED, SINGLE, explains_start
 from evergreen.contributions.linear import MEANS, is_linear
+from evergreen.decisions.calibrated import Calibrated
 from evergreen.errors import SpecError
 from evergreen.intervals.conformal import ConformalRegressor
 
@@ -59,6 +60,8 @@ def heart_of(model: Any) -> Heart:
             model = model.estimator
         elif isinstance(model, ConformalRegressor):
             model = model.model
+        elif isinstance(model, Calibrated):
+            model = model.estimator
         else:
             return Heart(model, tuple(steps), transforms)
 

@@ -46,6 +46,8 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         "evergreen.candidates.pretrained.OnnxModel",
         # A regression with intervals: a model of trusted types, numbers and arrays, set as plain attributes.
         "evergreen.intervals.conformal.ConformalRegressor",
+        # A classifier with calibrated probabilities: a model and maps of trusted types, set as attributes.
+        "evergreen.decisions.calibrated.Calibrated",
         # Models of boosting libraries: bytes in an array, parameters, categories and classes. What is not of
         # these kinds is refused. The bytes are parsed by the library that wrote them, after a check of their
         # own (see docs/adr/0044).

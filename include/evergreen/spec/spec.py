@@ -301,8 +301,7 @@ class Spec(Described):
             raise ValueError("training.tuning.group: folds of a pipeline with time are in time, leave it out")
         if tuning.group is not None and self.task is Task.CLUSTERING:
             raise ValueError("training.tuning.group: clustering is scored on all rows, leave it out")
-        if training.balance and self.task is not Task.CLASSIFICATION:
-            raise ValueError(f"training.balance: {self.task} has no classes to balance, leave it out")
+        training.check_task(self.task)
         if training.weight is not None and self.task is Task.CLUSTERING:
             raise ValueError("training.weight: clustering takes no weights, leave it out")
         if training.weight is not None and training.weight == self.target:

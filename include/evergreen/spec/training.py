@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evergreen.calendar import Length
 from evergreen.description import Described
+from evergreen.spec.decision import DecisionRule
+from evergreen.task import Task
 from evergreen.units import (
     LONGEST_WINDOW,
     AnyLength,
@@ -114,6 +116,8 @@ class Training(Described):
     `holdout` a length at the window's end, or for a snapshot a random (stratified) share. `weight`
     is a column of row weights. `balance` weighs the classes of a classification equally, and `recency` gives
     a row the weight 0.5 ** (age / half-life) where a candidate does not say its own: both in fitting only.
+    `calibrate` maps the probabilities of a classification to shares that happened, and `decision` is from
+    which probability on a row is predicted to be of the positive class: both learnt from the folds alone.
     """
 
     window: Window = LONGEST_WINDOW
@@ -125,6 +129,8 @@ class Training(Described):
     weight: Column | None = None
     balance: bool = False
     recency: Recency = "none"
+    calibrate: Literal["isotonic", "sigmoid"] | None = None
+    decision: DecisionRule | None = None
     seed: int = 0
     schedule: Cron | None = None
 
@@ -138,3 +144,14 @@ class Training(Described):
             return None
         found = self.recency if candidate.recency is None else candidate.recency
         return found if isinstance(found, HalfLife) else None
+
+    def check_task(self, task: Task) -> None:
+        """Raise `ValueError`, naming the key, for what this task does not have."""
+        if task is Task.CLASSIFICATION:
+            return
+        if self.balance:
+            raise ValueError(f"training.balance: {task} has no classes to balance, leave it out")
+        if self.calibrate is not None:
+            raise ValueError(f"training.calibrate: {task} gives no probabilities, leave it out")
+        if self.decision is not None:
+            raise ValueError(f"training.decision: {task} has no positive class, leave it out")

@@ -26,6 +26,7 @@ CODE = (
     "calendar",
     "candidates",
     "contributions",
+    "decisions",
     "intervals",
     "evaluation",
     "features",
