@@ -13,7 +13,7 @@ import numpy as np
 from evergreen.candidates.out_of_fold import OutOfFold, out_of_fold
 from evergreen.candidates.tuning import Fit, Trial
 from evergreen.decisions.learn import learn
-from evergreen.errors import NothingToDoError
+from evergreen.errors import RefusedError
 from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
@@ -26,9 +26,8 @@ def completed(
 ) -> tuple[Any, Any]:
     """`evaluated` and `final` with what the description asks for; as they are where it asks for nothing.
 
-    The chosen trial is fit once more for each fold. Raises `NothingToDoError` where there are too few rows
-    for intervals, `RefusedError` where there are for calibration, and `SpecError` for a decision that is not
-    between two classes.
+    The chosen trial is fit once more for each fold. Raises `RefusedError` where there are too few rows for
+    intervals or calibration, and `SpecError` for a decision that is not between two classes.
     """
     training = spec.training
     if not (spec.intervals or training.calibrate or training.decision):
@@ -51,5 +50,5 @@ def _with_intervals(spec: Spec, model: Any, rows: OutOfFold) -> ConformalRegress
             rows.fold,
             rows.sample.weights,
         )
-    except NothingToDoError as error:
-        raise NothingToDoError(f"{spec.name}: {error}") from None
+    except RefusedError as error:
+        raise RefusedError(f"{spec.name}: {error}") from None

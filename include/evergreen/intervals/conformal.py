@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from evergreen.errors import NothingToDoError
+from evergreen.errors import RefusedError
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +65,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Learn from n rows, each `predicted` by a model that was fit on rows of other `folds`.
 
         A row's residual is divided by the scale of the folds before its own, so rows of the first fold only
-        teach the scale. Raises `NothingToDoError` where a level needs more rows than there are.
+        teach the scale. Raises `RefusedError` where a level needs more rows than there are.
         """
         weights = np.ones(len(predicted)) if weights is None else np.asarray(weights, dtype=np.float64)
         counted = weights > 0
@@ -83,7 +83,7 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.weights_ = weights[scored][order]
         for level in self.levels:
             if not np.isfinite(self._quantile(level)):
-                raise NothingToDoError(
+                raise RefusedError(
                     f"intervals: {level * 100:g}% needs at least {fewest_rows(level)} rows in the folds "
                     f"after the first and there are {len(self.scores_)}: ask for a lower level, or train on "
                     "more rows"

@@ -10,7 +10,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from evergreen.backtest.held_out import HeldOut
-from evergreen.errors import NothingToDoError
+from evergreen.errors import RefusedError
 from evergreen.intervals.conformal import ConformalRegressor, fewest_rows
 from evergreen.metrics.predictions import Predictions
 from evergreen.registry.model_file import dump_model, load_model
@@ -89,7 +89,7 @@ def test_a_row_of_weight_2_counts_as_two_and_of_weight_0_not_at_all():
 
 def test_a_level_that_needs_more_rows_is_refused_in_one_line():
     assert [fewest_rows(level) for level in (0.5, 0.9, 0.95, 0.99)] == [1, 9, 19, 99]
-    with pytest.raises(NothingToDoError, match=r"intervals: 99% needs at least 99 rows .* there are 60: ask"):
+    with pytest.raises(RefusedError, match=r"intervals: 99% needs at least 99 rows .* there are 60: ask"):
         calibrated(*made("grows", 0, 80))
 
 

@@ -21,7 +21,9 @@ from sklearn.preprocessing import TargetEncoder
 
 from evergreen.boosters.catalogue import BOOSTERS, REMEDY, booster_class
 from evergreen.candidates.pretrained import OnnxModel
+from evergreen.decisions.calibrated import Calibrated
 from evergreen.errors import SpecError
+from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.registry.trusted_types import TRUSTED_TYPES, allowed_estimators, trusted_types
 
 RANDOM = np.random.default_rng(0)
@@ -43,6 +45,15 @@ def graph() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def with_intervals(model: Any) -> ConformalRegressor:
+    fold = np.repeat(np.arange(4), 30)
+    return ConformalRegressor(model, (0.9,)).calibrate(model.predict(X), AMOUNT.to_numpy(), fold, None)
+
+
+def calibrated(model: Any) -> Calibrated:
+    return Calibrated(model, "sigmoid").calibrate(model.predict_proba(X), KIND.to_numpy())
+
+
 def fitted() -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -56,6 +67,8 @@ def fitted() -> list[Any]:
                 MLPRegressor(hidden_layer_sizes=(4,), solver=solver, max_iter=3).fit(X, AMOUNT)
                 for solver in ("adam", "sgd")
             ),
+            with_intervals(Ridge().fit(X, AMOUNT)),
+            calibrated(LogisticRegression().fit(X, KIND)),
             make_pipeline(TargetEncoder(cv=KFold()), Ridge()).fit(X.round(), AMOUNT),
             make_pipeline(TargetEncoder(cv=StratifiedKFold()), LogisticRegression()).fit(X.round(), KIND),
             OnnxModel.read(graph()),
