@@ -22,7 +22,7 @@ from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import predict
-from evergreen.scoring.published import PREDICTION, is_published
+from evergreen.scoring.published import BASE, CONTRIBUTIONS, PREDICTION, PROBABILITY, is_published
 from evergreen.spec import Spec
 from evergreen.training_set.digest import packages
 
@@ -61,6 +61,8 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
     """Raise `IntegrityError`, saying what differs, unless the model gives its version's golden predictions.
 
     Labels must be equal, numbers agree to nine digits: another processor may round the last ones otherwise.
+    Which class is called positive, and how many contributions are published, may change in the description:
+    what a model says does not depend on them.
     """
     if GOLDEN not in registry.files(version):
         raise IntegrityError(
@@ -70,15 +72,25 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
     table = pq.read_table(pa.BufferReader(registry.read(version, GOLDEN)))
     columns = _promised_columns(table.column_names)
     labels = table.column(columns[PREDICTION])
+    raw = to_frame(table.drop_columns(list(columns.values())))
+    promised = {
+        name: table.column(column).filter(labels.is_valid()).to_pylist() for name, column in columns.items()
+    }
+    if spec.explain is None:
+        promised = {name: values for name, values in promised.items() if name not in (CONTRIBUTIONS, BASE)}
+    elif explained := promised.get(CONTRIBUTIONS):
+        spec = spec.model_copy(update={"explain": max(map(len, explained))})
     try:
-        found = _predicted(spec, model, to_frame(table.drop_columns(list(columns.values()))))
+        found = _predicted(spec, model, raw)
     except Exception as error:
         # A user's features, and an estimator of another release, may raise anything.
         what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
         raise _broken(spec, registry, version, f"they cannot be predicted ({one_line(what)})") from error
-    for name, column in columns.items():
-        promised = table.column(column).filter(labels.is_valid()).to_pylist()
-        if difference := _difference(name, found.get(name, []), promised):
+    for name, values in promised.items():
+        now = found.get(name, [])
+        if name == PROBABILITY and _difference(name, [1 - chance for chance in now], values) is None:
+            continue  # the description calls the other class positive since
+        if difference := _difference(name, now, values):
             raise _broken(spec, registry, version, difference)
 
 

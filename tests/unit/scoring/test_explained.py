@@ -78,6 +78,20 @@ def test_the_golden_check_covers_them(kiosk: Pipeline) -> None:
         load_checked_model(pipeline, VERSION)
 
 
+@pytest.mark.parametrize("now", [None, 1, 2, 50])
+def test_how_many_are_published_may_change_under_a_champion(kiosk: Pipeline, now: int | None) -> None:
+    before = explained(kiosk, most=2)
+    committed(before, fitted(before, LinearRegression()))
+    after = kiosk if now is None else explained(kiosk, most=now)
+    score(after, DAY)
+    rows = after.lake.read(Table.PREDICTIONS).to_pylist()
+    if now is None:
+        assert "contributions" not in rows[0]
+    else:
+        count = partition_features(kiosk.spec, sales(), DAY).shape[1]
+        assert {len(row["contributions"]) for row in rows} == {min(now, count)}
+
+
 def test_a_champion_that_cannot_be_explained_scores_without(
     kiosk: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:

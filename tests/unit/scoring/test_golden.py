@@ -8,10 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sklearn.linear_model import LinearRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from evergreen.errors import IntegrityError
 from evergreen.pipeline import Pipeline
@@ -20,6 +21,7 @@ from evergreen.scoring.afresh import check_afresh
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.golden import GOLDEN, check_golden, golden_sample
 from evergreen.scoring.predict import partition_features, predict
+from evergreen.spec import Task
 from tests.unit.scoring.conftest import change_features, sales, trained_on
 
 Commit = Callable[..., str]
@@ -138,3 +140,20 @@ def test_a_flipped_bit_is_found_before_anything_is_predicted(
     kiosk.storage.stage(key, bytes([*sound[:100], sound[100] ^ 1, *sound[101:]]))
     with pytest.raises(IntegrityError, match=f"kiosk: version {version}: .*{name}"):
         load_checked_model(kiosk, version)
+
+
+def test_another_class_may_be_called_positive_under_a_champion(kiosk: Pipeline) -> None:
+    rows = sales(20)
+    rows["sold"] = rows["sold"] > rows["sold"].median()
+    spec = kiosk.spec.model_copy(update={"task": Task.CLASSIFICATION, "positive": True})
+    days = [partition_features(spec, rows, f"2024-01-{day:02d}") for day in range(5, 12)]
+    features = pd.concat(days)
+    model = LogisticRegression().fit(features, rows.loc[features.index, "sold"])
+    version = "2024-01-21-0123456789ab"
+    golden = golden_sample(spec, model, rows)
+    kiosk.registry.commit(version, {"model.skops": dump_model(model), "golden.parquet": golden})
+    for positive in (True, False, None):
+        check_golden(spec.model_copy(update={"positive": positive}), kiosk.registry, version, model)
+    model.intercept_ += 0.01
+    with pytest.raises(IntegrityError, match="values of 'probability' are predicted differently"):
+        check_golden(spec, kiosk.registry, version, model)
