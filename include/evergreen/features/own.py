@@ -25,7 +25,7 @@ SIGNED = "signed"
 
 @dataclass(frozen=True)
 class OwnFeatures:
-    """The features of a version: `pipeline` is the pipeline with them in its description.
+    """The features of a version: `pipeline` is the pipeline with them, and its positive class, described.
 
     `where` says, of each function's file by origin, where its code was found. Where `problem` says why the
     version's own code is not executed, `pipeline` has the features of today.
@@ -54,6 +54,8 @@ def own_features(pipeline: Pipeline, version: str) -> OwnFeatures:
             f"{pipeline.name}",
             f"it predicts {what}",
         )
+    if stored.positive != pipeline.spec.positive:
+        pipeline = pipeline.described_by(pipeline.spec.model_copy(update={"positive": stored.positive}))
     there = places(stored.described_in(pipeline.spec))
     if there and stored.same_as(pipeline.spec):
         return OwnFeatures(pipeline, {place.origin: "as deployed" for place in there})

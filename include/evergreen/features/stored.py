@@ -29,7 +29,8 @@ class StoredFeatures:
     """The features that a version was trained with.
 
     `features` and `sets` are as described, `sources` the SHA-256 (hexadecimal) of each function's file by
-    origin, and `columns` what the functions gave. `target` is what the version predicts.
+    origin, and `columns` what the functions gave. `target` is what the version predicts, and `positive` the
+    class that its description called so.
     """
 
     features: Features
@@ -37,16 +38,18 @@ class StoredFeatures:
     sources: Mapping[str, str]
     columns: tuple[str, ...] = field(repr=False)
     target: str | None
+    positive: bool | int | float | str | None = None
 
     @classmethod
     def of(cls, spec: Spec, columns: Sequence[str] = ()) -> StoredFeatures:
         """The features of a description as it is now."""
         digests = {place.origin: sha256(source(spec, place)) for place in places(spec)}
-        return cls(spec.features, spec.feature_sets, digests, tuple(columns), spec.target)
+        return cls(spec.features, spec.feature_sets, digests, tuple(columns), spec.target, spec.positive)
 
     def to_json(self) -> bytes:
         """The content of `features.json`."""
-        content = {"form": FORM, **self._described, "columns": self.columns, "target": self.target}
+        predicts = {"target": self.target, "positive": self.positive}
+        content = {"form": FORM, **self._described, "columns": self.columns, **predicts}
         return json.dumps(content, indent=1).encode()
 
     @classmethod
@@ -69,7 +72,9 @@ class StoredFeatures:
                 raise ValueError("other sets than described")
             sources = {str(origin): str(digest) for origin, digest in content["sources"].items()}
             columns = tuple(map(str, content["columns"]))
-            return cls(features, tuple(sets), sources, columns, content["target"])
+            # An older release kept no positive class.
+            positive = content.get("positive", spec.positive)
+            return cls(features, tuple(sets), sources, columns, content["target"], positive)
         except (ValueError, TypeError, KeyError, AttributeError, ValidationError) as error:
             raise IntegrityError(
                 f"{where} cannot be read ({type(error).__name__}: {one_line(error, 120)}): restore it, or "

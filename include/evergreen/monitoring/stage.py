@@ -35,6 +35,7 @@ from evergreen.scoring.published import ACTUAL, VERSION
 from evergreen.scoring.score import rows_with_look_back
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
+from evergreen.spec import Spec
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
 
@@ -101,6 +102,11 @@ class _Scored:
     predictions: pd.DataFrame
     reference: Reference
 
+    def described(self, spec: Spec) -> Spec:
+        """A description of today with the class that the version's own called positive."""
+        positive = self.pipeline.spec.positive
+        return spec if spec.positive == positive else spec.model_copy(update={"positive": positive})
+
 
 def _rival(pipeline: Pipeline, training: Training | None) -> CheckedModel | None:
     """The challenger on trial with its model; None if it cannot be used any more, which the log says."""
@@ -132,7 +138,7 @@ def _measured(
 ) -> Record:
     published = pipeline.lake.partitions()
     return measure(
-        pipeline.spec,
+        scored.described(pipeline.spec),
         scored.reference,
         scored.rows,
         scored.features,
@@ -174,7 +180,7 @@ def _filled(
         if scored.version != record.version:
             continue  # scored again by another champion: its own monitor will tell
         found = performance(
-            pipeline.spec,
+            scored.described(pipeline.spec),
             scored.reference,
             scored.rows,
             scored.features,

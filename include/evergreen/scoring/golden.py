@@ -22,7 +22,7 @@ from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import predict
-from evergreen.scoring.published import BASE, CONTRIBUTIONS, PREDICTION, PROBABILITY, is_published
+from evergreen.scoring.published import BASE, CONTRIBUTIONS, PREDICTION, is_published
 from evergreen.spec import Spec
 from evergreen.training_set.digest import packages
 
@@ -61,8 +61,8 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
     """Raise `IntegrityError`, saying what differs, unless the model gives its version's golden predictions.
 
     Labels must be equal, numbers agree to nine digits: another processor may round the last ones otherwise.
-    Which class is called positive, and how many contributions are published, may change in the description:
-    what a model says does not depend on them.
+    How many contributions are published may change in the description: what a model says does not depend on
+    it.
     """
     if GOLDEN not in registry.files(version):
         raise IntegrityError(
@@ -87,10 +87,7 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
         what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
         raise _broken(spec, registry, version, f"they cannot be predicted ({one_line(what)})") from error
     for name, values in promised.items():
-        now = found.get(name, [])
-        if name == PROBABILITY and _difference(name, [1 - chance for chance in now], values) is None:
-            continue  # the description calls the other class positive since
-        if difference := _difference(name, now, values):
+        if difference := _difference(name, found.get(name, []), values):
             raise _broken(spec, registry, version, difference)
 
 

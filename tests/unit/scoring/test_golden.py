@@ -15,12 +15,14 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from evergreen.errors import IntegrityError
+from evergreen.features.stored import feature_files
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
 from evergreen.scoring.afresh import check_afresh
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.golden import GOLDEN, check_golden, golden_sample
 from evergreen.scoring.predict import partition_features, predict
+from evergreen.scoring.published import read_published
 from evergreen.spec import Task
 from tests.unit.scoring.conftest import change_features, sales, trained_on
 
@@ -150,10 +152,18 @@ def test_another_class_may_be_called_positive_under_a_champion(kiosk: Pipeline) 
     features = pd.concat(days)
     model = LogisticRegression().fit(features, rows.loc[features.index, "sold"])
     version = "2024-01-21-0123456789ab"
-    golden = golden_sample(spec, model, rows)
-    kiosk.registry.commit(version, {"model.skops": dump_model(model), "golden.parquet": golden})
+    files = {"model.skops": dump_model(model), "golden.parquet": golden_sample(spec, model, rows)}
+    kiosk.registry.commit(version, {**files, **feature_files(spec, list(features))})
+    of_true = model.predict_proba(days[-1])[:, 1].tolist()
     for positive in (True, False, None):
-        check_golden(spec.model_copy(update={"positive": positive}), kiosk.registry, version, model)
+        described = kiosk.described_by(spec.model_copy(update={"positive": positive}))
+        checked = load_checked_model(described, version)
+        # What a version publishes is of the class that its own description called positive.
+        found = predict(checked.pipeline.spec, checked.estimator, rows, "2024-01-11")
+        assert found["probability"].tolist() == of_true
+        said = read_published(checked.pipeline.spec, found, (False, True))
+        assert said.probabilities is not None
+        assert said.probabilities[:, 1].tolist() == of_true
     model.intercept_ += 0.01
     with pytest.raises(IntegrityError, match="values of 'probability' are predicted differently"):
         check_golden(spec, kiosk.registry, version, model)
