@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
-from evergreen.errors import RefusedError
+from evergreen.errors import RefusedError, SpecError
 from evergreen.features.build import build_features, in_order, rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.metrics.predictions import Predictions
-from evergreen.scoring.published import ACTUAL, explained_columns, published_columns
+from evergreen.scoring.published import ACTUAL, VERSION, explained_columns, published_columns
 from evergreen.spec import Spec
 
 
@@ -28,8 +29,9 @@ def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.Da
 def prediction_frame(spec: Spec, model: Any, own: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     """What `predict` gives, of a partition's own rows and their features, both in the same order."""
     said = apply_model(spec, model, features)
-    columns = {key: own[key] for key in spec.keys} | published_columns(spec, said)
-    columns |= explained_columns(spec, model, features, said)
+    published = published_columns(spec, said) | explained_columns(spec, model, features, said)
+    _check_keys(spec, [*published, ACTUAL, VERSION])
+    columns = {key: own[key] for key in spec.keys} | published
     if spec.target and spec.target in own.columns:
         columns[ACTUAL] = own[spec.target]
     return pd.DataFrame(columns).reset_index(drop=True)
@@ -51,3 +53,11 @@ def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
             f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
         )
     return Predictions.of(model, features)
+
+
+def _check_keys(spec: Spec, published: Sequence[str]) -> None:
+    if taken := sorted(set(spec.keys) & set(published)):
+        raise SpecError(
+            f"{spec.folder / 'pipeline.yaml'}: key: '{taken[0]}' is a column of the predictions: give the "
+            "column another name in the source"
+        )

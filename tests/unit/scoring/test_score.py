@@ -13,7 +13,7 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from evergreen.calendar import PartitionError
-from evergreen.errors import NotFoundError, NothingToDoError, RefusedError
+from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, SpecError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
@@ -102,6 +102,13 @@ def test_a_champion_of_other_features_is_refused() -> None:
     model = LinearRegression().fit(features.rename(columns={"level": "yesterday"}), np.arange(4))
     with pytest.raises(RefusedError, match=r"kiosk: .* other features .*level, yesterday.*: train a new one"):
         predict(KIOSK, model, sales(), DAY)
+
+
+@pytest.mark.parametrize("key", ["prediction", "actual", "version"])
+def test_a_key_that_predictions_have_a_column_of_is_refused(key: str) -> None:
+    spec = KIOSK.model_copy(update={"key": (key,)})
+    with pytest.raises(SpecError, match=f"key: '{key}' is a column of the predictions"):
+        predict(spec, Remembering(), sales().assign(**{key: 1.0}), DAY)
 
 
 def published(storage: Storage, days: int = 30) -> Pipeline:
