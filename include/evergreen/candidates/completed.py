@@ -26,16 +26,22 @@ def completed(
 ) -> tuple[Any, Any]:
     """`evaluated` and `final` with what the description asks for; as they are where it asks for nothing.
 
-    The chosen trial is fit once more for each fold. Raises `RefusedError` where there are too few rows for
-    intervals or calibration, and `SpecError` for a decision that is not between two classes.
+    The chosen trial is fit once more for each fold, unless nothing is to be learnt from them. Raises
+    `RefusedError` where there are too few rows for intervals or calibration, and `SpecError` for a decision
+    that is not between two classes.
     """
     training = spec.training
     if not (spec.intervals or training.calibrate or training.decision):
         return evaluated, final
-    folds = out_of_fold(spec, training_set, fit, trial)
     if spec.task is Task.CLASSIFICATION:
-        learnt = learn(spec, folds.predicted, folds.sample, evaluated)
+
+        def unseen() -> tuple[Predictions, Sample]:
+            folds = out_of_fold(spec, training_set, fit, trial)
+            return folds.predicted, folds.sample
+
+        learnt = learn(spec, unseen, evaluated)
         return learnt.around(evaluated), learnt.around(final)
+    folds = out_of_fold(spec, training_set, fit, trial)
     held = Sample.of(training_set, training_set.holdout)
     whole = folds.followed_by(held, Predictions.of(evaluated, held.features))
     return _with_intervals(spec, evaluated, folds), _with_intervals(spec, final, whole)

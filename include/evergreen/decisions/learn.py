@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,26 +11,26 @@ from numpy.typing import NDArray
 from sklearn.model_selection import FixedThresholdClassifier
 
 from evergreen.decisions.calibrated import Calibrated
-from evergreen.decisions.threshold import Curve, by_costs, by_metric
+from evergreen.decisions.threshold import by_costs, by_metric
 from evergreen.errors import SpecError
 from evergreen.metrics import metric_named
 from evergreen.metrics.classes import positive_class
-from evergreen.metrics.predictions import Predictions
+from evergreen.metrics.predictions import Predictions, classes_of
 from evergreen.spec import Spec
+from evergreen.spec.decision import DecisionRule
 from evergreen.training_set.sample import Sample
+
+Unseen = Callable[[], tuple[Predictions, Sample]]
+"""Gives what was predicted of n rows, and the rows."""
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """What is put around a classifier: the maps of `calibrated`, and the `threshold` to predict `positive`.
-
-    `curve` is what the thresholds would have given on the folds; None for one that is written.
-    """
+    """What is put around a classifier: the maps of `calibrated`, the `threshold` of the `positive` class."""
 
     calibrated: Calibrated | None = field(repr=False)
     threshold: float | None = None
     positive: Any = None
-    curve: Curve | None = field(default=None, repr=False)
 
     def around(self, model: Any) -> Any:
         """A fitted classifier with all of it. Raises `SpecError` for one of other classes."""
@@ -53,43 +54,52 @@ class Learnt:
         return decided
 
 
-def learn(spec: Spec, predicted: Predictions, rows: Sample, model: Any) -> Learnt:
-    """What `training.calibrate` and `training.decision` ask for.
+def learn(spec: Spec, unseen: Unseen, model: Any) -> Learnt:
+    """What `training.calibrate` and `training.decision` ask for, for a `model` that is to be completed.
 
-    `predicted` are n `rows` by models that were not fit on them; `model` is the one to be completed. Raises
-    `RefusedError` where a class has too few rows to calibrate by, `SpecError` for a model without
-    probabilities, and for a decision among other than two classes.
+    `unseen` gives predictions of rows by models that were not fit on them; it is not asked where nothing is
+    learnt from them. Raises `RefusedError` where a class has too few rows to calibrate by, `SpecError` for a
+    model without probabilities, and for a decision among other than two classes.
     """
-    training, where = spec.training, f"{spec.folder / 'pipeline.yaml'}: training"
-    key = "calibrate" if training.calibrate else "decision"
-    if predicted.probabilities is None or not hasattr(model, "predict_proba"):
+    training, file = spec.training, spec.folder / "pipeline.yaml"
+    rule, key = training.decision, "calibrate" if training.calibrate else "decision"
+    if not (classes := classes_of(model)):
         raise SpecError(
-            f"{where}.{key}: the estimator gives no probabilities: choose another, or leave it out"
+            f"{file}: training.{key}: the estimator gives no probabilities: choose another, or leave it out"
         )
+    if rule is not None and len(classes) != 2:
+        raise SpecError(
+            f"{file}: training.decision: the target has {len(classes)} classes, and a threshold is between "
+            "two: leave it out"
+        )
+    if rule is not None and rule.threshold is not None and not training.calibrate:
+        return Learnt(
+            None, rule.threshold, classes[positive_class(classes, spec.positive, f"{file}: positive")]
+        )
+    predicted, rows = unseen()
     assert rows.target is not None
-    classes = tuple(np.asarray(model.classes_).tolist())
-    said, actual = _of_classes(predicted, classes), rows.target.to_numpy()
-    calibrated = None
+    said, actual, calibrated = _of_classes(predicted, classes), rows.target.to_numpy(), None
     if training.calibrate:
         calibrated = Calibrated(model, training.calibrate).calibrate(said, actual, rows.weights)
         said = calibrated.calibrated(said)
-    if training.decision is None:
+    if rule is None:
         return Learnt(calibrated)
-    if len(classes) != 2:
-        raise SpecError(
-            f"{where}.decision: the target has {len(classes)} classes, and a threshold is between two: leave "
-            "it out"
-        )
-    place = positive_class(classes, spec.positive, f"{spec.folder / 'pipeline.yaml'}: positive")
-    rule, positive = training.decision, classes[place]
+    place = positive_class(classes, spec.positive, f"{file}: positive")
+    chance, positive = said[:, place], np.asarray(actual == classes[place])
+    return Learnt(calibrated, _threshold(rule, chance, positive, rows.weights), classes[place])
+
+
+def _threshold(
+    rule: DecisionRule,
+    chance: NDArray[np.float64],
+    positive: NDArray[np.bool_],
+    weights: NDArray[np.float64] | None,
+) -> float:
     if rule.threshold is not None:
-        return Learnt(calibrated, rule.threshold, positive)
-    given = (said[:, place], np.asarray(actual == positive))
+        return rule.threshold
     if rule.costs is not None:
-        curve = by_costs(*given, rule.costs, rows.weights)
-    else:
-        curve = by_metric(*given, metric_named(str(rule.metric)), rows.weights)
-    return Learnt(calibrated, curve.threshold, positive, curve)
+        return by_costs(chance, positive, rule.costs, weights).threshold
+    return by_metric(chance, positive, metric_named(str(rule.metric)), weights).threshold
 
 
 def _of_classes(said: Predictions, classes: tuple[Any, ...]) -> NDArray[np.float64]:

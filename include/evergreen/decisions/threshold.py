@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,14 +31,6 @@ class Curve:
     def threshold(self) -> float:
         """The best threshold."""
         return float(self.thresholds[self.best])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return {
-            "threshold": self.threshold,
-            "thresholds": self.thresholds.tolist(),
-            "values": self.values.tolist(),
-        }
 
 
 def cost_of(

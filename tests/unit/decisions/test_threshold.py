@@ -116,6 +116,12 @@ def test_a_written_threshold_is_taken(make_spec, snapshot, people) -> None:
     assert isinstance(model.estimator_.estimator, LogisticRegression)
 
 
+def test_a_written_threshold_needs_no_folds(make_spec, snapshot, people) -> None:
+    spec = make_spec(snapshot, changes("decision: {threshold: 0.3}"))
+    lone = people.assign(loyal=np.where(np.arange(120) < 2, "yes", "no"))  # too few for folds to be of use
+    assert fit_challenger(spec, assemble(spec, lone, "snapshot", 1, {})).final.threshold == 0.3
+
+
 def test_three_classes_have_no_threshold(make_spec, snapshot, people) -> None:
     spec = make_spec(snapshot, changes("decision: {threshold: 0.3}"))
     third = people.assign(loyal=pd.Series(["a", "b", "c"] * 40))
