@@ -81,6 +81,29 @@ class Library(ABC):
         """
 
 
+def settings_of(
+    library: Library,
+    problem: Problem,
+    params: Params,
+    *,
+    objectives: tuple[str, str, str],
+    always: Params,
+    monotone: Any,
+) -> tuple[dict[str, Any], int]:
+    """The settings of a library that names classes and constraints as most do, and the number of rounds.
+
+    `objectives` are what is learnt if nothing else is set: of a regression, of two classes and of more.
+    `always` wins over `params`. `monotone` are the problem's constraints as the library writes them.
+    """
+    kind = objectives[2 if problem.classes > 2 else 1 if problem.classes else 0]
+    own = {"objective": kind, **params, **always}
+    if problem.classes > 2:
+        own["num_class"] = problem.classes
+    if problem.monotone:
+        own["monotone_constraints"] = monotone
+    return own, int(own.pop(library.rounds, library.most))
+
+
 def outputs_of(classes: int) -> int:
     """How many numbers a model gives for a row: one, or one for each of more than two classes."""
     return classes if classes > 2 else 1

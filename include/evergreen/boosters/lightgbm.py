@@ -8,12 +8,13 @@ import numpy as np
 
 from evergreen.boosters.columns import Floats
 from evergreen.boosters.estimator import BoostedClassifier, BoostedRegressor
-from evergreen.boosters.library import Library, Params, Problem, outputs_of
+from evergreen.boosters.library import Library, Params, Problem, outputs_of, settings_of
 from evergreen.boosters.lightgbm_text import END, check_text
 
 if TYPE_CHECKING:
     import lightgbm as lgb
 
+_OBJECTIVES = ("regression", "binary", "multiclass")
 _ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbosity": -1}
 
 
@@ -114,12 +115,8 @@ class LightGBM(Library):
         return np.asarray(model.predict(_plain(matrix, of_categories), pred_contrib=True, num_threads=1))
 
     def _settings(self, problem: Problem, params: Params) -> tuple[dict[str, Any], int]:
-        own = {**_objective(problem.classes), **params, **_ALWAYS}
-        if problem.classes > 2:
-            own["num_class"] = problem.classes
-        if problem.monotone:
-            own["monotone_constraints"] = list(problem.monotone)
-        return own, int(own.pop(self.rounds, self.most))
+        monotone = list(problem.monotone or ())
+        return settings_of(self, problem, params, objectives=_OBJECTIVES, always=_ALWAYS, monotone=monotone)
 
 
 class LGBMRegressor(BoostedRegressor):
@@ -132,10 +129,6 @@ class LGBMClassifier(BoostedClassifier):
     """`lightgbm.LGBMClassifier` in a description."""
 
     library: ClassVar[Library] = LightGBM()
-
-
-def _objective(classes: int) -> dict[str, Any]:
-    return {"objective": "multiclass" if classes > 2 else "binary" if classes else "regression"}
 
 
 def _dataset(problem: Problem, of: lgb.Dataset | None = None) -> lgb.Dataset:

@@ -8,12 +8,13 @@ import numpy as np
 
 from evergreen.boosters.columns import Floats
 from evergreen.boosters.estimator import BoostedClassifier, BoostedRegressor
-from evergreen.boosters.library import Library, Params, Problem
+from evergreen.boosters.library import Library, Params, Problem, settings_of
 from evergreen.boosters.xgboost_json import check_json
 
 if TYPE_CHECKING:
     import xgboost as xgb
 
+_OBJECTIVES = ("reg:squarederror", "binary:logistic", "multi:softprob")
 _ALWAYS = {"nthread": 1, "device": "cpu", "verbosity": 0, "validate_parameters": True}
 
 
@@ -99,12 +100,8 @@ class XGBoost(Library):
         return np.asarray(found, dtype=np.float64)
 
     def _settings(self, problem: Problem, params: Params) -> tuple[dict[str, Any], int]:
-        own = {**_objective(problem.classes), **params, **_ALWAYS}
-        if problem.classes > 2:
-            own["num_class"] = problem.classes
-        if problem.monotone:
-            own["monotone_constraints"] = f"({','.join(map(str, problem.monotone))})"
-        return own, int(own.pop(self.rounds, self.most))
+        monotone = f"({','.join(map(str, problem.monotone or ()))})"
+        return settings_of(self, problem, params, objectives=_OBJECTIVES, always=_ALWAYS, monotone=monotone)
 
 
 class XGBRegressor(BoostedRegressor):
@@ -117,11 +114,6 @@ class XGBClassifier(BoostedClassifier):
     """`xgboost.XGBClassifier` in a description."""
 
     library: ClassVar[Library] = XGBoost()
-
-
-def _objective(classes: int) -> dict[str, Any]:
-    kind = "multi:softprob" if classes > 2 else "binary:logistic" if classes else "reg:squarederror"
-    return {"objective": kind}
 
 
 def _of(problem: Problem) -> xgb.DMatrix:
