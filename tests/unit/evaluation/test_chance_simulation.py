@@ -27,7 +27,7 @@ from evergreen.spec import ChampionRule, Spec, Task
 from tests.campaign import rounds, seed
 from tests.unit.evaluation.evaluations import spec_of
 
-DRAWS = rounds(10, 1000)
+DRAWS = rounds(20, 1000)
 RATE = 1 - ChampionRule().confidence
 # A few draws tell a rate of 5 % from one that is far above it, 1,000 hold it.
 ALLOWED = int(stats.binom.ppf(0.999, DRAWS, RATE)) if DRAWS < 1000 else int(RATE * DRAWS)

@@ -27,7 +27,7 @@ from evergreen.training_set.holdout import holdout_mask
 from evergreen.training_set.units import Units
 from tests.campaign import rounds, seed
 
-DRAWS = rounds(100, 1000)
+DRAWS = rounds(200, 1000)
 ROWS, CHANGED = 300, 30
 FEATURES, RELEVANT, NOISE = 20, 5, 2.0
 SPEC = Spec.model_validate(
