@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -29,6 +26,7 @@ from evergreen.spec import parse_spec
 from evergreen.storage import Storage
 from evergreen.training.stage import train
 from evergreen.training_set.assemble import assemble, read_window
+from tests.integration.connected import connected
 
 LENDER = Path(__file__).parents[1] / "pipelines" / "lender"
 DAYS, A_DAY, DELAY = 30, 12, 5
@@ -39,23 +37,11 @@ def day(number: int) -> str:
     return (FIRST + timedelta(days=number)).strftime("%Y-%m-%d")
 
 
-@contextmanager
-def session(server: Connection) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(
-        host=server.host,
-        port=server.port,
-        user=server.login,
-        password=server.password,
-        dbname=server.schema,
-    ) as opened:
-        yield opened
-
-
 @pytest.fixture
 def database(postgres_server: Connection) -> Connection:
     """Loans of thirty days; those beyond what the income bears are repaid late. No label is there yet."""
     random = np.random.default_rng(7)
-    with session(postgres_server) as opened:
+    with connected(postgres_server) as opened:
         opened.execute(
             "CREATE TABLE loans (loan int8 PRIMARY KEY, granted_at timestamptz, amount float8, income float8)"
         )
@@ -82,7 +68,7 @@ def tell(database: Connection) -> Callable[..., None]:
     """Writes the labels of a day's loans into the database, but for the `missing` last ones."""
 
     def write(number: int, missing: int = 0) -> None:
-        with session(database) as opened:
+        with connected(database) as opened:
             opened.execute(
                 "INSERT INTO repayments SELECT loan, granted_at, amount > income, now() FROM loans "
                 "WHERE loan >= %s AND loan < %s",
@@ -167,7 +153,7 @@ def test_two_labels_for_a_loan_are_refused_and_what_was_published_stays(
     tell(0)
     ingest(lender, [day(0)])
     ingest_labels(lender, [day(DELAY)])
-    with session(database) as opened:
+    with connected(database) as opened:
         opened.execute(
             "INSERT INTO repayments SELECT loan, granted_at, NOT late FROM repayments WHERE loan < 2"
         )

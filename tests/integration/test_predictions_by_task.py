@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -23,6 +22,7 @@ from evergreen.spec import Spec, Task
 from evergreen.storage import Storage
 from evergreen.training.stage import train
 from tests.conftest import ROOT
+from tests.integration.connected import connected
 from tests.unit.sales import CLUSTERS, DAILY, SNAPSHOT, blobs, daily_rows, make_spec, people
 
 __all__ = ["blobs", "daily_rows", "make_spec", "people"]
@@ -89,14 +89,7 @@ def _arrow(rows: pd.DataFrame) -> pa.Table:
 
 
 def _in_postgres(server: Connection) -> tuple[dict[str, str], pd.DataFrame]:
-    with psycopg.connect(
-        host=server.host,
-        port=server.port,
-        user=server.login,
-        password=server.password,
-        dbname=server.schema,
-        client_encoding="utf8",
-    ) as session:
+    with connected(server) as session:
         types = session.execute(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attnum > 0 "
             "AND attrelid = 'sales_predictions'::regclass"

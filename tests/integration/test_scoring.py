@@ -26,6 +26,7 @@ from evergreen.scoring.score import score
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
+from tests.integration.connected import connected
 
 KIOSK = parse_spec(Path(__file__).parents[1] / "pipelines" / "kiosk" / "pipeline.yaml")
 TABLE = "kiosk_predictions"
@@ -36,14 +37,7 @@ Query = Callable[[str], list[tuple[Any, ...]]]
 @pytest.fixture
 def query(postgres_server: Connection) -> Query:
     def run(text: str) -> list[tuple[Any, ...]]:
-        with psycopg.connect(
-            host=postgres_server.host,
-            port=postgres_server.port,
-            user=postgres_server.login,
-            password=postgres_server.password,
-            dbname=postgres_server.schema,
-            client_encoding="utf8",
-        ) as session:
+        with connected(postgres_server) as session:
             session.execute("SET timezone = 'UTC'")
             cursor = session.execute(text)
             return cursor.fetchall() if cursor.description else []
