@@ -19,7 +19,9 @@ from evergreen.spec.monitoring import (
     Monitoring,
     Retrain,
 )
-from evergreen.spec.spec import Scoring, Spec, load_spec, parse_spec, pipeline_names
+from evergreen.spec.scoring import Scoring
+from evergreen.spec.serving import LookBack, Serving
+from evergreen.spec.spec import Spec, load_spec, parse_spec, pipeline_names
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
 from evergreen.spec.validation import Validation
 from evergreen.task import Task
@@ -37,6 +39,7 @@ __all__ = [
     "Labels",
     "Latency",
     "Limit",
+    "LookBack",
     "Lookup",
     "Models",
     "Monitoring",
@@ -45,6 +48,7 @@ __all__ = [
     "Resources",
     "Retrain",
     "Scoring",
+    "Serving",
     "Severity",
     "SliceRule",
     "Spec",

@@ -29,12 +29,13 @@ from evergreen.spec.labels import Labels
 from evergreen.spec.metrics_by_place import metrics_by_place
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
+from evergreen.spec.scoring import Scoring
+from evergreen.spec.serving import Serving
 from evergreen.spec.training import Training
 from evergreen.spec.validation import Validation
 from evergreen.task import Task
 from evergreen.units import (
     Column,
-    ConnectionId,
     Cron,
     HalfLife,
     Identifier,
@@ -42,13 +43,6 @@ from evergreen.units import (
     SinceChange,
     Target,
 )
-
-
-class Scoring(Described):
-    """A table of a database that predictions are also written to; created if it is absent."""
-
-    conn_id: ConnectionId
-    table: Identifier
 
 
 class Spec(Described):
@@ -75,6 +69,7 @@ class Spec(Described):
     gate: Gate = Gate()
     monitoring: Monitoring = Monitoring()
     scoring: Scoring | None = None
+    serving: Serving = Serving()
     explain: Annotated[int, Field(ge=1, le=100)] | None = None
     intervals: Levels = ()
     models: Models = Models()
@@ -223,6 +218,7 @@ class Spec(Described):
         if not self.keys:
             raise ValueError("key: a snapshot pipeline needs the columns that name a row")
         check_outside(self.sources)
+        self.serving.check(self.calendar)
         self._check_labels()
 
     def _check_labels(self) -> None:

@@ -47,6 +47,7 @@ target: sold
 labels: {source: {http: {conn_id: labels, path: "/v1/{partition}"}}, delay: 2 partitions}
 training: {metric: mae, candidates: [{estimator: sklearn.linear_model.Ridge}]}
 scoring: {conn_id: Scoring_conn_id, table: predictions}
+serving: {look_back: {conn_id: LookBack_conn_id}}
 models: {signing: Models_signing}
 alerts: {to: [{conn_id: Receiver_conn_id}, {conn_id: others}]}
 """
