@@ -16,6 +16,8 @@ import pytest
 
 from evergreen.connections import Connection
 from evergreen.lake import PARTITION, Table
+from evergreen.monitoring.record import monitored
+from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
 from evergreen.scoring.score import score
 from evergreen.spec import Spec, Task
@@ -174,6 +176,13 @@ def test_a_regression_with_intervals(run: Run, make_spec, daily_rows: pd.DataFra
     rows = published.rows
     for one, other in pairwise(["lower_99", "lower", "prediction", "upper", "upper_99"]):
         assert (rows[one] <= rows[other]).all(), (one, other)
+    monitor(published.pipeline, "2024-02-09")
+    record, _ = monitored(published.pipeline, "2024-02-09")
+    counted = [
+        (level, len(rows), int(rows["actual"].between(rows[low], rows[high]).sum()))
+        for level, low, high in ((0.9, "lower", "upper"), (0.99, "lower_99", "upper_99"))
+    ]
+    assert [(one["level"], one["rows"], one["covered"]) for one in record.coverage] == counted
 
 
 def test_two_classes_with_the_positive_named(run: Run, make_spec, people: pd.DataFrame) -> None:

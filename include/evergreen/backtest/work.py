@@ -29,7 +29,7 @@ from evergreen.evaluation.champion import Champion
 from evergreen.evaluation.evaluate import evaluate
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
-from evergreen.metrics.predictions import Predictions, classes_of
+from evergreen.metrics.predictions import Predictions, classes_of, levels_of
 from evergreen.monitoring.measure import error_alone, estimates, measure, trial_alone
 from evergreen.monitoring.reference import Reference, build_reference
 from evergreen.monitoring.trial import Rival
@@ -277,7 +277,12 @@ class Work:
         predict = time.perf_counter() - ready
         if reference is None or earlier is None:
             record = error_alone(
-                spec, predictions, partition=partition, version=champion.version, classes=classes_of(model)
+                spec,
+                predictions,
+                partition=partition,
+                version=champion.version,
+                classes=classes_of(model),
+                levels=levels_of(model),
             )
         else:
             record = measure(
@@ -292,7 +297,7 @@ class Work:
                 published=self._history.partitions,
                 earlier=earlier,
             )
-        made = read_published(spec, predictions, classes_of(model))
+        made = read_published(spec, predictions, classes_of(model), levels_of(model))
         return {
             # A version is also named by the gate, which does not bear on what is measured.
             "record": {key: value for key, value in vars(record).items() if key != "version"},

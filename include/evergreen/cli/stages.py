@@ -124,9 +124,10 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
     for key in each(partitions(opened, partition or newest(opened), to), f"monitor {pipeline}"):
         try:
             decision = stage.monitor(opened, key)
-            metrics = figures(monitored(opened, key)[0].metrics)
+            record, _ = monitored(opened, key)
             found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
-            found["metrics"] = metrics
+            found["metrics"] = figures(record.metrics)
+            found["coverage"] = record.coverage
             found["promoted"] = _promoted(opened, decision)
         except NothingToDoError as reason:
             found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}

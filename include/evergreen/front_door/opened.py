@@ -167,10 +167,10 @@ class Pipeline:
         Columns: `partition`, `version` (str); `rows`, `labelled` (int64); `metric` (str), its value `error`
         and its value on the hold-out `promised`; `metrics`, a dict of this metric and those of
         `monitoring.metrics` by name: the `value`, what was `promised`, the value `pooled` over the last
-        nights, and in words why it is `undefined`; `bias`, `estimated`, `drifted_share` (float64, missing if
-        not measured); `age`, the published partitions since the champion's training (int64); `retrain`
-        (bool), `reason` (str), and `evidence` (a dict). docs/monitoring.md explains each. No rows if nothing
-        was monitored yet.
+        nights, and in words why it is `undefined`; `coverage`, a list with a dict for each level of the
+        intervals; `bias`, `estimated`, `drifted_share` (float64, missing if not measured); `age`, the
+        published partitions since the champion's training (int64); `retrain` (bool), `reason` (str), and
+        `evidence` (a dict). docs/monitoring.md explains each. No rows if nothing was monitored yet.
         """
         from evergreen.front_door.tables import decisions
 

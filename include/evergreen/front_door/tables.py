@@ -26,6 +26,7 @@ DECISIONS = (
     "error",
     "promised",
     "metrics",
+    "coverage",
     "bias",
     "estimated",
     "drifted_share",
@@ -52,6 +53,7 @@ def decisions(pipeline: Pipeline) -> pd.DataFrame:
     frame: pd.DataFrame = pa.table(columns).to_pandas()
     return frame.assign(
         metrics=_objects(figures(json.loads(text or "{}")) for text in columns["metrics"].to_pylist()),
+        coverage=_objects(json.loads(text or "[]") for text in columns["coverage"].to_pylist()),
         evidence=_objects(json.loads(text) for text in frame["evidence"]),
     )
 

@@ -24,6 +24,7 @@ from evergreen.monitoring.performance import (
     absolute_error_of,
     bias_of,
     labelled_rows,
+    night_coverage,
     night_metrics,
     slice_errors,
 )
@@ -107,17 +108,24 @@ def measure(
 
 
 def error_alone(
-    spec: Spec, predictions: pd.DataFrame, *, partition: str, version: str, classes: Sequence[Any] = ()
+    spec: Spec,
+    predictions: pd.DataFrame,
+    *,
+    partition: str,
+    version: str,
+    classes: Sequence[Any] = (),
+    levels: Sequence[float] = (),
 ) -> Record:
-    """The record of a partition of which only the metrics are asked; the arguments are those of `measure`.
+    """The record of a partition of which only metrics and coverage are asked; arguments as of `measure`.
 
-    `classes` are those of the model.
+    `classes` and `levels` are those of the model.
     """
     known, labelled = _known(spec, predictions), dict(WITHOUT_LABELS)
     if known.any():
         metrics = night_metrics(spec, labelled_rows(spec, predictions, known, classes), {})
         error = metrics[spec.training.metric]["value"]
         labelled |= {"labelled": int(known.sum()), "error": error, "metrics": metrics}
+        labelled |= {"coverage": night_coverage(spec, predictions[known], levels)}
     return Record(
         partition=partition,
         version=version,
@@ -160,6 +168,7 @@ def performance(
         "metrics": metrics,
         "slices": slice_errors(spec, rows[known], labelled, reference.slices),
         "fairness": night_fairness(spec, [rows[known], features[known]], labelled, reference.classes),
+        "coverage": night_coverage(spec, predictions[known], reference.levels),
         "trial": compared(spec, rival, features, predictions, known=known, champion=labelled)
         if rival
         else {},

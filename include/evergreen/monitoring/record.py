@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         ("window", pa.string()),
         ("slices", pa.string()),
         ("fairness", pa.string()),
+        ("coverage", pa.string()),
         ("drifted_share", pa.float64()),
         ("drift", pa.string()),
         ("prediction_drift", pa.string()),
@@ -54,10 +55,13 @@ SCHEMA = pa.schema(
     ]
 )
 # Columns that an older release did not write.
-_LATER = ("metrics", "window", "fairness", "trial", "before", "held_against", "contribution_drift")
+_LATER = (
+    *("metrics", "window", "fairness", "trial", "before", "held_against", "contribution_drift"),
+    "coverage",
+)
 _JSON = (
     *("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health"),
-    *("trial", "before", "contribution_drift"),
+    *("trial", "before", "contribution_drift", "coverage"),
 )
 
 WITHOUT_LABELS: Mapping[str, Any] = {
@@ -70,6 +74,7 @@ WITHOUT_LABELS: Mapping[str, Any] = {
     "window": {},
     "slices": {},
     "fairness": [],
+    "coverage": [],
     "trial": {},
 }
 """The fields that labels fill in, of a record without any."""

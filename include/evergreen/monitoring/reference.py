@@ -16,9 +16,10 @@ from evergreen.drift.binning import Binning, binning
 from evergreen.drift.joint import JOINT
 from evergreen.drift.unvaried import binnings_of
 from evergreen.errors import IntegrityError
+from evergreen.intervals.coverage import Covered, covered_by_partition
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
-from evergreen.metrics.predictions import Predictions, classes_of
+from evergreen.metrics.predictions import Predictions, classes_of, levels_of
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.contributions import Explained
 from evergreen.monitoring.estimate import estimated
@@ -58,9 +59,11 @@ class Reference:
     `by_partition` its training metric in each partition of the hold-out ({} for a snapshot), `slices` that by
     `column=value`, and `expected` the one that the challenger's probabilities let expect without labels (None
     where they do not). `classes` are those of a classification, sorted, and `model_classes` those that the
-    model gives probabilities of, in their order (none if it gives none). `level` is the mean absolute target
-    of the hold-out (regression, else None) and `rows` how many the window has. `before` is what the champion
-    promised that the version was to replace, None where there was none or its promise cannot be read.
+    model gives probabilities of, in their order (none if it gives none); `levels` are those that it gives
+    intervals of, and `coverage` what they cover in each partition of the hold-out. `level` is the mean
+    absolute target of the hold-out (regression, else None) and `rows` how many the window has. `before` is
+    what the champion promised that the version was to replace, None where there was none or its promise
+    cannot be read.
 
     `explained` is what features contributed to the predictions, None where the description does not ask.
 
@@ -80,6 +83,8 @@ class Reference:
     expected: float | None = None
     classes: tuple[Any, ...] = ()
     model_classes: tuple[Any, ...] = ()
+    levels: tuple[float, ...] = ()
+    coverage: dict[str, tuple[Covered, ...]] = field(default_factory=dict, repr=False)
     before: Predecessor | None = None
     explained: Explained | None = None
     sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
@@ -97,6 +102,8 @@ class Reference:
             "expected": self.expected,
             "classes": list(self.classes),
             "model_classes": list(self.model_classes),
+            "levels": list(self.levels),
+            "coverage": {key: [one.to_dict() for one in found] for key, found in self.coverage.items()},
             "level": self.level,
             "by_partition": self.by_partition,
             "slices": self.slices,
@@ -131,6 +138,10 @@ class Reference:
             classes=tuple(plain.get("classes", ())),
             # An older release wrote no classes of the model: they are hardly ever others than all there are.
             model_classes=tuple(plain.get("model_classes", plain.get("classes", ()))),
+            levels=tuple(plain.get("levels", ())),
+            coverage={
+                key: tuple(map(Covered.from_dict, found)) for key, found in plain.get("coverage", {}).items()
+            },
             before=before and Predecessor(**before),
             explained=contributions and Explained.from_dict(contributions),
             sample=sample,
@@ -178,6 +189,8 @@ def build_reference(
         expected=None if unseen is None else _expected(spec, unseen),
         classes=() if unseen is None else unseen.beside(spec.task, actual, positive=spec.positive).names,
         model_classes=classes_of(challenger.final),
+        levels=levels_of(challenger.final),
+        coverage=_coverage(keys[held], actual, unseen),
         before=before,
         explained=_explained(spec, training_set, challenger),
         sample=_sampled(spec, features, keys),
@@ -225,6 +238,15 @@ def level(spec: Spec, actual: pd.Series) -> float | None:
     if spec.task is not Task.REGRESSION:
         return None
     return finite_or_none(float(actual.astype(float).abs().mean()))
+
+
+def _coverage(
+    partitions: pd.Series, actual: ArrayLike | None, predicted: Predictions | None
+) -> dict[str, tuple[Covered, ...]]:
+    """Of the model that was fit without the hold-out; a pretrained model may have other levels or none."""
+    if actual is None or predicted is None:
+        return {}
+    return covered_by_partition(partitions, actual, predicted)
 
 
 def _expected(spec: Spec, predicted: Predictions) -> float | None:

@@ -5,7 +5,7 @@
 | `prediction` | every task | the number, class or cluster |
 | `probability` | two classes | the probability of the positive one |
 | `probabilities` | more classes | that of each, in the order of `model_classes` in the version's reference |
-| `lower`, `upper` | with `intervals` | the interval of the first level |
+| `lower`, `upper` | with `intervals` | the interval of the first of the `levels` in the version's reference |
 | `lower_99`, `upper_99` | with `intervals` | that of each further level, here 99% |
 | `contributions` | with `explain` | the leading features with their contributions, the largest first |
 | `base` | with `explain` | what all contributions of the row are added to |
@@ -103,12 +103,17 @@ def published_types(spec: Spec, target: pa.DataType | None, columns: Sequence[st
     return {name: own if name == PREDICTION else _TYPES.get(name, pa.float64()) for name in columns}
 
 
-def read_published(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> Predictions:
-    """What the model said of the rows (n) of published predictions; `classes` are those of their version.
+def read_published(
+    spec: Spec, rows: pd.DataFrame, classes: Sequence[Any], levels: Sequence[float] = ()
+) -> Predictions:
+    """What the model said of the rows (n) of published predictions.
 
-    Without probabilities where the rows hold none, as those that were scored by an older release.
+    `classes` and `levels` are those of their version. Without probabilities or bounds where the rows hold
+    none, as those that were scored by an older release.
     """
     labels = rows[PREDICTION].to_numpy()
+    if (bounds := _bounds(rows, levels)) is not None:
+        return Predictions(labels, bounds=bounds, levels=tuple(levels))
     if (found := _probabilities(spec, rows, classes)) is None:
         return Predictions(labels)
     return Predictions(labels, found, tuple(classes))
@@ -120,6 +125,15 @@ def positive_of(spec: Spec, classes: Sequence[Any]) -> int:
     Raises `SpecError` for a name that none of them has.
     """
     return positive_class(classes, spec.positive, f"{spec.folder / 'pipeline.yaml'}: positive")
+
+
+def _bounds(rows: pd.DataFrame, levels: Sequence[float]) -> NDArray[np.float64] | None:
+    """Lower and upper bounds (n, levels, 2), NaN in rows without them."""
+    names = [name for pair in bound_names(levels) for name in pair]
+    if not names or not set(names) <= set(rows):
+        return None
+    found = rows[names].to_numpy(dtype=np.float64, na_value=np.nan)
+    return found.reshape(len(rows), len(levels), 2)
 
 
 def _probabilities(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> NDArray[np.float64] | None:

@@ -28,6 +28,9 @@ class Record:
     `rows`, the `error` of the training metric and its `pooled` one, and what was `promised`. `fairness` holds
     for each rule of `gate.fairness` what `evergreen.monitoring.fairness` gives.
 
+    `coverage` holds for each level of the intervals, the main one first, what
+    `evergreen.intervals.coverage.Covered.to_dict` gives of the labelled rows; [] where none were published.
+
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
     `contribution_drift` holds the same by feature for what it contributed to the predictions, and how far the
     mean of that has `moved` from the hold-out's, {} where contributions are not published;
@@ -64,6 +67,7 @@ class Record:
     window: dict[str, Any] = field(default_factory=dict)
     slices: dict[str, dict[str, Any]] = field(default_factory=dict)
     fairness: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    coverage: list[dict[str, Any]] = field(default_factory=list, repr=False)
     prediction_drift: dict[str, Any] | None = None
     contribution_drift: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
     joint: dict[str, Any] | None = None

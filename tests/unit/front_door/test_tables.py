@@ -20,6 +20,7 @@ DECISIONS = {
     "error": "float64",
     "promised": "float64",
     "metrics": "object",
+    "coverage": "object",
     "bias": "float64",
     "estimated": "float64",
     "drifted_share": "float64",

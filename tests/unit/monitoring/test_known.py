@@ -28,6 +28,7 @@ def record(partition: str, error: float | None = 0.2) -> Record:
         history=9,
         bias=0.5,
         estimated=0.7,
+        coverage=[{"level": 0.9, "rows": 8, "covered": 7, "width": 2.0}],
         slices={"income=5.0": {"rows": 4, "error": 0.5, "promised": 0.2}},
     )
 
@@ -43,6 +44,7 @@ def test_records_lose_what_late_labels_told_and_nothing_else():
     early, late = known_as_of(delayed(2), before, day(6))[4:6]
     assert early == before[4]
     assert (late.labelled, late.error, late.bias, late.level, late.slices) == (0, None, None, None, {})
+    assert late.coverage == []
     kept = ("rows", "promised", "estimated", "drift", "drifted_share", "age", "history", "version")
     assert all(getattr(late, name) == getattr(before[5], name) for name in kept)
     assert [r.partition for r in known_as_of(delayed(2), before, day(6))] == [day(n) for n in range(7)]

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.metrics import log_loss
 
 from evergreen.drift.binning import binning
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import count_cells
-from evergreen.monitoring.measure import estimates, measure, performance
+from evergreen.monitoring.measure import error_alone, estimates, measure, performance
 from evergreen.monitoring.record import Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import PREDICTIONS, Reference
 from evergreen.signals.drift import Drift
@@ -124,6 +125,25 @@ def test_slices_and_what_they_were_promised() -> None:
     shown = ("rows", "error", "promised", "too_few")
     assert [record.slices["sky=mist"][name] for name in shown] == [6, 5.0, 1.0, False]
     assert record.slices["sky=clear"]["error"] == 2.0
+
+
+def test_coverage_is_counted_of_the_labelled_rows_and_kept_as_json() -> None:
+    given = reference(levels=(0.8,))
+    night = TWO.assign(lower=[9.0, 16.0], upper=[13.0, 24.0])
+    record = measured(night, reference=given)
+    assert record.coverage == [{"level": 0.8, "rows": 2, "covered": 1, "width": 6.0}]
+    half = measured(night.assign(actual=[np.nan, 15.0]), reference=given)
+    assert half.coverage == [{"level": 0.8, "rows": 1, "covered": 0, "width": 8.0}]
+    for other in (TWO, night.assign(actual=np.nan), night.assign(lower=np.nan)):
+        assert measured(other, reference=given).coverage == []
+    assert measured(night).coverage == []  # a version without levels, as of an older release
+    table = to_table(record, Decision(record.partition, False, "no", {}))
+    stored = table.append_column("partition", [[record.partition]])
+    assert records_in(stored)[0].coverage == record.coverage
+    older = stored.set_column(stored.schema.get_field_index("coverage"), "coverage", pa.nulls(1, pa.string()))
+    assert records_in(older)[0].coverage == []
+    alone = error_alone(KIOSK, night, partition=record.partition, version="v", levels=(0.8,))
+    assert alone.coverage == record.coverage
 
 
 def test_drift_of_features_and_of_predictions() -> None:

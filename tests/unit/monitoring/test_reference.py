@@ -76,6 +76,21 @@ def with_monitoring(spec: Spec, **changes: Any) -> Spec:
     return spec.model_copy(update={"monitoring": spec.monitoring.model_copy(update=changes)})
 
 
+def test_what_the_intervals_cover_is_counted_by_day_of_the_hold_out() -> None:
+    reference, training_set, challenger, _ = built(KIOSK.model_copy(update={"intervals": (0.5, 0.6)}))
+    assert reference.levels == (0.5, 0.6)
+    assert list(reference.coverage) == list(reference.by_partition)
+    held = training_set.holdout
+    bounds = challenger.evaluated.predict_interval(training_set.features[held])[:, 0]
+    actual = training_set.target[held].to_numpy()
+    assert sum(one.covered for one, _ in reference.coverage.values()) == sum(
+        low <= value <= high for value, (low, high) in zip(actual, bounds, strict=True)
+    )
+    again = Reference.from_dict(json.loads(json.dumps(reference.to_dict())))
+    assert (again.levels, again.coverage) == (reference.levels, reference.coverage)
+    assert built()[0].coverage == {}
+
+
 def test_features_are_counted_by_day() -> None:
     reference, training_set, _, _ = built()
     assert list(reference.binnings) == list(training_set.features.columns)

@@ -95,6 +95,22 @@ def test_rows_that_were_published_without_probabilities_have_none() -> None:
     assert read_published(IRIS, rows.assign(probabilities=None), ("a", "b", "c")).probabilities is None
 
 
+def test_bounds_are_read_again_by_the_levels_of_their_version() -> None:
+    levels, bounds = (0.9, 0.995), np.arange(12.0).reshape(3, 2, 2)
+    columns = published_columns(IRIS, Predictions(np.arange(3.0), bounds=bounds, levels=levels))
+    assert list(columns) == ["prediction", "lower", "upper", "lower_99_5", "upper_99_5"]
+    rows = pd.DataFrame(columns)
+    back = read_published(IRIS, rows, (), levels)
+    assert back.levels == levels
+    np.testing.assert_array_equal(back.bounds, bounds)
+    # A partition that another version scored has none of them, or not those of this level.
+    blank = read_published(IRIS, rows.assign(lower=None), (), levels).bounds
+    np.testing.assert_array_equal(np.isnan(blank).any(axis=(1, 2)), True)
+    for other in (rows[["prediction"]], rows.drop(columns="upper_99_5")):
+        assert read_published(IRIS, other, (), levels).bounds is None
+    assert read_published(IRIS, rows, ()).bounds is None
+
+
 def test_the_table_gets_a_column_once_a_version_has_it(storage: Storage) -> None:
     pipeline = Pipeline(IRIS, storage)
 
