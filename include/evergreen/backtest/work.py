@@ -66,6 +66,7 @@ OF_TRAININGS = (
     "spec/decision",
     "spec/features",
     "spec/labels",
+    "spec/positive",
     "spec/spec",
     "spec/training",
     "task",

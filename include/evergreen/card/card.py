@@ -182,7 +182,13 @@ def _errors(spec: Spec, explanation: Mapping[str, Any]) -> Iterator[tuple[str, M
 
 
 def _choice(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
-    """Figures of the importance of features and of the search."""
+    """Figures of contributions, of the importance of features and of the search."""
+    contributions = explanation.get("contributions")
+    if contributions and contributions["features"]:
+        yield (
+            "How far each feature moves a prediction on average. ↑: the prediction rises with its values.",
+            plots.contribution_bars(contributions),
+        )
     importance = explanation.get("importance")
     if importance and importance["features"]:
         yield (

@@ -14,10 +14,10 @@ from evergreen.decisions.calibrated import Calibrated
 from evergreen.decisions.threshold import by_costs, by_metric
 from evergreen.errors import SpecError
 from evergreen.metrics import metric_named
-from evergreen.metrics.classes import positive_class
 from evergreen.metrics.predictions import Predictions, classes_of
 from evergreen.spec import Spec
 from evergreen.spec.decision import DecisionRule
+from evergreen.spec.positive import positive_of
 from evergreen.training_set.sample import Sample
 
 Unseen = Callable[[], tuple[Predictions, Sample]]
@@ -73,9 +73,7 @@ def learn(spec: Spec, unseen: Unseen, model: Any) -> Learnt:
             "two: leave it out"
         )
     if rule is not None and rule.threshold is not None and not training.calibrate:
-        return Learnt(
-            None, rule.threshold, classes[positive_class(classes, spec.positive, f"{file}: positive")]
-        )
+        return Learnt(None, rule.threshold, classes[positive_of(spec, classes)])
     predicted, rows = unseen()
     assert rows.target is not None
     said, actual, calibrated = _of_classes(predicted, classes), rows.target.to_numpy(), None
@@ -84,7 +82,7 @@ def learn(spec: Spec, unseen: Unseen, model: Any) -> Learnt:
         said = calibrated.calibrated(said)
     if rule is None:
         return Learnt(calibrated)
-    place = positive_class(classes, spec.positive, f"{file}: positive")
+    place = positive_of(spec, classes)
     chance, positive = said[:, place], np.asarray(actual == classes[place])
     return Learnt(calibrated, _threshold(rule, chance, positive, rows.weights), classes[place])
 

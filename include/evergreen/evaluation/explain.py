@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from evergreen.evaluation.contributed import contributed
 from evergreen.evaluation.data_window import window_quality
 from evergreen.evaluation.diagnosis import cluster_shape, confusion, reliability_curve, residuals
 from evergreen.evaluation.held_rows import HeldRows
@@ -42,8 +43,9 @@ def explain(
 
     `window` is the data window and its quality, `search` the scores of the tuning trials in the order tried.
     The rest is measured on `rows` rows of the hold-out, at most 5,000 drawn at random: `importance` by
-    permutation; `residuals` for regression; `confusion` and, with probabilities, `reliability` for
-    classification; `clusters` for clustering. What is unknown is None.
+    permutation; `contributions` where the description asks for them; `residuals` for regression; `confusion`
+    and, with probabilities, `reliability` for classification; `clusters` for clustering. What is unknown is
+    None.
     """
     with threadpool_limits(limits=1):
         held = HeldRows.of(spec, training_set, challenger.evaluated)
@@ -52,6 +54,7 @@ def explain(
             "rows": len(held),
             "window": window_quality(spec, training_set),
             "search": trial_scores(evaluation.metric, challenger.trials),
+            "contributions": contributed(spec, challenger.evaluated, held),
             "importance": importance(spec, challenger.evaluated, held, evaluation.metric),
             **_by_task(spec, held),
         }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
     from evergreen.scoring.checked_model import CheckedModel
 
-_LINEAGE, _CARD = "lineage.json", "card.html"
+_LINEAGE, _CARD, _EXPLANATION = "lineage.json", "card.html", "explanation.json"
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,23 @@ class Model:
         Raises `NotFoundError` for a version without one, `IntegrityError` if it is damaged.
         """
         return Card(self.version, self._pipeline.registry.read(self.version, _CARD).decode())
+
+    @cached_property
+    def importance(self) -> pd.DataFrame:
+        """How important its features are on the hold-out, a row for each by name, the most important first.
+
+        `loss` is how much worse the metric gets when the feature's values are shuffled, in the metric's unit,
+        and `spread` its standard deviation over the repeats. A version that was trained with `explain` also
+        has `contribution`, the mean absolute contribution in the unit that `attrs["unit"]` says, and
+        `direction`, the rank correlation of values and contributions: above 0, larger values move the
+        prediction up. NaN where one cannot be told. What contributes most comes first, or else what has the
+        largest loss.
+
+        Raises `NotFoundError` for a version without an explanation, `IntegrityError` if it is damaged.
+        """
+        from evergreen.front_door.tables import importance
+
+        return importance(json.loads(self._pipeline.registry.read(self.version, _EXPLANATION)))
 
     @cached_property
     def estimator(self) -> Any:

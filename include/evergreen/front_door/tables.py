@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -56,6 +56,18 @@ def decisions(pipeline: Pipeline) -> pd.DataFrame:
         coverage=_objects(json.loads(text or "[]") for text in columns["coverage"].to_pylist()),
         evidence=_objects(json.loads(text) for text in frame["evidence"]),
     )
+
+
+def importance(explanation: Mapping[str, Any]) -> pd.DataFrame:
+    """See `evergreen.Model.importance`; `explanation` is the content of a version's `explanation.json`."""
+    losses, moved = explanation.get("importance") or {}, explanation.get("contributions") or {}
+    table = pd.DataFrame(losses.get("features", []), columns=["name", "loss", "spread"])
+    if moved:
+        sizes = pd.DataFrame(moved["features"], columns=["name", "size", "direction"])
+        table = sizes.rename(columns={"size": "contribution"}).merge(table, how="left", on="name")
+    table = table.set_index("name").astype("float64")
+    table.attrs = {"metric": explanation["metric"], **({"unit": moved["unit"]} if moved else {})}
+    return table
 
 
 def versions(pipeline: Pipeline) -> pd.DataFrame:

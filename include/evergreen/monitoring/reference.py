@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evergreen.contributions.explained import explained
 from evergreen.drift.binning import Binning, binning
 from evergreen.drift.joint import JOINT
 from evergreen.drift.unvaried import binnings_of
@@ -25,7 +26,6 @@ from evergreen.monitoring.contributions import Explained
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.performance import by_partition, promised_slices
 from evergreen.monitoring.promise import Predecessor, promised_before, told
-from evergreen.scoring.published import explained
 from evergreen.signals.drift import DRIFT
 from evergreen.spec import Spec, Task
 

@@ -25,11 +25,12 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from evergreen.contributions.contributions import FEATURE, VALUE, Contributions, contributions_of
+from evergreen.contributions.contributions import FEATURE, VALUE
+from evergreen.contributions.explained import explained
 from evergreen.errors import SpecError
-from evergreen.metrics.classes import positive_class
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
+from evergreen.spec.positive import positive_of
 
 PREDICTION = "prediction"
 PROBABILITY = "probability"
@@ -76,12 +77,6 @@ def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
     return columns | {PROBABILITIES: list(said.probabilities)}
 
 
-def explained(spec: Spec, model: Any, features: pd.DataFrame, said: Predictions) -> Contributions:
-    """What the features (n, d) contribute to what the model said; raises `SpecError` if it cannot."""
-    positive = positive_of(spec, said.classes) if len(said.classes) == 2 else 1
-    return contributions_of(model, features, said.labels.tolist(), positive)
-
-
 def explained_columns(spec: Spec, model: Any, features: pd.DataFrame, said: Predictions) -> dict[str, Any]:
     """The columns (n,) by name that explain what a model said; none where the description does not ask."""
     if spec.explain is None:
@@ -117,14 +112,6 @@ def read_published(
     if (found := _probabilities(spec, rows, classes)) is None:
         return Predictions(labels)
     return Predictions(labels, found, tuple(classes))
-
-
-def positive_of(spec: Spec, classes: Sequence[Any]) -> int:
-    """The place of the positive class among two: the one that the description names, or the second.
-
-    Raises `SpecError` for a name that none of them has.
-    """
-    return positive_class(classes, spec.positive, f"{spec.folder / 'pipeline.yaml'}: positive")
 
 
 def _bounds(rows: pd.DataFrame, levels: Sequence[float]) -> NDArray[np.float64] | None:

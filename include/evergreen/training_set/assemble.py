@@ -18,9 +18,10 @@ from evergreen.features.lookups import lookup_versions, with_lookups
 from evergreen.labels.join import with_labels
 from evergreen.labels.known import mask_unknown
 from evergreen.lake import PARTITION, Table
-from evergreen.metrics.classes import ordered_classes, positive_class
+from evergreen.metrics.classes import ordered_classes
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
+from evergreen.spec.positive import positive_of
 from evergreen.training_set.digest import digests, git_commit, packages, version_id
 from evergreen.training_set.holdout import holdout_mask
 from evergreen.training_set.rare import check_learnable
@@ -204,8 +205,7 @@ def _known(spec: Spec, rows: pd.DataFrame) -> NDArray[np.bool_]:
 def _check_positive(spec: Spec, target: pd.Series | None) -> None:
     """Raise `SpecError`, naming the classes, if the class that the description calls positive is none."""
     if spec.positive is not None and target is not None:
-        names = ordered_classes(target.tolist())
-        positive_class(names, spec.positive, f"{spec.folder / 'pipeline.yaml'}: positive")
+        positive_of(spec, ordered_classes(target.tolist()))
 
 
 def _weights(spec: Spec, rows: pd.DataFrame) -> NDArray[np.float64] | None:

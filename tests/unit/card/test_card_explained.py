@@ -89,6 +89,7 @@ BINARY = DAILY | {
     "key": ["person"],
     "task": "classification",
     "target": "loyal",
+    "explain": 2,
     "training": {
         "metric": "roc_auc",
         "candidates": [{"estimator": "sklearn.linear_model.LogisticRegression"}],
@@ -139,7 +140,7 @@ FIGURES = {
     "regression": {
         *("losses", "residuals", "over-time", "histogram", "importance", "trials", "window", "target"),
     },
-    "binary": {"confusion", "reliability", "importance", "target"},
+    "binary": {"confusion", "reliability", "contributions", "importance", "target"},
     "multi-class": {"confusion", "importance", "trials", "target"},
     "clustering": {"sizes", "plane", "importance", "trials"},
 }
@@ -205,6 +206,9 @@ def test_the_figures_tell_what_was_measured(cards):
     )
     assert texts["regression", "importance"].startswith("price ")
     assert texts["binary", "importance"].startswith("spent ")
+    assert re.fullmatch(
+        r"spent [\d.]+, larger values move it up; visits [\d.]+.*", texts["binary", "contributions"]
+    )
     comparison = cards["regression"]["evaluation"].comparison
     assert "all rows: " in texts["regression", "losses"]
     assert "shop = 1: " in texts["regression", "losses"]

@@ -37,6 +37,7 @@ from evergreen.contributions.contributions import Contributions, contributions_o
 from evergreen.contributions.explainable import check_explainable, heart_of, keep_means
 from evergreen.contributions.forests import forest_of
 from evergreen.contributions.tree import Tree
+from evergreen.contributions.unit import Unit, unit_of
 from evergreen.errors import SpecError
 
 Margin = Callable[[Any, pd.DataFrame], Any]
@@ -110,6 +111,15 @@ def encoded(last: Any) -> Pipeline:
     return Pipeline([("encode", columns), ("scale", StandardScaler()), ("last", last)])
 
 
+UNITS = {
+    ("own", 0): Unit.TARGET,
+    ("log_of", 0): Unit.LOGARITHM,
+    ("decision", 2): Unit.LOG_ODDS,
+    ("decision", 3): Unit.SCORE,
+    ("share", 2): Unit.PROBABILITY,
+    ("share", 3): Unit.PROBABILITY,
+}
+
 # name, model, margin, number of classes (0: a regression), missing values, texts
 MODELS: list[tuple[str, Any, Margin, int, bool, bool]] = [
     ("squared", hist(), own, 0, False, False),
@@ -170,6 +180,7 @@ def test_base_and_contributions_add_up_to_the_margin(
         new.loc[:5, "kind"] = "f"  # a category that training has not seen
     expected = np.asarray(margin(model, new)).reshape(len(new), -1)
     np.testing.assert_allclose(margins(model, new), expected, rtol=0, atol=1e-6)
+    assert unit_of(model, new) is UNITS[margin.__name__, count]
     labels = model.predict(new)
     found = contributions_of(model, new, labels)
     assert found.names == tuple(new.columns)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import html
+import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import evergreen
+from evergreen.front_door.tables import importance
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
@@ -28,6 +31,35 @@ def test_which_one_it_is(pipeline: evergreen.Pipeline, kiosk: Pipeline) -> None:
     assert pipeline.champion(as_of=DAY).version == model.version
     assert pipeline.version(model.version[:13]).version == model.version
     assert pipeline.version(SCORED[2]).as_of == SCORED[2]
+
+
+def test_how_important_its_features_are(pipeline: evergreen.Pipeline, kiosk: Pipeline) -> None:
+    model = pipeline.champion()
+    stored = json.loads(kiosk.registry.read(model.version, "explanation.json"))
+    table = model.importance
+    assert table.attrs == {"metric": "mae"}
+    assert list(table) == ["loss", "spread"]
+    assert table["loss"].to_dict() == {
+        entry["name"]: entry["loss"] for entry in stored["importance"]["features"]
+    }
+
+
+def test_with_contributions_their_order_comes_first() -> None:
+    moved = [
+        {"name": "wind", "size": 3.0, "direction": -0.9},
+        {"name": "town", "size": 1.0, "direction": None},
+    ]
+    losses = [{"name": "town", "loss": 2.0, "spread": 0.1}]
+    found = {
+        "metric": "mae",
+        "importance": {"features": losses},
+        "contributions": {"unit": "rentals", "features": moved},
+    }
+    table = importance(found)
+    assert table.index.tolist() == ["wind", "town"]
+    assert table.attrs == {"metric": "mae", "unit": "rentals"}
+    expected = [[3.0, -0.9, np.nan, np.nan], [1.0, np.nan, 2.0, 0.1]]
+    np.testing.assert_array_equal(table[["contribution", "direction", "loss", "spread"]], expected)
 
 
 def test_no_such_model(pipeline: evergreen.Pipeline) -> None:

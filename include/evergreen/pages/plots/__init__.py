@@ -1,6 +1,6 @@
 """Figures as inline SVG, drawn from the values of a version's explanation. No script, no dependency."""
 
-from evergreen.pages.plots.choice import importance_bars, loss_intervals, trial_scores
+from evergreen.pages.plots.choice import contribution_bars, importance_bars, loss_intervals, trial_scores
 from evergreen.pages.plots.errors import (
     confusion_matrix,
     reliability_curve,
@@ -14,6 +14,7 @@ __all__ = [
     "cluster_plane",
     "cluster_sizes",
     "confusion_matrix",
+    "contribution_bars",
     "importance_bars",
     "loss_intervals",
     "reliability_curve",

@@ -12,6 +12,7 @@ from evergreen.numbers import number, signed
 from evergreen.pages.plots.svg import WIDTH, Figure, Plot, Scale, legend, spanned, width
 
 _MOST_FEATURES = 14
+_ONE_WAY = 0.5  # a rank correlation from which a feature has a direction
 _SERIES = 6  # colours that are told apart
 _ROW = 24.0
 
@@ -80,6 +81,28 @@ def importance_bars(importance: Mapping[str, Any], metric: str) -> Markup:
     return figure.svg()
 
 
+def contribution_bars(contributions: Mapping[str, Any]) -> Markup:
+    """How far each feature moves predictions: the largest as bars, with the direction where there is one."""
+    shown = contributions["features"][:_MOST_FEATURES]
+    told = [f"{entry['name']} {number(entry['size'])}{_WAYS[_way(entry)][2]}" for entry in shown]
+    bottom = 8 + _ROW * len(shown)
+    figure = Figure("contributions", "Contributions of the features", "; ".join(told), bottom + 58)
+    left = 10 + min(175.0, max(width(entry["name"]) for entry in shown))
+    x = Scale(0.0, max(*(entry["size"] for entry in shown), 1e-9), left, WIDTH - 76)
+    for place, entry in enumerate(shown):
+        y = 8 + _ROW * place
+        css, arrow, _ = _WAYS[_way(entry)]
+        figure.label(left - 8, y + 14, entry["name"], left - 10)
+        figure.bar(left, y + 3, max(1.0, x(entry["size"]) - left), _ROW - 9, css, told=told[place])
+        figure.text(max(left + 1, x(entry["size"])) + 6, y + 14, f"{number(entry['size'])} {arrow}".rstrip())
+    figure.line(left, 6, left, bottom + 2, "axis")
+    unit = f"mean absolute contribution ({contributions['unit']})"
+    figure.label(WIDTH / 2, bottom + 22, unit, WIDTH, css="name", anchor="middle")
+    ways = [way for way in _WAYS if any(_way(entry) == way for entry in shown)]
+    legend(figure, [(_WAYS[way][0], f"{_WAYS[way][1]} {way}".strip()) for way in ways], bottom + 48)
+    return figure.svg()
+
+
 def trial_scores(search: Mapping[str, Any], metric: str) -> Markup:
     """The score of every trial in the order tried, a colour for each candidate, and the best so far."""
     trials, candidates = search["trials"], [name.rpartition(".")[2] for name in search["candidates"]]
@@ -114,6 +137,21 @@ def trial_scores(search: Mapping[str, Any], metric: str) -> Markup:
     named = [(f"s{number % _SERIES}", name) for number, name in enumerate(candidates)]
     legend(plot, named[:_SERIES], plot.bottom + 58, plot.left)
     return plot.svg()
+
+
+_WAYS = {
+    "rises with it": ("s1", "↑", ", larger values move it up"),
+    "falls with it": ("s2", "↓", ", larger values move it down"),
+    "not one way": ("fill", "", ""),
+}
+"""The colour, the arrow and the words of each direction, by what the legend says of it."""
+
+
+def _way(entry: Mapping[str, Any]) -> str:
+    direction = entry["direction"] or 0.0
+    if abs(direction) < _ONE_WAY:
+        return "not one way"
+    return "rises with it" if direction > 0 else "falls with it"
 
 
 def _sure(loss: Loss) -> str:
