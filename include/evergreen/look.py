@@ -16,7 +16,7 @@ from evergreen.sources.look.compose import Material, composed
 from evergreen.sources.look.file import look_at_file
 from evergreen.sources.look.found import Look
 from evergreen.sources.look.table import kind_of_lake, look_at_lake, look_at_table, tables
-from evergreen.spec import load_spec
+from evergreen.spec import load_spec, pipeline_names, pipelines_of
 from evergreen.storage import Storage
 
 _MOST_SHOWN = 20
@@ -41,8 +41,8 @@ def look_at(
     if table is not None:
         return look_at_table(source, table, most, connect)
     pipeline, dot, name = source.partition(".")
-    if dot and not Path(source).exists() and (pipelines_folder() / pipeline / "pipeline.yaml").is_file():
-        return look_at_source(pipeline, name, partition, most, connect)
+    if dot and not Path(source).exists() and (described := _described(pipeline)):
+        return look_at_source(described, name, partition, most, connect)
     if f"AIRFLOW_CONN_{source.upper()}" in os.environ and not Path(source).exists():
         there = ", ".join(tables(connect(source))[:_MOST_SHOWN])
         hint = f" (there: {there})" if there else ", or a path of its API"
@@ -50,6 +50,12 @@ def look_at(
     if kind := kind_of_lake(source):
         return look_at_lake(kind, source, most, connect)
     return look_at_file(source, most, connection, connect)
+
+
+def _described(name: str) -> str | None:
+    """The pipeline of this name, or the first of its folder's: all have the same sources. None if unknown."""
+    first = pipelines_of(name)[0]
+    return first if pipelines_folder().is_dir() and first in pipeline_names() else None
 
 
 def look_at_source(pipeline: str, name: str, partition: str | None, most: int, connect: Connect) -> Look:

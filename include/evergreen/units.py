@@ -201,15 +201,6 @@ def _type_name(value: str) -> str:
     return value
 
 
-def _one_target(value: Any) -> Any:
-    if isinstance(value, list) and len(value) > 1:
-        raise ValueError(
-            "several targets are not supported: write one pipeline for each over the same sources, leave the "
-            "other targets out of its features, and look up their earlier values with features.lookups"
-        )
-    return value
-
-
 def _text(pattern: str, words: str) -> Any:
     """A text of a form: pydantic would show the pattern, a person is helped by the words."""
     form = re.compile(pattern)
@@ -286,9 +277,6 @@ Identifier = Annotated[
 
 Column = Annotated[str, _text(r".{1,63}", "write a column's name of 1 to 63 characters")]
 """The name of a column."""
-
-Target = Annotated[Column, BeforeValidator(_one_target)]
-"""The name of the column to predict; several are refused, with what to do instead."""
 
 
 class ConnectionName(str):

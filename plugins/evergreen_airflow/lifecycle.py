@@ -19,7 +19,7 @@ from airflow.sdk import (
     get_parsing_context,
 )
 
-from evergreen.errors import SpecError
+from evergreen.errors import NotFoundError, SpecError
 from evergreen.runs import NEWEST
 from evergreen.spec import Spec, load_spec, pipeline_names
 from evergreen.stages import INGEST, TRAIN, Stage
@@ -38,13 +38,19 @@ def described_pipelines(stage: Stage) -> Iterator[Spec]:
     All of them when Airflow parses the DAG file; only the pipeline of the task when a task runs. A pipeline
     whose description is wrong is left out here and named by `dags/broken_pipelines.py`.
     """
-    wanted = get_parsing_context().dag_id
-    for name in pipeline_names():
-        if wanted is None or wanted == stage.dag_id(name):
-            try:
-                yield load_spec(name)
-            except SpecError:
-                continue
+    for name in _wanted(stage):
+        try:
+            yield load_spec(name)
+        except (SpecError, NotFoundError):
+            continue
+
+
+def _wanted(stage: Stage) -> list[str]:
+    dag_id = get_parsing_context().dag_id
+    if dag_id is None:
+        return pipeline_names()
+    name = dag_id.removesuffix(f"_{stage}")
+    return [name] if dag_id == stage.dag_id(name) else []
 
 
 def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:

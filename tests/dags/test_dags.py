@@ -255,6 +255,24 @@ def test_a_task_run_builds_only_its_own_dag() -> None:
     assert json.loads(own) == ["iris_train"]
 
 
+def test_each_target_of_a_description_has_dags_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, targets in (("plants", "[species, petal_width]"), ("iris_b", "[a, c]"), ("iris", "[b_a]")):
+        folder = shutil.copytree(REPOSITORY / "include" / "pipelines" / "iris", tmp_path / name)
+        text = (folder / "pipeline.yaml").read_text().replace("name: iris", f"name: {name}")
+        (folder / "pipeline.yaml").write_text(text.replace("target: species", f"target: {targets}"))
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path))
+
+    bag = DagBag(str(REPOSITORY / "dags"))
+
+    names = {"plants_species", "plants_petal_width"}
+    assert set(bag.dags) == {stage.dag_id(name) for stage in STAGES[:4] for name in names}
+    assert bag.dags["plants_petal_width_ingest"].get_task("publish").pipeline == "plants_petal_width"
+    (message,) = bag.import_errors.values()
+    assert message.count("'iris_b_a' would be the name of a pipeline here and in") == 2
+
+
 def test_a_broken_pipeline_is_an_import_error_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

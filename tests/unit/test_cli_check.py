@@ -26,6 +26,26 @@ def test_check_looks_at_everything(pipelines: Path, configured: Storage, evergre
     assert configured.list("") == []
 
 
+def test_the_folder_of_several_targets_stands_for_the_pipelines_of_all(
+    pipelines: Path, configured: Storage, evergreen: Evergreen
+):
+    file = pipelines / "daily" / "pipeline.yaml"
+    file.write_text(DAILY.replace("target: y", "target: {y: {gate: {limits: {mae: {max: 9}}}}, x: }"))
+    document = evergreen.document("check", "daily")
+    assert {c["pipeline"] for c in document["checks"]} == {None, "daily_y", "daily_x"}
+    assert {tick["pipeline"] for tick in document["ticks"]} == {"daily_y", "daily_x"}
+    listed = evergreen.document("pipelines")["pipelines"]
+    assert [(one["name"], one["target"]) for one in listed] == [
+        ("daily_x", "x"),
+        ("daily_y", "y"),
+        ("kinds", "kind"),
+    ]
+    said = evergreen.line("ingest", "daily", "--partition", "2011-01-01")
+    assert said.endswith("describes a pipeline for each of its targets: name one of daily_y, daily_x")
+    looked = evergreen.document("look", "daily.rows")
+    assert looked == evergreen.document("look", "daily_y.rows")
+
+
 def test_check_warns_of_features_that_hardly_vary_once_there_are_rows(
     pipelines: Path, configured: Storage, evergreen: Evergreen
 ):

@@ -94,17 +94,18 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
 
     Says in words what policy and gate will do, and by earlier comparisons how large a gain can be seen.
     Of a pipeline that has published partitions the training set is built, and features that hardly vary in it
-    are named. Also shows the next ticks of each schedule with the partitions that each will take.
+    are named. Also shows the next ticks of each schedule with the partitions that each will take. The folder
+    of a description with several targets stands for the pipelines of all of them.
     """
     from rich.console import Group
 
-    from evergreen.spec import pipeline_names
+    from evergreen.spec import pipeline_names, pipelines_of
 
     moment = _moment(now)
     found = [_checked(None, "storage", _storage)]
     stored = found[0].ok
     ticks: list[Upcoming] = []
-    for name in [pipeline] if pipeline else pipeline_names():
+    for name in pipelines_of(pipeline) if pipeline else pipeline_names():
         specs: list[Spec] = []
         own = list(_pipeline(name, specs))
         if stored and all(one.ok for one in own):

@@ -24,7 +24,7 @@ def build_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 
     `rows` are the wanted partitions and their look-back, in any order; each function gets them sorted by
     `in_order`. Raises `SpecError` if a function fails, or if its result has other rows, no columns, a column
-    twice, a column that another function returns too, the target itself, or the lake's own column.
+    twice, a column that another function returns too, a target, or the lake's own column.
     """
     ordered = in_order(spec, rows)
     parts = {origin: _built(spec, origin, build, ordered) for origin, build in load_functions(spec).items()}
@@ -71,18 +71,18 @@ def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
-    """The rows that scoring a partition reads: its own, without their target, and its look-back.
+    """The rows that scoring a partition reads: its own, without any target, and its look-back.
 
-    With delayed labels, no row has a target.
+    The targets are the pipeline's and the others of its description. With delayed labels, no row has the
+    pipeline's own.
     """
     key = rows[PARTITION]
     first = spec.looks_back_to(partition)
     seen = rows[(key >= first) & (key <= partition)].copy()
-    if spec.target and spec.target in seen.columns:
-        if spec.labels:
-            return seen.drop(columns=[spec.target])
-        seen[spec.target] = seen[spec.target].where(seen[PARTITION] != partition)
-    return seen
+    for target in spec.targets:
+        if target in seen.columns:
+            seen[target] = seen[target].where(seen[PARTITION] != partition)
+    return seen.drop(columns=[spec.target]) if spec.labels and spec.target in seen.columns else seen
 
 
 def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.DataFrame:
@@ -129,8 +129,8 @@ def _check(spec: Spec, where: str, index: pd.Index, features: pd.DataFrame) -> N
         raise SpecError(f"{where} returned columns twice: {twice}: name each once")
     if not all(isinstance(name, str) for name in features.columns):
         raise SpecError(f"{where} returned columns whose names are not text: name them with strings")
-    if spec.target in features.columns:
-        raise SpecError(f"{where} returned the target '{spec.target}' as a feature: leave it out")
+    if given_away := [target for target in spec.targets if target in features.columns]:
+        raise SpecError(f"{where} returned the target '{given_away[0]}' as a feature: leave it out")
     if PARTITION in features.columns:
         raise SpecError(
             f"{where} returned '{PARTITION}' as a feature, which is the lake's own column and no data: leave "

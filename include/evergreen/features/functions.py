@@ -38,7 +38,7 @@ _MOST = 64
 def load_functions(spec: Spec) -> dict[str, Build]:
     """The feature functions by their place in the files: first those of sets, then the pipeline's own.
 
-    Without any, one that returns all columns but key, time, target, weight and partition; of a stored
+    Without any, one that returns all columns but key, time, targets, weight and partition; of a stored
     version, the columns that it was trained on. Raises `SpecError` if a file or function is missing, or a
     file cannot be executed.
     """
@@ -102,8 +102,7 @@ def source(spec: Spec, place: Place) -> bytes:
 def _all_columns(spec: Spec) -> Build:
     if (code := spec.feature_code) is not None:
         return lambda rows: rows[list(code.columns)]
-    named = (spec.target, spec.time_column, spec.training.weight)
-    left_out = {*spec.keys, PARTITION} | {name for name in named if name}
+    left_out = {*spec.keys, *spec.targets, PARTITION, spec.time_column, spec.training.weight}
     return lambda rows: rows[[column for column in rows.columns if column not in left_out]]
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from evergreen.calendar import Zone
 from evergreen.errors import EvergreenError, SpecError
 from evergreen.lake import Lake, Table
-from evergreen.spec import Lookup, Spec, parse_spec
+from evergreen.spec import Lookup, Spec, load_spec
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -80,7 +80,7 @@ def looked_up_spec(spec: Spec, name: str) -> Spec:
     Raises `SpecError` if that description is wrong, or if it has no time and the lookup no `known_at`.
     """
     lookup = spec.features.lookups[name]
-    other = parse_spec(spec.folder.parent / lookup.pipeline / "pipeline.yaml")
+    other = load_spec(lookup.pipeline, spec.folder.parent)
     if lookup.known_at is None and not other.calendar.has_time:
         raise SpecError(
             f"{_where(spec, name)}: '{other.name}' has no time: give 'known_at', the column that says since "

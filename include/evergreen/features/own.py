@@ -25,7 +25,9 @@ SIGNED = "signed"
 
 @dataclass(frozen=True)
 class OwnFeatures:
-    """The features of a version: `pipeline` is the pipeline with them, and its positive class, described.
+    """The features of a version: `pipeline` is the pipeline with them described.
+
+    Its positive class and the other targets, which are hidden, are those of the version too.
 
     `where` says, of each function's file by origin, where its code was found. Where `problem` says why the
     version's own code is not executed, `pipeline` has the features of today.
@@ -54,8 +56,9 @@ def own_features(pipeline: Pipeline, version: str) -> OwnFeatures:
             f"{pipeline.name}",
             f"it predicts {what}",
         )
-    if stored.positive != pipeline.spec.positive:
-        pipeline = pipeline.described_by(pipeline.spec.model_copy(update={"positive": stored.positive}))
+    kept = {"positive": stored.positive, "other_targets": stored.other_targets}
+    if any(getattr(pipeline.spec, name) != value for name, value in kept.items()):
+        pipeline = pipeline.described_by(pipeline.spec.model_copy(update=kept))
     there = places(stored.described_in(pipeline.spec))
     if there and stored.same_as(pipeline.spec):
         return OwnFeatures(pipeline, {place.origin: "as deployed" for place in there})

@@ -29,8 +29,8 @@ class StoredFeatures:
     """The features that a version was trained with.
 
     `features` and `sets` are as described, `sources` the SHA-256 (hexadecimal) of each function's file by
-    origin, and `columns` what the functions gave. `target` is what the version predicts, and `positive` the
-    class that its description called so.
+    origin, and `columns` what the functions gave. `target` is what the version predicts, `positive` the class
+    that its description called so, and `other_targets` what was hidden like the target.
     """
 
     features: Features
@@ -39,16 +39,18 @@ class StoredFeatures:
     columns: tuple[str, ...] = field(repr=False)
     target: str | None
     positive: bool | int | float | str | None = None
+    other_targets: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, spec: Spec, columns: Sequence[str] = ()) -> StoredFeatures:
         """The features of a description as it is now."""
         digests = {place.origin: sha256(source(spec, place)) for place in places(spec)}
-        return cls(spec.features, spec.feature_sets, digests, tuple(columns), spec.target, spec.positive)
+        predicts = (spec.target, spec.positive, spec.other_targets)
+        return cls(spec.features, spec.feature_sets, digests, tuple(columns), *predicts)
 
     def to_json(self) -> bytes:
         """The content of `features.json`."""
-        predicts = {"target": self.target, "positive": self.positive}
+        predicts = {"target": self.target, "positive": self.positive, "other_targets": self.other_targets}
         content = {"form": FORM, **self._described, "columns": self.columns, **predicts}
         return json.dumps(content, indent=1).encode()
 
@@ -72,9 +74,10 @@ class StoredFeatures:
                 raise ValueError("other sets than described")
             sources = {str(origin): str(digest) for origin, digest in content["sources"].items()}
             columns = tuple(map(str, content["columns"]))
-            # An older release kept no positive class.
+            # An older release kept no positive class, and knew one target.
             positive = content.get("positive", spec.positive)
-            return cls(features, tuple(sets), sources, columns, content["target"], positive)
+            others = tuple(map(str, content.get("other_targets", ())))
+            return cls(features, tuple(sets), sources, columns, content["target"], positive, others)
         except (ValueError, TypeError, KeyError, AttributeError, ValidationError) as error:
             raise IntegrityError(
                 f"{where} cannot be read ({type(error).__name__}: {one_line(error, 120)}): restore it, or "

@@ -22,7 +22,7 @@ def given_with_look_back(pipeline: Pipeline, given: pd.DataFrame) -> dict[str, p
 
     The look-back consists of the given rows of earlier partitions and the published rows of all others.
     Without a column `partition`, a row's partition follows from its time. Columns that are not published are
-    left out; the target may be missing. Raises `NotFoundError` if nothing is published yet, `RefusedError`
+    left out; targets may be missing. Raises `NotFoundError` if nothing is published yet, `RefusedError`
     naming a column that is missing, or whose values do not fit.
     """
     spec = pipeline.spec
@@ -76,7 +76,7 @@ def _published(pipeline: Pipeline, first: str, last: str) -> pa.Table:
 
 
 def _as_published(spec: Spec, given: pd.DataFrame, schema: pa.Schema) -> pa.Table:
-    missing = [name for name in schema.names if name not in given.columns and name != spec.target]
+    missing = [name for name in schema.names if name not in given.columns and name not in spec.targets]
     if missing:
         raise _lacking(spec, missing)
     columns: dict[str, Any] = {}

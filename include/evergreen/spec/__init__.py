@@ -2,6 +2,7 @@
 
 from evergreen.spec.alerts import Alerts, Receiver, Severity
 from evergreen.spec.features import Features, FeatureSet, Lookup
+from evergreen.spec.folders import pipeline_names, pipelines_of
 from evergreen.spec.gate import (
     Approval,
     ChampionRule,
@@ -13,6 +14,7 @@ from evergreen.spec.gate import (
     SliceRule,
 )
 from evergreen.spec.labels import Labels
+from evergreen.spec.load import load_spec, parse_spec
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import (
     Health,
@@ -21,7 +23,7 @@ from evergreen.spec.monitoring import (
 )
 from evergreen.spec.scoring import Scoring
 from evergreen.spec.serving import LookBack, Serving
-from evergreen.spec.spec import Spec, load_spec, parse_spec, pipeline_names
+from evergreen.spec.spec import Spec
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
 from evergreen.spec.validation import Validation
 from evergreen.task import Task
@@ -60,4 +62,5 @@ __all__ = [
     "load_spec",
     "parse_spec",
     "pipeline_names",
+    "pipelines_of",
 ]

@@ -11,10 +11,10 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from evergreen.calendar import Calendar, Grain, Length, Schedule, Ticks, Weekday, check_zone
-from evergreen.description import Described, explain, pipelines_folder, read_mapping
+from evergreen.description import Described
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named, metrics_of
 from evergreen.signals import SIGNALS
@@ -23,7 +23,8 @@ from evergreen.signals.lengths import DEFAULTS, Lengths
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.sources import Join, Source, check_outside
 from evergreen.spec.alerts import Alerts
-from evergreen.spec.features import FEATURE_SETS, FeatureCode, Features, FeatureSet, load_sets
+from evergreen.spec.features import FeatureCode, Features, FeatureSet
+from evergreen.spec.folders import find
 from evergreen.spec.gate import ChampionRule, FairnessRule, Gate
 from evergreen.spec.labels import Labels
 from evergreen.spec.metrics_by_place import metrics_by_place
@@ -31,6 +32,7 @@ from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.scoring import Scoring
 from evergreen.spec.serving import Serving
+from evergreen.spec.targets import pipeline_of
 from evergreen.spec.training import Training
 from evergreen.spec.validation import Validation
 from evergreen.task import Task
@@ -41,7 +43,6 @@ from evergreen.units import (
     Identifier,
     Levels,
     SinceChange,
-    Target,
 )
 
 
@@ -62,7 +63,7 @@ class Spec(Described):
     validation: Validation = Validation()
     features: Features = Features()
     task: Task
-    target: Target | None = None
+    target: Column | None = None
     positive: bool | int | float | str | None = None
     labels: Labels | None = None
     training: Training
@@ -75,6 +76,7 @@ class Spec(Described):
     models: Models = Models()
     alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
+    other_targets: tuple[Column, ...] = Field(default=(), exclude=True)
     feature_sets: tuple[FeatureSet, ...] = Field(default=(), exclude=True)
     feature_code: FeatureCode | None = Field(default=None, exclude=True)
 
@@ -103,6 +105,11 @@ class Spec(Described):
     def time_column(self) -> str | None:
         """The column of event time in the joined rows; None for a snapshot."""
         return next((s.time_column for s in self.sources.values() if s.time_column), None)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that are not known of a row to score: the target, and the others of its description."""
+        return (self.target, *self.other_targets) if self.target else ()
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -257,8 +264,9 @@ class Spec(Described):
             raise ValueError("explain: clusters cannot be explained, leave it out")
         if self.intervals and self.task is not Task.REGRESSION:
             raise ValueError(f"intervals: {self.task} predicts no numbers, leave it out")
-        if self.target is not None and self.target in self.keys:
-            raise ValueError(f"target: '{self.target}' is among the keys of a row and cannot be predicted")
+        for target in self.targets:
+            if target in self.keys:
+                raise ValueError(f"target: '{target}' is among the keys of a row and cannot be predicted")
         self._check_features()
         if self.models.require_signature and self.models.signing is None:
             raise ValueError("models.require_signature: name the connection that holds the keys as 'signing'")
@@ -280,8 +288,17 @@ class Spec(Described):
                 raise ValueError(f"{where}: a snapshot has no time to look anything up at, leave it out")
             if lookup.pipeline == self.name:
                 raise ValueError(f"{where}.pipeline: '{self.name}' itself: look back with features.look_back")
-            if not (self.folder.parent / lookup.pipeline / "pipeline.yaml").is_file():
-                raise ValueError(f"{where}.pipeline: no pipeline '{lookup.pipeline}' in {self.folder.parent}")
+            if lookup.pipeline in [pipeline_of(self.folder.name, other) for other in self.other_targets]:
+                raise ValueError(
+                    f"{where}.pipeline: '{lookup.pipeline}' has the same rows: look back with "
+                    "features.look_back"
+                )
+            try:
+                find(lookup.pipeline, self.folder.parent)
+            except NotFoundError as error:
+                raise ValueError(f"{where}.pipeline: {error}") from None
+            except SpecError:  # told of where that pipeline is used
+                continue
 
     def _check_training(self) -> None:
         training, tuning = self.training, self.training.tuning
@@ -300,8 +317,8 @@ class Spec(Described):
         training.check_task(self.task)
         if training.weight is not None and self.task is Task.CLUSTERING:
             raise ValueError("training.weight: clustering takes no weights, leave it out")
-        if training.weight is not None and training.weight == self.target:
-            raise ValueError(f"training.weight: '{self.target}' is the target, name another column")
+        if training.weight in self.targets:
+            raise ValueError(f"training.weight: '{training.weight}' is a target, name another column")
         self._check_recency()
 
     def _check_window(self) -> None:
@@ -346,49 +363,3 @@ class Spec(Described):
 
 
 _calendar = lru_cache(maxsize=256)(Calendar)
-_NOT_WRITTEN = {
-    "folder": "it is the folder of this file",
-    FEATURE_SETS: "name shared sets in features.sets",
-    "feature_code": "name a function in features.function",
-}
-
-
-def pipeline_names(folder: Path | None = None) -> list[str]:
-    """Sorted names of the pipelines in a folder, by default the configured one. Nothing is parsed.
-
-    A pipeline is a folder with a `pipeline.yaml`.
-    """
-    folder = folder or pipelines_folder()
-    if not folder.is_dir():
-        raise SpecError(f"{folder}: no such folder of pipelines; set EVERGREEN_PIPELINES to one")
-    return sorted(path.parent.name for path in folder.glob("*/pipeline.yaml"))
-
-
-def load_spec(name: str, folder: Path | None = None) -> Spec:
-    """The description of the pipeline called `name` in a folder, by default the configured one.
-
-    Raises `NotFoundError` for an unknown pipeline and `SpecError` for an invalid description.
-    """
-    folder = folder or pipelines_folder()
-    file = folder / name / "pipeline.yaml"
-    if not file.is_file():
-        known = ", ".join(pipeline_names(folder)) or "none"
-        raise NotFoundError(f"no pipeline '{name}' in {folder} (there: {known})")
-    return parse_spec(file)
-
-
-def parse_spec(file: Path) -> Spec:
-    """The description in a `pipeline.yaml`; raises `SpecError` naming file, key path and allowed values."""
-    content = read_mapping(file)
-    for key, remedy in _NOT_WRITTEN.items():
-        if key in content:
-            raise SpecError(f"{file}: {key}: no such key: {remedy}")
-    try:
-        spec = Spec.model_validate({**content, "folder": file.parent})
-    except ValidationError as error:
-        raise SpecError(f"{file}: {explain(Spec, error)}") from None
-    if spec.name != file.parent.name:
-        raise SpecError(f"{file}: name: '{spec.name}' must be the folder's name, '{file.parent.name}'")
-    if spec.name == FEATURE_SETS:
-        raise SpecError(f"{file}: name: '{FEATURE_SETS}' is the folder of shared feature sets: take another")
-    return spec.model_copy(update={"feature_sets": load_sets(file, spec.features.sets)})

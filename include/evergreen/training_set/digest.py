@@ -139,7 +139,8 @@ def _training_part(spec: Spec) -> dict[str, Any]:
         },
         exclude={"training": {"schedule"}},
     )
-    return content | {"keys": spec.keys, "time_column": spec.time_column}
+    hidden = {"other_targets": spec.other_targets} if spec.other_targets else {}
+    return content | {"keys": spec.keys, "time_column": spec.time_column} | hidden
 
 
 def _estimators(spec: Spec) -> dict[str, str]:

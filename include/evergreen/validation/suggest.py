@@ -165,7 +165,7 @@ def _column(spec: Spec, seen: pa.Table, found: ColumnProfile, name: str, history
     if _is_text(kind):
         lines += _text(seen.column(name), name)
     elif isinstance(found.mean, float) and not found.infinite:
-        is_quantity = name == spec.target and spec.task is Task.REGRESSION
+        is_quantity = name in spec.targets and spec.task is Task.REGRESSION
         whole = None if is_quantity or pa.types.is_decimal(kind) else codes_of(seen.column(name), name)
         lines += _number(kind, found, name, history) if whole is None else _codes(kind, whole, name)
     return lines
@@ -189,7 +189,7 @@ def _code_set(codes: Codes, name: str) -> Iterator[str]:
 
 def _nulls(spec: Spec, name: str, most: float) -> Iterator[str]:
     if not most:
-        severity = "critical" if name == spec.target else "warning"
+        severity = "critical" if name in spec.targets else "warning"
         yield from _entry("expect_column_values_to_not_be_null", {"column": name}, severity)
         return
     mostly = math.floor((1 - 2 * most) * 100) / 100

@@ -7,7 +7,7 @@ import pytest
 
 from evergreen.errors import SpecError
 from evergreen.features.build import build_features, in_order, rows_to_score
-from evergreen.spec import Spec, parse_spec
+from evergreen.spec import Spec, load_spec, parse_spec
 
 DAILY = """
 name: sales
@@ -110,6 +110,43 @@ def test_rows_to_score_are_the_partition_and_its_look_back_with_its_target_hidde
     assert seen["partition"].tolist() == ["2024-01-02", "2024-01-03", "2024-01-04"]
     assert seen["sold"].tolist()[:2] == [11, 12]
     assert seen["sold"].isna().tolist() == [False, False, True]
+
+
+def two_targets(folder: Path, source: str | None, more: str = "") -> Spec:
+    """One of the two pipelines that predict `sold` and `returned`."""
+    text = DAILY.replace("target: sold", "target: [returned, sold]") + more
+    if source is None:
+        text = text.replace('features: {function: "features.py:build", look_back: 2 days}\n', "")
+    place = folder / "sales"
+    place.mkdir()
+    (place / "pipeline.yaml").write_text(text)
+    (place / "features.py").write_text(source or "")
+    return load_spec("sales_sold", folder)
+
+
+def test_the_other_targets_of_a_description_are_hidden_like_its_own(tmp_path):
+    seen = rows_to_score(two_targets(tmp_path, GOOD), rows_of(5).assign(returned=range(5)), "2024-01-04")
+    assert seen["returned"].tolist()[:2] == [1, 2]
+    assert seen[["sold", "returned"]].isna().all(axis=1).tolist() == [False, False, True]
+
+
+def test_with_delayed_labels_others_that_come_with_their_rows_are_hidden_still(tmp_path):
+    labels = 'labels: {source: {file: {path: "{partition}.csv"}}, delay: 9 days}\n'
+    seen = rows_to_score(
+        two_targets(tmp_path, GOOD, labels), rows_of(5).assign(returned=range(5)), "2024-01-04"
+    )
+    assert "sold" not in seen
+    assert seen["returned"].isna().tolist() == [False, False, True]
+
+
+def test_other_targets_are_no_features(tmp_path):
+    rows = rows_of().assign(returned=[1, 2, 3])
+    assert list(build_features(two_targets(tmp_path, None), rows)) == ["price"]
+    spec = spec_with(tmp_path, "def build(rows):\n    return rows[['price', 'returned']]\n")
+    assert list(build_features(spec, rows)) == ["price", "returned"]
+    hidden = spec.model_copy(update={"other_targets": ("returned",)})
+    with pytest.raises(SpecError, match="returned the target 'returned' as a feature: leave it out"):
+        build_features(hidden, rows)
 
 
 def test_the_rows_given_are_left_as_they_are(tmp_path):

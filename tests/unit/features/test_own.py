@@ -78,6 +78,18 @@ def test_what_does_not_bear_on_features_is_no_change(stored_shops: Shops) -> Non
     assert set(own.where.values()) == {"as deployed"}
 
 
+def test_what_was_hidden_from_a_version_is_hidden_still_and_nothing_else(stored_shops: Shops) -> None:
+    pipeline = stored_shops.open()
+    for known, (now, version) in {
+        (): (("returned",), "2024-04-01-0123456789ab"),
+        ("returned", "stolen"): ((), "2024-04-02-0123456789ab"),
+    }.items():
+        then = pipeline.spec.model_copy(update={"other_targets": known})
+        pipeline.registry.commit(version, feature_files(then, ["a"]))
+        opened = pipeline.described_by(pipeline.spec.model_copy(update={"other_targets": now}))
+        assert own_features(opened, version).pipeline.spec.other_targets == known
+
+
 def test_a_version_of_an_older_release_has_the_features_of_today(stored_shops: Shops) -> None:
     pipeline = stored_shops.open()
     pipeline.registry.commit("2024-04-01-0123456789ab", {"model.skops": b""})

@@ -145,5 +145,5 @@ def test_a_snapshot_looks_nothing_up(folder: Path):
 
 def test_the_weight_is_not_the_target(folder: Path):
     text = SALES.replace("{metric: mae", "{weight: sold, metric: mae")
-    with pytest.raises(SpecError, match=r"training.weight: 'sold' is the target, name another column"):
+    with pytest.raises(SpecError, match=r"training.weight: 'sold' is a target, name another column"):
         parse(folder, "{}", text)

@@ -256,18 +256,6 @@ BROKEN = [
         ]
     ],
     *[
-        ("target: cnt", f"target: {given}", message)
-        for given, message in [
-            (
-                "[casual, registered]",
-                "target: several targets are not supported: write one pipeline for each over the same "
-                "sources, leave the other targets out of its features, and look up their earlier values with "
-                "features.lookups",
-            ),
-            ("[cnt]", "target: must be a text"),
-        ]
-    ],
-    *[
         ("metric: mae", f"metric: mae\n  {given}", message)
         for given, message in [
             ("tuning: {group: shop}", "training.tuning.group: folds of a pipeline with time are in time"),
