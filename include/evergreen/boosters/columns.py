@@ -45,11 +45,19 @@ class Columns:
         """
         if not isinstance(features, pd.DataFrame):
             return np.asarray(features, dtype=np.float64)
+        if not self.of_categories and all(map(is_plain_number, features.dtypes)):
+            # At once, which for few rows takes a tenth of the time.
+            return np.array(features.to_numpy(dtype=np.float64), order="C")
         found = np.empty(features.shape, dtype=np.float64)
         for place, known in enumerate(self.categories):
             column = features.iloc[:, place]
             found[:, place] = _numbers(column) if known is None else _codes(column, known)
         return found
+
+
+def is_plain_number(kind: Any) -> bool:
+    """Whether a column of this type holds nothing but numbers of NumPy, of at most eight bytes."""
+    return isinstance(kind, np.dtype) and kind.kind in "biuf" and kind.itemsize <= 8
 
 
 def _categories(column: pd.Series) -> tuple[str, ...] | None:

@@ -188,6 +188,23 @@ def test_the_code_of_a_category_does_not_depend_on_the_order_of_rows():
     assert matrix.tolist() == [[1.0, 2.0, -2.0]]
 
 
+def test_numbers_are_the_same_at_once_and_column_by_column():
+    numbers = pd.DataFrame(
+        {
+            "whole": [2**62 + 1, -3],
+            "large": np.array([2**64 - 1, 0], dtype=np.uint64),
+            "single": np.array([0.1, np.nan], dtype=np.float32),
+            "yes": [True, False],
+            "number": [-0.0, np.inf],
+        }
+    )
+    one_by_one = Columns((*(None,) * 5, ("x",))).matrix(numbers.assign(text="x"))[:, :5]
+    at_once = Columns((None,) * 5).matrix(numbers)
+    assert at_once.tobytes() == one_by_one.tobytes()
+    assert at_once.flags.c_contiguous
+    assert at_once.flags.writeable
+
+
 @pytest.mark.parametrize(
     ("column", "message"),
     [
