@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from evergreen.errors import ChangedError, EvergreenError, IntegrityError, one_l
 from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
-from evergreen.scoring.predict import predict
+from evergreen.scoring.predict import partition_features, predict
 from evergreen.scoring.published import BASE, CONTRIBUTIONS, PREDICTION, is_published
 from evergreen.spec import Spec
 from evergreen.training_set.digest import packages
@@ -57,6 +58,42 @@ def golden_sample(spec: Spec, model: Any, rows: pd.DataFrame) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
+@dataclass(frozen=True)
+class Golden:
+    """A version's golden sample: its raw `rows` with their look-back, and what it must say of the newest.
+
+    `promised` has for each column of the predictions a value for each of the rows that are predicted.
+    """
+
+    rows: pd.DataFrame = field(repr=False)
+    promised: dict[str, list[Any]] = field(repr=False)
+
+    @property
+    def partition(self) -> str:
+        """The partition whose rows are predicted."""
+        return str(self.rows[PARTITION].iloc[-1])
+
+    @classmethod
+    def of(cls, pipeline: str, registry: Registry, version: str) -> Golden:
+        """The sample that is stored with a pipeline's version; raises `IntegrityError` if there is none."""
+        if GOLDEN not in registry.files(version):
+            raise IntegrityError(
+                f"{pipeline}: version {version} has no golden sample to check it against: it is not used: "
+                f"train a new one: evergreen train {pipeline}"
+            )
+        table = pq.read_table(pa.BufferReader(registry.read(version, GOLDEN)))
+        columns = _promised_columns(table.column_names)
+        predicted = table.column(columns[PREDICTION]).is_valid()
+        return cls(
+            to_frame(table.drop_columns(list(columns.values()))),
+            {name: table.column(column).filter(predicted).to_pylist() for name, column in columns.items()},
+        )
+
+    def features(self, spec: Spec) -> pd.DataFrame:
+        """The features (n, d) of the rows that are predicted, at most 50, by the description."""
+        return partition_features(spec, self.rows, self.partition)
+
+
 def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> None:
     """Raise `IntegrityError`, saying what differs, unless the model gives its version's golden predictions.
 
@@ -64,24 +101,14 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
     How many contributions are published may change in the description: what a model says does not depend on
     it.
     """
-    if GOLDEN not in registry.files(version):
-        raise IntegrityError(
-            f"{spec.name}: version {version} has no golden sample to check it against: it is not used: train "
-            f"a new one: evergreen train {spec.name}"
-        )
-    table = pq.read_table(pa.BufferReader(registry.read(version, GOLDEN)))
-    columns = _promised_columns(table.column_names)
-    labels = table.column(columns[PREDICTION])
-    raw = to_frame(table.drop_columns(list(columns.values())))
-    promised = {
-        name: table.column(column).filter(labels.is_valid()).to_pylist() for name, column in columns.items()
-    }
+    golden = Golden.of(spec.name, registry, version)
+    promised = golden.promised
     if spec.explain is None:
         promised = {name: values for name, values in promised.items() if name not in (CONTRIBUTIONS, BASE)}
     elif explained := promised.get(CONTRIBUTIONS):
         spec = spec.model_copy(update={"explain": max(map(len, explained))})
     try:
-        found = _predicted(spec, model, raw)
+        found = _predicted(spec, model, golden.rows)
     except Exception as error:
         # A user's features, and an estimator of another release, may raise anything.
         what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
