@@ -61,7 +61,7 @@ def forest_of(estimator: Any) -> Forest:
             ]
             for k in range(outputs)
         ]
-        return Forest(own, _start(estimator, outputs), _single_precision(estimator), columns)
+        return Forest(own, start_of(estimator, outputs), _single_precision(estimator), columns)
     members = [estimator] if isinstance(estimator, SINGLE) else list(estimator.estimators_)
     outputs = len(estimator.classes_) if is_classifier(estimator) else 1
     shares = _share if is_classifier(estimator) else (lambda value: value)
@@ -73,6 +73,12 @@ def explains_start(estimator: Any) -> bool:
     """Whether gradient boosting, fitted or not, starts from a constant."""
     start = getattr(estimator, "init_", estimator.init)
     return start is None or isinstance(start, str | DummyClassifier | DummyRegressor)
+
+
+def start_of(estimator: Any, outputs: int) -> list[float]:
+    """What gradient boosting that `explains_start` adds its trees to, by output."""
+    blank = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
+    return [float(value) for value in np.asarray(estimator._raw_predict_init(blank)).reshape(outputs)]
 
 
 def _share(value: Floats) -> Floats:
@@ -100,11 +106,6 @@ def _single_precision(estimator: Any) -> Callable[[Any], Floats]:
         return np.asarray(features, dtype=np.float32).astype(np.float64)
 
     return matrix
-
-
-def _start(estimator: Any, outputs: int) -> list[float]:
-    blank = np.zeros((1, estimator.n_features_in_), dtype=np.float32)
-    return [float(value) for value in np.asarray(estimator._raw_predict_init(blank)).reshape(outputs)]
 
 
 def _binned(estimator: Any) -> Forest:
