@@ -65,6 +65,7 @@ def render_card(
         against=comparison.against_champion(spec, evaluation.comparison) if evaluation.comparison else [],
         losses=plots.loss_intervals("losses", evaluation.metric, losses) if losses else None,
         slices=comparison.slice_lines(spec, evaluation),
+        coverage=comparison.coverage_lines(evaluation),
         fairness=comparison.fairness_lines(spec, evaluation),
         resources=comparison.resource_lines(spec, evaluation),
         errors=list(_errors(spec, explanation)),

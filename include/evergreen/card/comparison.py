@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.compare import Comparison, allowed_loss
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
@@ -123,9 +124,45 @@ def fairness_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
     return [_fairness_line(_rule(spec, result), result) for result in evaluation.fairness]
 
 
+def coverage_lines(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """A line for all rows and for each size of the prediction, with what each level covers and its width."""
+    if not evaluation.coverage:
+        return []
+    main = evaluation.coverage[0]
+    whole = {
+        "name": "all",
+        "rows": evaluation.rows,
+        "levels": [
+            {
+                "covered": percent(one.covered),
+                "interval": _share_interval(one.interval),
+                "width": number(one.width),
+            }
+            for one in evaluation.coverage
+        ],
+    }
+    sizes = [
+        {
+            "name": f"{number(size.low)} to {number(size.high)}",
+            "rows": size.rows,
+            "levels": [
+                {"covered": percent(part.covered), "interval": "", "width": number(part.width)}
+                for part in (one.by_size[place] for one in evaluation.coverage)
+            ],
+        }
+        for place, size in enumerate(main.by_size)
+    ]
+    return [whole, *sizes]
+
+
 def resource_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
     """The measured resources of the model, with the limits of the description."""
     return list(_resources(spec, evaluation))
+
+
+def _share_interval(found: Interval) -> str:
+    known = math.isfinite(found.low) and math.isfinite(found.high)
+    return f"{percent(found.low)} to {percent(found.high)}" if known else ""
 
 
 def _difference(name: str, own: float | None, other: float | None) -> dict[str, str] | None:

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from evergreen.errors import one_line
 from evergreen.evaluation import compare as comparing
-from evergreen.evaluation.bootstrap import Interval
+from evergreen.evaluation.bootstrap import Interval, Resampling
 from evergreen.evaluation.calibration import calibration_error
 from evergreen.evaluation.champion import Champion, Compared, compared
 from evergreen.evaluation.chance import Chance, chance
 from evergreen.evaluation.compare import Comparison
+from evergreen.evaluation.coverage import CoverageResult, measure_coverage
 from evergreen.evaluation.dummy import baseline_rule, dealt_at_random, dummy_predictions
 from evergreen.evaluation.fairness import FairnessResult, measure_fairness
 from evergreen.evaluation.resources import ResourceUse, measure_resources
@@ -42,8 +43,9 @@ class Evaluation:
     """What was measured, metrics by name. `metric` is the one that decides.
 
     Measured on all `rows` of the hold-out: `challenger` with its `intervals`, `baseline` and the comparison
-    with it `against_baseline`, `fairness` and `calibration` (expected calibration error, None without
-    probabilities). `chance` is for a first champion of a task with a truth.
+    with it `against_baseline`, `fairness`, `calibration` (expected calibration error, None without
+    probabilities) and `coverage` (of each level, () without intervals). `chance` is for a first champion of
+    a task with a truth.
 
     Measured on the `compared_rows` of it: `champion` (its `version`, `as_of` and `metrics`, or the `problem`
     why it has none, and the facts of `evergreen.evaluation.champion.Compared`),
@@ -66,6 +68,7 @@ class Evaluation:
     slices: tuple[SliceResult, ...] = ()
     fairness: tuple[FairnessResult, ...] = ()
     calibration: float | None = None
+    coverage: tuple[CoverageResult, ...] = ()
     resources: ResourceUse | None = None
 
     @property
@@ -93,6 +96,7 @@ class Evaluation:
             "chance": self.chance and self.chance.to_dict(),
             "slices": [result.to_dict() for result in self.slices],
             "fairness": [result.to_dict() for result in self.fairness],
+            "coverage": [result.to_dict() for result in self.coverage],
             "resources": self.resources and self.resources.to_dict(),
         }
         content: dict[str, Any] = json_values({**vars(self), **measured})
@@ -119,6 +123,7 @@ class Evaluation:
             slices=tuple(SliceResult.from_dict(result) for result in content.get("slices", ())),
             fairness=tuple(FairnessResult.from_dict(result) for result in content.get("fairness", ())),
             calibration=content.get("calibration"),
+            coverage=tuple(CoverageResult.from_dict(result) for result in content.get("coverage", ())),
             resources=None if resources is None else ResourceUse.from_dict(resources),
         )
 
@@ -155,6 +160,7 @@ def evaluate(
             found.taken,
         ),
         calibration=calibration if math.isfinite(calibration) else None,
+        coverage=rows.coverage(own),
         resources=measure_resources(spec.gate.resources, challenger.final, features),
     )
 
@@ -214,6 +220,11 @@ class _Rows:
     def intervals(self, own: Measured) -> dict[str, Interval]:
         rule, seed = self.spec.champion_rule, self.spec.training.seed
         return comparing.intervals(own, units=self.units, rule=rule, seed=seed, times=self.times)
+
+    def coverage(self, own: Predictions) -> tuple[CoverageResult, ...]:
+        rule, seed = self.spec.champion_rule, self.spec.training.seed
+        resampling = Resampling.of(self.units, len(own), rule, seed, self.times)
+        return measure_coverage(self.actual, own, resampling, rule.confidence, self.weights)
 
     def compare(self, own: Measured, theirs: Measured, rule: ChampionRule | None = None) -> Comparison:
         """The comparison by a rule, by default that of `gate.champion`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from evergreen.registry.overview import metrics_of
+from evergreen.registry.overview import coverage_of, metrics_of
 from evergreen.registry.registry import as_of_version
 
 if TYPE_CHECKING:
@@ -62,6 +62,15 @@ class Model:
         Raises `NotFoundError` for a version without it, `IntegrityError` if it is damaged.
         """
         return dict(json.loads(self._pipeline.registry.read(self.version, _LINEAGE)))
+
+    @cached_property
+    def coverage(self) -> dict[float, float]:
+        """By level of its intervals, such as 0.9, the share of the hold-out's rows that they hold, 0 to 1.
+
+        Empty for a version without intervals, and for one that an older release trained. Raises
+        `IntegrityError` if the file of its metrics is damaged.
+        """
+        return coverage_of(self._pipeline.registry, self.version)
 
     @cached_property
     def card(self) -> Card:

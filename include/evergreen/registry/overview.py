@@ -57,6 +57,17 @@ def overview(registry: Registry, version: str, events: Sequence[Event]) -> Overv
     )
 
 
+def coverage_of(registry: Registry, version: str) -> dict[float, float]:
+    """The share of the hold-out's rows that the intervals of each level hold; none without intervals.
+
+    Raises as `metrics_of`.
+    """
+    if METRICS not in registry.files(version):
+        return {}
+    evaluation = json.loads(registry.read(version, METRICS)).get("evaluation") or {}
+    return {one["level"]: one["covered"] for one in evaluation.get("coverage", ())}
+
+
 def metrics_of(registry: Registry, version: str) -> dict[str, Any]:
     """The version's metrics of the hold-out by name; none if it has no such file.
 

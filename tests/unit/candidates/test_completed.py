@@ -9,6 +9,7 @@ import pytest
 
 from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import SpecError
+from evergreen.evaluation.evaluate import evaluate
 from evergreen.scoring.golden import golden_sample
 from evergreen.training_set.assemble import assemble
 
@@ -25,6 +26,10 @@ def test_a_challenger_has_intervals_where_they_are_asked_for(make_spec, daily_ro
         assert np.isfinite(model.predict_interval(held)).all()
     # Only the final model learns from the hold-out.
     assert len(challenger.final.scores_) == len(challenger.evaluated.scores_) + found.holdout.sum()
+    (measured,) = evaluate(spec, found, challenger, None).coverage
+    bounds, actual = challenger.evaluated.predict_interval(held)[:, 0], found.target[found.holdout]
+    assert measured.covered == ((bounds[:, 0] <= actual) & (actual <= bounds[:, 1])).mean()
+    assert measured.width == pytest.approx((bounds[:, 1] - bounds[:, 0]).mean())
     again = fit_challenger(spec, found).final
     np.testing.assert_array_equal(again.scores_, challenger.final.scores_)
 

@@ -13,6 +13,7 @@ from evergreen.card.card import reason_sentence, render_card
 from evergreen.card.comparison import slice_lines
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.compare import Comparison
+from evergreen.evaluation.coverage import CoverageResult, SizeResult
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult, GroupResult
 from evergreen.evaluation.gate import judge
@@ -401,3 +402,17 @@ def test_a_slice_is_told_as_the_gate_judges_it(champion, rows, required, loss, l
         assert told is passed
     else:
         assert line.said == "nothing to compare it with"
+
+
+def test_the_promise_of_the_intervals_beside_what_they_hold():
+    sizes = (SizeResult(0.0, 9.5, 84, 0.94, 20.0), SizeResult(9.6, 400.0, 84, 0.82, 80.0))
+    results = (
+        CoverageResult(0.9, 0.881, Interval(0.84, 0.92), 50.0, sizes),
+        CoverageResult(0.99, 1.0, Interval(math.nan, math.nan), math.nan, sizes),
+    )
+    said = text_of(card(evaluation_of(coverage=results)))
+    assert "promised 90%: covered mean width promised 99%: covered mean width" in said
+    assert "all 168 88.1% (84% to 92%) 50 100% -" in said
+    assert "0 to 9.5 84 94% 20 94% 20 9.6 to 400 84 82% 80" in said
+    assert "far more in one" in said
+    assert "Intervals" not in text_of(card())

@@ -44,7 +44,17 @@ OF_A_PIPELINE = {
     "version",
     "versions",
 }
-OF_A_MODEL = {"as_of", "card", "estimator", "importance", "lineage", "metrics", "predict", "version"}
+OF_A_MODEL = {
+    "as_of",
+    "card",
+    "coverage",
+    "estimator",
+    "importance",
+    "lineage",
+    "metrics",
+    "predict",
+    "version",
+}
 OF_A_TRAINING_SET = {"as_of", "features", "holdout", "lineage", "rows", "target", "version", "weights"}
 
 
