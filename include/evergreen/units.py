@@ -253,7 +253,7 @@ Share = Annotated[float, BeforeValidator(_share)]
 """A share from 0 to 1, written like `5%`."""
 
 Levels = Annotated[tuple[float, ...], BeforeValidator(_levels)]
-"""How often intervals hold the truth, written like `90%` or `[90%, 99%]`; the first is the main one."""
+"""How often intervals or sets hold the truth, like `90%` or `[90%, 99%]`; the first is the main one."""
 
 Tolerance = Annotated[float, BeforeValidator(_tolerance)]
 """A share that something may be off, not negative, written like `25%`; more than 100 % is allowed."""

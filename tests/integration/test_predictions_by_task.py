@@ -32,11 +32,13 @@ __all__ = ["blobs", "daily_rows", "make_spec", "people"]
 PAGE = ROOT / "docs" / "how-to" / "predictions.md"
 LINK = re.compile(r"\[(.*?)\]\(.*?\)")
 SCORING = "scoring: {conn_id: sales_db, table: sales_predictions}\n"
+SETS = "sets: [90%, 99%]\n" + SCORING
 REASON = {"sentence": "a test asked for it"}
 IN_POSTGRES = {
     "int64": "bigint",
     "double": "double precision",
     "string": "text",
+    "bool": "boolean",
     "timestamp[us, tz=UTC]": "timestamp with time zone",
 }
 
@@ -138,11 +140,17 @@ def _promised(published: Published, own: dict[str, str]) -> tuple[dict[str, str]
         if not _holds(row.of, spec, len(published.classes)):
             continue
         for column in spec.keys if row.column == "the columns of key" else row.column.split(", "):
-            kind = {"as published": own.get(column), "as the target": own.get(str(spec.target))}
+            target = own.get(str(spec.target))
+            kind = {
+                "as published": own.get(column),
+                "as the target": target,
+                "list of the target's type": f"list<{target}>",
+            }
             assert column not in lake, f"the page says twice what '{column}' is"
             lake[column] = kind.get(row.lake, row.lake) or "a type that the test does not name"
-            found = kind.get(row.postgres)
-            postgres[column] = IN_POSTGRES[found] if found else row.postgres
+            found = target if row.postgres == "array of the target's type" else kind.get(row.postgres)
+            array = "[]" if row.postgres == "array of the target's type" else ""
+            postgres[column] = IN_POSTGRES[found] + array if found else row.postgres
     return lake, postgres
 
 
@@ -206,12 +214,47 @@ def test_two_classes_with_the_positive_named(run: Run, make_spec, people: pd.Dat
 def test_three_classes(run: Run, make_spec, people: pd.DataFrame) -> None:
     busy = (people["visits"] > people["visits"].median()) & (people["loyal"] == "no")
     people = people.assign(loyal=people["loyal"].mask(busy, "maybe"))
-    published = run(make_spec(SNAPSHOT + SCORING), people, "snapshot")
+    published = run(
+        make_spec(SNAPSHOT.replace("trials: 5", "trials: 1") + SETS),
+        pd.concat([people, _others(people)]),
+        "snapshot",
+    )
     _check(published, {"person": "int64", "loyal": "string"})
+    _check_sets(published)
     probabilities = np.vstack(published.rows["probabilities"].to_list())
     assert published.classes == ["maybe", "no", "yes"]
     assert probabilities.sum(axis=1) == pytest.approx(1)
     assert (np.array(published.classes)[probabilities.argmax(axis=1)] == published.rows["prediction"]).all()
+
+
+@pytest.mark.parametrize(("kind", "classes"), [("int64", [1, 2, 3]), ("bool", [False, True])])
+def test_sets_have_the_type_of_the_target(
+    run: Run, make_spec, people: pd.DataFrame, kind: str, classes: list[Any]
+) -> None:
+    spent = people["spent"] + 9 * people["visits"]
+    people = people.assign(loyal=pd.qcut(spent, len(classes), labels=False).map(dict(enumerate(classes))))
+    published = run(
+        make_spec(SNAPSHOT.replace("trials: 5", "trials: 1") + SETS),
+        pd.concat([people, _others(people)]),
+        "snapshot",
+    )
+    _check(published, {"person": "int64", "loyal": kind})
+    _check_sets(published)
+
+
+def _others(people: pd.DataFrame) -> pd.DataFrame:
+    """As many people again: a level of 99% needs 99 rows in the folds."""
+    return people.assign(person=people["person"] + len(people), spent=people["spent"] + 1)
+
+
+def _check_sets(published: Published) -> None:
+    rows = published.rows
+    for main, higher in zip(rows["set"], rows["set_99"], strict=True):
+        assert 0 < len(main) <= len(higher)
+        assert [name for name in published.classes if name in set(higher)] == list(higher)
+        assert set(main) <= set(higher)
+    held = [actual in row for actual, row in zip(rows["actual"], rows["set_99"], strict=True)]
+    assert np.mean(held) > 0.9
 
 
 def test_a_clustering(run: Run, make_spec, blobs: pd.DataFrame) -> None:

@@ -26,9 +26,11 @@ class HeldOut:
         if said.probabilities is not None:
             self.classes_ = np.asarray(said.classes)
             self.predict_proba = partial(self._answer, said.probabilities)
+        self.levels = said.levels
         if said.bounds is not None:
-            self.levels = said.levels
             self.predict_interval = self.around = partial(self._answer, said.bounds)
+        if said.sets is not None:
+            self.predict_set = partial(self._answer, said.sets)
 
     def predict(self, features: pd.DataFrame) -> NDArray[Any]:
         """The labels (n,) of the hold-out's features (n, d)."""
@@ -50,14 +52,14 @@ class HeldOut:
 
 
 def predictions_to_dict(made: Predictions) -> dict[str, Any]:
-    """Predictions as JSON values; a probability keeps all its digits in eight bytes."""
-    found = made.probabilities
+    """Predictions as JSON values; a number keeps all its digits in eight bytes."""
     return {
         "labels": made.labels.tolist(),
         "dtype": made.labels.dtype.str,
-        "probabilities": None if found is None else b64encode(found.astype("<f8").tobytes()).decode(),
+        "probabilities": _packed(made.probabilities, "<f8"),
         "classes": list(made.classes),
-        "bounds": None if made.bounds is None else b64encode(made.bounds.astype("<f8").tobytes()).decode(),
+        "bounds": _packed(made.bounds, "<f8"),
+        "sets": _packed(made.sets, "?"),
         "levels": list(made.levels),
     }
 
@@ -65,13 +67,23 @@ def predictions_to_dict(made: Predictions) -> dict[str, Any]:
 def predictions_from_dict(content: Mapping[str, Any]) -> Predictions:
     """What `predictions_to_dict` gave."""
     labels = np.asarray(content["labels"], dtype=np.dtype(content["dtype"]))
-    if levels := tuple(content.get("levels", ())):
-        bounds = np.frombuffer(b64decode(content["bounds"]), dtype="<f8")
-        return Predictions(
-            labels, bounds=bounds.reshape(len(labels), len(levels), 2).astype(np.float64), levels=levels
-        )
-    classes, found = tuple(content["classes"]), content["probabilities"]
-    if found is None:
-        return Predictions(labels, None, classes)
-    probabilities = np.frombuffer(b64decode(found), dtype="<f8").reshape(len(labels), len(classes))
-    return Predictions(labels, probabilities.astype(np.float64), classes)
+    classes, levels = tuple(content["classes"]), tuple(content["levels"])
+    rows = len(labels)
+    return Predictions(
+        labels,
+        _unpacked(content["probabilities"], "<f8", (rows, len(classes))),
+        classes,
+        _unpacked(content["bounds"], "<f8", (rows, len(levels), 2)),
+        levels,
+        _unpacked(content["sets"], "?", (rows, len(levels), len(classes))),
+    )
+
+
+def _packed(values: NDArray[Any] | None, kind: str) -> str | None:
+    return None if values is None else b64encode(values.astype(kind).tobytes()).decode()
+
+
+def _unpacked(text: str | None, kind: str, shape: tuple[int, ...]) -> NDArray[Any] | None:
+    if text is None:
+        return None
+    return np.frombuffer(b64decode(text), dtype=kind).reshape(shape).astype(np.dtype(kind).newbyteorder("="))

@@ -22,6 +22,7 @@ from evergreen.candidates.tuning import Trial, tune
 from evergreen.contributions.explainable import check_explained, keep_means
 from evergreen.contributions.sources import check_sources
 from evergreen.errors import SpecError, one_line
+from evergreen.intervals.sets import ConformalClassifier
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.folds import Fold, groups_of, last_fold
@@ -100,6 +101,8 @@ def _found(model: Any) -> dict[str, Any] | None:
 def _decided(spec: Spec, model: Any) -> dict[str, Any]:
     """How probabilities are calibrated and decided by; nothing where the description does not ask for it."""
     asked: dict[str, Any] = {"calibrate": spec.training.calibrate} if spec.training.calibrate else {}
+    if isinstance(model, ConformalClassifier):
+        model = model.model
     if isinstance(model, FixedThresholdClassifier):
         asked["decision"] = {"threshold": model.threshold, "positive": model.pos_label}
     return asked

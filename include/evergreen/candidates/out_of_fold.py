@@ -25,12 +25,14 @@ class OutOfFold:
     """n rows as a `sample`, what models that were not fit on them `predicted`, and the `fold` (n,) of each.
 
     A fold is a number from 0; with time they follow one another, the oldest first. Rows before the first fold
-    of a pipeline with time are not among them.
+    of a pipeline with time are not among them. `known` (n,) says whether the model of a row's fold knows the
+    row's class; it does where there are no probabilities of classes.
     """
 
     sample: Sample = field(repr=False)
     predicted: Predictions = field(repr=False)
     fold: NDArray[np.intp] = field(repr=False)
+    known: NDArray[np.bool_] = field(repr=False)
 
     def __len__(self) -> int:
         return len(self.fold)
@@ -42,6 +44,7 @@ class OutOfFold:
             Sample.joined([self.sample, sample]),
             Predictions.joined([self.predicted, predicted]),
             np.append(self.fold, np.full(len(predicted), after, dtype=np.intp)),
+            np.append(self.known, _known(sample, predicted)),
         )
 
 
@@ -54,13 +57,20 @@ def out_of_fold(spec: Spec, training_set: TrainingSet, fit: Fit, trial: Trial) -
     known = ~training_set.holdout
     sample, rows = Sample.of(training_set, known), training_set.rows[known]
     folds = folds_of(spec, rows[PARTITION], sample.target, groups_of(spec, rows))
+    unseen = [sample.taken(places) for _, places in folds]
     predicted = [
-        Predictions.of(fit(spec, trial, sample.taken(before)), sample.taken(unseen).features)
-        for before, unseen in folds
+        Predictions.of(fit(spec, trial, sample.taken(before)), part.features)
+        for (before, _), part in zip(folds, unseen, strict=True)
     ]
-    sizes = [len(unseen) for _, unseen in folds]
     return OutOfFold(
-        sample.taken(np.concatenate([unseen for _, unseen in folds])),
+        sample.taken(np.concatenate([places for _, places in folds])),
         Predictions.joined(predicted),
-        np.repeat(np.arange(len(folds), dtype=np.intp), sizes),
+        np.repeat(np.arange(len(folds), dtype=np.intp), list(map(len, predicted))),
+        np.concatenate([_known(*pair) for pair in zip(unseen, predicted, strict=True)]),
     )
+
+
+def _known(sample: Sample, predicted: Predictions) -> NDArray[np.bool_]:
+    if sample.target is None or not predicted.classes:
+        return np.ones(len(predicted), dtype=bool)
+    return sample.target.isin(predicted.classes).to_numpy(dtype=bool)

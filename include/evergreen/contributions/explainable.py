@@ -20,6 +20,7 @@ from evergreen.contributions.linear import MEANS, is_linear
 from evergreen.decisions.calibrated import Calibrated
 from evergreen.errors import SpecError
 from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.intervals.sets import ConformalClassifier
 
 WHAT = (
     "explained can be linear models, decision trees, random forests, extra trees, gradient boosting of "
@@ -58,7 +59,7 @@ def heart_of(model: Any) -> Heart:
             model = getattr(model, "estimator_", model.estimator)
         elif isinstance(model, FrozenEstimator):
             model = model.estimator
-        elif isinstance(model, ConformalRegressor):
+        elif isinstance(model, ConformalRegressor | ConformalClassifier):
             model = model.model
         elif isinstance(model, Calibrated):
             model = model.estimator

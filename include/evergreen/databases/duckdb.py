@@ -122,6 +122,7 @@ def _as_text(column: str, kind: str) -> str:
 class DuckDbWriter(Writer):
     """A transaction on a DuckDB file, which is open for it alone."""
 
+    arrays = True
     types = MappingProxyType(
         {
             "bool": "BOOLEAN",
@@ -136,7 +137,6 @@ class DuckDbWriter(Writer):
             "date32[day]": "DATE",
             "timestamp[us]": "TIMESTAMP",
             "timestamp[us, tz=UTC]": "TIMESTAMP WITH TIME ZONE",
-            str(pa.list_(pa.float64())): "DOUBLE[]",
         }
     )
 

@@ -24,6 +24,7 @@ class PostgresWriter(Writer):
     """A transaction of PostgreSQL."""
 
     mark = "$1"
+    arrays = True
     types = MappingProxyType(
         {
             "bool": "boolean",
@@ -38,7 +39,6 @@ class PostgresWriter(Writer):
             "date32[day]": "date",
             "timestamp[us]": "timestamp without time zone",
             "timestamp[us, tz=UTC]": "timestamp with time zone",
-            str(pa.list_(pa.float64())): "double precision[]",
         }
     )
 

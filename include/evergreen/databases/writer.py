@@ -19,6 +19,9 @@ class Writer(ABC):
     types: ClassVar[Mapping[str, str]]
     """The database's type for each Arrow type, as the catalogue writes it."""
 
+    arrays: ClassVar[bool] = False
+    """Whether a column may be an array of values of such a type, written as `type[]`."""
+
     mark: ClassVar[str] = "?"
     """A parameter in a statement."""
 
@@ -50,6 +53,11 @@ class Writer(ABC):
 
     def sql_type(self, kind: pa.DataType, *, key: bool) -> str | None:
         """The type of a column in a table that Evergreen creates; None if the database has none."""
+        import pyarrow as pa
+
+        if self.arrays and not key and pa.types.is_list(kind):
+            element = self.types.get(str(kind.value_type))
+            return None if element is None else f"{element}[]"
         return self.types.get(str(kind))
 
     def create(self, table: str, columns: Mapping[str, str], keys: Sequence[str]) -> None:

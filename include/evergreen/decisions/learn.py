@@ -76,7 +76,7 @@ def learn(spec: Spec, unseen: Unseen, model: Any) -> Learnt:
         return Learnt(None, rule.threshold, classes[positive_of(spec, classes)])
     predicted, rows = unseen()
     assert rows.target is not None
-    said, actual, calibrated = _of_classes(predicted, classes), rows.target.to_numpy(), None
+    said, actual, calibrated = predicted.of_classes(classes), rows.target.to_numpy(), None
     if training.calibrate:
         calibrated = Calibrated(model, training.calibrate).calibrate(said, actual, rows.weights)
         said = calibrated.calibrated(said)
@@ -98,13 +98,3 @@ def _threshold(
     if rule.costs is not None:
         return by_costs(chance, positive, rule.costs, weights).threshold
     return by_metric(chance, positive, metric_named(str(rule.metric)), weights).threshold
-
-
-def _of_classes(said: Predictions, classes: tuple[Any, ...]) -> NDArray[np.float64]:
-    """The probabilities (n, k) of these classes; 0 of one that no model of a fold knew."""
-    assert said.probabilities is not None
-    found = np.zeros((len(said), len(classes)))
-    for number, name in enumerate(classes):
-        if name in said.classes:
-            found[:, number] = said.probabilities[:, said.classes.index(name)]
-    return found

@@ -1,1 +1,1 @@
-"""Intervals around the predictions of a regression, and how often the truth lies within them."""
+"""Intervals around numbers and sets of classes, and how often the truth lies within them."""

@@ -1,9 +1,9 @@
-"""How often intervals hold the truth, in counts of rows: so those of several nights add up exactly."""
+"""How often intervals and sets hold the truth, in counts of rows, so that nights add up exactly."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Covered:
-    """Rows with the intervals of one `level`: how many `rows` have a truth, and how many it lies within.
+    """Rows with the intervals or sets of one `level`: how many `rows` have a truth, and how many hold it.
 
-    `width` is the mean of upper less lower bound, in the target's unit; infinite where a bound is.
+    `width` is the mean of upper less lower bound, in the target's unit; infinite where a bound is. Of sets it
+    is the mean number of classes.
     """
 
     level: float
@@ -60,10 +61,18 @@ def has_interval(actual: ArrayLike, bounds: Floats) -> NDArray[np.bool_]:
     return found & ~np.isnan(bounds).any(axis=(1, 2))
 
 
-def covered(actual: ArrayLike, said: Predictions) -> tuple[Covered, ...]:
-    """The coverage of each level of predictions beside their truth (n,), NaN where it is unknown.
+def among(actual: ArrayLike, sets: NDArray[np.bool_], classes: Sequence[Any]) -> NDArray[np.bool_]:
+    """Whether the true class (n,) is in the sets (n, levels, k) of these classes: (n, levels)."""
+    place = {name: number for number, name in enumerate(classes)}
+    truth = np.array([place.get(name, -1) for name in np.asarray(actual).tolist()], dtype=np.intp)
+    found: NDArray[np.bool_] = sets[np.arange(len(truth)), :, truth] & (truth >= 0)[:, None]
+    return found
 
-    Each row counts alike. Nothing where there are no intervals, or no row has both.
+
+def covered(actual: ArrayLike, said: Predictions) -> tuple[Covered, ...]:
+    """The coverage of each level of predictions beside their truth (n,), missing where it is unknown.
+
+    Each row counts alike. Nothing where there are no intervals or sets, or no row has both.
     """
     return covered_by_partition(np.zeros(len(said), dtype=np.intp), actual, said).get("0", ())
 
@@ -72,13 +81,18 @@ def covered_by_partition(
     partitions: ArrayLike, actual: ArrayLike, said: Predictions
 ) -> dict[str, tuple[Covered, ...]]:
     """The same of each partition, by key, oldest first; `partitions` (n,) are the keys of the rows."""
-    if said.bounds is None:
+    truth = np.asarray(actual)
+    if said.bounds is not None:
+        counted = has_interval(truth, said.bounds)
+        hits, sizes = within(truth[counted], said.bounds[counted]), np.diff(said.bounds[counted])[:, :, 0]
+    elif said.sets is not None:
+        counted = ~pd.isna(truth)
+        hits, sizes = among(truth[counted], said.sets[counted], said.classes), said.sets[counted].sum(axis=2)
+    else:
         return {}
-    counted = has_interval(actual, said.bounds)
     codes, keys = pd.factorize(np.asarray(partitions)[counted], sort=True)
-    bounds, rows = said.bounds[counted], np.bincount(codes, minlength=len(keys))
-    held = _summed(codes, within(np.asarray(actual)[counted], bounds), len(keys))
-    widths = _summed(codes, bounds[:, :, 1] - bounds[:, :, 0], len(keys)) / rows[:, None]
+    rows = np.bincount(codes, minlength=len(keys))
+    held, widths = _summed(codes, hits, len(keys)), _summed(codes, sizes, len(keys)) / rows[:, None]
     return {
         str(key): tuple(
             Covered(level, int(rows[at]), int(hit), float(width))

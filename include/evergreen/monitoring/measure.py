@@ -125,7 +125,7 @@ def error_alone(
         metrics = night_metrics(spec, labelled_rows(spec, predictions, known, classes), {})
         error = metrics[spec.training.metric]["value"]
         labelled |= {"labelled": int(known.sum()), "error": error, "metrics": metrics}
-        labelled |= {"coverage": night_coverage(spec, predictions[known], levels)}
+        labelled |= {"coverage": night_coverage(spec, predictions[known], classes, levels)}
     return Record(
         partition=partition,
         version=version,
@@ -168,7 +168,7 @@ def performance(
         "metrics": metrics,
         "slices": slice_errors(spec, rows[known], labelled, reference.slices),
         "fairness": night_fairness(spec, [rows[known], features[known]], labelled, reference.classes),
-        "coverage": night_coverage(spec, predictions[known], reference.levels),
+        "coverage": night_coverage(spec, predictions[known], reference.model_classes, reference.levels),
         "trial": compared(spec, rival, features, predictions, known=known, champion=labelled)
         if rival
         else {},

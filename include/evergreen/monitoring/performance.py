@@ -73,12 +73,14 @@ def absolute_error_of(rows: Measured) -> float | None:
     return finite_or_none(float(np.mean(np.abs(rows.errors))))
 
 
-def night_coverage(spec: Spec, rows: pd.DataFrame, levels: Sequence[float]) -> list[dict[str, Any]]:
+def night_coverage(
+    spec: Spec, rows: pd.DataFrame, classes: Sequence[Any], levels: Sequence[float]
+) -> list[dict[str, Any]]:
     """For each of the levels of their version, what a record holds of the coverage of labelled rows (n).
 
     The arguments are those of `read_published`.
     """
-    said = read_published(spec, rows, (), levels)
+    said = read_published(spec, rows, classes, levels)
     return [one.to_dict() for one in covered(rows[ACTUAL].to_numpy(), said)] if levels else []
 
 

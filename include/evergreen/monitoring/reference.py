@@ -60,9 +60,9 @@ class Reference:
     `column=value`, and `expected` the one that the challenger's probabilities let expect without labels (None
     where they do not). `classes` are those of a classification, sorted, and `model_classes` those that the
     model gives probabilities of, in their order (none if it gives none); `levels` are those that it gives
-    intervals of, and `coverage` what they cover in each partition of the hold-out. `level` is the mean
-    absolute target of the hold-out (regression, else None) and `rows` how many the window has. `before` is
-    what the champion promised that the version was to replace, None where there was none or its promise
+    intervals or sets of, and `coverage` what they cover in each partition of the hold-out. `level` is the
+    mean absolute target of the hold-out (regression, else None) and `rows` how many the window has. `before`
+    is what the champion promised that the version was to replace, None where there was none or its promise
     cannot be read.
 
     `explained` is what features contributed to the predictions, None where the description does not ask.

@@ -46,6 +46,8 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         "evergreen.candidates.pretrained.OnnxModel",
         # A regression with intervals: a model of trusted types, numbers and arrays, set as plain attributes.
         "evergreen.intervals.conformal.ConformalRegressor",
+        # A classifier with prediction sets: a model of trusted types, numbers and arrays, set as attributes.
+        "evergreen.intervals.sets.ConformalClassifier",
         # A classifier with calibrated probabilities: a model and maps of trusted types, set as attributes.
         "evergreen.decisions.calibrated.Calibrated",
         # Models of boosting libraries: bytes in an array, parameters, categories and classes. What is not of

@@ -7,6 +7,8 @@
 | `probabilities` | more classes | that of each, in the order of `model_classes` in the version's reference |
 | `lower`, `upper` | with `intervals` | the interval of the first of the `levels` in the version's reference |
 | `lower_99`, `upper_99` | with `intervals` | that of each further level, here 99% |
+| `set` | with `sets` | the classes in the set of the first of the `levels`, in the order of `model_classes` |
+| `set_99` | with `sets` | those of each further level, here 99% |
 | `contributions` | with `explain` | the leading features with their contributions, the largest first |
 | `base` | with `explain` | what all contributions of the row are added to |
 
@@ -35,6 +37,7 @@ from evergreen.spec.positive import positive_of
 PREDICTION = "prediction"
 PROBABILITY = "probability"
 PROBABILITIES = "probabilities"
+SET = "set"
 CONTRIBUTIONS = "contributions"
 BASE = "base"
 ACTUAL = "actual"
@@ -47,18 +50,22 @@ _TYPES: Mapping[str, pa.DataType] = {
     CONTRIBUTIONS: pa.list_(pa.struct({FEATURE: pa.string(), VALUE: pa.float64()})),
     BASE: pa.float64(),
 }
-_BOUND = re.compile(r"(lower|upper)(_[0-9]+)*")
+_LEVEL = re.compile(r"(lower|upper|set)(_[0-9]+)*")
 
 
 def is_published(name: str) -> bool:
     """Whether a version may have a column of this name or not: the table gets each once a version has it."""
-    return name in _TYPES or _BOUND.fullmatch(name) is not None
+    return name in _TYPES or _LEVEL.fullmatch(name) is not None
 
 
 def bound_names(levels: Sequence[float]) -> list[tuple[str, str]]:
     """The columns of lower and upper bounds of each level: the first has no number, 99.5% is `_99_5`."""
-    endings = [f"_{level * 100:g}".replace(".", "_") if number else "" for number, level in enumerate(levels)]
-    return [(f"lower{ending}", f"upper{ending}") for ending in endings]
+    return [(f"lower{ending}", f"upper{ending}") for ending in _endings(levels)]
+
+
+def set_names(levels: Sequence[float]) -> list[str]:
+    """The column of the set of each level, named as the bounds are."""
+    return [f"{SET}{ending}" for ending in _endings(levels)]
 
 
 def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
@@ -70,6 +77,9 @@ def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
     if said.bounds is not None:
         for number, names in enumerate(bound_names(said.levels)):
             columns |= dict(zip(names, said.bounds[:, number].T, strict=True))
+    if said.sets is not None:
+        for number, name in enumerate(set_names(said.levels)):
+            columns[name] = _as_lists(said.classes, said.sets[:, number])
     if said.probabilities is None:
         return columns
     if len(said.classes) == 2:
@@ -95,7 +105,10 @@ def explained_columns(spec: Spec, model: Any, features: pd.DataFrame, said: Pred
 def published_types(spec: Spec, target: pa.DataType | None, columns: Sequence[str]) -> dict[str, pa.DataType]:
     """The type of each of the columns that `published_columns` gave; `target` is that of the rows' target."""
     own = {Task.REGRESSION: pa.float64(), Task.CLUSTERING: pa.int64()}.get(spec.task, target)
-    return {name: own if name == PREDICTION else _TYPES.get(name, pa.float64()) for name in columns}
+    types = {**_TYPES, PREDICTION: own}
+    if own is not None:
+        types |= {name: pa.list_(own) for name in columns if name.startswith(SET) and is_published(name)}
+    return {name: types.get(name, pa.float64()) for name in columns}
 
 
 def read_published(
@@ -103,15 +116,26 @@ def read_published(
 ) -> Predictions:
     """What the model said of the rows (n) of published predictions.
 
-    `classes` and `levels` are those of their version. Without probabilities or bounds where the rows hold
-    none, as those that were scored by an older release.
+    `classes` and `levels` are those of their version. Without probabilities, bounds or sets where the rows
+    hold none, as those that were scored by an older release.
     """
     labels = rows[PREDICTION].to_numpy()
     if (bounds := _bounds(rows, levels)) is not None:
         return Predictions(labels, bounds=bounds, levels=tuple(levels))
     if (found := _probabilities(spec, rows, classes)) is None:
         return Predictions(labels)
-    return Predictions(labels, found, tuple(classes))
+    if (sets := _sets(rows, classes, levels)) is None:
+        return Predictions(labels, found, tuple(classes))
+    return Predictions(labels, found, tuple(classes), levels=tuple(levels), sets=sets)
+
+
+def _endings(levels: Sequence[float]) -> list[str]:
+    return [f"_{level * 100:g}".replace(".", "_") if number else "" for number, level in enumerate(levels)]
+
+
+def _as_lists(classes: Sequence[Any], members: NDArray[np.bool_]) -> list[list[Any]]:
+    """The classes that each row (n, k) has as members."""
+    return [[name for name, member in zip(classes, row, strict=True) if member] for row in members.tolist()]
 
 
 def _bounds(rows: pd.DataFrame, levels: Sequence[float]) -> NDArray[np.float64] | None:
@@ -121,6 +145,15 @@ def _bounds(rows: pd.DataFrame, levels: Sequence[float]) -> NDArray[np.float64] 
         return None
     found = rows[names].to_numpy(dtype=np.float64, na_value=np.nan)
     return found.reshape(len(rows), len(levels), 2)
+
+
+def _sets(rows: pd.DataFrame, classes: Sequence[Any], levels: Sequence[float]) -> NDArray[np.bool_] | None:
+    """Which of the k classes are in the sets (n, levels, k)."""
+    names = set_names(levels)
+    if not names or not set(names) <= set(rows) or rows[names].isna().any(axis=None):
+        return None
+    found = [[[one in list(held) for one in classes] for held in rows[name]] for name in names]
+    return np.array(found, dtype=bool).reshape(len(names), len(rows), len(classes)).swapaxes(0, 1)
 
 
 def _probabilities(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> NDArray[np.float64] | None:

@@ -52,7 +52,10 @@ def _storable(opened: Writer, rows: pa.Table) -> tuple[pa.Table, dict[str, str]]
     for place, field in enumerate(rows.schema):
         has_lists = opened.sql_type(field.type, key=False) is not None
         if is_published(field.name) and pa.types.is_list(field.type) and not has_lists:
-            texts = [None if value is None else json.dumps(value) for value in rows.column(place).to_pylist()]
+            texts = [
+                None if value is None else json.dumps(value, default=str)
+                for value in rows.column(place).to_pylist()
+            ]
             types[field.name], column = opened.json_column(texts)
             rows = rows.set_column(place, field.name, column)
     return rows, types

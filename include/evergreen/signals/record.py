@@ -28,7 +28,7 @@ class Record:
     `rows`, the `error` of the training metric and its `pooled` one, and what was `promised`. `fairness` holds
     for each rule of `gate.fairness` what `evergreen.monitoring.fairness` gives.
 
-    `coverage` holds for each level of the intervals, the main one first, what
+    `coverage` holds for each level of intervals or sets, the main one first, what
     `evergreen.intervals.coverage.Covered.to_dict` gives of the labelled rows; [] where none were published.
 
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;

@@ -30,6 +30,7 @@ from evergreen.spec.labels import Labels
 from evergreen.spec.metrics_by_place import metrics_by_place
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
+from evergreen.spec.predicted import check_predicted
 from evergreen.spec.scoring import Scoring
 from evergreen.spec.serving import Serving
 from evergreen.spec.targets import pipeline_of
@@ -73,6 +74,7 @@ class Spec(Described):
     serving: Serving = Serving()
     explain: Annotated[int, Field(ge=1, le=100)] | None = None
     intervals: Levels = ()
+    sets: Levels = ()
     models: Models = Models()
     alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
@@ -258,12 +260,13 @@ class Spec(Described):
             raise ValueError("target: clustering has none, leave it out")
         if self.task is not Task.CLUSTERING and self.target is None:
             raise ValueError(f"target: {self.task} needs the column to predict")
-        if self.positive is not None and self.task is not Task.CLASSIFICATION:
-            raise ValueError(f"positive: {self.task} has no classes, leave it out")
-        if self.explain is not None and self.task is Task.CLUSTERING:
-            raise ValueError("explain: clusters cannot be explained, leave it out")
-        if self.intervals and self.task is not Task.REGRESSION:
-            raise ValueError(f"intervals: {self.task} predicts no numbers, leave it out")
+        check_predicted(
+            self.task,
+            positive=self.positive,
+            explain=self.explain,
+            intervals=self.intervals,
+            sets=self.sets,
+        )
         for target in self.targets:
             if target in self.keys:
                 raise ValueError(f"target: '{target}' is among the keys of a row and cannot be predicted")

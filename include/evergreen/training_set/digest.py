@@ -135,6 +135,7 @@ def _training_part(spec: Spec) -> dict[str, Any]:
             # A linear model keeps the means of its training where it is to be explained.
             **({"explain": True} if spec.explain is not None else {}),
             **({"intervals": True} if spec.intervals else {}),
+            **({"sets": True} if spec.sets else {}),
             **({"labels": {"delay"}} if spec.labels else {}),
         },
         exclude={"training": {"schedule"}},

@@ -84,17 +84,16 @@ def test_the_table_gets_a_column_once_a_version_has_it(sink: Connection):
     write(sink, predictions(rows=1), "2024-01-01")
     write(sink, predictions(rows=1).append_column("probability", pa.array([0.25])), "2024-01-02")
     shares = pa.array([[0.5, 0.25, 0.25]], pa.list_(pa.float64()))
+    classes = pa.array([["wärme", 'a "b"']], pa.list_(pa.string()))
+    more = predictions(rows=1).append_column("probabilities", shares).append_column("set", classes)
     for _ in range(2):
-        write(sink, predictions(rows=1).append_column("probabilities", shares), "2024-01-03")
+        write(sink, more, "2024-01-03")
     rows = {row["part"]: row for row in read(sink)}
     assert [rows[day]["probability"] for day in sorted(rows)] == [None, 0.25, None]
-    texts = [rows[day]["probabilities"] for day in sorted(rows)]
-    # Where a database has no lists, and in what a query of one gives, they are JSON.
-    assert [json.loads(text) if isinstance(text, str) else text for text in texts] == [
-        None,
-        None,
-        [0.5, 0.25, 0.25],
-    ]
+    for column, last in (("probabilities", [0.5, 0.25, 0.25]), ("set", ["wärme", 'a "b"'])):
+        texts = [rows[day][column] for day in sorted(rows)]
+        # Where a database has no lists, and in what a query of one gives, they are JSON.
+        assert [json.loads(text) if isinstance(text, str) else text for text in texts] == [None, None, last]
 
 
 def test_contributions_are_json(sink: Connection):

@@ -32,6 +32,18 @@ def test_without_intervals_or_a_truth_there_is_nothing():
     assert covered_by_partition(["a"], [np.nan], said(np.zeros(1), np.ones(1))) == {}
 
 
+def test_sets_are_counted_with_how_many_classes_they_hold():
+    sets = np.array([[[1, 0, 0], [1, 1, 0]], [[0, 1, 0], [0, 1, 1]], [[0, 0, 1], [1, 1, 1]]], dtype=bool)
+    told = Predictions(np.array(["a", "b", "c"]), np.eye(3), ("a", "b", "c"), levels=LEVELS, sets=sets)
+    assert covered(["a", "c", None], told) == (Covered(0.9, 2, 1, 1.0), Covered(0.99, 2, 2, 2.0))
+    # A class that the model does not know is in no set.
+    parts = covered_by_partition(["k2", "k1", "k2"], ["d", "b", "a"], told)
+    assert parts == {
+        "k1": (Covered(0.9, 1, 1, 1.0), Covered(0.99, 1, 1, 2.0)),
+        "k2": (Covered(0.9, 2, 0, 1.0), Covered(0.99, 2, 1, 2.5)),
+    }
+
+
 def test_an_infinite_bound_holds_everything():
     (found, _) = covered([1e9], said(np.array([-np.inf]), np.array([np.inf])))
     assert (found.rows, found.covered, found.width) == (1, 1, math.inf)

@@ -24,6 +24,7 @@ from evergreen.candidates.pretrained import OnnxModel
 from evergreen.decisions.calibrated import Calibrated
 from evergreen.errors import SpecError
 from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.intervals.sets import ConformalClassifier
 from evergreen.registry.trusted_types import TRUSTED_TYPES, allowed_estimators, trusted_types
 
 RANDOM = np.random.default_rng(0)
@@ -54,6 +55,10 @@ def calibrated(model: Any) -> Calibrated:
     return Calibrated(model, "sigmoid").calibrate(model.predict_proba(X), KIND.to_numpy())
 
 
+def with_sets(model: Any) -> ConformalClassifier:
+    return ConformalClassifier(model, (0.9,)).calibrate(model.predict_proba(X), KIND.to_numpy())
+
+
 def fitted() -> list[Any]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -69,6 +74,7 @@ def fitted() -> list[Any]:
             ),
             with_intervals(Ridge().fit(X, AMOUNT)),
             calibrated(LogisticRegression().fit(X, KIND)),
+            with_sets(LogisticRegression().fit(X, KIND)),
             make_pipeline(TargetEncoder(cv=KFold()), Ridge()).fit(X.round(), AMOUNT),
             make_pipeline(TargetEncoder(cv=StratifiedKFold()), LogisticRegression()).fit(X.round(), KIND),
             OnnxModel.read(graph()),

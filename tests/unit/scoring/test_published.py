@@ -172,3 +172,32 @@ def test_intervals_are_columns_of_doubles_named_by_their_level() -> None:
     assert not is_published("lower_bound")
     np.testing.assert_array_equal(np.column_stack([columns[name] for name in names]), bounds.reshape(2, 6))
     assert set(published_types(IRIS, pa.string(), names).values()) == {pa.float64()}
+
+
+@pytest.mark.parametrize(
+    ("classes", "kind"),
+    [(["no", "yes"], pa.string()), ([1, 2, 3], pa.int64()), ([False, True], pa.bool_())],
+)
+def test_sets_are_lists_of_the_classes_and_are_read_again(classes: list[Any], kind: pa.DataType) -> None:
+    draw = np.random.default_rng(0)
+    members = draw.random((6, 2, len(classes))) < 0.6
+    members[:, :, 0] |= ~members.any(axis=2)
+    shares = draw.dirichlet(np.ones(len(classes)), 6)
+    labels = np.array(classes)[shares.argmax(axis=1)]
+    found = Predictions(labels, shares, tuple(classes), levels=(0.9, 0.99), sets=members)
+    columns = published_columns(IRIS, found)
+    assert list(columns)[:3] == ["prediction", "set", "set_99"]
+    assert columns["set"][0] == [name for name, one in zip(classes, members[0, 0], strict=True) if one]
+    types = published_types(IRIS, kind, list(columns))
+    assert types["set"] == types["set_99"] == pa.list_(kind)
+    table = pa.table({name: pa.array(list(columns[name]), types[name]) for name in columns})
+    for rows in (6, 0):
+        back = read_published(IRIS, to_frame(table.slice(0, rows)), classes, (0.9, 0.99))
+        if rows:
+            assert back.sets is not None
+            np.testing.assert_array_equal(back.sets, members)
+            assert (back.levels, back.classes) == ((0.9, 0.99), tuple(classes))
+    older = to_frame(table.drop_columns(["set_99"]))
+    assert read_published(IRIS, older, classes, (0.9, 0.99)).sets is None
+    assert is_published("set_99_5")
+    assert not is_published("settled")
