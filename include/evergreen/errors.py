@@ -15,6 +15,13 @@ class SpecError(EvergreenError):
     """A pipeline's description is invalid: the message has file, key path, problem and allowed values."""
 
 
+class NotInstalledError(SpecError):
+    """A package that the description or a version needs is missing here: the message says how to install it.
+
+    Nothing is wrong with the version, so nothing is done without the package.
+    """
+
+
 class SourceError(EvergreenError):
     """A source answered wrongly and asking again will not help (credentials, missing table or column)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from evergreen.boosters.catalogue import REMEDY
 from evergreen.lake import Lake, Table
 from evergreen.storage import Storage
 from tests.unit.two_pipelines import DAILY, KINDS, Evergreen, write_kinds
@@ -127,6 +129,40 @@ def test_check_finds_what_is_wrong(
     document = evergreen.document("check", "kinds", exit_code=1)
     (failed,) = [check for check in document["checks"] if not check["ok"]]
     assert failed["check"] == what
+    assert message in failed["detail"]
+
+
+NEIGHBOURS = "sklearn.neighbors.KNeighborsClassifier"
+TREE = "sklearn.tree.DecisionTreeClassifier"
+
+
+@pytest.mark.parametrize(
+    ("candidate", "missing", "message"),
+    [
+        (NEIGHBOURS, None, "KNeighborsClassifier cannot be explained: explained can be linear models, "),
+        (f"{TREE}, preprocess: [sklearn.decomposition.PCA]", None, "PCA mixes features, "),
+        (TREE, "lightgbm", f"contributions are computed by LightGBM: lightgbm is not installed: {REMEDY}"),
+        ("xgboost.XGBClassifier", "xgboost", f"xgboost-cpu is not installed: {REMEDY}"),
+    ],
+)
+def test_check_says_before_the_night_what_cannot_be_explained(
+    pipelines: Path,
+    configured: Storage,
+    evergreen: Evergreen,
+    monkeypatch: pytest.MonkeyPatch,
+    candidate: str,
+    missing: str | None,
+    message: str,
+):
+    if missing:
+        monkeypatch.setitem(sys.modules, missing, None)
+    file = pipelines / "kinds" / "pipeline.yaml"
+    text = KINDS.replace("sklearn.linear_model.LogisticRegression", candidate)
+    file.write_text(f"{text}explain: 3\n")
+    document = evergreen.document("check", "kinds", exit_code=1)
+    (failed,) = [check for check in document["checks"] if not check["ok"]]
+    assert failed["check"] == "estimators"
+    assert f"{file}: training.candidates.0.estimator: " in failed["detail"]
     assert message in failed["detail"]
 
 

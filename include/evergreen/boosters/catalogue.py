@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from evergreen.errors import SpecError
+from evergreen.errors import NotInstalledError
 
 if TYPE_CHECKING:
     from evergreen.spec import Training
@@ -41,9 +41,9 @@ class Booster:
         return next(filter(None, map(_version, self.packages)), "absent")
 
     def check_installed(self) -> None:
-        """Raise `SpecError` with the remedy if the library is not installed."""
+        """Raise `NotInstalledError` with the remedy if the library is not installed."""
         if find_spec(self.module) is None:
-            raise SpecError(f"{self.packages[0]} is not installed: {REMEDY}")
+            raise NotInstalledError(f"{self.packages[0]} is not installed: {REMEDY}")
 
 
 BOOSTERS: Mapping[str, Booster] = {
@@ -60,7 +60,7 @@ BOOSTERS: Mapping[str, Booster] = {
 def booster_class(path: str) -> type[Any] | None:
     """The `Boosted` estimator for an import path such as `lightgbm.LGBMRegressor`; None for any other path.
 
-    Raises `SpecError` with the remedy if its library is not installed.
+    Raises `NotInstalledError` with the remedy if its library is not installed.
     """
     module, _, name = path.rpartition(".")
     booster = BOOSTERS.get(module)

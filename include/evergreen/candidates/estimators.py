@@ -24,7 +24,7 @@ from evergreen.boosters.estimator import STOPPING, Boosted
 from evergreen.candidates.default_search import search_of
 from evergreen.candidates.search import parse_search
 from evergreen.contributions.explainable import check_explainable
-from evergreen.errors import SpecError
+from evergreen.errors import NotInstalledError, SpecError
 from evergreen.registry.trusted_types import allowed_estimators
 from evergreen.spec import Candidate, Spec, Step, Task
 
@@ -234,8 +234,8 @@ def _class(where: str, path: str, modules: frozenset[str]) -> type[Any]:
 def _booster(where: str, path: str) -> type[Boosted] | None:
     try:
         return booster_class(path)
-    except SpecError as error:
-        raise SpecError(f"{where}: '{path}' cannot be used: {error}") from None
+    except NotInstalledError as error:
+        raise NotInstalledError(f"{where}: '{path}' cannot be used: {error}") from None
 
 
 def _check_params(where: str, kind: type[Any], names: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from evergreen.candidates.estimators import candidate_path, named
 from evergreen.candidates.proposals import Proposals, proposals_of
-from evergreen.errors import RefusedError, SpecError
+from evergreen.errors import NotInstalledError, RefusedError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.predictions import Predictions
@@ -121,6 +121,8 @@ class _Scoring:
         trial = Trial(number, dict(params))
         try:
             folds = tuple(self._score(trial, fold) for fold in self._folds)
+        except NotInstalledError:
+            raise  # the candidate is not worse than another for that
         except SpecError as error:
             if not self._spec.training.candidates[number].search:
                 raise

@@ -18,7 +18,7 @@ from evergreen.boosters.estimator import Boosted
 from evergreen.contributions.forests import AVERAGED, BINNED, BOOSTED, SINGLE, explains_start
 from evergreen.contributions.linear import MEANS, is_linear
 from evergreen.decisions.calibrated import Calibrated
-from evergreen.errors import SpecError
+from evergreen.errors import NotInstalledError, SpecError
 from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.intervals.sets import ConformalClassifier
 
@@ -70,7 +70,7 @@ def heart_of(model: Any) -> Heart:
 def check_explainable(where: str, model: Any) -> None:
     """Raise `SpecError` with what can be explained unless the model, fitted or not, is of such a kind.
 
-    Trees of scikit-learn need LightGBM, whose TreeSHAP explains them.
+    Trees of scikit-learn need LightGBM, whose TreeSHAP explains them: raises `NotInstalledError` without it.
     """
     heart = heart_of(model)
     estimator, kind = heart.estimator, type(heart.estimator)
@@ -89,8 +89,8 @@ def check_explainable(where: str, model: Any) -> None:
     if isinstance(estimator, _TREES):
         try:
             BOOSTERS["lightgbm"].check_installed()
-        except SpecError as error:
-            raise SpecError(f"{where}: 'explain' computes by LightGBM: {error}") from None
+        except NotInstalledError as error:
+            raise NotInstalledError(f"{where}: contributions are computed by LightGBM: {error}") from None
     elif not (isinstance(estimator, Boosted) or is_linear(kind)):
         raise SpecError(
             f"{where}: {kind.__name__} cannot be explained: {WHAT}: choose one, or leave 'explain' out"

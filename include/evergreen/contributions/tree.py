@@ -121,7 +121,7 @@ def tree_contributions(trees: Sequence[Tree], matrix: Floats) -> Floats:
     """Exact Shapley values (n, d + 1) of the sum of the trees for the rows of a matrix (n, d); base last.
 
     The base is the mean of the trees over the rows of their training. The sum of a row is what its leaves
-    give. Raises `SpecError` with the remedy if LightGBM is not installed.
+    give. Raises `NotInstalledError` with the remedy if LightGBM is missing.
     """
     BOOSTERS["lightgbm"].check_installed()
     import lightgbm as lgb

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
-from evergreen.errors import ConflictError, IntegrityError, NotFoundError
+from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NotInstalledError
 from evergreen.registry.clean import Cleaned, left_over, newest, removable
 from evergreen.registry.event_log import EventLog
 from evergreen.registry.history import Event, Force, Kind, last_word, promotion, removal
@@ -97,13 +97,14 @@ class Registry:
     def load(self, version: str, name: str = MODEL) -> Any:
         """The version's estimator, whose file is checked before a byte of it is interpreted.
 
-        `name` may be that of its copy. Raises `NotFoundError` or `IntegrityError`.
+        `name` may be that of its copy. Raises `NotFoundError` or `IntegrityError`, and `NotInstalledError`
+        where its library is missing here.
         """
         data = self.read(version, name)
         try:
             return load_model(data, self._pipelines)
-        except IntegrityError as error:
-            raise IntegrityError(f"{self._pipeline}: version {version}: {error}") from error
+        except (IntegrityError, NotInstalledError) as error:
+            raise type(error)(f"{self._pipeline}: version {version}: {error}") from error
 
     # history
 

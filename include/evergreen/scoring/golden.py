@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from evergreen.boosters.catalogue import BOOSTERS
-from evergreen.errors import ChangedError, EvergreenError, IntegrityError, one_line
+from evergreen.errors import ChangedError, EvergreenError, IntegrityError, NotInstalledError, one_line
 from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.rows.frame import to_frame
@@ -99,7 +99,7 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
 
     Labels must be equal, numbers agree to nine digits: another processor may round the last ones otherwise.
     How many contributions are published may change in the description: what a model says does not depend on
-    it.
+    it. Raises `NotInstalledError` where a package is missing here that the model needs.
     """
     golden = Golden.of(spec.name, registry, version)
     promised = golden.promised
@@ -109,6 +109,8 @@ def check_golden(spec: Spec, registry: Registry, version: str, model: Any) -> No
         spec = spec.model_copy(update={"explain": max(map(len, explained))})
     try:
         found = _predicted(spec, model, golden.rows)
+    except NotInstalledError:
+        raise  # on another machine it may well predict as it did
     except Exception as error:
         # A user's features, and an estimator of another release, may raise anything.
         what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from evergreen.contributions.contributions import FEATURE, VALUE
 from evergreen.contributions.explained import explained
-from evergreen.errors import SpecError
+from evergreen.errors import NotInstalledError, SpecError
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import Spec, Task
 from evergreen.spec.positive import positive_of
@@ -88,11 +88,17 @@ def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
 
 
 def explained_columns(spec: Spec, model: Any, features: pd.DataFrame, said: Predictions) -> dict[str, Any]:
-    """The columns (n,) by name that explain what a model said; none where the description does not ask."""
+    """The columns (n,) by name that explain what a model said; none where the description does not ask.
+
+    Raises `NotInstalledError` where a package is missing that explains it: what is published must not depend
+    on the machine.
+    """
     if spec.explain is None:
         return {}
     try:
         found = explained(spec, model, features, said)
+    except NotInstalledError as error:
+        raise NotInstalledError(f"{spec.name}: {error}") from None
     except SpecError as error:
         # A training refuses such a model, so this one is older than `explain` in the description.
         _log.warning(

@@ -22,6 +22,7 @@ from evergreen.errors import (
     IntegrityError,
     NotFoundError,
     NothingToDoError,
+    NotInstalledError,
     SpecError,
 )
 from evergreen.evaluation.champion import Champion
@@ -313,6 +314,8 @@ def _champion(pipeline: Pipeline, training_set: TrainingSet) -> Champion | None:
         checked = load_checked_model(pipeline, version)
         features = features_by(checked.pipeline, pipeline.spec, training_set)
         copy = read_copy(pipeline.registry, version)
+    except NotInstalledError:
+        raise  # elsewhere it can be compared
     except (IntegrityError, SpecError, NotFoundError, NothingToDoError) as error:
         # It cannot be compared: the gate says so, and scoring with it fails until there is another champion.
         what = error.what if isinstance(error, ChangedError) else str(error)

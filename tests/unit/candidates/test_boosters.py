@@ -13,7 +13,7 @@ import pytest
 from evergreen.boosters.catalogue import BOOSTERS, REMEDY
 from evergreen.candidates.estimators import build_estimator, check_candidates, estimator_of
 from evergreen.candidates.fit import fit_challenger
-from evergreen.errors import SpecError
+from evergreen.errors import NotInstalledError, SpecError
 from evergreen.evaluation.evaluate import evaluate
 from evergreen.evaluation.resources import measure_resources
 from evergreen.spec import Spec
@@ -45,6 +45,14 @@ def test_a_library_that_is_not_installed_is_named_with_the_remedy(make_spec, pat
     assert said.endswith("is not installed: pip install --no-deps -r requirements-boosting.txt")
     # A description that names none of it does not need it.
     check_candidates(make_spec())
+
+
+def test_a_candidate_with_a_search_is_not_left_out_for_a_missing_library(make_spec, daily_rows, monkeypatch):
+    searched = "{estimator: xgboost.XGBRegressor, search: {max_depth: [2, 3]}}"
+    spec = make_spec(changes={TREES: f"    - {searched}\n"})
+    monkeypatch.setitem(sys.modules, "xgboost", None)
+    with pytest.raises(NotInstalledError, match="xgboost-cpu is not installed"):
+        fit_challenger(spec, assemble(spec, daily_rows, AS_OF, 1, {}))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.svm import SVR
 
+from evergreen.boosters.catalogue import REMEDY, booster_class
 from evergreen.contributions.explainable import keep_means
-from evergreen.errors import IntegrityError, SpecError
+from evergreen.errors import IntegrityError, NotInstalledError, SpecError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
@@ -100,6 +103,30 @@ def test_a_champion_that_cannot_be_explained_scores_without(
     score(explained(kiosk), DAY)
     assert "contributions" not in pipeline_columns(kiosk)
     assert "no contributions are published until a new version is trained" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["sklearn", "lightgbm.LGBMRegressor"])
+def test_without_the_library_that_explains_a_night_stops_and_says_how_to_install_it(
+    kiosk: Pipeline, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    pipeline = explained(kiosk)
+    kind = booster_class(path)
+    model = HistGradientBoostingRegressor(max_iter=5) if kind is None else kind(n_estimators=5)
+    committed(pipeline, fitted(pipeline, model))
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "lightgbm", None)
+        for ask in (score, partial(load_checked_model, version=VERSION)):
+            with pytest.raises(NotInstalledError) as caught:
+                ask(pipeline, DAY) if ask is score else ask(pipeline)
+            said = str(caught.value)
+            what = "explain: contributions are computed by LightGBM" if kind is None else f"version {VERSION}"
+            assert said == f"kiosk: {what}: lightgbm is not installed: {REMEDY}"
+        assert pipeline.lake.find(Table.PREDICTIONS) is None
+        # The model itself needs no LightGBM: without 'explain' it is scored.
+        if kind is None:
+            assert score(kiosk, DAY).changed
+    assert score(pipeline, DAY).changed
+    assert pipeline.lake.read(Table.PREDICTIONS).column("contributions").null_count == 0
 
 
 def pipeline_columns(pipeline: Pipeline) -> list[str]:

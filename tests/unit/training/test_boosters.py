@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -11,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from evergreen.boosters.catalogue import BOOSTERS, REMEDY
-from evergreen.errors import IntegrityError
+from evergreen.errors import IntegrityError, NotInstalledError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.scoring.checked_model import load_checked_model
@@ -27,7 +29,11 @@ AS_OF, DAY = "2024-02-01", "2024-02-03"
 
 @pytest.mark.parametrize("path", [booster.paths[0] for booster in BOOSTERS.values()])
 def test_a_version_is_trained_again_to_the_same_bytes_and_scores(
-    path: str, make_spec: Callable[..., Spec], daily_rows: pd.DataFrame, storage: Storage
+    path: str,
+    make_spec: Callable[..., Spec],
+    daily_rows: pd.DataFrame,
+    storage: Storage,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     module = path.partition(".")[0]
     pytest.importorskip(module, reason=f"not installed: {REMEDY}")
@@ -52,6 +58,13 @@ def test_a_version_is_trained_again_to_the_same_bytes_and_scores(
     scored = score(again, DAY)
     assert scored.rows == 6
     assert np.isfinite(model.predict(pd.DataFrame({"price": [3.0], "before": [30.0]}))).all()
+    # Where the library is missing the champion cannot be compared, and so nothing may take its place.
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, module, None)
+        message = f"^sales: version {first}: .* is not installed: {re.escape(REMEDY)}$"
+        with pytest.raises(NotInstalledError, match=message):
+            stage.train(Pipeline(make_spec(changes={SLOW: ""}), storage), DAY, {})
+    assert again.registry.champion() == first
     (key,) = [key for key in storage.list(f"sales/models/{first}/") if key.endswith("model.skops")]
     body = bytearray(storage.read(key).body)
     body[len(body) // 2] ^= 1
