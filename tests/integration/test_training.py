@@ -15,6 +15,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
+from evergreen.asked.finding import Together, stored_asked
 from evergreen.errors import IntegrityError, NothingToDoError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
@@ -125,8 +126,9 @@ def test_a_run_of_tasks_makes_a_champion_with_all_its_files(bike: Pipeline):
     assert set(bike.registry.files(version)) == {
         *("model.skops", "metrics.json", "gate.json", "lineage.json"),
         *("reference.json", "golden.parquet", "explanation.json", "card.html"),
-        *("features.json", "features.py"),
+        *("features.json", "features.py", "asked.json"),
     }
+    assert stored_asked(bike, version).together is Together.PARTITION
     lineage = json.loads(bike.registry.read(version, "lineage.json"))
     assert lineage["version"] == version
     assert lineage["window"] == {

@@ -33,14 +33,15 @@ def render_card(
     *,
     unvaried: Sequence[str] = (),
     promise: str = "",
+    asked: str = "",
 ) -> str:
     """The card of a version: the model, the reason for its training, its metrics, and the gate's verdict.
 
     `lineage` is the content of the version's `lineage.json`, with `candidate` and `trials`, and `explanation`
     that of its `explanation.json`. `unvaried` are sentences on features that hardly vary in the window and on
-    classes that are too rare to judge, and `promise` is a clause on a promise that is much worse than its
-    predecessor's. Parts without data (no explanation, or an older evaluation) are left out. All text is
-    escaped.
+    classes that are too rare to judge, `promise` is a clause on a promise that is much worse than its
+    predecessor's, and `asked` a sentence on what may be asked for online. Parts without data (no explanation,
+    or an older evaluation) are left out. All text is escaped.
     """
     explanation = explanation or {}
     losses = comparison.champion_losses(spec, evaluation)
@@ -58,6 +59,7 @@ def render_card(
         checks=sorted(verdict.checks, key=lambda check: check.passed),
         reason=reason_sentence(lineage["reason"]),
         promise=promise,
+        asked=asked,
         signals=signal_rows(lineage["reason"]),
         decided=decided(lineage["reason"]),
         metrics=comparison.metric_rows(evaluation),

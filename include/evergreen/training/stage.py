@@ -10,8 +10,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 
+from evergreen.asked.find import find_asked
 from evergreen.calendar import SNAPSHOT
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.candidates.pretrained import load_pretrained
@@ -96,7 +98,7 @@ def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
         _warn_of_rows(pipeline, training_set)
         challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
         evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, training_set))
-        _commit(pipeline, training_set, challenger, evaluation)
+        _commit(pipeline, rows, training_set, challenger, evaluation)
     verdict = _settle(pipeline, version, training_set.lineage["reason"])
     promoted = verdict.needs_approval and pipeline.registry.force().holds(version)
     if verdict.promote:
@@ -142,7 +144,8 @@ def stage_challenger(pipeline: Pipeline, run: str) -> dict[str, Any]:
     version = staging.read_json(_NOTE)["version"]
     if pipeline.registry.has(version):
         return dict(stored(pipeline.registry, version, LINEAGE)["candidate"])
-    challenger = fit_challenger(pipeline.spec, _staged_set(pipeline, run), load_pretrained(pipeline))
+    training_set = _staged_set(pipeline, run, _staged_rows(pipeline, run))
+    challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
     staging.write_bytes(_EVALUATED, dump_model(challenger.evaluated))
     staging.write_bytes(_FINAL, dump_model(challenger.final))
     staging.write_json(_CHOSEN, {"candidate": challenger.candidate, "trials": challenger.trials})
@@ -155,7 +158,7 @@ def stage_evaluation(pipeline: Pipeline, run: str) -> Evaluation:
     note = staging.read_json(_NOTE)
     if pipeline.registry.has(note["version"]):
         return _stored_evaluation(pipeline, note["version"])
-    training_set = _staged_set(pipeline, run)
+    training_set = _staged_set(pipeline, run, _staged_rows(pipeline, run))
     champion = _champion(pipeline, training_set)
     evaluation = evaluate(pipeline.spec, training_set, _staged_challenger(pipeline, run), champion)
     staging.write_json(_EVALUATION, evaluation.to_dict())
@@ -174,7 +177,9 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
         if not pipeline.registry.has(version):
             timing.began = note.get("began", "")
             evaluation = Evaluation.from_dict(pipeline.staging(run).read_json(_EVALUATION))
-            _commit(pipeline, _staged_set(pipeline, run), _staged_challenger(pipeline, run), evaluation)
+            rows = _staged_rows(pipeline, run)
+            training_set, challenger = _staged_set(pipeline, run, rows), _staged_challenger(pipeline, run)
+            _commit(pipeline, rows, training_set, challenger, evaluation)
         return _settle(pipeline, version, note["reason"])
 
 
@@ -251,14 +256,21 @@ def _warn_of_rows(pipeline: Pipeline, training_set: TrainingSet) -> None:
 
 
 def _commit(
-    pipeline: Pipeline, training_set: TrainingSet, challenger: Challenger, evaluation: Evaluation
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    training_set: TrainingSet,
+    challenger: Challenger,
+    evaluation: Evaluation,
 ) -> None:
     spec, before = pipeline.spec, _predecessor(pipeline, evaluation)
     reference = build_reference(spec, training_set, evaluation, challenger, before)
     if said := reference.told_worse(spec):
         _log.warning("%s: %s promises %s", spec.name, training_set.version, said)
     verdict = judge(spec, evaluation)
-    files = version_files(spec, training_set, challenger, evaluation, verdict, reference=reference)
+    asked = find_asked(spec, rows, training_set.as_of)
+    files = version_files(
+        spec, training_set, challenger, evaluation, verdict, reference=reference, asked=asked
+    )
     pipeline.registry.commit(training_set.version, files)
 
 
@@ -323,10 +335,12 @@ def _champion(pipeline: Pipeline, training_set: TrainingSet) -> Champion | None:
     return Champion(version, as_of_version(version), checked.estimator, None, copy, features)
 
 
-def _staged_set(pipeline: Pipeline, run: str) -> TrainingSet:
-    staging = pipeline.staging(run)
-    note = staging.read_json(_NOTE)
-    rows = to_frame(staging.read_table(_ROWS))
+def _staged_rows(pipeline: Pipeline, run: str) -> pd.DataFrame:
+    return to_frame(pipeline.staging(run).read_table(_ROWS))
+
+
+def _staged_set(pipeline: Pipeline, run: str, rows: pd.DataFrame) -> TrainingSet:
+    note = pipeline.staging(run).read_json(_NOTE)
     training_set = assemble(pipeline.spec, rows, note["as_of"], note["lake_version"], note["reason"])
     if training_set.version != note["version"]:
         raise IntegrityError(

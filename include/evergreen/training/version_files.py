@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from evergreen.asked.finding import ASKED, Asked
 from evergreen.candidates.fit import Challenger
 from evergreen.card.card import render_card
 from evergreen.drift.unvaried import unvaried
@@ -41,8 +42,9 @@ def version_files(
     verdict: Verdict,
     *,
     reference: Reference,
+    asked: Asked,
 ) -> dict[str, bytes]:
-    """The content of a version's files by name.
+    """The content of a version's files by name; `asked` is the finding which rows must be sent together.
 
     Raises `IntegrityError` if the model holds a type that is not on the reviewed list.
     """
@@ -64,6 +66,7 @@ def version_files(
         **{name: to_json(content) for name, content in documents.items()},
         **feature_files(spec, [*training_set.features.columns]),
         **rows_file(reference),
+        ASKED: asked.to_json(),
         **_copy_files(spec, training_set, challenger),
         GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
         CARD: render_card(
@@ -74,6 +77,7 @@ def version_files(
             explanation,
             unvaried=[*unvaried(reference.binnings), *(found.sentence for found in rare)],
             promise=reference.told_worse(spec),
+            asked=asked.sentence,
         ).encode(),
     }
 

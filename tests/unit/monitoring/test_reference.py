@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evergreen.asked.finding import Asked, Together
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.errors import IntegrityError
 from evergreen.evaluation.evaluate import Evaluation, evaluate
@@ -204,7 +205,9 @@ def test_a_version_holds_it(storage: Storage, joint: float | None) -> None:
     before = Predecessor("2024-01-20-0123456789ab", {"mae": 0.5, "r2": None})
     expected = build_reference(spec, training_set, evaluation, challenger, before)
     verdict = judge(spec, evaluation)
-    files = version_files(spec, training_set, challenger, evaluation, verdict, reference=expected)
+    files = version_files(
+        spec, training_set, challenger, evaluation, verdict, reference=expected, asked=Asked(Together.ROW)
+    )
     assert (ROWS in files) == (joint is not None)
     pipeline = Pipeline(spec, storage)
     pipeline.registry.commit(training_set.version, files)

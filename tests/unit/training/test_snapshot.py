@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sklearn.linear_model import LogisticRegression
 
+from evergreen.asked.finding import Asked, Together
 from evergreen.candidates.fit import fit_challenger
 from evergreen.connections import Connection
 from evergreen.errors import IntegrityError
@@ -152,7 +153,11 @@ def files_of(spec: Spec, rows: pd.DataFrame, as_of: str, **changes: object) -> s
     found = evaluate(spec, training_set, challenger, None)
     reference = build_reference(spec, training_set, found, challenger)
     verdict = judge(spec, found)
-    return set(version_files(spec, training_set, challenger, found, verdict, reference=reference))
+    return set(
+        version_files(
+            spec, training_set, challenger, found, verdict, reference=reference, asked=Asked(Together.ROW)
+        )
+    )
 
 
 def test_with_time_and_for_a_pretrained_model_there_is_no_copy(

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from evergreen.asked.finding import Together, stored_asked
 from evergreen.errors import NothingToDoError
 from evergreen.evaluation.verdict import Outcome
 from evergreen.lake import Table
@@ -84,7 +85,11 @@ def test_a_feature_that_does_not_vary_is_told_in_the_log_and_on_the_card(
     caplog.clear()
     assert stage.train(pipeline, AS_OF, REASON).version == version
     assert f"sales: {said}" in caplog.messages
-    assert f"<li>{said}</li>" in pipeline.registry.read(version, "card.html").decode()
+    card = pipeline.registry.read(version, "card.html").decode()
+    assert f"<li>{said}</li>" in card
+    asked = stored_asked(pipeline, version)
+    assert asked.together is Together.ROW
+    assert asked.sentence in card
 
 
 def test_a_promise_much_worse_than_the_champions_is_told_in_the_log_and_on_the_card(

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from evergreen.asked.finding import Asked, Together
 from evergreen.candidates.fit import Challenger, fit_challenger
 from evergreen.errors import EvergreenError, NothingToDoError, RefusedError
 from evergreen.evaluation.champion import Champion
@@ -102,7 +103,15 @@ def test_a_rare_class_is_trained_with_and_named(
     assert named == RareClass("rare", len(rare) - held, held)
     assert grain == "daily" or named.known
     reference = build_reference(spec, found, evaluation, challenger)
-    files = version_files(spec, found, challenger, evaluation, judge(spec, evaluation), reference=reference)
+    files = version_files(
+        spec,
+        found,
+        challenger,
+        evaluation,
+        judge(spec, evaluation),
+        reference=reference,
+        asked=Asked(Together.ROW),
+    )
     assert json.loads(files["metrics.json"])["rare_classes"] == {"rare": {"known": named.known, "held": held}}
     assert f"<li>{named.sentence}</li>" in files["card.html"].decode()
 
