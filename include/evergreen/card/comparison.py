@@ -9,6 +9,7 @@ from typing import Any
 
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.compare import Comparison, allowed_loss
+from evergreen.evaluation.coverage import PartResult
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult
 from evergreen.evaluation.power import in_words
@@ -20,6 +21,9 @@ from evergreen.spec import FairnessRule, Spec
 
 _MOST_SLICES = 60
 _MOST_LOSSES = 16
+
+_PARTS = 20
+"""How many sizes of the prediction, or classes, have a line of their own."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def fairness_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
 
 
 def coverage_lines(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """A line for all rows and for each size of the prediction, with what each level covers and its width."""
+    """A line for all rows, and for each size of the prediction or true class, with what each level covers."""
     if not evaluation.coverage:
         return []
     main = evaluation.coverage[0]
@@ -141,23 +145,30 @@ def coverage_lines(evaluation: Evaluation) -> list[dict[str, Any]]:
             for one in evaluation.coverage
         ],
     }
-    sizes = [
-        {
-            "name": f"{number(size.low)} to {number(size.high)}",
-            "rows": size.rows,
-            "levels": [
-                {"covered": percent(part.covered), "interval": "", "width": number(part.width)}
-                for part in (one.by_size[place] for one in evaluation.coverage)
-            ],
-        }
-        for place, size in enumerate(main.by_size)
+    named = [
+        *((f"{number(size.low)} to {number(size.high)}", size) for size in main.by_size),
+        *((str(one.name), one) for one in main.by_class),
     ]
-    return [whole, *sizes]
+    # Of many classes those that are covered least.
+    least = sorted(range(len(named)), key=lambda place: named[place][1].covered)[:_PARTS]
+    parts = [
+        {
+            "name": named[place][0],
+            "rows": named[place][1].rows,
+            "levels": [_part((*one.by_size, *one.by_class)[place]) for one in evaluation.coverage],
+        }
+        for place in sorted(least)
+    ]
+    return [whole, *parts]
 
 
 def resource_lines(spec: Spec, evaluation: Evaluation) -> list[dict[str, Any]]:
     """The measured resources of the model, with the limits of the description."""
     return list(_resources(spec, evaluation))
+
+
+def _part(part: PartResult) -> dict[str, str]:
+    return {"covered": percent(part.covered), "interval": "", "width": number(part.width)}
 
 
 def _share_interval(found: Interval) -> str:

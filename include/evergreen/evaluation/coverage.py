@@ -1,4 +1,4 @@
-"""How often intervals hold the truth of the hold-out: of all its rows, and by the size of the prediction."""
+"""How often intervals and sets hold the truth of the hold-out: in all, by size of prediction, by class."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from evergreen.evaluation.bootstrap import (
@@ -18,7 +19,7 @@ from evergreen.evaluation.bootstrap import (
     replicates,
     whole_if_partitions_differ,
 )
-from evergreen.intervals.coverage import has_interval, within
+from evergreen.intervals.coverage import beside
 from evergreen.json_values import json_values, number_or_nan
 from evergreen.metrics.predictions import Predictions
 from evergreen.metrics.sums import mean_by_unit
@@ -29,24 +30,38 @@ _SIZES = 5
 _ROWS_OF_A_SIZE = 50  # the coverage of as many rows is known to about 4 points at 90 %
 
 
-@dataclass(frozen=True)
-class SizeResult:
-    """The rows whose prediction is from `low` to `high`: the share `covered`, and the mean `width`."""
+@dataclass(frozen=True, kw_only=True)
+class PartResult:
+    """Some of the rows: the share `covered`, and the mean `width`."""
 
-    low: float
-    high: float
     rows: int
     covered: float
     width: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class SizeResult(PartResult):
+    """The rows whose prediction is from `low` to `high`."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassResult(PartResult):
+    """The rows that are truly of the class `name`."""
+
+    name: Any
+
+
 @dataclass(frozen=True)
 class CoverageResult:
-    """The intervals of one `level`: the share of the rows that they hold, and their mean width.
+    """The intervals or sets of one `level`: the share of the rows that they hold, and their mean width.
 
     `interval` is that of the share `covered`, NaN where all rows or none are; `width` is in the target's
-    unit, NaN if an interval is infinite. `by_size` are up to 5 groups of about as many rows, the smallest
-    predictions first; none of fewer than 100 rows.
+    unit, NaN if an interval is infinite, and of sets the number of classes. `by_size` are up to 5 groups of
+    about as many rows, the smallest predictions first; none of fewer than 100 rows, and none of sets.
+    `by_class` are of sets, by the true class.
     """
 
     level: float
@@ -54,6 +69,7 @@ class CoverageResult:
     interval: Interval
     width: float
     by_size: tuple[SizeResult, ...] = ()
+    by_class: tuple[ClassResult, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The result as JSON values: a number that is not finite becomes null."""
@@ -70,6 +86,7 @@ class CoverageResult:
             Interval.from_dict(content["interval"]),
             number_or_nan(content["width"]),
             tuple(SizeResult(**size) for size in sizes),
+            tuple(ClassResult(**one) for one in content.get("by_class", ())),
         )
 
 
@@ -83,35 +100,40 @@ def measure_coverage(
     """The coverage of each level of predictions (n) beside their truth (n,).
 
     `resampling` of the rows gives the interval of `confidence`, and `weights` (n,) is how much each row
-    counts. Nothing where there are no intervals, or not every row has one.
+    counts. Nothing where there are no intervals or sets, or not every row has one.
     """
-    if actual is None or said.bounds is None or not len(said):
-        return ()
-    if not has_interval(actual, said.bounds).all():
-        return ()
-    hit = within(actual, said.bounds)
-    width = said.bounds[:, :, 1] - said.bounds[:, :, 0]
+    found = None if actual is None or not len(said) else beside(actual, said)
     weights = np.ones(len(said)) if weights is None else weights
-    if not weights.any():
+    if found is None or not found[0].all() or not weights.any():
         return ()
-    sizes = _sizes(said.labels.astype(np.float64))
+    _, hits, widths = found
+    sizes = [] if said.bounds is None else _sizes(said.labels.astype(np.float64))
+    sizes = [rows for rows in sizes if weights[rows].any()]
+    classes = [] if said.sets is None else _classes(actual, weights)
+
+    def part(rows: NDArray[np.intp], number: int) -> dict[str, Any]:
+        hit, width, own = hits[rows, number], widths[rows, number], weights[rows]
+        return {
+            "rows": len(rows),
+            "covered": float(np.average(hit, weights=own)),
+            "width": _mean(width, own),
+        }
+
     return tuple(
         CoverageResult(
             level,
-            float(np.average(hit[:, number], weights=weights)),
-            _interval(hit[:, number].astype(np.float64), resampling, confidence, weights),
-            _mean(width[:, number], weights),
+            float(np.average(hits[:, number], weights=weights)),
+            _interval(hits[:, number].astype(np.float64), resampling, confidence, weights),
+            _mean(widths[:, number], weights),
             tuple(
                 SizeResult(
-                    float(said.labels[rows].min()),
-                    float(said.labels[rows].max()),
-                    len(rows),
-                    float(np.average(hit[rows, number], weights=weights[rows])),
-                    _mean(width[rows, number], weights[rows]),
+                    low=float(said.labels[rows].min()),
+                    high=float(said.labels[rows].max()),
+                    **part(rows, number),
                 )
                 for rows in sizes
-                if weights[rows].any()
             ),
+            tuple(ClassResult(name=name, **part(rows, number)) for name, rows in classes),
         )
         for number, level in enumerate(said.levels)
     )
@@ -131,6 +153,13 @@ def _interval(hit: Floats, resampling: Resampling, confidence: float, weights: F
 
 def _mean(width: Floats, weights: Floats) -> float:
     return float(np.average(width, weights=weights)) if np.isfinite(width).all() else math.nan
+
+
+def _classes(actual: ArrayLike | None, weights: Floats) -> list[tuple[Any, NDArray[np.intp]]]:
+    """Each class in its order, and the places of its rows, where any of them counts."""
+    codes, names = pd.factorize(np.asarray(actual), sort=True)
+    found = [(name, np.flatnonzero(codes == number)) for number, name in enumerate(names.tolist())]
+    return [(name, rows) for name, rows in found if weights[rows].any()]
 
 
 def _sizes(predicted: Floats) -> list[NDArray[np.intp]]:

@@ -65,9 +65,9 @@ class Model:
 
     @cached_property
     def coverage(self) -> dict[float, float]:
-        """By level of its intervals, such as 0.9, the share of the hold-out's rows that they hold, 0 to 1.
+        """By level of its intervals or sets, such as 0.9, the share of hold-out rows that they hold, 0 to 1.
 
-        Empty for a version without intervals, and for one that an older release trained. Raises
+        Empty for a version without either, and for one that an older release trained. Raises
         `IntegrityError` if the file of its metrics is damaged.
         """
         return coverage_of(self._pipeline.registry, self.version)

@@ -69,6 +69,22 @@ def among(actual: ArrayLike, sets: NDArray[np.bool_], classes: Sequence[Any]) ->
     return found
 
 
+def beside(
+    actual: ArrayLike, said: Predictions
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], Floats] | None:
+    """Which rows (n,) have a truth and what is to hold it, whether it does and its width: (n, levels) each.
+
+    None where there are neither intervals nor sets. `actual` (n,) is missing where the truth is unknown.
+    """
+    truth = np.asarray(actual)
+    if said.bounds is not None:
+        counted = has_interval(truth, said.bounds)
+        return counted, within(truth, said.bounds), said.bounds[:, :, 1] - said.bounds[:, :, 0]
+    if said.sets is not None:
+        return ~pd.isna(truth), among(truth, said.sets, said.classes), said.sets.sum(axis=2).astype(float)
+    return None
+
+
 def covered(actual: ArrayLike, said: Predictions) -> tuple[Covered, ...]:
     """The coverage of each level of predictions beside their truth (n,), missing where it is unknown.
 
@@ -81,18 +97,15 @@ def covered_by_partition(
     partitions: ArrayLike, actual: ArrayLike, said: Predictions
 ) -> dict[str, tuple[Covered, ...]]:
     """The same of each partition, by key, oldest first; `partitions` (n,) are the keys of the rows."""
-    truth = np.asarray(actual)
-    if said.bounds is not None:
-        counted = has_interval(truth, said.bounds)
-        hits, sizes = within(truth[counted], said.bounds[counted]), np.diff(said.bounds[counted])[:, :, 0]
-    elif said.sets is not None:
-        counted = ~pd.isna(truth)
-        hits, sizes = among(truth[counted], said.sets[counted], said.classes), said.sets[counted].sum(axis=2)
-    else:
+    if (found := beside(actual, said)) is None:
         return {}
+    counted, hits, sizes = found
     codes, keys = pd.factorize(np.asarray(partitions)[counted], sort=True)
     rows = np.bincount(codes, minlength=len(keys))
-    held, widths = _summed(codes, hits, len(keys)), _summed(codes, sizes, len(keys)) / rows[:, None]
+    held, widths = (
+        _summed(codes, hits[counted], len(keys)),
+        _summed(codes, sizes[counted], len(keys)) / rows[:, None],
+    )
     return {
         str(key): tuple(
             Covered(level, int(rows[at]), int(hit), float(width))

@@ -58,7 +58,7 @@ def overview(registry: Registry, version: str, events: Sequence[Event]) -> Overv
 
 
 def coverage_of(registry: Registry, version: str) -> dict[float, float]:
-    """The share of the hold-out's rows that the intervals of each level hold; none without intervals.
+    """The share of the hold-out's rows that intervals or sets of each level hold; none without.
 
     Raises as `metrics_of`.
     """

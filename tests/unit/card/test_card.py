@@ -13,7 +13,7 @@ from evergreen.card.card import reason_sentence, render_card
 from evergreen.card.comparison import slice_lines
 from evergreen.evaluation.bootstrap import Interval
 from evergreen.evaluation.compare import Comparison
-from evergreen.evaluation.coverage import CoverageResult, SizeResult
+from evergreen.evaluation.coverage import ClassResult, CoverageResult, SizeResult
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.fairness import FairnessResult, GroupResult
 from evergreen.evaluation.gate import judge
@@ -405,7 +405,10 @@ def test_a_slice_is_told_as_the_gate_judges_it(champion, rows, required, loss, l
 
 
 def test_the_promise_of_the_intervals_beside_what_they_hold():
-    sizes = (SizeResult(0.0, 9.5, 84, 0.94, 20.0), SizeResult(9.6, 400.0, 84, 0.82, 80.0))
+    sizes = (
+        SizeResult(low=0.0, high=9.5, rows=84, covered=0.94, width=20.0),
+        SizeResult(low=9.6, high=400.0, rows=84, covered=0.82, width=80.0),
+    )
     results = (
         CoverageResult(0.9, 0.881, Interval(0.84, 0.92), 50.0, sizes),
         CoverageResult(0.99, 1.0, Interval(math.nan, math.nan), math.nan, sizes),
@@ -416,3 +419,17 @@ def test_the_promise_of_the_intervals_beside_what_they_hold():
     assert "0 to 9.5 84 94% 20 94% 20 9.6 to 400 84 82% 80" in said
     assert "far more in one" in said
     assert "Intervals" not in text_of(card())
+
+
+def test_the_coverage_of_sets_by_class_the_least_covered_of_many():
+    classes = tuple(
+        ClassResult(name=f"k{number:02}", rows=7, covered=number / 25, width=1.5) for number in range(24)
+    )
+    result = CoverageResult(0.9, 0.881, Interval(0.84, 0.92), 1.25, by_class=classes)
+    said = text_of(card(evaluation_of(coverage=(result,))))
+    assert "true class rows promised 90%: covered classes in a set all 168 88.1% (84% to 92%) 1.25" in said
+    assert "k00 7 0% 1.5 k01 7 4% 1.5" in said
+    assert "k19" in said
+    assert "k20" not in said
+    assert "The least covered of 24 classes are shown" in said
+    assert "Intervals" not in said

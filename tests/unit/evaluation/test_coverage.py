@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from evergreen.evaluation.bootstrap import Resampling
-from evergreen.evaluation.coverage import CoverageResult, measure_coverage
+from evergreen.evaluation.coverage import ClassResult, CoverageResult, measure_coverage
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule
 
@@ -65,6 +65,21 @@ def test_it_is_told_by_the_size_of_the_prediction():
     ]
     assert measured(predicted < 400, np.zeros(500))[0].by_size[0].rows == 500  # no sizes to tell apart
     assert [len(measured(np.ones(rows))[0].by_size) for rows in (50, 99)] == [0, 0]
+
+
+def test_sets_are_told_by_the_true_class():
+    sets = np.array([[1, 0], [1, 1], [0, 1], [1, 0]], dtype=bool)[:, None, :]
+    said = Predictions(np.array(list("abba")), np.full((4, 2), 0.5), ("a", "b"), levels=(0.9,), sets=sets)
+    drawn = Resampling.of(None, 4, RULE, 0)
+    (found,) = measure_coverage(list("aabb"), said, drawn, 0.95)
+    assert (found.covered, found.width, found.by_size) == (0.75, 1.25, ())
+    assert found.by_class == (
+        ClassResult(name="a", rows=2, covered=1.0, width=1.5),
+        ClassResult(name="b", rows=2, covered=0.5, width=1.0),
+    )
+    assert CoverageResult.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    (weighted,) = measure_coverage(list("aabb"), said, drawn, 0.95, np.array([1.0, 0, 1, 3]))
+    assert (weighted.covered, weighted.by_class[1].covered) == (0.4, 0.25)
 
 
 def test_it_is_json_and_back():
