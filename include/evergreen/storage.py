@@ -28,6 +28,7 @@ _DELETED_TOGETHER = 1000  # the most that S3 takes
 _NOTE = "evergreen-note"
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
 _CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_UNCHANGED = frozenset({"304", "NotModified"})
 _DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"})
 
 
@@ -74,6 +75,10 @@ class Listed:
     key: str
     size: int
     modified: datetime
+
+
+class _UnchangedError(Exception):
+    """The object still has the tag that a conditional read named."""
 
 
 class Storage:
@@ -140,6 +145,15 @@ class Storage:
         try:
             return self.read(key)
         except NotFoundError:
+            return None
+
+    def read_unless(self, key: str, etag: str) -> StoredObject | None:
+        """The object at `key`, None while it has this tag; raises `NotFoundError` if there is none."""
+        try:
+            with self._errors(key):
+                answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key), IfNoneMatch=etag)
+                return StoredObject(answer["Body"].read(), answer["ETag"])
+        except _UnchangedError:
             return None
 
     def tail(self, key: str, size: int) -> bytes:
@@ -321,6 +335,8 @@ class Storage:
             return StorageError(
                 f"bucket '{self.bucket}' does not exist: create it or change EVERGREEN_STORAGE"
             )
+        if code in _UNCHANGED:
+            return _UnchangedError()
         if code in _MISSING:
             return NotFoundError(f"{where} does not exist")
         if code in _CONFLICT:

@@ -60,6 +60,17 @@ def test_an_object_comes_back(storage: Storage):
         child.read("d")
 
 
+def test_an_object_is_read_only_if_it_has_changed(storage: Storage):
+    tag = storage.create("k", b"first")
+    assert storage.read_unless("k", tag) is None
+    storage.replace("k", b"second", tag)
+    found = storage.read_unless("k", tag)
+    assert found is not None
+    assert (found.body, found.etag) == (b"second", storage.read("k").etag)
+    with pytest.raises(NotFoundError):
+        storage.read_unless("absent", tag)
+
+
 def test_creation_happens_once(storage: Storage):
     tag = storage.create("k", b"1")
     with pytest.raises(ConflictError, match="written by somebody else first"):
