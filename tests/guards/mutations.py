@@ -108,7 +108,7 @@ MUTATIONS = (
     Mutation(
         "the golden sample is not asked for",
         "include/evergreen/scoring/checked_model.py",
-        "            check_golden(own.pipeline.spec, pipeline.registry, version, model)\n",
+        "            (check or check_golden)(own.pipeline.spec, pipeline.registry, version, model)\n",
         "            pass\n",
         ("tests/unit/scoring/test_golden.py",),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +11,14 @@ from evergreen.features.functions import features_digest
 from evergreen.features.own import own_features
 from evergreen.registry.versions import FEATURES, MODEL
 from evergreen.scoring.golden import GOLDEN, check_golden
+from evergreen.spec import Spec
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
+    from evergreen.registry.registry import Registry
+
+Check = Callable[[Spec, "Registry", str, Any], None]
+"""Raises `IntegrityError` unless the model gives its version's golden predictions, as `check_golden`."""
 
 _kept: set[tuple[Any, ...]] = set()
 
@@ -26,12 +32,12 @@ class CheckedModel:
     pipeline: Pipeline = field(repr=False)
 
 
-def load_checked_model(pipeline: Pipeline, version: str) -> CheckedModel:
+def load_checked_model(pipeline: Pipeline, version: str, check: Check | None = None) -> CheckedModel:
     """The version's model, once it has given the predictions of its golden sample from its own features.
 
     Where its own features may not be executed, those of today must give the same predictions. The check is
-    made once in a process for the same files and features. Raises `NotFoundError` for an unknown version,
-    `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
+    made once in a process for the same files and features, by `check` where it is given. Raises
+    `NotFoundError` for an unknown version, `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
     """
     model = pipeline.registry.load(version)
     files = pipeline.registry.files(version)
@@ -45,7 +51,7 @@ def load_checked_model(pipeline: Pipeline, version: str) -> CheckedModel:
     )
     if promise not in _kept:
         try:
-            check_golden(own.pipeline.spec, pipeline.registry, version, model)
+            (check or check_golden)(own.pipeline.spec, pipeline.registry, version, model)
         except IntegrityError as error:
             raise (own.problem or error) from error
         _kept.add(promise)

@@ -92,8 +92,12 @@ def predictions(model: CheckedModel, rows: pa.Table, partition: str) -> pa.Table
     key, with the keys, what `evergreen.scoring.published` names, `actual` and `version`. Raises
     `RefusedError` where keys are not unique, or the model learnt from other features.
     """
+    return predictions_of(model, unlabelled(model.pipeline, rows), partition)
+
+
+def predictions_of(model: CheckedModel, rows: pa.Table, partition: str) -> pa.Table:
+    """As `predictions`, of rows that have a column for the target, also where labels come later. Pure."""
     spec = model.pipeline.spec
-    rows = unlabelled(model.pipeline, rows)
     found = predict(spec, model.estimator, to_frame(rows), partition)
     _check_keys(spec, found, partition)
     return _as_table(spec, found, rows.schema, model.version)

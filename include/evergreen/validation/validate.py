@@ -70,7 +70,7 @@ class _Offence:
 
     def add(self, entry: Entry, row: Mapping[str, Any]) -> None:
         self.expectations.append(entry.label)
-        self.reasons.append(_reason(entry, row))
+        self.reasons.append(why_broken(entry, row))
 
 
 class Check:
@@ -379,7 +379,8 @@ def _values(entry: Entry, block: pa.Table, row: int) -> str:
     return values[0] if len(values) == 1 else f"({', '.join(values)})"
 
 
-def _reason(entry: Entry, row: Mapping[str, Any]) -> str:
+def why_broken(entry: Entry, row: Mapping[str, Any]) -> str:
+    """What a row has, and what the entry that it breaks asks for, in words."""
     named = [name for name in entry.columns or () if name in row]
     bounds = {k: v for k, v in entry.arguments.items() if not k.startswith("column")}
     values = ", ".join(f"{name} is {text(row[name])}" for name in named)

@@ -53,9 +53,7 @@ def test_the_other_process_checks_the_signature_and_never_sees_the_private_key(k
 def test_a_process_that_dies_has_not_said_yes(kiosk: Pipeline, commit: Commit) -> None:
     version = commit()
     change_features(kiosk, "def build(rows", "import os\nos._exit(0)\ndef build(rows")
-    with pytest.raises(
-        IntegrityError, match=r"which ended with code 0 \(it said nothing\): it is not promoted"
-    ):
+    with pytest.raises(IntegrityError, match=r"which ended with code 0 \(it said nothing\): it is not used"):
         check_afresh(kiosk, version)
 
 
