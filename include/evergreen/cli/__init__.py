@@ -18,6 +18,7 @@ from evergreen.cli import (
     look,
     models,
     quarantine,
+    serve,
     stages,
 )
 
@@ -38,6 +39,7 @@ labels.add_to(app)
 expectations.add_to(app)
 models.add_to(app)
 quarantine.add_to(app)
+serve.add_to(app)
 forget.add_to(app)
 
 

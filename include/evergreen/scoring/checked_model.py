@@ -37,7 +37,8 @@ def load_checked_model(pipeline: Pipeline, version: str, check: Check | None = N
 
     Where its own features may not be executed, those of today must give the same predictions. The check is
     made once in a process for the same files and features, by `check` where it is given. Raises
-    `NotFoundError` for an unknown version, `IntegrityError` if a file is damaged or unsigned, or a prediction differs.
+    `NotFoundError` for an unknown version, `IntegrityError` if a file is damaged or unsigned, or a prediction
+    differs.
     """
     model = pipeline.registry.load(version)
     files = pipeline.registry.files(version)

@@ -1,0 +1,144 @@
+"""The answer to a request: a prediction for each row, or the reason why it has none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from evergreen.calendar import PartitionError
+from evergreen.errors import EvergreenError, UnavailableError, one_line
+from evergreen.features.build import in_order
+from evergreen.rows.frame import to_frame
+from evergreen.serving.body import WRONG, Body
+from evergreen.serving.may_ask import needs_whole_partitions, why_not
+from evergreen.serving.refused import RequestRefusedError
+from evergreen.serving.row_types import Reasons
+from evergreen.serving.served import Served
+from evergreen.spec import Spec
+
+_MOST_TRIES = 64
+"""How often rows that fail together are tried in smaller parts."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answers to the rows of a request in their order: each a prediction, or `{"error": why}`."""
+
+    version: str
+    rows: list[dict[str, Any]]
+    classes: tuple[Any, ...]
+    failed: int
+
+    def document(self, pipeline: str) -> dict[str, Any]:
+        """The answer as JSON; `model_classes` says which classes the values of `probabilities` are of."""
+        document = {"pipeline": pipeline, "version": self.version, "predictions": self.rows}
+        return document | ({"model_classes": list(self.classes)} if self.classes else {})
+
+
+def answer(served: Served, body: Body) -> Answer:
+    """Predict the rows of a request by a version, as a night would.
+
+    Each partition is predicted by itself. Raises `RequestRefusedError` where what was sent cannot be
+    predicted rightly; where features look at whole partitions, also for a single bad row.
+    """
+    spec = served.spec
+    if why := why_not(spec, whole=body.whole):
+        raise RequestRefusedError(WRONG, why)
+    read = served.types.read(body.rows)
+    rows, places, reasons = read.rows, np.array(read.places, np.int64), dict(read.reasons)
+    for at, why in served.checks.broken(rows).items():
+        reasons[int(places[at])] = why
+    partitions = _partitions(spec, rows)
+    for at, why in _keyless(spec, rows, partitions).items():
+        reasons.setdefault(int(places[at]), why)
+    if needs_whole_partitions(spec) and reasons:
+        first = min(reasons)
+        raise RequestRefusedError(
+            WRONG, f"row {first} {reasons[first]}; features look at all rows: mend or leave it out"
+        )
+    good = np.array([place not in reasons for place in places.tolist()], bool)
+    found: dict[int, dict[str, Any]] = {}
+    for partition in sorted({key for key, is_good in zip(partitions, good, strict=True) if is_good}):
+        own = np.flatnonzero(good & (np.array(partitions) == partition))
+        for at, said in _Predicting(served, rows, partition).each(own):
+            place = int(places[at])
+            if isinstance(said, str):
+                reasons[place] = said
+            else:
+                found[place] = said
+    answers = [found[at] if at in found else {"error": reasons[at]} for at in range(len(body.rows))]
+    return Answer(served.version, answers, served.classes, len(reasons))
+
+
+@dataclass
+class _Predicting:
+    """Predicts rows of one partition; where they fail together, it looks for those that fail."""
+
+    served: Served
+    rows: pa.Table
+    partition: str
+    tries: int = _MOST_TRIES
+
+    def each(self, own: np.ndarray) -> Iterator[tuple[int, dict[str, Any] | str]]:
+        """For each of the rows `own` (their numbers) its prediction, or why there is none."""
+        try:
+            yield from self._together(own)
+        except UnavailableError as error:
+            raise RequestRefusedError(503, f"{error}") from error
+        except Exception as error:  # noqa: BLE001 - features and estimators of others may raise anything
+            self.tries -= 1
+            if len(own) > 1 and self.tries > 0 and not needs_whole_partitions(self.served.spec):
+                for half in np.array_split(own, 2):
+                    yield from self.each(half)
+                return
+            what = str(error) if isinstance(error, EvergreenError) else f"{type(error).__name__}: {error}"
+            for at in own.tolist():
+                yield at, f"cannot be predicted: {one_line(what)}"
+
+    def _together(self, own: np.ndarray) -> list[tuple[int, dict[str, Any] | str]]:
+        rows = self.rows.take(pa.array(own)) if len(own) < len(self.rows) else self.rows
+        said = self.served.predict(rows, self.partition).to_pylist()
+        return list(zip(own[_order(self.served.spec, rows)].tolist(), said, strict=True))
+
+
+def _order(spec: Spec, rows: pa.Table) -> np.ndarray:
+    """Where each row of the predictions is among `rows` (n, d)."""
+    if len(rows) == 1:
+        return np.zeros(1, np.int64)
+    by = {*spec.keys, *([spec.time_column] if spec.time_column else [])}
+    return in_order(spec, to_frame(rows.select(list(by)))).index.to_numpy()
+
+
+def _partitions(spec: Spec, rows: pa.Table) -> list[str]:
+    """The partition of each row, empty where its time is missing or beyond all partitions."""
+    if spec.time_column is None:
+        return [spec.first_partition] * len(rows)
+    known: dict[Any, str] = {None: ""}
+    times = rows.column(spec.time_column).to_pylist()
+    for time in times:
+        if time not in known:
+            try:
+                known[time] = spec.calendar.key_of(time)
+            except (PartitionError, ValueError, OverflowError):
+                known[time] = ""
+    return [known[time] for time in times]
+
+
+def _keyless(spec: Spec, rows: pa.Table, partitions: list[str]) -> Reasons:
+    """Why rows cannot be told apart or placed, by their index."""
+    reasons: Reasons = {}
+    columns = [rows.column(name).to_pylist() for name in spec.keys]
+    first: dict[tuple[Any, ...], int] = {}
+    for at, (partition, *values) in enumerate(zip(partitions, *columns, strict=True)):
+        if not partition:
+            reasons[at] = f"has no time in '{spec.time_column}' that is in a partition"
+        elif None in values:
+            reasons[at] = f"has no key: send {', '.join(spec.keys)}"
+        elif (before := first.setdefault((partition, *map(str, values)), at)) != at:
+            reasons[at] = f"has the key of another row: send each {', '.join(spec.keys)} once"
+            reasons[before] = reasons[at]
+    return reasons

@@ -1,0 +1,94 @@
+"""The figures of a server for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from evergreen.serving.follow import Follower
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+CHAMPION = "champion"
+"""The role of the version that answers."""
+
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_OF = ("pipeline", "version", "role")
+
+
+class Meters:
+    """What a server has answered and what it serves; `read` gives all of it as Prometheus reads it."""
+
+    def __init__(self, followers: Mapping[str, Follower]) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "evergreen_serving_requests", "Requests by status.", (*_OF, "status"), registry=self._registry
+        )
+        self.rows = Counter(
+            "evergreen_serving_rows",
+            "Rows asked for, and whether they were predicted.",
+            (*_OF, "outcome"),
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "evergreen_serving_seconds",
+            "From the first byte of a request to its answer.",
+            _OF,
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self._registry.register(_Versions(followers))
+
+    def count(self, pipeline: str, version: str, status: int, seconds: float) -> None:
+        """Count a request that was answered with a status."""
+        self.requests.labels(pipeline, version, CHAMPION, status).inc()
+        self.seconds.labels(pipeline, version, CHAMPION).observe(seconds)
+
+    def count_rows(self, pipeline: str, version: str, predicted: int, failed: int) -> None:
+        """Count the rows of a request."""
+        self.rows.labels(pipeline, version, CHAMPION, "predicted").inc(predicted)
+        if failed:
+            self.rows.labels(pipeline, version, CHAMPION, "failed").inc(failed)
+
+    def read(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Versions(Collector):
+    """What is served of each pipeline at the moment."""
+
+    def __init__(self, followers: Mapping[str, Follower]) -> None:
+        self._followers = followers
+
+    def collect(self) -> Iterator[Metric]:
+        states = [(name, follower.state) for name, follower in self._followers.items()]
+        now = time.monotonic()
+        up = GaugeMetricFamily("evergreen_serving_up", "Whether a version answers.", labels=["pipeline"])
+        current = GaugeMetricFamily(
+            "evergreen_serving_current", "Whether the champion is the one that answers.", labels=["pipeline"]
+        )
+        seen = GaugeMetricFamily(
+            "evergreen_serving_storage_age_seconds", "Since the pointer was read last.", labels=["pipeline"]
+        )
+        age = GaugeMetricFamily(
+            "evergreen_serving_model_age_seconds", "Since the version began to answer.", labels=_OF
+        )
+        failed = CounterMetricFamily(
+            "evergreen_serving_failed_loads", "Loads of a champion that failed.", labels=["pipeline"]
+        )
+        for name, state in states:
+            up.add_metric([name], state.served is not None)
+            current.add_metric([name], state.is_current)
+            seen.add_metric([name], now - state.seen)
+            failed.add_metric([name], state.failed)
+            if state.served is not None:
+                age.add_metric([name, state.served.version, CHAMPION], now - state.loaded)
+        yield from (up, current, seen, age, failed)
+
+    def describe(self) -> Iterable[Metric]:
+        return []

@@ -1,0 +1,103 @@
+"""A version that answers requests: its model, and what its rows must hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from evergreen.features.lookups import with_lookups
+from evergreen.labels.join import label_schema
+from evergreen.lake import PARTITION
+from evergreen.metrics.predictions import classes_of
+from evergreen.pipeline import Pipeline
+from evergreen.scoring.checked_model import CheckedModel
+from evergreen.scoring.published import ACTUAL
+from evergreen.scoring.score import predictions_of
+from evergreen.serving.fast import fast_version
+from evergreen.serving.published_rows import PublishedRows
+from evergreen.serving.row_checks import RowChecks
+from evergreen.serving.row_types import RowTypes
+from evergreen.spec import Spec
+
+
+@dataclass(frozen=True, eq=False)
+class Served:
+    """A checked model beside the columns that are published; nothing of it changes while it answers.
+
+    `way` says for people which way the model goes with few rows. `label` is the target's column where labels
+    come later than rows.
+    """
+
+    model: CheckedModel = field(repr=False)
+    published: pa.Schema = field(repr=False)
+    types: RowTypes = field(repr=False)
+    checks: RowChecks = field(repr=False)
+    look_back: PublishedRows = field(repr=False)
+    way: str
+    label: pa.Field | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, model: CheckedModel, published: pa.Schema) -> Served:
+        """The model, ready to answer.
+
+        Raises `SpecError` or `RefusedError` where the suite does not fit the columns, or the time is none.
+        """
+        pipeline, fast = model.pipeline, fast_version(model)
+        types = RowTypes.of(pipeline.spec, published)
+        return cls(
+            replace(model, estimator=fast.model),
+            published,
+            types,
+            RowChecks(pipeline.spec, types.schema),
+            PublishedRows(pipeline),
+            fast.way,
+            _label(pipeline),
+        )
+
+    @property
+    def version(self) -> str:
+        """The version's id."""
+        return self.model.version
+
+    @property
+    def spec(self) -> Spec:
+        """The pipeline's description, with the features of the version."""
+        return self.model.pipeline.spec
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The classes that `probabilities` are of, in their order; none if the model gives none."""
+        return classes_of(self.model.estimator)
+
+    def predict(self, own: pa.Table, partition: str) -> pa.Table:
+        """What a night would publish of a partition's rows (n, d), in the order of time and key.
+
+        `own` has the columns of `types`. The result has the keys, what `evergreen.scoring.published` names
+        and `version`, a row each. Raises as `evergreen.scoring.score.predictions` does, and what features and
+        model raise.
+        """
+        rows = self._as_published(own, partition)
+        if (before := self.look_back.before(partition)) is not None and len(before):
+            rows = pa.concat_tables([before, rows.select(before.column_names).cast(before.schema)])
+        rows = with_lookups(self.model.pipeline, rows)
+        if self.label is not None:
+            rows = rows.append_column(self.label, pa.nulls(len(rows), self.label.type))
+        found = predictions_of(self.model, rows, partition)
+        return found.drop_columns([ACTUAL]) if ACTUAL in found.column_names else found
+
+    def _as_published(self, own: pa.Table, partition: str) -> pa.Table:
+        """The rows as a night reads them from the lake, without their target."""
+        columns = {
+            name: own.column(name) if name in own.column_names else pa.nulls(len(own), kind)
+            for name, kind in zip(self.published.names, self.published.types, strict=True)
+        }
+        return pa.table({**columns, PARTITION: pa.array([partition] * len(own), pa.string())})
+
+
+def _label(pipeline: Pipeline) -> pa.Field | None:
+    spec = pipeline.spec
+    if spec.labels is None or spec.target is None:
+        return None
+    return label_schema(pipeline).field(spec.target)
