@@ -44,10 +44,12 @@ metric is a `Metric` with its own `value` and `sums`.
   each night keeps, up to 1,000 different ones of each class. If there are more, they are counted in cells of
   log-odds, and an area is off by less than 0.0001 (0.0003 if one row in 1,000 is of the class). A backtest
   has all rows, so it is exact.
-- *needs*: what a model must give besides labels.
+- *needs*: what there must be besides labels: `probabilities` of the model, or `costs` of the description
+  (`training.decision.costs`), which measure every version that has them.
 - *dummy*: what the dummy baseline of a regression predicts for every row. The dummy of a classification
-  predicts the most frequent class, with the shares of the classes as probabilities. That of a clustering has
-  the challenger's own clusters, shuffled over the rows. `relative median` is weighted by 1 / |target|.
+  predicts the most frequent class, with the shares of the classes as probabilities; where `cost` is the
+  training metric, the class that is cheaper to say always. That of a clustering has the challenger's own
+  clusters, shuffled over the rows. `relative median` is weighted by 1 / |target|.
 - *on request* (under *needs*): a version is measured by it only if its description names it, as
   `training.metric`, in `gate.limits` or in `monitoring.metrics`.
 - *estimate*: whether it can be estimated without labels, from the model's own probabilities.
@@ -168,11 +170,17 @@ def _metric(metric: Metric) -> tuple[str, ...]:
         f"{metric.best:g}" if math.isfinite(metric.best) else "-",
         metric.of_classes or "-",
         _pooled(metric),
-        "probabilities" if metric.of_probabilities else "on request" if metric.on_request else "-",
+        _needs(metric),
         _dummy(metric),
         _estimate(metric),
         ". ".join(_said(metric)),
     )
+
+
+def _needs(metric: Metric) -> str:
+    if metric.of_costs:
+        return "costs"
+    return "probabilities" if metric.of_probabilities else "on request" if metric.on_request else "-"
 
 
 def _pooled(metric: Metric) -> str:
@@ -202,9 +210,10 @@ def _dummy(metric: Metric) -> str:
 def _estimate(metric: Metric) -> str:
     import numpy as np
 
+    from evergreen.metrics import Costs
     from evergreen.metrics.chances import Chances
 
-    even = Chances(np.full((2, 2), 0.5), np.array([0, 1]))
+    even = Chances(np.full((2, 2), 0.5), np.array([0, 1]), Costs(false_negative=1, false_positive=1))
     return "no" if metric.expectation(even) is None else "yes"
 
 

@@ -219,5 +219,7 @@ class _Replay:
         actual = pd.concat(own, ignore_index=True)[spec.target]
         seen = actual.notna().to_numpy()
         predicted = Predictions.joined(list(state.predictions.values())).taken(seen)
-        measured = predicted.beside(spec.task, actual[seen], positive=spec.positive)
+        measured = predicted.beside(
+            spec.task, actual[seen], positive=spec.positive, costs=spec.training.costs
+        )
         return [finite_or_none(measured.value(metric.name)) for metric in metrics]

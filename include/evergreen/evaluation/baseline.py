@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.evaluation.compare import Comparison
 from evergreen.evaluation.verdict import Check
-from evergreen.evaluation.words import counted, figure, in_percent, loss_in_words
+from evergreen.evaluation.words import counted, figure, in_percent, loss_in_words, valued
 from evergreen.spec import Spec, Task
 
 if TYPE_CHECKING:
@@ -58,4 +58,4 @@ def _keeps_up(evaluation: Evaluation, found: Comparison) -> Check:
 
 
 def _values(found: Comparison, words: str) -> str:
-    return f"{found.metric} {figure(found.challenger)} {words} the dummy baseline's {figure(found.champion)}"
+    return f"{valued(found.metric, found.challenger)} {words} the dummy baseline's {figure(found.champion)}"

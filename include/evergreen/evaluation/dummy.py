@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.dummy import DummyClassifier, DummyRegressor
 
-from evergreen.metrics import Metric
+from evergreen.metrics import Costs, Metric
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Spec, Task
 
@@ -17,12 +18,19 @@ _LEAST = np.finfo(np.float64).eps  # of a target that a relative error is divide
 
 
 def dummy_predictions(
-    metric: Metric, known: pd.Series, weights: NDArray[np.float64] | None, rows: int
+    metric: Metric,
+    known: pd.Series,
+    weights: NDArray[np.float64] | None,
+    rows: int,
+    *,
+    positive: Any = None,
+    costs: Costs | None = None,
 ) -> Predictions:
     """The predictions of a dummy for `rows` rows, learnt from the targets `known` (m,) and `weights` (m,).
 
     Regression: the constant that the metric says is best for it (`Metric.best_constant`).
-    Classification: always the commonest class, with the shares of the classes.
+    Classification: always the commonest class, with the shares of the classes; for a metric of `costs` the
+    class that is cheaper to say always, where `positive` is the one that the description calls so.
     """
     if metric.task is Task.REGRESSION:
         dummy = _constant(metric.best_constant)
@@ -32,7 +40,17 @@ def dummy_predictions(
     else:
         dummy = DummyClassifier(strategy="prior")
     dummy.fit(_blank(len(known)), known, sample_weight=weights)
-    return Predictions.of(dummy, _blank(rows))
+    found = Predictions.of(dummy, _blank(rows))
+    if not metric.of_costs:
+        return found
+
+    def loss(name: Any) -> float:
+        said = Predictions(np.full(len(known), name))
+        beside = said.beside(metric.task, known, positive=positive, costs=costs, weights=weights)
+        return metric.loss(beside.value(metric.name))
+
+    commonest_first = sorted(found.classes, key=lambda name: name != found.labels[0])
+    return replace(found, labels=np.full(rows, min(commonest_first, key=loss)))
 
 
 def dealt_at_random(labels: NDArray[Any], seed: int) -> Predictions:

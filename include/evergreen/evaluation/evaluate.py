@@ -26,7 +26,7 @@ from evergreen.evaluation.resources import ResourceUse, measure_resources
 from evergreen.evaluation.slices import SliceResult, measure_slices
 from evergreen.json_values import json_values, number_or_nan
 from evergreen.lake import PARTITION
-from evergreen.metrics import metrics_of
+from evergreen.metrics import metric_named, metrics_of
 from evergreen.metrics.distance_space import distance_space
 from evergreen.metrics.measured import Measured
 from evergreen.metrics.predictions import Predictions
@@ -76,7 +76,7 @@ class Evaluation:
         """The evaluation in plain words."""
         name = self.metric
         text = (
-            f"{name} {_number(self.challenger, name)} on {self.rows} hold-out rows, "
+            f"{metric_named(name).with_unit} {_number(self.challenger, name)} on {self.rows} hold-out rows, "
             f"dummy baseline {_number(self.baseline, name)}"
         )
         if self.champion is None:
@@ -211,6 +211,7 @@ class _Rows:
             positive=self.spec.positive,
             space=self.space,
             weights=self.weights,
+            costs=self.spec.training.costs,
             seed=self.spec.training.seed,
         )
         asked = metrics_by_place(self.spec.training, self.spec.gate, self.spec.monitoring).values()
@@ -301,7 +302,12 @@ def _dummy(spec: Spec, training_set: TrainingSet, own: Predictions) -> Predictio
         return dealt_at_random(own.labels, spec.training.seed)
     known, weights = ~training_set.holdout, training_set.weights
     return dummy_predictions(
-        spec.metric, training_set.target[known], None if weights is None else weights[known], len(own)
+        spec.metric,
+        training_set.target[known],
+        None if weights is None else weights[known],
+        len(own),
+        positive=spec.positive,
+        costs=spec.training.costs,
     )
 
 

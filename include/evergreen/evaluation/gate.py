@@ -17,7 +17,7 @@ from evergreen.evaluation.power import in_words as power_in_words
 from evergreen.evaluation.resources import ResourceUse
 from evergreen.evaluation.slices import SliceResult
 from evergreen.evaluation.verdict import Check, Outcome, Verdict
-from evergreen.evaluation.words import counted, figure, in_percent, loss_in_words
+from evergreen.evaluation.words import counted, figure, in_percent, loss_in_words, valued
 from evergreen.metrics import metric_named
 from evergreen.metrics.measured import is_usable
 from evergreen.spec import ChampionRule, FairnessRule, Limit, SliceRule, Spec
@@ -78,13 +78,14 @@ def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
     if not is_usable(evaluation.challenger, name):
         return Check(check, False, f"{name} is missing on the hold-out, so its limit cannot be checked")
     value = evaluation.challenger[name]
+    said = valued(name, value)
     if limit.max is not None and value > limit.max:
-        return Check(check, False, f"{name} {figure(value)} is above its limit of {figure(limit.max)}")
+        return Check(check, False, f"{said} is above its limit of {figure(limit.max)}")
     if limit.min is not None and value < limit.min:
-        return Check(check, False, f"{name} {figure(value)} is below its limit of {figure(limit.min)}")
+        return Check(check, False, f"{said} is below its limit of {figure(limit.min)}")
     bounds = [f"at least {figure(limit.min)}"] if limit.min is not None else []
     bounds += [f"at most {figure(limit.max)}"] if limit.max is not None else []
-    return Check(check, True, f"{name} {figure(value)} is within its limit ({' and '.join(bounds)})")
+    return Check(check, True, f"{said} is within its limit ({' and '.join(bounds)})")
 
 
 def _champion(spec: Spec, evaluation: Evaluation) -> Check:
@@ -99,12 +100,12 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Check:
         # Where the champion has no value either, the rows are to blame; else the challenger is.
         return _not_comparable(version, why, inconclusive=not math.isfinite(found.champion))
     if clears(found, rule) is None:
-        values = f"{found.metric} {figure(found.challenger)} against {figure(found.champion)}"
+        values = f"{valued(found.metric, found.challenger)} against {figure(found.champion)}"
         why = f"{values}, but {_evidence(found)} are too little for an interval: lengthen training.holdout"
         return _not_comparable(version, why)
     passed, is_open, words = _compared(found, rule)
     detail = (
-        f"{found.metric} {figure(found.challenger)} {words} champion {version}'s {figure(found.champion)}: "
+        f"{valued(found.metric, found.challenger)} {words} champion {version}'s {figure(found.champion)}: "
         f"its loss is {loss_in_words(found)}, {_asked_loss(found, rule)} "
         f"({found.rounds:,} rounds, {_evidence(found)}{in_verdict(evaluation.champion)})"
     )
@@ -174,7 +175,7 @@ def _slice(rule: SliceRule, result: SliceResult, evaluation: Evaluation) -> Chec
     metric = metric_named(found.metric)
     allowed = metric.allowance(found.champion, rule.margin)
     values = f"{figure(found.challenger)} against the champion's {figure(found.champion)}"
-    said = f"{found.metric} {values} {where}: its loss is {loss_in_words(found)}"
+    said = f"{metric.with_unit} {values} {where}: its loss is {loss_in_words(found)}"
     whose = metric.share_of("the champion's")
     at_most = f"at most {figure(allowed)} is allowed ({in_percent(rule.margin)} of {whose})"
     if found.loss <= allowed:

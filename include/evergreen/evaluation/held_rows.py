@@ -78,6 +78,7 @@ class HeldRows:
             positive=spec.positive,
             space=self.space,
             weights=self.weights,
+            costs=spec.training.costs,
             seed=spec.training.seed,
         ).value(metric)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from evergreen.evaluation.compare import Comparison
+from evergreen.metrics import metric_named
 
 
 def loss_in_words(found: Comparison) -> str:
@@ -13,6 +14,11 @@ def loss_in_words(found: Comparison) -> str:
         return f"{figure(found.loss)} (too few blocks for an interval)"
     low, high = figure(found.low), figure(found.high)
     return f"{figure(found.loss)} ({low} to {high} at {in_percent(found.confidence)} confidence)"
+
+
+def valued(metric: str, value: float) -> str:
+    """A metric and its value: `mae 12.3`, `cost a row 0.231`."""
+    return f"{metric_named(metric).with_unit} {figure(value)}"
 
 
 def counted(number: int, what: str) -> str:

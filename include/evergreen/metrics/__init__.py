@@ -1,7 +1,9 @@
 """Metrics: each defined in one place, all in one registry. docs/metrics.md lists them."""
 
 # These modules register what they define.
-from evergreen.metrics import classification, clustering, regression  # noqa: F401
+from evergreen.metrics import clustering, regression  # noqa: F401
+from evergreen.metrics.classification import COST
+from evergreen.metrics.costs import Costs
 from evergreen.metrics.metric import METRICS, Metric, metric_named, metrics_of, register
 
-__all__ = ["METRICS", "Metric", "metric_named", "metrics_of", "register"]
+__all__ = ["COST", "METRICS", "Costs", "Metric", "metric_named", "metrics_of", "register"]

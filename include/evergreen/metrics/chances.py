@@ -7,15 +7,21 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from evergreen.metrics.costs import Costs
+
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Chances:
-    """Probabilities (n, k) of the classes in sorted order, and the number of each predicted one (n,)."""
+    """Probabilities (n, k) of the classes in their order, and the number of each predicted one (n,).
+
+    `costs` are those of wrong decisions between two classes, None where none are described.
+    """
 
     of: Floats = field(repr=False)
     predicted: NDArray[np.intp] = field(repr=False)
+    costs: Costs | None = None
 
     @property
     def right(self) -> Floats:

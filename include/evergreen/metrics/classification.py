@@ -19,6 +19,34 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+class _MeanCost(MeanOfRows):
+    def undefined(self, rows: Rows) -> str | None:
+        return "more than two classes" if rows.classes > 2 else None
+
+    def expectation(self, chances: Chances) -> float | None:
+        return None if chances.costs is None else super().expectation(chances)
+
+
+def _costs(rows: Rows) -> Floats:
+    """NaN for rows of more than two classes. Rows of one class alone are all decided right."""
+    import numpy as np
+
+    assert rows.costs is not None
+    assert rows.actual is not None
+    if rows.classes > 2:
+        return np.full(len(rows), np.nan)
+    return rows.costs.expected((rows.actual == 1).astype(np.float64), rows.predicted == 1)
+
+
+def _expected_costs(chances: Chances) -> Floats:
+    import numpy as np
+
+    assert chances.costs is not None
+    if chances.of.shape[1] > 2:
+        return np.full(len(chances.of), np.nan)
+    return chances.costs.expected(chances.of[:, 1:].sum(axis=1), chances.predicted == 1)
+
+
 def _log_losses(rows: Rows) -> Floats:
     """A true class's probability counts as at least 2.2e-16.
 
@@ -225,3 +253,21 @@ register(
         source="Brier 1950",
     )
 )
+COST = register(
+    _MeanCost(
+        name="cost",
+        words="mean cost of a row",
+        task=Task.CLASSIFICATION,
+        better="lower",
+        low=0.0,
+        unit="a row",
+        of_costs=True,
+        each=_costs,
+        expected=_expected_costs,
+        formula="mean over the rows of what `training.decision.costs` says: `false_negative` for one of the "
+        "positive class that is predicted to be of the other, `false_positive` for one of the other that is "
+        "predicted to be of it, 0 for the rest; of two classes",
+        source="Elkan 2001",
+    )
+)
+"""The metric that `training.decision.costs` decide by."""

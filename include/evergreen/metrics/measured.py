@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.classes import ordered_classes
-from evergreen.metrics.metric import metric_named, metrics_of
+from evergreen.metrics.costs import Costs
+from evergreen.metrics.metric import METRICS, metric_named, metrics_of
 from evergreen.metrics.part import Part
 from evergreen.metrics.rows import Rows
 from evergreen.task import Task
@@ -31,10 +32,12 @@ class Measured(Rows):
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The task's metrics; those of probabilities are left out if the model gives none."""
-        without = self.probabilities is None
+        """The task's metrics; without those of probabilities or costs where there are none."""
         return tuple(
-            metric.name for metric in metrics_of(self.task) if not (metric.of_probabilities and without)
+            metric.name
+            for metric in metrics_of(self.task)
+            if not (metric.of_probabilities and self.probabilities is None)
+            and not (metric.of_costs and self.costs is None)
         )
 
     @cached_property
@@ -68,7 +71,8 @@ class Measured(Rows):
         if not len(self):
             return "no rows"
         if name not in self.metrics:
-            return "the model gives no probabilities"
+            of_costs = name in METRICS and METRICS[name].of_costs
+            return "the description has no costs" if of_costs else "the model gives no probabilities"
         if self.task is Task.REGRESSION and not np.isfinite(self.predicted).all():
             return "a prediction is not finite"
         if metric_named(name).of_probabilities and not np.isfinite(np.asarray(self.probabilities)).all():
@@ -86,6 +90,7 @@ def measured(
     positive: Any = None,
     space: NDArray[np.float64] | None = None,
     weights: ArrayLike | None = None,
+    costs: Costs | None = None,
     seed: int = 0,
 ) -> Measured:
     """Truth (n,) and predictions (n,) of a task as rows, to compute metrics.
@@ -93,7 +98,8 @@ def measured(
     `probabilities` (n, number of `classes`) are those of a classifier, and `positive` is the class that the
     description calls so, if any (see `evergreen.metrics.classes`). A clustering has no truth: it is
     measured by the labels in `predictions`, with Euclidean distances in `space` (n, dimensions). `weights`
-    (n,) is how much each row counts, in regression and classification. `seed` draws the rows of a metric
+    (n,) is how much each row counts, in regression and classification, and `costs` those of wrong decisions
+    between two classes. `seed` draws the rows of a metric
     that would take too long on all of them.
     """
     counted = None if weights is None else np.asarray(weights, dtype=np.float64)
@@ -122,6 +128,7 @@ def measured(
         probabilities=full,
         weights=counted,
         names=tuple(number),
+        costs=costs,
     )
 
 

@@ -35,11 +35,12 @@ class Metric(ABC):
 
     `name` is its name in descriptions and `words` its name in sentences. `low` to `high` is the range of
     its values, bounds included; a metric that gives none has no bounds. `of_probabilities`: it needs the
-    probabilities of the classes, which labels alone do not give. `on_request`: a version is measured by it
+    probabilities of the classes, which labels alone do not give. `of_costs`: it needs the costs of wrong
+    decisions, which the description gives. `on_request`: a version is measured by it
     only if its description names it. `best_constant` is what the dummy baseline
     of a regression predicts: the mean, the median, the median weighted by 1 / |target| (`relative median`)
     or a quantile (0 to 1) of the known targets, whichever has the best value. `formula` describes its
-    computation, `source` names the reference.
+    computation, `source` names the reference. `unit` is what a value is of, in words: `a row`.
     """
 
     name: str
@@ -50,7 +51,9 @@ class Metric(ABC):
     source: str = ""
     low: float = -math.inf
     high: float = math.inf
+    unit: str = ""
     of_probabilities: bool = False
+    of_costs: bool = False
     on_request: bool = False
     best_constant: Literal["mean", "median", "relative median"] | float = "mean"
 
@@ -108,6 +111,11 @@ class Metric(ABC):
     def loss(self, value: float, other: float = 0.0) -> float:
         """How much worse a value is than the other, in the metric's unit; below 0 it is better."""
         return other - value if self.higher_is_better else value - other
+
+    @property
+    def with_unit(self) -> str:
+        """Its name in front of a value, with its unit where it has one: `cost a row`."""
+        return f"{self.name} {self.unit}".strip()
 
     @property
     def best(self) -> float:

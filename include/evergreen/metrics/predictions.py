@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from evergreen.metrics.costs import Costs
 from evergreen.metrics.measured import Measured, measured
 from evergreen.task import Task
 
@@ -79,12 +80,14 @@ class Predictions:
         positive: Any = None,
         space: NDArray[np.float64] | None = None,
         weights: NDArray[np.float64] | None = None,
+        costs: Costs | None = None,
         seed: int = 0,
     ) -> Measured:
         """The predictions beside the truth `actual` (n,), to measure; see `metrics.measured`.
 
         `positive` is the class that the description calls so. Clustering has no truth but `space` (n,
-        dimensions) instead. `weights` (n,) is how much each row counts.
+        dimensions) instead. `weights` (n,) is how much each row counts, and `costs` are those of the
+        description.
         """
         return measured(
             task,
@@ -95,6 +98,7 @@ class Predictions:
             positive=positive,
             space=space,
             weights=weights,
+            costs=costs,
             seed=seed,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evergreen.metrics.costs import Costs
 from evergreen.task import Task
 
 
@@ -19,7 +20,7 @@ class Rows:
     all that truth, predictions and model name; `probabilities` (n, classes) hold 0 for a class that the model
     does not know. For clustering there is no truth, `predicted` are the clusters 0 .. `classes` - 1, and
     `space` (n, dimensions) is where distances are measured. `weights` (n,) count for regression and
-    classification.
+    classification. `costs` are those of wrong decisions between two classes, None where none are described.
     """
 
     task: Task
@@ -31,6 +32,7 @@ class Rows:
     weights: NDArray[np.float64] | None = field(default=None, repr=False)
     seed: int = 0
     names: tuple[Any, ...] = ()
+    costs: Costs | None = None
 
     def __len__(self) -> int:
         return len(self.predicted)

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from evergreen.json_values import finite_or_none
-from evergreen.metrics import Metric
+from evergreen.metrics import Costs, Metric
 from evergreen.metrics.chances import Chances
 from evergreen.metrics.classes import ordered_classes
 
@@ -33,13 +33,14 @@ def estimated(
     predicted: ArrayLike | None = None,
     *,
     positive: Any = None,
+    costs: Costs | None = None,
 ) -> float | None:
     """The value of a metric that is to be expected of rows if their truth is as probable as the model says.
 
     `probabilities` (n, k) are those of the k `classes`; `predicted` (n,) the predictions as published, by
-    default the likeliest class; `positive` the class that the description calls so. None for a metric that
-    has no expectation, without rows, with a probability that is not finite, or where no row may be of another
-    class.
+    default the likeliest class; `positive` the class that the description calls so, and `costs` those of
+    wrong decisions between two classes. None for a metric that has no expectation, without rows, with a
+    probability that is not finite, or where no row may be of another class.
     """
     chances = np.asarray(probabilities, dtype=np.float64)
     if not len(chances) or not np.isfinite(chances).all():
@@ -53,4 +54,4 @@ def estimated(
         [list(classes).index(name) for name in ordered_classes(classes, positive)], dtype=np.intp
     )
     place_of = np.argsort(order)
-    return finite_or_none(metric.expectation(Chances(chances[:, order], place_of[taken])))
+    return finite_or_none(metric.expectation(Chances(chances[:, order], place_of[taken], costs)))

@@ -255,7 +255,14 @@ def _estimate(spec: Spec, reference: Reference, predictions: pd.DataFrame) -> fl
     off = promised - reference.expected
     if abs(off) > spec.metric.allowance(promised, PERFORMANCE.of(spec.monitoring).tolerance):
         return None
-    value = estimated(spec.metric, said.probabilities, said.classes, said.labels, positive=spec.positive)
+    value = estimated(
+        spec.metric,
+        said.probabilities,
+        said.classes,
+        said.labels,
+        positive=spec.positive,
+        costs=spec.training.costs,
+    )
     return None if value is None else spec.metric.within(value + off)
 
 

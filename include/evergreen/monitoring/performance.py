@@ -148,7 +148,7 @@ def _beside(spec: Spec, actual: NDArray[Any], predicted: Predictions) -> Measure
     if (found := predicted.probabilities) is not None:
         # One that is not finite is no probability: it must cost its own group alone, in sums too.
         predicted = replace(predicted, probabilities=np.where(np.isfinite(found), found, np.nan))
-    return predicted.beside(spec.task, actual, positive=spec.positive)
+    return predicted.beside(spec.task, actual, positive=spec.positive, costs=spec.training.costs)
 
 
 def _part(rows: Measured, name: str) -> dict[str, Any]:

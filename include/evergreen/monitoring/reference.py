@@ -171,7 +171,13 @@ def build_reference(
         predicted, predicted_keys = as_series(spec, challenger.final.predict(features)), keys
     promised: Mapping[str, float] = evaluation.challenger
     if unseen is not None and training_set.weights is not None:
-        promised = unseen.beside(spec.task, actual, positive=spec.positive, seed=spec.training.seed).values
+        promised = unseen.beside(
+            spec.task,
+            actual,
+            positive=spec.positive,
+            costs=spec.training.costs,
+            seed=spec.training.seed,
+        ).values
     binnings = binnings_of(features)
     of_predictions = {PREDICTIONS: binning(predicted)}
     return Reference(
@@ -253,7 +259,12 @@ def _expected(spec: Spec, predicted: Predictions) -> float | None:
     if predicted.probabilities is None:
         return None
     return estimated(
-        spec.metric, predicted.probabilities, predicted.classes, predicted.labels, positive=spec.positive
+        spec.metric,
+        predicted.probabilities,
+        predicted.classes,
+        predicted.labels,
+        positive=spec.positive,
+        costs=spec.training.costs,
     )
 
 

@@ -5,15 +5,8 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from evergreen.description import Described
-from evergreen.metrics import METRICS
+from evergreen.metrics import COST, METRICS, Costs, Metric, metric_named
 from evergreen.task import Task
-
-
-class Costs(Described):
-    """What a wrong decision costs, in a unit of the user's own; a right one costs nothing."""
-
-    false_negative: float = Field(gt=0, allow_inf_nan=False)
-    false_positive: float = Field(gt=0, allow_inf_nan=False)
 
 
 class DecisionRule(Described):
@@ -30,13 +23,24 @@ class DecisionRule(Described):
     def _one_of_them(self) -> DecisionRule:
         if sum(one is not None for one in (self.threshold, self.costs, self.metric)) != 1:
             raise ValueError("give 'threshold', 'costs' or 'metric', one of them")
-        if self.metric is not None:
-            metric = METRICS.get(self.metric)
-            if metric is None or metric.task is not Task.CLASSIFICATION or metric.of_probabilities:
-                allowed = [
-                    one.name
-                    for one in METRICS.values()
-                    if one.task is Task.CLASSIFICATION and not one.of_probabilities
-                ]
-                raise ValueError(f"metric: '{self.metric}' is none of {', '.join(allowed)}")
+        if self.metric is None:
+            return self
+        if self.metric == COST.name:
+            raise ValueError(f"metric: '{COST.name}' is decided by 'costs': write them in place of 'metric'")
+        allowed = [
+            one.name for one in METRICS.values() if one.task is Task.CLASSIFICATION and _of_labels(one)
+        ]
+        if self.metric not in allowed:
+            raise ValueError(f"metric: '{self.metric}' is none of {', '.join(allowed)}")
         return self
+
+    @property
+    def tuned_by(self) -> Metric | None:
+        """The metric that is best at the threshold in the folds; None for a threshold that is written."""
+        if self.costs is not None:
+            return COST
+        return None if self.metric is None else metric_named(self.metric)
+
+
+def _of_labels(metric: Metric) -> bool:
+    return not (metric.of_probabilities or metric.of_costs)

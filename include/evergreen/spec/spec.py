@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 from evergreen.calendar import Calendar, Grain, Length, Schedule, Ticks, Weekday, check_zone
 from evergreen.description import Described
 from evergreen.errors import NotFoundError, SpecError
-from evergreen.metrics import Metric, metric_named, metrics_of
+from evergreen.metrics import Metric, metric_named
 from evergreen.signals import SIGNALS
 from evergreen.signals.drift import DRIFT, Reference
 from evergreen.signals.lengths import DEFAULTS, Lengths
@@ -27,7 +27,7 @@ from evergreen.spec.features import FeatureCode, Features, FeatureSet
 from evergreen.spec.folders import find
 from evergreen.spec.gate import ChampionRule, FairnessRule, Gate
 from evergreen.spec.labels import Labels
-from evergreen.spec.metrics_by_place import metrics_by_place
+from evergreen.spec.metrics_by_place import check_metrics, metrics_by_place
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.predicted import check_predicted
@@ -252,10 +252,8 @@ class Spec(Described):
             raise ValueError("features.lookups.labels: is the name of the labels: rename the lookup")
 
     def _check_model(self) -> None:
-        allowed = [metric.name for metric in metrics_of(self.task)]
-        for where, metric in metrics_by_place(self.training, self.gate, self.monitoring).items():
-            if metric not in allowed:
-                raise ValueError(f"{where}: '{metric}' is not a metric of {self.task}: {', '.join(allowed)}")
+        named = metrics_by_place(self.training, self.gate, self.monitoring)
+        check_metrics(self.task, named, self.training)
         if self.task is Task.CLUSTERING and self.target is not None:
             raise ValueError("target: clustering has none, leave it out")
         if self.task is not Task.CLUSTERING and self.target is None:

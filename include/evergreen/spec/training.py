@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from evergreen.calendar import Length
 from evergreen.description import Described
+from evergreen.metrics import Costs
 from evergreen.spec.decision import DecisionRule
 from evergreen.task import Task
 from evergreen.units import (
@@ -144,6 +145,11 @@ class Training(Described):
             return None
         found = self.recency if candidate.recency is None else candidate.recency
         return found if isinstance(found, HalfLife) else None
+
+    @property
+    def costs(self) -> Costs | None:
+        """What wrong decisions cost; None where the description does not say it."""
+        return None if self.decision is None else self.decision.costs
 
     def check_task(self, task: Task) -> None:
         """Raise `ValueError`, naming the key, for what this task does not have."""

@@ -26,6 +26,7 @@ from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Spec, Task
 from tests.campaign import rounds, seed
 from tests.unit.evaluation.evaluations import spec_of
+from tests.unit.metrics.compute import COSTS
 
 DRAWS = rounds(20, 1000)
 RATE = 1 - ChampionRule().confidence
@@ -65,20 +66,28 @@ def halves(metric: Metric, random: np.random.Generator, rows: int) -> World:
     return known, actual, Predictions(constant + random.normal(0, 0.1, rows))
 
 
+TWO = "a rare class, named evenly"
 WORLDS: dict[Task, dict[str, Callable[[Metric, np.random.Generator, int], World]]] = {
     Task.CLASSIFICATION: {
         "three classes": partial(named, shares=(0.5, 0.3, 0.2)),
         "three even classes": partial(named, shares=(1 / 3, 1 / 3, 1 / 3)),
-        "a rare class, named evenly": evenly,
+        TWO: evenly,
     },
     Task.REGRESSION: {"numbers": numbers, "the best constant of half of the rows": halves},
 }
 
 
+def worlds(metric: Metric) -> dict[str, Callable[[Metric, np.random.Generator, int], World]]:
+    """Those of two classes alone for a metric of costs."""
+    found = WORLDS[metric.task]
+    return {TWO: found[TWO]} if metric.of_costs else found
+
+
 def is_promoted(spec: Spec, metric: Metric, drawn: World, number: int) -> bool:
     known, actual, said = drawn
-    own = said.beside(metric.task, actual)
-    dummy = dummy_predictions(metric, pd.Series(known), None, len(own)).beside(metric.task, actual)
+    own = said.beside(metric.task, actual, costs=COSTS)
+    constant = dummy_predictions(metric, pd.Series(known), None, len(own), costs=COSTS)
+    dummy = constant.beside(metric.task, actual, costs=COSTS)
     rule = baseline_rule(spec, first=True).model_copy(update={"rounds": 100})
     found = Evaluation(
         metric=metric.name,
@@ -101,7 +110,7 @@ def is_promoted(spec: Spec, metric: Metric, drawn: World, number: int) -> bool:
 def test_what_has_no_skill_is_rarely_a_first_champion(metric: Metric, rows: int, tell: Any) -> None:
     spec = spec_of("mae" if metric.task is Task.REGRESSION else "accuracy")
     spec = spec.model_copy(update={"training": spec.training.model_copy(update={"metric": metric.name})})
-    for name, world in WORLDS[metric.task].items():
+    for name, world in worlds(metric).items():
         seeds = [np.random.default_rng([seed(number), rows]) for number in range(DRAWS)]
         found = sum(is_promoted(spec, metric, world(metric, one, rows), n) for n, one in enumerate(seeds))
         tell(f"{metric.name}, {name}, {rows} rows: {found} of {DRAWS} promoted")

@@ -20,15 +20,15 @@ from evergreen.metrics import METRICS, metrics_of
 from evergreen.metrics.predictions import Predictions
 from evergreen.spec import ChampionRule, Task
 from tests.campaign import examples
-from tests.unit.metrics.compute import compute
+from tests.unit.metrics.compute import COSTS, compute
 
 RULE = ChampionRule(rounds=200)
 EVERY = [(metric.task, metric.name) for metric in METRICS.values()]
 FEW = settings(max_examples=examples(15), deadline=None)
 
 
-def world(task, seed, rows=210):
-    """Truth, two models' predictions, days and space of a task."""
+def world(task, seed, rows=210, metric="accuracy"):
+    """Truth, two models' predictions, days and space of a task: of two classes for a metric of costs."""
     random = np.random.default_rng(seed)
     days = np.sort(random.integers(0, 14, rows))
     if task is Task.REGRESSION:
@@ -39,19 +39,20 @@ def world(task, seed, rows=210):
         other = np.where(random.random(rows) < 0.2, random.integers(0, 3, rows), labels)
         space = random.normal(3 * labels[:, None], 1, (rows, 2))
         return None, Predictions(labels), Predictions(other), days, space
-    actual = random.integers(0, 3, rows)
+    classes = 2 if METRICS[metric].of_costs else 3
+    actual = random.integers(0, classes, rows)
     sides = []
     for _ in range(2):
-        likely = random.dirichlet(np.ones(3), rows)
+        likely = random.dirichlet(np.ones(classes), rows)
         likely[np.arange(rows), actual] += 0.3
         likely /= likely.sum(axis=1, keepdims=True)
-        sides.append(Predictions(likely.argmax(axis=1), likely, (0, 1, 2)))
+        sides.append(Predictions(likely.argmax(axis=1), likely, tuple(range(classes))))
     return actual, *sides, days, None
 
 
 def compared(task, metric, seed=0, *, swap=False, timeless=False, rule=RULE):
-    actual, one, other, days, space = world(task, seed)
-    sides = [side.beside(task, actual, space=space, seed=seed) for side in (one, other)]
+    actual, one, other, days, space = world(task, seed, metric=metric)
+    sides = [side.beside(task, actual, space=space, costs=COSTS, seed=seed) for side in (one, other)]
     challenger, champion = reversed(sides) if swap else sides
     units = None if timeless else days
     return compare(metric, challenger, champion, units=units, rule=rule, seed=seed)
@@ -64,7 +65,7 @@ def comparison(low, high, champion=10.0):
 @pytest.mark.parametrize("timeless", [True, False])
 @pytest.mark.parametrize(("task", "metric"), EVERY)
 def test_the_comparison_is_of_the_metrics_of_both(task, metric, timeless):
-    actual, one, other, _, space = world(task, 0)
+    actual, one, other, _, space = world(task, 0, metric=metric)
     found = compared(task, metric, timeless=timeless)
     own, theirs = (
         compute(
@@ -74,11 +75,12 @@ def test_the_comparison_is_of_the_metrics_of_both(task, metric, timeless):
             probabilities=side.probabilities,
             classes=side.classes,
             space=space,
+            costs=COSTS,
         )[metric]
         for side in (one, other)
     )
     assert (found.challenger, found.champion) == (own, theirs)
-    lower = metric in ("mae", "rmse", "mape", "log_loss", "brier") or metric.startswith("pinball")
+    lower = metric in ("mae", "rmse", "mape", "log_loss", "brier", "cost") or metric.startswith("pinball")
     assert found.loss == pytest.approx(own - theirs if lower else theirs - own)
     assert found.low < found.loss < found.high
     assert (found.rows, found.blocks) == (210, 210 if timeless else 14)
@@ -95,9 +97,9 @@ def test_swapping_the_sides_mirrors_the_interval(task, metric, seed):
 @pytest.mark.parametrize(("task", "metric"), EVERY)
 @pytest.mark.parametrize("timeless", [True, False])
 def test_a_model_against_itself_loses_nothing(task, metric, timeless):
-    actual, one, _, days, space = world(task, 1)
+    actual, one, _, days, space = world(task, 1, metric=metric)
     units = None if timeless else days
-    side = one.beside(task, actual, space=space, seed=1)
+    side = one.beside(task, actual, space=space, costs=COSTS, seed=1)
     found = compare(metric, side, side, units=units, rule=RULE, seed=1)
     assert (found.loss, found.low, found.high) == (0, 0, 0)
     assert clears(found, ChampionRule()) is True
@@ -189,8 +191,8 @@ def test_a_champion_without_probabilities_cannot_be_compared_in_them():
 
 @pytest.mark.parametrize("task", Task)
 def test_every_metric_has_an_interval_for_the_card_within_its_range(task):
-    actual, one, _, days, space = world(task, 0)
-    found = intervals(one.beside(task, actual, space=space), units=days, rule=RULE, seed=0)
+    actual, one, _, days, space = world(task, 0, metric="cost")
+    found = intervals(one.beside(task, actual, space=space, costs=COSTS), units=days, rule=RULE, seed=0)
     assert set(found) == {metric.name for metric in metrics_of(task)}
     assert all(interval.low < interval.high for interval in found.values())
     for name in set(found) & {"accuracy", "roc_auc", "f1", "pr_auc", "recall", "precision", "brier"}:

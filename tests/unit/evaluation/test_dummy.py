@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from evergreen.evaluation.dummy import baseline_rule, dealt_at_random, dummy_predictions
-from evergreen.metrics import metric_named
+from evergreen.metrics import Costs, metric_named
 from evergreen.spec import Task
 from tests.unit.evaluation.evaluations import spec_of
 from tests.unit.metrics.compute import compute
@@ -57,6 +57,20 @@ def test_classes_are_held_against_the_commonest():
     weighted = dummy_predictions(metric, known, NINE_COUNTS, 1)
     assert weighted.labels.tolist() == ["b"]
     assert weighted.probabilities.tolist() == [[3 / 8, 5 / 8]]
+
+
+@pytest.mark.parametrize(("missed", "false", "says"), [(2, 1, "a"), (4, 1, "b"), (3, 1, "a")])
+def test_a_cost_is_held_against_the_class_that_is_cheaper_to_say_always(missed, false, says):
+    known = pd.Series(["a", "a", "a", "b"])  # always a costs 1/4 of a miss, always b 3/4 of a false alarm
+    costs, metric = Costs(false_negative=missed, false_positive=false), metric_named("cost")
+    found = dummy_predictions(metric, known, None, 2, costs=costs)
+    assert found.labels.tolist() == [says] * 2
+    assert found.probabilities.tolist() == [[0.75, 0.25]] * 2
+    mirrored = Costs(false_negative=false, false_positive=missed)
+    swapped = dummy_predictions(metric, known, None, 2, costs=mirrored, positive="a")
+    assert swapped.labels.tolist() == [says] * 2
+    weighted = dummy_predictions(metric, known, NINE_COUNTS, 2, costs=costs)
+    assert weighted.labels.tolist() == ["b"] * 2
 
 
 def test_clusters_are_held_against_the_same_ones_dealt_at_random():

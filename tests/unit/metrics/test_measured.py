@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 from sklearn import metrics as sk
 
-from evergreen.metrics import metrics_of
-from evergreen.metrics.measured import is_usable
+from evergreen.metrics import Costs, metrics_of
+from evergreen.metrics.measured import is_usable, measured
 from evergreen.task import Task
-from tests.unit.metrics.compute import compute
+from tests.unit.metrics.compute import COSTS, compute, mean_cost
 
 NUMBERS = st.integers(-(10**8), 10**8).map(lambda n: n / 100)
 
@@ -140,7 +140,12 @@ def test_every_metric_a_description_may_name_is_there():
     found = {
         Task.REGRESSION: compute(Task.REGRESSION, [1.0, 2.0], [1.0, 2.0]),
         Task.CLASSIFICATION: compute(
-            Task.CLASSIFICATION, ["a", "b"], ["a", "b"], probabilities=np.eye(2), classes=["a", "b"]
+            Task.CLASSIFICATION,
+            ["a", "b"],
+            ["a", "b"],
+            probabilities=np.eye(2),
+            classes=["a", "b"],
+            costs=COSTS,
         ),
         Task.CLUSTERING: compute(Task.CLUSTERING, None, [0, 0, 1], space=np.eye(3)),
     }
@@ -219,6 +224,47 @@ def test_classification_is_as_scikit_learn_computes_it(number):
             "brier": sk.brier_score_loss(actual, probabilities, scale_by_half=True, sample_weight=counted),
         }
         assert found == pytest.approx(expected)
+
+
+def test_the_cost_by_hand():
+    # Of the positive class `b` one of two is missed, of the other one of three is taken for it.
+    actual, said = list("aaabb"), list("baaba")
+    assert compute(Task.CLASSIFICATION, actual, said, costs=COSTS)["cost"] == pytest.approx((2 + 5) / 5)
+    other = compute(Task.CLASSIFICATION, actual, said, costs=COSTS, positive="a", weights=[3, 1, 1, 1, 2])
+    assert other["cost"] == pytest.approx((3 * 5 + 2 * 2) / 8)
+
+
+@given(
+    values=st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(1, 5)), min_size=2, max_size=30),
+    missed=st.floats(0.1, 50),
+    false=st.floats(0.1, 50),
+)
+def test_the_cost_is_that_of_scikit_learns_confusion_matrix_whichever_class_is_positive(
+    values, missed, false
+):
+    actual, said, weights = (np.array(column) for column in zip(*values, strict=True))
+    costs = Costs(false_negative=missed, false_positive=false)
+    swapped = Costs(false_negative=false, false_positive=missed)
+    found = measured(Task.CLASSIFICATION, actual, said, weights=weights, costs=costs)
+    assert found.value("cost") == pytest.approx(
+        mean_cost(actual, said, (False, True), weights=weights, costs=costs)
+    )
+    mirrored = measured(Task.CLASSIFICATION, actual, said, weights=weights, costs=swapped, positive=False)
+    assert mirrored.value("cost") == pytest.approx(found.value("cost"))
+
+
+def test_a_row_costs_nothing_where_all_are_of_one_class_and_three_classes_have_no_cost():
+    assert compute(Task.CLASSIFICATION, list("bb"), list("bb"), costs=COSTS)["cost"] == 0
+    three = measured(Task.CLASSIFICATION, list("abc"), list("abb"), costs=COSTS)
+    assert math.isnan(three.value("cost"))
+    assert three.undefined("cost") == "more than two classes"
+
+
+def test_without_costs_there_is_no_cost():
+    rows = measured(Task.CLASSIFICATION, list("ab"), list("ab"))
+    assert "cost" not in rows.values
+    assert math.isnan(rows.value("cost"))
+    assert rows.undefined("cost") == "the description has no costs"
 
 
 def test_weights_count_as_if_rows_were_there_so_often():

@@ -18,6 +18,7 @@ from evergreen.metrics.measured import Measured, measured
 from evergreen.metrics.part import Part
 from evergreen.task import Task
 from tests.campaign import examples
+from tests.unit.metrics.compute import COSTS, mean_cost
 
 LABELLED = [metric.name for task in (Task.REGRESSION, Task.CLASSIFICATION) for metric in metrics_of(task)]
 
@@ -48,6 +49,7 @@ def expected(name: str, actual, predicted, probabilities, classes) -> float:
             f"pinball_{percent:02d}": partial(sk.mean_pinball_loss, actual, predicted, alpha=percent / 100)
             for percent in (5, 10, 25, 75, 90, 95)
         },
+        "cost": lambda: mean_cost(actual, predicted, classes),
         "accuracy": lambda: sk.accuracy_score(actual, predicted),
         "precision": lambda: sk.precision_score(actual, predicted, **macro),
         "recall": lambda: sk.recall_score(actual, predicted, **macro),
@@ -81,8 +83,9 @@ def drawn(name: str, classes: int, rows: int, seed: int):
     seed=st.integers(0, 2**32 - 1),
 )
 def test_merging_partitions_is_pooling_rows(name: str, classes: int, rows: int, partitions: int, seed: int):
+    classes = 2 if metric_named(name).of_costs else classes
     task, actual, predicted, probabilities, known = drawn(name, classes, rows, seed)
-    whole = measured(task, actual, predicted, probabilities=probabilities, classes=known)
+    whole = measured(task, actual, predicted, probabilities=probabilities, classes=known, costs=COSTS)
     partition = np.random.default_rng(seed).integers(0, partitions, rows)
     pooled = metric_named(name).pooled(parts_of(whole, partition, name))
     if len(set(actual)) < 2:

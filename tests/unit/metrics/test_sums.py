@@ -11,7 +11,7 @@ from evergreen.metrics import metric_named, metrics_of
 from evergreen.metrics.measured import measured
 from evergreen.metrics.sums import BINS, binned
 from evergreen.task import Task
-from tests.unit.metrics.compute import compute
+from tests.unit.metrics.compute import COSTS, compute
 
 ROWS, UNITS = 240, 8
 
@@ -29,6 +29,11 @@ def classification(random, classes=3, digits=12):
     return Task.CLASSIFICATION, actual, names[probabilities.argmax(axis=1)], known
 
 
+def decision(random):
+    task, actual, predicted, known = classification(random, classes=2)
+    return task, actual, predicted, {**known, "costs": COSTS}
+
+
 def clustering(random):
     labels = random.integers(0, 3, ROWS)
     return Task.CLUSTERING, None, labels, {"space": random.normal(labels[:, None], 1, (ROWS, 2))}
@@ -39,10 +44,19 @@ CASES = [
     for world, task in (
         (regression, Task.REGRESSION),
         (classification, Task.CLASSIFICATION),
+        (decision, Task.CLASSIFICATION),
         (clustering, Task.CLUSTERING),
     )
     for metric in metrics_of(task)
+    if metric.of_costs == (world is decision)
 ]
+
+
+def taken(more, rows):
+    """What `measured` is given beside labels, of some rows."""
+    return {
+        key: known if key in ("classes", "costs") else np.asarray(known)[rows] for key, known in more.items()
+    }
 
 
 @pytest.mark.parametrize(("world", "name"), CASES, ids=lambda value: getattr(value, "__name__", value))
@@ -60,11 +74,8 @@ def test_units_drawn_by_their_sums_have_the_metric_of_their_rows(world, name):
         if name == "silhouette":  # distances to the rows of all units, so that only their mean is drawn
             continue
         drawn = np.repeat(np.arange(ROWS), count[unit].astype(int))
-        taken = {
-            key: column if key == "classes" else np.asarray(column)[drawn] for key, column in more.items()
-        }
         truth = None if actual is None else actual[drawn]
-        assert value == pytest.approx(compute(task, truth, predicted[drawn], **taken)[name])
+        assert value == pytest.approx(compute(task, truth, predicted[drawn], **taken(more, drawn))[name])
 
 
 @pytest.mark.parametrize(("world", "name"), CASES, ids=lambda value: getattr(value, "__name__", value))
@@ -94,8 +105,7 @@ def test_a_row_of_weight_three_counts_as_three_rows(world, name):
     task, actual, predicted, more = world(random)
     unit, weights = random.integers(0, UNITS, ROWS), random.integers(1, 4, ROWS)
     drawn = np.repeat(np.arange(ROWS), weights)
-    often = {key: column if key == "classes" else column[drawn] for key, column in more.items()}
-    repeated = measured(task, actual[drawn], predicted[drawn], **often)
+    repeated = measured(task, actual[drawn], predicted[drawn], **taken(more, drawn))
     weighted = measured(task, actual, predicted, weights=weights, **more)
     counts = random.multinomial(UNITS, np.full(UNITS, 1 / UNITS), 20)
     found, wanted = (

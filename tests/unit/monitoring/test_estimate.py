@@ -13,18 +13,21 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn import metrics as sk
 
-from evergreen.metrics import METRICS, metric_named, metrics_of
+from evergreen.metrics import METRICS, Metric, metric_named, metrics_of
 from evergreen.metrics.measured import measured
 from evergreen.monitoring.estimate import estimated
 from evergreen.spec import Task
 from tests.campaign import examples
-from tests.unit.metrics.compute import compute
+from tests.unit.metrics.compute import COSTS, compute, mean_cost
 
 NAMES = [metric.name for metric in metrics_of(Task.CLASSIFICATION)]
+OF_ANY = [metric.name for metric in metrics_of(Task.CLASSIFICATION) if not metric.of_costs]
+"""Those that more than two classes have, too."""
 Floats = NDArray[np.float64]
 
 
 def estimate(metric: str, chances: Any, classes: Any = ("a", "b"), **more: Any) -> Any:
+    more = {"costs": COSTS, **more}
     return estimated(metric_named(metric), np.asarray(chances, dtype=float), list(classes), **more)
 
 
@@ -43,6 +46,9 @@ def test_the_expected_confusion_matrix_by_hand() -> None:
 
 def test_losses_by_hand() -> None:
     chance = np.array([0.1, 0.2, 0.7, 0.6])
+    # Predicted a, a, b, b: a row that is of b after all costs 5, one that is not 2.
+    assert estimate("cost", FOUR) == pytest.approx((5 * (0.1 + 0.2) + 2 * (0.3 + 0.4)) / 4)
+    assert estimate("cost", FOUR, positive="a") == pytest.approx((2 * (0.1 + 0.2) + 5 * (0.3 + 0.4)) / 4)
     entropy = -(chance * np.log(chance) + (1 - chance) * np.log(1 - chance))
     assert estimate("log_loss", FOUR) == pytest.approx(entropy.mean())
     assert estimate("brier", FOUR) == pytest.approx((chance * (1 - chance)).mean())
@@ -73,7 +79,7 @@ def test_classes_in_another_order_are_the_same_classes() -> None:
     draw = np.random.default_rng(0)
     chances = draw.dirichlet([1, 2, 3], size=40)
     for columns, names in [((2, 0, 1), "cab"), ((1, 2, 0), "bca")]:
-        for metric in NAMES:
+        for metric in OF_ANY:
             same = estimate(metric, chances[:, columns], names)
             assert same == pytest.approx(estimate(metric, chances, "abc"), rel=1e-12)
     for metric in NAMES:  # the second in sorted order is the one that a curve is drawn for
@@ -85,7 +91,7 @@ def test_what_is_certain_is_what_will_be() -> None:
     sure = np.eye(3)[truth]
     wrong = np.array([0, 1, 2, 2, 0, 0])
     realised = compute(Task.CLASSIFICATION, truth, wrong, probabilities=sure, classes=[0, 1, 2])
-    for metric in NAMES:
+    for metric in OF_ANY:
         assert estimate(metric, sure, (0, 1, 2), predicted=wrong) == pytest.approx(realised[metric], abs=1e-9)
 
 
@@ -102,6 +108,11 @@ def test_what_has_no_estimate(metric: str) -> None:
     assert estimate(metric, np.empty((0, 2))) is None
     assert estimate(metric, [[0.5, 0.5], [np.nan, 0.5]]) is None
     assert estimate(metric, FOUR, predicted=["a", "b", "a", "c"]) is None
+
+
+def test_no_cost_without_costs_or_of_three_classes() -> None:
+    assert estimate("cost", FOUR, costs=None) is None
+    assert estimate("cost", np.full((2, 3), 1 / 3), "abc") is None
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "pr_auc"])
@@ -135,19 +146,20 @@ def over_all_truths(chances: Floats, value: Any) -> float:
 @settings(max_examples=examples(15), deadline=None)
 @given(
     st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=1, max_size=3),
-    st.sampled_from([metric.name for metric in metrics_of(Task.CLASSIFICATION) if metric.pools == "mean"]),
+    st.sampled_from([metric for metric in metrics_of(Task.CLASSIFICATION) if metric.pools == "mean"]),
 )
-def test_means_over_rows_have_their_exact_expectation(counts: list[tuple[int, ...]], metric: str) -> None:
-    chances = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
+def test_means_over_rows_have_their_exact_expectation(counts: list[tuple[int, ...]], of: Metric) -> None:
+    metric, names = of.name, range(2 if of.of_costs else 3)
+    chances = np.array(counts)[:, : len(names)]
+    chances = chances / chances.sum(axis=1, keepdims=True)
     predicted = chances.argmax(axis=1)
 
     def value(truth: NDArray[np.intp]) -> float:
-        names = [0, 1, 2]
-        return measured(Task.CLASSIFICATION, truth, predicted, probabilities=chances, classes=names).value(
-            metric
-        )
+        return measured(
+            Task.CLASSIFICATION, truth, predicted, probabilities=chances, classes=names, costs=COSTS
+        ).value(metric)
 
-    assert estimate(metric, chances, range(3)) == pytest.approx(over_all_truths(chances, value))
+    assert estimate(metric, chances, names) == pytest.approx(over_all_truths(chances, value))
 
 
 @settings(max_examples=examples(15), deadline=None)
@@ -197,6 +209,8 @@ def realised(metric: str, truth: NDArray[np.intp], predicted: NDArray[np.intp], 
         return float(sk.log_loss(truth, chances, labels=range(chances.shape[1])))
     if metric == "brier":
         return float(((np.eye(chances.shape[1])[truth] - chances) ** 2).sum(axis=1).mean() / 2)
+    if metric == "cost":
+        return mean_cost(truth, predicted, (0, 1))
     if metric == "accuracy":
         return float(sk.accuracy_score(truth, predicted))
     scorer = {"precision": sk.precision_score, "recall": sk.recall_score, "f1": sk.f1_score}[metric]
@@ -213,13 +227,13 @@ def test_the_estimate_is_what_comes_true_within_sampling_error(kind: str) -> Non
         chances = np.column_stack([1 - chance, chance])
     predicted = chances.argmax(axis=1)
     truths = drawn_truths(chances, times)
-    for metric in NAMES:
+    for metric in OF_ANY if kind == "three" else NAMES:
         values = np.array([realised(metric, truth, predicted, chances) for truth in truths])
         expected = estimate(metric, chances, range(chances.shape[1]))
         error = values.std(ddof=1) / np.sqrt(times)
         away = abs(values.mean() - expected) / error
         print(f"\n{kind} {metric}: {expected:.4f} estimated, {values.mean():.4f} realised, {away:.1f} errors")
-        assert away < stats.norm.ppf(1 - 0.0005)  # 24 of these are looked at
+        assert away < stats.norm.ppf(1 - 0.0005)  # 26 of these are looked at
 
 
 def test_small_partitions_are_not_biased_much() -> None:

@@ -28,7 +28,9 @@ from evergreen.monitoring.performance import (
     slice_errors,
 )
 from evergreen.spec import Spec, Task, parse_spec
+from evergreen.spec.decision import DecisionRule
 from tests.campaign import examples
+from tests.unit.metrics.compute import COSTS, mean_cost
 
 TESTS = Path(__file__).parents[2]
 KIOSK = parse_spec(TESTS / "pipelines" / "kiosk" / "pipeline.yaml")
@@ -43,9 +45,11 @@ def names(task: Task) -> list[str]:
 
 def described(spec: Spec = KIOSK, metric: str | None = None, slices: tuple[str, ...] = ()) -> Spec:
     performance = spec.monitoring.performance.model_copy(update={"slices": slices})
+    costs = DecisionRule(costs=COSTS) if spec.task is Task.CLASSIFICATION else None
+    training = {"metric": metric or spec.training.metric, "decision": costs}
     return spec.model_copy(
         update={
-            "training": spec.training.model_copy(update={"metric": metric or spec.training.metric}),
+            "training": spec.training.model_copy(update=training),
             "monitoring": spec.monitoring.model_copy(update={"performance": performance}),
         }
     )
@@ -119,6 +123,7 @@ def test_classification_is_as_scikit_learn_has_it(metric: str) -> None:
     predicted = np.array(list("aaaaabbb"))
     macro = {"average": "macro", "zero_division": 0}
     expected = {
+        "cost": lambda: mean_cost(actual, predicted, "ab"),
         "accuracy": lambda: sk.accuracy_score(actual, predicted),
         "precision": lambda: sk.precision_score(actual, predicted, **macro),
         "recall": lambda: sk.recall_score(actual, predicted, **macro),
