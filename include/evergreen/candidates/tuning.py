@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from evergreen.candidates.estimators import candidate_path, named
 from evergreen.candidates.proposals import Proposals, proposals_of
+from evergreen.decisions.learn import check_decision, learn_of
 from evergreen.errors import NotInstalledError, RefusedError, SpecError
 from evergreen.lake import PARTITION
 from evergreen.metrics.distance_space import distance_space
@@ -105,6 +107,10 @@ class _Scoring:
         known = ~training_set.holdout
         rows = training_set.rows[known]
         self._sample = Sample.of(training_set, known, groups_of(spec, training_set.rows))
+        self._decides = spec.training.decision is not None and not spec.metric.of_probabilities
+        self._classes = _classes(self._sample) if self._decides else ()
+        if self._decides:
+            check_decision(spec, self._classes)
         folds = folds_of(spec, rows[PARTITION], self._sample.target, self._sample.groups)
         self._folds = [fold for fold in folds if _scorable(spec, self._sample, fold)]
         if not self._folds:
@@ -120,7 +126,8 @@ class _Scoring:
         began = time.perf_counter()
         trial = Trial(number, dict(params))
         try:
-            folds = tuple(self._score(trial, fold) for fold in self._folds)
+            predicted = zip(self._predicted(trial), self._folds, strict=True)
+            folds = tuple(self._score(found, unseen) for found, (_, unseen) in predicted)
         except NotInstalledError:
             raise  # the candidate is not worse than another for that
         except SpecError as error:
@@ -129,30 +136,53 @@ class _Scoring:
             return Trial(number, trial.params, math.nan, (), time.perf_counter() - began, str(error))
         return Trial(number, trial.params, float(np.mean(folds)), folds, time.perf_counter() - began)
 
-    def _score(self, trial: Trial, fold: Fold) -> float:
-        known, unseen = fold
+    def _predicted(self, trial: Trial) -> list[Predictions]:
+        """What the trial predicts of each fold, decided as the description asks for.
+
+        The threshold is the one that the trial would be completed with. At another, such as that of the
+        likeliest class, a metric of labels would compare decisions that nobody is going to make.
+        """
+        found = [
+            Predictions.of(
+                self._fit(self._spec, trial, self._sample.taken(known)), self._sample.taken(unseen).features
+            )
+            for known, unseen in self._folds
+        ]
+        if not self._decides:
+            return found
+        rows = self._sample.taken(np.concatenate([unseen for _, unseen in self._folds]))
+        learnt = learn_of(self._spec, self._classes, Predictions.joined(found), rows)
+        return [learnt.decided(one) for one in found]
+
+    def _score(self, found: Predictions, unseen: NDArray[np.intp]) -> float:
         scored = self._sample.taken(unseen)
-        found = Predictions.of(self._fit(self._spec, trial, self._sample.taken(known)), scored.features)
         beside = found.beside(
             self._spec.task,
             scored.target,
             positive=self._spec.positive,
             space=None if self._space is None else self._space[unseen],
             weights=scored.weights,
+            costs=self._spec.training.costs,
             seed=self._spec.training.seed,
         )
         return beside.value(self._spec.training.metric)
+
+
+def _classes(sample: Sample) -> tuple[Any, ...]:
+    assert sample.target is not None
+    return tuple(sorted(sample.target.unique().tolist()))
 
 
 def _scorable(spec: Spec, sample: Sample, fold: Fold) -> bool:
     """Whether the metric has a value on the rows that a fold scores, at least if all are predicted right."""
     if spec.task is not Task.CLASSIFICATION or sample.target is None:
         return True
-    classes = tuple(sorted(sample.target.unique().tolist()))
+    classes = _classes(sample)
     actual = sample.target.iloc[fold[1]].to_numpy()
     right = np.column_stack([actual == name for name in classes]).astype(np.float64)
     perfect = Predictions(actual, right, classes)
-    return math.isfinite(perfect.beside(spec.task, actual).value(spec.training.metric))
+    beside = perfect.beside(spec.task, actual, costs=spec.training.costs)
+    return math.isfinite(beside.value(spec.training.metric))
 
 
 def _tried(spec: Spec, score: _Scoring) -> Iterator[Trial]:

@@ -9,6 +9,7 @@ is mapped is divided by its sum.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -37,13 +38,15 @@ class Calibrated(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator = estimator
         self.method = method
 
-    def calibrate(self, said: Floats, actual: NDArray[Any], weights: Floats | None = None) -> Self:
+    def calibrate(
+        self, said: Floats, actual: NDArray[Any], classes: Sequence[Any], weights: Floats | None = None
+    ) -> Self:
         """Learn from n rows that were not fit on: the probabilities (n, k) said of them, and the truth (n,).
 
-        `weights` (n,) is how much each row counts. Raises `RefusedError`, naming the class, where a class
-        has fewer than 10 rows.
+        The probabilities are of the k `classes`, and `weights` (n,) is how much each row counts. Raises
+        `RefusedError`, naming the class, where a class has fewer than 10 rows.
         """
-        self.classes_ = np.asarray(self.estimator.classes_)
+        self.classes_ = np.asarray(classes)
         maps = []
         for place in _mapped(len(self.classes_)):
             happened = actual == self.classes_[place]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evergreen.metrics import Metric
+from evergreen.metrics import Costs, Metric
 from evergreen.metrics.measured import measured
-from evergreen.spec.decision import Costs
 from evergreen.task import Task
 
 Floats = NDArray[np.float64]
@@ -21,8 +19,9 @@ POINTS = 200
 
 @dataclass(frozen=True)
 class Curve:
-    """The `values` (m,) that the `thresholds` (m,) would have given, and which is `best`."""
+    """The `values` (m,) of a `metric` that the `thresholds` (m,) would have given, and which is `best`."""
 
+    metric: str
     thresholds: Floats = field(repr=False)
     values: Floats = field(repr=False)
     best: int
@@ -33,46 +32,41 @@ class Curve:
         return float(self.thresholds[self.best])
 
 
-def cost_of(
-    costs: Costs, positive: NDArray[np.bool_], predicted: NDArray[np.bool_], weights: Floats
-) -> float:
-    """The mean cost of a row, of the truth (n,) and what is predicted (n,)."""
-    missed, alarmed = positive & ~predicted, ~positive & predicted
-    each = costs.false_negative * missed + costs.false_positive * alarmed
-    return float(np.average(each, weights=weights))
-
-
-def by_costs(
-    chance: Floats, positive: NDArray[np.bool_], costs: Costs, weights: Floats | None = None
+def curve_of(
+    chance: Floats,
+    positive: NDArray[np.bool_],
+    metric: Metric,
+    *,
+    costs: Costs | None = None,
+    weights: Floats | None = None,
 ) -> Curve:
-    """The threshold with the lowest mean cost of n rows that were not fit on.
+    """A metric of labels over the threshold, of n rows that were not fit on.
 
-    `chance` (n,) is the probability of the positive class and `positive` (n,) whether a row is of it.
+    `chance` (n,) is the probability of the positive class, `positive` (n,) whether a row is of it, and
+    `weights` (n,) how much it counts. `costs` are for the metric that needs them. Of equally good thresholds
+    the best is the middle of the first longest run.
     """
-    counted = np.ones(len(chance)) if weights is None else weights
-    return _curve(chance, lambda predicted: -cost_of(costs, positive, predicted, counted), -1.0)
-
-
-def by_metric(
-    chance: Floats, positive: NDArray[np.bool_], metric: Metric, weights: Floats | None = None
-) -> Curve:
-    """The threshold with the best value of a metric of labels, of n rows that were not fit on.
-
-    The arguments are those of `by_costs`.
-    """
-    sign = 1.0 if metric.higher_is_better else -1.0
-
-    def value(predicted: NDArray[np.bool_]) -> float:
-        return sign * measured(Task.CLASSIFICATION, positive, predicted, weights=weights).value(metric.name)
-
-    return _curve(chance, value, sign)
-
-
-def _curve(chance: Floats, score: Callable[[NDArray[np.bool_]], float], sign: float) -> Curve:
-    """The threshold of the highest score, of equal ones the middle of the first longest run."""
     thresholds = _thresholds(chance)
-    scores = np.array([score(chance >= threshold) for threshold in thresholds])
-    return Curve(thresholds, sign * scores, _middle_of_best(np.nan_to_num(scores, nan=-np.inf)))
+    place, true, counted = _alike(np.searchsorted(thresholds, chance, side="right"), positive, weights)
+
+    def value(number: int) -> float:
+        said = place > number
+        return measured(Task.CLASSIFICATION, true, said, weights=counted, costs=costs).value(metric.name)
+
+    values = np.array([value(number) for number in range(len(thresholds))])
+    losses = np.array([metric.loss(one) for one in values])
+    return Curve(metric.name, thresholds, values, _middle_of_best(np.nan_to_num(-losses, nan=-np.inf)))
+
+
+def _alike(
+    place: NDArray[np.intp], positive: NDArray[np.bool_], weights: Floats | None
+) -> tuple[NDArray[np.intp], NDArray[np.bool_], Floats]:
+    """Rows (n,) that no threshold tells apart as one that weighs as much: its place, its truth, its weight.
+
+    `place` is how many thresholds a row's probability reaches.
+    """
+    cells, cell = np.unique(2 * place + positive, return_inverse=True)
+    return cells // 2, cells % 2 == 1, np.bincount(cell, weights).astype(np.float64)
 
 
 def _thresholds(chance: Floats) -> Floats:

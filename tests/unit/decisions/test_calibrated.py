@@ -29,7 +29,8 @@ def data(classes: int, rows: int = 600, seed: int = 0) -> tuple[pd.DataFrame, An
 def fitted(method: Any, features: pd.DataFrame, target: Any) -> Calibrated:
     """The classifier of Bayes, calibrated by five folds."""
     said = cross_val_predict(GaussianNB(), features, target, cv=FOLDS, method="predict_proba")
-    return Calibrated(GaussianNB().fit(features, target), method).calibrate(said, target)
+    model = GaussianNB().fit(features, target)
+    return Calibrated(model, method).calibrate(said, target, model.classes_)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -59,7 +60,7 @@ def test_what_is_too_sure_becomes_calibrated(method: Any, classes: int) -> None:
     forest = RandomForestClassifier(20, max_features=3, random_state=0)
     said = cross_val_predict(forest, features, target, cv=FOLDS, method="predict_proba")
     model = forest.fit(features, target)
-    ours = Calibrated(model, method).calibrate(said, target)
+    ours = Calibrated(model, method).calibrate(said, target, model.classes_)
     found = ours.predict_proba(unseen)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found >= 0).all()
@@ -76,8 +77,8 @@ def test_a_row_of_weight_two_is_two_rows() -> None:
     model = GaussianNB().fit(features, target)
     for method in ("isotonic", "sigmoid"):
         twice = Calibrated(model, method)
-        twice.calibrate(np.vstack([said, said]), np.concatenate([target, target]))
-        weighed = Calibrated(model, method).calibrate(said, target, np.full(200, 2.0))
+        twice.calibrate(np.vstack([said, said]), np.concatenate([target, target]), model.classes_)
+        weighed = Calibrated(model, method).calibrate(said, target, model.classes_, np.full(200, 2.0))
         np.testing.assert_allclose(twice.predict_proba(features), weighed.predict_proba(features), atol=1e-5)
 
 
@@ -95,4 +96,4 @@ def test_a_class_with_too_few_rows_is_named() -> None:
     rare = np.where(np.arange(100) < 4, "b", "a")
     model = GaussianNB().fit(features, target)
     with pytest.raises(RefusedError, match=r"calibrate: class 'b' or the rest has 4 rows in the folds"):
-        Calibrated(model, "sigmoid").calibrate(np.full((100, 2), 0.5), rare)
+        Calibrated(model, "sigmoid").calibrate(np.full((100, 2), 0.5), rare, model.classes_)

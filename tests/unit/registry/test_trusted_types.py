@@ -52,7 +52,7 @@ def with_intervals(model: Any) -> ConformalRegressor:
 
 
 def calibrated(model: Any) -> Calibrated:
-    return Calibrated(model, "sigmoid").calibrate(model.predict_proba(X), KIND.to_numpy())
+    return Calibrated(model, "sigmoid").calibrate(model.predict_proba(X), KIND.to_numpy(), model.classes_)
 
 
 def with_sets(model: Any) -> ConformalClassifier:
