@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +30,16 @@ WHAT = (
 )
 _TREES = (*SINGLE, *AVERAGED, *BOOSTED, *BINNED)
 _MIXING = ("sklearn.decomposition", "sklearn.kernel_approximation", "sklearn.random_projection")
+# Where a model keeps the one within it: fitted, and as it was given.
+_WITHIN: Mapping[type[Any], tuple[str, str]] = {
+    TransformedTargetRegressor: ("regressor_", "regressor"),
+    FixedThresholdClassifier: ("estimator_", "estimator"),
+    TunedThresholdClassifierCV: ("estimator_", "estimator"),
+    FrozenEstimator: ("estimator", "estimator"),
+    ConformalRegressor: ("model", "model"),
+    ConformalClassifier: ("model", "model"),
+    Calibrated: ("estimator", "estimator"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,21 +62,36 @@ def heart_of(model: Any) -> Heart:
         if isinstance(model, Pipeline):
             steps += [step for _, step in model.steps[:-1]]
             model = model.steps[-1][1]
-        elif isinstance(model, TransformedTargetRegressor):
-            transforms, model = True, getattr(model, "regressor_", model.regressor)
         elif isinstance(model, CalibratedClassifierCV):
             fitted = getattr(model, "calibrated_classifiers_", None)
             model = fitted[0].estimator if fitted else model.estimator
-        elif isinstance(model, FixedThresholdClassifier | TunedThresholdClassifierCV):
-            model = getattr(model, "estimator_", model.estimator)
-        elif isinstance(model, FrozenEstimator):
-            model = model.estimator
-        elif isinstance(model, ConformalRegressor | ConformalClassifier):
-            model = model.model
-        elif isinstance(model, Calibrated):
-            model = model.estimator
+        elif names := _WITHIN.get(type(model)):
+            transforms |= isinstance(model, TransformedTargetRegressor)
+            model = next(getattr(model, name) for name in names if hasattr(model, name))
         else:
             return Heart(model, tuple(steps), transforms)
+
+
+def with_heart(model: Any, change: Callable[[Any], Any]) -> Any:
+    """A copy of a fitted model in which `change` of the estimator at its heart is in its place.
+
+    scikit-learn's calibration may have several, and each is changed.
+    """
+    if isinstance(model, Pipeline):
+        found = copy.copy(model)
+        name, last = model.steps[-1]
+        found.steps = [*model.steps[:-1], (name, with_heart(last, change))]
+    elif isinstance(model, CalibratedClassifierCV):
+        found = copy.copy(model)
+        found.calibrated_classifiers_ = [copy.copy(one) for one in model.calibrated_classifiers_]
+        for one in found.calibrated_classifiers_:
+            one.estimator = with_heart(one.estimator, change)
+    elif names := _WITHIN.get(type(model)):
+        found = copy.copy(model)
+        setattr(found, names[0], with_heart(getattr(model, names[0]), change))
+    else:
+        return change(model)
+    return found
 
 
 def check_explainable(where: str, model: Any) -> None:

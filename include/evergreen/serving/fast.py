@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.compose import TransformedTargetRegressor
-from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
-from sklearn.pipeline import Pipeline
 
-from evergreen.contributions.explainable import heart_of
-from evergreen.decisions.calibrated import Calibrated
-from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.contributions.explainable import heart_of, with_heart
 from evergreen.metrics.predictions import Predictions
 from evergreen.scoring.checked_model import CheckedModel
 from evergreen.scoring.golden import Golden
 from evergreen.serving.few import FEW, why_long, with_short_way
-
-_FITTED_WITHIN = {
-    TransformedTargetRegressor: "regressor_",
-    FixedThresholdClassifier: "estimator_",
-    TunedThresholdClassifierCV: "estimator_",
-    FrozenEstimator: "estimator",
-    ConformalRegressor: "model",
-    Calibrated: "estimator",
-}
 
 
 @dataclass(frozen=True)
@@ -51,38 +34,16 @@ def fast_version(checked: CheckedModel) -> Fast:
 def fast_model(model: Any, golden: pd.DataFrame) -> Fast:
     """A fitted model with a short way for at most 32 rows, if it says of the golden features (n, d) the same.
 
-    The same is every label, probability and bound, bit for bit; otherwise the model itself is used.
+    The same is every label, probability, bound and set, bit for bit; otherwise the model itself is used.
     """
     if why := why_long(heart_of(model).estimator):
         return Fast(model, f"scikit-learn's own: {why}")
-    short = _shortened(model)
-    few = golden.head(FEW)
-    if difference := _difference(Predictions.of(model, few), Predictions.of(short, few)):
-        return Fast(model, f"scikit-learn's own: joined trees give other golden {difference}")
+    short = with_heart(model, with_short_way)
+    for first in range(0, len(golden), FEW):
+        few = golden.iloc[first : first + FEW]
+        if difference := _difference(Predictions.of(model, few), Predictions.of(short, few)):
+            return Fast(model, f"scikit-learn's own: joined trees give other golden {difference}")
     return Fast(short, f"joined trees for up to {FEW} rows, scikit-learn's own for more")
-
-
-def _shortened(model: Any) -> Any:
-    """A copy of the model in which the estimator at its heart has the short way."""
-    if isinstance(model, Pipeline):
-        found = copy.copy(model)
-        name, last = model.steps[-1]
-        found.steps = [*model.steps[:-1], (name, _shortened(last))]
-    elif isinstance(model, CalibratedClassifierCV):
-        found = copy.copy(model)
-        found.calibrated_classifiers_ = [_calibrated(one) for one in model.calibrated_classifiers_]
-    elif attribute := _FITTED_WITHIN.get(type(model)):
-        found = copy.copy(model)
-        setattr(found, attribute, _shortened(getattr(model, attribute)))
-    else:
-        return with_short_way(model)
-    return found
-
-
-def _calibrated(one: Any) -> Any:
-    found = copy.copy(one)
-    found.estimator = _shortened(one.estimator)
-    return found
 
 
 def _difference(one: Predictions, other: Predictions) -> str | None:
@@ -90,6 +51,7 @@ def _difference(one: Predictions, other: Predictions) -> str | None:
         "predictions": (one.labels, other.labels),
         "probabilities": (one.probabilities, other.probabilities),
         "bounds": (one.bounds, other.bounds),
+        "sets": (one.sets, other.sets),
     }
     return next((name for name, (a, b) in pairs.items() if not _same(a, b)), None)
 

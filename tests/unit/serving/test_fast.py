@@ -34,6 +34,7 @@ from evergreen.contributions.explainable import heart_of
 from evergreen.contributions.forests import forest_of
 from evergreen.decisions.calibrated import Calibrated
 from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.intervals.sets import ConformalClassifier
 from evergreen.metrics.predictions import Predictions
 from evergreen.serving import few, joined
 from evergreen.serving.fast import fast_model
@@ -98,6 +99,11 @@ def intervals(estimator: Any, features: pd.DataFrame, target: Any) -> ConformalR
     )
 
 
+def sets(estimator: Any, features: pd.DataFrame, target: Any) -> ConformalClassifier:
+    fitted = estimator.fit(features, target)
+    return ConformalClassifier(fitted, (0.8,)).calibrate(fitted.predict_proba(features), target)
+
+
 def calibrated(estimator: Any, features: pd.DataFrame, target: Any) -> Calibrated:
     fitted = estimator.fit(features, target)
     return Calibrated(fitted, "isotonic").calibrate(fitted.predict_proba(features), target)
@@ -117,6 +123,7 @@ WRAPPED: dict[str, Any] = {
         TOWN,
     ),
     "intervals": (intervals(clone(REGRESSION), TOWN, SIZE), TOWN),
+    "sets": (sets(clone(OF_TWO).fit(TOWN, TWO), TOWN, TWO), TOWN),
     "calibrated": (calibrated(clone(OF_TWO), TOWN, TWO), TOWN),
     "threshold": (
         FixedThresholdClassifier(clone(OF_TWO), threshold=0.3, pos_label="small").fit(TOWN, TWO),
@@ -147,7 +154,7 @@ def said(model: Any, features: Any) -> tuple[Any, ...]:
         None
         if part is None
         else (part.dtype, part.shape, part.tobytes() if part.dtype != object else part.tolist())
-        for part in (found.labels, found.probabilities, found.bounds)
+        for part in (found.labels, found.probabilities, found.bounds, found.sets)
     )
 
 
@@ -273,13 +280,18 @@ def test_what_has_no_short_way_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("name", ["binned", "binned of two", "intervals"])
-def test_other_golden_predictions_keep_the_model(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("rows", [20, 12])
+def test_other_golden_predictions_keep_the_model(
+    name: str, rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if only the last of more golden rows than go the short way are others."""
+
     def wrong(self: Joined, matrix: Any) -> Any:
-        return sums(self, matrix) * (1 + 1e-15)
+        return sums(self, matrix) * (1 + 1e-15 * (len(matrix) == rows))
 
     sums = Joined.sums
     monkeypatch.setattr(Joined, "sums", wrong)
     model, features = MODELS[name]
-    found = fast_model(model, features[:20])
+    found = fast_model(model, features[: 20 if rows == 20 else 32 + rows])
     assert found.model is model
     assert found.way.startswith("scikit-learn's own: joined trees give other golden pr")
