@@ -142,10 +142,17 @@ def test_a_damaged_record_rejects_itself_alone(read, table, at, broken):
 @given(written())
 def test_arrow_reads_as_the_record_reader_does(read, table):
     dialect, content, _ = table
-    quick = read(content, **dialect)[1:]
+
+    def found():
+        try:
+            return read(content, **dialect)[1:]
+        except EvergreenError as error:  # a drawn text may be a word for null among numbers
+            return str(error)
+
+    quick = found()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_text, "_in_order", lambda *_: 0)
-        assert quick == read(content, **dialect)[1:]
+        assert quick == found()
 
 
 @given(st.binary(max_size=60), dialects())
