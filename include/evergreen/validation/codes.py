@@ -14,6 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.rows.texts import are_codes
+
 MOST = 500
 """Different codes that a set may have."""
 
@@ -49,7 +51,8 @@ def codes_of(values: pa.ChunkedArray, name: str) -> Codes | None:
     """The codes that a column of whole numbers or text holds, in the order of its rows; None for quantities.
 
     Numbers are codes if all are whole, and either their name says so, or they are just two, or they are few
-    and scattered: each comes often, and there is no common step between them.
+    and scattered: each comes often, and there is no common step between them. Text is codes if its name says
+    so, or if it is digits that no number keeps, such as 01234.
     """
     values = values.drop_null()
     if pa.types.is_floating(values.type):
@@ -62,7 +65,7 @@ def codes_of(values: pa.ChunkedArray, name: str) -> Codes | None:
         return None
     found = sorted(distinct.to_pylist() if is_text else map(int, distinct.to_pylist()))
     often = len(found) <= MOST and len(found) * TIMES <= len(values)
-    named = is_named_like_codes(name)
+    named = is_named_like_codes(name) or (is_text and are_codes(values.cast(pa.string())))
     if not named and (is_text or not often or not (len(found) == _FLAG or _scattered(found))):
         return None
     half = pc.unique(values.slice(0, len(values) // 2))

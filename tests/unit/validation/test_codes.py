@@ -43,6 +43,9 @@ CASES = [
     ("x", column(0.5, 1.0), None),
     ("x", column("a", "b"), None),  # text has a rule of its own, but for names
     ("zone", column(*(f"z{n:03}" for n in range(100))), [f"z{n:03}" for n in range(100)]),
+    ("x", column("01234", "90210"), ["01234", "90210"]),  # digits that no number keeps
+    ("x", column("4111111111111111"), ["4111111111111111"]),
+    ("x", column("1234", "90210"), None),
     ("x", column(None, None), None),
 ]
 

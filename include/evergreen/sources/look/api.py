@@ -50,6 +50,7 @@ def look_at_api(conn_id: str, address: str, most: int, connect: Connect) -> Look
         {"conn_id": conn_id, "path": path, **({"params": params} if params else {})},
         partial(_first_page, connection=connection),
         most,
+        has_types=False,
         is_whole=False,
     )
     return composed(_as_answered(material, answer))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from evergreen.description import explain
 from evergreen.errors import SourceError, one_line
 from evergreen.rows.batches import Rejected, Rows
-from evergreen.rows.texts import is_text
+from evergreen.rows.texts import are_codes, is_text
 from evergreen.sources import Source
 from evergreen.sources.look.description import source_yaml
 from evergreen.sources.look.forced import forcing
@@ -40,8 +40,8 @@ class Material:
     """What is known of a source before its rows are read: `config` is its description so far.
 
     `read` gives the rows for the parsed description, `most` is how many of them are looked at. `types` are
-    the types to be declared; None where the rows are to tell them. `forcing` says by which value a column is
-    text.
+    the types to be declared; None where the rows are to tell them. `has_types` says whether the source tells
+    a column's type itself, whatever its values. `forcing` says by which value a column is text.
     """
 
     source: str
@@ -51,6 +51,7 @@ class Material:
     read: Callable[[Source], Rows]
     most: int
     types: Mapping[str, str] | None = None
+    has_types: bool = True
     encoding: str | None = None
     told: Mapping[str, str] = field(default_factory=dict)
     unsure: Sequence[str] = ()
@@ -79,7 +80,7 @@ def composed(material: Material) -> Look:
     types, unsure, last = material.types, list(material.unsure), None
     if types is None:
         last = _read(material, material.config, last)
-        types, doubts = _types(last.taken.rows)
+        types, doubts = _types(last.taken.rows, material.has_types)
         unsure += doubts
     config = dict(material.config)
     if types:
@@ -160,17 +161,22 @@ def _check(source: str, last: _Read) -> None:
         )
 
 
-def _types(rows: pa.Table) -> tuple[dict[str, str], list[str]]:
-    """The types to be declared for columns of text that hold dates or times, and what is unsure of them."""
+def _types(rows: pa.Table, has_types: bool) -> tuple[dict[str, str], list[str]]:
+    """The types to be declared for columns of text, and what is unsure of them.
+
+    They are those of dates and times, and text for codes where a source might send numbers another day.
+    """
     columns = {field.name: whole(rows.column(field.name)) for field in rows.schema if is_text(field.type)}
     texts = {name: column for name, column in columns.items() if column.null_count < len(column)}
+    codes = {name for name, column in texts.items() if are_codes(column)}
     types = {name: one for name, column in texts.items() if (one := _iso(column))}
     found = sniff_times({name: column for name, column in texts.items() if name not in types})
     types |= {name: one.form for name, one in found.items() if one.form}
+    types |= dict.fromkeys(sorted(codes - set(types)), "text") if not has_types else {}
     numbers = [
         f"types: column '{name}' is text of numbers, it may be float"
         for name, column in texts.items()
-        if name not in types and text_types.read(column, "float") is not None
+        if name not in {*types, *codes} and text_types.read(column, "float") is not None
     ]
     return types, [*undecided(found, texts), *numbers]
 

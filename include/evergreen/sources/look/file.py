@@ -52,7 +52,9 @@ def look_at_file(
     with tempfile.TemporaryDirectory(prefix="evergreen-") as folder:
         here = [_copied(file, Path(folder) / str(number)) for number, file in enumerate(files)]
         read = partial(_read, files=here, most=most + 1)
-        material = Material(source.path, _name(source.path), "file", config, read, most)
+        has_types = FORMATS[format_].has_types
+        name = _name(source.path)
+        material = Material(source.path, name, "file", config, read, most, has_types=has_types)
         return composed(_of_csv(material, here) if format_ == "csv" else material)
 
 

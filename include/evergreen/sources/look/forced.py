@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.rows.texts import are_codes, codes_among
 from evergreen.shown import shown
 from evergreen.sources.look.found import Forced
 from evergreen.sources.look.sniff.times import forms_of
@@ -23,6 +24,7 @@ def forcing(
     """The first value by which a column is text, where `place` names a row by its index (from 0).
 
     It is held against numbers if a value is one, else against dates and times of the form of the first value.
+    Where all values are digits, the first code among them makes codes of the others too.
     None where no value forces it, and with `has_types`, for sources that call a column text themselves, where
     all values do.
     """
@@ -32,10 +34,15 @@ def forcing(
     plain = numbers.plain(there)
     are_numbers = int(pc.sum(pc.match_substring_regex(plain, _NUMBER)).as_py() or 0)
     reading = next(name for name in in_csv(numbers) if name.startswith("float"))
-    if read(there, reading) is not None:
+    if are_codes(there):
+        if has_types:
+            return None
+        kind, at, others = "number", int(pc.index(codes_among(there), True).as_py()), 0
+    elif read(there, reading) is not None:
         return None
-    kind, at, others = "number", _first_bad(there, reading), are_numbers
-    if not are_numbers:
+    elif are_numbers:
+        kind, at, others = "number", _first_bad(there, reading), are_numbers
+    else:
         kind, at, others = _of_times(there)
         if has_types and not others:
             return None

@@ -18,8 +18,11 @@ from evergreen.connections import Connection
 from evergreen.errors import SourceError
 from evergreen.look import look_at
 from evergreen.sources import Source
+from evergreen.sources.files.locate import LocatedFile
 from evergreen.sources.files.read import read_file
+from evergreen.sources.files.text_files import read_csv_files
 from evergreen.sources.look.found import Forced, Target
+from evergreen.sources.text.dialect import CsvDialect
 from evergreen.storage import Storage
 from tests.unit.sources.look.conftest import LookAt
 
@@ -101,6 +104,9 @@ def test_an_export_of_excel_in_europe(look: LookAt, tmp_path: Path) -> None:
          ["float", "date %d/%m/%Y", "date %d/%m/%Y"]),
         ("ok,n\ntrue,1\nfalse,2\n", {}, ["boolean", "float"]),
         ("zip,n\n01234,1\n90210,2\n", {}, ["text", "float"]),
+        ("zip,n\n01234,1\nNA,2\n", {"nulls": ["NA"]}, ["text", "float"]),
+        ("card,n\n4111111111111111,1\n4111111111111112,2\n", {}, ["text", "float"]),
+        ("n,v\n123456789012345,0\n1,0.25\n", {}, ["float", "float"]),
         ("ip,n\n192.168.100.200,1\n192.168.100.201,2\n", {}, ["text", "float"]),
         ("v;n\n1.234,5;1\n12;2\n", {"delimiter": ";", "decimal": ",", "thousands": "."}, ["float"] * 2),
         ("v;n\n1 234,5;1\n12;2\n", {"delimiter": ";", "decimal": ",", "thousands": " "}, ["float"] * 2),
@@ -342,6 +348,28 @@ def test_parquet_keeps_its_types(tmp_path: Path) -> None:
     assert (found.encoding, found.times) == (None, ["at"])
     assert found.unsure == ("types: column 'code' is text of numbers, it may be float",)
     assert found.columns[4].forced is None
+
+
+@pytest.mark.parametrize("first", ["01234", "4111111111111111", " 007 "])
+def test_codes_of_digits_are_declared_as_text(look: LookAt, tmp_path: Path, first: str) -> None:
+    """So a first day of which no code begins with a zero makes no numbers of them."""
+    found = look(f"customer,n\n90210,1\n{first},2\n")
+    types = described(found.yaml)["types"]
+    assert types == {"customer": "text"}
+    assert found.columns[0].forced == Forced("line 3", first, "number", 0)
+    assert found.keys == [("customer",), ("n",)]
+    (tmp_path / "first.csv").write_text("customer,n\n90210,1\n90211,2\n")
+    day = read_csv_files([LocatedFile("first.csv", tmp_path / "first.csv")], CsvDialect(), types)
+    assert [value for batch in day for value in batch.column("customer").to_pylist()] == ["90210", "90211"]
+    sent = look(f'{{"customer": "90210"}}\n{{"customer": "{first}"}}\n', "a.jsonl")
+    assert described(sent.yaml)["types"] == {"customer": "text"}
+    assert sent.unsure == ()
+
+
+@pytest.mark.parametrize("texts", [["0", "10"], ["0.5", "01,5"], ["01a", "02b"], ["-01", "02"], ["12", "13"]])
+def test_other_digits_are_left_to_the_values(look: LookAt, texts: list[str]) -> None:
+    found = look("\n".join(["value;n", *(f"{text};1" for text in texts)]) + "\n")
+    assert "types" not in described(found.yaml)
 
 
 def test_a_workbook(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from evergreen.rows.texts import are_codes
 from evergreen.shown import shown
 from evergreen.sources.look.sniff.encoding import Encoding, sniff_encoding
 from evergreen.sources.look.sniff.header import Header, sniff_header
@@ -101,7 +102,7 @@ def sniff_csv(name: str, raw: bytes, *, is_cut: bool) -> Sniffed:
     return Sniffed(
         encoding.name,
         CsvDialect.model_validate(dialect.model_dump(exclude_defaults=True)),
-        {name: found.form for name, found in times.items() if found.form},
+        _types(texts, times),
         _told(encoding, header, numbers, nulls),
         (
             *filter(None, [encoding.doubt, *layout.doubts, header.doubt, numbers.doubt]),
@@ -171,7 +172,16 @@ def _is_read(texts: pa.Array, numbers: NumberForm) -> bool:
 
 
 def _is_typed(texts: pa.Array, numbers: NumberForm) -> bool:
-    return _is_read(texts, numbers) or next(forms_of(texts), None) is not None
+    return _is_read(texts, numbers) or are_codes(texts) or next(forms_of(texts), None) is not None
+
+
+def _types(texts: Mapping[str, pa.Array], times: Mapping[str, Times]) -> dict[str, str]:
+    """The types to be declared.
+
+    Those of codes too: in a partition that has none with a zero at its beginning they look like numbers.
+    """
+    found = {name: "text" for name, column in texts.items() if name not in times and are_codes(column)}
+    return found | {name: one.form for name, one in times.items() if one.form}
 
 
 def _told(encoding: Encoding, header: Header, numbers: Numbers, nulls: Mapping[str, str]) -> dict[str, str]:
@@ -203,7 +213,9 @@ def _of_nulls(
     for name, texts in columns.items():
         words = null_words(texts)
         rest = without(texts, words)
-        if not words or name in times or (rest.null_count < len(rest) and _is_read(rest, numbers)):
+        if not words or name in times or are_codes(rest):
+            continue
+        if rest.null_count < len(rest) and _is_read(rest, numbers):
             continue
         for word in words:
             count = pc.sum(pc.equal(texts, word)).as_py()
