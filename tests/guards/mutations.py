@@ -56,6 +56,13 @@ MUTATIONS = (
         (f"{INGEST}/test_chaos_kill.py", f"{INGEST}/test_chaos_postgres.py"),
     ),
     Mutation(
+        "only a pipeline's own target is hidden where a partition is scored",
+        "include/evergreen/features/build.py",
+        "    for target in spec.targets:\n",
+        "    for target in spec.targets[:1]:\n",
+        ("tests/unit/features/test_build.py",),
+    ),
+    Mutation(
         "the quarantine is committed after the rows",
         "include/evergreen/ingestion/publish.py",
         """\

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from evergreen.pipeline import Pipeline
 
-PipelineName = Annotated[str, typer.Argument(metavar="PIPELINE", help="a folder of the pipelines")]
+PipelineName = Annotated[str, typer.Argument(metavar="PIPELINE", help="the name of a pipeline")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, logs go to standard error")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a failure")]
 

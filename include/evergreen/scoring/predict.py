@@ -18,7 +18,7 @@ from evergreen.spec import Spec
 def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
     """The predictions of a partition, a row for each of its rows, by partition, time and key. Pure.
 
-    `rows` are raw rows that hold the partition and its look-back. The partition's own target is hidden and
+    `rows` are raw rows that hold the partition and its look-back. The partition's targets are hidden and
     rows of later partitions are dropped before features are built, so no feature can use them. Columns: the
     keys, what `evergreen.scoring.published` names, and the target, where the rows have one, as `actual`.
     """

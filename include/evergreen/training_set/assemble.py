@@ -245,7 +245,7 @@ def _check_as_scored(spec: Spec, rows: pd.DataFrame, features: pd.DataFrame) -> 
     if unequal:
         raise SpecError(
             f"{spec.name}: features {', '.join(unequal[:5])} of partition {newest} differ between training "
-            "and scoring: fix the function, it sees the partition's own target, later rows, or further back "
+            "and scoring: fix the function, it sees a target of the partition, later rows, or further back "
             "than its look_back"
         )
 
