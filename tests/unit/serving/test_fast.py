@@ -106,7 +106,7 @@ def sets(estimator: Any, features: pd.DataFrame, target: Any) -> ConformalClassi
 
 def calibrated(estimator: Any, features: pd.DataFrame, target: Any) -> Calibrated:
     fitted = estimator.fit(features, target)
-    return Calibrated(fitted, "isotonic").calibrate(fitted.predict_proba(features), target)
+    return Calibrated(fitted, "isotonic").calibrate(fitted.predict_proba(features), target, fitted.classes_)
 
 
 REGRESSION, OF_TWO = HistGradientBoostingRegressor(max_iter=9), HistGradientBoostingClassifier(max_iter=6)
