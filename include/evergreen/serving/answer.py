@@ -14,7 +14,6 @@ from evergreen.errors import EvergreenError, UnavailableError, one_line
 from evergreen.features.build import in_order
 from evergreen.rows.frame import to_frame
 from evergreen.serving.body import WRONG, Body
-from evergreen.serving.may_ask import needs_whole_partitions, why_not
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.row_types import Reasons
 from evergreen.serving.served import Served
@@ -46,8 +45,6 @@ def answer(served: Served, body: Body) -> Answer:
     predicted rightly; where features look at whole partitions, also for a single bad row.
     """
     spec = served.spec
-    if why := why_not(spec, whole=body.whole):
-        raise RequestRefusedError(WRONG, why)
     read = served.types.read(body.rows)
     rows, places, reasons = read.rows, np.array(read.places, np.int64), dict(read.reasons)
     for at, why in served.checks.broken(rows).items():
@@ -55,7 +52,7 @@ def answer(served: Served, body: Body) -> Answer:
     partitions = _partitions(spec, rows)
     for at, why in _keyless(spec, rows, partitions).items():
         reasons.setdefault(int(places[at]), why)
-    if needs_whole_partitions(spec) and reasons:
+    if reasons and not served.takes_single_rows:
         first = min(reasons)
         raise RequestRefusedError(
             WRONG, f"row {first} {reasons[first]}; features look at all rows: mend or leave it out"
@@ -64,6 +61,8 @@ def answer(served: Served, body: Body) -> Answer:
     found: dict[int, dict[str, Any]] = {}
     for partition in sorted({key for key, is_good in zip(partitions, good, strict=True) if is_good}):
         own = np.flatnonzero(good & (np.array(partitions) == partition))
+        if not served.takes_single_rows:
+            _check_together(served, rows.take(pa.array(own)), partition, body)
         for at, said in _Predicting(served, rows, partition).each(own):
             place = int(places[at])
             if isinstance(said, str):
@@ -72,6 +71,15 @@ def answer(served: Served, body: Body) -> Answer:
                 found[place] = said
     answers = [found[at] if at in found else {"error": reasons[at]} for at in range(len(body.rows))]
     return Answer(served.version, answers, served.classes, len(reasons))
+
+
+def _check_together(served: Served, own: pa.Table, partition: str, body: Body) -> None:
+    try:
+        why = served.why_not(own, partition, whole=body.whole)
+    except UnavailableError as error:
+        raise RequestRefusedError(503, f"{error}") from error
+    if why:
+        raise RequestRefusedError(WRONG, why)
 
 
 @dataclass
@@ -91,7 +99,7 @@ class _Predicting:
             raise RequestRefusedError(503, f"{error}") from error
         except Exception as error:  # noqa: BLE001 - features and estimators of others may raise anything
             self.tries -= 1
-            if len(own) > 1 and self.tries > 0 and not needs_whole_partitions(self.served.spec):
+            if len(own) > 1 and self.tries > 0 and self.served.takes_single_rows:
                 for half in np.array_split(own, 2):
                     yield from self.each(half)
                 return

@@ -1,4 +1,4 @@
-"""The published rows before a partition, which its features look back to, kept in memory."""
+"""The published rows of a partition and of those that its features look back to, kept in memory."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from evergreen.errors import NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 
-_MOST = 8
-"""How many partitions have their look-back kept."""
+_MOST = 16
+"""How many ranges of partitions are kept."""
 
 
 class PublishedRows:
-    """The look-back of a pipeline's partitions from the lake; `pipeline` has the features that look back.
+    """Published rows from the lake; `pipeline` has the features that look back.
 
     Safe to use from several threads.
     """
@@ -25,7 +25,7 @@ class PublishedRows:
         self._pipeline = pipeline
         self._lock = threading.Lock()
         self._version: int | None = None
-        self._kept: OrderedDict[str, pa.Table] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], pa.Table] = OrderedDict()
 
     def refresh(self) -> None:
         """Forget what is kept if anything has been published since; raises as `Lake.version` does."""
@@ -37,22 +37,25 @@ class PublishedRows:
 
     def before(self, partition: str) -> pa.Table | None:
         """The published rows that the partition's features look back to; None where they do not look back."""
-        first = self._pipeline.spec.looks_back_to(partition)
-        if first == partition:
-            return None
+        spec = self._pipeline.spec
+        first = spec.looks_back_to(partition)
+        return None if first == partition else self._between(first, spec.calendar.shift(partition, -1))
+
+    def of(self, partition: str) -> pa.Table | None:
+        """The partition's own rows, if it is published."""
+        found = self._between(partition, partition)
+        return found if len(found) else None
+
+    def _between(self, first: str, last: str) -> pa.Table:
         with self._lock:
-            kept, found = self._kept, self._kept.get(partition)
+            kept, found = self._kept, self._kept.get((first, last))
         if found is None:
-            found = self._read(first, partition)
+            try:
+                found = self._pipeline.lake.read(Table.PARTITIONS, first, last)
+            except NotFoundError:
+                found = pa.table({PARTITION: pa.array([], pa.string())})
             with self._lock:
-                kept[partition] = found  # no longer the one in use if it was refreshed meanwhile
+                kept[first, last] = found  # of no use any more if it was refreshed meanwhile
                 while len(kept) > _MOST:
                     kept.popitem(last=False)
         return found
-
-    def _read(self, first: str, partition: str) -> pa.Table:
-        last = self._pipeline.spec.calendar.shift(partition, -1)
-        try:
-            return self._pipeline.lake.read(Table.PARTITIONS, first, last)
-        except NotFoundError:
-            return pa.table({PARTITION: pa.array([], pa.string())})

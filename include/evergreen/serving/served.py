@@ -7,11 +7,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from evergreen.asked.finding import Asked, Together, stored_asked
+from evergreen.asked.request import refusal
 from evergreen.features.lookups import with_lookups
 from evergreen.labels.join import label_schema
 from evergreen.lake import PARTITION
 from evergreen.metrics.predictions import classes_of
 from evergreen.pipeline import Pipeline
+from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel
 from evergreen.scoring.published import ACTUAL
 from evergreen.scoring.score import predictions_of
@@ -26,8 +29,8 @@ from evergreen.spec import Spec
 class Served:
     """A checked model beside the columns that are published; nothing of it changes while it answers.
 
-    `way` says for people which way the model goes with few rows. `label` is the target's column where labels
-    come later than rows.
+    `asked` is which rows must be sent together. `way` says for people which way the model goes with few rows.
+    `label` is the target's column where labels come later than rows.
     """
 
     model: CheckedModel = field(repr=False)
@@ -35,6 +38,7 @@ class Served:
     types: RowTypes = field(repr=False)
     checks: RowChecks = field(repr=False)
     look_back: PublishedRows = field(repr=False)
+    asked: Asked
     way: str
     label: pa.Field | None = field(default=None, repr=False)
 
@@ -52,6 +56,7 @@ class Served:
             types,
             RowChecks(pipeline.spec, types.schema),
             PublishedRows(pipeline),
+            stored_asked(pipeline, model.version),
             fast.way,
             _label(pipeline),
         )
@@ -70,6 +75,29 @@ class Served:
     def classes(self) -> tuple[Any, ...]:
         """The classes that `probabilities` are of, in their order; none if the model gives none."""
         return classes_of(self.model.estimator)
+
+    @property
+    def takes_single_rows(self) -> bool:
+        """Whether a row is predicted by itself, whatever other rows are sent."""
+        return self.asked.together is Together.ROW
+
+    def why_not(self, own: pa.Table, partition: str, *, whole: bool) -> str | None:
+        """Why these rows of a partition may not be asked for, with what must be sent; None if they may.
+
+        `whole` is what the request says: that no row is missing that must be sent together with them.
+        """
+        if self.takes_single_rows:
+            return None
+        columns = list(dict.fromkeys([*self.spec.keys, *self.asked.by]))
+        there = self.look_back.of(partition) if whole else None
+        return refusal(
+            self.spec,
+            self.asked,
+            partition,
+            to_frame(own.select(columns)),
+            whole=whole,
+            published=None if there is None else to_frame(there.select(columns)),
+        )
 
     def predict(self, own: pa.Table, partition: str) -> pa.Table:
         """What a night would publish of a partition's rows (n, d), in the order of time and key.

@@ -54,4 +54,7 @@ def test_over_http_with_features_that_look_back(worlds: Worlds) -> None:
         }
         part = client.post(place, json={"rows": world.raw[:1]})
         assert part.status_code == 422
-        assert "send all rows of each daily partition together" in part.json()["error"]
+        assert 'send all rows of 2024-03-31, and say "whole": true' in part.json()["error"]
+        part = client.post(place, json={"rows": world.raw[1:], "whole": True})
+        assert part.status_code == 422
+        assert "1 of 24 rows that are published are missing" in part.json()["error"]

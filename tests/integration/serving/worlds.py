@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from evergreen.asked.find import find_asked
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
@@ -88,7 +89,11 @@ def promoted(pipeline: Pipeline, estimator: Any, as_of: str, digest: str = "0123
         rows = rows.merge(labels.drop(columns=PARTITION), on=list(spec.keys))
     features = build_features(spec, rows)
     model = estimator.fit(features, rows[spec.target] if spec.target else None)
-    files = {"model.skops": dump_model(model), "golden.parquet": golden_sample(spec, model, rows)}
+    files = {
+        "model.skops": dump_model(model),
+        "golden.parquet": golden_sample(spec, model, rows),
+        "asked.json": find_asked(spec, rows, "9999").to_json(),
+    }
     version = f"{as_of}-{digest}"
     pipeline.registry.commit(version, files)
     pipeline.registry.promote(version, as_of, {"kind": "test"})
