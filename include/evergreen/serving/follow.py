@@ -67,9 +67,10 @@ class State:
         """How up to date the answers are, where the storage may be silent for `patience` seconds."""
         if self.served is None:
             return Condition.NOT_LOADED
-        if time.monotonic() - self.seen > patience:
-            return Condition.STALE
-        return Condition.CURRENT if self.is_current else Condition.BEHIND
+        # The pointer is not read while another version is loaded.
+        if not self.is_current:
+            return Condition.BEHIND
+        return Condition.STALE if time.monotonic() - self.seen > patience else Condition.CURRENT
 
 
 class Follower:

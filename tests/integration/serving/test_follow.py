@@ -1,0 +1,146 @@
+"""The server follows the champion while clients ask, and never answers with what was no champion."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from evergreen.pipeline import Pipeline
+from evergreen.registry.versions import MODEL, file_key
+from evergreen.scoring.golden import GOLDEN
+from evergreen.spec import load_spec
+from evergreen.storage import Storage
+from tests.campaign import rounds
+from tests.faults.tcp_proxy import TcpProxy
+from tests.integration.serving.running import running, wait_for
+from tests.integration.serving.worlds import iris, promoted
+
+PREDICT = "/v1/pipelines/iris/predict"
+ROW = {"flower": 1, "sepal_length": 5.9, "sepal_width": 3.0, "petal_length": 4.9, "petal_width": 1.7}
+CLIENTS, ROUNDS = 3, rounds(1, 200)
+
+
+def estimator(strength: float) -> Any:
+    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+
+
+@dataclass
+class Clients:
+    """What clients were answered who ask for the same row again and again."""
+
+    address: str
+    answers: list[tuple[int, Any, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def ask(self) -> None:
+        with httpx.Client(base_url=self.address, timeout=60) as client:
+            while not self.stopped.is_set():
+                try:
+                    found = client.post(PREDICT, json={"rows": [ROW]})
+                    said = found.json()
+                    first = said["predictions"][0]
+                    self.answers.append((found.status_code, said["version"], first["probabilities"]))
+                except Exception as error:  # noqa: BLE001 - whatever it is, a request has failed
+                    self.problems.append(repr(error))
+
+
+@contextmanager
+def asking(client: httpx.Client) -> Iterator[Clients]:
+    clients = Clients(str(client.base_url))
+    threads = [threading.Thread(target=clients.ask) for _ in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield clients
+    finally:
+        clients.stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+def answering(client: httpx.Client) -> str:
+    version: str = client.post(PREDICT, json={"rows": [ROW]}).json()["version"]
+    return version
+
+
+def condition(client: httpx.Client) -> dict[str, str]:
+    found = client.get("/ready")
+    assert found.status_code == 200  # something answers
+    said: dict[str, str] = found.json()["pipelines"]["iris"]
+    return said
+
+
+def test_promotion_rollback_failures_and_a_storage_that_is_down(storage: Storage, tell: Any) -> None:
+    endpoint = storage.credentials.endpoint_url or ""
+    first = iris(storage).version
+    pipeline = Pipeline(load_spec("iris"), storage)
+    with ExitStack() as down:
+        proxy = down.enter_context(TcpProxy("127.0.0.1", int(endpoint.rpartition(":")[2])))
+        through = replace(storage.credentials, endpoint_url=f"http://127.0.0.1:{proxy.port}")
+        served = Pipeline(pipeline.spec, Storage(storage.bucket, "", through))
+        with running(served) as client:
+            assert answering(client) == first
+            versions = _promote_and_roll_back(pipeline, client, first)
+            tell(f"{len(versions)} promotions and as many rollbacks under {CLIENTS} clients")
+            _refuse_broken(pipeline, client, first)
+            down.close()
+            wait_for(lambda: condition(client)["condition"] == "stale")
+            assert answering(client) == first
+
+
+def _promote_and_roll_back(pipeline: Pipeline, client: httpx.Client, first: str) -> list[str]:
+    versions = []
+    with asking(client) as clients:
+        for number in range(ROUNDS):
+            strength = 1 / (number + 2)
+            versions.append(promoted(pipeline, estimator(strength), "snapshot", f"{number:012d}"))
+            wait_for(lambda: answering(client) == versions[-1])
+            pipeline.registry.rollback(first)
+            wait_for(lambda: answering(client) == first)
+    assert clients.problems == []
+    assert {status for status, _, _ in clients.answers} == {200}
+    said: dict[str, set[str]] = {}
+    for _, version, probabilities in clients.answers:
+        said.setdefault(version, set()).add(str(probabilities))
+    assert said.keys() <= {first, *versions}
+    # Each version says one thing, and no two the same: no answer is by half of one and half of another.
+    assert all(len(one) == 1 for one in said.values())
+    assert len(set().union(*said.values())) == len(said)
+    return versions
+
+
+def _refuse_broken(pipeline: Pipeline, client: httpx.Client, first: str) -> None:
+    """A version with another's golden sample, and one of which a byte is changed, stay out."""
+    registry = pipeline.registry
+    kept = {name: registry.read(first, name) for name in registry.files(first)}
+    other = registry.read("snapshot-000000000000", MODEL)
+    registry.commit("snapshot-aaaaaaaaaaaa", kept | {MODEL: other})
+    registry.promote("snapshot-aaaaaaaaaaaa", "snapshot", {"kind": "test"})
+    wait_for(lambda: "does not predict its golden rows" in condition(client).get("problem", ""))
+    found = condition(client)
+    assert (found["condition"], found["version"]) == ("behind", first)
+    assert found["champion"] == "snapshot-aaaaaaaaaaaa"
+    assert answering(client) == first
+    figures = client.get("/metrics").text
+    assert 'evergreen_serving_current{pipeline="iris"} 0.0' in figures
+    assert 'evergreen_serving_failed_loads_total{pipeline="iris"} 0.0' not in figures
+    registry.rollback(first)
+    wait_for(lambda: condition(client)["condition"] == "current")
+    registry.commit("snapshot-bbbbbbbbbbbb", kept)
+    changed = bytearray(kept[GOLDEN])
+    changed[len(changed) // 2] ^= 1
+    pipeline.storage.child("iris").stage(file_key("snapshot-bbbbbbbbbbbb", GOLDEN), bytes(changed))
+    registry.promote("snapshot-bbbbbbbbbbbb", "snapshot", {"kind": "test"})
+    wait_for(lambda: "its manifest says" in condition(client).get("problem", ""))
+    assert answering(client) == first
+    registry.rollback(first)
+    wait_for(lambda: condition(client)["condition"] == "current")
