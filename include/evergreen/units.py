@@ -213,7 +213,8 @@ def _text(pattern: str, words: str) -> Any:
     return AfterValidator(check)
 
 
-def _written(value: timedelta) -> str:
+def written_duration(value: timedelta) -> str:
+    """A duration as it is written in a description, such as `2 days` or `6 hours`."""
     days, rest = divmod(value, timedelta(days=1))
     if not rest:
         return f"{days} days"
@@ -228,10 +229,10 @@ def _held_out(value: Length | float) -> str:
     return str(value) if isinstance(value, Length) else f"{value * 100:g}%"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(_written)]
+Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(written_duration)]
 """A time of the wall clock, written like `28 days`."""
 
-Age = Annotated[timedelta, BeforeValidator(_age), PlainSerializer(_written)]
+Age = Annotated[timedelta, BeforeValidator(_age), PlainSerializer(written_duration)]
 """A duration that may also be written in months or years; a month counts as 31 days."""
 
 Size = Annotated[int, BeforeValidator(_size)]

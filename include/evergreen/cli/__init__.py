@@ -16,6 +16,7 @@ from evergreen.cli import (
     forget,
     labels,
     look,
+    look_back,
     models,
     quarantine,
     serve,
@@ -36,6 +37,7 @@ stages.add_to(app)
 backtest.add_to(app)
 drill.add_to(app)
 labels.add_to(app)
+look_back.add_to(app)
 expectations.add_to(app)
 models.add_to(app)
 quarantine.add_to(app)

@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 def forget(pipeline: Name, yes: Yes = False) -> Answer:
     """Delete a pipeline's lake, models, history, pages and receipts from the storage, after asking.
 
-    Its folder, its DAGs and a table of predictions in a database stay.
+    What servers look back to in a database goes too. Its folder, its DAGs and a table of predictions stay.
     """
     from evergreen.environment import variables
     from evergreen.forget import forget as delete
@@ -50,8 +50,25 @@ def forget(pipeline: Name, yes: Yes = False) -> Answer:
         print("\n".join(stays))  # noqa: T201
         if not _confirmed(pipeline):
             raise EvergreenError(f"{pipeline}: nothing was deleted: type the pipeline's name, or give --yes")
+    _forget_look_back(pipeline)
     deleted = delete(storage, pipeline)
     return Answer({**document, "deleted": deleted}, f"{pipeline}: {deleted} objects at {where} were deleted")
+
+
+def _forget_look_back(pipeline: str) -> None:
+    """Delete first what is a copy: where its database fails, nothing is deleted yet."""
+    from evergreen.connections import from_environment
+    from evergreen.description import pipelines_folder
+    from evergreen.environment import variables
+    from evergreen.look_back.keep import forget_look_back
+    from evergreen.spec import load_spec
+
+    found = variables()
+    look_back = None
+    with suppress(EvergreenError):  # a description that is gone or broken names no connection
+        look_back = load_spec(pipeline, pipelines_folder(found)).serving.look_back
+    if look_back is not None and look_back.conn_id is not None:
+        forget_look_back(pipeline, from_environment(look_back.conn_id, found))
 
 
 def _confirmed(pipeline: str) -> bool:

@@ -27,6 +27,7 @@ from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.read_as import ReadAs, each_read
 from evergreen.ingestion.receipts import Receipts
 from evergreen.ingestion.validated import READERS, TOGETHER, Read, validated
+from evergreen.look_back.keep import keep_look_back_or_warn
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
 from evergreen.rows.partition_file import PartitionFile
@@ -117,6 +118,7 @@ def _published(pipeline: Pipeline, partitions: Sequence[str], run: str, timing: 
         done_now = publish(pipeline.lake, good)
         receipts.write(run, done_now)
         published += done_now
+    keep_look_back_or_warn(pipeline)
     # Outcomes are deleted first, so that a retry after a kill never uses an incomplete staging.
     staging.delete(_outcome(partition) for partition in partitions)
     staging.clear()
@@ -227,6 +229,7 @@ def _rows_published(
         pages = pool.submit(write_data_docs, pipeline, run, began, reports)
         published += publish(pipeline.lake, good)
         pages.result()
+    keep_look_back_or_warn(pipeline)
     rows.keep(refused)
     rows.clear(each.partition for each in published)
     return _ingested(pipeline, partitions, published, refused, run)

@@ -123,11 +123,18 @@ class PartitionWriter:
         table = pa.Table.from_batches(self._waiting, self.schema)
         group = table.slice(0, rows).combine_chunks()
         rest = table.slice(rows)
-        for batch in group.to_batches():
-            self._digest.add(batch)
+        _add(self._digest, group)
         self._opened(group).write_table(group, row_group_size=ROW_GROUP)
         self._waiting, self._waiting_rows = rest.to_batches(), rest.num_rows
         self._rows += rows
+
+
+def rows_digest(rows: pa.Table) -> str:
+    """The digest that a partition's file of these rows is named by."""
+    digest = RowsDigest(rows.schema)
+    for group in _groups(rows):
+        _add(digest, group)
+    return digest.hexdigest()
 
 
 def footer_size(tail: bytes) -> int:
@@ -148,6 +155,16 @@ def read_bounds(tail: bytes, column: str) -> list[int]:
     columns = [group.column(at) for group in groups for at in range(group.num_columns)]
     found = [one.statistics for one in columns if one.path_in_schema == column]
     return [bound for one in found if one is not None and one.has_min_max for bound in (one.min, one.max)]
+
+
+def _groups(rows: pa.Table) -> Iterator[pa.Table]:
+    for first in range(0, len(rows), ROW_GROUP):
+        yield rows.slice(first, ROW_GROUP).combine_chunks()
+
+
+def _add(digest: RowsDigest, group: pa.Table) -> None:
+    for batch in group.to_batches():
+        digest.add(batch)
 
 
 def _encodings(first: pa.Table) -> dict[str, str]:

@@ -1,0 +1,209 @@
+"""What features look back to, kept in a server's memory and followed as partitions are published.
+
+What counts is the lake: a partition is known by the digest in the name of its file. Its rows are taken from
+PostgreSQL where `serving.look_back` names one that has them, else from the lake, and never without their
+digest being right. Where the storage is out of reach, what is in memory goes on answering, and its age grows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import pyarrow as pa
+
+from evergreen.errors import EvergreenError, IntegrityError, NotFoundError, UnavailableError
+from evergreen.lake import PARTITION, TRANSFERS, Table
+from evergreen.look_back.blob import as_read, digest_of, rows_of
+from evergreen.look_back.keep import looked_back_to, published_rows
+from evergreen.look_back.store import Kept, opened
+from evergreen.pipeline import Pipeline
+from evergreen.units import written_duration
+
+_PATIENCE = timedelta(seconds=10)  # with a statement, after which rows are read from the lake
+_MOST = 8  # partitions whose look-back is kept in one piece
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LookedBack:
+    """The published rows before a partition that its features look back to.
+
+    `rows` have the columns of the lake's table and `partition`. `digest` names them: the same partitions with
+    the same rows give the same one. `newest` is the newest published partition before the one asked for, and
+    `age` how long before its beginning that ended; None where there is none. `stale` says that this is longer
+    than `serving.look_back.max_age`.
+    """
+
+    rows: pa.Table = field(repr=False)
+    digest: str
+    newest: str | None
+    age: timedelta | None
+    stale: bool = False
+
+
+@dataclass(frozen=True)
+class _Window:
+    """What was published at one version of the table, and the rows of some of it, by partition."""
+
+    version: int
+    schema: pa.Schema
+    files: Mapping[str, str]
+    rows: Mapping[str, pa.Table] = field(repr=False)
+    joined: OrderedDict[str, LookedBack] = field(default_factory=OrderedDict, repr=False)
+
+
+class LookBack:
+    """The look-back of a pipeline's partitions; `pipeline` has the features that look back.
+
+    Safe to use from several threads: `refresh` puts a new window in the place of the last one, and a reader
+    keeps the one that it began with.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._refreshing = threading.Lock()
+        self._joining = threading.Lock()
+        self._window: _Window | None = None
+
+    def refresh(self) -> bool:
+        """Take in what was published since; whether anything was. One request where nothing was.
+
+        Raises `UnavailableError` or `StorageError` where the storage does not answer, and `IntegrityError`
+        for a damaged file: the window then stays as it was.
+        """
+        with self._refreshing:
+            before = self._window
+            try:
+                version = self._pipeline.lake.version(Table.PARTITIONS)
+            except NotFoundError:
+                version = -1
+            if before is not None and before.version == version:
+                return False
+            files = self._pipeline.lake.files(Table.PARTITIONS)
+            schema = self._pipeline.lake.schema(Table.PARTITIONS) or pa.schema([])
+            wanted = looked_back_to(self._pipeline, files)
+            known = {
+                key: before.rows[key]
+                for key, file in wanted.items()
+                if before and before.schema == schema and before.files.get(key) == file and key in before.rows
+            }
+            missing = {key: file for key, file in wanted.items() if key not in known}
+            rows = {**known, **self._read(missing, schema)}
+            self._window = _Window(version, schema, files, rows)
+            return True
+
+    def before(self, partition: str) -> LookedBack | None:
+        """What the partition's features look back to; None where they do not look back.
+
+        Raises `UnavailableError` where it is older than `serving.look_back.max_age` and the description does
+        not allow it, and as `refresh` does where rows must be read first.
+        """
+        first = self._pipeline.spec.looks_back_to(partition)
+        if first == partition:
+            return None
+        if self._window is None:
+            self.refresh()
+        window = self._window
+        assert window is not None
+        with self._joining:
+            found = window.joined.get(partition)
+        if found is None:
+            found = self._joined(window, first, partition)
+            with self._joining:
+                window.joined[partition] = found
+                while len(window.joined) > _MOST:
+                    window.joined.popitem(last=False)
+        self._check_age(found, partition)
+        return found
+
+    def _joined(self, window: _Window, first: str, partition: str) -> LookedBack:
+        keys = sorted(key for key in window.files if first <= key < partition)
+        older = {key: window.files[key] for key in keys if key not in window.rows}
+        rows = {**window.rows, **self._read(older, window.schema)}
+        empty = as_read(window.schema.empty_table(), "", window.schema)
+        table = pa.concat_tables([empty, *(rows[key] for key in keys)]).combine_chunks()
+        named = json.dumps([[key, window.files[key]] for key in keys])
+        digest = hashlib.sha256(named.encode()).hexdigest()[:16]
+        newest = max((key for key in window.files if key < partition), default=None)
+        return LookedBack(
+            table, digest, newest, self._age(newest, partition), self._is_stale(newest, partition)
+        )
+
+    def _age(self, newest: str | None, partition: str) -> timedelta | None:
+        calendar = self._pipeline.spec.calendar
+        return None if newest is None else calendar.start(partition) - calendar.end(newest)
+
+    def _is_stale(self, newest: str | None, partition: str) -> bool:
+        look_back, calendar = self._pipeline.spec.serving.look_back, self._pipeline.spec.calendar
+        if look_back is None or look_back.max_age is None:
+            return False
+        # What begins where max_age does may still be missing: the one before it ends there.
+        oldest = calendar.shift(calendar.back(partition, look_back.max_age), -1)
+        return newest is None or newest < oldest
+
+    def _check_age(self, found: LookedBack, partition: str) -> None:
+        look_back = self._pipeline.spec.serving.look_back
+        if not found.stale or look_back is None or look_back.stale == "allow":
+            return
+        name = self._pipeline.name
+        ends = "nothing is published before it"
+        if found.age is not None:
+            before = written_duration(found.age)
+            ends = f"the newest partition before it is {found.newest}, which ends {before} before it begins"
+        raise UnavailableError(
+            f"{name} {partition}: its look-back is too old: {ends}, and serving.look_back.max_age is "
+            f"{look_back.max_age}: ingest what is missing, or write 'stale: allow'"
+        )
+
+    def _read(self, files: Mapping[str, str], schema: pa.Schema) -> dict[str, pa.Table]:
+        """The rows of these partitions: from the database those that it has, the others from the lake."""
+        if not files:
+            return {}
+        found = self._from_database(files)
+        rest = [key for key in files if key not in found]
+        with ThreadPoolExecutor(TRANSFERS) as pool:
+            found.update(zip(rest, pool.map(lambda key: self._from_lake(key, files[key]), rest), strict=True))
+        return {key: as_read(rows, key, schema) for key, rows in found.items()}
+
+    def _from_database(self, files: Mapping[str, str]) -> dict[str, pa.Table]:
+        look_back = self._pipeline.spec.serving.look_back
+        if look_back is None or look_back.conn_id is None:
+            return {}
+        try:
+            connection = self._pipeline.connect(look_back.conn_id)
+            with opened(connection, self._pipeline.name, read_only=True, timeout=_PATIENCE) as store:
+                kept = store.read(min(files), max(files))
+        except EvergreenError as error:
+            _log.warning("%s: its look-back is read from the lake: %s", self._pipeline.name, error)
+            return {}
+        return dict(self._right(files, kept))
+
+    def _right(self, files: Mapping[str, str], kept: Mapping[str, Kept]) -> Iterable[tuple[str, pa.Table]]:
+        """The partitions whose blob has the rows that the lake names."""
+        for key, file in files.items():
+            digest = digest_of(file)
+            if digest is None or key not in kept or kept[key].digest != digest:
+                continue
+            try:
+                yield key, rows_of(kept[key].blob, digest)
+            except IntegrityError as error:
+                _log.warning(
+                    "%s %s: its blob in the database is damaged, and read from the lake: %s",
+                    self._pipeline.name,
+                    key,
+                    error,
+                )
+
+    def _from_lake(self, partition: str, file: str) -> pa.Table:
+        if (digest := digest_of(file)) is not None:
+            return published_rows(self._pipeline, partition, digest)
+        rows = self._pipeline.lake.read(Table.PARTITIONS, partition, partition)
+        return rows.drop_columns([PARTITION])
