@@ -48,6 +48,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "trial": ["tests/unit/evaluation/test_trial_simulation.py"],
     "interval": ["tests/unit/evaluation/test_interval_simulation.py"],
     "drift": ["tests/unit/monitoring/test_drift_simulation.py"],
+    "coverage": ["tests/unit/signals/test_coverage_simulation.py"],
     "sequential": ["tests/unit/signals/test_sequential.py"],
     "guards": ["tests/guards"],
     "calendars": ["tests/dags/test_timetable.py"],

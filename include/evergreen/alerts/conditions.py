@@ -12,7 +12,7 @@ from evergreen.monitoring.fairness import result_in
 from evergreen.monitoring.policy import nights_of
 from evergreen.monitoring.promise import told
 from evergreen.monitoring.standing_bias import StandingBias
-from evergreen.signals import SIGNALS, drift, performance
+from evergreen.signals import SIGNALS, coverage, drift, performance
 from evergreen.signals.single import OfSinglePartitions
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evergreen.spec.alerts import Severity
 
 PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
-FAIRNESS, PROMISE, BIAS = "fairness", "promise", "bias"
+FAIRNESS, PROMISE, BIAS, COVERAGE = "fairness", "promise", "bias", "coverage"
 VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
 
 
@@ -63,6 +63,7 @@ def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
     yield from _limit(spec, record)
     yield _promise(spec, record)
     yield from _bias(spec, record, decision)
+    yield from _coverage(spec, record, decision)
     yield from _fairness(spec, record)
     yield from _drift(spec, record, decision)
     yield _circuit(spec, decision)
@@ -133,6 +134,17 @@ def _bias(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
         f"stands in (evergreen train {spec.name})"
     )
     yield _Check(BIAS, bias.stands, "warning", "predictions are off to one side", text)
+
+
+def _coverage(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
+    found = decision.evidence.get("coverage")
+    if found is None or found.get(coverage.COVERAGE.figure) is None:
+        return
+    text = (
+        f"champion {record.version}: {found['clause']}: do not rely on them until a training has "
+        f"learnt new ones (evergreen train {spec.name})"
+    )
+    yield _Check(COVERAGE, found["fires"], "warning", "the truth is missed more often than promised", text)
 
 
 def _measured(spec: Spec, record: Record) -> tuple[float | None, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.predictions import Predictions
+from evergreen.signals.sequential import widening
 
 Floats = NDArray[np.float64]
 
@@ -118,3 +119,33 @@ def covered_by_partition(
 def _summed(codes: NDArray[np.intp], values: NDArray[Any], size: int) -> Floats:
     """The sums of values (n, levels) over the rows of each code: (size, levels)."""
     return np.column_stack([np.bincount(codes, column, size) for column in values.T])
+
+
+def correlation(units: Sequence[Covered]) -> float | None:
+    """How much two rows of one unit correlate in being missed, 0 to 1, estimated from units of one level.
+
+    The method of moments: the mean square between the units' shares, over the variance that the level
+    promises, is expected to be 1 + (rows - 1) times the correlation (Ridout, Demetrio and Firth 1999,
+    "Estimating intraclass correlation for binary data", Biometrics 55). It is estimated from few units, so
+    the mean square is larger by the square of `evergreen.signals.sequential.widening`. None for fewer than
+    two units; 0 where each has one row.
+    """
+    if len(units) < 2:
+        return None
+    rows = np.array([unit.rows for unit in units], dtype=np.float64)
+    shares = np.array([unit.covered for unit in units]) / rows
+    spread, level = len(units) - 1, units[0].level
+    between = float(rows @ (shares - np.average(shares, weights=rows)) ** 2) / spread
+    usual = (rows.sum() - rows @ rows / rows.sum()) / spread
+    if usual <= 1:
+        return 0.0
+    effect = between * widening(len(units)) ** 2 / (level * (1 - level))
+    return float(np.clip((effect - 1) / (usual - 1), 0.0, 1.0))
+
+
+def pooled(parts: Iterable[Covered]) -> Covered:
+    """The rows of at least one part of one level together."""
+    found = list(parts)
+    rows = sum(part.rows for part in found)
+    width = sum(part.rows * part.width for part in found) / rows
+    return Covered(found[0].level, rows, sum(part.covered for part in found), width)

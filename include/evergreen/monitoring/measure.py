@@ -17,6 +17,7 @@ from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
 from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.contributions import named
+from evergreen.monitoring.coverage import night_coverage
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
 from evergreen.monitoring.estimate import estimated
 from evergreen.monitoring.fairness import night_fairness
@@ -24,7 +25,6 @@ from evergreen.monitoring.performance import (
     absolute_error_of,
     bias_of,
     labelled_rows,
-    night_coverage,
     night_metrics,
     slice_errors,
 )
@@ -168,7 +168,9 @@ def performance(
         "metrics": metrics,
         "slices": slice_errors(spec, rows[known], labelled, reference.slices),
         "fairness": night_fairness(spec, [rows[known], features[known]], labelled, reference.classes),
-        "coverage": night_coverage(spec, predictions[known], reference.model_classes, reference.levels),
+        "coverage": night_coverage(
+            spec, predictions[known], reference.model_classes, reference.levels, reference.coverage
+        ),
         "trial": compared(spec, rival, features, predictions, known=known, champion=labelled)
         if rival
         else {},

@@ -15,7 +15,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from evergreen.errors import SpecError
 from evergreen.evaluation.groups import MISSING, text_of
-from evergreen.intervals.coverage import covered
 from evergreen.json_values import finite_or_none
 from evergreen.metrics.measured import Measured
 from evergreen.metrics.predictions import Predictions
@@ -71,17 +70,6 @@ def absolute_error_of(rows: Measured) -> float | None:
     if rows.task is not Task.REGRESSION or not len(rows):
         return None
     return finite_or_none(float(np.mean(np.abs(rows.errors))))
-
-
-def night_coverage(
-    spec: Spec, rows: pd.DataFrame, classes: Sequence[Any], levels: Sequence[float]
-) -> list[dict[str, Any]]:
-    """For each of the levels of their version, what a record holds of the coverage of labelled rows (n).
-
-    The arguments are those of `read_published`.
-    """
-    said = read_published(spec, rows, classes, levels)
-    return [one.to_dict() for one in covered(rows[ACTUAL].to_numpy(), said)] if levels else []
 
 
 def slice_errors(

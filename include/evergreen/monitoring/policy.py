@@ -17,6 +17,7 @@ from evergreen.monitoring.standing_bias import StandingBias, judged_nights, stan
 from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.monitoring.trial import Tried, tried
 from evergreen.signals import SIGNALS, Finding, Nights
+from evergreen.signals.coverage import COVERAGE
 from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
 from evergreen.spec import Spec, Task
@@ -50,7 +51,8 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     The evidence has `signals` (what `Finding.to_dict` gives, by name), `firing` (the names of those that
     fire), `blocked`, `breaker` (what `Breaker.to_dict` gives), `last_training` (its as-of), the `champion`
     (its version), `trial` (what `Tried.to_dict` gives; None where no challenger is on trial),
-    `standing_bias` (what `StandingBias.to_dict` gives; None where it is not known), and `change` (what
+    `standing_bias` (what `StandingBias.to_dict` gives; None where it is not known), `coverage` (what the
+    signal of that name finds, asked for or not; None without intervals or sets), and `change` (what
     `Change.to_dict` gives of the last break that was found; None where none was).
     """
     newest, calendar = records[-1], spec.calendar
@@ -74,6 +76,9 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     bias = _bias(spec, records, since)
     if bias and bias.stands:
         said.append(bias.words(calendar))
+    coverage = _coverage(spec, records, since)
+    if coverage and (coverage.fires or coverage.figures.get("over")) and coverage.clause not in said[0]:
+        said.append(coverage.clause)
     if promise := told(spec, newest.promised, newest.before):
         said.append(f"the champion promises {promise}")
     if retrain and since and calendar.has_time:
@@ -88,6 +93,7 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
         "champion": newest.version,
         "trial": standing and standing.to_dict(),
         "standing_bias": bias and bias.to_dict(),
+        COVERAGE.name: coverage and coverage.to_dict(),
         "change": change and change.to_dict(),
     }
     do = "promote the challenger on trial" if promotes else "retrain" if retrain else "no retraining"
@@ -151,6 +157,13 @@ def _bias(spec: Spec, records: Sequence[Record], since: str | None) -> StandingB
         return None
     start = since and spec.calendar.shift(since, -judged_nights(spec, records[-1].partition))
     return standing_bias(spec, _speaking(spec, records, start))
+
+
+def _coverage(spec: Spec, records: Sequence[Record], since: str | None) -> Finding | None:
+    """What intervals or sets hold, for people: also where the signal is not asked for."""
+    if not (spec.intervals or spec.sets) or not spec.calendar.has_time:
+        return None
+    return COVERAGE.look(nights_of(spec, _speaking(spec, records, since)))
 
 
 def _speaking(spec: Spec, records: Sequence[Record], since: str | None) -> list[Record]:

@@ -29,7 +29,8 @@ class Record:
     for each rule of `gate.fairness` what `evergreen.monitoring.fairness` gives.
 
     `coverage` holds for each level of intervals or sets, the main one first, what
-    `evergreen.intervals.coverage.Covered.to_dict` gives of the labelled rows; [] where none were published.
+    `evergreen.intervals.coverage.Covered.to_dict` gives of the labelled rows, and the `correlation` of two
+    rows of a partition by the hold-out (None where it is not known); [] where none were published.
 
     `drift` holds by feature, and `prediction_drift` for the predictions, what `FeatureDrift.to_dict` gives;
     `contribution_drift` holds the same by feature for what it contributed to the predictions, and how far the

@@ -73,9 +73,14 @@ def cusum(
     """
     if len(errors) != len(partitions):
         raise ValueError(f"{len(errors)} errors of {len(partitions)} partitions: give one for each")
-    if not len(errors):
-        return Crossing(crossed=False, sum=0.0, since=None, at=None, scores=[])
     scores = standardised(errors, promised, spread, higher_is_better=higher_is_better)
+    return crossing(scores, k, h, partitions)
+
+
+def crossing(scores: Floats, k: float, h: float, partitions: Sequence[str]) -> Crossing:
+    """Where Page's sum of the scores (n,) of as many partitions stands, oldest first."""
+    if not len(scores):
+        return Crossing(crossed=False, sum=0.0, since=None, at=None, scores=[])
     sums = page_sums(scores, k, h)
     start = int(np.flatnonzero(np.append(0.0, sums) == 0)[-1])
     above = start + np.flatnonzero(sums[start:] > h)

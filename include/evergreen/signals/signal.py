@@ -26,7 +26,7 @@ from evergreen.units import Times
 
 Knobs = TypeVar("Knobs", bound=Described)
 Alerted = Literal["performance", "drift"]
-Need = Literal["labels", "probabilities", "features", "predictions", "time"]
+Need = Literal["labels", "probabilities", "intervals or sets", "features", "predictions", "time"]
 
 
 class Watched(Extended):

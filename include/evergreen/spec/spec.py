@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date, time, timedelta
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -17,7 +17,7 @@ from evergreen.calendar import Calendar, Grain, Length, Schedule, Ticks, Weekday
 from evergreen.description import Described
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named
-from evergreen.signals import SIGNALS
+from evergreen.signals import SIGNALS, Signal
 from evergreen.signals.drift import DRIFT, Reference
 from evergreen.signals.lengths import DEFAULTS, Lengths
 from evergreen.signals.performance import PERFORMANCE
@@ -281,6 +281,16 @@ class Spec(Described):
             if self.task not in tasks:
                 allowed = " and ".join(tasks)
                 raise ValueError(f"monitoring.retrain.on: '{name}' is only for {allowed}, leave it out")
+            if not self._lets(SIGNALS[name]):
+                kind = "intervals" if self.task is Task.REGRESSION else "sets"
+                raise ValueError(
+                    f"monitoring.retrain.on: '{name}' needs '{kind}': write some, or leave it out"
+                )
+
+    def _lets(self, signal: Signal[Any]) -> bool:
+        """Whether a signal may be named: it is for the task, and has intervals or sets if it needs them."""
+        without = not (self.intervals or self.sets)
+        return self.task in signal.tasks and not (without and "intervals or sets" in signal.needs)
 
     def _check_features(self) -> None:
         for name, lookup in self.features.lookups.items():
@@ -327,7 +337,7 @@ class Spec(Described):
             return
         if not self.calendar.has_time:
             raise ValueError("training.window: a snapshot has no time in which it changes, leave it out")
-        dating = [one.name for one in SIGNALS.values() if one.dates_change and self.task in one.tasks]
+        dating = [one.name for one in SIGNALS.values() if one.dates_change and self._lets(one)]
         if not set(dating) & set(self.signals):
             remedy = f"name {' or '.join(dating)} in monitoring.retrain.on" if dating else "write a length"
             raise ValueError(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.intervals.coverage import Covered, covered, covered_by_partition
+from evergreen.intervals.coverage import Covered, correlation, covered, covered_by_partition, pooled
 from evergreen.metrics.predictions import Predictions
+from evergreen.signals.sequential import widening
 
 LEVELS = (0.9, 0.99)
 
@@ -67,3 +69,30 @@ def test_partitions_add_up_to_their_rows(rows):
     (key,) = keys[:1]
     mine = np.array([other == key for other in keys])
     assert parts[key] == covered(np.array(actual)[mine], told.taken(mine))
+
+
+def units(rows, missed, level=0.9):
+    return [Covered(level, n, n - m, 1.0) for n, m in zip(rows, missed, strict=True)]
+
+
+def test_the_correlation_by_hand():
+    # Shares missed 0.2, 0 and 0.1 of 10 rows each: a mean square of 10 * 0.02 / 2 = 0.1, where 0.09 is usual.
+    effect = 0.1 / 0.09 * widening(3) ** 2
+    assert correlation(units([10, 10, 10], [2, 0, 1])) == pytest.approx((effect - 1) / 9)
+    assert correlation(units([10, 10], [1, 1])) == 0
+    assert correlation(units([10, 10], [10, 0])) == 1
+    assert correlation(units([1, 1, 1], [0, 1, 0])) == 0  # no two rows of a unit
+    assert correlation(units([10], [1])) is None
+
+
+@pytest.mark.parametrize("of", [0.0, 0.05, 0.3])
+def test_the_correlation_is_that_of_the_rows(of):
+    draw = np.random.default_rng(1)
+    rows = draw.integers(5, 60, 4000)
+    a = 0.1 * (1 / of - 1) if of else None  # beta-binomial: 1 / (a + b + 1) is the correlation
+    chance = draw.beta(a, 9 * a, 4000) if of else np.full(4000, 0.1)
+    assert correlation(units(rows, draw.binomial(rows, chance))) == pytest.approx(of, abs=0.02)
+
+
+def test_parts_of_a_level_are_pooled():
+    assert pooled([Covered(0.9, 2, 1, 3.0), Covered(0.9, 6, 6, 1.0)]) == Covered(0.9, 8, 7, 1.5)

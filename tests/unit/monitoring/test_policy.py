@@ -64,6 +64,7 @@ def test_the_sentence_of_a_retraining() -> None:
         "champion": "v1",
         "trial": None,
         "standing_bias": None,
+        "coverage": None,
         "change": {"since": day(36), "signal": "cusum", "partition": day(40)},
     }
 

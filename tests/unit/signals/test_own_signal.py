@@ -92,8 +92,8 @@ def test_a_description_sets_its_knobs(tmp_path: Path) -> None:
         (
             "[surge, performance]",
             "[surges]",
-            "retrain.on.0: must be 'performance', 'cusum', 'bias', 'estimate', 'drift', 'prediction_drift', "
-            "'renewal', 'staleness' or 'surge'; it is 'surges'",
+            "retrain.on.0: must be 'performance', 'cusum', 'bias', 'coverage', 'estimate', 'drift', "
+            "'prediction_drift', 'renewal', 'staleness' or 'surge'; it is 'surges'",
         ),
         (
             "[surge, performance]",

@@ -41,6 +41,7 @@ SAID = {
     ),
     "cusum": ({"performance": {"cusum": {"h": 7, "k": 0.75}}}, ["mean absolute error", "above 7", "0.75"]),
     "bias": ({"bias": {"h": "90%", "k": "3%", "unseen": "17%"}}, ["90%", "3%", "17%", "68 days"]),
+    "coverage": ({"coverage": {"tolerance": "31%", "run_length": "3 years"}}, ["31%", "3 years"]),
     "estimate": (
         {"performance": {"tolerance": "31%"}, "retrain": {"when": "3 of 5 partitions"}},
         ["31%", "on 3 of the last 5 days"],
@@ -90,7 +91,14 @@ def test_one_that_warns_can_say_whether_it_could_be_judged(signal: Signal) -> No
     spec = KIOSK.model_copy(
         update={"monitoring": Monitoring.model_validate({"retrain": {"on": [signal.name]}})}
     )
-    known = replace(record(0), bias=1.0, estimated=10.0, prediction_drift={"psi": 0.1, "drifted": False})
+    coverage = [{"level": 0.9, "rows": 4, "covered": 4, "width": 1.0, "correlation": 0.0}]
+    known = replace(
+        record(0),
+        bias=1.0,
+        estimated=10.0,
+        prediction_drift={"psi": 0.1, "drifted": False},
+        coverage=coverage,
+    )
     records = [replace(known, partition=record(n).partition) for n in range(10)]
     assert findings(spec, records)[signal.name].figures[signal.figure] is not None
 
