@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 up down status load demo test campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export up down status load demo test test-export campaign lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ test campaign: export OMP_NUM_THREADS = 1
 test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=8: by so many processes)
 	.venv/bin/pytest -n $(JOBS) --durations=25
 
+test-export: .venv .venv-s3 .venv-export ## exports by the real converters, which are left out of the tests otherwise
+	.venv/bin/pytest tests/export
+
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -69,6 +72,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv: .venv/.complete ## the environment, from hash-pinned requirements
 
 .venv-s3: .venv-s3/.complete ## the environment of the embedded S3 server
+
+.venv-export: .venv-export/.complete ## the environment that `evergreen models export` converts in
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -95,6 +100,10 @@ endef
 	$(call install,.venv-s3,$<)
 	@touch $@
 
+.venv-export/.complete: requirements-export.txt | check-python
+	$(call install,.venv-export,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -104,6 +113,9 @@ check-python:
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock"
 
+# The lines of the packages that compute with a model, without their hashes.
+COMPUTING = s/^((numpy|scipy|scikit-learn|skops|pandas|pyarrow|onnxruntime)==.*) \\$$/\1/p
+
 BOOSTING = --overrides requirements-boosting-overrides.in
 
 lock: ## compile the requirements files anew (needs uv)
@@ -111,3 +123,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-boosting.in -o requirements-boosting.txt
 	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-s3.in -o requirements-s3.txt
+	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-export.in -o requirements-export.txt

@@ -160,6 +160,19 @@ class OnnxModel(BaseEstimator):  # type: ignore[misc]
         matrix /= sums
         return matrix
 
+    def signature(self) -> tuple[list[Any], list[Any]]:
+        """The graph's inputs and outputs: each has `name`, `type` (such as `tensor(float)`) and `shape`."""
+        return self._runtime().get_inputs(), self._runtime().get_outputs()
+
+    def fed(self, features: pd.DataFrame) -> dict[str, NDArray[Any]]:
+        """The graph's inputs by name for features (n, d); raises `ValueError` if it does not take them."""
+        inputs = self._runtime().get_inputs()
+        only = inputs[0]
+        if len(inputs) == 1 and not (only.name in features and only.shape[-1] == 1):
+            names = self._metadata("features") or list(features.columns)
+            return {only.name: _tensor(features, names, only.type)}
+        return {entry.name: _tensor(features, [entry.name], entry.type) for entry in inputs}
+
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_session"}
@@ -211,20 +224,12 @@ class OnnxModel(BaseEstimator):  # type: ignore[misc]
 
     def _run(self, output: str, features: pd.DataFrame) -> Any:
         try:
-            return self._answer(output, self._fed(features))
+            return self._answer(output, self.fed(features))
         except Exception as error:
             raise ValueError(f"the graph does not take these features: {one_line(error)}") from error
 
     def _answer(self, output: str, fed: Mapping[str, NDArray[Any]]) -> Any:
         return self._runtime().run([output], dict(fed))[0]
-
-    def _fed(self, features: pd.DataFrame) -> dict[str, NDArray[Any]]:
-        inputs = self._runtime().get_inputs()
-        only = inputs[0]
-        if len(inputs) == 1 and not (only.name in features and only.shape[-1] == 1):
-            names = self._metadata("features") or list(features.columns)
-            return {only.name: _tensor(features, names, only.type)}
-        return {entry.name: _tensor(features, [entry.name], entry.type) for entry in inputs}
 
 
 def _tensor(features: pd.DataFrame, names: list[str], kind: str) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evergreen.cli.command import Answer, PipelineName, open_pipeline, plain, register, table
+from evergreen.cli.export import Version, export_version
 from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from evergreen.registry.history import Event
     from evergreen.registry.overview import Overview
 
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="a version, as `models list` shows it")]
 Back = Annotated[
     str | None,
     typer.Option("--to", metavar="VERSION", help="the version to go back to; default: the one before"),
@@ -39,6 +39,7 @@ def add_to(app: typer.Typer) -> None:
         ("promote", promote),
         ("rollback", rollback),
         ("verify", verify),
+        ("export", export_version),
         ("clean", clean),
     ):
         register(models, name)(command)

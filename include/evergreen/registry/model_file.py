@@ -52,6 +52,14 @@ def load_model(data: bytes, pipelines: Path | None = None) -> Any:
     raise IntegrityError("the model is not loaded: skops does not trust it: train the version again")
 
 
+def types_beside_scikit_learn(data: bytes) -> list[str]:
+    """The types that a skops file holds and that neither skops trusts nor scikit-learn defines."""
+    import skops.io
+
+    own = ("sklearn.", "numpy.", "scipy.")
+    return [name for name in skops.io.get_untrusted_types(data=data) if not name.startswith(own)]
+
+
 def _check_types(types: list[str], trusted: frozenset[str], verdict: str) -> None:
     if unknown := sorted(set(types) - trusted):
         raise IntegrityError(
