@@ -85,9 +85,9 @@ def forget_look_back(name: str, connection: Connection) -> int:
 
 def looked_back_to(pipeline: Pipeline, files: Mapping[str, str]) -> dict[str, str]:
     """Of the lake's partitions (`Lake.files`) those that the one after the newest looks back to."""
-    if not files:
-        return {}
     calendar = pipeline.spec.calendar
+    if not files or not calendar.has_time:
+        return {}
     first = pipeline.spec.looks_back_to(calendar.shift(max(files), 1))
     return {key: name for key, name in files.items() if key >= first}
 

@@ -14,6 +14,7 @@ from evergreen.errors import EvergreenError, UnavailableError, one_line
 from evergreen.features.build import in_order
 from evergreen.rows.frame import to_frame
 from evergreen.serving.body import WRONG, Body
+from evergreen.serving.look_back import LookedBack
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.row_types import Reasons
 from evergreen.serving.served import Served
@@ -25,16 +26,22 @@ _MOST_TRIES = 64
 
 @dataclass(frozen=True)
 class Answer:
-    """The answers to the rows of a request in their order: each a prediction, or `{"error": why}`."""
+    """The answers to the rows of a request in their order: each a prediction, or `{"error": why}`.
+
+    `look_backs` are what the rows of each partition looked back to, by its key, where they do.
+    """
 
     version: str
     rows: list[dict[str, Any]]
     classes: tuple[Any, ...]
     failed: int
+    look_backs: dict[str, LookedBack]
 
     def document(self, pipeline: str) -> dict[str, Any]:
         """The answer as JSON; `model_classes` says which classes the values of `probabilities` are of."""
-        document = {"pipeline": pipeline, "version": self.version, "predictions": self.rows}
+        document: dict[str, Any] = {"pipeline": pipeline, "version": self.version, "predictions": self.rows}
+        if self.look_backs:
+            document["look_back"] = {key: found.document for key, found in self.look_backs.items()}
         return document | ({"model_classes": list(self.classes)} if self.classes else {})
 
 
@@ -59,27 +66,39 @@ def answer(served: Served, body: Body) -> Answer:
         )
     good = np.array([place not in reasons for place in places.tolist()], bool)
     found: dict[int, dict[str, Any]] = {}
+    look_backs: dict[str, LookedBack] = {}
     for partition in sorted({key for key, is_good in zip(partitions, good, strict=True) if is_good}):
         own = np.flatnonzero(good & (np.array(partitions) == partition))
         if not served.takes_single_rows:
             _check_together(served, rows.take(pa.array(own)), partition, body)
-        for at, said in _Predicting(served, rows, partition).each(own):
+        if (before := _looked_back(served, partition)) is not None:
+            look_backs[partition] = before
+        for at, said in _Predicting(served, rows, partition, before).each(own):
             place = int(places[at])
             if isinstance(said, str):
                 reasons[place] = said
             else:
                 found[place] = said
     answers = [found[at] if at in found else {"error": reasons[at]} for at in range(len(body.rows))]
-    return Answer(served.version, answers, served.classes, len(reasons))
+    return Answer(served.version, answers, served.classes, len(reasons), look_backs)
 
 
 def _check_together(served: Served, own: pa.Table, partition: str, body: Body) -> None:
     try:
         why = served.why_not(own, partition, whole=body.whole)
-    except UnavailableError as error:
+    except EvergreenError as error:
         raise RequestRefusedError(503, f"{error}") from error
     if why:
         raise RequestRefusedError(WRONG, why)
+
+
+def _looked_back(served: Served, partition: str) -> LookedBack | None:
+    try:
+        return served.look_back.before(partition)
+    except PartitionError as error:
+        raise RequestRefusedError(WRONG, f"{error}") from error
+    except EvergreenError as error:
+        raise RequestRefusedError(503, f"{error}") from error
 
 
 @dataclass
@@ -89,6 +108,7 @@ class _Predicting:
     served: Served
     rows: pa.Table
     partition: str
+    before: LookedBack | None
     tries: int = _MOST_TRIES
 
     def each(self, own: np.ndarray) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -109,7 +129,7 @@ class _Predicting:
 
     def _together(self, own: np.ndarray) -> list[tuple[int, dict[str, Any] | str]]:
         rows = self.rows.take(pa.array(own)) if len(own) < len(self.rows) else self.rows
-        said = self.served.predict(rows, self.partition).to_pylist()
+        said = self.served.predict(rows, self.partition, self.before).to_pylist()
         return list(zip(own[_order(self.served.spec, rows)].tolist(), said, strict=True))
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -99,8 +100,6 @@ class Follower:
         try:
             is_new = self._read_pointer()
             schema = self.pipeline.lake.schema(Table.PARTITIONS)
-            if (served := self.state.served) is not None:
-                served.look_back.refresh()
         except EvergreenError as error:
             self._change(problem=one_line(error))
             return
@@ -110,6 +109,16 @@ class Follower:
         if is_new:
             self._attempts, self._again = 0, float("-inf")
         self._load(schema)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Take in what was published; where that fails, what is in memory answers on."""
+        if (served := self.state.served) is None:
+            return
+        try:
+            served.look_back.refresh()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the window before answers on
+            self._change(problem=f"its look-back is not up to date: {one_line(error)}")
 
     def _read_pointer(self) -> bool:
         """Whether the pointer has changed; then `state` has the champion that it names."""
@@ -145,6 +154,9 @@ class Follower:
         try:
             model = load_checked_afresh(self.pipeline, champion)
             made = Served.of(model, schema)
+            # Before it answers; if it fails, `_refresh` says so, and requests that need it.
+            with suppress(EvergreenError):
+                made.look_back.refresh()
         except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
             self._put_off(champion, error)
             return

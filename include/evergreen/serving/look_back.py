@@ -12,10 +12,11 @@ import json
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 
@@ -28,8 +29,9 @@ from evergreen.pipeline import Pipeline
 from evergreen.units import written_duration
 
 _PATIENCE = timedelta(seconds=10)  # with a statement, after which rows are read from the lake
-_MOST = 8  # partitions whose look-back is kept in one piece
+_MOST = 32  # partitions beyond the window, and look-backs in one piece, that are kept
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,30 @@ class LookedBack:
     age: timedelta | None
     stale: bool = False
 
+    @property
+    def document(self) -> dict[str, Any]:
+        """What an answer says of it, as JSON values; the age in seconds."""
+        age = None if self.age is None else self.age.total_seconds()
+        return {"digest": self.digest, "newest": self.newest, "age_seconds": age, "stale": self.stale}
+
+
+class _Newest(Generic[T]):
+    """The values that were put in last, by partition. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._values: OrderedDict[str, T] = OrderedDict()
+
+    def get(self, partition: str) -> T | None:
+        with self._lock:
+            return self._values.get(partition)
+
+    def put(self, partition: str, value: T) -> None:
+        with self._lock:
+            self._values[partition] = value
+            while len(self._values) > _MOST:
+                self._values.popitem(last=False)
+
 
 @dataclass(frozen=True)
 class _Window:
@@ -57,7 +83,8 @@ class _Window:
     schema: pa.Schema
     files: Mapping[str, str]
     rows: Mapping[str, pa.Table] = field(repr=False)
-    joined: OrderedDict[str, LookedBack] = field(default_factory=OrderedDict, repr=False)
+    beyond: _Newest[pa.Table] = field(repr=False)
+    joined: _Newest[LookedBack] = field(repr=False)
 
 
 class LookBack:
@@ -70,7 +97,6 @@ class LookBack:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._refreshing = threading.Lock()
-        self._joining = threading.Lock()
         self._window: _Window | None = None
 
     def refresh(self) -> bool:
@@ -97,7 +123,7 @@ class LookBack:
             }
             missing = {key: file for key, file in wanted.items() if key not in known}
             rows = {**known, **self._read(missing, schema)}
-            self._window = _Window(version, schema, files, rows)
+            self._window = _Window(version, schema, files, rows, _Newest(), _Newest())
             return True
 
     def before(self, partition: str) -> LookedBack | None:
@@ -109,27 +135,44 @@ class LookBack:
         first = self._pipeline.spec.looks_back_to(partition)
         if first == partition:
             return None
-        if self._window is None:
-            self.refresh()
-        window = self._window
-        assert window is not None
-        with self._joining:
-            found = window.joined.get(partition)
+        window = self._seen()
+        found = window.joined.get(partition)
         if found is None:
             found = self._joined(window, first, partition)
-            with self._joining:
-                window.joined[partition] = found
-                while len(window.joined) > _MOST:
-                    window.joined.popitem(last=False)
+            window.joined.put(partition, found)
         self._check_age(found, partition)
         return found
 
+    def of(self, partition: str) -> pa.Table | None:
+        """The partition's own rows, if it is published; raises as `refresh` does."""
+        window = self._seen()
+        return self._rows(window, [partition])[0] if partition in window.files else None
+
+    @property
+    def newest(self) -> str | None:
+        """The newest published partition, as far as is known."""
+        window = self._window
+        return max(window.files, default=None) if window else None
+
+    def _seen(self) -> _Window:
+        if self._window is None:
+            self.refresh()
+        assert self._window is not None
+        return self._window
+
+    def _rows(self, window: _Window, keys: Sequence[str]) -> list[pa.Table]:
+        """The rows of published partitions, from memory as far as they are there."""
+        kept = {key: window.rows.get(key, window.beyond.get(key)) for key in keys}
+        found = {key: rows for key, rows in kept.items() if rows is not None}
+        read = self._read({key: window.files[key] for key in keys if key not in found}, window.schema)
+        for key, rows in read.items():
+            window.beyond.put(key, rows)
+        return [(found | read)[key] for key in keys]
+
     def _joined(self, window: _Window, first: str, partition: str) -> LookedBack:
         keys = sorted(key for key in window.files if first <= key < partition)
-        older = {key: window.files[key] for key in keys if key not in window.rows}
-        rows = {**window.rows, **self._read(older, window.schema)}
         empty = as_read(window.schema.empty_table(), "", window.schema)
-        table = pa.concat_tables([empty, *(rows[key] for key in keys)]).combine_chunks()
+        table = pa.concat_tables([empty, *self._rows(window, keys)]).combine_chunks()
         named = json.dumps([[key, window.files[key]] for key in keys])
         digest = hashlib.sha256(named.encode()).hexdigest()[:16]
         newest = max((key for key in window.files if key < partition), default=None)

@@ -78,6 +78,11 @@ class _Versions(Collector):
         age = GaugeMetricFamily(
             "evergreen_serving_model_age_seconds", "Since the version began to answer.", labels=_OF
         )
+        newest = GaugeMetricFamily(
+            "evergreen_serving_look_back_end_seconds",
+            "When the newest published partition ended, in Unix time.",
+            labels=["pipeline"],
+        )
         failed = CounterMetricFamily(
             "evergreen_serving_failed_loads", "Loads of a champion that failed.", labels=["pipeline"]
         )
@@ -88,7 +93,10 @@ class _Versions(Collector):
             failed.add_metric([name], state.failed)
             if state.served is not None:
                 age.add_metric([name, state.served.version, CHAMPION], now - state.loaded)
-        yield from (up, current, seen, age, failed)
+                calendar, key = state.served.spec.calendar, state.served.look_back.newest
+                if key is not None and calendar.has_time:
+                    newest.add_metric([name], calendar.end(key).timestamp())
+        yield from (up, current, seen, age, newest, failed)
 
     def describe(self) -> Iterable[Metric]:
         return []

@@ -19,7 +19,7 @@ from evergreen.scoring.checked_model import CheckedModel
 from evergreen.scoring.published import ACTUAL
 from evergreen.scoring.score import predictions_of
 from evergreen.serving.fast import fast_version
-from evergreen.serving.published_rows import PublishedRows
+from evergreen.serving.look_back import LookBack, LookedBack
 from evergreen.serving.row_checks import RowChecks
 from evergreen.serving.row_types import RowTypes
 from evergreen.spec import Spec
@@ -37,7 +37,7 @@ class Served:
     published: pa.Schema = field(repr=False)
     types: RowTypes = field(repr=False)
     checks: RowChecks = field(repr=False)
-    look_back: PublishedRows = field(repr=False)
+    look_back: LookBack = field(repr=False)
     asked: Asked
     way: str
     label: pa.Field | None = field(default=None, repr=False)
@@ -55,7 +55,7 @@ class Served:
             published,
             types,
             RowChecks(pipeline.spec, types.schema),
-            PublishedRows(pipeline),
+            LookBack(pipeline),
             stored_asked(pipeline, model.version),
             fast.way,
             _label(pipeline),
@@ -99,16 +99,17 @@ class Served:
             published=None if there is None else to_frame(there.select(columns)),
         )
 
-    def predict(self, own: pa.Table, partition: str) -> pa.Table:
+    def predict(self, own: pa.Table, partition: str, before: LookedBack | None) -> pa.Table:
         """What a night would publish of a partition's rows (n, d), in the order of time and key.
 
-        `own` has the columns of `types`. The result has the keys, what `evergreen.scoring.published` names
-        and `version`, a row each. Raises as `evergreen.scoring.score.predictions` does, and what features and
-        model raise.
+        `own` has the columns of `types`, and `before` is what the partition's features look back to. The
+        result has the keys, what `evergreen.scoring.published` names and `version`, a row each. Raises as
+        `evergreen.scoring.score.predictions` does, and what features and model raise.
         """
         rows = self._as_published(own, partition)
-        if (before := self.look_back.before(partition)) is not None and len(before):
-            rows = pa.concat_tables([before, rows.select(before.column_names).cast(before.schema)])
+        if before is not None and len(before.rows):
+            earlier = before.rows
+            rows = pa.concat_tables([earlier, rows.select(earlier.column_names).cast(earlier.schema)])
         rows = with_lookups(self.model.pipeline, rows)
         if self.label is not None:
             rows = rows.append_column(self.label, pa.nulls(len(rows), self.label.type))

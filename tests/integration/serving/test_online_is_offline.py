@@ -12,17 +12,25 @@ from evergreen.lake import Table
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.serving.answer import answer
 from evergreen.serving.body import read_body
+from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
+from evergreen.spec import LookBack, Serving, Spec
 from tests.integration.serving.conftest import Worlds
 from tests.integration.serving.running import running
 from tests.integration.serving.worlds import WORLDS, World
 
 
+def served_by(world: World, spec: Spec) -> Served:
+    """The version of a world, as a server has it, under another description."""
+    pipeline = world.pipeline.described_by(spec)
+    schema = pipeline.lake.schema(Table.PARTITIONS)
+    assert schema is not None
+    return Served.of(load_checked_model(pipeline, world.version), schema)
+
+
 def asked(world: World, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is answered to a request, without a server."""
-    schema = world.pipeline.lake.schema(Table.PARTITIONS)
-    assert schema is not None
-    served = Served.of(load_checked_model(world.pipeline, world.version), schema)
+    served = served_by(world, world.pipeline.spec)
     text = msgspec.json.encode({"rows": rows, "whole": True})
     found = answer(served, read_body(text, exact=served.types.exact, most_rows=1000))
     document = msgspec.json.decode(msgspec.json.encode(found.document(world.pipeline.name)))
@@ -47,14 +55,39 @@ def test_over_http_with_features_that_look_back(worlds: Worlds) -> None:
         place = "/v1/pipelines/bike_demand/predict"
         found = client.post(place, json={"rows": world.raw, "whole": True})
         assert found.status_code == 200
-        assert found.json() == {
+        answered = found.json()
+        look_back = answered.pop("look_back")
+        assert answered == {
             "pipeline": "bike_demand",
             "version": world.version,
             "predictions": world.night,
         }
+        assert len(look_back["2024-03-31"].pop("digest")) == 16
+        assert look_back == {"2024-03-31": {"newest": "2024-03-30", "age_seconds": 0.0, "stale": False}}
+        assert 'look_back_end_seconds{pipeline="bike_demand"} 1.7119296e+09' in client.get("/metrics").text
         part = client.post(place, json={"rows": world.raw[:1]})
         assert part.status_code == 422
         assert 'send all rows of 2024-03-31, and say "whole": true' in part.json()["error"]
         part = client.post(place, json={"rows": world.raw[1:], "whole": True})
         assert part.status_code == 422
         assert "1 of 24 rows that are published are missing" in part.json()["error"]
+
+
+@pytest.mark.parametrize("stale", ["refuse", "allow"])
+def test_rows_far_after_the_newest_partition_are_answered_only_where_that_is_allowed(
+    worlds: Worlds, stale: str
+) -> None:
+    world = worlds("bikes")
+    described = LookBack.model_validate({"max_age": "2 days", "stale": stale})
+    spec = world.pipeline.spec.model_copy(update={"serving": Serving(look_back=described)})
+    served = served_by(world, spec)
+    rows = [row | {"rented_at": row["rented_at"].replace("-03-31", "-04-09")} for row in world.raw]
+    text = msgspec.json.encode({"rows": rows, "whole": True})
+    body = read_body(text, exact=served.types.exact, most_rows=1000)
+    if stale == "refuse":
+        with pytest.raises(RequestRefusedError, match="its look-back is too old") as caught:
+            answer(served, body)
+        assert caught.value.status == 503
+    else:
+        (found,) = answer(served, body).look_backs.values()
+        assert (found.newest, found.stale) == ("2024-03-31", True)
