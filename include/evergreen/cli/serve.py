@@ -15,9 +15,12 @@ Names = Annotated[
     list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="folders of the pipelines; default: all")
 ]
 Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="the address to listen at")]
-Port = Annotated[int, typer.Option("--port", metavar="PORT", help="the port to listen at; 0: a free one")]
+Port = Annotated[
+    int,
+    typer.Option("--port", metavar="PORT", min=0, max=65535, help="the port to listen at; 0: a free one"),
+]
 Every = Annotated[
-    float, typer.Option("--every", metavar="SECONDS", help="how often to look for a new champion")
+    float, typer.Option("--every", metavar="SECONDS", min=0.1, help="how often to look for a new champion")
 ]
 Token = Annotated[
     str | None,

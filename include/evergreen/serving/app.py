@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.requests import ClientDisconnect
 
 from evergreen.serving.answer import Answer, answer
 from evergreen.serving.body import read_body
@@ -91,6 +92,7 @@ def make_app(serving: Serving) -> FastAPI:
     """The application with all its routes."""
     app = FastAPI(title=_TITLE, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.add_exception_handler(RequestRefusedError, _refused)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(404, _unknown)
     app.add_exception_handler(405, _unknown)
 
@@ -124,7 +126,10 @@ def make_app(serving: Serving) -> FastAPI:
 
 
 async def read_request(request: Request, limits: Limits) -> bytes:
-    """The body of a request; raises `RequestRefusedError` as `received` does."""
+    """The body of a request in JSON; raises `RequestRefusedError` as `received` does, and 415 for another."""
+    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise RequestRefusedError(415, f"the body is {shown(kind)}: send JSON, as application/json")
     return await received(request.stream(), request.headers.get("content-length"), limits)
 
 
@@ -147,6 +152,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     if error.status in (429, 503):
         found.headers["retry-after"] = "1"
     return found
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return as_json({"error": "the client left before its body had come"}, 400)
 
 
 async def _unknown(request: Request, error: Exception) -> Response:
