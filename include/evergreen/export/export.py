@@ -82,7 +82,7 @@ def _made(checked: CheckedModel, to: Format, golden: pd.DataFrame, work: Path, m
         "pipeline": name,
         "version": checked.version,
         "to": to,
-        "columns": [{"name": str(column), "number": _is_number(golden[column])} for column in golden],
+        "columns": [_column(golden[name]) for name in golden],
         "classes": list(said.classes),
         "links": parts.links,
         "single": parts.single,
@@ -134,8 +134,9 @@ def _answers(work: Path, classes: tuple[Any, ...]) -> Predictions:
     return Predictions(np.asarray(answers["labels"]), said, classes)
 
 
-def _is_number(column: pd.Series) -> bool:
-    return bool(pd.api.types.is_numeric_dtype(column.dtype))
+def _column(values: pd.Series) -> dict[str, Any]:
+    number = bool(pd.api.types.is_numeric_dtype(values.dtype))
+    return {"name": str(values.name), "type": str(values.dtype), "number": number}
 
 
 def _check_free(where: str, name: str, to: Format, folder: Path) -> None:

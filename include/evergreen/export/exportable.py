@@ -23,6 +23,7 @@ from evergreen.contributions.forests import (
 )
 from evergreen.errors import RefusedError
 from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.intervals.sets import ConformalClassifier
 from evergreen.registry.model_file import dump_model, types_beside_scikit_learn
 
 Format = Literal["onnx", "treelite", "mlflow"]
@@ -50,8 +51,9 @@ class Exportable:
 def exportable(model: Any, to: Format) -> Exportable:
     """What of a fitted model is converted to the format; raises `RefusedError` for what it cannot hold."""
     lost: tuple[str, ...] = ()
-    if isinstance(model, ConformalRegressor):
-        model, lost = model.model, ("intervals (lower, upper)",)
+    if isinstance(model, ConformalRegressor | ConformalClassifier):
+        lost = ("intervals" if isinstance(model, ConformalRegressor) else "sets",)
+        model = model.model
     if to == "onnx":
         return _to_onnx(model, lost)
     if to == "treelite":

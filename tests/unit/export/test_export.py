@@ -51,7 +51,11 @@ def test_a_graph_is_laid_out_for_triton_and_gives_the_golden_predictions(
     assert '{ name: "prediction" data_type: TYPE_FP64 dims: [-1, 1] }' in text
     about = json.loads((folder / "evergreen.json").read_text())
     assert (about["pipeline"], about["version"], about["format"]) == ("kiosk", version, "onnx")
-    assert [column["name"] for column in about["features"]] == ["hour", "temperature", "level"]
+    assert [(column["name"], column["type"]) for column in about["features"]] == [
+        ("hour", "int32"),
+        ("temperature", "float64"),
+        ("level", "float64"),
+    ]
     assert "features, look-back and lookups" in about["lost"]
     (tensor,) = about["request"]["inputs"]
     assert (tensor["name"], tensor["shape"], tensor["datatype"]) == ("features", [1, 3], "FP64")

@@ -18,6 +18,7 @@ from evergreen.decisions.calibrated import Calibrated
 from evergreen.errors import RefusedError
 from evergreen.export.exportable import Format, exportable
 from evergreen.intervals.conformal import ConformalRegressor
+from evergreen.intervals.sets import ConformalClassifier
 
 ROWS = 200
 DRAW = np.random.default_rng(2)
@@ -66,12 +67,15 @@ def test_what_the_converter_gets(model: Any, to: Format, files: set[str], links:
     assert found.lost == ()
 
 
-def test_intervals_are_left_behind() -> None:
+def test_intervals_and_sets_are_left_behind() -> None:
+    fitted = GradientBoostingClassifier(n_estimators=2).fit(FEATURES, TWO)
+    sets = ConformalClassifier(fitted, (0.8,)).calibrate(fitted.predict_proba(FEATURES), TWO)
+    assert exportable(sets, "onnx").lost == ("sets",)
     model = ConformalRegressor(FOREST, (0.8,)).calibrate(
         FOREST.predict(FEATURES), SIZE, np.arange(ROWS) // 70
     )
     for to in ("onnx", "treelite", "mlflow"):
-        assert exportable(model, to).lost == ("intervals (lower, upper)",)
+        assert exportable(model, to).lost == ("intervals",)
 
 
 @pytest.mark.parametrize(
