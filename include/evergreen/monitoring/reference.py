@@ -20,6 +20,7 @@ from evergreen.errors import IntegrityError
 from evergreen.intervals.coverage import Covered, covered_by_partition
 from evergreen.json_values import finite_or_none
 from evergreen.lake import PARTITION
+from evergreen.metrics import Costs
 from evergreen.metrics.predictions import Predictions, classes_of, levels_of
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.contributions import Explained
@@ -63,7 +64,8 @@ class Reference:
     intervals or sets of, and `coverage` what they cover in each partition of the hold-out. `level` is the
     mean absolute target of the hold-out (regression, else None) and `rows` how many the window has. `before`
     is what the champion promised that the version was to replace, None where there was none or its promise
-    cannot be read.
+    cannot be read. `costs` are those of wrong decisions that its cost was promised by, None where none were
+    described.
 
     `explained` is what features contributed to the predictions, None where the description does not ask.
 
@@ -86,6 +88,7 @@ class Reference:
     levels: tuple[float, ...] = ()
     coverage: dict[str, tuple[Covered, ...]] = field(default_factory=dict, repr=False)
     before: Predecessor | None = None
+    costs: Costs | None = None
     explained: Explained | None = None
     sample: pd.DataFrame | None = field(default=None, repr=False, compare=False)
 
@@ -108,6 +111,7 @@ class Reference:
             "by_partition": self.by_partition,
             "slices": self.slices,
             **({"before": self.before.to_dict()} if self.before else {}),
+            **({"costs": self.costs.model_dump()} if self.costs else {}),
             **({"contributions": self.explained.to_dict()} if self.explained else {}),
             "features": {name: made.to_dict() for name, made in self.binnings.items()},
             "cells": self.cells.to_dict(),
@@ -123,7 +127,7 @@ class Reference:
                 f"reference.json has form {plain.get('form', 1)} and not {FORM}: train a new version"
             )
         predictions, prediction_cells = plain["predictions"], plain["prediction_cells"]
-        before, contributions = plain.get("before"), plain.get("contributions")
+        before, costs, contributions = plain.get("before"), plain.get("costs"), plain.get("contributions")
         return cls(
             binnings={name: Binning.from_dict(made) for name, made in plain["features"].items()},
             cells=Cells.from_dict(plain["cells"]),
@@ -143,6 +147,7 @@ class Reference:
                 key: tuple(map(Covered.from_dict, found)) for key, found in plain.get("coverage", {}).items()
             },
             before=before and Predecessor(**before),
+            costs=costs and Costs(**costs),
             explained=contributions and Explained.from_dict(contributions),
             sample=sample,
         )
@@ -198,6 +203,7 @@ def build_reference(
         levels=levels_of(challenger.final),
         coverage=_coverage(keys[held], actual, unseen),
         before=before,
+        costs=spec.training.costs,
         explained=_explained(spec, training_set, challenger),
         sample=_sampled(spec, features, keys),
     )

@@ -36,6 +36,7 @@ from evergreen.scoring.score import rows_with_look_back
 from evergreen.signals.performance import PERFORMANCE
 from evergreen.signals.record import Record
 from evergreen.spec import Spec
+from evergreen.spec.decision import DecisionRule
 from evergreen.stages import MONITOR
 from evergreen.timings import timed
 
@@ -103,9 +104,14 @@ class _Scored:
     reference: Reference
 
     def described(self, spec: Spec) -> Spec:
-        """A description of today with the class that the version's own called positive."""
-        positive = self.pipeline.spec.positive
-        return spec if spec.positive == positive else spec.model_copy(update={"positive": positive})
+        """A description of today with the positive class and the costs that the version promised by."""
+        positive, costs = self.pipeline.spec.positive, self.reference.costs
+        if spec.positive != positive:
+            spec = spec.model_copy(update={"positive": positive})
+        if costs is None or spec.training.costs in (None, costs):
+            return spec
+        training = spec.training.model_copy(update={"decision": DecisionRule(costs=costs)})
+        return spec.model_copy(update={"training": training})
 
 
 def _rival(pipeline: Pipeline, training: Training | None) -> CheckedModel | None:
