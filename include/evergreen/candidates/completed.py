@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from evergreen.candidates.out_of_fold import OutOfFold, out_of_fold
 from evergreen.candidates.tuning import Fit, Trial
 from evergreen.decisions.learn import learn
+from evergreen.decisions.threshold import Curve
 from evergreen.errors import RefusedError, SpecError
 from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.intervals.sets import ConformalClassifier
@@ -25,9 +27,18 @@ from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.sample import Sample
 
 
+@dataclass(frozen=True)
+class Completed:
+    """Both models with what the description asks for, and the curve that a threshold was chosen from."""
+
+    evaluated: Any = field(repr=False)
+    final: Any = field(repr=False)
+    curve: Curve | None = None
+
+
 def completed(
     spec: Spec, training_set: TrainingSet, trial: Trial, fit: Fit, *, evaluated: Any, final: Any
-) -> tuple[Any, Any]:
+) -> Completed:
     """`evaluated` and `final` with what the description asks for; as they are where it asks for nothing.
 
     The chosen trial is fit once more for each fold, unless nothing is to be learnt from them. Raises
@@ -45,13 +56,14 @@ def completed(
         return folds().followed_by(held, Predictions.of(evaluated, held.features))
 
     if spec.intervals:
-        return _with_intervals(spec, evaluated, folds()), _with_intervals(spec, final, whole())
-    training, both = spec.training, (evaluated, final)
+        return Completed(_with_intervals(spec, evaluated, folds()), _with_intervals(spec, final, whole()))
+    training, both = spec.training, Completed(evaluated, final)
     if training.calibrate or training.decision:
         learnt = learn(spec, lambda: (folds().predicted, folds().sample), evaluated)
-        both = learnt.around(evaluated), learnt.around(final)
+        both = Completed(learnt.around(evaluated), learnt.around(final), learnt.curve)
     if spec.sets:
-        return _with_sets(spec, both[0], folds()), _with_sets(spec, both[1], whole())
+        sets = _with_sets(spec, both.evaluated, folds()), _with_sets(spec, both.final, whole())
+        return Completed(*sets, both.curve)
     return both
 
 

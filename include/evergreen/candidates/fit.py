@@ -39,13 +39,15 @@ class Challenger:
     chosen: estimator, preprocess, target_transform and params; what early stopping has found, the recency of
     its rows where they have one, and for a pretrained model its key and digest.
     `trials` is all that was tried, with the score in cross-validation, the scores of the folds and the
-    seconds they took.
+    seconds they took. `curve` is what its threshold was chosen from in the folds, as JSON values (see
+    `evergreen.decisions.threshold.Curve`); None where none was.
     """
 
     evaluated: Any = field(repr=False)
     final: Any = field(repr=False)
     candidate: dict[str, Any]
     trials: list[dict[str, Any]] = field(repr=False)
+    curve: dict[str, Any] | None = field(default=None, repr=False)
 
 
 def fit_challenger(
@@ -70,9 +72,11 @@ def fit_challenger(
         evaluated = fit(spec, best, Sample.of(training_set, known, groups))
         found = _found(evaluated)
         final = evaluated if best.candidate in pretrained else fit(spec, best, Sample.of(training_set), found)
-        evaluated, final = completed(spec, training_set, best, fit, evaluated=evaluated, final=final)
-    chosen = _described(spec, best) | ({"early_stopping": found} if found else {}) | _decided(spec, final)
-    return Challenger(evaluated, final, chosen, [trial.to_dict(spec) for trial in trials])
+        both = completed(spec, training_set, best, fit, evaluated=evaluated, final=final)
+    chosen = _described(spec, best) | ({"early_stopping": found} if found else {})
+    chosen |= _decided(spec, both.final)
+    curve = None if both.curve is None else both.curve.to_dict()
+    return Challenger(both.evaluated, both.final, chosen, [trial.to_dict(spec) for trial in trials], curve)
 
 
 def _described(spec: Spec, best: Trial) -> dict[str, Any]:

@@ -12,8 +12,10 @@ from markupsafe import Markup
 from evergreen.card import comparison
 from evergreen.card.decision import decided, signal_rows
 from evergreen.card.limits import feature_rows, limits
+from evergreen.card.threshold import decision_in_words, threshold_figures
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.metrics import metric_named
 from evergreen.numbers import number, percent
 from evergreen.pages import plots
 from evergreen.pages.templates import template
@@ -45,6 +47,7 @@ def render_card(
     """
     explanation = explanation or {}
     losses = comparison.champion_losses(spec, evaluation)
+    measure = metric_named(evaluation.metric).with_unit
     return template(_FOLDER, "card.html.jinja").render(
         spec=spec,
         load=load_snippet(spec, lineage),
@@ -63,14 +66,16 @@ def render_card(
         signals=signal_rows(lineage["reason"]),
         decided=decided(lineage["reason"]),
         metrics=comparison.metric_rows(evaluation),
+        measure=measure,
+        threshold=decision_in_words(lineage["candidate"]),
         confidence=percent(spec.gate.champion.confidence),
         against=comparison.against_champion(spec, evaluation.comparison) if evaluation.comparison else [],
-        losses=plots.loss_intervals("losses", evaluation.metric, losses) if losses else None,
+        losses=plots.loss_intervals("losses", measure, losses) if losses else None,
         slices=comparison.slice_lines(spec, evaluation),
         coverage=comparison.coverage_lines(evaluation),
         fairness=comparison.fairness_lines(spec, evaluation),
         resources=comparison.resource_lines(spec, evaluation),
-        errors=list(_errors(spec, explanation)),
+        errors=list(_errors(spec, lineage, explanation, evaluation.rows)),
         choice=list(_choice(explanation)),
         data=list(_data(explanation)),
         window=explanation.get("window"),
@@ -149,8 +154,10 @@ def _answer(spec: Spec, evaluation: Evaluation, verdict: Verdict) -> dict[str, s
     }
 
 
-def _errors(spec: Spec, explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
-    """Figures of the challenger's errors, each with advice on how to read it."""
+def _errors(
+    spec: Spec, lineage: Mapping[str, Any], explanation: Mapping[str, Any], rows: int
+) -> Iterator[tuple[str, Markup]]:
+    """Figures of the challenger's errors on the `rows` held out, each with advice on how to read it."""
     residuals, unit = explanation.get("residuals"), spec.target or ""
     if residuals and residuals["points"]:
         yield (
@@ -167,8 +174,7 @@ def _errors(spec: Spec, explanation: Mapping[str, Any]) -> Iterator[tuple[str, M
                 "The middle 98% of the residuals; right of zero it predicted too little.",
                 plots.residual_histogram(residuals["histogram"], unit),
             )
-    if confusion := explanation.get("confusion"):
-        yield "Off the diagonal: the classes that it confuses.", plots.confusion_matrix(confusion)
+    yield from threshold_figures(spec, lineage["candidate"], explanation, rows)
     reliability = explanation.get("reliability")
     if reliability and len(reliability["bins"]) > 1:
         yield (
@@ -196,13 +202,13 @@ def _choice(explanation: Mapping[str, Any]) -> Iterator[tuple[str, Markup]]:
     if importance and importance["features"]:
         yield (
             "Its values are shuffled over the rows. Features with the same information share importance.",
-            plots.importance_bars(importance, explanation["metric"]),
+            plots.importance_bars(importance, metric_named(explanation["metric"]).with_unit),
         )
     search = explanation.get("search")
     if search and len(search["trials"]) > 1:
         yield (
             "Each dot is a trial, the line the best so far. If it improves to the end, run more trials.",
-            plots.trial_scores(search, explanation["metric"]),
+            plots.trial_scores(search, metric_named(explanation["metric"]).with_unit),
         )
 
 

@@ -82,7 +82,7 @@ def against_champion(spec: Spec, comparison: Comparison) -> list[str]:
     direction = "better" if loss < 0 else "worse"
     verdict = f"{number(abs(loss))}{share} {direction} than" if loss else "as good as"
     said = [
-        f"In {name} the challenger is {verdict} the champion: "
+        f"In {metric.with_unit} the challenger is {verdict} the champion: "
         f"{number(comparison.challenger)} against {number(comparison.champion)}."
     ]
     if math.isfinite(comparison.low) and math.isfinite(comparison.high):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evergreen.json_values import json_values
 from evergreen.metrics import Costs, Metric
 from evergreen.metrics.measured import measured
 from evergreen.task import Task
@@ -30,6 +32,13 @@ class Curve:
     def threshold(self) -> float:
         """The best threshold."""
         return float(self.thresholds[self.best])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The curve as JSON values; a value that is not finite is null."""
+        content: dict[str, Any] = json_values(
+            {**vars(self), "thresholds": self.thresholds.tolist(), "values": self.values.tolist()}
+        )
+        return content
 
 
 def curve_of(

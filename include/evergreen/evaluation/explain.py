@@ -41,11 +41,12 @@ def explain(
 ) -> dict[str, Any]:
     """The explanation of a challenger as JSON values. Deterministic: it runs on a single thread.
 
-    `window` is the data window and its quality, `search` the scores of the tuning trials in the order tried.
+    `window` is the data window and its quality, `search` the scores of the tuning trials in the order tried,
+    `decision` the curve that the threshold was chosen from in the folds.
     The rest is measured on `rows` rows of the hold-out, at most 5,000 drawn at random: `importance` by
-    permutation; `contributions` where the description asks for them; `residuals` for regression; `confusion`
-    and, with probabilities, `reliability` for classification; `clusters` for clustering. What is unknown is
-    None.
+    permutation; `contributions` where the description asks for them; `residuals` for regression; `confusion`,
+    of all of the hold-out, and with probabilities `reliability` for classification; `clusters` for
+    clustering. What is unknown is None.
     """
     with threadpool_limits(limits=1):
         held = HeldRows.of(spec, training_set, challenger.evaluated)
@@ -54,9 +55,11 @@ def explain(
             "rows": len(held),
             "window": window_quality(spec, training_set),
             "search": trial_scores(evaluation.metric, challenger.trials),
+            "decision": challenger.curve,
             "contributions": contributed(spec, challenger.evaluated, held),
             "importance": importance(spec, challenger.evaluated, held, evaluation.metric),
             **_by_task(spec, held),
+            **_confused(spec, training_set, challenger, held),
         }
     plain: dict[str, Any] = _json(content)
     return plain
@@ -134,9 +137,23 @@ def _by_task(spec: Spec, held: HeldRows) -> dict[str, Any]:
         partitions = held.partitions if spec.calendar.has_time else None
         return {"residuals": residuals(held.actual, predictions.labels, partitions, spec.training.seed)}
     return {
-        "confusion": confusion(held.actual, predictions.labels),
         "reliability": reliability_curve(held.actual, predictions, held.weights, spec.positive),
     }
+
+
+def _confused(
+    spec: Spec, training_set: TrainingSet, challenger: Challenger, held: HeldRows
+) -> dict[str, Any]:
+    """A wrong decision is rare where it is dear: a sample of the rows would say little of it."""
+    if spec.task is not Task.CLASSIFICATION:
+        return {}
+    assert training_set.target is not None
+    rows = training_set.holdout
+    if len(held) == rows.sum():
+        labels = held.predictions.labels
+    else:
+        labels = np.asarray(challenger.evaluated.predict(training_set.features[rows]))
+    return {"confusion": confusion(training_set.target[rows].to_numpy(), labels)}
 
 
 def _json(content: Any) -> Any:

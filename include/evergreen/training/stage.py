@@ -148,7 +148,8 @@ def stage_challenger(pipeline: Pipeline, run: str) -> dict[str, Any]:
     challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
     staging.write_bytes(_EVALUATED, dump_model(challenger.evaluated))
     staging.write_bytes(_FINAL, dump_model(challenger.final))
-    staging.write_json(_CHOSEN, {"candidate": challenger.candidate, "trials": challenger.trials})
+    chosen = {name: getattr(challenger, name) for name in ("candidate", "trials", "curve")}
+    staging.write_json(_CHOSEN, chosen)
     return challenger.candidate
 
 
@@ -354,7 +355,7 @@ def _staged_challenger(pipeline: Pipeline, run: str) -> Challenger:
     staging = pipeline.staging(run)
     chosen = staging.read_json(_CHOSEN)
     evaluated, final = (load_model(staging.read_bytes(name)) for name in (_EVALUATED, _FINAL))
-    return Challenger(evaluated, final, chosen["candidate"], chosen["trials"])
+    return Challenger(evaluated, final, chosen["candidate"], chosen["trials"], chosen["curve"])
 
 
 def _stored_evaluation(pipeline: Pipeline, version: str) -> Evaluation:

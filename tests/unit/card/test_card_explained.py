@@ -21,6 +21,7 @@ from evergreen.evaluation.evaluate import Evaluation, evaluate
 from evergreen.evaluation.explain import explain, trial_scores
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.numbers import number, percent
 from evergreen.pages import plots
 from evergreen.pages.plots.choice import Loss
 from evergreen.pages.plots.svg import WIDTH, Scale, cut, spanned
@@ -98,6 +99,13 @@ BINARY = DAILY | {
 }
 
 
+DECIDED = BINARY | {
+    "positive": "no",
+    "training": BINARY["training"]
+    | {"metric": "cost", "decision": {"costs": {"false_negative": 5, "false_positive": 1}}},
+}
+
+
 def made(spec: Spec, rows: pd.DataFrame, as_of: str, champion_as_of: str | None = None):
     """The card, the explanation and the evaluation of a training on these rows."""
     champion = None
@@ -131,6 +139,7 @@ def cards():
     return {
         "regression": made(Spec.model_validate(DAILY), daily_rows(), "2024-02-15", "2024-02-01"),
         "binary": made(Spec.model_validate(BINARY), binary_rows(), "snapshot"),
+        "decided": made(Spec.model_validate(DECIDED), binary_rows(), "snapshot"),
         "multi-class": snapshot("iris", "flowers.csv"),
         "clustering": snapshot("wine_segments", "wines.csv"),
     }
@@ -141,6 +150,7 @@ FIGURES = {
         *("losses", "residuals", "over-time", "histogram", "importance", "trials", "window", "target"),
     },
     "binary": {"confusion", "reliability", "contributions", "importance", "target"},
+    "decided": {"threshold", "confusion", "reliability", "contributions", "importance", "target"},
     "multi-class": {"confusion", "importance", "trials", "target"},
     "clustering": {"sizes", "plane", "importance", "trials"},
 }
@@ -215,6 +225,67 @@ def test_the_figures_tell_what_was_measured(cards):
     assert comparison.low < comparison.loss < comparison.high
 
 
+def test_the_decision_is_told_by_its_threshold_its_curve_and_its_errors(cards):
+    case = cards["decided"]
+    threshold = case["lineage"]["candidate"]["decision"]["threshold"]
+    page, curve = entities.unescape(case["page"]), case["explanation"]["decision"]
+    assert f"no from a probability of {number(threshold)} on" in page
+    image = figures_of(case["page"])["threshold"]
+    assert image.find("desc").text.startswith(
+        f"{number(min(curve['values']))} at the chosen threshold {number(threshold)}; between "
+    )
+    (mark,) = image.iter("circle")
+    assert mark.find("title").text == f"from {number(threshold)} on: {number(min(curve['values']))}"
+    # The lowest point: a larger y is further down.
+    line = next(image.iter("polyline")).attrib["points"].split()
+    assert float(mark.attrib["cy"]) == max(float(point.split(",")[1]) for point in line)
+
+    confusion = case["explanation"]["confusion"]
+    assert confusion["labels"] == ["no", "yes"]
+    (_, missed), (false, _) = confusion["counts"]
+    cost = case["evaluation"].challenger["cost"]
+    assert (5 * missed + false) / 300 == pytest.approx(cost)
+    assert (
+        f"{missed} missed at 5 each and {false} false alarms at 1 cost {number(5 * missed + false)}, "
+        f"{number(cost)} a row." in page
+    )
+    assert f"cost a row {cost:.4g} is better than the dummy baseline's" in page
+    shares = [text.text for text in figures_of(case["page"])["confusion"].iter("text")]
+    assert f"{missed} ({percent(missed / sum(confusion['counts'][0]))})" in shares
+
+
+def test_a_written_threshold_has_no_curve(cards):
+    case = cards["binary"]
+    candidate = {**case["lineage"]["candidate"], "decision": {"threshold": 0.3, "positive": "yes"}}
+    page = render_card(
+        case["spec"],
+        {**case["lineage"], "candidate": candidate},
+        case["evaluation"],
+        Verdict(Outcome.PROMOTED, ()),
+        case["explanation"],
+    )
+    assert "Predicted to be yes from a probability of 0.3 on." in page
+    assert set(figures_of(page)) == FIGURES["binary"]
+    assert "from a probability of" not in case["page"]
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=2, max_size=60, unique=True).map(sorted),
+    st.data(),
+)
+@example([0.0, 1.0], None)
+@example([1e-9, 2e-9, 3e-9], None)
+def test_any_curve_of_a_decision_is_drawn_within_its_frame(thresholds, data):
+    values = (
+        [abs(at - 0.3) for at in thresholds]
+        if data is None
+        else data.draw(st.lists(st.floats(0, 1e6), min_size=len(thresholds), max_size=len(thresholds)))
+    )
+    curve = {"thresholds": thresholds, "values": values, "best": values.index(min(values))}
+    image = figures_of(plots.threshold_curve(curve, "cost a row", "a class of a long name " * 9))["threshold"]
+    check_inside("threshold", image)
+
+
 def test_what_it_was_not_tried_on_is_said(cards):
     page = entities.unescape(cards["regression"]["page"])
     assert "1 partitions of the window have no rows: 2024-01-20." in page
@@ -256,7 +327,8 @@ def test_parts_that_could_not_be_explained_are_left_out(cards, kind):
         assert (
             len(figures_of(page)) < len(figures_of(case["page"]))
             or case["explanation"][name] is None
-            or ((kind, name) in {("multi-class", "reliability"), ("binary", "search")})
+            or (kind, name) == ("multi-class", "reliability")
+            or (kind in ("binary", "decided") and name == "search")
         )
 
 

@@ -17,6 +17,7 @@ from sklearn.metrics import confusion_matrix
 from sklearn.tree import DecisionTreeRegressor
 
 from evergreen.candidates.fit import Challenger
+from evergreen.evaluation import held_rows
 from evergreen.evaluation.diagnosis import confusion, reliability_curve, residuals
 from evergreen.evaluation.evaluate import Evaluation
 from evergreen.evaluation.explain import explain, trial_scores
@@ -187,6 +188,18 @@ def test_many_partitions_are_taken_together():
     assert len(found) <= 90
     assert sum(entry["rows"] for entry in found) == 1_000
     assert found[0]["partition"] == "0000"
+
+
+def test_the_confusion_is_of_all_held_rows_where_the_rest_is_of_a_sample(monkeypatch):
+    monkeypatch.setattr(held_rows, "ROWS", 40)
+    features = numbers(600)
+    data = training_set(features, np.where(features["x0"] > 0, "a", "b"))
+    model = fitted(LogisticRegression(C=0.001), data)
+    found = explained(spec_of("classification", "accuracy"), data, model)
+    held = data.holdout
+    wanted = confusion_matrix(data.target[held], model.predict(features[held]), labels=["a", "b"])
+    assert found["confusion"] == {"labels": ["a", "b"], "counts": wanted.tolist()}
+    assert (found["rows"], wanted.sum()) == (40, 200)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 12])

@@ -1,6 +1,7 @@
 """Figures as inline SVG, drawn from the values of a version's explanation. No script, no dependency."""
 
 from evergreen.pages.plots.choice import contribution_bars, importance_bars, loss_intervals, trial_scores
+from evergreen.pages.plots.decision import threshold_curve
 from evergreen.pages.plots.errors import (
     confusion_matrix,
     reliability_curve,
@@ -23,5 +24,6 @@ __all__ = [
     "residuals_over_time",
     "target_distribution",
     "target_over_time",
+    "threshold_curve",
     "trial_scores",
 ]

@@ -79,7 +79,7 @@ def confusion_matrix(confusion: Mapping[str, Any]) -> Markup:
     right = sum(counts[place][place] for place in range(len(labels)))
     total = sum(map(sum, counts))
     left = 24 + min(110.0, max(width(label) for label in labels))
-    cell = min(96.0, (WIDTH - left - 6) / len(labels))
+    cell = min(112.0, (WIDTH - left - 6) / len(labels))
     tall = min(cell, 40.0)
     figure = Figure(
         "confusion",
@@ -103,7 +103,9 @@ def confusion_matrix(confusion: Mapping[str, Any]) -> Markup:
             figure.bar(x + 1, y + 1, cell - 2, tall - 2, css, told=told, opacity=0.9 * share)
             if count and cell > 18:
                 ink = "on" if share > 0.55 else "ink"
-                figure.text(x + cell / 2, y + tall / 2 + 4, f"{count:,}", ink, "middle")
+                whole = f"{count:,} ({percent(share)})"
+                words = whole if width(whole) < cell else f"{count:,}"
+                figure.text(x + cell / 2, y + tall / 2 + 4, words, ink, "middle")
     return figure.svg()
 
 
