@@ -95,9 +95,11 @@ class XGBoost(Library):
         return np.asarray(model.predict(_matrix(matrix, of_categories)), dtype=np.float64)
 
     def contributions(self, model: Any, matrix: Floats, of_categories: tuple[int, ...]) -> Floats:
-        """Exact TreeSHAP, in single precision as XGBoost computes."""
-        found = model.predict(_matrix(matrix, of_categories), pred_contribs=True)
-        return np.asarray(found, dtype=np.float64)
+        """Exact TreeSHAP, in single precision as XGBoost computes; the base takes what that rounds away."""
+        rows = _matrix(matrix, of_categories)
+        found = np.asarray(model.predict(rows, pred_contribs=True), dtype=np.float64)
+        found[..., -1] = model.predict(rows, output_margin=True) - found[..., :-1].sum(axis=-1)
+        return found
 
     def _settings(self, problem: Problem, params: Params) -> tuple[dict[str, Any], int]:
         monotone = f"({','.join(map(str, problem.monotone or ()))})"

@@ -32,7 +32,6 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from evergreen.boosters.catalogue import BOOSTERS, booster_class
 from evergreen.contributions.contributions import Contributions, contributions_of, margins
 from evergreen.contributions.explainable import check_explainable, heart_of, keep_means
 from evergreen.contributions.forests import forest_of
@@ -289,37 +288,6 @@ def test_what_lies_around_an_estimator_is_seen_through() -> None:
         np.testing.assert_array_equal(margins(around, frame), margins(inner, frame))
     log = TransformedTargetRegressor(hist(), func=np.log1p, inverse_func=np.expm1).fit(frame, number(frame))
     np.testing.assert_allclose(margins(log, frame)[:, 0], np.log1p(log.predict(frame)), atol=1e-6)
-
-
-def installed(name: str) -> Any:
-    library = name.partition(".")[0]
-    reason = f"{library} is not installed: its models are explained where it is"
-    return pytest.param(
-        name, marks=pytest.mark.skipif(find_spec(BOOSTERS[library].module) is None, reason=reason)
-    )
-
-
-@pytest.mark.parametrize("path", [installed(path) for one in BOOSTERS.values() for path in one.paths])
-@pytest.mark.parametrize("count", [2, 3])
-def test_boosters_explain_themselves(path: str, count: int) -> None:
-    kind = booster_class(path)
-    assert kind is not None
-    frame = rows(missing=True, texts=True)
-    of_classes = path.endswith("Classifier")
-    model = kind(n_estimators=15, random_state=0).fit(
-        frame, classes(frame, count) if of_classes else number(frame)
-    )
-    new = rows(60, missing=True, texts=True, seed=1)
-    found = margins(model, new)
-    if not of_classes:
-        # XGBoost computes in single precision.
-        np.testing.assert_allclose(found[:, 0], model.predict(new), rtol=1e-6, atol=1e-5)
-        return
-    if count == 2:
-        found = np.column_stack([np.zeros(len(new)), found[:, 0]])
-    shares = np.exp(found - found.max(axis=1, keepdims=True))
-    shares /= shares.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(shares, model.predict_proba(new), rtol=0, atol=1e-6)
 
 
 def test_the_leading_are_the_largest_and_then_the_first_by_name() -> None:
