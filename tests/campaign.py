@@ -34,6 +34,8 @@ CAMPAIGNS: dict[str, list[str]] = {
     "api": ["tests/integration/ingestion/test_api_misbehaves.py"],
     "generated-apis": ["tests/unit/sources/http/test_generated_apis.py"],
     "release-kills": [f"{_RELEASES}/test_chaos_kill.py"],
+    "damaged-models": [f"tests/unit/boosters/test_{name}.py" for name in ("damaged_files", "hostile_bytes")],
+    "training-kills": [f"{_RELEASES}/test_chaos_training.py"],
     "release-s3": [f"{_RELEASES}/test_chaos_s3.py"],
     "write-back-kills": ["tests/integration/databases/test_write_back.py"],
     "promoters": [f"{_RELEASES}/test_races.py"],

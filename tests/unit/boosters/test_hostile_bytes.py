@@ -18,6 +18,7 @@ import pytest
 from evergreen.boosters.catalogue import booster_class
 from evergreen.errors import IntegrityError, SpecError
 from evergreen.registry.model_file import dump_model, load_model
+from tests.campaign import rounds, seed
 from tests.unit.boosters.made import PATHS, answers, kind_of, model, rows
 
 READ, REFUSED, OTHER = range(3)
@@ -106,8 +107,8 @@ def test_damage_of_any_kind_is_refused_or_harmless(path: str):
     fitted = model(path, n_estimators=3).fit(rows(), kind_of(path))
     data, state = fitted.model_.tobytes(), fitted.__getstate__()
 
-    drawn = random.Random(7)
-    files = [data, *(_damaged(data, drawn) for _ in range(150))]
+    drawn = random.Random(seed(7))
+    files = [data, *(_damaged(data, drawn) for _ in range(rounds(150, 600)))]
     with ProcessPoolExecutor(1, get_context("forkserver")) as pool:
         whole, *outcomes = pool.submit(_outcomes, path, state, files).result()
     assert whole == READ
