@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.backtest import report_plots as plots
 from evergreen.backtest.policies import CONFIGURED
-from evergreen.backtest.result import PolicyResult, further_metrics
+from evergreen.backtest.result import PolicyResult, further_metrics, promised_levels
 from evergreen.backtest.tradeoff import above_curve, points
 from evergreen.drift import limited
 from evergreen.numbers import number, percent
@@ -46,6 +46,7 @@ def render_backtest(
         watched=watched,
         halted=any(result.halted for result in results),
         further=further_metrics(results),
+        levels=promised_levels(results),
         leading=leading,
         drift=_drift(spec, watched, leading) if watched and leading else [],
         rows=[_row(results, result) for result in results],
@@ -57,6 +58,7 @@ def render_backtest(
         worth=worth(tuned) if tuned else [],
         side=_side,
         number=number,
+        percent=percent,
     )
 
 

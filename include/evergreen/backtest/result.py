@@ -152,6 +152,17 @@ class PolicyResult:
         return [night.record for night in self.nights]
 
     @property
+    def coverage(self) -> dict[float, float]:
+        """By level of intervals or sets, the share of all labelled rows that they hold; {} without any."""
+        parts = [one for record in self.records for one in record.coverage]
+        rows = {one["level"]: 0 for one in parts}
+        held = dict.fromkeys(rows, 0)
+        for one in parts:
+            rows[one["level"]] += one["rows"]
+            held[one["level"]] += one["covered"]
+        return {level: held[level] / rows[level] for level in rows}
+
+    @property
     def by_partition(self) -> dict[str, float | None]:
         """The error of every scored partition, None where it has no labels."""
         return {night.partition: night.record.error for night in self.nights}
@@ -185,6 +196,7 @@ class PolicyResult:
         figures = {name: getattr(self, name) for name in _FIGURES}
         return {
             **figures,
+            "coverage": [{"level": level, "covered": share} for level, share in self.coverage.items()],
             "worse": self.worse,
             "inconclusive": self.inconclusive,
             "halted": [{"from": first, "to": last} for first, last in self.halted],
@@ -196,6 +208,11 @@ class PolicyResult:
 def further_metrics(results: Sequence[PolicyResult]) -> list[str]:
     """The names of the further metrics that any of the policies was measured by."""
     return list(dict.fromkeys(name for result in results for name in result.metrics))
+
+
+def promised_levels(results: Sequence[PolicyResult]) -> list[float]:
+    """The levels of the intervals or sets that any of the policies was measured by."""
+    return list(dict.fromkeys(level for result in results for level in result.coverage))
 
 
 def joined(parts: Sequence[PolicyResult]) -> PolicyResult:

@@ -224,13 +224,15 @@ def _tuned_document(tuned: Tuned) -> dict[str, Any]:
 def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> RenderableType:
     from rich.console import Group
 
-    from evergreen.backtest.result import further_metrics
+    from evergreen.backtest.result import further_metrics, promised_levels
     from evergreen.backtest.tradeoff import above_curve
 
     known = any(result.delays is not None for result in results)
     halted = any(result.halted for result in results)
     further = further_metrics(results)
+    levels = promised_levels(results)
     columns = ["policy", "metric", "value", "to the curve", *further]
+    columns += [f"{percent(level)} hold" for level in levels]
     columns += ["trainings", "promoted", "worse", "inconclusive"]
     columns += ["halted"] if halted else []
     columns += ["false alarms", "delays"] if known else []
@@ -244,6 +246,7 @@ def _shown(results: Sequence[PolicyResult], tuned: Tuned | None, page: Path) -> 
             number(result.value),
             "" if distance is None else _side(distance),
             *(number(result.metrics.get(name)) for name in further),
+            *(percent(result.coverage.get(level)) for level in levels),
         ]
         row += [str(result.trainings), str(result.promotions), str(result.worse), str(result.inconclusive)]
         row += [result.halted_words] if halted else []

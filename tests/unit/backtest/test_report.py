@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from evergreen.backtest.report import render_backtest
 from evergreen.backtest.report_plots import error_over_time, leading_features, smoothed
 from evergreen.backtest.result import Event, Night, PolicyResult
+from evergreen.cli.backtest import _shown
 from evergreen.monitoring.record import Decision
 from evergreen.signals.record import Record
 from evergreen.spec import parse_spec
@@ -101,6 +104,26 @@ def test_further_metrics_have_columns_of_their_own(page: str) -> None:
     assert headings[headings.index("to the curve") :][:4] == ["to the curve", "r2", "rmse", "trainings"]
     assert found.count('<td class="n">0.5</td><td class="n">-</td>') == len(RESULTS)
     assert ">rmse</th>" not in page
+
+
+def test_the_coverage_of_each_level_has_a_column(page: str) -> None:
+    covered = [
+        [{"level": 0.9, "rows": rows, "covered": held, "width": 1.0}] for rows, held in ((40, 30), (60, 54))
+    ]
+    nights = [
+        replace(night(key, 1.0, 0.0), record=replace(night(key, 1.0, 0.0).record, coverage=one))
+        for key, one in zip(DAYS, covered, strict=False)
+    ]
+    found = replace(RESULTS[0], nights=tuple(nights))
+    assert found.coverage == {0.9: 0.84}
+    assert found.to_dict()["coverage"] == [{"level": 0.9, "covered": 0.84}]
+    shown = render_backtest(KIOSK, DAYS[0], DAYS[-1], [found, RESULTS[1]])
+    assert '<th class="n">90% hold</th>' in shown
+    assert '<td class="n">84%</td>' in shown
+    assert " hold</th>" not in page
+    console = Console(width=250, record=True, file=io.StringIO())
+    console.print(_shown([found, RESULTS[1]], None, Path("page.html")))
+    assert "90% hold" in console.export_text()
 
 
 def test_trainings_are_marked_under_the_error(page: str) -> None:
