@@ -9,63 +9,73 @@ what may be asked for. What cannot be tried, or raises, needs the whole partitio
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from evergreen.asked.finding import Asked, Difference, Together
-from evergreen.asked.parts import Mask, Places, Whole
+from evergreen.asked.parts import Mask, Places, Whole, widened
 from evergreen.features.functions import places
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
 
-_PARTITIONS = 3
-_ALONE, _ALONE_EARLIER = 24, 4  # parts of a partition that are tried without all others
+_PARTITIONS, _RARE = 8, 4  # tried, and those besides that hold a rare value
+_APART = 5  # partitions: no divisor of the hours of a day, the days of a week or the months of a year
+_ALONE = 24  # parts of the newest partition that are tried without all others
 _SPREAD = 8  # those of them that only lie far apart
-_DIVISIONS = 3  # into halves
+_DIVISIONS = 3  # into halves, each of the newest partition and one of every other
 _COLUMNS = 12  # besides keys and time, that may name a group
 _GROUPS = 24  # combinations of columns that are tried
-_WINDOWS = 4  # the training windows that are read again for all that is tried
+_WINDOWS = 8  # the training windows that are read again for all that is tried
 _LEAST = 2_000_000  # rows that are read in any case
 _ODD = 0x9E3779B1  # Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4)
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """A way to divide partitions: the number of its part by row, of each partition, and rows in a part."""
+class _Tried:
+    """The partitions that are tried, the newest first; only this one stays in memory."""
 
-    by: tuple[str, ...]
-    numbers: tuple[Places, ...]
+    spec: Spec
+    rows: pd.DataFrame
+    keys: Sequence[str]
+    wider: tuple[str, ...]
+    newest: Whole
+
+    @classmethod
+    def of(cls, spec: Spec, rows: pd.DataFrame, as_of: str) -> _Tried:
+        keys, wider = _partitions(spec, rows, as_of), widened(rows)
+        return cls(spec, rows, keys, wider, Whole.of(spec, rows, keys[0], wider))
+
+    def wholes(self) -> Iterator[Whole]:
+        yield self.newest
+        for key in self.keys[1:]:
+            yield Whole.of(self.spec, self.rows, key, self.wider)
 
     @property
-    def size(self) -> float:
-        return sum(map(len, self.numbers)) / max(1, sum(map(_count, self.numbers)))
-
-    @property
-    def divides(self) -> bool:
-        return any(_count(numbers) > 1 for numbers in self.numbers)
-
-    @property
-    def sent(self) -> str:
-        return f"rows with the same {' and '.join(self.by)}" if self.by else "a single row"
+    def most_read(self) -> int:
+        """How many rows functions are given at most where partitions are divided in one way."""
+        builds = _ALONE + 2 * _DIVISIONS + 3 * (len(self.keys) - 1)
+        return builds * len(self.newest.seen)
 
 
 @dataclass
 class _Trial:
-    """Partitions that are built from their parts; `read` counts the rows that were given to functions."""
+    """Partitions that are built from their parts: rows, or groups of rows by columns.
 
-    wholes: Sequence[Whole]
-    parts: _Parts
+    `builds` counts them, and `read` the rows that functions were given.
+    """
+
+    tried: _Tried
+    by: tuple[str, ...]
     builds: int = 0
     read: int = 0
 
     def difference(self) -> Difference | None:
         """The first difference between a part and its partition."""
-        for whole, numbers in zip(self.wholes, self.parts.numbers, strict=True):
-            most = _ALONE if whole is self.wholes[0] else _ALONE_EARLIER
-            for sent, chosen in _tried(whole, self.parts, numbers, most):
+        for turn, whole in enumerate(self.tried.wholes()):
+            for sent, chosen in _parts(whole, self.by, turn):
                 self.builds += 1
                 self.read += len(whole.seen) - len(whole.own) + len(chosen)
                 if found := whole.difference(chosen, sent):
@@ -77,50 +87,50 @@ def find_asked(spec: Spec, rows: pd.DataFrame, as_of: str) -> Asked:
     """The fewest rows that give the features of the whole partition, found from the rows before `as_of`.
 
     `rows` are raw rows of a training's window and its look-back, with lookups joined, as `read_window` gives
-    them. Tried are the newest partition and two that lie far before it. The same rows give the same finding.
+    them. Tried are the newest partition, some that lie apart before it, and some with rare values. The same
+    rows give the same finding.
     """
     if not places(spec):
         return Asked(Together.ROW, why="its features are columns of the row itself")
-    seen = rows[rows[PARTITION] < as_of] if spec.calendar.has_time else rows
-    budget = max(_LEAST, _WINDOWS * len(seen))
-    wholes = [Whole.of(spec, seen, key) for key in _partitions(spec, seen)]
-    if _most_read(wholes) > budget:
-        wholes = wholes[:1]
-    if _most_read(wholes) > budget:
-        why = f"a partition and its look-back have {len(wholes[0].seen):,} rows, too many to try parts of it"
+    budget, tried = max(_LEAST, _WINDOWS * len(rows)), _Tried.of(spec, rows, as_of)
+    if tried.most_read > budget:
+        tried = replace(tried, keys=tried.keys[:1])
+    if tried.most_read > budget:
+        why = (
+            f"a partition and its look-back have {len(tried.newest.seen):,} rows, too many to try parts of it"
+        )
         return Asked(Together.PARTITION, why=why)
-    return _found(wholes, budget)
+    return _found(tried, budget)
 
 
-def _found(wholes: Sequence[Whole], budget: int) -> Asked:
-    keys = tuple(whole.partition for whole in wholes)
-    if differs := wholes[0].difference(np.arange(len(wholes[0].own)), "all rows"):
+def _found(tried: _Tried, budget: int) -> Asked:
+    keys = tuple(tried.keys)
+    if differs := tried.newest.difference(np.arange(len(tried.newest.own)), "all rows"):
         return Asked(Together.PARTITION, (), keys, 1, differs)
     first: Difference | None = None
     builds = 0
-    for parts in _ways(wholes):
-        if budget < _most_read(wholes):
+    for by in _ways(tried.newest):
+        if budget < tried.most_read:
             break
-        tried = _Trial(wholes, parts)
-        differs = tried.difference()
-        builds += tried.builds
-        budget -= tried.read
+        trial = _Trial(tried, by)
+        differs = trial.difference()
+        builds += trial.builds
+        budget -= trial.read
         if differs is None:
-            return Asked(Together.GROUP if parts.by else Together.ROW, parts.by, keys, builds, first)
+            return Asked(Together.GROUP if by else Together.ROW, by, keys, builds, first)
         first = first or differs
-    why = "" if first else "no partition of the window has rows to try apart"
+    why = "" if first else "the newest partition has no rows to try apart"
     return Asked(Together.PARTITION, (), keys, builds, first, why)
 
 
-def _ways(wholes: Sequence[Whole]) -> Iterator[_Parts]:
-    """The ways to divide partitions, by the rows in a part: first single rows, then groups."""
-    single = _Parts((), tuple(np.arange(len(whole.own)) for whole in wholes))
-    if not single.divides:
+def _ways(whole: Whole) -> Iterator[tuple[str, ...]]:
+    """The ways to divide a partition: first into rows, then into groups by columns, the smallest first."""
+    if len(whole.own) < 2:
         return
-    yield single
-    groups = [_Parts(by, tuple(_numbers(whole.rows, by) for whole in wholes)) for by in _columns(wholes[0])]
-    known = [parts for parts in groups if parts.divides and parts.size > 1]
-    yield from sorted(known, key=lambda parts: parts.size)[:_GROUPS]
+    yield ()
+    sizes = {by: len(whole.own) / _count(_numbers(whole.rows, by)) for by in _columns(whole)}
+    groups = [by for by, size in sizes.items() if 1 < size < len(whole.own)]
+    yield from sorted(groups, key=sizes.__getitem__)[:_GROUPS]
 
 
 def _columns(whole: Whole) -> list[tuple[str, ...]]:
@@ -149,19 +159,28 @@ def _numbers(rows: pd.DataFrame, by: Sequence[str]) -> Places:
     return numbers
 
 
-def _tried(whole: Whole, parts: _Parts, numbers: Places, most: int) -> Iterator[tuple[str, Places]]:
-    """The parts of a partition that are built, in words and by places; single ones first."""
+def _parts(whole: Whole, by: tuple[str, ...], turn: int) -> Iterator[tuple[str, Places]]:
+    """The parts of a partition that are built, in words and by places; the fewest rows first.
+
+    Of the newest (`turn` 0) these are single rows or groups and all halves, of every other two halves.
+    """
+    numbers = _numbers(whole.rows, by) if by else np.arange(len(whole.own))
     count = _count(numbers)
     if count < 2:
         return
-    telling = dict.fromkeys(numbers[place] for place in _telling(whole.rows))
-    for number in [*telling][:most]:
-        yield parts.sent, np.flatnonzero(numbers == number)
-    for first in _halves(count):
+    divisions = [*_halves(count)]
+    if turn:
+        divisions = [divisions[turn % _DIVISIONS]]
+    else:
+        telling = dict.fromkeys(numbers[place] for place in _telling(whole.rows))
+        sent = f"rows with the same {' and '.join(by)}" if by else "a single row"
+        for number in [*telling][:_ALONE]:
+            yield sent, np.flatnonzero(numbers == number)
+    for first in divisions:
         inside = first[numbers]
         for half in (inside, ~inside):
             if half.any():
-                yield f"half of its {'groups' if parts.by else 'rows'}", np.flatnonzero(half)
+                yield f"half of the {'groups' if by else 'rows'}", np.flatnonzero(half)
 
 
 def _halves(count: int) -> Iterator[Mask]:
@@ -184,19 +203,26 @@ def _telling(rows: pd.DataFrame) -> Iterator[int]:
             yield int(np.nanargmin(values))
 
 
-def _partitions(spec: Spec, rows: pd.DataFrame) -> list[str]:
-    """The newest partition, and those in the middle and at the start of those with a whole look-back."""
-    keys = sorted(rows[PARTITION].unique())
+def _partitions(spec: Spec, rows: pd.DataFrame, as_of: str) -> list[str]:
+    """The newest partition, some that lie apart, and some with rare values; all with a whole look-back."""
+    keys = sorted(rows[PARTITION].unique(), reverse=True)
     if not spec.calendar.has_time:
         return keys
-    reached = [key for key in keys if spec.looks_back_to(key) >= keys[0]] or keys[-1:]
-    at = np.linspace(len(reached) - 1, 0, _PARTITIONS).round().astype(int)
-    return [reached[place] for place in dict.fromkeys(at)]
+    keys = [key for key in keys if key < as_of]
+    reached = [key for key in keys if spec.looks_back_to(key) >= keys[-1]] or keys[:1]
+    apart = sorted(range(len(reached)), key=lambda back: (back % _APART, back))[:_PARTITIONS]
+    rare = [key for key in _with_rare_values(rows, as_of) if key in reached]
+    return list(dict.fromkeys([*(reached[back] for back in apart), *rare[:_RARE]]))
 
 
-def _most_read(wholes: Sequence[Whole]) -> int:
-    """How many rows one way of dividing reads at most."""
-    return sum((_ALONE + _DIVISIONS * 2 + 1) * len(whole.seen) for whole in wholes)
+def _with_rare_values(rows: pd.DataFrame, as_of: str) -> Iterator[str]:
+    """For each column of categories the newest partition that has the rarest of them, such as a holiday."""
+    before = rows[PARTITION] < as_of
+    for name in [name for name in rows if name != PARTITION and _is_category(rows[name])][:_COLUMNS]:
+        values = rows[name][before]
+        counts = values.value_counts()
+        if 1 < len(counts) < len(values) / 2:
+            yield str(rows.loc[values.index[values == counts.index[-1]], PARTITION].max())
 
 
 def _count(numbers: Places) -> int:

@@ -24,23 +24,24 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Whole:
-    """A partition with its look-back, as scoring reads it: `seen` is in order, `own` marks its own rows.
+    """A partition with its look-back, as scoring reads it: `seen` is in order, `own` are its own rows in it.
 
-    A place is the number of a row among the partition's own, from 0.
+    A place is the number of a row among the partition's own, from 0. `widened` are the columns of whole
+    numbers or booleans that pandas has in a wider type, as some of the window's are missing.
     """
 
     spec: Spec
     partition: str
     seen: pd.DataFrame = field(repr=False)
     own: Places = field(repr=False)
-    narrowed: tuple[str, ...] = ()
+    widened: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, spec: Spec, rows: pd.DataFrame, partition: str) -> Whole:
+    def of(cls, spec: Spec, rows: pd.DataFrame, partition: str, widened: tuple[str, ...]) -> Whole:
         """The partition among raw rows, which hold its look-back."""
         seen = in_order(spec, rows_to_score(spec, rows, partition)).reset_index(drop=True)
         own = np.flatnonzero((seen[PARTITION] == partition).to_numpy())
-        return cls(spec, partition, seen, own, _widened(rows))
+        return cls(spec, partition, seen, own, widened)
 
     @property
     def rows(self) -> pd.DataFrame:
@@ -85,13 +86,13 @@ class Whole:
         """The rows in the types that a frame of just these has: whole numbers, where none is missing."""
         kinds = {
             name: bool if pd.api.types.is_object_dtype(frame[name]) else "int64"
-            for name in self.narrowed
+            for name in self.widened
             if name in frame and not frame[name].isna().any()
         }
         return frame.astype(kinds) if kinds else frame
 
 
-def _widened(rows: pd.DataFrame) -> tuple[str, ...]:
+def widened(rows: pd.DataFrame) -> tuple[str, ...]:
     """The columns of whole numbers or booleans that pandas has in a wider type, as some are missing."""
     found = []
     for name in rows.columns[rows.isna().any()]:

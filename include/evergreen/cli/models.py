@@ -62,10 +62,12 @@ def list_versions(pipeline: PipelineName) -> Answer:
 
 
 def show(pipeline: PipelineName, version: Version) -> Answer:
-    """One version: its files, metrics, gate, lineage, and what happened to it."""
+    """One version: its files, metrics, gate, lineage, what may be asked online, and what happened to it."""
+    from evergreen.asked.finding import stored_asked
     from evergreen.registry.overview import overview
 
-    registry = open_pipeline(pipeline).registry
+    opened = open_pipeline(pipeline)
+    registry = opened.registry
     files = registry.files(version)
     events = registry.history()
     stored = {
@@ -79,6 +81,7 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
         "evaluation": stored.get("metrics", {}).get("evaluation"),
         "gate": stored.get("gate"),
         "lineage": stored.get("lineage"),
+        "asked": stored_asked(opened, version).sentence,
         "files": files,
         "events": [event for event in events if event.concerns(version)],
     }

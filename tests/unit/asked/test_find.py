@@ -66,8 +66,10 @@ def build(rows):
 def test_single_rows_suffice_where_no_other_row_of_the_partition_is_looked_at(found, body):
     asked = found(body)
     assert (asked.together, asked.differs) == (Together.ROW, None)
-    assert asked.partitions == ("2024-01-12", "2024-01-08", "2024-01-04")
-    assert asked.builds == 38
+    # The newest, every fifth before it, then those in between; each has the three days of its look-back.
+    assert asked.partitions[:4] == ("2024-01-12", "2024-01-07", "2024-01-11", "2024-01-06")
+    assert asked.partitions[4:] == ("2024-01-10", "2024-01-05", "2024-01-09", "2024-01-04")
+    assert asked.builds == 12 + 6 + 7 * 2
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,21 @@ def test_a_difference_is_told_by_feature_place_and_size(found):
         "Online, only a whole partition may be asked for: 'most' of row 1 of 18 differs by "
         f"{abs(differs.apart - differs.whole):.4g} when it is built from a single row of 2024-01-12."
     )
+
+
+def test_what_happens_on_some_weekdays_or_with_a_rare_value_is_found(make_spec):
+    at = pd.date_range("2024-01-01", periods=4 * 80, freq="6h", tz="UTC").as_unit("us")
+    random = np.random.default_rng(7)
+    rows = pd.DataFrame({"at": at, "price": random.uniform(1, 5, len(at)), "sold": 1})
+    rows = rows.assign(holiday=(at.dayofyear == 33).astype(int), partition=at.strftime("%Y-%m-%d"))
+    source = """
+def build(rows):
+    mean = rows.groupby("partition")["price"].transform("mean")
+    return rows[["price"]].assign(x=rows["price"].where({condition}, mean))
+"""
+    for condition in ("rows['at'].dt.dayofweek != 6", "rows['holiday'] == 0"):
+        spec = make_spec(features=source.format(condition=condition))
+        assert find_asked(spec, rows, "2024-03-20").together is Together.PARTITION
 
 
 @pytest.mark.parametrize(
@@ -180,7 +197,7 @@ def test_bike_demand_looks_at_the_whole_day():
 def test_a_partition_of_one_row_shows_nothing(make_spec, daily_rows):
     asked = find_asked(make_spec(), daily_rows[::6], "2024-02-05")
     assert asked.together is Together.PARTITION
-    assert asked.reason == "no partition of the window has rows to try apart"
+    assert asked.reason == "the newest partition has no rows to try apart"
 
 
 def test_partitions_too_large_to_be_tried_need_to_be_whole(found, monkeypatch):
