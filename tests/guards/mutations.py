@@ -140,4 +140,25 @@ MUTATIONS = (
         "return self._storage.read(file_key(version, name)).body",
         ("tests/unit/registry/test_registry.py",),
     ),
+    Mutation(
+        "an export is not held to the golden sample",
+        "include/evergreen/export/export.py",
+        "largest_difference=hold(found, said, to),",
+        "largest_difference=0.0,",
+        ("tests/unit/export/test_export.py",),
+    ),
+    Mutation(
+        "a short way is taken whatever it says of the golden sample",
+        "include/evergreen/serving/fast.py",
+        "if difference := _difference(",
+        "if difference := None and _difference(",
+        ("tests/unit/serving/test_fast.py",),
+    ),
+    Mutation(
+        "trees are added in another order",
+        "include/evergreen/serving/joined.py",
+        "np.add.accumulate(np.concatenate([start, values], axis=1), axis=1)[:, -1]",
+        "np.concatenate([start, values], axis=1).sum(axis=1)",
+        ("tests/unit/serving/test_fast.py",),
+    ),
 )

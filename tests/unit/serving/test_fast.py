@@ -39,6 +39,7 @@ from evergreen.metrics.predictions import Predictions
 from evergreen.serving import few, joined
 from evergreen.serving.fast import fast_model
 from evergreen.serving.joined import Joined
+from tests.campaign import examples
 
 ROWS = 300
 NUMBERS = ["a", "b", "whole", "yes"]
@@ -192,7 +193,7 @@ def split_at(model: Any) -> list[float]:
 EXTREME = [np.nan, np.inf, -np.inf, -0.0, 0.0, 5e-324, 1e300, -1e300, 3.5e38, 2.0**60 + 2**36, 0.1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(data=st.data(), name=st.sampled_from([*MODELS]))
 def test_whatever_is_asked_is_answered_or_refused_as_by_the_model(data: st.DataObject, name: str) -> None:
     model, features = MODELS[name]
