@@ -20,7 +20,9 @@ from evergreen.lake import Table
 from evergreen.monitoring.record import monitored
 from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
+from evergreen.scoring.checked_model import load_checked_model
 from evergreen.scoring.score import score
+from evergreen.serving.served import Served
 from evergreen.spec import load_spec, pipeline_names
 from evergreen.storage import Storage
 from evergreen.training.stage import train
@@ -108,6 +110,19 @@ def predictions(pipeline: Pipeline) -> pd.DataFrame:
     return pipeline.lake.read(Table.PREDICTIONS).to_pandas().drop(columns="version")
 
 
+def served(pipeline: Pipeline, columns: list[str]) -> list[float]:
+    """What a server says of the last day's rows, if they are sent with these columns."""
+    version = pipeline.registry.champion()
+    assert version is not None
+    published = pipeline.lake.schema(Table.PARTITIONS)
+    assert published is not None
+    ready = Served.of(load_checked_model(pipeline, version), published)
+    rows = pipeline.lake.read(Table.PARTITIONS, AS_OF, AS_OF).select(columns).to_pylist()
+    read = ready.types.read([{**row, "at": row["at"].isoformat()} for row in rows])
+    assert read.reasons == {}
+    return list(ready.predict(read.rows, AS_OF).column("prediction").to_pylist())
+
+
 def test_each_target_is_the_pipeline_of_a_folder_of_its_own(
     database: Connection, storage: Storage, tmp_path: Path
 ) -> None:
@@ -153,6 +168,8 @@ def test_no_value_of_another_target_of_the_partition_reaches_a_model(
         trained(pipeline)
         score(pipeline, AS_OF)
         said[pipeline.name] = predictions(pipeline)["prediction"].tolist()
+    assert served(casual, ["at", "warmth"]) == said[casual.name]
+    assert served(naive, ["at", "warmth", "registered"]) == said[naive.name]
     with connected(database) as session:
         session.execute("UPDATE rentals SET registered = registered + 1000 WHERE at >= %s", (AS_OF,))
     for pipeline in (casual, naive):

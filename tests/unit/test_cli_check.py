@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from evergreen.boosters.catalogue import REMEDY
+from evergreen.front_door.opened import find_all
 from evergreen.lake import Lake, Table
 from evergreen.storage import Storage
 from tests.unit.two_pipelines import DAILY, KINDS, Evergreen, write_kinds
@@ -44,6 +45,7 @@ def test_the_folder_of_several_targets_stands_for_the_pipelines_of_all(
     ]
     said = evergreen.line("ingest", "daily", "--partition", "2011-01-01")
     assert said.endswith("describes a pipeline for each of its targets: name one of daily_y, daily_x")
+    assert [pipeline.name for pipeline in find_all("daily")] == ["daily_y", "daily_x"]
     looked = evergreen.document("look", "daily.rows")
     assert looked == evergreen.document("look", "daily_y.rows")
 

@@ -137,7 +137,7 @@ def _columns(whole: Whole) -> list[tuple[str, ...]]:
     """The columns that may name a group: keys, time, pairs of them, and columns of categories."""
     spec, rows = whole.spec, whole.rows
     named = dict.fromkeys([*spec.keys, *([spec.time_column] if spec.time_column else [])])
-    left_out = {*named, spec.target, spec.training.weight, PARTITION}
+    left_out = {*named, *spec.targets, spec.training.weight, PARTITION}
     others = [str(name) for name in rows if name not in left_out and _is_category(rows[name])][:_COLUMNS]
     return [*((name,) for name in named), *combinations(named, 2), *((name,) for name in others)]
 

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from evergreen.cli.command import Answer, open_pipeline, register
+from evergreen.cli.command import Answer, register
 from evergreen.errors import EvergreenError
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="folders of the pipelines; default: all")
+    list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="their names, or folders; default: all")
 ]
 Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="the address to listen at")]
 Port = Annotated[
@@ -44,10 +44,12 @@ def serve(
 
     It follows each pipeline's champion: a promotion or a rollback is served seconds later.
     """
+    from evergreen.front_door.opened import find_all
     from evergreen.front_door.opened import pipelines as all_pipelines
     from evergreen.serving.server import Server, Settings
 
-    opened = [open_pipeline(name) for name in dict.fromkeys(pipelines or all_pipelines())]
+    found = (one for name in pipelines or all_pipelines() for one in find_all(name))
+    opened = list({pipeline.name: pipeline for pipeline in found}.values())
     _log_to_stderr()
     secret = _token(opened[0].connect(token).password, token) if token else None
     Server(opened, Settings(host, port, every, secret)).run()

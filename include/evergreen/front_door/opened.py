@@ -11,7 +11,7 @@ from evergreen.description import pipelines_folder
 from evergreen.environment import variables
 from evergreen.errors import NotFoundError
 from evergreen.pipeline import Pipeline as StagePipeline
-from evergreen.spec import load_spec, pipeline_names
+from evergreen.spec import load_spec, pipeline_names, pipelines_of
 from evergreen.storage import Credentials, Storage
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ def find(name: str) -> StagePipeline:
     spec = load_spec(name, pipelines_folder(found))
     storage = Storage.open(found.get("EVERGREEN_STORAGE"), Credentials.from_environment(found))
     return StagePipeline(spec, storage, partial(from_environment, variables=found))
+
+
+def find_all(name: str) -> list[StagePipeline]:
+    """The pipelines that a name stands for: those of all targets for a folder's; raises as `open` does."""
+    return [find(one) for one in pipelines_of(name, pipelines_folder(variables()))]
 
 
 def pipelines() -> list[str]:

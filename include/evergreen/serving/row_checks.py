@@ -17,7 +17,7 @@ from evergreen.validation.validate import why_broken
 class RowChecks:
     """The row-level expectations of a suite that would keep a row from being published.
 
-    Those on the target are left out, for nobody knows it yet, and those with `mostly`, which a single row can
+    Those on a target are left out, for nobody knows it yet, and those with `mostly`, which a single row can
     neither hold nor break. What is only reported does not keep a row out. Raises as `load_suite` and
     `Judges.check` do.
     """
@@ -28,7 +28,7 @@ class RowChecks:
         judged = [
             entry
             for entry in Judges(spec, suite).by_row
-            if entry.severity != "info" and entry.mostly == 1 and spec.target not in entry.columns_named
+            if entry.severity != "info" and entry.mostly == 1 and not {*spec.targets} & {*entry.columns_named}
         ]
         self._judges = Judges(spec, Suite((*suite.entries[:keys], *judged)))
         self._judges.check(schema)

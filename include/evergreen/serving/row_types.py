@@ -31,21 +31,21 @@ class Read:
 
 @dataclass(frozen=True)
 class RowTypes:
-    """The columns of a request's rows: those that are published, without the target.
+    """The columns of a request's rows: those that are published, without the targets of the description.
 
-    `target` is the column that is predicted: a row may have it, and it is not looked at. `written` are the
-    types that the description writes for columns.
+    A row may have its `targets`, and they are not looked at. `written` are the types that the description
+    writes for columns.
     """
 
     schema: pa.Schema
-    target: str | None
+    targets: tuple[str, ...]
     zone: Zone
     written: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: Spec, published: pa.Schema) -> RowTypes:
         """Those of a pipeline; raises `SpecError` where its event time is published as something else."""
-        schema = pa.schema([column for column in published if column.name != spec.target])
+        schema = pa.schema([column for column in published if column.name not in spec.targets])
         time = spec.time_column
         if time is not None and not (time in schema.names and pa.types.is_timestamp(schema.field(time).type)):
             raise SpecError(
@@ -54,7 +54,7 @@ class RowTypes:
         written: dict[str, str] = {}
         for source in spec.sources.values():
             written |= source.config.types
-        return cls(schema, spec.target, spec.calendar.zone, written)
+        return cls(schema, spec.targets, spec.calendar.zone, written)
 
     @property
     def exact(self) -> bool:
@@ -95,7 +95,7 @@ class RowTypes:
     def _why_other(self, record: Any) -> str:
         if not isinstance(record, dict):
             return "is no JSON object: send the value of each column by its name"
-        if unknown := sorted(record.keys() - self._names - {self.target}):
+        if unknown := sorted(record.keys() - self._names - {*self.targets}):
             return (
                 f"has the field '{shown(unknown[0])}', which rows of this pipeline do not have: leave it out"
             )

@@ -117,7 +117,7 @@ class Served:
         return found.drop_columns([ACTUAL]) if ACTUAL in found.column_names else found
 
     def _as_published(self, own: pa.Table, partition: str) -> pa.Table:
-        """The rows as a night reads them from the lake, without their target."""
+        """The rows as a night reads them from the lake, without their targets."""
         columns = {
             name: own.column(name) if name in own.column_names else pa.nulls(len(own), kind)
             for name, kind in zip(self.published.names, self.published.types, strict=True)

@@ -17,7 +17,7 @@ from evergreen.serving.column_values import column_values
 from evergreen.serving.row_types import RowTypes
 
 SCHEMA = pa.schema([("at", TIME), ("price", pa.float64()), ("shop", pa.string()), ("sold", pa.int64())])
-TYPES = RowTypes(SCHEMA.remove(3), "sold", UTC_ZONE)
+TYPES = RowTypes(SCHEMA.remove(3), ("sold",), UTC_ZONE)
 ROW = {"at": "2024-01-01T06:00:00Z", "price": 1, "shop": "a"}
 
 FITS: list[tuple[pa.DataType, Any, Any]] = [
