@@ -120,7 +120,7 @@ def served(pipeline: Pipeline, columns: list[str]) -> list[float]:
     rows = pipeline.lake.read(Table.PARTITIONS, AS_OF, AS_OF).select(columns).to_pylist()
     read = ready.types.read([{**row, "at": row["at"].isoformat()} for row in rows])
     assert read.reasons == {}
-    return list(ready.predict(read.rows, AS_OF).column("prediction").to_pylist())
+    return list(ready.predict(read.rows, AS_OF, None).column("prediction").to_pylist())
 
 
 def test_each_target_is_the_pipeline_of_a_folder_of_its_own(

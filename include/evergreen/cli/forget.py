@@ -61,12 +61,13 @@ def _forget_look_back(pipeline: str) -> None:
     from evergreen.description import pipelines_folder
     from evergreen.environment import variables
     from evergreen.look_back.keep import forget_look_back
-    from evergreen.spec import load_spec
+    from evergreen.spec import load_spec, pipelines_of
 
-    found = variables()
-    look_back = None
+    found, look_back = variables(), None
+    folder = pipelines_folder(found)
     with suppress(EvergreenError):  # a description that is gone or broken names no connection
-        look_back = load_spec(pipeline, pipelines_folder(found)).serving.look_back
+        # What a folder published before it had several targets is where theirs is.
+        look_back = load_spec(pipelines_of(pipeline, folder)[0], folder).serving.look_back
     if look_back is not None and look_back.conn_id is not None:
         forget_look_back(pipeline, from_environment(look_back.conn_id, found))
 
