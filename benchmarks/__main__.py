@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import (
+    adaptive,
     backfill,
     backtest,
     data_docs,
@@ -47,6 +48,7 @@ BENCHMARKS = {
     "registry": registry.measure,
     "backtest": backtest.measure,
     "policies": policies.measure,
+    "adaptive": adaptive.measure,
     "history": history.measure,
     "backfill": backfill.measure,
     "parse": parse.measure,

@@ -24,6 +24,7 @@ from evergreen.backtest.policies import parse_policy
 from evergreen.backtest.run import run_policies
 from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.signals.record import Record
+from evergreen.spec.intervals import Intervals
 
 Floats = NDArray[np.float64]
 Bounds = dict[str, Floats]
@@ -159,7 +160,7 @@ def _replayed(name: str, policy: str) -> float | None:
     if why := history.missing():
         print(f"  left out: {name}: {why}", flush=True)
         return None
-    spec = history.spec.model_copy(update={"intervals": LEVELS})
+    spec = history.spec.model_copy(update={"intervals": Intervals(levels=LEVELS)})
     first = spec.calendar.shift(history.keys[0], history.minimum)
     (result,) = run_policies(spec, history.rows(), [parse_policy(policy)], first, history.keys[-1], workers=1)
     records = [record for record in result.records if record.coverage]

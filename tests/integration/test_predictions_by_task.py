@@ -123,7 +123,10 @@ def _table() -> Iterator[Row]:
 def _holds(of: str, spec: Spec, classes: int) -> bool:
     """Whether a pipeline is one that the second cell of a row speaks of."""
     task, _, key = re.fullmatch(r"(.*?)( ?with `(\w+)`)?", of).groups()  # type: ignore[union-attr]
-    if key and not getattr(spec, key):
+    asked = (
+        spec.intervals is not None and spec.intervals.adapt if key == "adapt" else key and getattr(spec, key)
+    )
+    if key and not asked:
         return False
     of_classes = {"two": classes == 2, "more": classes > 2}
     if count := re.fullmatch(r"classification of (two|more) classes", task):
@@ -178,7 +181,7 @@ def test_a_regression(run: Run, make_spec, daily_rows: pd.DataFrame) -> None:
 
 def test_a_regression_with_intervals(run: Run, make_spec, daily_rows: pd.DataFrame) -> None:
     # A level of 99% needs 99 rows in the folds after the first, so there are more of them.
-    text = DAILY.replace("folds: 3", "folds: 6") + "intervals: [90%, 99%]\n" + SCORING
+    text = DAILY.replace("folds: 3", "folds: 6") + "intervals: {levels: [90%, 99%], adapt: true}\n" + SCORING
     published = run(make_spec(text), daily_rows, "2024-02-09")
     _check(published, {"at": "timestamp[us, tz=UTC]"})
     rows = published.rows

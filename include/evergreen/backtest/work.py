@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from evergreen.backtest.adapting import Adapting
 from evergreen.backtest.cache import Cache
 from evergreen.backtest.held_out import HeldOut, predictions_from_dict, predictions_to_dict
 from evergreen.backtest.history import History
@@ -65,6 +66,7 @@ OF_TRAININGS = (
     "registry",
     "spec/decision",
     "spec/features",
+    "spec/intervals",
     "spec/labels",
     "spec/positive",
     "spec/spec",
@@ -74,8 +76,8 @@ OF_TRAININGS = (
 )
 """The code that bears on a training: packages, and modules by their paths."""
 
-OF_NIGHTS = ("drift", "evaluation", "monitoring", "scoring", "signals")
-"""The packages that bear on the measurements of a night, beside those of trainings."""
+OF_NIGHTS = ("backtest/adapting", "drift", "evaluation", "monitoring", "scoring", "signals")
+"""The code that bears on the measurements of a night, beside those of trainings."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,7 @@ class Work:
         self._pretrained = pretrained
         self._models: OrderedDict[str, Any] = OrderedDict()
         self._sets: OrderedDict[str, TrainingSet] = OrderedDict()
+        self._adapting = Adapting(history)
         self._references: dict[str, Reference] = {}
 
     def trained(self, as_of: str, change: Change | None = None) -> Trained:
@@ -274,7 +277,8 @@ class Work:
         features = self._history.features(partition)
         own = self._history.own_rows(partition).loc[features.index]
         ready = time.perf_counter()
-        predictions = prediction_frame(spec, model, own, features)
+        used = self._adapting.levels(spec, champion.key, champion.as_of, model, partition)
+        predictions = prediction_frame(spec, model, own, features, used)
         predict = time.perf_counter() - ready
         if reference is None or earlier is None:
             record = error_alone(
@@ -361,6 +365,7 @@ def _measuring(spec: Spec) -> str:
     limits["fairness"] = [rule.model_dump(mode="json") for rule in spec.gate.fairness]
     limits["metrics"] = [metric.name for metric in spec.watched_metrics]
     limits["estimated"] = PERFORMANCE.of(watched).tolerance if estimates(spec) else None
+    limits["adapt"] = spec.intervals is not None and spec.intervals.adapt
     limits["code"] = own_code(*OF_NIGHTS)
     return _digest(limits)
 

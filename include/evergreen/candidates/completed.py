@@ -56,7 +56,11 @@ def completed(
         return folds().followed_by(held, Predictions.of(evaluated, held.features))
 
     if spec.intervals:
-        return Completed(_with_intervals(spec, evaluated, folds()), _with_intervals(spec, final, whole()))
+        levels = spec.intervals.levels
+        return Completed(
+            _with_intervals(spec, levels, evaluated, folds()),
+            _with_intervals(spec, levels, final, whole()),
+        )
     training, both = spec.training, Completed(evaluated, final)
     if training.calibrate or training.decision:
         learnt = learn(spec, lambda: (folds().predicted, folds().sample), evaluated)
@@ -67,10 +71,10 @@ def completed(
     return both
 
 
-def _with_intervals(spec: Spec, model: Any, rows: OutOfFold) -> ConformalRegressor:
+def _with_intervals(spec: Spec, levels: tuple[float, ...], model: Any, rows: OutOfFold) -> ConformalRegressor:
     assert rows.sample.target is not None
     with _named(spec):
-        return ConformalRegressor(model, spec.intervals).calibrate(
+        return ConformalRegressor(model, levels).calibrate(
             np.asarray(rows.predicted.labels, dtype=np.float64),
             rows.sample.target.to_numpy(dtype=np.float64),
             rows.fold,

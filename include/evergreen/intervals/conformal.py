@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 
 _BINS = 10
 _ROWS_OF_A_BIN = 30
+_DOUBLED = 0.1  # of a level that adapts: beyond the largest score nothing tells how fast bounds should grow
+_EXACT = 1e-9
 _FLOOR = 0.05  # of the mean residual: where a model is exact on the rows of a bin, a score must stay finite
 
 
@@ -111,6 +113,36 @@ class ConformalRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         scale = Scale(self.centres_, self.sizes_)(predicted)
         reach = np.outer(scale, [self._quantile(level) for level in levels or self.levels])
         return np.stack([predicted[:, None] - reach, predicted[:, None] + reach], axis=2)
+
+    def stretched(self, predicted: NDArray[Any], levels: Sequence[float]) -> Floats:
+        """Bounds (n, levels, 2) as `around`, but never infinite: a level may be more than 1.
+
+        Beyond the level of the largest score, each further 0.1 doubles them.
+        """
+        predicted = np.asarray(predicted, dtype=np.float64)
+        scale = Scale(self.centres_, self.sizes_)(predicted)
+        beyond = np.maximum(np.asarray(levels) - self._highest, 0.0)
+        within = [self._quantile(min(level, self._highest)) for level in levels]
+        reach = np.outer(scale, within * np.exp2(beyond / _DOUBLED))
+        return np.stack([predicted[:, None] - reach, predicted[:, None] + reach], axis=2)
+
+    def p_values(self, predicted: NDArray[Any], actual: Floats) -> Floats:
+        """Of each row (n,), the share of scores that are at least its own, its own among them.
+
+        The truth is within the bounds that `stretched` gives of just the levels above 1 less this. So beyond
+        the largest score it is less than 0 in the end.
+        """
+        predicted = np.asarray(predicted, dtype=np.float64)
+        scores = np.abs(actual - predicted) / Scale(self.centres_, self.sizes_)(predicted)
+        below = np.append(0.0, np.cumsum(self.weights_) / self.weights_.mean())
+        found = 1 - below[np.searchsorted(self.scores_, scores, side="left")] / (len(self.scores_) + 1)
+        largest = max(float(self.scores_[-1]), _EXACT)
+        return np.asarray(found - _DOUBLED * np.log2(np.maximum(scores / largest, 1.0)))
+
+    @property
+    def _highest(self) -> float:
+        """The highest level that needs no more rows than there are."""
+        return len(self.scores_) / (len(self.scores_) + 1)
 
     def _quantile(self, level: float) -> float:
         """The ceil((n + 1) level)-th smallest score; by weight where rows have weights.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,21 +16,28 @@ from evergreen.scoring.published import ACTUAL, VERSION, explained_columns, publ
 from evergreen.spec import Spec
 
 
-def predict(spec: Spec, model: Any, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
+def predict(
+    spec: Spec, model: Any, rows: pd.DataFrame, partition: str, used: Sequence[float] | None = None
+) -> pd.DataFrame:
     """The predictions of a partition, a row for each of its rows, by partition, time and key. Pure.
 
     `rows` are raw rows that hold the partition and its look-back. The partition's targets are hidden and
     rows of later partitions are dropped before features are built, so no feature can use them. Columns: the
     keys, what `evergreen.scoring.published` names, and the target, where the rows have one, as `actual`.
+    `used` are the levels that bounds use in place of those promised, where intervals adapt.
     """
     features = partition_features(spec, rows, partition)
-    return prediction_frame(spec, model, rows.loc[features.index], features)
+    return prediction_frame(spec, model, rows.loc[features.index], features, used)
 
 
-def prediction_frame(spec: Spec, model: Any, own: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
+def prediction_frame(
+    spec: Spec, model: Any, own: pd.DataFrame, features: pd.DataFrame, used: Sequence[float] | None = None
+) -> pd.DataFrame:
     """What `predict` gives, of a partition's own rows and their features, both in the same order."""
     said = apply_model(spec, model, features)
-    published = published_columns(spec, said) | explained_columns(spec, model, features, said)
+    if used is not None:
+        said = replace(said, bounds=model.stretched(said.labels, used))
+    published = published_columns(spec, said, used) | explained_columns(spec, model, features, said)
     _check_keys(spec, [*published, ACTUAL, VERSION])
     columns = {key: own[key] for key in spec.keys} | published
     if spec.target and spec.target in own.columns:

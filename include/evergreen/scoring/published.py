@@ -7,6 +7,7 @@
 | `probabilities` | more classes | that of each, in the order of `model_classes` in the version's reference |
 | `lower`, `upper` | with `intervals` | the interval of the first of the `levels` in the version's reference |
 | `lower_99`, `upper_99` | with `intervals` | that of each further level, here 99% |
+| `level`, `level_99` | with `intervals` that `adapt` | the level that the bounds of each use |
 | `set` | with `sets` | the classes in the set of the first of the `levels`, in the order of `model_classes` |
 | `set_99` | with `sets` | those of each further level, here 99% |
 | `contributions` | with `explain` | the leading features with their contributions, the largest first |
@@ -50,7 +51,7 @@ _TYPES: Mapping[str, pa.DataType] = {
     CONTRIBUTIONS: pa.list_(pa.struct({FEATURE: pa.string(), VALUE: pa.float64()})),
     BASE: pa.float64(),
 }
-_LEVEL = re.compile(r"(lower|upper|set)(_[0-9]+)*")
+_LEVEL = re.compile(r"(lower|upper|level|set)(_[0-9]+)*")
 
 
 def is_published(name: str) -> bool:
@@ -63,20 +64,28 @@ def bound_names(levels: Sequence[float]) -> list[tuple[str, str]]:
     return [(f"lower{ending}", f"upper{ending}") for ending in _endings(levels)]
 
 
+def level_names(levels: Sequence[float]) -> list[str]:
+    """The column of the level that the bounds of each promised level use, named as they are."""
+    return [f"level{ending}" for ending in _endings(levels)]
+
+
 def set_names(levels: Sequence[float]) -> list[str]:
     """The column of the set of each level, named as the bounds are."""
     return [f"{SET}{ending}" for ending in _endings(levels)]
 
 
-def published_columns(spec: Spec, said: Predictions) -> dict[str, Any]:
+def published_columns(spec: Spec, said: Predictions, used: Sequence[float] | None = None) -> dict[str, Any]:
     """The columns (n,) by name that hold what a model said of n rows, `prediction` first.
 
+    `used` are the levels that its bounds use, where they adapt.
     Raises `SpecError` where the model does not know the class that the description calls positive.
     """
     columns: dict[str, Any] = {PREDICTION: said.labels}
     if said.bounds is not None:
         for number, names in enumerate(bound_names(said.levels)):
             columns |= dict(zip(names, said.bounds[:, number].T, strict=True))
+    for name, level in zip(level_names(said.levels), used or (), strict=False):
+        columns[name] = np.full(len(said), level)
     if said.sets is not None:
         for number, name in enumerate(set_names(said.levels)):
             columns[name] = _as_lists(said.classes, said.sets[:, number])

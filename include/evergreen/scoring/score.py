@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from evergreen.labels.join import unlabelled
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
+from evergreen.scoring.adapted import levels_in_use
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model
 from evergreen.scoring.predict import predict
 from evergreen.scoring.published import ACTUAL, VERSION, is_published, published_types
@@ -59,7 +61,8 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
     model = load_checked_model(pipeline, version)
-    table = predictions(model, rows_with_look_back(model.pipeline, partition), partition)
+    used = levels_in_use(pipeline, model, partition, partial(_again, model))
+    table = predictions(model, rows_with_look_back(model.pipeline, partition), partition, used)
     changed = _publish(pipeline, table, partition)
     if spec.scoring is not None:
         try:
@@ -84,21 +87,33 @@ def _publish(pipeline: Pipeline, table: pa.Table, partition: str) -> bool:
     return bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}, schema))
 
 
-def predictions(model: CheckedModel, rows: pa.Table, partition: str) -> pa.Table:
+def _again(model: CheckedModel, partition: str) -> pa.Table:
+    """What a version predicts of a partition, without contributions."""
+    pipeline = model.pipeline
+    alone = pipeline.described_by(pipeline.spec.model_copy(update={"explain": None}))
+    return predictions(replace(model, pipeline=alone), rows_with_look_back(alone, partition), partition)
+
+
+def predictions(
+    model: CheckedModel, rows: pa.Table, partition: str, used: Sequence[float] | None = None
+) -> pa.Table:
     """A partition's predictions as they are published; nothing is written.
 
     `rows` hold the partition and the look-back of the model's own features, as `rows_with_look_back` gives
     them of the model's pipeline. The result has one row for each of the partition, in the order of time and
-    key, with the keys, what `evergreen.scoring.published` names, `actual` and `version`. Raises
-    `RefusedError` where keys are not unique, or the model learnt from other features.
+    key, with the keys, what `evergreen.scoring.published` names, `actual` and `version`. `used` are the
+    levels that bounds use in place of those promised, where intervals adapt. Raises `RefusedError` where keys
+    are not unique, or the model learnt from other features.
     """
-    return predictions_of(model, unlabelled(model.pipeline, rows), partition)
+    return predictions_of(model, unlabelled(model.pipeline, rows), partition, used)
 
 
-def predictions_of(model: CheckedModel, rows: pa.Table, partition: str) -> pa.Table:
+def predictions_of(
+    model: CheckedModel, rows: pa.Table, partition: str, used: Sequence[float] | None = None
+) -> pa.Table:
     """As `predictions`, of rows that have a column for the target, also where labels come later. Pure."""
     spec = model.pipeline.spec
-    found = predict(spec, model.estimator, to_frame(rows), partition)
+    found = predict(spec, model.estimator, to_frame(rows), partition, used)
     _check_keys(spec, found, partition)
     return _as_table(spec, found, rows.schema, model.version)
 

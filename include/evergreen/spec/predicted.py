@@ -12,7 +12,7 @@ def check_predicted(
     *,
     positive: object | None,
     explain: int | None,
-    intervals: Sequence[float],
+    intervals: object | None,
     sets: Sequence[float],
 ) -> None:
     """Raise `ValueError`, naming the key, for what predictions of the task cannot hold."""
@@ -20,7 +20,7 @@ def check_predicted(
         raise ValueError(f"positive: {task} has no classes, leave it out")
     if explain is not None and task is Task.CLUSTERING:
         raise ValueError("explain: clusters cannot be explained, leave it out")
-    if intervals and task is not Task.REGRESSION:
+    if intervals is not None and task is not Task.REGRESSION:
         raise ValueError(f"intervals: {task} predicts no numbers, {_instead(task, 'sets')}")
     if sets and task is not Task.CLASSIFICATION:
         raise ValueError(f"sets: {task} predicts no classes, {_instead(task, 'intervals')}")

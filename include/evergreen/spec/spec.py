@@ -26,6 +26,7 @@ from evergreen.spec.alerts import Alerts
 from evergreen.spec.features import FeatureCode, Features, FeatureSet
 from evergreen.spec.folders import find
 from evergreen.spec.gate import ChampionRule, FairnessRule, Gate
+from evergreen.spec.intervals import AnyIntervals
 from evergreen.spec.labels import Labels
 from evergreen.spec.metrics_by_place import check_metrics, metrics_by_place
 from evergreen.spec.models import Models
@@ -73,7 +74,7 @@ class Spec(Described):
     scoring: Scoring | None = None
     serving: Serving = Serving()
     explain: Annotated[int, Field(ge=1, le=100)] | None = None
-    intervals: Levels = ()
+    intervals: AnyIntervals | None = None
     sets: Levels = ()
     models: Models = Models()
     alerts: Alerts = Alerts()
@@ -265,6 +266,8 @@ class Spec(Described):
             intervals=self.intervals,
             sets=self.sets,
         )
+        if self.intervals is not None:
+            self.intervals.check_time(self.calendar.has_time)
         for target in self.targets:
             if target in self.keys:
                 raise ValueError(f"target: '{target}' is among the keys of a row and cannot be predicted")

@@ -134,7 +134,8 @@ def _training_part(spec: Spec) -> dict[str, Any]:
             "training": True,
             # A linear model keeps the means of its training where it is to be explained.
             **({"explain": True} if spec.explain is not None else {}),
-            **({"intervals": True} if spec.intervals else {}),
+            # Whether they adapt is no part of the model.
+            **({"intervals": {"levels"}} if spec.intervals else {}),
             **({"sets": True} if spec.sets else {}),
             **({"labels": {"delay"}} if spec.labels else {}),
         },

@@ -12,12 +12,14 @@ from evergreen.errors import RefusedError, SpecError
 from evergreen.evaluation.evaluate import evaluate
 from evergreen.metrics.predictions import Predictions
 from evergreen.scoring.golden import golden_sample
+from evergreen.spec.intervals import Intervals
 from evergreen.training_set.assemble import assemble
+from evergreen.training_set.digest import training_digest
 from tests.unit.sales import DAILY
 
 
 def test_a_challenger_has_intervals_where_they_are_asked_for(make_spec, daily_rows):
-    spec = make_spec().model_copy(update={"intervals": (0.5,)})
+    spec = make_spec().model_copy(update={"intervals": Intervals(levels=(0.5,))})
     found = assemble(spec, daily_rows, "2024-02-10", 1, {})
     plain = fit_challenger(make_spec(), found)
     challenger = fit_challenger(spec, found)
@@ -39,7 +41,11 @@ def test_a_challenger_has_intervals_where_they_are_asked_for(make_spec, daily_ro
 def test_intervals_are_read_as_levels_and_only_of_a_regression(make_spec, snapshot):
     key = "task: regression"
     for written, levels in (("90%", (0.9,)), ("[90%, 99.5%]", (0.9, 0.995))):
-        assert make_spec(changes={key: f"{key}\nintervals: {written}"}).intervals == levels
+        assert make_spec(changes={key: f"{key}\nintervals: {written}"}).intervals == Intervals(levels=levels)
+    adapting = make_spec(changes={key: f"{key}\nintervals: {{levels: 90%, adapt: true}}"})
+    assert adapting.intervals == Intervals(levels=(0.9,), adapt=True)
+    # A change of it needs no training.
+    assert training_digest(adapting) == training_digest(make_spec(changes={key: f"{key}\nintervals: 90%"}))
     for written in ("100%", "[90%, 90%]", "20%", "wide"):
         with pytest.raises(SpecError, match="intervals"):
             make_spec(changes={key: f"{key}\nintervals: {written}"})
@@ -47,6 +53,9 @@ def test_intervals_are_read_as_levels_and_only_of_a_regression(make_spec, snapsh
         SpecError, match="intervals: classification predicts no numbers, write 'sets' instead"
     ):
         make_spec(snapshot.replace("task: classification", "task: classification\nintervals: 90%"))
+    numbers = snapshot.replace("task: classification", "task: regression").replace("accuracy", "mae")
+    with pytest.raises(SpecError, match=r"intervals\.adapt: a snapshot has no partitions to learn from"):
+        make_spec(numbers + "intervals: {levels: 90%, adapt: true}\n")
 
 
 def test_sets_are_read_as_levels_and_only_of_a_classification(make_spec, snapshot, clusters):
@@ -107,7 +116,7 @@ def test_a_row_whose_class_its_fold_did_not_know_teaches_no_set(make_spec, daily
 
 
 def test_the_golden_sample_holds_the_bounds(make_spec, daily_rows):
-    spec = make_spec().model_copy(update={"intervals": (0.5, 0.6)})
+    spec = make_spec().model_copy(update={"intervals": Intervals(levels=(0.5, 0.6))})
     found = assemble(spec, daily_rows, "2024-02-10", 1, {})
     model = fit_challenger(spec, found).final
     names = pq.read_schema(pa.BufferReader(golden_sample(spec, model, found.rows))).names

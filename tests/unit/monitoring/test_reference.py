@@ -31,6 +31,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.signals.drift import Drift
 from evergreen.signals.performance import Performance
 from evergreen.spec import Spec, parse_spec
+from evergreen.spec.intervals import Intervals
 from evergreen.storage import Storage
 from evergreen.training.version_files import to_json, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble
@@ -78,7 +79,9 @@ def with_monitoring(spec: Spec, **changes: Any) -> Spec:
 
 
 def test_what_the_intervals_cover_is_counted_by_day_of_the_hold_out() -> None:
-    reference, training_set, challenger, _ = built(KIOSK.model_copy(update={"intervals": (0.5, 0.6)}))
+    reference, training_set, challenger, _ = built(
+        KIOSK.model_copy(update={"intervals": Intervals(levels=(0.5, 0.6))})
+    )
     assert reference.levels == (0.5, 0.6)
     assert list(reference.coverage) == list(reference.by_partition)
     held = training_set.holdout

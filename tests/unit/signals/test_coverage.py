@@ -17,6 +17,7 @@ from evergreen.signals.coverage import Coverage
 from evergreen.signals.record import Record
 from evergreen.signals.run_length import limit
 from evergreen.spec import Monitoring, Retrain, Spec, Task
+from evergreen.spec.intervals import Intervals
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK, record
 from tests.unit.sales import DAILY, make_spec
 
@@ -27,7 +28,7 @@ HOURLY = KIOSK.model_copy(update={"partition": Grain.HOURLY})
 
 def described(*on: str, of: Spec = KIOSK, **settings: Any) -> Spec:
     monitoring = Monitoring(coverage=Coverage(**settings), retrain=Retrain(on=on))
-    return of.model_copy(update={"monitoring": monitoring, "intervals": (0.9,)})
+    return of.model_copy(update={"monitoring": monitoring, "intervals": Intervals(levels=(0.9,))})
 
 
 def night(
