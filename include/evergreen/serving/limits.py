@@ -73,7 +73,7 @@ async def received(chunks: AsyncIterator[bytes], told: str | None, limits: Limit
     Raises `RequestRefusedError`: 413 for one that is too large, which is not read further, and 408 for one
     that comes too slowly.
     """
-    if told is not None and told.isdigit() and int(told) > limits.body:
+    if told is not None and told.isascii() and told.isdigit() and int(told) > limits.body:
         raise _too_large(limits)
     body = bytearray()
     try:

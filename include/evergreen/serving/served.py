@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 
 from evergreen.asked.finding import Asked, Together, stored_asked
@@ -16,9 +17,10 @@ from evergreen.metrics.predictions import classes_of
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel
+from evergreen.scoring.golden import Golden
 from evergreen.scoring.published import ACTUAL
 from evergreen.scoring.score import predictions_of
-from evergreen.serving.fast import fast_version
+from evergreen.serving.fast import fast_model
 from evergreen.serving.look_back import LookBack, LookedBack
 from evergreen.serving.row_checks import RowChecks
 from evergreen.serving.row_types import RowTypes
@@ -30,7 +32,8 @@ class Served:
     """A checked model beside the columns that are published; nothing of it changes while it answers.
 
     `asked` is which rows must be sent together. `way` says for people which way the model goes with few rows.
-    `label` is the target's column where labels come later than rows.
+    `features` are those of a golden row, which show their names and types. `label` is the target's column
+    where labels come later than rows.
     """
 
     model: CheckedModel = field(repr=False)
@@ -40,6 +43,7 @@ class Served:
     look_back: LookBack = field(repr=False)
     asked: Asked
     way: str
+    features: pd.DataFrame = field(repr=False)
     label: pa.Field | None = field(default=None, repr=False)
 
     @classmethod
@@ -48,7 +52,9 @@ class Served:
 
         Raises `SpecError` or `RefusedError` where the suite does not fit the columns, or the time is none.
         """
-        pipeline, fast = model.pipeline, fast_version(model)
+        pipeline = model.pipeline
+        golden = Golden.of(pipeline.name, pipeline.registry, model.version).features(pipeline.spec)
+        fast = fast_model(model.estimator, golden)
         types = RowTypes.of(pipeline.spec, published)
         return cls(
             replace(model, estimator=fast.model),
@@ -58,6 +64,7 @@ class Served:
             LookBack(pipeline),
             stored_asked(pipeline, model.version),
             fast.way,
+            golden.head(1),
             _label(pipeline),
         )
 

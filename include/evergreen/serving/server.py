@@ -18,10 +18,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from evergreen.errors import EvergreenError, one_line
 from evergreen.pipeline import Pipeline
-from evergreen.serving.app import Serving, make_app
+from evergreen.serving.app import make_app
 from evergreen.serving.entrance import Entrance
 from evergreen.serving.follow import Follower
 from evergreen.serving.limits import Limits
+from evergreen.serving.service import Serving
 
 _log = logging.getLogger(__name__)
 

@@ -69,6 +69,7 @@ async def chunks(*parts: bytes, pause: float = 0) -> AsyncIterator[bytes]:
         ((b"123456", b"78901"), None, 413),
         ((b"12345", b"67890"), None, None),
         ((), "x", None),
+        ((), "\u00b2", None),
     ],
 )
 def test_a_body_is_read_as_far_as_it_may_be(
