@@ -19,7 +19,7 @@ def decision_in_words(candidate: Mapping[str, Any]) -> str:
     `candidate` is what the version's lineage has of the candidate that was chosen.
     """
     rule = candidate.get("decision")
-    return f"{rule['positive']} from a probability of {number(rule['threshold'])} on" if rule else ""
+    return f"'{rule['positive']}' from a probability of {number(rule['threshold'])} on" if rule else ""
 
 
 def threshold_figures(

@@ -229,7 +229,7 @@ def test_the_decision_is_told_by_its_threshold_its_curve_and_its_errors(cards):
     case = cards["decided"]
     threshold = case["lineage"]["candidate"]["decision"]["threshold"]
     page, curve = entities.unescape(case["page"]), case["explanation"]["decision"]
-    assert f"no from a probability of {number(threshold)} on" in page
+    assert f"'no' from a probability of {number(threshold)} on" in page
     image = figures_of(case["page"])["threshold"]
     assert image.find("desc").text.startswith(
         f"{number(min(curve['values']))} at the chosen threshold {number(threshold)}; between "
@@ -264,7 +264,7 @@ def test_a_written_threshold_has_no_curve(cards):
         Verdict(Outcome.PROMOTED, ()),
         case["explanation"],
     )
-    assert "Predicted to be yes from a probability of 0.3 on." in page
+    assert "Predicted to be 'yes' from a probability of 0.3 on." in entities.unescape(page)
     assert set(figures_of(page)) == FIGURES["binary"]
     assert "from a probability of" not in case["page"]
 

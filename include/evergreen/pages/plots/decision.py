@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -13,22 +13,23 @@ from evergreen.pages.plots.svg import Plot, spanned, width
 
 _ROUND = (1e-4, 1e-3, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 0.9999)
 """The probabilities that the axis may name."""
+_ROOM = 0.08
+"""How far beyond the others the first and the last threshold may stand, as a share of their range."""
 _TAIL = 0.02
 """The share of the thresholds at each end that the figure may leave out."""
 
 
 def threshold_curve(curve: Mapping[str, Any], measure: str, positive: str) -> Markup:
     """A metric in the folds over the threshold, which stands at its log-odds: rare classes are near 0."""
-    known = [
-        (_odds(threshold), value)
-        for threshold, value in zip(curve["thresholds"], curve["values"], strict=True)
-        if value is not None
+    places = _places(curve["thresholds"])
+    chosen, best, at = curve["thresholds"][curve["best"]], curve["values"][curve["best"]], curve["best"]
+    tail = int(len(places) * _TAIL)
+    low, high = min(places[tail], places[at]), max(places[len(places) - 1 - tail], places[at])
+    shown = [
+        (place, value)
+        for place, value in zip(places, curve["values"], strict=True)
+        if value is not None and low <= place <= high
     ]
-    chosen, best = curve["thresholds"][curve["best"]], curve["values"][curve["best"]]
-    tail = int(len(known) * _TAIL)
-    low = min(known[tail][0], _odds(chosen))
-    high = max(known[len(known) - 1 - tail][0], _odds(chosen))
-    shown = [(place, value) for place, value in known if low <= place <= high]
     values = [value for _, value in shown]
     plot = Plot(
         "threshold",
@@ -41,7 +42,7 @@ def threshold_curve(curve: Mapping[str, Any], measure: str, positive: str) -> Ma
         height=290,
     )
     plot.axes(_ticks(plot))
-    place = plot.x(_odds(chosen))
+    place = plot.x(places[at])
     plot.line(place, plot.top, place, plot.bottom, "zero")
     plot.curve([(plot.x(x), plot.y(y)) for x, y in shown], "curve")
     told = f"from {number(chosen)} on: {number(best)}"
@@ -49,6 +50,19 @@ def threshold_curve(curve: Mapping[str, Any], measure: str, positive: str) -> Ma
     fits = place + 10 + width(told) < plot.right
     plot.text(place + (8 if fits else -8), plot.bottom - 9, told, "ink", "start" if fits else "end")
     return plot.svg()
+
+
+def _places(thresholds: Sequence[float]) -> list[float]:
+    """The log-odds of rising thresholds.
+
+    The first and the last say always one class: they stand near the others, wherever between those and a
+    certain probability they are.
+    """
+    places = [_odds(threshold) for threshold in thresholds]
+    if len(places) > 3:
+        room = _ROOM * (places[-2] - places[1])
+        places[0], places[-1] = max(places[0], places[1] - room), min(places[-1], places[-2] + room)
+    return places
 
 
 def _odds(threshold: float) -> float:

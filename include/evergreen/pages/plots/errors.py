@@ -102,7 +102,7 @@ def confusion_matrix(confusion: Mapping[str, Any]) -> Markup:
             figure.bar(x + 1, y + 1, cell - 2, tall - 2, "cell")
             figure.bar(x + 1, y + 1, cell - 2, tall - 2, css, told=told, opacity=0.9 * share)
             if count and cell > 18:
-                ink = "on" if share > 0.55 else "ink"
+                ink = "on" if share > 0.8 else "ink"
                 whole = f"{count:,} ({percent(share)})"
                 words = whole if width(whole) < cell else f"{count:,}"
                 figure.text(x + cell / 2, y + tall / 2 + 4, words, ink, "middle")
