@@ -331,6 +331,10 @@ def _connection(spec: Spec, conn_id: str) -> str:
             KINDS[source.kind].check_connection(source.config, connection)
         if source.complete and conn_id in connection_ids(source.complete):
             source.complete.question.check_connection(connection)
+    if (look_back := spec.serving.look_back) is not None and look_back.conn_id == conn_id:
+        from evergreen.look_back.store import check_connection
+
+        check_connection(connection)
     if connection.conn_type in DATABASES:
         # Raises where its driver is not installed.
         return f"{connection.conn_type} ({database(connection).name})"

@@ -100,12 +100,17 @@ def opened(
 ) -> Iterator[Store]:
     """A transaction on the table; an error rolls it back, its end commits.
 
-    Raises `SourceError` for a connection that is none of PostgreSQL's, and as `postgres.transaction` does.
+    Raises as `check_connection` and `postgres.transaction` do.
     """
+    check_connection(connection)
+    with transaction(connection, read_only=read_only, timeout=timeout) as cursor:
+        yield Store(cursor, pipeline)
+
+
+def check_connection(connection: Connection) -> None:
+    """Raise `SourceError` for a connection that is none of PostgreSQL's; asks nobody."""
     if connection.conn_type != "postgres":
         raise SourceError(
             f"connection '{connection.conn_id}' is of type {connection.conn_type}: name one of type postgres "
             "in serving.look_back"
         )
-    with transaction(connection, read_only=read_only, timeout=timeout) as cursor:
-        yield Store(cursor, pipeline)

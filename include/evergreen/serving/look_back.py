@@ -13,17 +13,17 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evergreen.errors import EvergreenError, IntegrityError, NotFoundError, UnavailableError
-from evergreen.lake import PARTITION, TRANSFERS, Table
+from evergreen.lake import PARTITION, Table
 from evergreen.look_back.blob import as_read, digest_of, rows_of
-from evergreen.look_back.keep import looked_back_to, published_rows
+from evergreen.look_back.keep import looked_back_to
 from evergreen.look_back.store import Kept, opened
 from evergreen.pipeline import Pipeline
 from evergreen.units import written_duration
@@ -107,24 +107,36 @@ class LookBack:
         """
         with self._refreshing:
             before = self._window
-            try:
-                version = self._pipeline.lake.version(Table.PARTITIONS)
-            except NotFoundError:
-                version = -1
-            if before is not None and before.version == version:
+            if before is not None and before.version == self._version():
                 return False
-            files = self._pipeline.lake.files(Table.PARTITIONS)
-            schema = self._pipeline.lake.schema(Table.PARTITIONS) or pa.schema([])
-            wanted = looked_back_to(self._pipeline, files)
+            now = self._listed()
+            wanted = looked_back_to(self._pipeline, now.files)
             known = {
                 key: before.rows[key]
                 for key, file in wanted.items()
-                if before and before.schema == schema and before.files.get(key) == file and key in before.rows
+                if before and before.schema == now.schema and before.files.get(key) == file
+                if key in before.rows
             }
-            missing = {key: file for key, file in wanted.items() if key not in known}
-            rows = {**known, **self._read(missing, schema)}
-            self._window = _Window(version, schema, files, rows, _Newest(), _Newest())
+            missing = [key for key in wanted if key not in known]
+            self._window = replace(now, rows={**known, **self._read(now, missing)})
             return True
+
+    def _version(self) -> int:
+        """The version of the lake's table; -1 where there is none yet."""
+        try:
+            return self._pipeline.lake.version(Table.PARTITIONS)
+        except NotFoundError:
+            return -1
+
+    def _listed(self) -> _Window:
+        """What is published, at one version of the table, without rows."""
+        lake = self._pipeline.lake
+        while True:
+            version, files = self._version(), lake.files(Table.PARTITIONS)
+            schema = lake.schema(Table.PARTITIONS) or pa.schema([])
+            # Read one after the other: they are of one version if nothing was published meanwhile.
+            if self._version() == version:
+                return _Window(version, schema, files, {}, _Newest(), _Newest())
 
     def before(self, partition: str) -> LookedBack | None:
         """What the partition's features look back to; None where they do not look back.
@@ -164,7 +176,7 @@ class LookBack:
         """The rows of published partitions, from memory as far as they are there."""
         kept = {key: window.rows.get(key, window.beyond.get(key)) for key in keys}
         found = {key: rows for key, rows in kept.items() if rows is not None}
-        read = self._read({key: window.files[key] for key in keys if key not in found}, window.schema)
+        read = self._read(window, [key for key in keys if key not in found])
         for key, rows in read.items():
             window.beyond.put(key, rows)
         return [(found | read)[key] for key in keys]
@@ -206,47 +218,43 @@ class LookBack:
             f"{look_back.max_age}: ingest what is missing, or write 'stale: allow'"
         )
 
-    def _read(self, files: Mapping[str, str], schema: pa.Schema) -> dict[str, pa.Table]:
-        """The rows of these partitions: from the database those that it has, the others from the lake."""
-        if not files:
+    def _read(self, window: _Window, keys: Sequence[str]) -> dict[str, pa.Table]:
+        """The rows of published partitions: from the database those that it has, the others from the lake."""
+        if not keys:
             return {}
-        found = self._from_database(files)
-        rest = [key for key in files if key not in found]
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            found.update(zip(rest, pool.map(lambda key: self._from_lake(key, files[key]), rest), strict=True))
-        return {key: as_read(rows, key, schema) for key, rows in found.items()}
+        rows = dict(self._right(window, self._in_database(keys)))
+        rest = [key for key in keys if key not in rows]
+        return rows | self._from_lake(window, rest) if rest else rows
 
-    def _from_database(self, files: Mapping[str, str]) -> dict[str, pa.Table]:
+    def _in_database(self, keys: Sequence[str]) -> dict[str, Kept]:
+        """What the database has of these partitions; nothing if it fails."""
         look_back = self._pipeline.spec.serving.look_back
         if look_back is None or look_back.conn_id is None:
             return {}
         try:
             connection = self._pipeline.connect(look_back.conn_id)
             with opened(connection, self._pipeline.name, read_only=True, timeout=_PATIENCE) as store:
-                kept = store.read(min(files), max(files))
+                found = store.read(min(keys), max(keys))
         except EvergreenError as error:
             _log.warning("%s: its look-back is read from the lake: %s", self._pipeline.name, error)
             return {}
-        return dict(self._right(files, kept))
+        return {key: found[key] for key in keys if key in found}
 
-    def _right(self, files: Mapping[str, str], kept: Mapping[str, Kept]) -> Iterable[tuple[str, pa.Table]]:
+    def _right(self, window: _Window, found: Mapping[str, Kept]) -> Iterable[tuple[str, pa.Table]]:
         """The partitions whose blob has the rows that the lake names."""
-        for key, file in files.items():
-            digest = digest_of(file)
-            if digest is None or key not in kept or kept[key].digest != digest:
+        for key, kept in found.items():
+            if kept.digest != digest_of(window.files[key]):
                 continue
             try:
-                yield key, rows_of(kept[key].blob, digest)
+                yield key, as_read(rows_of(kept.blob, kept.digest), key, window.schema)
             except IntegrityError as error:
                 _log.warning(
-                    "%s %s: its blob in the database is damaged, and read from the lake: %s",
+                    "%s %s: its blob in the database is damaged, and its rows are read from the lake: %s",
                     self._pipeline.name,
                     key,
                     error,
                 )
 
-    def _from_lake(self, partition: str, file: str) -> pa.Table:
-        if (digest := digest_of(file)) is not None:
-            return published_rows(self._pipeline, partition, digest)
-        rows = self._pipeline.lake.read(Table.PARTITIONS, partition, partition)
-        return rows.drop_columns([PARTITION])
+    def _from_lake(self, window: _Window, keys: Sequence[str]) -> dict[str, pa.Table]:
+        rows = self._pipeline.lake.read(Table.PARTITIONS, min(keys), max(keys), version=window.version)
+        return {key: rows.filter(pc.equal(rows.column(PARTITION), key)) for key in keys}

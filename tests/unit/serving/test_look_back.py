@@ -164,12 +164,23 @@ def test_what_is_too_old_is_refused_unless_it_is_allowed(storage):
     assert LookBack(served(storage)).before(day(30)).age == timedelta(days=24)
 
 
-def test_a_file_that_others_rewrote_is_read_as_a_table(storage, monkeypatch):
+def test_what_is_published_while_it_is_read_is_read_too(storage, monkeypatch):
     pipeline = served(storage)
-    publish(pipeline, {1: rows(1), 2: rows(2)})
-    monkeypatch.setattr("evergreen.serving.look_back.digest_of", lambda files: None)
-    found = LookBack(pipeline).before(day(3))
+    publish(pipeline, {1: rows(1)})
+    files = type(pipeline.lake).files
+    left = [{2: rows(2)}, {1: rows(1, state=1)}]
+
+    def listed(*given: object) -> dict[str, str]:
+        if left:
+            publish(pipeline, left.pop())
+        return files(*given)
+
+    monkeypatch.setattr(type(pipeline.lake), "files", listed)
+    window = LookBack(pipeline)
+    window.refresh()
+    found = window.before(day(3))
     assert found.rows.equals(pipeline.lake.read(Table.PARTITIONS, day(1), day(2)))
+    assert not window.refresh()
 
 
 def test_a_damaged_file_is_named_and_the_window_stays(storage):
@@ -180,9 +191,7 @@ def test_a_damaged_file_is_named_and_the_window_stays(storage):
     publish(pipeline, {2: rows(2)})
     (key,) = [file.key for file in storage.look("kiosk/lake/partitions/partition=2024-01-02/")]
     storage.stage(key, b"damaged")
-    with pytest.raises(
-        IntegrityError, match=r"kiosk 2024-01-02: .* is damaged .*: delete it and make it again"
-    ):
+    with pytest.raises(IntegrityError, match=r"2024-01-02: .* is damaged: restore it, or delete it"):
         window.refresh()
     assert window.before(day(3)) is before
 
