@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from evergreen.description import Extended
-from evergreen.drift import STATISTICS, Statistic, limits, most_drifted
+from evergreen.drift import STATISTICS, Statistic, limited, limits, most_drifted
 from evergreen.drift.joint import JOINT
 from evergreen.numbers import percent
 from evergreen.signals.record import Record
@@ -99,7 +99,7 @@ class DriftSignal(OfSinglePartitions[Drift]):
         clause = (
             f"at least {percent(limit)} of the features{jointly} drifted {held.words}"
             f" ({held.wanted_words}{percent(newest.drifted_share)} on the newest{named}"
-            f"{_without_season(self.of(nights.watched), nights)})"
+            f"{_without_figures(newest)}{_without_season(self.of(nights.watched), nights)})"
         )
         figures = {"drifted_share": newest.drifted_share, "limit": limit, "leading": list(leading)}
         if newest.joint:
@@ -115,6 +115,13 @@ class DriftSignal(OfSinglePartitions[Drift]):
         if not together(record):
             return share
         return f"{share}; {TOGETHER}" if record.drifted_share else TOGETHER
+
+
+def _without_figures(record: Record) -> str:
+    """Of how many features there is no figure, so that they do not count as drifted."""
+    first = limited()[0].name
+    count = sum(first in found and found[first] is None for found in record.drift.values())
+    return f"; {count} of {len(record.drift)} have too few reference rows for a figure" if count else ""
 
 
 def _without_season(drift: Drift, nights: Nights) -> str:

@@ -272,6 +272,13 @@ def test_drift_says_when_the_window_does_not_hold_the_season(held_against, refer
     assert "season" not in the(described("drift", of=IRIS), [snapshot]).clause
 
 
+def test_drift_says_of_how_many_features_there_is_no_figure() -> None:
+    few = {"psi": None, "reference_rows": 0.17, "drifted": False, "why": []}
+    clause = the(described("drift"), [record(0, drift={**DRIFTED, "snow": few, "fog": few})]).clause
+    assert "; 2 of 6 have too few reference rows for a figure" in clause
+    assert "too few" not in the(described("drift"), [record(0, drift=DRIFTED)]).clause
+
+
 def test_drift_names_the_features_that_lead() -> None:
     rows = [record(n, drifted_share=share, drift=DRIFTED) for n, share in enumerate((0.75, 0.2, 0.75))]
     assert said(described("drift"), rows) == (
