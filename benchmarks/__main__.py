@@ -27,6 +27,7 @@ from benchmarks import (
     policies,
     postgres_to_lake,
     registry,
+    sets,
     training,
     validation,
 )
@@ -49,6 +50,7 @@ BENCHMARKS = {
     "backtest": backtest.measure,
     "policies": policies.measure,
     "adaptive": adaptive.measure,
+    "sets": sets.measure,
     "history": history.measure,
     "backfill": backfill.measure,
     "parse": parse.measure,

@@ -197,8 +197,9 @@ def test_a_regression_with_intervals(run: Run, make_spec, daily_rows: pd.DataFra
 
 
 def test_two_classes_with_the_positive_named(run: Run, make_spec, people: pd.DataFrame) -> None:
-    more = 'positive: "no"\nexplain: 2\n' + SCORING
-    published = run(make_spec(SNAPSHOT + more), people, "snapshot")
+    more = 'positive: "no"\nexplain: 2\n' + SETS
+    published = run(make_spec(SNAPSHOT + more), pd.concat([people, _others(people)]), "snapshot")
+    _check_sets(published)
     _check(published, {"person": "int64", "loyal": "string"})
     rows, probability = published.rows, published.rows["probability"].to_numpy()
     assert published.classes == ["no", "yes"]

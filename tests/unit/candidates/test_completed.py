@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import RefusedError, SpecError
@@ -83,6 +84,17 @@ def test_a_challenger_has_sets_where_they_are_asked_for(make_spec, snapshot, peo
     # Only the final model learns from the hold-out.
     rows = [sum(map(len, getattr(challenger, name).scores_)) for name in ("evaluated", "final")]
     assert rows[1] == rows[0] + found.holdout.sum() == len(people)
+
+
+def test_a_pretrained_classifier_has_sets_too(make_spec, snapshot, people):
+    described = f"{{pretrained: {{key: given/model.skops, sha256: {'ab' * 32}}}}}"
+    candidate = "{estimator: sklearn.linear_model.LogisticRegression, search: {C: [0.01, 10, log]}}"
+    spec = make_spec(snapshot.replace(candidate, described) + "sets: 90%\n")
+    found = assemble(spec, people, "snapshot", 1, {})
+    model = LogisticRegression().fit(found.features, found.target)
+    challenger = fit_challenger(spec, found, {0: model})
+    assert challenger.final.model is challenger.evaluated.model is model
+    assert sum(map(len, challenger.final.scores_)) == len(people)
 
 
 def test_sets_need_probabilities_and_rows(make_spec, snapshot, people):
