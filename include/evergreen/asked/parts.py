@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,11 +59,13 @@ class Whole:
 
         `sent` are the rows in words. What a feature function raises is a difference too.
         """
-        rows = len(self.own)
         try:
-            whole, apart = self.features, self._built(places)
+            return self._difference(places, sent)
         except Exception as error:  # noqa: BLE001 - a user's function may raise anything
-            return Difference(sent, self.partition, rows, error=_named(error))
+            return Difference(sent, self.partition, len(self.own), error=_named(error))
+
+    def _difference(self, places: Places, sent: str) -> Difference | None:
+        rows, whole, apart = len(self.own), self.features, self._built(places)
         if list(apart.columns) != list(whole.columns):
             return Difference(sent, self.partition, rows, error="other columns")
         for name in whole.columns:
@@ -79,7 +82,10 @@ class Whole:
         there[self.own] = False
         there[self.own[places]] = True
         frame = self._as_read(self.seen[there])
-        features = build_features(self.spec, frame)
+        with warnings.catch_warnings():
+            # Of fewer rows than a function usually gets, numpy and pandas may warn: that is no news.
+            warnings.simplefilter("ignore")
+            features = build_features(self.spec, frame)
         return features[(frame[PARTITION] == self.partition).to_numpy()]
 
     def _as_read(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -15,11 +15,12 @@ def add_to(app: typer.Typer) -> None:
 def look_back(pipeline: PipelineName) -> Answer:
     """Write the newest partitions into the database of `serving.look_back`, as every publication does.
 
-    For history that was published before it was described, and after the database was away.
+    For history that was published before it was described, and after the database was away. What is there
+    is checked, and written again where it is damaged.
     """
     from evergreen.look_back.keep import keep_look_back
 
-    change = keep_look_back(open_pipeline(pipeline))
+    change = keep_look_back(open_pipeline(pipeline), check=True)
     document = {
         "pipeline": pipeline,
         "written": [*change.written],

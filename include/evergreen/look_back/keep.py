@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from evergreen.errors import EvergreenError, IntegrityError, NothingToDoError
 from evergreen.lake import Table
-from evergreen.look_back.blob import blob_of, digest_of, file_rows
-from evergreen.look_back.store import Kept, opened
+from evergreen.look_back.blob import blob_of, digest_of, file_rows, rows_of
+from evergreen.look_back.store import Kept, Store, opened
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,8 +36,10 @@ class Change:
     kept: int = 0
 
 
-def keep_look_back(pipeline: Pipeline) -> Change:
+def keep_look_back(pipeline: Pipeline, *, check: bool = False) -> Change:
     """Make the table hold the partitions that features look back to from after the newest one, and no others.
+
+    With `check` the blobs that are there are read too, and written again if their rows are not right.
 
     Raises `NothingToDoError` if the description names no connection for them, `IntegrityError` for a damaged
     file of the lake, `UnavailableError` or `SourceError` where database or storage fail; what was written
@@ -51,7 +53,7 @@ def keep_look_back(pipeline: Pipeline) -> Change:
     connection = pipeline.connect(look_back.conn_id)
     change = Change()
     while True:
-        more = _kept_up(pipeline, connection)
+        more = _kept_up(pipeline, connection, check)
         change = Change((*change.written, *more.written), (*change.removed, *more.removed), more.kept)
         if len(more.written) < _TOGETHER:
             return change
@@ -107,7 +109,7 @@ def published_rows(pipeline: Pipeline, partition: str, digest: str) -> pa.Table:
         ) from None
 
 
-def _kept_up(pipeline: Pipeline, connection: Connection) -> Change:
+def _kept_up(pipeline: Pipeline, connection: Connection, check: bool) -> Change:
     """One transaction: writes some of what is missing, the newest first, and removes what is not needed."""
     with opened(connection, pipeline.name) as store:
         store.lock()
@@ -115,6 +117,8 @@ def _kept_up(pipeline: Pipeline, connection: Connection) -> Change:
         files = looked_back_to(pipeline, pipeline.lake.files(Table.PARTITIONS))
         needed = {key: digest for key, name in files.items() if (digest := digest_of(name))}
         there = store.digests()
+        for key in _damaged(store, there) if check else ():
+            there[key] = ""
         removed = sorted(there.keys() - needed.keys())
         missing = sorted((key for key in needed if there.get(key) != needed[key]), reverse=True)[:_TOGETHER]
         for key in removed:
@@ -124,3 +128,15 @@ def _kept_up(pipeline: Pipeline, connection: Connection) -> Change:
             store.write(key, Kept(needed[key], blob_of(rows)))
     kept = len((there.keys() - set(removed)) | set(missing))
     return Change(tuple(missing), tuple(removed), kept)
+
+
+def _damaged(store: Store, there: Mapping[str, str]) -> list[str]:
+    """The partitions in the table whose blob does not have the rows of its digest."""
+    found = []
+    for key in there:
+        for kept in store.read(key, key).values():
+            try:
+                rows_of(kept.blob, kept.digest)
+            except IntegrityError:
+                found.append(key)
+    return found

@@ -249,10 +249,12 @@ class LookBack:
                 yield key, as_read(rows_of(kept.blob, kept.digest), key, window.schema)
             except IntegrityError as error:
                 _log.warning(
-                    "%s %s: its blob in the database is damaged, and its rows are read from the lake: %s",
+                    "%s %s: its blob in the database is damaged (%s), its rows are read from the lake: run "
+                    "evergreen look-back %s",
                     self._pipeline.name,
                     key,
                     error,
+                    self._pipeline.name,
                 )
 
     def _from_lake(self, window: _Window, keys: Sequence[str]) -> dict[str, pa.Table]:

@@ -161,6 +161,14 @@ def test_what_a_function_says_of_a_row_is_not_repeated(found):
     assert "Smith" not in asked.to_json().decode()
 
 
+def test_warnings_of_few_rows_are_no_failures(found, recwarn):
+    asked = found(
+        "x(rows['price']) if len(rows) >= 72 else __import__('warnings').warn('few') or x(rows['price'])"
+    )
+    assert asked.together is Together.ROW
+    assert not len(recwarn)
+
+
 def test_whole_numbers_keep_the_type_that_a_request_has(make_spec, rows):
     # With a missing value pandas has floats; a request of rows without one has integers.
     features = "def build(rows):\n    return rows[['price']].assign(text=rows['visitors'].astype(str))\n"
@@ -214,7 +222,7 @@ def test_rows_from_the_training_on_are_not_looked_at(make_spec, rows):
     assert find_asked(spec, rows, "2024-01-09") == find_asked(spec, before, "2024-01-09")
 
 
-@settings(max_examples=rounds(4, 200))
+@settings(max_examples=rounds(3, 200))
 @given(
     st.sampled_from(["price", "visitors"]),
     st.sampled_from([(), ("store",), ("store", "item"), ("item",), ("at",), ("store", "at"), None]),
