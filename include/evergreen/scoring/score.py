@@ -61,7 +61,7 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
             f"earlier: evergreen train {spec.name} --as-of {partition}"
         )
     model = load_checked_model(pipeline, version)
-    used = levels_in_use(pipeline, model, partition, partial(_again, model))
+    used = levels_in_use(pipeline, model, partition, partial(predicted_again, model))
     table = predictions(model, rows_with_look_back(model.pipeline, partition), partition, used)
     changed = _publish(pipeline, table, partition)
     if spec.scoring is not None:
@@ -87,7 +87,7 @@ def _publish(pipeline: Pipeline, table: pa.Table, partition: str) -> bool:
     return bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}, schema))
 
 
-def _again(model: CheckedModel, partition: str) -> pa.Table:
+def predicted_again(model: CheckedModel, partition: str) -> pa.Table:
     """What a version predicts of a partition, without contributions."""
     pipeline = model.pipeline
     alone = pipeline.described_by(pipeline.spec.model_copy(update={"explain": None}))

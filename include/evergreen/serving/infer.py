@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -111,6 +111,8 @@ def _column(name: str, values: np.ndarray, kind: Any) -> pd.Series:
 def _outputs(served: Served, features: pd.DataFrame) -> list[Tensor]:
     """What is published of predictions, as tensors of as many rows; contributions and sets are none."""
     said = apply_model(served.spec, served.model.estimator, features)
+    if served.levels.adapt:  # by partition, which features do not tell
+        said = replace(said, bounds=None)
     found = []
     for name, values in published_columns(served.spec, said).items():
         array = said.probabilities if name == PROBABILITIES else np.asarray(values)

@@ -21,6 +21,7 @@ from evergreen.scoring.golden import Golden
 from evergreen.scoring.published import ACTUAL
 from evergreen.scoring.score import predictions_of
 from evergreen.serving.fast import fast_model
+from evergreen.serving.levels import Levels
 from evergreen.serving.look_back import LookBack, LookedBack
 from evergreen.serving.row_checks import RowChecks
 from evergreen.serving.row_types import RowTypes
@@ -44,6 +45,7 @@ class Served:
     asked: Asked
     way: str
     features: pd.DataFrame = field(repr=False)
+    levels: Levels = field(repr=False)
     label: pa.Field | None = field(default=None, repr=False)
 
     @classmethod
@@ -65,6 +67,7 @@ class Served:
             stored_asked(pipeline, model.version),
             fast.way,
             golden.head(1),
+            Levels(model),
             _label(pipeline),
         )
 
@@ -120,7 +123,7 @@ class Served:
         rows = with_lookups(self.model.pipeline, rows)
         if self.label is not None:
             rows = rows.append_column(self.label, pa.nulls(len(rows), self.label.type))
-        found = predictions_of(self.model, rows, partition)
+        found = predictions_of(self.model, rows, partition, self.levels.of(partition))
         return found.drop_columns([ACTUAL]) if ACTUAL in found.column_names else found
 
     def _as_published(self, own: pa.Table, partition: str) -> pa.Table:

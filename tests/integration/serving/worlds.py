@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.cluster import KMeans
 from sklearn.ensemble import HistGradientBoostingRegressor
-from sklearn.linear_model import LogisticRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evergreen.asked.find import find_asked
 from evergreen.features.build import build_features
+from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
@@ -25,11 +30,14 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
 from evergreen.spec import load_spec, parse_spec
+from evergreen.spec.intervals import Intervals
 from evergreen.storage import Storage
 from tests.conftest import ROOT
 from tests.unit.features.test_bike_demand import simulated
+from tests.unit.scoring.conftest import sales
 
 OWN = ROOT / "include" / "pipelines"
+KIOSK = ROOT / "tests" / "pipelines" / "kiosk"
 LENDER = ROOT / "tests" / "pipelines" / "lender" / "pipeline.yaml"
 
 
@@ -69,14 +77,21 @@ def plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def world(
-    pipeline: Pipeline, rows: pd.DataFrame, estimator: Any, labels: pd.DataFrame | None = None
+    pipeline: Pipeline,
+    rows: pd.DataFrame,
+    estimator: Any,
+    labels: pd.DataFrame | None = None,
+    as_of: str | None = None,
 ) -> World:
-    """Publish the rows (and labels), promote the estimator, fit to them, and score the newest partition."""
+    """Publish the rows (and labels), promote the estimator, fit to them, and score the newest partition.
+
+    It is promoted as of the newest partition, if no other one is named.
+    """
     _publish(pipeline, Table.PARTITIONS, rows)
     if labels is not None:
         _publish(pipeline, Table.LABELS, labels)
     partition = pipeline.lake.partitions()[-1]
-    version = promoted(pipeline, estimator, partition)
+    version = promoted(pipeline, estimator, as_of or partition)
     score(pipeline, partition)
     return World(pipeline, version, partition)
 
@@ -137,7 +152,38 @@ def lender(storage: Storage) -> World:
     return world(Pipeline(parse_spec(LENDER), storage), rows, _scaled(LogisticRegression()), labels)
 
 
-WORLDS: dict[str, Callable[[Storage], World]] = {"iris": iris, "wine": wine, "bikes": bikes, "lender": lender}
+class _Conformal:
+    """A line with intervals, whose levels promise less than the last days need."""
+
+    def fit(self, features: pd.DataFrame, sold: pd.Series) -> ConformalRegressor:
+        model = ConformalRegressor(_line().fit(features, sold), (0.5, 0.8))
+        early = features.index < len(features) // 2
+        rows, truth = features[early], sold[early].to_numpy(float)
+        model.calibrate(model.predict(rows), truth, np.arange(len(rows)) // 7)
+        return model
+
+
+def kiosk(storage: Storage) -> World:
+    """Intervals that adapt: from the middle on, what is sold varies three times as much."""
+    rows = sales(20)
+    middle = rows["sold"].mean().round()
+    late = rows.index >= len(rows) // 2
+    rows["sold"] = rows["sold"].mask(late, middle + 3 * (rows["sold"] - middle)).astype("int64")
+    intervals = Intervals(levels=(0.5, 0.8), adapt=True)
+    folder = Path(tempfile.mkdtemp()) / "kiosk"
+    shutil.copytree(KIOSK, folder)
+    (folder / "expectations.yaml").write_text("[]\n")
+    spec = parse_spec(folder / "pipeline.yaml").model_copy(update={"scoring": None, "intervals": intervals})
+    return world(Pipeline(spec, storage), rows, _Conformal(), as_of="2024-01-11")
+
+
+WORLDS: dict[str, Callable[[Storage], World]] = {
+    "iris": iris,
+    "wine": wine,
+    "bikes": bikes,
+    "lender": lender,
+    "kiosk": kiosk,
+}
 
 
 def _publish(pipeline: Pipeline, table: Table, rows: pd.DataFrame) -> None:
@@ -150,6 +196,10 @@ def _publish(pipeline: Pipeline, table: Table, rows: pd.DataFrame) -> None:
         for key in keys.unique().to_pylist()
     }
     pipeline.lake.replace(table, parts)
+
+
+def _line() -> Any:
+    return make_pipeline(SimpleImputer(), LinearRegression())
 
 
 def _scaled(estimator: Any) -> Any:
