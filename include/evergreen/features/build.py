@@ -65,7 +65,7 @@ def in_order(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
         )
     if not rows.index.is_unique:
         raise SpecError(f"{spec.name}: the rows' index has duplicates: reset it before building features")
-    if len(by) == 1 and rows[by[0]].is_monotonic_increasing:
+    if len(rows) < 2 or (len(by) == 1 and rows[by[0]].is_monotonic_increasing):
         return rows
     return rows.sort_values(by, kind="stable")
 
@@ -78,7 +78,8 @@ def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFram
     """
     key = rows[PARTITION]
     first = spec.looks_back_to(partition)
-    seen = rows[(key >= first) & (key <= partition)].copy()
+    within = ((key >= first) & (key <= partition)).to_numpy(bool)
+    seen = (rows if within.all() else rows[within]).copy()
     for target in spec.targets:
         if target in seen.columns:
             seen[target] = seen[target].where(seen[PARTITION] != partition)
@@ -105,8 +106,8 @@ def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.Data
 def _copied(frame: pd.DataFrame) -> pd.DataFrame:
     """The same frame without anything shared, not even the lists and dicts in a column."""
     copy = frame.copy(deep=True)
-    for name in copy:
-        if pd.api.types.is_object_dtype(copy[name]) and pd.api.types.infer_dtype(copy[name]) == "mixed":
+    for name, kind in copy.dtypes.items():
+        if pd.api.types.is_object_dtype(kind) and pd.api.types.infer_dtype(copy[name]) == "mixed":
             copy[name] = copy[name].map(deepcopy)
     return copy
 

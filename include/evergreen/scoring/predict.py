@@ -27,7 +27,8 @@ def predict(
     `used` are the levels that bounds use in place of those promised, where intervals adapt.
     """
     features = partition_features(spec, rows, partition)
-    return prediction_frame(spec, model, rows.loc[features.index], features, used)
+    own = rows if rows.index.equals(features.index) else rows.loc[features.index]
+    return prediction_frame(spec, model, own, features, used)
 
 
 def prediction_frame(
@@ -48,7 +49,8 @@ def prediction_frame(
 def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFrame:
     """The features of one partition, with the index of its rows in `rows`, in the order of `predict`."""
     seen = in_order(spec, rows_to_score(spec, rows, partition))
-    return build_features(spec, seen)[(seen[PARTITION] == partition).to_numpy()]
+    features, own = build_features(spec, seen), (seen[PARTITION] == partition).to_numpy()
+    return features if own.all() else features[own]
 
 
 def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
