@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from evergreen.backtest.adapting import Adapting
 from evergreen.backtest.history import History
@@ -127,6 +128,49 @@ def test_a_replay_uses_the_levels_of_the_nights(adaptive: Pipeline) -> None:
         levels = replay.levels(adaptive.spec, version, DAYS[0], model, day)
         assert levels == tuple(found.loc[day, ["level", "level_80"]])
     assert replay.levels(adapting(adaptive.spec, adapt=False), version, DAYS[0], model, DAYS[-1]) is None
+
+
+def test_late_labels_count_from_the_night_that_brings_them(adaptive: Pipeline) -> None:
+    """With labels two days later, those of the 17th came with the night of the 19th, before the 20th."""
+    folder = adaptive.spec.folder
+    text = (folder / "pipeline.yaml").read_text()
+    labels = 'labels: {source: {file: {path: "sold/{partition}.csv", time_column: at}}, delay: 2 days}\n'
+    (folder / "pipeline.yaml").write_text(text.replace("look_back: 3 days", "look_back: 0 days") + labels)
+    (folder / "features.py").write_text(
+        "def build(rows):\n    return rows[['temperature']].assign(level=60.0)\n"
+    )
+    spec = adapting(parse_spec(folder / "pipeline.yaml").model_copy(update={"scoring": None}))
+    spec = spec.model_copy(update={"name": "stand"})
+    whole = grown(sales())
+    model = ConformalRegressor(LinearRegression(), (0.5, 0.8))
+    known = whole[whole["partition"] < DAYS[0]]
+    model.model.fit(known[["temperature"]].assign(level=60.0), known["sold"])
+    fitted = model.predict(known[["temperature"]].assign(level=60.0))
+    model.calibrate(fitted, known["sold"].to_numpy(float), np.arange(len(known)) // 11)
+    late = Pipeline(spec, adaptive.storage)
+    publish(late, whole.drop(columns="sold"))
+    version = "2024-01-12-aaaaaaaaaaaa"
+    golden = golden_sample(spec, model, known)
+    late.registry.commit(version, {"model.skops": dump_model(model), "golden.parquet": golden})
+    late.registry.promote(version, DAYS[0], {})
+
+    def tell(days: Sequence[str]) -> None:
+        parts = whole[whole["partition"].isin(days)].groupby("partition")
+        tables = {
+            str(key): pa.Table.from_pandas(part[["at", "sold"]], preserve_index=False) for key, part in parts
+        }
+        late.lake.replace(Table.LABELS, tables)
+
+    tell(["2024-01-11"])
+    day = "2024-01-20"
+    assert scored(late, [day])["level"].tolist() == [0.5] * 4
+    tell([key for key in DAYS if key <= "2024-01-17"])
+    found = scored(late, [day])
+    assert found["level"].iloc[0] > 0.55
+    tell(DAYS)
+    assert not score(late, day).changed
+    replay = Adapting(History(spec, whole))
+    assert replay.levels(spec, version, DAYS[0], model, day) == tuple(found[["level", "level_80"]].iloc[0])
 
 
 def test_only_partitions_count_whose_labels_are_known_and_that_the_model_has_not_learnt_from() -> None:
