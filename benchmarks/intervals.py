@@ -90,7 +90,7 @@ def measure() -> list[Figure]:
     return [
         Figure("coverage of exchangeable worlds, furthest from its promise", 100 * far, "points", 2),
         *(
-            Figure(f"{name}: 90% intervals over all years, from the promise", 100 * found, "points", 5)
+            Figure(f"{name}: 90% intervals over all years, from the promise", 100 * found, "points", 7)
             for name, found in years.items()
             if found is not None
         ),
