@@ -109,6 +109,7 @@ OTHER_THINGS = {
     ("include/evergreen/connections.py", "postgres"),
     ("include/evergreen/databases/registry.py", "postgres"),
     ("include/evergreen/ingestion/stage.py", "file"),
+    ("include/evergreen/look_back/store.py", "postgres"),
     ("include/evergreen/postgres.py", "postgres"),
 }
 
