@@ -123,4 +123,5 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-boosting.in -o requirements-boosting.txt
 	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-s3.in -o requirements-s3.txt
+	$(COMPILE) -c requirements.txt requirements-serve.in -o requirements-serve.txt
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-export.in -o requirements-export.txt
