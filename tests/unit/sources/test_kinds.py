@@ -102,7 +102,7 @@ def test_it_is_waited_for_ingested_and_read_by_a_backtest_with_its_labels(lender
     assert rows[rows["partition"] == SECOND]["late"].isna().all()
 
 
-# What the words mean there: a type of Airflow's connections, an address, a file that is kept or given.
+# What the words mean there: a type of Airflow's connections, an address, a protocol, a file.
 OTHER_THINGS = {
     ("include/evergreen/alerts/receivers.py", "http"),
     ("include/evergreen/cli/expectations.py", "file"),
@@ -111,6 +111,7 @@ OTHER_THINGS = {
     ("include/evergreen/ingestion/stage.py", "file"),
     ("include/evergreen/look_back/store.py", "postgres"),
     ("include/evergreen/postgres.py", "postgres"),
+    ("include/evergreen/serving/entrance.py", "http"),
 }
 
 
