@@ -21,6 +21,11 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
     {
         # A tree of HistGradientBoosting*: two arrays of nodes and bit sets, set as plain attributes.
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+        # How HistGradientBoosting* checks the numbers beside its columns of categories: a function with named
+        # settings, both of scikit-learn. Reading puts them together and calls nothing, and a file can name
+        # no function for it but those that are trusted here or by skops.
+        "functools.partial",
+        "sklearn.utils.validation.check_array",
         # A tree of RandomForest*, ExtraTrees*, GradientBoosting*, DecisionTree*: its state is arrays only,
         # and their types and shapes are checked when it is set.
         "sklearn.tree._tree.Tree",

@@ -64,6 +64,9 @@ def fitted() -> list[Any]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         return [
             HistGradientBoostingRegressor(max_iter=3).fit(X, AMOUNT),
+            HistGradientBoostingRegressor(max_iter=3).fit(
+                X.assign(c=X["c"].round().astype("category")), AMOUNT
+            ),
             RandomForestRegressor(3).fit(X, AMOUNT),
             make_pipeline(on_numbers(SimpleImputer()), Ridge()).fit(X, AMOUNT),
             make_pipeline(SelectKBest(f_regression, k=1), Ridge()).fit(X, AMOUNT),
