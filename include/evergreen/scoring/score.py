@@ -138,7 +138,8 @@ def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:
 
 def _check_keys(spec: Spec, predictions: pd.DataFrame, partition: str) -> None:
     keys = predictions[list(spec.keys)]
-    wrong = int((keys.duplicated() | keys.isna().any(axis=1)).sum())
+    repeated = keys.duplicated().to_numpy() if len(keys) > 1 else False
+    wrong = int((keys.isna().to_numpy().any(axis=1) | repeated).sum())
     if wrong:
         raise RefusedError(
             f"{spec.name} {partition}: {wrong} rows have no key of their own in {', '.join(spec.keys)}, so "

@@ -26,6 +26,7 @@ from tests.integration.serving.worlds import iris, promoted
 PREDICT = "/v1/pipelines/iris/predict"
 ROW = {"flower": 1, "sepal_length": 5.9, "sepal_width": 3.0, "petal_length": 4.9, "petal_width": 1.7}
 CLIENTS, ROUNDS = 3, rounds(1, 200)
+PAUSE = rounds(20, 0) / 1000  # seconds between two requests of a client
 
 
 def estimator(strength: float) -> Any:
@@ -49,6 +50,7 @@ class Clients:
                     said = found.json()
                     first = said["predictions"][0]
                     self.answers.append((found.status_code, said["version"], first["probabilities"]))
+                    self.stopped.wait(PAUSE)
                 except Exception as error:  # noqa: BLE001 - whatever it is, a request has failed
                     self.problems.append(repr(error))
 
