@@ -14,7 +14,7 @@ from evergreen.candidates.estimators import ESTIMATOR_MODULES, PREPROCESS_MODULE
 from evergreen.candidates.search import parse_search
 from evergreen.metrics import metrics_of
 from evergreen.registry.trusted_types import allowed_estimators
-from evergreen.spec import parse_spec
+from evergreen.spec import load_spec, pipelines_of
 from evergreen.task import Task
 
 PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "training.md").read_text()
@@ -27,18 +27,20 @@ def test_a_description_is_read_and_its_candidates_can_be_built(make_spec, snapsh
     base = yaml.safe_load(snapshot) if shown.get("partition") == "snapshot" else None
     folder = make_spec().folder
     content = base or yaml.safe_load((folder / "pipeline.yaml").read_text())
-    (folder / "pipeline.yaml").write_text(yaml.safe_dump(content | shown, sort_keys=False))
-    spec = parse_spec(folder / "pipeline.yaml")
-    for booster in boosters_of(spec.training):
-        pytest.importorskip(booster.module, reason=f"not installed: {REMEDY}")
-    check_candidates(spec)
-    for candidate in spec.training.candidates:
-        search = search_of("page", candidate)
-        assert set(parse_search("page", search)) == set(search)
+    described = content | shown | {"name": folder.name}
+    (folder / "pipeline.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
+    for name in pipelines_of(folder.name, folder.parent):
+        spec = load_spec(name, folder.parent)
+        for booster in boosters_of(spec.training):
+            pytest.importorskip(booster.module, reason=f"not installed: {REMEDY}")
+        check_candidates(spec)
+        for candidate in spec.training.candidates:
+            search = search_of("page", candidate)
+            assert set(parse_search("page", search)) == set(search)
 
 
 def test_the_page_shows_all_there_is():
-    assert len(BLOCKS) == 10
+    assert len(BLOCKS) == 12
     for module in ESTIMATOR_MODULES | PREPROCESS_MODULES:
         assert f"`{module.removeprefix('sklearn.')}`" in PAGE
     for path in (path for booster in BOOSTERS.values() for path in booster.paths):
