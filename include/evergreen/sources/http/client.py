@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from ssl import SSLContext
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar
 
 import httpx
 from tenacity.wait import wait_base
@@ -25,6 +22,7 @@ from evergreen.sources.attempts import Attempts, StumbleError
 from evergreen.sources.http.auth import credentials_of
 from evergreen.sources.http.auth.tls import refusal, trusted
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
+from evergreen.sources.http.cut_off import CutOff
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import ElsewhereError, TooMuchError
@@ -136,13 +134,9 @@ class Session:
     ) -> None:
         self._api, self._where, self._what, self._pace = api, where, what, pace or Pace()
         self._attempts = Attempts(where, what, attempts, backoff, deadline)
-        self._socket: socket.socket | None = None
         self._client = httpx.Client(auth=api.auth, verify=api.tls)
         self._client.headers.update(api.headers)
-        # A time-out counts from byte to byte: one that drips is ended by closing its connection.
-        self._alarm = threading.Timer(max(0.0, self._attempts.left), self._hang_up)
-        self._alarm.daemon = True
-        self._alarm.start()
+        self._cut_off = CutOff(self._attempts.left)
 
     @property
     def api(self) -> Api:
@@ -153,14 +147,14 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._alarm.cancel()
+        self._cut_off.cancel()
         self._client.close()
 
     def stop(self) -> None:
         """Let the deadline be now, which ends a request of another thread."""
         self._attempts.stop()
         self._pace.stop()
-        self._hang_up()
+        self._cut_off.now()
 
     def ask(self, request: Request, limit: int, read: Callable[[Answer], T]) -> T | None:
         """The result of `read` for the answer; `read` may raise `StumbleError` to request a retry.
@@ -210,7 +204,7 @@ class Session:
             content=asked.body,
             headers={**({} if asked.body is None else _JSON), **asked.headers},
             timeout=httpx.Timeout(min(_SILENCE, left), connect=min(_CONNECT, left)),
-            extensions={"trace": self._note_socket},
+            extensions=self._cut_off.extensions,
         )
         response = self._client.send(request, stream=True)
         try:
@@ -293,18 +287,6 @@ class Session:
                 f"{self._where}: the source's timeout is over: raise it, or run again to go on from here"
             )
         return left
-
-    def _note_socket(self, event: str, info: dict[str, Any]) -> None:
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            self._socket = info["return_value"].get_extra_info("socket")
-            if self._attempts.left <= 0:
-                self._hang_up()
-
-    def _hang_up(self) -> None:
-        if self._socket is not None:
-            with suppress(OSError):
-                # Not the TLS socket's own shutdown, which is not made for another thread's use.
-                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 def _base(connection: Connection) -> httpx.URL:
