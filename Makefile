@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export up down status load demo test test-export campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow up down status load demo test test-export test-mlflow campaign lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=8: by so m
 test-export: .venv .venv-s3 .venv-export ## exports by the real converters, which are left out of the tests otherwise
 	.venv/bin/pytest tests/export
 
+test-mlflow: .venv .venv-s3 .venv-mlflow ## what a real MLflow server is told, which is left out of the tests otherwise
+	.venv/bin/pytest tests/mlflow
+
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -74,6 +77,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-s3: .venv-s3/.complete ## the environment of the embedded S3 server
 
 .venv-export: .venv-export/.complete ## the environment that `evergreen models export` converts in
+
+.venv-mlflow: .venv-mlflow/.complete ## the environment of the MLflow server of the tests
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -104,6 +109,10 @@ endef
 	$(call install,.venv-export,$<)
 	@touch $@
 
+.venv-mlflow/.complete: requirements-mlflow.txt | check-python
+	$(call install,.venv-mlflow,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -125,3 +134,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) requirements-s3.in -o requirements-s3.txt
 	$(COMPILE) -c requirements.txt requirements-serve.in -o requirements-serve.txt
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-export.in -o requirements-export.txt
+	$(COMPILE) requirements-mlflow.in -o requirements-mlflow.txt

@@ -69,7 +69,7 @@ def serving(behave: Callable[[Asked], Said], tls: ssl.SSLContext | None = None) 
             if self.command != "HEAD":
                 self.wfile.write(said.body)
 
-        do_POST = do_HEAD = do_GET  # noqa: N815
+        do_POST = do_HEAD = do_DELETE = do_GET  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

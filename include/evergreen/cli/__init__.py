@@ -17,6 +17,7 @@ from evergreen.cli import (
     labels,
     look,
     look_back,
+    mlflow,
     models,
     quarantine,
     serve,
@@ -40,6 +41,7 @@ labels.add_to(app)
 look_back.add_to(app)
 expectations.add_to(app)
 models.add_to(app)
+mlflow.add_to(app)
 quarantine.add_to(app)
 serve.add_to(app)
 forget.add_to(app)

@@ -115,6 +115,7 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
     """Promote a version by hand, in force from its as-of on, whatever the gate decided."""
     from evergreen.registry.registry import as_of_version
     from evergreen.scoring.checked_model import load_checked_model
+    from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 
     opened = open_pipeline(pipeline)
     registry = opened.registry
@@ -122,6 +123,7 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
         registry.read(version, name)
     load_checked_model(opened, version)
     event = registry.promote(version, as_of_version(version), _by_hand(why))
+    tell_mlflow_or_warn(opened)
     champion = registry.champion()
     line = f"{version} is in force from {event.as_of} on"
     if champion != version:
@@ -133,8 +135,11 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
 
 def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer:
     """Withdraw the champion; without --to, each call goes one version further back."""
+    from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
+
     opened = open_pipeline(pipeline)
     event = opened.registry.rollback(to, _by_hand(why))
+    tell_mlflow_or_warn(opened)
     line = f"the champion is {event.version}"
     if event.replaces:
         line += f", {event.replaces} is withdrawn"

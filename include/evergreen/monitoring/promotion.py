@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.errors import ConflictError, NothingToDoError
 from evergreen.monitoring.record import monitored
 from evergreen.registry.history import Event, withdrawn
+from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -43,6 +44,8 @@ def promote_tried(pipeline: Pipeline, partition: str) -> Event:
         "evidence": decision.evidence,
     }
     try:
-        return registry.promote(version, spec.calendar.shift(partition, 1), reason, record.version)
+        event = registry.promote(version, spec.calendar.shift(partition, 1), reason, record.version)
     except ConflictError as conflict:
         raise NothingToDoError(str(conflict)) from None
+    tell_mlflow_or_warn(pipeline)
+    return event

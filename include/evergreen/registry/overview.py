@@ -10,8 +10,7 @@ from typing import Any
 from evergreen.errors import IntegrityError
 from evergreen.registry.history import Event, State, last_word, state_of
 from evergreen.registry.registry import Registry, as_of_version
-
-METRICS = "metrics.json"
+from evergreen.registry.versions import METRICS
 
 
 @dataclass(frozen=True)

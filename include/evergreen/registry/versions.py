@@ -34,6 +34,12 @@ MODEL, EVALUATED = "model.skops", "evaluated.skops"
 FEATURES = "features.json"
 """The description of the features that the model was trained on."""
 
+METRICS, GATE, LINEAGE = "metrics.json", "gate.json", "lineage.json"
+"""What was measured of it, what the gate said, and what it comes from."""
+
+CARD = "card.html"
+"""Its model card."""
+
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _HASHED_ASIDE = 2**20  # bytes from which on a file is hashed while it is sent

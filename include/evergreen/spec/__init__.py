@@ -15,6 +15,7 @@ from evergreen.spec.gate import (
 )
 from evergreen.spec.labels import Labels
 from evergreen.spec.load import load_spec, parse_spec
+from evergreen.spec.mlflow import Mlflow
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import (
     Health,
@@ -43,6 +44,7 @@ __all__ = [
     "Limit",
     "LookBack",
     "Lookup",
+    "Mlflow",
     "Models",
     "Monitoring",
     "Pretrained",

@@ -29,6 +29,7 @@ from evergreen.spec.gate import ChampionRule, FairnessRule, Gate
 from evergreen.spec.intervals import AnyIntervals
 from evergreen.spec.labels import Labels
 from evergreen.spec.metrics_by_place import check_metrics, metrics_by_place
+from evergreen.spec.mlflow import Mlflow
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.predicted import check_predicted
@@ -77,6 +78,7 @@ class Spec(Described):
     intervals: AnyIntervals | None = None
     sets: Levels = ()
     models: Models = Models()
+    mlflow: Mlflow | None = None
     alerts: Alerts = Alerts()
     folder: Path = Field(exclude=True)
     other_targets: tuple[Column, ...] = Field(default=(), exclude=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from evergreen.evaluation.verdict import Verdict, in_words
-from evergreen.training.version_files import CARD, LINEAGE, stored
+from evergreen.registry.versions import CARD, LINEAGE
+from evergreen.training.version_files import stored
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline

@@ -37,13 +37,15 @@ from evergreen.monitoring.reference import build_reference, read_reference
 from evergreen.registry.history import Event, last_word, withdrawn
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
+from evergreen.registry.versions import GATE, LINEAGE, METRICS
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.afresh import check_afresh
 from evergreen.scoring.checked_model import load_checked_model
+from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 from evergreen.stages import TRAIN
 from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
-from evergreen.training.version_files import GATE, LINEAGE, METRICS, read_copy, stored, version_files
+from evergreen.training.version_files import read_copy, stored, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble, read_window
 from evergreen.training_set.by_version import features_by
 from evergreen.training_set.rare import rare_classes
@@ -86,7 +88,9 @@ def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trai
     """
     as_of = as_of or next_as_of(pipeline)
     with timed(pipeline, TRAIN, as_of):
-        return _trained(pipeline, as_of, reason)
+        trained = _trained(pipeline, as_of, reason)
+    tell_mlflow_or_warn(pipeline)
+    return trained
 
 
 def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
@@ -181,7 +185,10 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
             rows = _staged_rows(pipeline, run)
             training_set, challenger = _staged_set(pipeline, run, rows), _staged_challenger(pipeline, run)
             _commit(pipeline, rows, training_set, challenger, evaluation)
-        return _settle(pipeline, version, note["reason"])
+        verdict = _settle(pipeline, version, note["reason"])
+    if not verdict.promote:  # else once it is promoted, which must not wait
+        tell_mlflow_or_warn(pipeline)
+    return verdict
 
 
 def open_question(pipeline: Pipeline, run: str) -> Question | None:
@@ -215,6 +222,7 @@ def decline_staged(pipeline: Pipeline, run: str, version: str, answer: str) -> E
         reason = {**note["reason"], "gate": gate, "verdict": DECLINED, "approval": answer}
         event = pipeline.registry.refuse(version, as_of_version(version), reason)
     _clear(pipeline, run, note)
+    tell_mlflow_or_warn(pipeline)
     return event
 
 
@@ -240,6 +248,8 @@ def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = Non
             f"{pipeline.name}: {version} needs a person's approval and has none, the champion stays: clear "
             f"the task 'approve' to be asked again, or evergreen models promote {pipeline.name} {version}"
         )
+    if event is not None:
+        tell_mlflow_or_warn(pipeline)
     return event
 
 

@@ -15,11 +15,11 @@ from evergreen.backtest.replay import replay
 from evergreen.errors import SpecError
 from evergreen.lake import Table
 from evergreen.monitoring.stage import monitor
+from evergreen.registry.versions import LINEAGE
 from evergreen.scoring.golden import GOLDEN
 from evergreen.scoring.published import PREDICTION
 from evergreen.scoring.score import score
 from evergreen.training import stage
-from evergreen.training.version_files import LINEAGE
 from evergreen.training_set.assemble import read_window
 from tests.unit.features.conftest import CLOCK, DEMAND, OWN
 

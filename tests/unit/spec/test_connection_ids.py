@@ -49,6 +49,7 @@ training: {metric: mae, candidates: [{estimator: sklearn.linear_model.Ridge}]}
 scoring: {conn_id: Scoring_conn_id, table: predictions}
 serving: {look_back: {conn_id: LookBack_conn_id}}
 models: {signing: Models_signing}
+mlflow: {conn_id: Mlflow_conn_id}
 alerts: {to: [{conn_id: Receiver_conn_id}, {conn_id: others}]}
 """
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from evergreen.asked.finding import Together, stored_asked
+from evergreen.connections import Connection
 from evergreen.errors import NothingToDoError
 from evergreen.evaluation.verdict import Outcome
 from evergreen.lake import Table
@@ -20,6 +22,8 @@ from evergreen.storage import Storage
 from evergreen.training import stage
 from evergreen.training.approval import Approval
 from evergreen.units import SinceChange
+from tests.http_peers import Said, serving
+from tests.mlflow_peer import SmallMlflow
 
 REASON = {"sentence": "a test asked for it"}
 ASK = "gate: {approval: {when: always, within: 2 hours}}"
@@ -286,3 +290,27 @@ def test_a_champion_that_breaks_its_golden_promise_cannot_be_compared(
         "the better one, promote it by hand"
     )
     assert pipeline.registry.champion() == champion.version
+
+
+def test_mlflow_that_fails_delays_no_promotion_and_is_told_by_the_next_training(
+    opened: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
+) -> None:
+    mlflow = SmallMlflow(authorization="Bearer key")
+    with serving(lambda _: Said(500)) as peer:
+        connection = Connection("shown", "http", host=peer.address(), password="key")
+        pipeline = replace(opened("mlflow: {conn_id: shown}"), connect=lambda _: connection)
+        version = run_to_the_gate(pipeline)
+        assert peer.asked == []  # it is told once the version is promoted
+        stage.promote_staged(pipeline, RUN)
+        assert pipeline.registry.champion() == version
+        assert [record.getMessage()[:34] for record in caplog.records] == [
+            "MLflow is told of it by the next t"
+        ]
+        peer.behave = mlflow
+        assert stage.train(pipeline, AS_OF, REASON).existed
+    assert mlflow.models["sales"]["aliases"] == {"champion": "1"}
+    [run] = mlflow.runs.values()
+    assert (run["info"]["run_name"], run["info"]["status"]) == (version, "FINISHED")
+    params = {one["key"] for one in run["data"]["params"]}
+    assert {"candidate.estimator", "window.rows"} <= params
+    assert run["artifacts"]["card.html"].startswith(b"<!doctype html>")
