@@ -28,10 +28,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.demo_data.sources import Loaded
-from deploy.embedded import airflow, demo_report, environment
+from deploy.embedded import airflow, demo_report, demo_request, environment, processes, serving
 from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
 from deploy.embedded.errors import StackError
-from deploy.embedded.home import Home
+from deploy.embedded.home import Home, write_atomically
 from deploy.embedded.load import load, nights
 from deploy.embedded.stack import describe, up
 from evergreen.pipeline import Pipeline
@@ -251,6 +251,8 @@ class Demo:
         return self._api.run(run)
 
     def _close(self) -> None:
+        # Before the schedule goes on: its first night may promote another version.
+        asked = self._ask()
         if self._data is None:
             nights(self._home).go_on()
         self._step("Done")
@@ -258,6 +260,27 @@ class Demo:
         self._console.print(demo_report.grid(self._pipeline, summary, self._plan.replayed))
         self._say("The stack stays up for a look; 'make down' stops it.")
         describe(self._stack, self._say)
+        self._say(asked)
+
+    def _ask(self) -> str:
+        """Ask the server for a night's rows; what it answered, with the command that asks again."""
+        url, champion = serving.url(self._stack.ports), self._pipeline.registry.champion()
+        if champion is None:
+            return f"  /predict     answers for {PIPELINE} as soon as that has a champion"
+        self._wait(lambda: self._is_served(url, champion), f"the server to load {champion}")
+        night = demo_request.night_of(self._pipeline, champion, self._plan.replayed)
+        demo_request.ask(url, self._pipeline, night)
+        write_atomically(self._home.request_file, night.body)
+        return (
+            f"  /predict     answers {PIPELINE} of {night.partition} as the night wrote it, "
+            f"{len(night.rows)} rows:\n{demo_request.curl(url, PIPELINE, self._home.request_file)}"
+        )
+
+    def _is_served(self, url: str, version: str) -> bool:
+        if processes.find(self._home, serving.NAME) is None:
+            why = processes.explain(self._home, serving.NAME)
+            raise StackError(f"{serving.NAME} has ended ({why}): run 'make up'")
+        return demo_request.is_served(url, PIPELINE, version)
 
     def _follow(self, title: str, total: int, measure: Callable[[], int]) -> None:
         """Show how `measure` approaches `total`; as lines, every tenth, where there is no terminal."""

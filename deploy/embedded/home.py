@@ -23,6 +23,7 @@ class Ports:
     postgres: int = 5433
     s3: int = 9000
     weather: int = 8090
+    serving: int = 8100
 
     @staticmethod
     def variable(name: str) -> str:
@@ -85,6 +86,11 @@ class Home:
     def ports_file(self) -> Path:
         """The ports chosen by the last `up`."""
         return self.root / "ports.json"
+
+    @property
+    def request_file(self) -> Path:
+        """A night's rows as a request for predictions, which the demo leaves for people to send."""
+        return self.root / "request.json"
 
     @property
     def lock_file(self) -> Path:

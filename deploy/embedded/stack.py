@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from deploy.embedded import airflow, environment, postgres, processes, s3, secrets, weather
+from deploy.embedded import airflow, environment, postgres, processes, s3, secrets, serving, weather
 from deploy.embedded.errors import StackError
 from deploy.embedded.home import Home, Ports, choose_ports
 from deploy.embedded.processes import Service
@@ -20,7 +20,11 @@ from deploy.embedded.processes import Service
 Say = Callable[[str], None]
 
 # In the order in which they are stopped: the users of PostgreSQL before PostgreSQL.
-_STOP_ORDER = ("source-feed", "weather", "scheduler", "triggerer", "dag-processor", "api-server", "s3")
+_STOP_ORDER = (
+    *(serving.NAME, "source-feed", "weather"),
+    *("scheduler", "triggerer", "dag-processor", "api-server"),
+    "s3",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,8 @@ def up(home: Home, say: Say = print) -> Stack:
         programs = environment.for_programs(found)
         airflow.prepare(home, stack.secrets, programs)
         start_missing(home, [*weather.services(home, stack.ports, stack.secrets)], say)
-        start_missing(home, airflow.services(programs, stack.ports), say)
+        served = serving.service(programs, stack.ports)
+        start_missing(home, [*airflow.services(programs, stack.ports), served], say)
         airflow.wait_until_healthy(home, stack.ports, since=began)
         seconds = (datetime.now(tz=UTC) - began).total_seconds()
         say(f"The stack is up after {seconds:.0f} s. Its state is in {home.root}")
@@ -111,6 +116,7 @@ def describe(stack: Stack, say: Say = print) -> None:
     say(f"  Airflow UI   {airflow.url(stack.ports)}  (user {airflow.ADMIN}, password in the next line)")
     say(f"  password     {stack.secrets.admin_password}")
     say(f"  weather API  {environment.weather_url(stack.ports)}/v1/hourly")
+    say(f"  predictions  {serving.url(stack.ports)}/v1/pipelines/<name>/predict  (docs/how-to/serve.md)")
     say(f"  PostgreSQL   127.0.0.1:{stack.ports.postgres}, S3 {s3.endpoint(stack.ports)}")
     say(f"  settings     {stack.home.env_file}  (for a shell: set -a; . {stack.home.env_file}; set +a)")
     say(f"  logs         {stack.home.logs}")
@@ -148,7 +154,7 @@ def start_missing(home: Home, services: list[Service], say: Say) -> None:
         processes.start(home, service)
     for service in missing:
         if service.port and service.name != "api-server":
-            processes.wait_until_listening(home, service, timeout=60)
+            processes.wait_until_listening(home, service, timeout=180)
 
 
 def _require_free_ports(stack: Stack) -> None:

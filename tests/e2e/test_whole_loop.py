@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded import airflow as embedded_airflow
-from deploy.embedded import environment, postgres
+from deploy.embedded import demo_request, environment, postgres, serving
 from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
 from deploy.embedded.load import load, nights
 from deploy.embedded.stack import Stack
@@ -125,6 +125,15 @@ def test_the_monitor_retrained_and_the_reason_is_stored_with_the_model(
         lineage = json.loads(pipeline.registry.read(event.version, "lineage.json"))
         assert lineage["reason"]["sentence"] == record["reason"]
         assert lineage["reason"]["partition"] == NEXT_NIGHT
+
+
+def test_the_server_of_the_stack_answers_as_the_night(night: Run, pipeline: Pipeline, stack: Stack) -> None:
+    url, champion = serving.url(stack.ports), pipeline.registry.champion()
+    assert champion is not None
+    wait_for(lambda: demo_request.is_served(url, "bike_demand", champion), f"the server to load {champion}")
+    asked = demo_request.night_of(pipeline, champion, [*WEEK, NEXT_NIGHT])
+    assert len(asked.predictions) == len(asked.rows) > 0
+    demo_request.ask(url, pipeline, asked)
 
 
 def test_a_day_ingested_again_by_its_param_changes_nothing(

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from evergreen.cli.command import Answer, register
-from evergreen.errors import EvergreenError
+from evergreen.errors import EvergreenError, NotFoundError, SpecError, one_line
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+
+_log = logging.getLogger(__name__)
 
 Names = Annotated[
     list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="their names, or folders; default: all")
@@ -45,18 +51,31 @@ def serve(
     It follows each pipeline's champion: a promotion or a rollback is served seconds later.
     """
     from evergreen.front_door.opened import find_all
-    from evergreen.front_door.opened import pipelines as all_pipelines
     from evergreen.serving.server import Server, Settings
 
-    found = (one for name in pipelines or all_pipelines() for one in find_all(name))
-    opened = list({pipeline.name: pipeline for pipeline in found}.values())
     _log_to_stderr()
-    secret = _token(opened[0].connect(token).password, token) if token else None
+    found = [one for name in pipelines for one in find_all(name)] if pipelines else list(_all())
+    opened = list({pipeline.name: pipeline for pipeline in found}.values())
+    secret = _secret(opened, token) if token else None
     Server(opened, Settings(host, port, every, secret)).run()
     return Answer({"pipelines": [pipeline.name for pipeline in opened]}, "stopped")
 
 
-def _token(password: str | None, conn_id: str) -> str:
+def _all() -> Iterator[Pipeline]:
+    """All pipelines but those whose description is wrong: the others are served."""
+    from evergreen.front_door.opened import find, pipelines
+
+    for name in pipelines():
+        try:
+            yield find(name)
+        except (SpecError, NotFoundError) as error:
+            _log.warning("%s is not served: %s", name, one_line(error))
+
+
+def _secret(opened: list[Pipeline], conn_id: str) -> str:
+    if not opened:
+        raise EvergreenError("serve: there is no pipeline to serve: 'evergreen check' says why")
+    password = opened[0].connect(conn_id).password
     if not password:
         raise EvergreenError(f"serve: connection '{conn_id}' has no password, which is the token: set one")
     return password

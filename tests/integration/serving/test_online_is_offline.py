@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 
+from deploy.embedded.demo_request import ask, is_served, night_of
+from deploy.embedded.errors import StackError
 from evergreen.lake import Table
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.serving.answer import answer
@@ -91,3 +95,35 @@ def test_rows_far_after_the_newest_partition_are_answered_only_where_that_is_all
     else:
         (found,) = answer(served, body).look_backs.values()
         assert (found.newest, found.stale) == ("2024-03-31", True)
+
+
+def test_the_demo_asks_for_a_night_and_tells_a_wrong_answer(worlds: Worlds) -> None:
+    world = worlds("bikes")
+    pipeline, version = world.pipeline, world.version
+    night = night_of(pipeline, version, ["2024-03-30", "2024-03-31"])
+    assert night.partition == world.partition
+    assert json.loads(night.body) == {"rows": world.raw, "whole": True}
+    assert list(night.predictions.values()) == [row["prediction"] for row in world.night]
+    with running(pipeline) as client:
+        url = str(client.base_url)
+        assert is_served(url, pipeline.name, version)
+        assert not is_served(url, pipeline.name, "another")
+        ask(url, pipeline, night)
+        first = next(iter(night.predictions))
+        other = replace(night, predictions=night.predictions | {first: night.predictions[first] + 1e-9})
+        with pytest.raises(StackError, match=r"2024-03-31: 1 of 24 answers of /predict, by .*, are not what"):
+            ask(url, pipeline, other)
+        with pytest.raises(StackError, match=r"/predict refused it: .*send all rows of 2024-03-31"):
+            ask(url, pipeline, replace(night, rows=night.rows[:1]))
+    assert not is_served(url, pipeline.name, version)
+    with pytest.raises(StackError, match="does not answer"):
+        ask(url, pipeline, night)
+
+
+def test_what_the_champion_has_not_scored_is_what_a_night_would_write(worlds: Worlds) -> None:
+    world = worlds("bikes")
+    night = night_of(world.pipeline, world.version, ["2024-03-30"])
+    assert night.partition == "2024-03-30"
+    assert len(night.predictions) == len(night.rows) == 24
+    with running(world.pipeline) as client:
+        ask(str(client.base_url), world.pipeline, night)

@@ -10,7 +10,7 @@ from deploy.embedded.home import REPOSITORY, Home, Ports, choose_ports, write_at
 
 
 def test_the_ports_are_fixed_unless_moved() -> None:
-    assert choose_ports({}) == Ports(ui=8080, postgres=5433, s3=9000, weather=8090)
+    assert choose_ports({}) == Ports(ui=8080, postgres=5433, s3=9000, weather=8090, serving=8100)
     moved = choose_ports({"EVERGREEN_UI_PORT": "8081", "EVERGREEN_WEATHER_PORT": "1"})
     assert moved == Ports(ui=8081, postgres=5433, s3=9000, weather=1)
 
@@ -18,8 +18,8 @@ def test_the_ports_are_fixed_unless_moved() -> None:
 def test_free_ports_differ_and_one_can_still_be_named() -> None:
     ports = choose_ports({"EVERGREEN_PORTS": "free", "EVERGREEN_S3_PORT": "9000"})
     assert ports.s3 == 9000
-    assert len({ports.ui, ports.postgres, ports.weather}) == 3
-    assert all(port > 1023 for port in (ports.ui, ports.postgres, ports.weather))
+    assert len({ports.ui, ports.postgres, ports.weather, ports.serving}) == 4
+    assert all(port > 1023 for port in (ports.ui, ports.postgres, ports.weather, ports.serving))
 
 
 @pytest.mark.parametrize("text", ["x", "0", "65536", "-1", "80.5"])
