@@ -72,7 +72,8 @@ class SmallMlflow:
                 return {"experiment": {"experiment_id": number, "name": name, "lifecycle_stage": "active"}}
         raise RefusalError("RESOURCE_DOES_NOT_EXIST", 404)
 
-    def create_experiment(self, name: str) -> dict[str, Any]:
+    def create_experiment(self, name: str, tags: list) -> dict[str, Any]:
+        check(tags == [{"key": "mlflow.experimentKind", "value": "custom_model_development"}])
         if name in self.experiments.values():
             raise RefusalError("RESOURCE_ALREADY_EXISTS")
         number = str(next(self._ids))

@@ -25,6 +25,7 @@ _API, _UPLOAD = "/api/2.0/mlflow/", "/ajax-api/2.0/mlflow/upload-artifact"
 _FINISHED, _DELETED = "FINISHED", "deleted"
 _CONNECT, _SILENCE = 2.0, 10.0  # seconds
 _PAGE, _BATCH = 200, 100
+_KIND = {"mlflow.experimentKind": "custom_model_development"}  # or its page takes runs for those of chats
 _REMEDIES = {
     401: "check login, password or token of the connection",
     403: "its user lacks the right to do this in MLflow",
@@ -82,7 +83,7 @@ class Server:
         """The id of the experiment, which is created if it is absent."""
         found = self._get("experiments/get-by-name", {"experiment_name": name}, unless=_ABSENT)
         if found is None:
-            made = self._post("experiments/create", {"name": name}, unless=_THERE)
+            made = self._post("experiments/create", {"name": name, "tags": _pairs(_KIND)}, unless=_THERE)
             return str(made["experiment_id"]) if made else self.experiment(name)
         experiment = found["experiment"]
         if experiment.get("lifecycle_stage") == _DELETED:

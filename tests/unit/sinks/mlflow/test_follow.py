@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +25,7 @@ from evergreen.storage import Storage
 from tests.http_peers import Peer, Said, serving
 from tests.mlflow_peer import SmallMlflow
 from tests.mlflow_versions import FIRST, SECOND, THIRD, TOKEN, VERSIONS, make_history, sales
+from tests.servers import unused_port
 
 
 @pytest.fixture
@@ -156,32 +161,68 @@ def test_what_is_no_mlflow_is_told_in_a_line(pipeline: Pipeline, peer: Peer, bod
         tell_mlflow(pipeline)
 
 
-@pytest.mark.parametrize("trouble", ["nobody", "silence", "drips", "failure"])
+@contextmanager
+def listening(answer: bytes) -> Iterator[str]:
+    """The address of a server that says the head of an answer, and then a byte of it now and then."""
+
+    def drip() -> None:
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(answer)
+                while answer:
+                    connection.sendall(b" ")
+                    time.sleep(0.02)
+                connection.recv(2**20)
+                connection.recv(2**20)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@contextmanager
+def failing(_: bytes) -> Iterator[str]:
+    with serving(lambda _: Said(500)) as peer:
+        yield peer.address()
+
+
+@contextmanager
+def away(_: bytes) -> Iterator[str]:
+    yield f"http://127.0.0.1:{unused_port()}"
+
+
+DRIPS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("trouble", "answer", "told"),
+    [
+        (away, b"", r"failed \(ConnectError\): check that it runs and can be reached"),
+        (failing, b"", "answered 500: no reason"),
+        (listening, b"", "is too slow"),
+        (listening, DRIPS, "is too slow"),
+    ],
+    ids=["away", "failing", "silent", "dripping"],
+)
 def test_an_mlflow_in_trouble_makes_one_line_and_no_failure(
-    pipeline: Pipeline,
-    peer: Peer,
-    trouble: str,
+    trouble: Callable[[bytes], AbstractContextManager[str]],
+    answer: bytes,
+    told: str,
+    tmp_path: Path,
+    storage: Storage,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("evergreen.sinks.mlflow.follow._AFTER_A_STAGE", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        if trouble == "failure":
-            peer.behave = lambda _: Said(500)
-        elif trouble == "drips":
-            peer.behave = lambda _: Said(body=b" " * 10_000_000 + b"{}", headers={"X": "y"})
-        else:
-            (tmp_path / trouble).mkdir()
-            address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-            if trouble == "nobody":
-                silent.close()
-            pipeline = sales(tmp_path / trouble, pipeline.storage, address)
-        with caplog.at_level(logging.WARNING):
-            tell_mlflow_or_warn(pipeline)
+    # Far less than the client's own time-outs, by which silence would end otherwise.
+    monkeypatch.setattr("evergreen.sinks.mlflow.follow._AFTER_A_STAGE", 0.5)
+    with trouble(answer) as address, caplog.at_level(logging.WARNING):
+        tell_mlflow_or_warn(sales(tmp_path, storage, address))
     [line] = [record.getMessage() for record in caplog.records]
-    assert (
-        "MLflow is told of it by the next training, or by evergreen mlflow sync sales: sales: MLflow" in line
+    assert re.fullmatch(
+        "MLflow is told of it by the next training, or by evergreen mlflow sync sales: "
+        rf"sales: MLflow \(mlflow_server\) {told}",
+        line,
     )
 
 
