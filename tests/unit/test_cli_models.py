@@ -84,3 +84,24 @@ def test_a_rollback_by_hand_says_why(registry: Registry, run: Run):
     assert event["reason"] == {"trigger": "by hand", "why": "it overshoots on holidays"}
     assert event["by"]
     assert event["at"]
+
+
+def test_a_canary_is_held_to_its_golden_sample_and_said_in_the_list(
+    registry: Registry, run: Run, monkeypatch: pytest.MonkeyPatch
+):
+    damaged = run("canary", "bikes", C, "--share", "5%", exit_code=1)
+    assert C in damaged["error"]
+    monkeypatch.setattr("evergreen.scoring.checked_model.load_checked_model", lambda *_: None)
+    event = run("canary", "bikes", C, "--share", "5%", "--why", "try")["event"]
+    assert (event["kind"], event["version"], event["share"]) == ("canary", C, 0.05)
+    listed = run("list", "bikes")
+    assert (listed["champion"], listed["canary"]) == (B, {"version": C, "share": 0.05})
+    assert {one["version"]: one["state"] for one in listed["versions"]}[C] == "canary"
+    said = CliRunner().invoke(app, ["models", "canary", "bikes", C, "--end"])
+    assert said.stdout == f"bikes: {C} is no canary any more, {B} answers all\n"
+    assert run("list", "bikes")["canary"] is None
+
+
+@pytest.mark.parametrize("arguments", [[], ["--share", "5"], ["--share", "5%", "--end"], ["--share", "five"]])
+def test_the_share_of_a_canary_is_said_once(registry: Registry, arguments: list[str]):
+    assert CliRunner().invoke(app, ["models", "canary", "bikes", C, *arguments]).exit_code == 2

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PipelineName = Annotated[str, typer.Argument(metavar="PIPELINE", help="the name of a pipeline")]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, logs go to standard error")]
+Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="kept with the event, for people")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a failure")]
 
 
@@ -73,6 +74,11 @@ def open_pipeline(name: str) -> Pipeline:
     from evergreen.front_door.opened import find
 
     return find(name)
+
+
+def by_hand(why: str | None) -> dict[str, Any]:
+    """The reason of an event of the history that a person made, who may say why."""
+    return {"trigger": "by hand"} | ({"why": why} if why else {})
 
 
 def each(keys: Sequence[str], label: str) -> Iterator[str]:

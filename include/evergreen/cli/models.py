@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, open_pipeline, plain, register, table
+from evergreen.cli.canary import canary
+from evergreen.cli.command import Answer, PipelineName, Why, by_hand, open_pipeline, plain, register, table
 from evergreen.cli.export import Version, export_version
 from evergreen.errors import EvergreenError
 
@@ -22,7 +23,6 @@ Back = Annotated[
     str | None,
     typer.Option("--to", metavar="VERSION", help="the version to go back to; default: the one before"),
 ]
-Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="kept with the event, for people")]
 Keep = Annotated[
     bool, typer.Option("--keep", help="write its code into the repository, for you to look at and commit")
 ]
@@ -38,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
         ("features", features),
         ("promote", promote),
         ("rollback", rollback),
+        ("canary", canary),
         ("verify", verify),
         ("export", export_version),
         ("clean", clean),
@@ -52,13 +53,14 @@ def list_versions(pipeline: PipelineName) -> Answer:
 
     registry = open_pipeline(pipeline).registry
     versions = [_entry(found) for found in overviews(registry)]
-    champion = registry.champion()
+    force = registry.force()
     rows = [
         (entry["version"], entry["state"], _brief(entry["metrics"]), entry["at"], entry.get("problem"))
         for entry in versions
     ]
     shown = table(["version", "state", "metrics", "at", "problem"], rows)
-    return Answer({"pipeline": pipeline, "champion": champion, "versions": versions}, shown)
+    document = {"pipeline": pipeline, "champion": force.champion(), "canary": force.canary}
+    return Answer(document | {"versions": versions}, shown)
 
 
 def show(pipeline: PipelineName, version: Version) -> Answer:
@@ -122,7 +124,7 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
     for name in registry.files(version):
         registry.read(version, name)
     load_checked_model(opened, version)
-    event = registry.promote(version, as_of_version(version), _by_hand(why))
+    event = registry.promote(version, as_of_version(version), by_hand(why))
     tell_mlflow_or_warn(opened)
     champion = registry.champion()
     line = f"{version} is in force from {event.as_of} on"
@@ -138,7 +140,7 @@ def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer
     from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 
     opened = open_pipeline(pipeline)
-    event = opened.registry.rollback(to, _by_hand(why))
+    event = opened.registry.rollback(to, by_hand(why))
     tell_mlflow_or_warn(opened)
     line = f"the champion is {event.version}"
     if event.replaces:
@@ -186,10 +188,6 @@ def clean(pipeline: PipelineName, dry_run: DryRun = False) -> Answer:
     lines = [f"{pipeline}: {version} {verb}" for version in cleaned.versions]
     lines += [f"{pipeline}: models/{name}/, which has no manifest, {verb}" for name in cleaned.leftovers]
     return Answer(document, "\n".join(lines) or f"{pipeline}: nothing to remove")
-
-
-def _by_hand(why: str | None) -> dict[str, Any]:
-    return {"trigger": "by hand"} | ({"why": why} if why else {})
 
 
 def _entry(found: Overview) -> dict[str, Any]:

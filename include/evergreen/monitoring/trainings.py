@@ -45,7 +45,8 @@ def trainings_of(events: Iterable[Event], versions: Iterable[str] = ()) -> list[
     """
     known, found = set[str](), list[Training]()
     for event in events:
-        known.add(event.version)
+        if event.kind is not Kind.CANARY:  # which decides nothing: it waits on
+            known.add(event.version)
         reason, change = str(event.reason.get("kind", "")), change_in(event.reason)
         if event.kind is Kind.PROMOTED:
             as_of = as_of_version(event.version)

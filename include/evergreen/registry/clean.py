@@ -47,7 +47,7 @@ def newest(events: Sequence[Event]) -> datetime | None:
 def removable(
     events: Sequence[Event], folders: Mapping[str, Sequence[Listed]], moment: datetime, retention: timedelta
 ) -> list[str]:
-    """Versions, by name, that may be deleted: not in force, and not in an event since `moment - retention`.
+    """Versions, by name, that may be deleted: not in force, no canary, and not in an event since `moment - retention`.
 
     No rollback can lead to them. A version that no event names is as old as its manifest. A version whose
     removal is in the history but whose files are still there is one of them.
@@ -63,7 +63,7 @@ def removable(
     found = []
     for version, files in folders.items():
         written = next((file.modified for file in files if _is_manifest(file, version)), None)
-        if written is None or force.holds(version):
+        if written is None or force.holds(version) or force.is_canary(version):
             continue
         if version in removed or named.get(version, written) < moment - retention:
             found.append(version)

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     ROLLED_BACK = "rolled_back"
     REMOVED = "removed"
+    CANARY = "canary"
 
 
 class State(StrEnum):
@@ -30,6 +31,7 @@ class State(StrEnum):
     SUPERSEDED = "superseded"  # was promoted, and another took its place for the very same partitions
     WITHDRAWN = "withdrawn"  # was rolled back
     REFUSED = "refused"
+    CANARY = "canary"  # answers a share of the requests to a server
     COMMITTED = "committed"  # neither promoted nor refused yet
 
 
@@ -41,6 +43,8 @@ class Event:
     - refused: `version`, trained as of `as_of`, is not in force.
     - rolled_back: `replaces` is withdrawn from all partitions; `version` is in force from `as_of` on.
     - removed: the files of `version`, which is not in force, are deleted; it is never promoted again.
+    - canary: `version` answers requests for a `share` of the keys from now on, in place of the canary
+      `replaces`; with a share of 0 it no longer does.
 
     Retention counts from `at` (ISO 8601, with an offset). `by` and `reason` are for people only.
     """
@@ -53,10 +57,14 @@ class Event:
     reason: dict[str, Any] = field(default_factory=dict)
     at: str = ""
     by: str = ""
+    share: float | None = None
 
     def to_json(self) -> bytes:
         """The event as it is stored."""
-        return json.dumps(asdict(self), indent=1).encode()
+        content = asdict(self)
+        if self.share is None:  # earlier releases read the events that they know
+            del content["share"]
+        return json.dumps(content, indent=1).encode()
 
     @classmethod
     def from_json(cls, body: bytes) -> Event:
@@ -75,15 +83,25 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Canary:
+    """A version that answers requests for a share of the keys, more than 0 and at most 1."""
+
+    version: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Force:
     """Which version is in force for which partitions, after event number `seq`.
 
     `stack` holds (as_of, version), sorted by as_of and, for equal ones, by event. In force for a partition is
-    the last one whose as_of is not after it.
+    the last one whose as_of is not after it. `canary` answers requests beside the champion; no partition is
+    scored by it.
     """
 
     seq: int = 0
     stack: tuple[tuple[str, str], ...] = ()
+    canary: Canary | None = None
 
     def champion(self, as_of: str | None = None) -> str | None:
         """The version in force for partition `as_of`, by default for the newest."""
@@ -99,6 +117,10 @@ class Force:
         """Whether the version is in force for some partition, or would be once a later one is withdrawn."""
         return any(version == held for _, held in self.stack)
 
+    def is_canary(self, version: str) -> bool:
+        """Whether the version answers a share of the requests."""
+        return self.canary is not None and self.canary.version == version
+
     def after(self, event: Event) -> Force:
         """What is in force once this event has happened."""
         stack = self.stack
@@ -107,16 +129,27 @@ class Force:
         if event.puts_in_force:
             place = sum(start <= event.as_of for start, _ in stack)
             stack = (*stack[:place], (event.as_of, event.version), *stack[place:])
-        return Force(event.seq, stack)
+        return Force(event.seq, stack, self._canary_after(event))
+
+    def _canary_after(self, event: Event) -> Canary | None:
+        """Another champion ends the canary, for it was to be compared with the one before; so does its refusal."""
+        if event.kind is Kind.CANARY:
+            return Canary(event.version, event.share) if event.share else None
+        ended = event.puts_in_force or (
+            event.kind in (Kind.REFUSED, Kind.REMOVED) and self.is_canary(event.version)
+        )
+        return None if ended else self.canary
 
     def to_json(self) -> bytes:
         """The content of `champion.json`."""
-        content = {
+        content: dict[str, Any] = {
             "version": self.champion(),
             "as_of": self.start,
             "seq": self.seq,
             "in_force": [list(entry) for entry in self.stack],
         }
+        if self.canary is not None:
+            content["canary"] = asdict(self.canary)
         return json.dumps(content, indent=1).encode()
 
     @classmethod
@@ -126,7 +159,11 @@ class Force:
         Also if its `version` or `as_of`, which others read, is not that of the last in force.
         """
         content = json.loads(body)
-        force = cls(int(content["seq"]), tuple((str(a), str(v)) for a, v in content["in_force"]))
+        stack = tuple((str(a), str(v)) for a, v in content["in_force"])
+        canary = content.get("canary")
+        force = cls(
+            int(content["seq"]), stack, canary and Canary(str(canary["version"]), float(canary["share"]))
+        )
         if (content["version"], content["as_of"]) != (force.champion(), force.start):
             raise ValueError("its version is not the last in force")
         return force
@@ -147,8 +184,9 @@ def fold(events: Iterable[Event], force: Force | None = None) -> Force:
 
 
 def last_word(events: Sequence[Event], version: str) -> Event | None:
-    """The latest event of the version, the removal of its files aside."""
-    return next((e for e in reversed(events) if e.concerns(version) and e.kind is not Kind.REMOVED), None)
+    """The latest event that decided about the version: not its removal, nor that it was a canary."""
+    decided = (e for e in reversed(events) if e.kind not in (Kind.REMOVED, Kind.CANARY))
+    return next((e for e in decided if e.concerns(version)), None)
 
 
 def withdrawn(events: Sequence[Event], version: str) -> bool:
@@ -167,9 +205,16 @@ def promotion(events: Sequence[Event], version: str | None) -> Event | None:
     return next((e for e in reversed(events) if e.puts_in_force and e.version == version), None)
 
 
+def last_canary(events: Sequence[Event], version: str) -> Event | None:
+    """The latest event that made the version a canary, or ended that."""
+    return next((e for e in reversed(events) if e.kind is Kind.CANARY and e.version == version), None)
+
+
 def state_of(version: str, events: Sequence[Event]) -> State:
     """What the version is after these events (the whole history)."""
     force = fold(events)
+    if force.is_canary(version):
+        return State.CANARY
     last = last_word(events, version)
     if last is None:
         return State.COMMITTED

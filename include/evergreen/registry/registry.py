@@ -1,7 +1,7 @@
 """The models of one pipeline: versions, what happened to them, and which is in force.
 
 A version is committed by its manifest, which is written last and once (`versions`). The history holds what
-was promoted, refused, rolled back and removed; which version is in force follows from it (`event_log`).
+was promoted, refused, rolled back, removed and a canary; which version is in force follows from it (`event_log`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NotInstalledError
 from evergreen.registry.clean import Cleaned, left_over, newest, removable
 from evergreen.registry.event_log import EventLog
-from evergreen.registry.history import Event, Force, Kind, last_word, promotion, removal
+from evergreen.registry.history import (
+    Canary,
+    Event,
+    Force,
+    Kind,
+    last_canary,
+    last_word,
+    promotion,
+    removal,
+)
 from evergreen.registry.manifest import FileDigest
 from evergreen.registry.model_file import load_model
 from evergreen.registry.verify import Verification
@@ -176,6 +185,33 @@ class Registry:
 
         return self._log.append(decide)
 
+    def canary(self, version: str, share: float, reason: dict[str, Any]) -> Event:
+        """Let a committed version answer requests for a share of the keys, in place of another canary.
+
+        Ends with a share of 0, and with the next promotion or rollback. Once it is so, the same event again.
+
+        Raises `NotFoundError` if the version is not committed or was removed, if there is no champion beside
+        it, or if it is to end and is no canary; `ConflictError` if it is the champion; `IntegrityError` if it
+        is not whole or lacks a signature it must have.
+        """
+        if share:
+            self._versions.check_whole(version)
+
+        def decide(events: list[Event], force: Force) -> Event:
+            wanted, last = Canary(version, share) if share else None, last_canary(events, version)
+            ended = wanted is None and not force.is_canary(version)
+            if last and (ended or (wanted and wanted == force.canary)):
+                return last
+            if ended:
+                raise NotFoundError(f"{self._pipeline}: {version} is no canary: there is nothing to end")
+            self._check_not_removed(events, version)
+            self._check_beside(force, version)
+            replaces = None if force.canary is None or force.is_canary(version) else force.canary.version
+            as_of = as_of_version(version)
+            return _event(force, Kind.CANARY, version, as_of, replaces, reason=reason, share=share)
+
+        return self._log.append(decide)
+
     # upkeep
 
     def verify(self) -> list[str]:
@@ -239,6 +275,16 @@ class Registry:
                 "cannot be used again: train again with another seed"
             )
 
+    def _check_beside(self, force: Force, version: str) -> None:
+        champion = force.champion()
+        if champion is None:
+            raise NotFoundError(
+                f"{self._pipeline}: no champion answers beside the canary {version}: evergreen models promote "
+                f"{self._pipeline} {version}"
+            )
+        if champion == version:
+            raise ConflictError(f"{self._pipeline}: {version} is the champion, and answers without a canary")
+
     def _lost(self, version: str, winner: Event | None, over: str | None) -> ConflictError:
         who = (
             f"{winner.version} was promoted by {winner.by} (event {winner.seq})"
@@ -280,10 +326,17 @@ def as_of_version(version: str) -> str:
 
 
 def _event(
-    force: Force, kind: Kind, version: str, as_of: str, replaces: str | None, *, reason: dict[str, Any]
+    force: Force,
+    kind: Kind,
+    version: str,
+    as_of: str,
+    replaces: str | None,
+    *,
+    reason: dict[str, Any],
+    share: float | None = None,
 ) -> Event:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Event(force.seq + 1, kind, version, as_of, replaces, reason, at, _author())
+    return Event(force.seq + 1, kind, version, as_of, replaces, reason, at, _author(), share)
 
 
 def _author() -> str:

@@ -24,6 +24,7 @@ def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -
         late,
         event(5, Kind.REMOVED, 1),
         event(6, Kind.REFUSED, 2, kind="shell", verdict="inconclusive"),
+        Event(7, Kind.CANARY, f"{day(9)}-waits", day(9), None, share=0.05),
     ]
     versions = [late.version, f"{day(9)}-waits", f"{day(7)}-waits"]
     assert trainings_of(history, versions) == [

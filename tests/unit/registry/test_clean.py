@@ -220,3 +220,18 @@ def test_who_promotes_a_version_that_is_being_removed_keeps_it(world: World, mon
     assert other.champion("2011-05-02") == B
     assert world.registry.read(B, "model.skops") == b"model"
     assert world.registry.verify() == []
+
+
+def test_a_canary_stays_while_it_answers(world: World):
+    world.promote(A)
+    world.commit(B)
+    world.registry.canary(B, 0.05, {})
+    world.after(400)
+    world.commit(C)
+    world.registry.refuse(C, C[:10], {})
+    assert world.registry.clean(YEAR).versions == ()
+    world.registry.canary(B, 0, {})
+    world.after(400)
+    world.registry.refuse(C, C[:10], {"again": True})
+    world.promote(D)
+    assert B in world.registry.clean(YEAR).versions

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.registry.history import Event, Force, Kind, State, fold, last_word, state_of
+from evergreen.registry.history import Canary, Event, Force, Kind, State, fold, last_word, state_of
 
 
 def promoted(seq: int, version: str, as_of: str) -> Event:
@@ -151,3 +151,47 @@ def test_folding_on_from_a_stored_pointer_is_folding_all(events: list[Event], da
     cut = data.draw(st.integers(0, len(events)))
     pointer = Force.from_json(fold(events[:cut]).to_json())
     assert fold(events[cut:], pointer) == fold(events)
+
+
+def canary(seq: int, version: str, share: float) -> Event:
+    return Event(seq, Kind.CANARY, version, "1", None, share=share)
+
+
+CHAMPION = [promoted(1, "a", "1")]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        ([canary(2, "b", 0.05)], Canary("b", 0.05)),
+        ([canary(2, "b", 0.05), canary(3, "b", 0.5)], Canary("b", 0.5)),
+        ([canary(2, "b", 0.05), canary(3, "c", 0.1)], Canary("c", 0.1)),
+        ([canary(2, "b", 0.05), canary(3, "b", 0)], None),
+        ([canary(2, "b", 0.05), promoted(3, "b", "2")], None),
+        ([canary(2, "b", 0.05), promoted(3, "c", "2")], None),
+        ([promoted(2, "b", "2"), canary(3, "c", 0.05), rolled_back(4, "b", "a", "2")], None),
+        ([canary(2, "b", 0.05), refused(3, "b", "2")], None),
+        ([canary(2, "b", 0.05), refused(3, "c", "2")], Canary("b", 0.05)),
+    ],
+)
+def test_a_canary_answers_until_it_is_ended_or_the_champion_changes(
+    events: list[Event], expected: Canary | None
+):
+    force = fold(CHAMPION + events)
+    assert force.canary == expected
+    assert Force.from_json(force.to_json()) == force
+    assert all(fold(CHAMPION + events[:n]).after(e) == fold(CHAMPION + events[: n + 1]) for n, e in enumerate(events))
+
+
+def test_a_canary_is_in_force_for_no_partition_and_decides_nothing():
+    events = [*CHAMPION, refused(2, "b", "2"), canary(3, "b", 0.2)]
+    assert fold(events).champion() == "a"
+    assert not fold(events).holds("b")
+    assert last_word(events, "b") == events[1]
+    assert state_of("b", events) is State.CANARY
+    assert state_of("b", [*events, canary(4, "b", 0)]) is State.REFUSED
+
+
+def test_a_canary_survives_storage_and_other_events_are_as_earlier_releases_wrote_them():
+    assert Event.from_json(canary(2, "b", 0.05).to_json()) == canary(2, "b", 0.05)
+    assert "share" not in json.loads(promoted(1, "a", "1").to_json())

@@ -7,7 +7,7 @@ import skops.io
 from sklearn.linear_model import LinearRegression
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError
-from evergreen.registry.history import Kind
+from evergreen.registry.history import Canary, Kind
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
@@ -436,3 +436,34 @@ def test_a_rollback_keeps_its_reason(registry: Registry):
     promote(registry, A, B)
     assert registry.rollback(None, {"why": "it overshoots"}).reason == {"why": "it overshoots"}
     assert registry.history()[-1].by
+
+
+def test_a_canary_stands_in_history_and_pointer_until_the_champion_changes(registry: Registry):
+    promote(registry, A)
+    commit(registry, B, C)
+    started = registry.canary(B, 0.05, {"why": "try"})
+    assert (started.kind, started.version, started.share, started.replaces) == (Kind.CANARY, B, 0.05, None)
+    assert registry.canary(B, 0.05, {}) == started
+    assert registry.canary(C, 0.1, {}).replaces == B
+    assert registry.force().canary == Canary(C, 0.1)
+    assert registry.champion() == A
+    ended = registry.canary(C, 0, {})
+    assert registry.canary(C, 0, {}) == ended
+    assert registry.force().canary is None
+    registry.canary(C, 1, {})
+    registry.promote(B, "2011-05-01", {})
+    assert registry.force().canary is None
+    assert registry.verify() == []
+
+
+def test_what_cannot_be_a_canary(registry: Registry):
+    commit(registry, A, B)
+    with pytest.raises(NotFoundError, match=f"no champion answers beside the canary {A}"):
+        registry.canary(A, 0.05, {})
+    registry.promote(A, "2011-04-01", {})
+    with pytest.raises(ConflictError, match=f"bikes: {A} is the champion, and answers without a canary"):
+        registry.canary(A, 0.05, {})
+    with pytest.raises(NotFoundError, match="2011-06-01-cccc"):
+        registry.canary(C, 0.05, {})
+    with pytest.raises(NotFoundError, match=f"bikes: {B} is no canary: there is nothing to end"):
+        registry.canary(B, 0, {})
