@@ -47,10 +47,10 @@ def newest(events: Sequence[Event]) -> datetime | None:
 def removable(
     events: Sequence[Event], folders: Mapping[str, Sequence[Listed]], moment: datetime, retention: timedelta
 ) -> list[str]:
-    """Versions, by name, that may be deleted: not in force, no canary, and not in an event since `moment - retention`.
+    """Versions, by name, that may be deleted: not in force, and not in an event since `moment - retention`.
 
-    No rollback can lead to them. A version that no event names is as old as its manifest. A version whose
-    removal is in the history but whose files are still there is one of them.
+    Nor do they answer as a canary, and no rollback can lead to them. A version that no event names is as old
+    as its manifest. A version whose removal is in the history but whose files are still there is one of them.
     """
     force = fold(events)
     named: dict[str, datetime] = {}

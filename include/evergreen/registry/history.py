@@ -132,7 +132,7 @@ class Force:
         return Force(event.seq, stack, self._canary_after(event))
 
     def _canary_after(self, event: Event) -> Canary | None:
-        """Another champion ends the canary, for it was to be compared with the one before; so does its refusal."""
+        """Another champion ends the canary, which was tried beside the one before; so does its refusal."""
         if event.kind is Kind.CANARY:
             return Canary(event.version, event.share) if event.share else None
         ended = event.puts_in_force or (

@@ -1,7 +1,8 @@
 """The models of one pipeline: versions, what happened to them, and which is in force.
 
 A version is committed by its manifest, which is written last and once (`versions`). The history holds what
-was promoted, refused, rolled back, removed and a canary; which version is in force follows from it (`event_log`).
+was promoted, refused, rolled back, removed and a canary; which version is in force follows from it
+(`event_log`).
 """
 
 from __future__ import annotations
@@ -279,8 +280,8 @@ class Registry:
         champion = force.champion()
         if champion is None:
             raise NotFoundError(
-                f"{self._pipeline}: no champion answers beside the canary {version}: evergreen models promote "
-                f"{self._pipeline} {version}"
+                f"{self._pipeline}: no champion answers beside the canary {version}: "
+                f"evergreen models promote {self._pipeline} {version}"
             )
         if champion == version:
             raise ConflictError(f"{self._pipeline}: {version} is the champion, and answers without a canary")

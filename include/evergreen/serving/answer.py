@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from evergreen.errors import EvergreenError, UnavailableError, one_line
 from evergreen.features.build import in_order
 from evergreen.rows.frame import to_frame
 from evergreen.serving.body import WRONG, Body
+from evergreen.serving.canary import ServedCanary
+from evergreen.serving.entrance import Part
 from evergreen.serving.look_back import LookedBack
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.row_types import Reasons
@@ -28,7 +30,8 @@ _MOST_TRIES = 64
 class Answer:
     """The answers to the rows of a request in their order: each a prediction, or `{"error": why}`.
 
-    `look_backs` are what the rows of each partition looked back to, by its key, where they do.
+    `look_backs` are what the rows of each partition looked back to, by its key, where they do. `part` is what
+    was asked of the canary, and `beside` what its predictions are of if there are any.
     """
 
     version: str
@@ -36,20 +39,50 @@ class Answer:
     classes: tuple[Any, ...]
     failed: int
     look_backs: dict[str, LookedBack]
+    part: Part | None = None
+    beside: dict[str, Any] | None = None
 
     def document(self, pipeline: str) -> dict[str, Any]:
         """The answer as JSON; `model_classes` says which classes the values of `probabilities` are of."""
-        document: dict[str, Any] = {"pipeline": pipeline, "version": self.version, "predictions": self.rows}
-        if self.look_backs:
-            document["look_back"] = {key: found.document for key, found in self.look_backs.items()}
-        return document | ({"model_classes": list(self.classes)} if self.classes else {})
+        said = _told(self.version, self.look_backs, self.classes)
+        document = {"pipeline": pipeline, "version": said.pop("version"), "predictions": self.rows, **said}
+        return document | ({"canary": self.beside} if self.beside else {})
 
 
-def answer(served: Served, body: Body) -> Answer:
-    """Predict the rows of a request by a version, as a night would.
+def _told(version: str, look_backs: dict[str, LookedBack], classes: tuple[Any, ...]) -> dict[str, Any]:
+    """What a version's predictions are of, as JSON."""
+    told: dict[str, Any] = {"version": version}
+    if look_backs:
+        told["look_back"] = {key: found.document for key, found in look_backs.items()}
+    return told | ({"model_classes": list(classes)} if classes else {})
 
-    Each partition is predicted by itself. Raises `RequestRefusedError` where what was sent cannot be
-    predicted rightly; where features look at whole partitions, also for a single bad row.
+
+@dataclass(frozen=True)
+class _Asked:
+    """The rows of a request that were read: where each stands in it, its partition, whether it is good."""
+
+    body: Body
+    rows: pa.Table = field(repr=False)
+    places: np.ndarray
+    partitions: np.ndarray
+    good: np.ndarray
+
+
+@dataclass
+class _Found:
+    """Predictions by the row's index, why others have none, and what they looked back to by partition."""
+
+    said: dict[int, dict[str, Any]] = field(default_factory=dict)
+    reasons: Reasons = field(default_factory=dict)
+    look_backs: dict[str, LookedBack] = field(default_factory=dict)
+
+
+def answer(served: Served, body: Body, canary: ServedCanary | None = None) -> Answer:
+    """Predict the rows of a request by a version, those of the canary's keys by the canary, as a night would.
+
+    What the canary cannot predict, the version does. Each partition is predicted by itself. Raises
+    `RequestRefusedError` where what was sent cannot be predicted rightly; where features look at whole
+    partitions, also for a single bad row.
     """
     spec = served.spec
     read = served.types.read(body.rows)
@@ -65,22 +98,55 @@ def answer(served: Served, body: Body) -> Answer:
             WRONG, f"row {first} {reasons[first]}; features look at all rows: mend or leave it out"
         )
     good = np.array([place not in reasons for place in places.tolist()], bool)
-    found: dict[int, dict[str, Any]] = {}
-    look_backs: dict[str, LookedBack] = {}
-    for partition in sorted({key for key, is_good in zip(partitions, good, strict=True) if is_good}):
-        own = np.flatnonzero(good & (np.array(partitions) == partition))
+    asked = _Asked(body, rows, places, np.array(partitions, object), good)
+    beside, part = (_Found(), None) if canary is None else _by_canary(canary, asked)
+    left = good.copy()
+    left[list(beside.said)] = False
+    found = _predicted(served, asked, left)
+    reasons |= {int(places[at]): why for at, why in found.reasons.items()}
+    said = {int(places[at]): one for at, one in (found.said | beside.said).items()}
+    answers = [said[at] if at in said else {"error": reasons[at]} for at in range(len(body.rows))]
+    told = None
+    if canary is not None and beside.said:
+        told = _told(canary.served.version, beside.look_backs, canary.served.classes)
+    return Answer(served.version, answers, served.classes, len(reasons), found.look_backs, part, told)
+
+
+def _by_canary(canary: ServedCanary, asked: _Asked) -> tuple[_Found, Part | None]:
+    """What the canary predicts of its keys, and how that went; whatever it raises fails no request."""
+    wanted = asked.good & canary.takes(asked.rows)
+    count, version = int(wanted.sum()), canary.served.version
+    if not count:
+        return _Found(), None
+    try:
+        found = _predicted(canary.served, asked, wanted)
+    except RequestRefusedError as refused:
+        return _Found(), Part(version, count, count, refused.status, one_line(refused))
+    except Exception as error:  # noqa: BLE001 - features and estimators of others may raise anything
+        return _Found(), Part(version, count, count, 500, f"{type(error).__name__}: {one_line(error)}")
+    failed = count - len(found.said)
+    why = next(iter(found.reasons.values()), "")
+    return found, Part(version, count, failed, 200 if failed < count else WRONG, why)
+
+
+def _predicted(served: Served, asked: _Asked, wanted: np.ndarray) -> _Found:
+    """Predict the wanted rows, where features look at others together with all rows of their partition."""
+    found = _Found()
+    for partition in sorted(set(asked.partitions[wanted])):
+        own = (wanted if served.takes_single_rows else asked.good) & (asked.partitions == partition)
+        together = np.flatnonzero(own)
         if not served.takes_single_rows:
-            _check_together(served, rows.take(pa.array(own)), partition, body)
+            _check_together(served, asked.rows.take(pa.array(together)), partition, asked.body)
         if (before := _looked_back(served, partition)) is not None:
-            look_backs[partition] = before
-        for at, said in _Predicting(served, rows, partition, before).each(own):
-            place = int(places[at])
+            found.look_backs[partition] = before
+        for at, said in _Predicting(served, asked.rows, partition, before).each(together):
+            if not wanted[at]:
+                continue
             if isinstance(said, str):
-                reasons[place] = said
+                found.reasons[at] = said
             else:
-                found[place] = said
-    answers = [found[at] if at in found else {"error": reasons[at]} for at in range(len(body.rows))]
-    return Answer(served.version, answers, served.classes, len(reasons), look_backs)
+                found.said[at] = said
+    return found
 
 
 def _check_together(served: Served, own: pa.Table, partition: str, body: Body) -> None:

@@ -8,6 +8,7 @@ from starlette.requests import ClientDisconnect
 
 from evergreen.serving.answer import Answer, answer
 from evergreen.serving.body import read_body
+from evergreen.serving.canary import ServedCanary
 from evergreen.serving.entrance import About
 from evergreen.serving.limits import Limits
 from evergreen.serving.meters import CONTENT_TYPE
@@ -64,21 +65,23 @@ def make_app(serving: Serving) -> FastAPI:
     )
     async def predict(pipeline: str, request: Request) -> Response:
         about: About = request.state.about
-        served = serving.served(pipeline)
+        served, canary = serving.answering(pipeline)
         about.pipeline, about.version = pipeline, served.version
         text = await read_request(request, serving.limits)
-        document = await serving.turns.run(_predicted, serving.limits, served, text, about)
+        document = await serving.turns.run(_predicted, serving.limits, served, canary, text, about)
         return Response(document, 200 if about.failed < about.rows else 422, media_type="application/json")
 
     add_protocol(app, serving)
     return app
 
 
-def _predicted(limits: Limits, served: Served, text: bytes, about: About) -> bytes:
+def _predicted(
+    limits: Limits, served: Served, canary: ServedCanary | None, text: bytes, about: About
+) -> bytes:
     body = read_body(text, exact=served.types.exact, most_rows=limits.rows)
     about.rows = about.failed = len(body.rows)
-    found: Answer = answer(served, body)
-    about.failed = found.failed
+    found: Answer = answer(served, body, canary)
+    about.failed, about.canary = found.failed, found.part
     return msgspec.json.encode(found.document(served.spec.name))
 
 

@@ -9,7 +9,7 @@ import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from evergreen.shown import shown
@@ -29,6 +29,20 @@ _log = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
+@dataclass(frozen=True)
+class Part:
+    """What was asked of a canary: how many rows, and how many it left to the champion, with a reason.
+
+    `status` is that of a request that the canary would have answered alone.
+    """
+
+    version: str
+    rows: int
+    failed: int
+    status: int
+    problem: str = ""
+
+
 @dataclass
 class About:
     """What is told of a request in log and figures; who answers it fills it in."""
@@ -39,6 +53,7 @@ class About:
     rows: int = 0
     failed: int = 0
     status: int = 500
+    canary: Part | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -125,4 +140,6 @@ def _write(scope: Scope, about: About) -> None:
         "rows": about.rows,
         "failed": about.failed,
     }
+    if about.canary is not None:
+        line["canary"] = asdict(about.canary)
     access.info("%s", json.dumps(line))

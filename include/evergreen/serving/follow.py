@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -21,13 +20,12 @@ from evergreen.errors import EvergreenError, NotFoundError, one_line
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.event_log import POINTER
-from evergreen.scoring.afresh import load_checked_afresh
+from evergreen.registry.history import Canary
+from evergreen.serving.canary import ServedCanary
+from evergreen.serving.loading import Loader, why_failed
 from evergreen.serving.served import Served
 
 _log = logging.getLogger(__name__)
-
-_PATIENCE = 300.0
-"""Seconds between two attempts to load a version that has failed often."""
 
 
 class Condition(StrEnum):
@@ -48,13 +46,17 @@ class State:
     """What is served of a pipeline: all that a request or a probe needs, changed by one assignment.
 
     `champion` is the version that the pointer named last, also one that could not be loaded: then `problem`
-    says why. `seen` is when the storage was read last and `loaded` when the version began to answer, both in
-    seconds of the monotonic clock.
+    says why. `beside` is the canary that it named and `canary` the one that takes requests; `beside_problem`
+    says why these differ. `failed` counts the loads that failed. `seen` is when the storage was read last and
+    `loaded` when the version began to answer, both in seconds of the monotonic clock.
     """
 
     served: Served | None = field(default=None, repr=False)
     champion: str | None = None
     problem: str = ""
+    canary: ServedCanary | None = field(default=None, repr=False)
+    beside: Canary | None = None
+    beside_problem: str = ""
     failed: int = 0
     seen: float = float("-inf")
     loaded: float = float("-inf")
@@ -81,8 +83,7 @@ class Follower:
         self.pipeline = pipeline
         self.state = State()
         self._etag = ""
-        self._attempts = 0
-        self._again = float("-inf")
+        self._loader, self._canary_loader = Loader(pipeline), Loader(pipeline)
         self._stopped = threading.Event()
 
     def follow(self, every: float) -> None:
@@ -107,18 +108,24 @@ class Follower:
             self._change(problem=f"unexpected {type(error).__name__}: {one_line(error)}")
             return
         if is_new:
-            self._attempts, self._again = 0, float("-inf")
+            self._loader.begin()
+            self._canary_loader.begin()
         self._load(schema)
+        self._load_canary(schema)
         self._refresh()
 
     def _refresh(self) -> None:
         """Take in what was published; where that fails, what is in memory answers on."""
-        if (served := self.state.served) is None:
-            return
         try:
-            served.look_back.refresh()
+            if (served := self.state.served) is not None:
+                served.look_back.refresh()
         except Exception as error:  # noqa: BLE001 - whatever it is, the window before answers on
             self._change(problem=f"its look-back is not up to date: {one_line(error)}")
+        try:
+            if (canary := self.state.canary) is not None:
+                canary.served.look_back.refresh()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the window before answers on
+            self._change(beside_problem=f"its look-back is not up to date: {one_line(error)}")
 
     def _read_pointer(self) -> bool:
         """Whether the pointer has changed; then `state` has the champion that it names."""
@@ -127,15 +134,15 @@ class Follower:
             found = storage.read_unless(POINTER, self._etag) if self._etag else storage.read(POINTER)
         except NotFoundError:
             self._etag = ""
-            self._change(champion=None, seen=time.monotonic())
+            self._change(champion=None, beside=None, seen=time.monotonic())
             return False
         if found is None:
             self._change(seen=time.monotonic())
             return False
-        champion = self.pipeline.registry.champion()
+        force = self.pipeline.registry.force()
         # Last, so that a read that failed is made again.
         self._etag = found.etag
-        self._change(champion=champion, seen=time.monotonic())
+        self._change(champion=force.champion(), beside=force.canary, seen=time.monotonic())
         return True
 
     def _load(self, schema: pa.Schema | None) -> None:
@@ -149,33 +156,47 @@ class Follower:
         if served is not None and served.version == champion and served.published == schema:
             self._change(problem="")
             return
-        if time.monotonic() < self._again:
-            return
-        try:
-            model = load_checked_afresh(self.pipeline, champion)
-            made = Served.of(model, schema)
-            # Before it answers; if it fails, `_refresh` says so, and requests that need it.
-            with suppress(EvergreenError):
-                made.look_back.refresh()
-        except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
-            self._put_off(champion, error)
-            return
-        self._attempts = 0
+        canary = self.state.canary
+        if canary and canary.served.version == champion and canary.served.published == schema:
+            made = canary.served
+        else:
+            try:
+                loaded = self._loader.load(champion, schema)
+            except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
+                on = f"{served.version} answers on" if served else "nothing answers"
+                why = self._failed(f"champion {champion} is not served, {on}", error)
+                self._change(problem=why)
+                return
+            if loaded is None:
+                return
+            made = loaded
         self._change(served=made, problem="", loaded=time.monotonic())
         _log.info("%s: version %s answers", self.pipeline.name, champion)
 
-    def _put_off(self, champion: str, error: Exception) -> None:
-        self._attempts += 1
-        self._again = time.monotonic() + min(_PATIENCE, 2.0**self._attempts)
-        why = (
-            one_line(error)
-            if isinstance(error, EvergreenError)
-            else f"{type(error).__name__}: {one_line(error)}"
-        )
-        served = self.state.served
-        on = f"{served.version} answers on" if served else "nothing answers"
-        _log.error("%s: champion %s is not served, %s: %s", self.pipeline.name, champion, on, why)
-        self._change(problem=why, failed=self.state.failed + 1)
+    def _load_canary(self, schema: pa.Schema | None) -> None:
+        """Let the canary that the pointer names take its requests; one that fails its check takes none."""
+        named, canary = self.state.beside, self.state.canary
+        if named is None or schema is None:
+            self._change(canary=None, beside_problem="")
+            return
+        served = canary.served if canary else None
+        if served is None or served.version != named.version or served.published != schema:
+            self._change(canary=None)
+            try:
+                served = self._canary_loader.load(named.version, schema)
+            except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
+                self._change(beside_problem=self._failed(f"canary {named.version} takes no requests", error))
+                return
+            if served is None:
+                return
+            _log.info("%s: canary %s takes requests", self.pipeline.name, named.version)
+        self._change(canary=ServedCanary(served, named.share), beside_problem="")
+
+    def _failed(self, what: str, error: Exception) -> str:
+        why = why_failed(error)
+        _log.error("%s: %s: %s", self.pipeline.name, what, why)
+        self._change(failed=self.state.failed + 1)
+        return why
 
     def _change(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)

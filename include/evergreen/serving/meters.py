@@ -15,6 +15,8 @@ from evergreen.serving.follow import Follower
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 CHAMPION = "champion"
 """The role of the version that answers."""
+CANARY = "canary"
+"""The role of the version that answers for a share of the keys."""
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _OF = ("pipeline", "version", "role")
@@ -43,16 +45,16 @@ class Meters:
         )
         self._registry.register(_Versions(followers))
 
-    def count(self, pipeline: str, version: str, status: int, seconds: float) -> None:
+    def count(self, pipeline: str, version: str, role: str, status: int, seconds: float) -> None:
         """Count a request that was answered with a status."""
-        self.requests.labels(pipeline, version, CHAMPION, status).inc()
-        self.seconds.labels(pipeline, version, CHAMPION).observe(seconds)
+        self.requests.labels(pipeline, version, role, status).inc()
+        self.seconds.labels(pipeline, version, role).observe(seconds)
 
-    def count_rows(self, pipeline: str, version: str, predicted: int, failed: int) -> None:
+    def count_rows(self, pipeline: str, version: str, role: str, predicted: int, failed: int) -> None:
         """Count the rows of a request."""
-        self.rows.labels(pipeline, version, CHAMPION, "predicted").inc(predicted)
+        self.rows.labels(pipeline, version, role, "predicted").inc(predicted)
         if failed:
-            self.rows.labels(pipeline, version, CHAMPION, "failed").inc(failed)
+            self.rows.labels(pipeline, version, role, "failed").inc(failed)
 
     def read(self) -> bytes:
         """All figures in Prometheus' text format."""
@@ -84,9 +86,19 @@ class _Versions(Collector):
             labels=["pipeline"],
         )
         failed = CounterMetricFamily(
-            "evergreen_serving_failed_loads", "Loads of a champion that failed.", labels=["pipeline"]
+            "evergreen_serving_failed_loads",
+            "Loads of a champion or canary that failed.",
+            labels=["pipeline"],
+        )
+        share = GaugeMetricFamily(
+            "evergreen_serving_canary_share",
+            "The share of the keys that the canary answers for; 0 if it is not loaded.",
+            labels=["pipeline", "version"],
         )
         for name, state in states:
+            if state.beside is not None:
+                loaded = state.canary
+                share.add_metric([name, state.beside.version], loaded.share if loaded else 0)
             up.add_metric([name], state.served is not None)
             current.add_metric([name], state.is_current)
             seen.add_metric([name], now - state.seen)
@@ -96,7 +108,7 @@ class _Versions(Collector):
                 calendar, key = state.served.spec.calendar, state.served.look_back.newest
                 if key is not None and calendar.has_time:
                     newest.add_metric([name], calendar.end(key).timestamp())
-        yield from (up, current, seen, age, newest, failed)
+        yield from (up, current, seen, age, newest, failed, share)
 
     def describe(self) -> Iterable[Metric]:
         return []

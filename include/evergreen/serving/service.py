@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
 from fastapi import Request, Response
 
+from evergreen.serving.canary import ServedCanary
 from evergreen.serving.entrance import About
 from evergreen.serving.follow import Follower
 from evergreen.serving.limits import Limits, Turns, received
-from evergreen.serving.meters import Meters
+from evergreen.serving.meters import CANARY, CHAMPION, Meters
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.shown import shown
@@ -29,7 +31,11 @@ class Serving:
         self.meters = Meters(followers)
 
     def served(self, pipeline: str) -> Served:
-        """The version that answers for a pipeline now.
+        """The version that answers for a pipeline now, as `answering` has it."""
+        return self.answering(pipeline)[0]
+
+    def answering(self, pipeline: str) -> tuple[Served, ServedCanary | None]:
+        """The version that answers for a pipeline now, and the canary beside it.
 
         Raises `RequestRefusedError`: 404 for a pipeline that is not served here, 503 while nothing answers.
         """
@@ -41,17 +47,27 @@ class Serving:
         if state.served is None:
             why = state.problem or "its champion is being loaded"
             raise RequestRefusedError(503, f"{pipeline} is not served yet: {why}")
-        return state.served
+        canary = state.canary
+        # Until both are loaded for columns that have changed, their rows are not read alike.
+        alike = canary is not None and canary.served.published == state.served.published
+        return state.served, canary if alike else None
 
     def told(self, about: About) -> None:
         """Count a request that was answered."""
-        self.meters.count(about.pipeline, about.version, about.status, about.seconds)
-        if about.rows:
-            self.meters.count_rows(about.pipeline, about.version, about.rows - about.failed, about.failed)
+        rows = about.rows
+        if (canary := about.canary) is not None:
+            by = (about.pipeline, canary.version, CANARY)
+            self.meters.count(*by, canary.status, about.seconds)
+            self.meters.count_rows(*by, canary.rows - canary.failed, canary.failed)
+            rows -= canary.rows - canary.failed
+        if rows or not about.rows:
+            self.meters.count(about.pipeline, about.version, CHAMPION, about.status, about.seconds)
+        if rows:
+            self.meters.count_rows(about.pipeline, about.version, CHAMPION, rows - about.failed, about.failed)
 
-    def conditions(self) -> dict[str, dict[str, str | None]]:
+    def conditions(self) -> dict[str, dict[str, Any]]:
         """How up to date each pipeline is, by name."""
-        found: dict[str, dict[str, str | None]] = {}
+        found: dict[str, dict[str, Any]] = {}
         for name, follower in self.followers.items():
             state = follower.state
             version = state.served.version if state.served else None
@@ -59,6 +75,10 @@ class Serving:
             found[name] = {"version": version, "champion": state.champion, "condition": condition}
             if state.problem:
                 found[name]["problem"] = state.problem
+            if state.beside is not None:
+                found[name]["canary"] = asdict(state.beside) | {"answers": state.canary is not None}
+                if state.beside_problem:
+                    found[name]["canary"]["problem"] = state.beside_problem
         return found
 
     @property
