@@ -23,12 +23,14 @@ def canary(
     It ends with the next promotion or rollback.
     """
     from evergreen.scoring.checked_model import load_checked_model
+    from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 
     portion = _portion(share, end)
     opened = open_pipeline(pipeline)
     if portion:
         load_checked_model(opened, version)
     event = opened.registry.canary(version, portion, by_hand(why))
+    tell_mlflow_or_warn(opened)
     champion = opened.registry.champion()
     line = f"{pipeline}: {version} answers {100 * portion:.6g}% of the keys, {champion} the rest"
     if not portion:

@@ -66,6 +66,12 @@ class State:
         """Whether the champion answers."""
         return self.served is not None and self.served.version == self.champion
 
+    @property
+    def canary_answers(self) -> bool:
+        """Whether the canary that was named takes its share."""
+        loaded = self.canary
+        return loaded is not None and self.beside == Canary(loaded.served.version, loaded.share)
+
     def condition(self, patience: float) -> Condition:
         """How up to date the answers are, where the storage may be silent for `patience` seconds."""
         if self.served is None:

@@ -97,8 +97,8 @@ class _Versions(Collector):
         )
         for name, state in states:
             if state.beside is not None:
-                loaded = state.canary
-                share.add_metric([name, state.beside.version], loaded.share if loaded else 0)
+                taken = state.beside.share if state.canary_answers else 0
+                share.add_metric([name, state.beside.version], taken)
             up.add_metric([name], state.served is not None)
             current.add_metric([name], state.is_current)
             seen.add_metric([name], now - state.seen)

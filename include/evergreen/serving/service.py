@@ -76,7 +76,7 @@ class Serving:
             if state.problem:
                 found[name]["problem"] = state.problem
             if state.beside is not None:
-                found[name]["canary"] = asdict(state.beside) | {"answers": state.canary is not None}
+                found[name]["canary"] = asdict(state.beside) | {"answers": state.canary_answers}
                 if state.beside_problem:
                     found[name]["canary"]["problem"] = state.beside_problem
         return found

@@ -1,4 +1,4 @@
-"""Worlds that are made once for the tests of a file."""
+"""Worlds that are made once for all tests."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.integration.serving.worlds import WORLDS, World
 Worlds = Callable[[str], World]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def worlds(s3_server: str) -> Worlds:
     """The world of a name in `WORLDS`, in a bucket of its own, which no test changes."""
 

@@ -41,6 +41,12 @@ def canary_of(client: httpx.Client) -> dict[str, Any]:
     return said
 
 
+def takes(client: httpx.Client, share: float) -> bool:
+    """Whether the canary answers for that share."""
+    said = canary_of(client)
+    return bool(said.get("answers")) and said["share"] == share
+
+
 def test_a_canary_takes_its_share_grows_stays_out_and_ends(storage: Storage) -> None:
     world = iris(storage)
     registry, rows, champion = world.pipeline.registry, world.raw, world.version
@@ -58,24 +64,23 @@ def test_a_canary_takes_its_share_grows_stays_out_and_ends(storage: Storage) -> 
     with running(world.pipeline) as client:
         assert set(answered(client, rows).values()) == {champion}
         registry.canary(other, 0.2, {})
-        wait_for(lambda: canary_of(client).get("answers", False))
+        wait_for(lambda: takes(client, 0.2))
         small = answered(client, rows)
         assert small == expected(0.2)
         assert {row["flower"]: answered(client, [row]).popitem()[1] for row in rows[:5]} == {
             row["flower"]: small[row["flower"]] for row in rows[:5]
         }
         registry.canary(other, 0.6, {})
-        wait_for(lambda: canary_of(client)["share"] == 0.6)
+        wait_for(lambda: takes(client, 0.6))
         large = answered(client, rows)
         assert large == expected(0.6)
         assert {one for one in small if small[one] == other} < {one for one in large if large[one] == other}
         figures = client.get("/metrics").text
         assert f'evergreen_serving_canary_share{{pipeline="iris",version="{other}"}} 0.6' in figures
-        assert (
-            f'evergreen_serving_seconds_count{{pipeline="iris",role="canary",version="{other}"}}' in figures
-        )
+        of_canary = f'pipeline="iris",role="canary",version="{other}"'
+        assert f"evergreen_serving_seconds_count{{{of_canary}}}" in figures
         registry.canary(other, 1, {})
-        wait_for(lambda: canary_of(client)["share"] == 1)
+        wait_for(lambda: takes(client, 1))
         assert set(answered(client, rows).values()) == {other}
         registry.promote(other, "snapshot", {"kind": "test"})
         wait_for(lambda: canary_of(client) == {})

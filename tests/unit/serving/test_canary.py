@@ -22,9 +22,8 @@ def test_a_place_is_from_0_to_below_1_and_always_the_same(key: list[object]) -> 
 def test_places_are_those_of_every_release() -> None:
     """Or a server of another release would answer the same key by another version: SHA-256 of their JSON."""
     assert round(place_of("2011-04-01-aaaa", [1]), 12) == 0.499366873778
-    assert (
-        round(place_of("2011-04-01-aaaa", ["kiosk", datetime(2024, 1, 1, tzinfo=UTC)]), 12) == 0.374590649748
-    )
+    at = datetime(2024, 1, 1, tzinfo=UTC)
+    assert round(place_of("2011-04-01-aaaa", ["kiosk", at]), 12) == 0.374590649748
 
 
 def test_places_are_evenly_spread_and_another_version_has_others() -> None:
