@@ -43,8 +43,15 @@ def arguments() -> dict[str, str]:
 
 
 def base_image() -> str:
-    (image,) = [text for name, text in INSTRUCTIONS if name == "FROM"]
-    return VARIABLE.sub(lambda match: arguments()[match["name"]], image)
+    return image_of("airflow")
+
+
+def image_of(name: str) -> str:
+    """The image that the stage `serving`, or the last one, which is Airflow's, is built on."""
+    stages = [text.partition(" AS ") for instruction, text in INSTRUCTIONS if instruction == "FROM"]
+    images = {stage or "airflow": image for image, _, stage in stages}
+    assert list(images) == ["serving", "airflow"]
+    return VARIABLE.sub(lambda match: arguments()[match["name"]], images[name])
 
 
 def environment_values() -> list[tuple[str, str, str]]:
@@ -64,10 +71,13 @@ def test_services():
     assert set(SERVICES) == {
         *("postgres", "redis", "seaweedfs"),
         *("init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"),
+        "serving",
     }
 
 
-@pytest.mark.parametrize("image", [base_image(), *(service["image"] for service in SERVICES.values())])
+@pytest.mark.parametrize(
+    "image", [base_image(), image_of("serving"), *(service["image"] for service in SERVICES.values())]
+)
 def test_image_is_pinned(image):
     _, colon, tag = image.partition(":")
     assert colon, f"{image} has no tag"
@@ -172,7 +182,7 @@ def test_dockerfile_installs_by_hash_as_an_ordinary_user():
     installs = [text for name, text in INSTRUCTIONS if name == "RUN" and "pip install" in text]
     assert installs
     assert all("--require-hashes --no-deps" in text for text in installs)
-    assert [text for name, text in INSTRUCTIONS if name == "USER"] == ["airflow", "airflow"]
+    assert [text for name, text in INSTRUCTIONS if name == "USER"] == ["evergreen", "airflow", "airflow"]
 
 
 def test_image_holds_only_what_is_copied_and_no_secret():
@@ -186,8 +196,16 @@ def test_image_holds_only_what_is_copied_and_no_secret():
 
 
 def test_image_carries_the_version_of_the_project():
-    assert f'image.version="{VERSION}"' in DOCKERFILE
+    assert DOCKERFILE.count(f'image.version="{VERSION}"') == DOCKERFILE.count("image.version=") == 2
     assert COMPOSE["x-airflow-common"]["image"] == f"evergreen:{VERSION}"
+    assert SERVICES["serving"]["image"] == f"evergreen-serving:{VERSION}"
+    assert SERVICES["serving"]["build"] == {"context": ".", "target": "serving"}
+
+
+def test_the_server_asks_for_a_token_and_has_the_keys_of_the_storage_alone():
+    serving = SERVICES["serving"]
+    assert serving["command"][-2:] == ["--token", "serving"]
+    assert set(serving["environment"]) == {*COMPOSE["x-storage-environment"], "AIRFLOW_CONN_SERVING"}
 
 
 @pytest.mark.parametrize(
