@@ -264,6 +264,7 @@ READS_AND_SHOWS = {
     "numbers",
     "pages",
     "postgres",
+    "sinks",
     "storage",
     "timings",
 } - {"labels", "registry"}
@@ -288,7 +289,7 @@ def test_a_training_is_named_by_all_code_that_bears_on_it_and_by_no_more():
     of_trainings = {part.partition("/")[2] for part in OF_TRAININGS if part.startswith("spec/")}
     assert described - of_trainings == {
         *("__init__", "alerts", "gate", "metrics_by_place", "models", "monitoring", "predicted", "scoring"),
-        *("folders", "load", "serving", "targets", "validation"),
+        *("folders", "load", "mlflow", "serving", "targets", "validation"),
     }
 
 
