@@ -49,7 +49,7 @@ def make_app(serving: Serving) -> FastAPI:
     async def health() -> Response:
         return as_json({"live": True})
 
-    @app.get("/ready", summary="Whether each pipeline is answered for, and how up to date")
+    @app.get("/ready", summary="Whether each pipeline with a champion is answered for, and how up to date")
     async def ready() -> Response:
         found = serving.conditions()
         return as_json({"ready": serving.ready, "pipelines": found}, 200 if serving.ready else 503)

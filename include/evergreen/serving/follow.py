@@ -67,6 +67,11 @@ class State:
         return self.served is not None and self.served.version == self.champion
 
     @property
+    def is_ready(self) -> bool:
+        """Whether a version answers, or there is no champion that could."""
+        return self.served is not None or (self.champion is None and self.seen > float("-inf"))
+
+    @property
     def canary_answers(self) -> bool:
         """Whether the canary that was named takes its share."""
         loaded = self.canary

@@ -42,7 +42,7 @@ def add_protocol(app: FastAPI, serving: Serving) -> None:
     async def live() -> Response:
         return as_json({"live": True})
 
-    @app.get("/v2/health/ready", summary="Whether each pipeline is answered for")
+    @app.get("/v2/health/ready", summary="Whether each pipeline that has a champion is answered for")
     async def ready() -> Response:
         return as_json({"ready": serving.ready}, 200 if serving.ready else 503)
 

@@ -83,8 +83,8 @@ class Serving:
 
     @property
     def ready(self) -> bool:
-        """Whether something answers for each pipeline, be it stale."""
-        return all(follower.state.served is not None for follower in self.followers.values())
+        """Whether each pipeline that has a champion is answered for, be it by a stale version."""
+        return all(follower.state.is_ready for follower in self.followers.values())
 
 
 async def read_request(request: Request, limits: Limits, *other: str) -> bytes:
