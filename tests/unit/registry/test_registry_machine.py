@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 
 from evergreen.errors import EvergreenError
 from evergreen.registry import registry as module
+from evergreen.registry.history import Canary
 from evergreen.registry.registry import Registry
 from evergreen.storage import Credentials, Storage
 from tests.campaign import rounds
@@ -72,6 +73,7 @@ class Model:
     reigns: list[tuple[str, str]] = field(default_factory=list)  # from which partition on, by order of events
     named: dict[str, datetime] = field(default_factory=dict)  # when an event last named a version
     removed: set[str] = field(default_factory=set)
+    canary: tuple[str, float] | None = None
 
     def champion(self, day: str = "9999") -> str | None:
         # Of the reigns that have begun the latest, and of those the one that was told last.
@@ -83,12 +85,17 @@ class Model:
 
     def note(self, kind: str, version: str, replaces: str | None, at: datetime) -> None:
         self.events.append((kind, version, replaces))
+        if kind in ("promoted", "rolled_back") or (kind == "refused" and self.is_canary(version)):
+            self.canary = None
         if kind == "removed":
             self.removed.add(version)
             return
         for name in (version, replaces):
             if name:
                 self.named[name] = at
+
+    def is_canary(self, version: str) -> bool:
+        return self.canary is not None and self.canary[0] == version
 
     def one_back(self) -> str | None:
         order = sorted(enumerate(self.reigns), key=lambda entry: (entry[1][0], entry[0]))
@@ -114,12 +121,13 @@ class Model:
             version
             for version in self.files
             if not self.holds(version)
+            and not self.is_canary(version)
             and (version in self.removed or self.named.get(version, self.written[version]) < limit)
         }
 
 
 class RegistryMachine(RuleBasedStateMachine):
-    """Commits, promotions, refusals, rollbacks and cleanings, some of which die between two writes."""
+    """Commits, promotions, refusals, rollbacks, canaries, cleanings; some die between two writes."""
 
     storage = Storage("machine", "", Credentials(access_key="test", secret_key="test"))
 
@@ -206,9 +214,30 @@ class RegistryMachine(RuleBasedStateMachine):
             said = [
                 kind
                 for kind, name, replaces in model.events
-                if kind != "removed" and (name == version or (kind == "rolled_back" and replaces == version))
+                if kind not in ("removed", "canary")
+                and (name == version or (kind == "rolled_back" and replaces == version))
             ]
             assert ended == "killed" or said[-1:] == ["refused"]
+
+    @rule(version=st.sampled_from(NAMES), share=st.sampled_from([0.0, 0.05, 1.0]), dies=deaths)
+    def canary(self, version: str, share: float, dies: tuple[int, bool] | None) -> None:
+        model, before = self.model, self.model.canary
+        was_canary = ("canary", version) in [(kind, name) for kind, name, _ in model.events]
+        ended = self.told(lambda r: r.canary(version, share, {}), dies)
+        if share and version not in model.files:
+            assert ended == "NotFoundError"
+        elif before == (version, share) or (not share and was_canary and not model.is_canary(version)):
+            assert ended in ("done", "killed")
+        elif not (share or model.is_canary(version)) or version in model.removed or not model.champion():
+            assert ended == "NotFoundError"
+        elif model.champion() == version:
+            assert ended == "ConflictError"
+        elif ended == "done" or self.happened():
+            replaces = before[0] if before and before[0] != version else None
+            model.note("canary", version, replaces, self.now)
+            model.canary = (version, share) if share else None
+        else:
+            assert ended == "killed"
 
     @rule(to=st.none() | st.sampled_from(NAMES), dies=deaths)
     def rollback(self, to: str | None, dies: tuple[int, bool] | None) -> None:
@@ -259,6 +288,7 @@ class RegistryMachine(RuleBasedStateMachine):
         force = registry.force()
         for day in ("2011-03-31", *DAYS, "2012-01-01"):
             assert force.champion(day) == model.champion(day)
+        assert force.canary == (model.canary and Canary(*model.canary))
         assert [(e.kind, e.version, e.replaces) for e in registry.history()] == model.events
         assert [event.seq for event in registry.history()] == list(range(1, len(model.events) + 1))
 
