@@ -96,7 +96,8 @@ def test_a_canary_is_held_to_its_golden_sample_and_said_in_the_list(
     assert (event["kind"], event["version"], event["share"]) == ("canary", C, 0.05)
     listed = run("list", "bikes")
     assert (listed["champion"], listed["canary"]) == (B, {"version": C, "share": 0.05})
-    assert {one["version"]: one["state"] for one in listed["versions"]}[C] == "canary"
+    (shown,) = [one for one in listed["versions"] if one["version"] == C]
+    assert (shown["state"], shown["at"], shown["reason"]["why"]) == ("canary", event["at"], "try")
     said = CliRunner().invoke(app, ["models", "canary", "bikes", C, "--end"])
     assert said.stdout == f"bikes: {C} is no canary any more, {B} answers all\n"
     assert run("list", "bikes")["canary"] is None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evergreen.errors import IntegrityError
-from evergreen.registry.history import Event, State, last_word, state_of
+from evergreen.registry.history import Event, State, last_canary, last_word, state_of
 from evergreen.registry.registry import Registry, as_of_version
 from evergreen.registry.versions import METRICS
 
@@ -38,7 +38,8 @@ def overviews(registry: Registry) -> list[Overview]:
 
 def overview(registry: Registry, version: str, events: Sequence[Event]) -> Overview:
     """One version after the events, the whole history; raises `NotFoundError` if it is not committed."""
-    last = last_word(events, version)
+    state = state_of(version, events)
+    last = (last_canary if state is State.CANARY else last_word)(events, version)
     problem = None
     try:
         metrics = metrics_of(registry, version)
@@ -47,7 +48,7 @@ def overview(registry: Registry, version: str, events: Sequence[Event]) -> Overv
     return Overview(
         version=version,
         as_of=as_of_version(version),
-        state=state_of(version, events),
+        state=state,
         metrics=metrics,
         at=last.at if last else None,
         by=last.by if last else None,
