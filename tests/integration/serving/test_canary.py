@@ -12,6 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from evergreen.asked.finding import Asked, Together
 from evergreen.features.build import build_features
 from evergreen.lake import Table
 from evergreen.registry.versions import MODEL
@@ -113,8 +114,8 @@ class Raises:
             raise RuntimeError("too long")
 
 
-def asked(served: Served, rows: list[dict[str, Any]], canary: ServedCanary) -> Answer:
-    text = msgspec.json.encode({"rows": rows, "whole": True})
+def asked(served: Served, rows: list[dict[str, Any]], canary: ServedCanary, *, whole: bool = True) -> Answer:
+    text = msgspec.json.encode({"rows": rows, "whole": whole})
     return answer(served, read_body(text, exact=served.types.exact, most_rows=1000), canary)
 
 
@@ -143,6 +144,22 @@ def test_rows_that_a_canary_cannot_predict_are_the_champions(worlds: Worlds) -> 
     assert alone.document("iris").get("canary") is None
     assert alone.part is not None
     assert (alone.rows[0]["version"], alone.part.status) == (world.version, 422)
+
+
+def test_a_canary_that_needs_more_rows_together_or_breaks_leaves_all_to_the_champion(worlds: Worlds) -> None:
+    world = worlds("iris")
+    served, rows = served_of(world), world.raw[:3]
+    alone = asked(served, rows, ServedCanary(served, 0))
+    needs_all = replace(served, asked=Asked(Together.PARTITION))
+    refused = asked(served, rows, ServedCanary(needs_all, 1), whole=False)
+    assert (refused.rows, refused.failed, refused.beside) == (alone.rows, 0, None)
+    assert refused.part is not None
+    assert (refused.part.rows, refused.part.failed, refused.part.status) == (3, 3, 422)
+    assert "send all rows of snapshot" in refused.part.problem
+    broken = asked(served, rows, ServedCanary(replace(served, look_back=None), 1))  # type: ignore[arg-type]
+    assert (broken.rows, broken.failed, broken.beside) == (alone.rows, 0, None)
+    assert broken.part is not None
+    assert (broken.part.failed, broken.part.status) == (3, 500)
 
 
 def test_keys_whose_rows_must_be_predicted_together(worlds: Worlds) -> None:
