@@ -27,6 +27,7 @@ from benchmarks import (
     policies,
     postgres_to_lake,
     registry,
+    serving,
     sets,
     training,
     validation,
@@ -55,6 +56,7 @@ BENCHMARKS = {
     "backfill": backfill.measure,
     "parse": parse.measure,
     "front_door": front_door.measure,
+    "serving": serving.measure,
 }
 
 
