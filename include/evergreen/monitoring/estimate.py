@@ -24,6 +24,25 @@ from evergreen.json_values import finite_or_none
 from evergreen.metrics import Costs, Metric
 from evergreen.metrics.chances import Chances
 from evergreen.metrics.classes import ordered_classes
+from evergreen.metrics.predictions import Predictions
+from evergreen.spec import Spec
+
+
+def expected_of(spec: Spec, predicted: Predictions) -> float | None:
+    """The training metric that predictions of n rows let expect; None without probabilities, as `estimated`.
+
+    The positive class and the costs are those of the description.
+    """
+    if predicted.probabilities is None:
+        return None
+    return estimated(
+        spec.metric,
+        predicted.probabilities,
+        predicted.classes,
+        predicted.labels,
+        positive=spec.positive,
+        costs=spec.training.costs,
+    )
 
 
 def estimated(

@@ -19,7 +19,7 @@ from evergreen.monitoring.cells import Cells
 from evergreen.monitoring.contributions import named
 from evergreen.monitoring.coverage import night_coverage
 from evergreen.monitoring.drift import FeatureDrift, Sample, drift_of
-from evergreen.monitoring.estimate import estimated
+from evergreen.monitoring.estimate import expected_of
 from evergreen.monitoring.fairness import night_fairness
 from evergreen.monitoring.performance import (
     absolute_error_of,
@@ -252,19 +252,10 @@ def _estimate(spec: Spec, reference: Reference, predictions: pd.DataFrame) -> fl
     if not estimates(spec) or promised is None or reference.expected is None:
         return None
     said = read_published(spec, predictions, reference.model_classes)
-    if said.probabilities is None:
-        return None
     off = promised - reference.expected
     if abs(off) > spec.metric.allowance(promised, PERFORMANCE.of(spec.monitoring).tolerance):
         return None
-    value = estimated(
-        spec.metric,
-        said.probabilities,
-        said.classes,
-        said.labels,
-        positive=spec.positive,
-        costs=spec.training.costs,
-    )
+    value = expected_of(spec, said)
     return None if value is None else spec.metric.within(value + off)
 
 

@@ -24,7 +24,7 @@ from evergreen.metrics import Costs
 from evergreen.metrics.predictions import Predictions, classes_of, levels_of
 from evergreen.monitoring.cells import Cells, count_cells
 from evergreen.monitoring.contributions import Explained
-from evergreen.monitoring.estimate import estimated
+from evergreen.monitoring.estimate import expected_of
 from evergreen.monitoring.performance import by_partition, promised_slices
 from evergreen.monitoring.promise import Predecessor, promised_before, told
 from evergreen.signals.drift import DRIFT
@@ -197,7 +197,7 @@ def build_reference(
         slices={} if unseen is None else promised_slices(spec, rows[held], actual, unseen),
         level=None if target is None else level(spec, target[held]),
         rows=len(rows),
-        expected=None if unseen is None else _expected(spec, unseen),
+        expected=None if unseen is None else expected_of(spec, unseen),
         classes=() if unseen is None else unseen.beside(spec.task, actual, positive=spec.positive).names,
         model_classes=classes_of(challenger.final),
         levels=levels_of(challenger.final),
@@ -259,19 +259,6 @@ def _coverage(
     if actual is None or predicted is None:
         return {}
     return covered_by_partition(partitions, actual, predicted)
-
-
-def _expected(spec: Spec, predicted: Predictions) -> float | None:
-    if predicted.probabilities is None:
-        return None
-    return estimated(
-        spec.metric,
-        predicted.probabilities,
-        predicted.classes,
-        predicted.labels,
-        positive=spec.positive,
-        costs=spec.training.costs,
-    )
 
 
 def _explained(spec: Spec, training_set: TrainingSet, challenger: Challenger) -> Explained | None:
