@@ -124,6 +124,7 @@ def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
 def card(pipeline: VisiblePipeline, version: str) -> Response:
     """The model card of a version, if it matches its digest."""
     from evergreen.registry.registry import Registry
+    from evergreen.registry.versions import CARD
 
     absent = HTTPException(
         status.HTTP_404_NOT_FOUND, f"There is no such version: see evergreen models list {pipeline}."
@@ -131,7 +132,7 @@ def card(pipeline: VisiblePipeline, version: str) -> Response:
     if not _VERSION.fullmatch(version):
         raise absent
     try:
-        return _html(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, "card.html"))
+        return _html(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, CARD))
     except NotFoundError:
         raise absent from None
 

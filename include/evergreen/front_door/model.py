@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.registry.overview import coverage_of, metrics_of
 from evergreen.registry.registry import as_of_version
+from evergreen.registry.versions import CARD, EXPLANATION, LINEAGE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     from evergreen.pipeline import Pipeline
     from evergreen.scoring.checked_model import CheckedModel
-
-_LINEAGE, _CARD, _EXPLANATION = "lineage.json", "card.html", "explanation.json"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class Model:
 
         Raises `NotFoundError` for a version without it, `IntegrityError` if it is damaged.
         """
-        return dict(json.loads(self._pipeline.registry.read(self.version, _LINEAGE)))
+        return dict(json.loads(self._pipeline.registry.read(self.version, LINEAGE)))
 
     @cached_property
     def coverage(self) -> dict[float, float]:
@@ -78,7 +77,7 @@ class Model:
 
         Raises `NotFoundError` for a version without one, `IntegrityError` if it is damaged.
         """
-        return Card(self.version, self._pipeline.registry.read(self.version, _CARD).decode())
+        return Card(self.version, self._pipeline.registry.read(self.version, CARD).decode())
 
     @cached_property
     def importance(self) -> pd.DataFrame:
@@ -95,7 +94,7 @@ class Model:
         """
         from evergreen.front_door.tables import importance
 
-        return importance(json.loads(self._pipeline.registry.read(self.version, _EXPLANATION)))
+        return importance(json.loads(self._pipeline.registry.read(self.version, EXPLANATION)))
 
     @cached_property
     def estimator(self) -> Any:

@@ -37,8 +37,8 @@ FEATURES = "features.json"
 METRICS, GATE, LINEAGE = "metrics.json", "gate.json", "lineage.json"
 """What was measured of it, what the gate said, and what it comes from."""
 
-CARD = "card.html"
-"""Its model card."""
+EXPLANATION, CARD = "explanation.json", "card.html"
+"""What its figures are drawn from, and its model card."""
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -21,6 +21,7 @@ from evergreen.boosters.catalogue import BOOSTERS
 from evergreen.errors import ChangedError, EvergreenError, IntegrityError, NotInstalledError, one_line
 from evergreen.features.build import rows_to_score
 from evergreen.lake import PARTITION
+from evergreen.registry.versions import LINEAGE
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import partition_features, predict
 from evergreen.scoring.published import BASE, CONTRIBUTIONS, PREDICTION, is_published
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 GOLDEN = "golden.parquet"
 
-_LINEAGE = "lineage.json"
 _ROWS = 50
 _CONTEXT = 2_000
 
@@ -187,9 +187,9 @@ def _broken(spec: Spec, registry: Registry, version: str, difference: str) -> Ch
 
 
 def _changed_packages(registry: Registry, version: str) -> str:
-    if _LINEAGE not in registry.files(version):
+    if LINEAGE not in registry.files(version):
         return ""
-    then = json.loads(registry.read(version, _LINEAGE)).get("packages", {})
+    then = json.loads(registry.read(version, LINEAGE)).get("packages", {})
     now = packages(BOOSTERS.values())
     changed = [f"{name} {then[name]} is now {now[name]}" for name in then if then[name] != now.get(name)]
     return f" ({', '.join(changed)})" if changed else ""

@@ -21,14 +21,13 @@ from evergreen.json_values import json_values
 from evergreen.monitoring.reference import REFERENCE, Reference, rows_file
 from evergreen.registry.model_file import dump_model
 from evergreen.registry.registry import Registry
-from evergreen.registry.versions import CARD, EVALUATED, GATE, LINEAGE, METRICS, MODEL
+from evergreen.registry.versions import CARD, EVALUATED, EXPLANATION, GATE, LINEAGE, METRICS, MODEL
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.rare import rare_classes
 from evergreen.training_set.units import Units
 
-EXPLANATION = "explanation.json"
 FIT_ON = "fit_on.parquet"
 """The rows, or groups of rows, that the copy in `evaluated.skops` was fit on."""
 
