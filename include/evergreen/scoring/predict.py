@@ -12,6 +12,7 @@ from evergreen.errors import RefusedError, SpecError
 from evergreen.features.build import build_features, in_order, rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.metrics.predictions import Predictions
+from evergreen.scoring.blocks import predict_in_blocks
 from evergreen.scoring.published import ACTUAL, VERSION, explained_columns, published_columns
 from evergreen.spec import Spec
 
@@ -54,7 +55,10 @@ def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.Dat
 
 
 def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
-    """The model's predictions for features (n, d); raises `RefusedError` if it learnt from others."""
+    """The model's predictions for features (n, d), those of a row the same beside any other rows.
+
+    Raises `RefusedError` if the model learnt from other features.
+    """
     trained_on = getattr(model, "feature_names_in_", None)
     if trained_on is not None and list(trained_on) != list(features.columns):
         differing = sorted(set(trained_on) ^ set(features.columns))
@@ -62,7 +66,7 @@ def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
             f"{spec.name}: the model was trained on other features than features.py gives now "
             f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
         )
-    return Predictions.of(model, features)
+    return predict_in_blocks(model, features)
 
 
 def _check_keys(spec: Spec, published: Sequence[str]) -> None:

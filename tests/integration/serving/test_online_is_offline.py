@@ -53,6 +53,18 @@ def test_a_whole_partition_is_answered_as_it_was_published(worlds: Worlds, name:
     assert asked(world, [rows[at] for at in order]) == [night[at] for at in order]
 
 
+@pytest.mark.parametrize("name", WORLDS)
+def test_rows_by_themselves_are_answered_as_the_partition_was(worlds: Worlds, name: str) -> None:
+    world = worlds(name)
+    served = served_by(world, world.pipeline.spec)
+    if not served.takes_single_rows:
+        with pytest.raises(RequestRefusedError, match="send all rows of"):
+            asked(world, world.raw[:1])
+        return
+    few = slice(None, None, max(1, len(world.raw) // 20))
+    assert [asked(world, [row])[0] for row in world.raw[few]] == world.night[few]
+
+
 def test_over_http_with_features_that_look_back(worlds: Worlds) -> None:
     world = worlds("bikes")
     with running(world.pipeline) as client:
