@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +20,11 @@ from evergreen.serving.body import read_body
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.spec import LookBack, Serving, Spec
+from evergreen.storage import Storage
+from tests.campaign import rounds
 from tests.integration.serving.conftest import Worlds
 from tests.integration.serving.running import running
-from tests.integration.serving.worlds import WORLDS, World
+from tests.integration.serving.worlds import WORLDS, World, many_days_of_bikes
 
 
 def served_by(world: World, spec: Spec) -> Served:
@@ -34,10 +37,14 @@ def served_by(world: World, spec: Spec) -> Served:
 
 def asked(world: World, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What is answered to a request, without a server."""
-    served = served_by(world, world.pipeline.spec)
+    return predicted(served_by(world, world.pipeline.spec), rows)
+
+
+def predicted(served: Served, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What a version answers to a request."""
     text = msgspec.json.encode({"rows": rows, "whole": True})
     found = answer(served, read_body(text, exact=served.types.exact, most_rows=1000))
-    document = msgspec.json.decode(msgspec.json.encode(found.document(world.pipeline.name)))
+    document = msgspec.json.decode(msgspec.json.encode(found.document(served.spec.name)))
     assert found.failed == 0
     said: list[dict[str, Any]] = document["predictions"]
     return said
@@ -63,6 +70,17 @@ def test_rows_by_themselves_are_answered_as_the_partition_was(worlds: Worlds, na
         return
     few = slice(None, None, max(1, len(world.raw) // 20))
     assert [asked(world, [row])[0] for row in world.raw[few]] == world.night[few]
+
+
+def test_day_by_day_of_a_long_history(storage: Storage, tell: Callable[[str], None]) -> None:
+    worlds = many_days_of_bikes(storage, rounds(2, 365))
+    served = served_by(worlds[0], worlds[0].pipeline.spec)
+    rows = 0
+    for world in worlds:
+        night = world.night
+        assert predicted(served, world.raw) == night, world.partition
+        rows += len(night)
+    tell(f"{len(worlds)} partitions of bike_demand, {rows} rows: answered as they were published")
 
 
 def test_over_http_with_features_that_look_back(worlds: Worlds) -> None:

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from deploy.demo_data.simulator import simulate
 from evergreen.asked.find import find_asked
 from evergreen.features.build import build_features
 from evergreen.intervals.conformal import ConformalRegressor
@@ -133,6 +135,23 @@ def bikes(storage: Storage) -> World:
     rows = rows[rows["partition"] >= "2024-02-26"]
     spec = load_spec("bike_demand").model_copy(update={"scoring": None, "explain": 3})
     return world(Pipeline(spec, storage), rows, HistGradientBoostingRegressor(max_iter=20))
+
+
+def many_days_of_bikes(storage: Storage, days: int) -> list[World]:
+    """The newest days of `bike_demand`, all scored by a version that was trained before them."""
+    last = date(2011, 1, 28) + timedelta(days)
+    data = simulate(date(2011, 1, 1), last)
+    rows = data.rentals.merge(data.weather, left_on="rented_at", right_on="hour").drop(columns="hour")
+    at = rows["rented_at"].dt.as_unit("us")
+    rows = rows.assign(rented_at=at, partition=at.dt.strftime("%Y-%m-%d"))
+    spec = load_spec("bike_demand").model_copy(update={"scoring": None})
+    pipeline = Pipeline(spec, storage)
+    kept = rows[rows["wind_speed"] < 120]  # a faulty sensor's, which a night would quarantine
+    newest = world(pipeline, kept, HistGradientBoostingRegressor(max_iter=20), as_of="2011-01-28")
+    partitions = pipeline.lake.partitions()[-days:]
+    for partition in partitions[:-1]:
+        score(pipeline, partition)
+    return [World(pipeline, newest.version, partition) for partition in partitions]
 
 
 def lender(storage: Storage) -> World:
