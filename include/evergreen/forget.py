@@ -23,6 +23,7 @@ WORDS = {
     "receipts": "receipts of runs",
     "timings": "timings of runs",
     "runs": "the partitions that runs took",
+    "requests": "the log of requests",
     "staging": "staging of runs",
     "alerts": "open alerts",
     "calendar.json": "the calendar",
