@@ -89,7 +89,7 @@ def answer(served: Served, body: Body, canary: ServedCanary | None = None) -> An
     rows, places, reasons = read.rows, np.array(read.places, np.int64), dict(read.reasons)
     for at, why in served.checks.broken(rows).items():
         reasons[int(places[at])] = why
-    partitions = _partitions(spec, rows)
+    partitions = partitions_of(spec, rows)
     for at, why in _keyless(spec, rows, partitions).items():
         reasons.setdefault(int(places[at]), why)
     if reasons and not served.takes_single_rows:
@@ -207,7 +207,7 @@ def _order(spec: Spec, rows: pa.Table) -> np.ndarray:
     return in_order(spec, to_frame(rows.select(list(by)))).index.to_numpy()
 
 
-def _partitions(spec: Spec, rows: pa.Table) -> list[str]:
+def partitions_of(spec: Spec, rows: pa.Table) -> list[str]:
     """The partition of each row, empty where its time is missing or beyond all partitions."""
     if spec.time_column is None:
         return [spec.first_partition] * len(rows)

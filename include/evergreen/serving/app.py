@@ -10,7 +10,6 @@ from evergreen.serving.answer import Answer, answer
 from evergreen.serving.body import read_body
 from evergreen.serving.canary import ServedCanary
 from evergreen.serving.entrance import About
-from evergreen.serving.limits import Limits
 from evergreen.serving.meters import CONTENT_TYPE
 from evergreen.serving.protocol import add_protocol
 from evergreen.serving.refused import RequestRefusedError
@@ -68,7 +67,7 @@ def make_app(serving: Serving) -> FastAPI:
         served, canary = serving.answering(pipeline)
         about.pipeline, about.version = pipeline, served.version
         text = await read_request(request, serving.limits)
-        document = await serving.turns.run(_predicted, serving.limits, served, canary, text, about)
+        document = await serving.turns.run(_predicted, serving, served, canary, text, about)
         return Response(document, 200 if about.failed < about.rows else 422, media_type="application/json")
 
     add_protocol(app, serving)
@@ -76,12 +75,13 @@ def make_app(serving: Serving) -> FastAPI:
 
 
 def _predicted(
-    limits: Limits, served: Served, canary: ServedCanary | None, text: bytes, about: About
+    serving: Serving, served: Served, canary: ServedCanary | None, text: bytes, about: About
 ) -> bytes:
-    body = read_body(text, exact=served.types.exact, most_rows=limits.rows)
+    body = read_body(text, exact=served.types.exact, most_rows=serving.limits.rows)
     about.rows = about.failed = len(body.rows)
     found: Answer = answer(served, body, canary)
     about.failed, about.canary = found.failed, found.part
+    serving.log(served, body, found)
     return msgspec.json.encode(found.document(served.spec.name))
 
 

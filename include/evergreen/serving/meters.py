@@ -43,6 +43,12 @@ class Meters:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        self.logged = Counter(
+            "evergreen_serving_logged_rows",
+            "Rows for the log of requests, and whether they were written or dropped.",
+            ("pipeline", "outcome"),
+            registry=self._registry,
+        )
         self._registry.register(_Versions(followers))
 
     def count(self, pipeline: str, version: str, role: str, status: int, seconds: float) -> None:
@@ -55,6 +61,10 @@ class Meters:
         self.rows.labels(pipeline, version, role, "predicted").inc(predicted)
         if failed:
             self.rows.labels(pipeline, version, role, "failed").inc(failed)
+
+    def count_logged(self, pipeline: str, outcome: str, rows: int) -> None:
+        """Count rows of a log that were written or dropped."""
+        self.logged.labels(pipeline, outcome).inc(rows)
 
     def read(self) -> bytes:
         """All figures in Prometheus' text format."""

@@ -22,6 +22,7 @@ from evergreen.serving.app import make_app
 from evergreen.serving.entrance import Entrance
 from evergreen.serving.follow import Follower
 from evergreen.serving.limits import Limits
+from evergreen.serving.log_writer import Bounds
 from evergreen.serving.service import Serving
 
 _log = logging.getLogger(__name__)
@@ -37,7 +38,8 @@ _SILENT = 5
 class Settings:
     """Where the server listens, how often it looks for a new champion, the token, and what requests may cost.
 
-    `every` is in seconds. At the end of the server, requests have `ending` seconds to end.
+    `every` is in seconds. `log` says when what is logged is written, and how much of it may wait. At the end
+    of the server, requests have `ending` seconds to end.
     """
 
     host: str = "127.0.0.1"
@@ -45,6 +47,7 @@ class Settings:
     every: float = 2.0
     token: str | None = field(default=None, repr=False)
     limits: Limits = field(default_factory=Limits)
+    log: Bounds = field(default_factory=Bounds)
     ending: float = 30.0
 
 
@@ -59,7 +62,7 @@ class Server:
         self._settings = settings
         self._listener = _listening(settings)
         self._followers = {pipeline.name: Follower(pipeline) for pipeline in pipelines}
-        self._serving = Serving(self._followers, settings.limits, settings.every * _SILENT)
+        self._serving = Serving(self._followers, settings.limits, settings.every * _SILENT, settings.log)
         entrance = Entrance(make_app(self._serving), settings.token, self._serving.told)
         self._server = uvicorn.Server(_config(entrance, settings))
 
@@ -73,11 +76,14 @@ class Server:
         """Follow the champions and answer; requests that are open at the end are still answered."""
         _log.info("%s: %s", ", ".join(self._followers), self.address)
         try:
-            with _following(self._followers, self._settings.every), _ended_by_signals():
+            with (
+                _writing(self._serving, self._settings.ending),
+                _following(self._followers, self._settings.every),
+                _ended_by_signals(),
+            ):
                 self._server.run(sockets=[self._listener])
         finally:
             self._listener.close()
-            self._serving.turns.close()
 
     def stop(self) -> None:
         """End `run`, which may be in another thread."""
@@ -129,6 +135,19 @@ def _following(followers: dict[str, Follower], every: float) -> Iterator[None]:
     finally:
         for follower in followers.values():
             follower.stop()
+
+
+@contextmanager
+def _writing(serving: Serving, ending: float) -> Iterator[None]:
+    """Write to the logs of requests; at the end what was answered is written, within `ending` seconds."""
+    thread = threading.Thread(target=serving.writer.run, name="log of requests", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        serving.turns.close()
+        serving.writer.stop()
+        thread.join(ending)
 
 
 def _config(entrance: Entrance, settings: Settings) -> uvicorn.Config:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import msgspec
 from fastapi import Request, Response
 
+from evergreen.request_log.store import Kind, RequestLog
+from evergreen.serving.answer import Answer
+from evergreen.serving.body import Body
 from evergreen.serving.canary import ServedCanary
 from evergreen.serving.entrance import About
 from evergreen.serving.follow import Follower
 from evergreen.serving.limits import Limits, Turns, received
+from evergreen.serving.log_writer import Bounds, LogWriter
+from evergreen.serving.logged import logged
 from evergreen.serving.meters import CANARY, CHAMPION, Meters
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
@@ -22,13 +28,17 @@ from evergreen.shown import shown
 class Serving:
     """What the routes share: who follows which pipeline, the limits, the turns and the figures.
 
-    A storage that is silent for more than `patience` seconds makes answers stale.
+    A storage that is silent for more than `patience` seconds makes answers stale. `bounds` are those of what
+    waits to be logged.
     """
 
-    def __init__(self, followers: Mapping[str, Follower], limits: Limits, patience: float) -> None:
+    def __init__(
+        self, followers: Mapping[str, Follower], limits: Limits, patience: float, bounds: Bounds
+    ) -> None:
         self.followers, self.limits, self.patience = followers, limits, patience
         self.turns = Turns(limits)
         self.meters = Meters(followers)
+        self.writer = LogWriter(self.meters.count_logged, bounds)
 
     def served(self, pipeline: str) -> Served:
         """The version that answers for a pipeline now, as `answering` has it."""
@@ -64,6 +74,15 @@ class Serving:
             self.meters.count(about.pipeline, about.version, CHAMPION, about.status, about.seconds)
         if rows:
             self.meters.count_rows(about.pipeline, about.version, CHAMPION, rows - about.failed, about.failed)
+
+    def log(self, served: Served, body: Body, found: Answer) -> None:
+        """Offer a request that was answered to its pipeline's log, if it has one. Returns at once."""
+        pipeline = self.followers[served.spec.name].pipeline
+        if (log := pipeline.spec.serving.log) is None:
+            return
+        place = RequestLog(pipeline.storage, pipeline.name)
+        entries = partial(logged, served, log, body, found)
+        self.writer.offer(place, Kind.PREDICTIONS, len(found.rows), entries)
 
     def conditions(self) -> dict[str, dict[str, Any]]:
         """How up to date each pipeline is, by name."""

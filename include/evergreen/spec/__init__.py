@@ -23,7 +23,7 @@ from evergreen.spec.monitoring import (
     Retrain,
 )
 from evergreen.spec.scoring import Scoring
-from evergreen.spec.serving import LookBack, Serving
+from evergreen.spec.serving import Log, LookBack, Serving
 from evergreen.spec.spec import Spec
 from evergreen.spec.training import Candidate, Pretrained, Step, Training, Tuning
 from evergreen.spec.validation import Validation
@@ -42,6 +42,7 @@ __all__ = [
     "Labels",
     "Latency",
     "Limit",
+    "Log",
     "LookBack",
     "Lookup",
     "Mlflow",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
-from evergreen.calendar import Calendar
+from pydantic import Field
+
+from evergreen.calendar import Calendar, Length
 from evergreen.description import Described
-from evergreen.units import AnyLength, ConnectionId
+from evergreen.units import AnyLength, Column, ConnectionId, Share, SomeLength
 
 
 class LookBack(Described):
@@ -23,12 +26,38 @@ class LookBack(Described):
     stale: Literal["refuse", "allow"] = "refuse"
 
 
+class Log(Described):
+    """The log of requests, which tells whether what is served agrees with what is published.
+
+    `share` is the share of the keys whose rows are logged, always the same keys. What is logged is deleted
+    once its partition is `keep` away from the newest published one. The columns to `drop`, such as those of
+    persons, are never written; a key must be, or rows could not be found again.
+    """
+
+    share: Share = 0.05
+    keep: SomeLength = Length(30, "day")
+    drop: tuple[Column, ...] = Field(default=())
+
+    def check(self, calendar: Calendar, keys: Sequence[str]) -> None:
+        """Raise `ValueError` for what does not fit a calendar and the columns that name a row."""
+        if kept := [name for name in self.drop if name in keys]:
+            raise ValueError(
+                f"serving.log.drop: '{kept[0]}' is of the key, by which logged rows are found again: keep "
+                "it, name rows by another column, or leave out serving.log"
+            )
+        if not calendar.has_time and not self.keep.time:
+            raise ValueError("serving.log.keep: a snapshot's log is kept for a time like '30 days'")
+
+
 class Serving(Described):
-    """Serving over HTTP: `look_back` is where its rows come from."""
+    """Serving over HTTP: `look_back` is where its rows come from, `log` what is kept of requests."""
 
     look_back: LookBack | None = None
+    log: Log | None = None
 
-    def check(self, calendar: Calendar) -> None:
-        """Raise `ValueError` for what does not fit a calendar."""
+    def check(self, calendar: Calendar, keys: Sequence[str]) -> None:
+        """Raise `ValueError` for what does not fit a calendar and the columns that name a row."""
+        if self.log is not None:
+            self.log.check(calendar, keys)
         if self.look_back is not None and not calendar.has_time:
             raise ValueError("serving.look_back: a snapshot has no partitions before it, leave it out")

@@ -230,7 +230,7 @@ class Spec(Described):
         if not self.keys:
             raise ValueError("key: a snapshot pipeline needs the columns that name a row")
         check_outside(self.sources)
-        self.serving.check(self.calendar)
+        self.serving.check(self.calendar, self.keys)
         self._check_labels()
 
     def _check_labels(self) -> None:

@@ -42,3 +42,28 @@ def test_a_snapshot_looks_back_to_nothing(make_spec, snapshot):
 
 def _described(look_back: str, task: str = "regression") -> dict[str, str]:
     return {f"task: {task}": f"serving: {{look_back: {look_back}}}\ntask: {task}"}
+
+
+def _logged(log: str, task: str = "regression") -> dict[str, str]:
+    return {f"task: {task}": f"serving: {{log: {log}}}\ntask: {task}"}
+
+
+def test_the_log_is_optional_and_has_defaults(make_spec):
+    assert make_spec().serving.log is None
+    log = make_spec(changes=_logged("{}")).serving.log
+    assert (log.share, log.keep, log.drop) == (0.05, Length(30, "day"), ())
+    log = make_spec(changes=_logged("{share: 20%, keep: 5 partitions, drop: [price]}")).serving.log
+    assert (log.share, log.keep, log.drop) == (0.2, Length(5), ("price",))
+
+
+def test_a_key_is_not_dropped_from_the_log(make_spec):
+    key = make_spec().keys[0]
+    with pytest.raises(SpecError, match=f"serving.log.drop: '{key}' is of the key") as raised:
+        make_spec(changes=_logged(f"{{drop: [{key}]}}"))
+    assert "leave out serving.log" in str(raised.value)
+
+
+def test_a_snapshots_log_is_kept_for_a_time(make_spec, snapshot):
+    assert make_spec(snapshot, _logged("{keep: 2 weeks}", "classification")).serving.log.keep.time
+    with pytest.raises(SpecError, match=r"serving\.log\.keep: a snapshot's log is kept for a time"):
+        make_spec(snapshot, _logged("{keep: 5 partitions}", "classification"))
