@@ -157,6 +157,30 @@ def exact(number: str | int | Decimal, kind: pa.Decimal128Type) -> Decimal | Non
     return found if found.is_finite() else None
 
 
+def held(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
+    """The values as the lake holds them: NaN is null.
+
+    Raises `pa.ArrowInvalid` for a value that it cannot hold, or `pa.ArrowNotImplementedError` for a type.
+    """
+    values = plain(values)
+    check_texts(values)
+    result = values if values.type == target else _converted(values, target, zone)
+    _check_years(result)
+    if pa.types.is_floating(result.type) and pc.any(nan := pc.is_nan(result)).as_py():
+        return pc.if_else(nan, pa.scalar(None, result.type), result)
+    return result
+
+
+def plain(values: pa.Array) -> pa.Array:
+    """The values of an extension or dictionary column in their plain type."""
+    if isinstance(values.type, pa.UuidType):
+        texts = [value and str(uuid.UUID(bytes=value)) for value in values.storage.to_pylist()]
+        return pa.array(texts, pa.string())
+    if isinstance(values, pa.ExtensionArray):
+        return plain(values.storage)
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
 @cache
 def _context(digits: int) -> Context:
     """Arithmetic that raises if a digit would be lost, or if there are too many."""
@@ -209,7 +233,7 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _cast(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
     try:
-        return _held(values, target, zone)
+        return held(values, target, zone)
     except _CANNOT as error:
         reason = one_line(error, 200)
         raise SourceError(f"column '{name}' cannot be read as {target}: {reason}: fix the source") from None
@@ -222,7 +246,7 @@ def _misfits(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> di
     while waiting:
         begin, end = waiting.pop()
         try:
-            _held(values.slice(begin, end - begin), target, zone)
+            held(values.slice(begin, end - begin), target, zone)
         except _CANNOT as error:
             if end - begin == len(values):
                 _cast(name, values.slice(0, 0), target, zone)
@@ -232,27 +256,6 @@ def _misfits(name: str, values: pa.Array, target: pa.DataType, zone: Zone) -> di
                 middle = (begin + end) // 2
                 waiting += [(middle, end), (begin, middle)]
     return found
-
-
-def _held(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:
-    """The values as the lake holds them: NaN is null; raises one of `_CANNOT` for a value that it cannot."""
-    values = _plain(values)
-    check_texts(values)
-    result = values if values.type == target else _converted(values, target, zone)
-    _check_years(result)
-    if pa.types.is_floating(result.type) and pc.any(nan := pc.is_nan(result)).as_py():
-        return pc.if_else(nan, pa.scalar(None, result.type), result)
-    return result
-
-
-def _plain(values: pa.Array) -> pa.Array:
-    """The values of an extension or dictionary column in their plain type."""
-    if isinstance(values.type, pa.UuidType):
-        texts = [value and str(uuid.UUID(bytes=value)) for value in values.storage.to_pylist()]
-        return pa.array(texts, pa.string())
-    if isinstance(values, pa.ExtensionArray):
-        return _plain(values.storage)
-    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
 
 
 def _converted(values: pa.Array, target: pa.DataType, zone: Zone) -> pa.Array:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
 from evergreen.serving.answer import Answer, answer
-from evergreen.serving.body import read_body
+from evergreen.serving.arrow_answer import answer_stream
+from evergreen.serving.arrow_stream import ARROW, read_stream
+from evergreen.serving.body import Body, read_body
 from evergreen.serving.canary import ServedCanary
 from evergreen.serving.entrance import About
+from evergreen.serving.limits import Limits
 from evergreen.serving.meters import CONTENT_TYPE
 from evergreen.serving.protocol import add_protocol
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
-from evergreen.serving.service import Serving, as_json, read_request
+from evergreen.serving.service import JSON, Serving, as_json, kind_of, read_request
 from evergreen.shown import shown
 
 _TITLE = "Evergreen: predictions by champions"
@@ -60,29 +65,46 @@ def make_app(serving: Serving) -> FastAPI:
     @app.post(
         "/v1/pipelines/{pipeline}/predict",
         summary="Predict raw rows by the champion, as a night would",
-        openapi_extra={"requestBody": {"content": {"application/json": {"schema": _BODY}}, "required": True}},
+        openapi_extra={"requestBody": {"content": {JSON: {"schema": _BODY}, ARROW: {}}, "required": True}},
     )
     async def predict(pipeline: str, request: Request) -> Response:
         about: About = request.state.about
         served, canary = serving.answering(pipeline)
         about.pipeline, about.version = pipeline, served.version
-        text = await read_request(request, serving.limits)
-        document = await serving.turns.run(_predicted, serving, served, canary, text, about)
-        return Response(document, 200 if about.failed < about.rows else 422, media_type="application/json")
+        body = await read_request(request, serving.limits, ARROW)
+        asked = _Asked(body, kind_of(request), ARROW if ARROW in request.headers.get("accept", "") else JSON)
+        said = await serving.turns.run(_predicted, serving, served, canary, asked, about)
+        return Response(said, 200 if about.failed < about.rows else 422, media_type=asked.wanted)
 
     add_protocol(app, serving)
     return app
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """The body of a request, the media type that it has, and the one that is wanted of its answer."""
+
+    body: bytes
+    kind: str
+    wanted: str
+
+    def read(self, served: Served, limits: Limits) -> Body:
+        """What the body says; raises `RequestRefusedError`."""
+        if self.kind == ARROW:
+            return read_stream(self.body, limits)
+        return read_body(self.body, exact=served.types.exact, most_rows=limits.rows)
+
+
 def _predicted(
-    serving: Serving, served: Served, canary: ServedCanary | None, text: bytes, about: About
+    serving: Serving, served: Served, canary: ServedCanary | None, asked: _Asked, about: About
 ) -> bytes:
-    body = read_body(text, exact=served.types.exact, most_rows=serving.limits.rows)
+    body = asked.read(served, serving.limits)
     about.rows = about.failed = len(body.rows)
     found: Answer = answer(served, body, canary)
     about.failed, about.canary = found.failed, found.part
     serving.log(served, body, found)
-    return msgspec.json.encode(found.document(served.spec.name))
+    document = found.document(served.spec.name)
+    return answer_stream(served, document) if asked.wanted == ARROW else msgspec.json.encode(document)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The body of a request for predictions, in JSON."""
+"""The body of a request for predictions: what its rows and fields are, and how both are read from JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.shown import shown
@@ -25,9 +26,12 @@ _exact = msgspec.json.Decoder(float_hook=Decimal)
 
 @dataclass(frozen=True)
 class Body:
-    """The raw rows of a request; `whole` says that they are all rows of their partitions."""
+    """The raw rows of a request, as objects of JSON or columns of Arrow.
 
-    rows: list[Any]
+    `whole` says that they are all rows of their partitions.
+    """
+
+    rows: list[Any] | pa.Table
     whole: bool = False
 
 
@@ -47,13 +51,16 @@ def read_body(text: bytes, *, exact: bool, most_rows: int) -> Body:
         raise RequestRefusedError(WRONG, f"the body has no list of 'rows': {_FORM}")
     if not isinstance(whole, bool):
         raise RequestRefusedError(WRONG, "the body's 'whole' is neither true nor false")
-    if not rows:
-        raise RequestRefusedError(WRONG, f"the body has no row: {_FORM}")
-    if len(rows) > most_rows:
-        raise RequestRefusedError(
-            413, f"{len(rows):,} rows are more than {most_rows:,}: send several requests"
-        )
+    check_count(len(rows), most_rows)
     return Body(rows, whole)
+
+
+def check_count(rows: int, most: int) -> None:
+    """Raise `RequestRefusedError` for no rows (422), and for more than `most` (413)."""
+    if not rows:
+        raise RequestRefusedError(WRONG, "the body has no row: send one at least")
+    if rows > most:
+        raise RequestRefusedError(413, f"{rows:,} rows are more than {most:,}: send several requests")
 
 
 def read_json(text: bytes, *, exact: bool = False) -> Any:

@@ -13,7 +13,7 @@ import pandas as pd
 from evergreen.errors import EvergreenError, one_line
 from evergreen.scoring.predict import apply_model
 from evergreen.scoring.published import PROBABILITIES, published_columns
-from evergreen.serving.body import WRONG, read_json
+from evergreen.serving.body import WRONG, check_count, read_json
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.serving.tensors import TYPES, Tensor, columns_of, packed_length, read_tensors
@@ -48,17 +48,14 @@ def infer(served: Served, body: bytes, told: str | None, most_rows: int) -> Infe
     """Predict the features of a request; `told` is the length of its JSON, if tensors follow it as bytes.
 
     Raises `RequestRefusedError`: 422 for what is no request by the protocol, or other features than the
-    version's, 413 for too many rows.
+    version's, and as `check_count` does.
     """
     length = packed_length(told, body)
     request = read_json(body[:length])
     if not isinstance(request, dict):
         raise RequestRefusedError(WRONG, "the request is no JSON object: send 'inputs'")
     features = _features(served, read_tensors(request.get("inputs"), body[length:]))
-    if len(features) > most_rows:
-        raise RequestRefusedError(
-            413, f"{len(features):,} rows are more than {most_rows:,}: send several requests"
-        )
+    check_count(len(features), most_rows)
     wanted = _wanted(request)
     try:
         outputs = _outputs(served, features)

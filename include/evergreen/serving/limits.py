@@ -74,14 +74,14 @@ async def received(chunks: AsyncIterator[bytes], told: str | None, limits: Limit
     that comes too slowly.
     """
     if told is not None and told.isascii() and told.isdigit() and int(told) > limits.body:
-        raise _too_large(limits)
+        raise too_large(limits)
     body = bytearray()
     try:
         async with asyncio.timeout(limits.sending):
             async for chunk in chunks:
                 body += chunk
                 if len(body) > limits.body:
-                    raise _too_large(limits)
+                    raise too_large(limits)
     except TimeoutError:
         raise RequestRefusedError(
             408, f"the body did not come within {limits.sending:g} seconds: send it faster"
@@ -89,5 +89,6 @@ async def received(chunks: AsyncIterator[bytes], told: str | None, limits: Limit
     return bytes(body)
 
 
-def _too_large(limits: Limits) -> RequestRefusedError:
+def too_large(limits: Limits) -> RequestRefusedError:
+    """The refusal (413) of a body that has more bytes than it may have."""
     return RequestRefusedError(413, f"the body has more than {limits.body:,} bytes: send several requests")

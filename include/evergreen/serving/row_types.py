@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import itemgetter
@@ -12,7 +13,10 @@ import pyarrow as pa
 
 from evergreen.calendar import Zone
 from evergreen.errors import SpecError
-from evergreen.serving.column_values import column_values
+from evergreen.serving.arrow_columns import arrow_column
+from evergreen.serving.body import WRONG
+from evergreen.serving.column_values import Misfits, column_values
+from evergreen.serving.refused import RequestRefusedError
 from evergreen.shown import shown
 from evergreen.spec import Spec
 
@@ -61,23 +65,57 @@ class RowTypes:
         """Whether a column holds decimals, for which no digit of a number may be lost."""
         return any(pa.types.is_decimal(kind) for kind in self.schema.types)
 
-    def read(self, records: Sequence[Any]) -> Read:
-        """The records of a request as rows.
+    def read(self, records: Sequence[Any] | pa.Table) -> Read:
+        """The records of a request as rows, or the columns of a table.
 
         A record must have each column, and no other field: so a name that is written wrongly is no missing
-        value.
+        value. Raises `RequestRefusedError` (422) for a table that has other columns.
         """
+        if isinstance(records, pa.Table):
+            return self._read_table(records)
         reasons = {
             at: self._why_other(record)
             for at, record in enumerate(records)
             if not isinstance(record, dict) or (record.keys() != self._names and self._why_other(record))
         }
         places = [at for at in range(len(records)) if at not in reasons]
+        return self._fitting(
+            places,
+            reasons,
+            lambda column: column_values(
+                list(map(itemgetter(column.name), (records[at] for at in places))),
+                column.type,
+                self.written.get(column.name),
+                self.zone,
+            ),
+        )
+
+    def _read_table(self, table: pa.Table) -> Read:
+        names = table.column_names
+        if twice := [name for name, count in Counter(names).items() if count > 1]:
+            raise RequestRefusedError(
+                WRONG, f"the table has the field '{shown(twice[0])}' twice: send it once"
+            )
+        if why := self._why_unlike(names):
+            raise RequestRefusedError(WRONG, f"the table {why}")
+        return self._fitting(
+            list(range(len(table))),
+            {},
+            lambda column: arrow_column(
+                table.column(column.name).combine_chunks(),
+                column.type,
+                self.written.get(column.name),
+                self.zone,
+            ),
+        )
+
+    def _fitting(
+        self, places: list[int], reasons: Reasons, values_of: Callable[[pa.Field], tuple[pa.Array, Misfits]]
+    ) -> Read:
+        """The rows at these places all of whose values fit their columns; `values_of` gives a column's."""
         arrays, misfits = [], Reasons()
         for column in self.schema:
-            values = list(map(itemgetter(column.name), (records[at] for at in places)))
-            written = self.written.get(column.name)
-            array, wrong = column_values(values, column.type, written, self.zone)
+            array, wrong = values_of(column)
             arrays.append(array)
             for at, why in wrong.items():
                 misfits.setdefault(at, f"field '{shown(column.name)}': {why}")
@@ -95,10 +133,14 @@ class RowTypes:
     def _why_other(self, record: Any) -> str:
         if not isinstance(record, dict):
             return "is no JSON object: send the value of each column by its name"
-        if unknown := sorted(record.keys() - self._names - {*self.targets}):
+        return self._why_unlike(record.keys())
+
+    def _why_unlike(self, names: Collection[str]) -> str:
+        """What is wrong with the fields of a record or table; empty if they are those of a row."""
+        if unknown := sorted({*names} - self._names - {*self.targets}):
             return (
                 f"has the field '{shown(unknown[0])}', which rows of this pipeline do not have: leave it out"
             )
-        if missing := sorted(self._names - record.keys()):
+        if missing := sorted(self._names - {*names}):
             return f"lacks '{shown(missing[0])}': send null where there is no value"
         return ""

@@ -87,6 +87,15 @@ class Served:
         return classes_of(self.model.estimator)
 
     @property
+    def target_type(self) -> pa.DataType | None:
+        """The type that the target is published in, of its rows or of labels that come later."""
+        target = self.spec.target
+        if target is None:
+            return None
+        field = self.label or self.published.field(target)
+        return field.type
+
+    @property
     def takes_single_rows(self) -> bool:
         """Whether a row is predicted by itself, whatever other rows are sent."""
         return self.asked.together is Together.ROW

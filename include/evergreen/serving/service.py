@@ -24,6 +24,9 @@ from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.shown import shown
 
+JSON = "application/json"
+"""The media type of JSON."""
+
 
 class Serving:
     """What the routes share: who follows which pipeline, the limits, the turns and the figures.
@@ -106,17 +109,23 @@ class Serving:
         return all(follower.state.is_ready for follower in self.followers.values())
 
 
+def kind_of(request: Request) -> str:
+    """The media type of a request's body, JSON if it names none."""
+    return request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+
+
 async def read_request(request: Request, limits: Limits, *other: str) -> bytes:
     """The body of a request, in JSON or of one of the `other` types.
 
     Raises `RequestRefusedError` as `received` does, and 415 for another type.
     """
-    kind = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if kind not in ("application/json", *other):
-        raise RequestRefusedError(415, f"the body is {shown(kind)}: send JSON, as application/json")
+    kind = kind_of(request)
+    if kind not in (JSON, *other):
+        allowed = " or ".join(other)
+        raise RequestRefusedError(415, f"the body is {shown(kind)}: send {JSON}, or {allowed}")
     return await received(request.stream(), request.headers.get("content-length"), limits)
 
 
 def as_json(document: Any, status: int = 200) -> Response:
     """The document as an answer."""
-    return Response(msgspec.json.encode(document), status, media_type="application/json")
+    return Response(msgspec.json.encode(document), status, media_type=JSON)

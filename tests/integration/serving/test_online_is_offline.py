@@ -9,22 +9,27 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from deploy.embedded.demo_request import ask, is_served, night_of
 from deploy.embedded.errors import StackError
-from evergreen.lake import Table
+from evergreen.lake import PARTITION, Table
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.serving.answer import answer
+from evergreen.serving.arrow_answer import answer_stream
+from evergreen.serving.arrow_stream import ARROW, read_stream
 from evergreen.serving.body import read_body
+from evergreen.serving.limits import Limits
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.spec import LookBack, Serving, Spec
 from evergreen.storage import Storage
+from tests.arrow_streams import streamed
 from tests.campaign import rounds
 from tests.integration.serving.conftest import Worlds
 from tests.integration.serving.running import running
-from tests.integration.serving.worlds import WORLDS, World, many_days_of_bikes
+from tests.integration.serving.worlds import WORLDS, World, many_days_of_bikes, plain
 
 
 def served_by(world: World, spec: Spec) -> Served:
@@ -58,6 +63,26 @@ def test_a_whole_partition_is_answered_as_it_was_published(worlds: Worlds, name:
     order = list(range(len(rows)))
     random.Random(4).shuffle(order)
     assert asked(world, [rows[at] for at in order]) == [night[at] for at in order]
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_in_arrow_it_is_answered_in_the_columns_that_were_published(worlds: Worlds, name: str) -> None:
+    world = worlds(name)
+    served = served_by(world, world.pipeline.spec)
+    lake, key = world.pipeline.lake, world.partition
+    rows = lake.read(Table.PARTITIONS, key, key)
+    rows = rows.select([name for name in served.types.schema.names if name in rows.column_names])
+    body = read_stream(streamed(rows.replace_schema_metadata({"whole": "true"}), "lz4"), Limits())
+    found = answer(served, body)
+    said = pa.ipc.open_stream(answer_stream(served, found.document(served.spec.name))).read_all()
+    night = lake.read(Table.PREDICTIONS, key, key)
+    unsaid = [name for name in (PARTITION, "actual") if name in night.column_names]
+    night = night.drop_columns(unsaid)
+    assert {*said.column_names} == {*night.column_names, "error"}
+    assert said.column("error").null_count == len(said)
+    order = [(name, "ascending") for name in world.pipeline.spec.keys]
+    assert said.select(night.column_names).sort_by(order).equals(night.sort_by(order))
+    assert said.schema.metadata[b"version"].decode() == world.version
 
 
 @pytest.mark.parametrize("name", WORLDS)
@@ -99,6 +124,15 @@ def test_over_http_with_features_that_look_back(worlds: Worlds) -> None:
         assert len(look_back["2024-03-31"].pop("digest")) == 16
         assert look_back == {"2024-03-31": {"newest": "2024-03-30", "age_seconds": 0.0, "stale": False}}
         assert 'look_back_end_seconds{pipeline="bike_demand"} 1.7119296e+09' in client.get("/metrics").text
+        kind = {"content-type": ARROW, "accept": ARROW}
+        rows = pa.Table.from_pylist(world.raw).replace_schema_metadata({"whole": "true"})
+        found = client.post(place, content=streamed(rows), headers=kind)
+        assert (found.status_code, found.headers["content-type"]) == (200, ARROW)
+        said = pa.ipc.open_stream(found.content).read_all()
+        assert [plain(row) for row in said.drop_columns("error").to_pylist()] == world.night
+        told = {name.decode(): value.decode() for name, value in said.schema.metadata.items()}
+        assert json.loads(told.pop("look_back"))["2024-03-31"]["newest"] == "2024-03-30"
+        assert told == {"pipeline": "bike_demand", "version": world.version}
         part = client.post(place, json={"rows": world.raw[:1]})
         assert part.status_code == 422
         assert 'send all rows of 2024-03-31, and say "whole": true' in part.json()["error"]

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from evergreen.calendar import UTC_ZONE, zone_of
 from evergreen.rows.local import TIME
+from evergreen.serving.arrow_columns import arrow_column
 from evergreen.serving.column_values import column_values
+from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.row_types import RowTypes
 
 SCHEMA = pa.schema([("at", TIME), ("price", pa.float64()), ("shop", pa.string()), ("sold", pa.int64())])
@@ -109,3 +111,73 @@ def test_rows_that_cannot_be_read_are_told_by_their_place() -> None:
 def test_no_row_can_be_read() -> None:
     read = TYPES.read([None])
     assert (len(read.rows), read.places, list(read.reasons)) == (0, [], [0])
+
+
+def test_a_table_is_read_by_the_same_rules() -> None:
+    found = TYPES.read(
+        pa.table(
+            {
+                "price": ["1", "x", "1.5"],
+                "shop": [5, None, 7],
+                "at": ["2024-01-01T06:00:00Z", None, "2024-01-01T06:00:00"],
+                "sold": [b"never looked at"] * 3,
+            }
+        )
+    )
+    assert found.places == [0]
+    assert found.rows.to_pylist() == [{"at": datetime(2024, 1, 1, 6, tzinfo=UTC), "price": 1.0, "shop": "5"}]
+    assert found.reasons == {
+        1: "field 'price': 'x' is no float",
+        2: "field 'at': '2024-01-01T06:00:00' is no time with an offset, such as 2024-01-31T08:00:00Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("columns", "why"),
+    [
+        (["at", "price", "shop", "shp"], "the table has the field 'shp', which rows of this pipeline do not"),
+        (["at", "price"], "the table lacks 'shop': send null where there is no value"),
+        (["at", "price", "shop", "shop"], "the table has the field 'shop' twice: send it once"),
+    ],
+)
+def test_a_table_with_other_columns_is_refused(columns: list[str], why: str) -> None:
+    with pytest.raises(RequestRefusedError, match=why):
+        TYPES.read(pa.Table.from_arrays([pa.array(["a"])] * len(columns), columns))
+
+
+ARROWS: list[tuple[pa.Array, pa.DataType, str | None, Any]] = [
+    (pa.array([2**53], pa.uint64()), pa.float64(), None, 2.0**53),
+    (pa.array([2**53 + 1]), pa.float64(), None, "'9007199254740993' is no float"),
+    (pa.array([0.1], pa.float32()), pa.float64(), None, 0.10000000149011612),
+    (pa.array([float("nan")]), pa.float64(), None, None),
+    (pa.array([True]), pa.float64(), None, "'True' is no float"),
+    (pa.array([2.0]), pa.int16(), None, 2),
+    (pa.array([2.5]), pa.int16(), None, "'2.5' is no int"),
+    (pa.array([2**40]), pa.int16(), None, "is beyond the range of int16"),
+    (pa.array([2**63], pa.uint64()), pa.int64(), None, "'9223372036854775808' is no int"),
+    (pa.array([1]), pa.bool_(), None, "'1' is no boolean"),
+    (pa.array(["a\0"]), pa.string(), None, "text with a NUL"),
+    (pa.array([0], pa.timestamp("us")), TIME, None, "'1970-01-01 00:00:00.000000' is no time with an offset"),
+    (pa.array([0], pa.timestamp("us")), TIME, "time", datetime(1970, 1, 1, tzinfo=UTC)),
+    (pa.array([5], pa.timestamp("ns", "UTC")), TIME, None, "is no time with an offset"),
+    (pa.array([2**62], pa.timestamp("s", "UTC")), TIME, None, "is no time with an offset"),
+    (pa.array([date(2024, 1, 1)]), TIME, None, "'2024-01-01' is no time with an offset"),
+    (pa.array([86_400_000], pa.date64()), pa.date32(), None, date(1970, 1, 2)),
+    (pa.array([1.5]), pa.decimal128(5, 2), None, Decimal("1.50")),
+    (pa.array([Decimal("1.234")]), pa.decimal128(5, 2), None, "'1.234' is no decimal(5, 2)"),
+    (pa.array([[1, None]]), pa.list_(pa.float64()), None, [1.0, None]),
+    (pa.array([1]), pa.list_(pa.float64()), None, "'1' is no list"),
+    (pa.nulls(1), pa.list_(pa.float64()), None, None),
+]
+
+
+@pytest.mark.parametrize(("values", "kind", "written", "held"), ARROWS)
+def test_a_value_of_arrow_fits_without_loss_or_says_why_not(
+    values: pa.Array, kind: pa.DataType, written: str | None, held: Any
+) -> None:
+    found, misfits = arrow_column(values, kind, written, UTC_ZONE)
+    assert found.type == kind
+    if isinstance(held, str):
+        assert held in misfits[0]
+    else:
+        assert (found.to_pylist(), misfits) == ([held], {})
