@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -37,7 +39,7 @@ from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.intervals.sets import ConformalClassifier
 from evergreen.metrics.predictions import Predictions
 from evergreen.serving import few, joined
-from evergreen.serving.fast import fast_model
+from evergreen.serving.fast import Fast, fast_model
 from evergreen.serving.joined import Joined
 from tests.campaign import examples
 
@@ -94,53 +96,63 @@ def steps(estimator: Any) -> Pipeline:
 
 
 def intervals(estimator: Any, features: pd.DataFrame, target: Any) -> ConformalRegressor:
-    fitted = estimator.fit(features, target)
-    return ConformalRegressor(fitted, (0.8,)).calibrate(
-        fitted.predict(features), target, np.arange(ROWS) // 100
+    model = estimator.fit(features, target)
+    return ConformalRegressor(model, (0.8,)).calibrate(
+        model.predict(features), target, np.arange(ROWS) // 100
     )
 
 
 def sets(estimator: Any, features: pd.DataFrame, target: Any) -> ConformalClassifier:
-    fitted = estimator.fit(features, target)
-    return ConformalClassifier(fitted, (0.8,)).calibrate(fitted.predict_proba(features), target)
+    model = estimator.fit(features, target)
+    return ConformalClassifier(model, (0.8,)).calibrate(model.predict_proba(features), target)
 
 
 def calibrated(estimator: Any, features: pd.DataFrame, target: Any) -> Calibrated:
-    fitted = estimator.fit(features, target)
-    return Calibrated(fitted, "isotonic").calibrate(fitted.predict_proba(features), target, fitted.classes_)
+    model = estimator.fit(features, target)
+    return Calibrated(model, "isotonic").calibrate(model.predict_proba(features), target, model.classes_)
 
 
 REGRESSION, OF_TWO = HistGradientBoostingRegressor(max_iter=9), HistGradientBoostingClassifier(max_iter=6)
-WRAPPED: dict[str, Any] = {
-    "steps": (steps(RandomForestRegressor(5, random_state=0)).fit(TOWN, SIZE), TOWN),
+WRAPPED: dict[str, tuple[Callable[[], Any], pd.DataFrame]] = {
+    "steps": (lambda: steps(RandomForestRegressor(5, random_state=0)).fit(TOWN, SIZE), TOWN),
     "steps without names": (
-        Pipeline([("imputed", SimpleImputer()), ("last", clone(REGRESSION))]).fit(MISSING, SIZE),
+        lambda: Pipeline([("imputed", SimpleImputer()), ("last", clone(REGRESSION))]).fit(MISSING, SIZE),
         MISSING,
     ),
     "transformed target": (
-        TransformedTargetRegressor(steps(clone(REGRESSION)), func=np.log1p, inverse_func=np.expm1).fit(
-            TOWN, SIZE
-        ),
+        lambda: TransformedTargetRegressor(
+            steps(clone(REGRESSION)), func=np.log1p, inverse_func=np.expm1
+        ).fit(TOWN, SIZE),
         TOWN,
     ),
-    "intervals": (intervals(clone(REGRESSION), TOWN, SIZE), TOWN),
-    "sets": (sets(clone(OF_TWO).fit(TOWN, TWO), TOWN, TWO), TOWN),
-    "calibrated": (calibrated(clone(OF_TWO), TOWN, TWO), TOWN),
+    "intervals": (lambda: intervals(clone(REGRESSION), TOWN, SIZE), TOWN),
+    "sets": (lambda: sets(clone(OF_TWO).fit(TOWN, TWO), TOWN, TWO), TOWN),
+    "calibrated": (lambda: calibrated(clone(OF_TWO), TOWN, TWO), TOWN),
     "threshold": (
-        FixedThresholdClassifier(clone(OF_TWO), threshold=0.3, pos_label="small").fit(TOWN, TWO),
+        lambda: FixedThresholdClassifier(clone(OF_TWO), threshold=0.3, pos_label="small").fit(TOWN, TWO),
         TOWN,
     ),
-    "calibrated by scikit-learn": (CalibratedClassifierCV(clone(OF_TWO), cv=2).fit(TOWN, TWO), TOWN),
-    "frozen": (FrozenEstimator(clone(OF_TWO).fit(TOWN, TWO)), TOWN),
+    "calibrated by scikit-learn": (lambda: CalibratedClassifierCV(clone(OF_TWO), cv=2).fit(TOWN, TWO), TOWN),
+    "frozen": (lambda: FrozenEstimator(clone(OF_TWO).fit(TOWN, TWO)), TOWN),
 }
-MODELS = {
-    **{
-        name: (model.fit(features, target), features)
-        for name, (model, features, target) in ESTIMATORS.items()
-    },
-    **WRAPPED,
-}
-SHORT = {name: fast_model(model, features[:50]) for name, (model, features) in MODELS.items()}
+NAMES = [*ESTIMATORS, *WRAPPED]
+
+
+@cache
+def fitted(name: str) -> tuple[Any, pd.DataFrame]:
+    """A model, and the features that it was fit on."""
+    if name in WRAPPED:
+        fit, features = WRAPPED[name]
+        return fit(), features
+    model, features, target = ESTIMATORS[name]
+    return model.fit(features, target), features
+
+
+@cache
+def shortened(name: str) -> Fast:
+    """A model as a server uses it."""
+    model, features = fitted(name)
+    return fast_model(model, features[:50])
 
 
 def said(model: Any, features: Any) -> tuple[Any, ...]:
@@ -159,11 +171,11 @@ def said(model: Any, features: Any) -> tuple[Any, ...]:
     )
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_short_way_is_taken(name: str) -> None:
-    model, features = MODELS[name]
-    assert SHORT[name].way == "joined trees for up to 32 rows, scikit-learn's own for more"
-    short = heart_of(SHORT[name].model).estimator
+    model, features = fitted(name)
+    assert shortened(name).way == "joined trees for up to 32 rows, scikit-learn's own for more"
+    short = heart_of(shortened(name).model).estimator
     assert type(short).__name__ == type(heart_of(model).estimator).__name__
     assert heart_of(model).estimator is not short, "the model itself is as it was"
     if name in ESTIMATORS:
@@ -171,12 +183,12 @@ def test_the_short_way_is_taken(name: str) -> None:
         assert short.short_.sums(features[:33]) is None
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 200])
 def test_rows_are_predicted_as_by_the_model(name: str, rows: int) -> None:
-    model, features = MODELS[name]
+    model, features = fitted(name)
     asked = features[-rows:]
-    assert said(SHORT[name].model, asked) == said(model, asked)
+    assert said(shortened(name).model, asked) == said(model, asked)
 
 
 def split_at(model: Any) -> list[float]:
@@ -194,9 +206,9 @@ EXTREME = [np.nan, np.inf, -np.inf, -0.0, 0.0, 5e-324, 1e300, -1e300, 3.5e38, 2.
 
 
 @settings(max_examples=examples(30), deadline=None)
-@given(data=st.data(), name=st.sampled_from([*MODELS]))
+@given(data=st.data(), name=st.sampled_from(NAMES))
 def test_whatever_is_asked_is_answered_or_refused_as_by_the_model(data: st.DataObject, name: str) -> None:
-    model, features = MODELS[name]
+    model, features = fitted(name)
     rows = data.draw(st.integers(0, 4))
     value = st.sampled_from([*EXTREME, *split_at(model)]) | st.floats(-3, 3)
     columns: dict[str, Any] = {}
@@ -215,12 +227,12 @@ def test_whatever_is_asked_is_answered_or_refused_as_by_the_model(data: st.DataO
                     else pd.array(drawn, kind)
                 )
     asked = pd.DataFrame(columns)
-    assert said(SHORT[name].model, asked) == said(model, asked)
+    assert said(shortened(name).model, asked) == said(model, asked)
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_other_features_are_refused_as_by_the_model(name: str) -> None:
-    model, features = MODELS[name]
+    model, features = fitted(name)
     one = features[:1]
     for asked in (
         one[[*reversed(one.columns)]],
@@ -232,14 +244,14 @@ def test_other_features_are_refused_as_by_the_model(name: str) -> None:
         one[:0],
         [[1.0] * one.shape[1]],
     ):
-        assert said(SHORT[name].model, asked) == said(model, asked)
+        assert said(shortened(name).model, asked) == said(model, asked)
 
 
 def test_whole_numbers_too_large_for_single_precision_are_rounded_as_by_scikit_learn() -> None:
-    model, features = MODELS["forest"]
+    model, features = fitted("forest")
     asked = features[:2].assign(whole=np.array([2**53 + 2**29 + 1, 2**62 + 2**38 + 1]))
-    assert said(SHORT["forest"].model, asked) == said(model, asked)
-    assert heart_of(SHORT["forest"].model).estimator.short_.sums(asked) is None
+    assert said(shortened("forest").model, asked) == said(model, asked)
+    assert heart_of(shortened("forest").model).estimator.short_.sums(asked) is None
 
 
 def test_categories_that_are_no_texts_go_the_long_way() -> None:
@@ -252,15 +264,15 @@ def test_categories_that_are_no_texts_go_the_long_way() -> None:
 
 @pytest.mark.parametrize("name", ESTIMATORS)
 def test_rows_are_walked_in_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    model, features = MODELS[name]
+    model, features = fitted(name)
     monkeypatch.setattr(joined, "_BLOCK", 90)
-    assert said(SHORT[name].model, features[:32]) == said(model, features[:32])
+    assert said(shortened(name).model, features[:32]) == said(model, features[:32])
 
 
 @pytest.mark.parametrize("name", ["poisson", "boosted of three", "forest of two"])
 def test_a_model_with_a_short_way_is_explained_as_before(name: str) -> None:
-    model, features = MODELS[name]
-    one, other = forest_of(model), forest_of(SHORT[name].model)
+    model, features = fitted(name)
+    one, other = forest_of(model), forest_of(shortened(name).model)
     assert one.added == other.added
     assert (one.matrix(features) == other.matrix(features)).sum() == np.isfinite(one.matrix(features)).sum()
 
@@ -276,7 +288,7 @@ def test_what_has_no_short_way_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -
         assert found.way.startswith("scikit-learn's own: ")
         assert why in found.way
     monkeypatch.setattr(few, "MOST_NODES", 10)
-    model, features = MODELS["forest"]
+    model, features = fitted("forest")
     assert "nodes, more than 10" in fast_model(model, features[:5]).way
 
 
@@ -292,7 +304,7 @@ def test_other_golden_predictions_keep_the_model(
 
     sums = Joined.sums
     monkeypatch.setattr(Joined, "sums", wrong)
-    model, features = MODELS[name]
+    model, features = fitted(name)
     found = fast_model(model, features[: 20 if rows == 20 else 32 + rows])
     assert found.model is model
     assert found.way.startswith("scikit-learn's own: joined trees give other golden pr")
