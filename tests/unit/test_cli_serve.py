@@ -1,15 +1,19 @@
-"""Which pipelines `evergreen serve` serves if none is named."""
+"""`evergreen serve` and what is below it; which pipelines it serves if none is named."""
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from evergreen import cli
 from evergreen.cli.serve import _all, _secret
 from evergreen.errors import EvergreenError
+from evergreen.storage import Storage
 from tests.conftest import ROOT
 
 
@@ -30,3 +34,42 @@ def test_an_invalid_description_takes_no_other_pipeline_down(
 def test_a_token_needs_a_pipeline_whose_connections_have_it() -> None:
     with pytest.raises(EvergreenError, match="there is no pipeline to serve: 'evergreen check' says why"):
         _secret([], "serving")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere"),  # a pipeline, and no command
+        (["kiosk", "--host", "192.0.2.1"], "serve: 192.0.2.1 can be reached by others"),
+        (["--host", "192.0.2.1", "kiosk"], "serve: 192.0.2.1 can be reached by others"),
+        (["skew", "kiosk"], "kiosk: no partition is published yet: run evergreen ingest kiosk first"),
+    ],
+)
+def test_the_server_is_started_unless_a_command_is_named(
+    configured: Storage, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+) -> None:
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(ROOT / "tests" / "pipelines"))
+    result = CliRunner().invoke(cli.app, ["serve", *arguments])
+    assert result.exit_code == 1, result.output
+    assert message in result.stderr
+
+
+def test_the_skew_of_a_partition_without_requests(
+    configured: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(ROOT / "tests" / "pipelines"))
+    asked = ["serve", "skew", "kiosk", "--partition", "2024-01-02"]
+    result = CliRunner().invoke(cli.app, asked)
+    assert (result.exit_code, result.stdout.strip()) == (
+        0,
+        "kiosk 2024-01-02: no rows are logged (describe serving.log first)",
+    )
+    found = json.loads(CliRunner().invoke(cli.app, [*asked, "--json"]).stdout)
+    assert (found["pipeline"], found["partition"], found["rows"], found["columns"]) == (
+        "kiosk",
+        "2024-01-02",
+        0,
+        {},
+    )
+    wrong = CliRunner().invoke(cli.app, ["serve", "skew", "kiosk", "--partition", "yesterday"])
+    assert wrong.exit_code == 2

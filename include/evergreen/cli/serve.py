@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from evergreen.cli.command import Answer, register
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, register
+from evergreen.cli.stages import Partition, newest
 from evergreen.errors import EvergreenError, NotFoundError, SpecError, one_line
 
 if TYPE_CHECKING:
@@ -34,9 +36,24 @@ Token = Annotated[
 ]
 
 
+_START = "start"
+
+
+class _Started(TyperGroup):
+    """The commands below `serve`; without the name of one, the server is started."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments, with the command that they are for."""
+        named = bool(args) and args[0] in self.commands
+        return super().parse_args(ctx, args if named else [_START, *args])
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    register(app, "serve")(serve)
+    """Add the command to the app, and those below it."""
+    below = typer.Typer(cls=_Started, help="Predictions over HTTP by the champions, and their skew.")
+    register(below, _START)(serve)
+    register(below, "skew")(skew)
+    app.add_typer(below, name="serve")
 
 
 def serve(
@@ -48,7 +65,8 @@ def serve(
 ) -> Answer:
     """Answer requests for predictions by the champions, until it is stopped.
 
-    It follows each pipeline's champion: a promotion or a rollback is served seconds later.
+    It follows each pipeline's champion: a promotion or a rollback is served seconds later. `evergreen serve
+    skew PIPELINE` compares what was answered with what was published since.
     """
     from evergreen.front_door.opened import find_all
     from evergreen.serving.server import Server, Settings
@@ -59,6 +77,21 @@ def serve(
     secret = _secret(opened, token) if token else None
     Server(opened, Settings(host, port, every, secret)).run()
     return Answer({"pipelines": [pipeline.name for pipeline in opened]}, "stopped")
+
+
+def skew(pipeline: PipelineName, partition: Partition = None) -> Answer:
+    """Compare logged requests with the published partition, and their predictions with those of the lake.
+
+    Changed inputs and changed predictions are told apart. Nothing is written.
+    """
+    from evergreen.skew.in_words import in_words
+    from evergreen.skew.measure import measure_skew
+
+    opened = open_pipeline(pipeline)
+    key = opened.spec.calendar.check(partition or newest(opened))
+    found = measure_skew(opened, key)
+    document = {"pipeline": pipeline, "partition": key, **found.document}
+    return Answer(document, "\n".join(in_words(opened.spec, key, found)))
 
 
 def _all() -> Iterator[Pipeline]:

@@ -182,11 +182,10 @@ class LookBack:
         return [(found | read)[key] for key in keys]
 
     def _joined(self, window: _Window, first: str, partition: str) -> LookedBack:
-        keys = sorted(key for key in window.files if first <= key < partition)
+        keys = _between(window.files, first, partition)
         empty = as_read(window.schema.empty_table(), "", window.schema)
         table = pa.concat_tables([empty, *self._rows(window, keys)]).combine_chunks()
-        named = json.dumps([[key, window.files[key]] for key in keys])
-        digest = hashlib.sha256(named.encode()).hexdigest()[:16]
+        digest = look_back_digest(window.files, first, partition)
         newest = max((key for key in window.files if key < partition), default=None)
         return LookedBack(
             table, digest, newest, self._age(newest, partition), self._is_stale(newest, partition)
@@ -260,3 +259,13 @@ class LookBack:
     def _from_lake(self, window: _Window, keys: Sequence[str]) -> dict[str, pa.Table]:
         rows = self._pipeline.lake.read(Table.PARTITIONS, min(keys), max(keys), version=window.version)
         return {key: rows.filter(pc.equal(rows.column(PARTITION), key)) for key in keys}
+
+
+def look_back_digest(files: Mapping[str, str], first: str, partition: str) -> str:
+    """The digest of a look-back from `first` to before `partition`, of the names of the lake's files."""
+    named = json.dumps([[key, files[key]] for key in _between(files, first, partition)])
+    return hashlib.sha256(named.encode()).hexdigest()[:16]
+
+
+def _between(files: Mapping[str, str], first: str, partition: str) -> list[str]:
+    return sorted(key for key in files if first <= key < partition)
