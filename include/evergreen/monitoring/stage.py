@@ -46,7 +46,27 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Night:
+    """A monitored partition: its record, the decision after it, and the earlier records that it filled in."""
+
+    record: Record
+    decision: Decision
+    filled: tuple[Record, ...] = ()
+
+    @property
+    def labelled(self) -> Record | None:
+        """The newest of the records that got its labels in this night; None where none did."""
+        known = [one for one in (*self.filled, self.record) if one.labelled]
+        return max(known, key=lambda one: one.partition, default=None)
+
+
 def monitor(pipeline: Pipeline, partition: str) -> Decision:
+    """The decision of `monitor_night`."""
+    return monitor_night(pipeline, partition).decision
+
+
+def monitor_night(pipeline: Pipeline, partition: str) -> Night:
     """Measure a scored partition, decide on a retraining, and publish the record with the decision.
 
     The labels that become due with the partition are read if they are not there yet. They fill in the record
@@ -58,12 +78,12 @@ def monitor(pipeline: Pipeline, partition: str) -> Decision:
     """
     pipeline.spec.calendar.check(partition)
     with timed(pipeline, MONITOR, partition) as timing:
-        record, decision = _decided(pipeline, partition)
-        timing.rows = record.rows
-    return decision
+        night = _decided(pipeline, partition)
+        timing.rows = night.record.rows
+    return night
 
 
-def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
+def _decided(pipeline: Pipeline, partition: str) -> Night:
     spec = pipeline.spec
     due = ensure(pipeline, partition)
     scored = _scored(pipeline, partition, _labels_as_of(pipeline, partition))
@@ -85,7 +105,7 @@ def _decided(pipeline: Pipeline, partition: str) -> tuple[Record, Decision]:
     decision = decide(spec, [*earlier, record], history)
     contents = {key: to_table(*pair) for key, pair in {**filled, partition: (record, decision)}.items()}
     pipeline.lake.replace(Table.MONITORING, contents, SCHEMA)
-    return record, decision
+    return Night(record, decision, tuple(one for one, _ in filled.values()))
 
 
 @dataclass(frozen=True)

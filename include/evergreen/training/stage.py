@@ -79,6 +79,18 @@ class Trained:
         return self.verdict.needs_approval and not self.promoted
 
 
+@dataclass(frozen=True)
+class Committed:
+    """A version that went through the gate.
+
+    `seconds` is how long that took since its training began; None for a version that was there before.
+    """
+
+    version: str
+    verdict: Verdict
+    seconds: float | None
+
+
 def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trained:
     """Train as of a partition (None: on all that is published), judge, commit, and promote what passes.
 
@@ -170,7 +182,7 @@ def stage_evaluation(pipeline: Pipeline, run: str) -> Evaluation:
     return evaluation
 
 
-def commit_version(pipeline: Pipeline, run: str) -> Verdict:
+def commit_version(pipeline: Pipeline, run: str) -> Committed:
     """Put the challenger through the gate and commit its version, whatever the verdict.
 
     A refusal is recorded in the history. Raises `IntegrityError` if the model, loaded by another process from
@@ -179,7 +191,8 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
     with timed(pipeline, TRAIN, note["as_of"]) as timing:
-        if not pipeline.registry.has(version):
+        existed = pipeline.registry.has(version)
+        if not existed:
             timing.began = note.get("began", "")
             evaluation = Evaluation.from_dict(pipeline.staging(run).read_json(_EVALUATION))
             rows = _staged_rows(pipeline, run)
@@ -188,7 +201,7 @@ def commit_version(pipeline: Pipeline, run: str) -> Verdict:
         verdict = _settle(pipeline, version, note["reason"])
     if not verdict.promote:  # else once it is promoted, which must not wait
         tell_mlflow_or_warn(pipeline)
-    return verdict
+    return Committed(version, verdict, None if existed else timing.seconds)
 
 
 def open_question(pipeline: Pipeline, run: str) -> Question | None:

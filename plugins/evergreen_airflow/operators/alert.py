@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evergreen.stages import MONITOR
+from evergreen_airflow.figures import of_alerts, of_partition
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
+from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,3 +27,4 @@ class AlertOperator(PipelineOperator):
         for alert in found:
             self.log.info("%s %s: [%s] %s", pipeline.name, partition, alert.severity, alert.title)
         self.log.info("%s %s: %d alerts hold", pipeline.name, partition, len(found))
+        tell(pipeline.name, of_partition(pipeline.spec, MONITOR, partition, context), of_alerts(found))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen_airflow.figures import of_training
 from evergreen_airflow.operators.base import PipelineOperator, run_token
+from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -19,7 +21,9 @@ class GateOperator(PipelineOperator):
         """A refusal is an outcome, not a failure: the task is green and the log says why."""
         from evergreen.training.stage import commit_version
 
-        verdict = commit_version(pipeline, run_token(context))
+        committed = commit_version(pipeline, run_token(context))
+        verdict = committed.verdict
         for check in verdict.checks:
             self.log.info("%s %s: %s", check.word, check.name, check.detail)
         self.log.info("%s: %s", pipeline.name, verdict.sentence)
+        tell(pipeline.name, of_training(committed))

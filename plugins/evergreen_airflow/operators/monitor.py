@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evergreen.stages import MONITOR
+from evergreen_airflow.figures import of_night, of_partition
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
+from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,7 +20,13 @@ class MonitorOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Measure and decide; the decision's sentence is in the log, whether yes or no."""
-        from evergreen.monitoring.stage import monitor
+        from evergreen.monitoring.stage import monitor_night
 
-        decision = monitor(pipeline, partition_of(context, pipeline, MONITOR))
-        self.log.info("%s: %s", pipeline.name, decision.reason)
+        partition = partition_of(context, pipeline, MONITOR)
+        night = monitor_night(pipeline, partition)
+        self.log.info("%s: %s", pipeline.name, night.decision.reason)
+        tell(
+            pipeline.name,
+            of_partition(pipeline.spec, MONITOR, partition, context),
+            of_night(pipeline.spec, night),
+        )

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
+from evergreen_airflow.figures import of_partition, of_published
 from evergreen_airflow.operators.base import PipelineOperator, log_published, partitions_of, run_token
+from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,6 +29,12 @@ class PublishPartitionOperator(PipelineOperator):
 
         published = publish_staged(pipeline, partitions_of(context, pipeline), run_token(context))
         log_published(pipeline, published)
+        newest = published[-1]
+        tell(
+            pipeline.name,
+            of_partition(pipeline.spec, INGEST, newest.partition, context),
+            of_published(newest),
+        )
         keys = [each.partition for each in published]
         announced = keys if context["params"].get("announce") == "all" else keys[-1:]
-        self.emit(context, published_by(INGEST, pipeline.name), *announced, rows=published[-1].rows)
+        self.emit(context, published_by(INGEST, pipeline.name), *announced, rows=newest.rows)

@@ -94,7 +94,7 @@ def test_the_next_is_compared_with_the_copy_by_tasks_as_by_the_shell(
     version = stage.stage_training_set(shop, None, REASON, "run-1")
     stage.stage_challenger(shop, "run-1")
     evaluation = stage.stage_evaluation(shop, "run-1")
-    verdict = stage.commit_version(shop, "run-1")
+    verdict = stage.commit_version(shop, "run-1").verdict
     champion = evaluation.champion
     assert champion is not None
     assert (champion["version"], champion["problem"], champion["seen"]) == (first.version, None, False)
