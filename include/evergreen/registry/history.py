@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+INCONCLUSIVE = "inconclusive"
+"""The `verdict` in the reason of a refusal that leaves open which version is better."""
+
 
 class Kind(StrEnum):
     """What can happen to a version."""
@@ -193,6 +196,22 @@ def withdrawn(events: Sequence[Event], version: str) -> bool:
     """Whether the version was rolled back, and nothing happened to it since."""
     last = last_word(events, version)
     return last is not None and last.kind is Kind.ROLLED_BACK and last.replaces == version
+
+
+def challenger(versions: Iterable[str], events: Sequence[Event]) -> str | None:
+    """The version that may follow the newest champion; None if there is none.
+
+    `versions` are the committed ones, newest first, and `events` the whole history. It is the newest version
+    that comes after the champion and that nobody has decided on, or whose comparison was inconclusive.
+    """
+    champion = fold(events).champion()
+    for version in versions:
+        if champion in (None, version):
+            return None
+        last = last_word(events, version)
+        if last is None or (last.kind is Kind.REFUSED and last.reason.get("verdict") == INCONCLUSIVE):
+            return version
+    return None
 
 
 def removal(events: Sequence[Event], version: str) -> Event | None:

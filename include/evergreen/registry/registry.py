@@ -24,6 +24,7 @@ from evergreen.registry.history import (
     Event,
     Force,
     Kind,
+    challenger,
     last_canary,
     last_word,
     promotion,
@@ -67,15 +68,12 @@ class Registry:
 
     def versions(self) -> list[str]:
         """The committed versions, newest as_of first; of the same as_of, the latest trained first."""
-        folders = self._versions.folders()
-        found = [
-            version
-            for version, files in folders.items()
-            if file_key(version, MANIFEST) in [file.key for file in files]
-        ]
-        known = {event.version: -event.seq for event in reversed(self.history())}
-        by_event = sorted(found, key=lambda version: (known.get(version, float("-inf")), version))
-        return sorted(by_event, key=as_of_version, reverse=True)
+        return self._newest_first(self.history())
+
+    def challenger(self) -> str | None:
+        """The version that may follow the newest champion: see `evergreen.registry.history.challenger`."""
+        events = self.history()
+        return challenger(self._newest_first(events), events)
 
     def files(self, version: str) -> dict[str, FileDigest]:
         """The version's files and their digests; raises `NotFoundError` if it is not committed."""
@@ -249,6 +247,19 @@ class Registry:
         return Cleaned(moment, tuple(versions), tuple(leftovers))
 
     # how
+
+    def _newest_first(self, events: list[Event]) -> list[str]:
+        written = {
+            version: file.modified
+            for version, files in self._versions.folders().items()
+            for file in files
+            if file.key == file_key(version, MANIFEST)
+        }
+        # Those without an event are the latest; the store knows in which order they came.
+        known = {event.version: event.seq for event in reversed(events)}
+        latest = {version: known.get(version, float("inf")) for version in written}
+        by_event = sorted(sorted(written), key=lambda one: (latest[one], written[one]), reverse=True)
+        return sorted(by_event, key=as_of_version, reverse=True)
 
     def _remove(self, version: str, moment: datetime, retention: timedelta) -> bool:
         """Remove the version if it still may be removed; whether it was."""

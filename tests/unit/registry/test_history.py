@@ -6,7 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evergreen.registry.history import Canary, Event, Force, Kind, State, fold, last_word, state_of
+from evergreen.evaluation.verdict import Outcome
+from evergreen.registry.history import (
+    INCONCLUSIVE,
+    Canary,
+    Event,
+    Force,
+    Kind,
+    State,
+    challenger,
+    fold,
+    last_word,
+    state_of,
+)
 
 
 def promoted(seq: int, version: str, as_of: str) -> Event:
@@ -195,3 +207,41 @@ def test_a_canary_is_in_force_for_no_partition_and_decides_nothing():
 def test_a_canary_survives_storage_and_other_events_are_as_earlier_releases_wrote_them():
     assert Event.from_json(canary(2, "b", 0.05).to_json()) == canary(2, "b", 0.05)
     assert "share" not in json.loads(promoted(1, "a", "1").to_json())
+
+
+def verdict(seq: int, version: str, said: str) -> Event:
+    return Event(seq, Kind.REFUSED, version, "2011-06-01", None, {"verdict": said})
+
+
+@pytest.mark.parametrize(
+    ("versions", "events", "expected"),
+    [
+        ("ba", [], None),  # nobody answers beside it
+        ("a", [promoted(1, "a", "2011-04-01")], None),
+        ("ba", [promoted(1, "a", "2011-04-01")], "b"),
+        ("ab", [promoted(1, "a", "2011-04-01")], None),  # it came before the champion
+        ("cba", [promoted(1, "a", "2011-04-01")], "c"),
+        ("cba", [promoted(1, "a", "2011-04-01"), verdict(2, "c", "worse")], "b"),
+        ("cba", [promoted(1, "a", "2011-04-01"), verdict(2, "c", "declined")], "b"),
+        ("cba", [promoted(1, "a", "2011-04-01"), verdict(2, "c", INCONCLUSIVE)], "c"),
+        ("cba", [promoted(1, "a", "2011-04-01"), refused(2, "c", "2011-06-01")], "b"),  # of an older release
+        (
+            "cba",
+            [
+                promoted(1, "a", "2011-04-01"),
+                promoted(2, "c", "2011-06-01"),
+                rolled_back(3, "c", "a", "2011-06-01"),
+            ],
+            "b",
+        ),
+        ("ba", [promoted(1, "a", "x"), Event(2, Kind.CANARY, "b", "x", None, share=0.1)], "b"),
+    ],
+)
+def test_the_challenger_is_the_newest_version_that_may_still_follow_the_champion(
+    versions: str, events: list[Event], expected: str | None
+):
+    assert challenger(versions, events) == expected
+
+
+def test_an_undecided_comparison_has_the_gates_word():
+    assert Outcome.INCONCLUSIVE.value == INCONCLUSIVE
