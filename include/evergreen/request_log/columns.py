@@ -29,13 +29,18 @@ def logged_columns(
     answers: Sequence[str],
 ) -> pa.Table:
     """The rows (n, d) without the columns to `drop`, each with who answered it and what."""
-    kept = {f"{_ROW}{name}": rows.column(name) for name in rows.column_names if name not in drop}
+    kept = row_columns(rows.select([name for name in rows.column_names if name not in drop]))
     said = {
         VERSION: pa.array(versions, pa.string()),
         LOOK_BACK: pa.array(look_backs, pa.string()),
         ANSWER: pa.array(answers, pa.string()),
     }
     return pa.table({**kept, **said})
+
+
+def row_columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
+    """The columns of rows as they are logged, by name."""
+    return {f"{_ROW}{name}": rows.column(name) for name in rows.column_names}
 
 
 def rows_of(logged: pa.Table) -> pa.Table:

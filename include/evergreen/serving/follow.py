@@ -22,6 +22,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.registry.event_log import POINTER
 from evergreen.registry.history import Canary
 from evergreen.serving.canary import ServedCanary
+from evergreen.serving.challenger import Challenger
 from evergreen.serving.loading import Loader, why_failed
 from evergreen.serving.served import Served
 
@@ -88,11 +89,15 @@ class State:
 
 
 class Follower:
-    """Keeps `state` up to date with a pipeline's champion; one thread calls `look`, others read `state`."""
+    """Keeps `state` up to date with a pipeline's champion; one thread calls `look`, others read `state`.
+
+    `challenger` follows the version that is its shadow.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
         self.state = State()
+        self.challenger = Challenger(pipeline)
         self._etag = ""
         self._loader, self._canary_loader = Loader(pipeline), Loader(pipeline)
         self._stopped = threading.Event()
@@ -123,6 +128,7 @@ class Follower:
             self._canary_loader.begin()
         self._load(schema)
         self._load_canary(schema)
+        self.challenger.look(schema, is_new=is_new)
         self._refresh()
 
     def _refresh(self) -> None:
@@ -167,10 +173,8 @@ class Follower:
         if served is not None and served.version == champion and served.published == schema:
             self._change(problem="")
             return
-        canary = self.state.canary
-        if canary and canary.served.version == champion and canary.served.published == schema:
-            made = canary.served
-        else:
+        made = self._beside(champion, schema)
+        if made is None:
             try:
                 loaded = self._loader.load(champion, schema)
             except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
@@ -183,6 +187,14 @@ class Follower:
             made = loaded
         self._change(served=made, problem="", loaded=time.monotonic())
         _log.info("%s: version %s answers", self.pipeline.name, champion)
+
+    def _beside(self, version: str, schema: pa.Schema) -> Served | None:
+        """The version if it is loaded already, as canary or shadow."""
+        canary = self.state.canary
+        for served in (canary.served if canary else None, self.challenger.shadow.served):
+            if served is not None and served.version == version and served.published == schema:
+                return served
+        return None
 
     def _load_canary(self, schema: pa.Schema | None) -> None:
         """Let the canary that the pointer names take its requests; one that fails its check takes none."""

@@ -17,6 +17,8 @@ CHAMPION = "champion"
 """The role of the version that answers."""
 CANARY = "canary"
 """The role of the version that answers for a share of the keys."""
+SHADOW = "shadow"
+"""The role of the version that is asked beside the champion and answers nothing."""
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _OF = ("pipeline", "version", "role")
@@ -49,6 +51,12 @@ class Meters:
             ("pipeline", "outcome"),
             registry=self._registry,
         )
+        self.not_shadowed = Counter(
+            "evergreen_serving_shadow_dropped_rows",
+            "Rows that the shadow was not asked, since too many waited or it was out of reach.",
+            ("pipeline",),
+            registry=self._registry,
+        )
         self._registry.register(_Versions(followers))
 
     def count(self, pipeline: str, version: str, role: str, status: int, seconds: float) -> None:
@@ -66,6 +74,10 @@ class Meters:
         """Count rows of a log that were written or dropped."""
         self.logged.labels(pipeline, outcome).inc(rows)
 
+    def count_not_shadowed(self, pipeline: str, rows: int) -> None:
+        """Count rows that the shadow was not asked."""
+        self.not_shadowed.labels(pipeline).inc(rows)
+
     def read(self) -> bytes:
         """All figures in Prometheus' text format."""
         return generate_latest(self._registry)
@@ -78,7 +90,9 @@ class _Versions(Collector):
         self._followers = followers
 
     def collect(self) -> Iterator[Metric]:
-        states = [(name, follower.state) for name, follower in self._followers.items()]
+        states = [
+            (name, follower.state, follower.challenger.shadow) for name, follower in self._followers.items()
+        ]
         now = time.monotonic()
         up = GaugeMetricFamily("evergreen_serving_up", "Whether a version answers.", labels=["pipeline"])
         current = GaugeMetricFamily(
@@ -97,7 +111,7 @@ class _Versions(Collector):
         )
         failed = CounterMetricFamily(
             "evergreen_serving_failed_loads",
-            "Loads of a champion or canary that failed.",
+            "Loads of a champion, canary or shadow that failed.",
             labels=["pipeline"],
         )
         share = GaugeMetricFamily(
@@ -105,20 +119,27 @@ class _Versions(Collector):
             "The share of the keys that the canary answers for; 0 if it is not loaded.",
             labels=["pipeline", "version"],
         )
-        for name, state in states:
+        asked = GaugeMetricFamily(
+            "evergreen_serving_shadow_asked",
+            "Whether the champion's shadow is loaded, so that it is asked too.",
+            labels=["pipeline", "version"],
+        )
+        for name, state, shadow in states:
+            if shadow.version is not None:
+                asked.add_metric([name, shadow.version], shadow.served is not None)
             if state.beside is not None:
                 taken = state.beside.share if state.canary_answers else 0
                 share.add_metric([name, state.beside.version], taken)
             up.add_metric([name], state.served is not None)
             current.add_metric([name], state.is_current)
             seen.add_metric([name], now - state.seen)
-            failed.add_metric([name], state.failed)
+            failed.add_metric([name], state.failed + shadow.failed)
             if state.served is not None:
                 age.add_metric([name, state.served.version, CHAMPION], now - state.loaded)
                 calendar, key = state.served.spec.calendar, state.served.look_back.newest
                 if key is not None and calendar.has_time:
                     newest.add_metric([name], calendar.end(key).timestamp())
-        yield from (up, current, seen, age, newest, failed, share)
+        yield from (up, current, seen, age, newest, failed, share, asked)
 
     def describe(self) -> Iterable[Metric]:
         return []

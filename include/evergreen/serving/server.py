@@ -139,13 +139,18 @@ def _following(followers: dict[str, Follower], every: float) -> Iterator[None]:
 
 @contextmanager
 def _writing(serving: Serving, ending: float) -> Iterator[None]:
-    """Write to the logs of requests; at the end what was answered is written, within `ending` seconds."""
+    """Ask the shadows, and write to the logs of requests.
+
+    At the end what was answered is written, within `ending` seconds.
+    """
     thread = threading.Thread(target=serving.writer.run, name="log of requests", daemon=True)
     thread.start()
+    threading.Thread(target=serving.shadowing.run, name="shadows", daemon=True).start()
     try:
         yield
     finally:
         serving.turns.close()
+        serving.shadowing.stop()
         serving.writer.stop()
         thread.join(ending)
 

@@ -22,6 +22,7 @@ from evergreen.serving.logged import logged
 from evergreen.serving.meters import CANARY, CHAMPION, Meters
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
+from evergreen.serving.shadow import Shadowing
 from evergreen.shown import shown
 
 JSON = "application/json"
@@ -42,6 +43,7 @@ class Serving:
         self.turns = Turns(limits)
         self.meters = Meters(followers)
         self.writer = LogWriter(self.meters.count_logged, bounds)
+        self.shadowing = Shadowing(self.writer, self.meters)
 
     def served(self, pipeline: str) -> Served:
         """The version that answers for a pipeline now, as `answering` has it."""
@@ -79,13 +81,15 @@ class Serving:
             self.meters.count_rows(about.pipeline, about.version, CHAMPION, rows - about.failed, about.failed)
 
     def log(self, served: Served, body: Body, found: Answer) -> None:
-        """Offer a request that was answered to its pipeline's log, if it has one. Returns at once."""
-        pipeline = self.followers[served.spec.name].pipeline
-        if (log := pipeline.spec.serving.log) is None:
-            return
+        """Offer a request that was answered to its pipeline's log and shadow, if any. Returns at once."""
+        follower = self.followers[served.spec.name]
+        pipeline, shadow = follower.pipeline, follower.challenger.shadow.served
         place = RequestLog(pipeline.storage, pipeline.name)
-        entries = partial(logged, served, log, body, found)
-        self.writer.offer(place, Kind.PREDICTIONS, len(found.rows), entries)
+        if (log := pipeline.spec.serving.log) is not None:
+            entries = partial(logged, served, log, body, found)
+            self.writer.offer(place, Kind.PREDICTIONS, len(found.rows), entries)
+        if shadow is not None and shadow.version != served.version and shadow.published == served.published:
+            self.shadowing.offer(served, shadow, place, body, found)
 
     def conditions(self) -> dict[str, dict[str, Any]]:
         """How up to date each pipeline is, by name."""
@@ -101,6 +105,10 @@ class Serving:
                 found[name]["canary"] = asdict(state.beside) | {"answers": state.canary_answers}
                 if state.beside_problem:
                     found[name]["canary"]["problem"] = state.beside_problem
+            if (shadow := follower.challenger.shadow).version is not None:
+                found[name]["shadow"] = {"version": shadow.version, "asked": shadow.served is not None}
+                if shadow.problem:
+                    found[name]["shadow"]["problem"] = shadow.problem
         return found
 
     @property

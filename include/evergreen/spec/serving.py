@@ -50,10 +50,14 @@ class Log(Described):
 
 
 class Serving(Described):
-    """Serving over HTTP: `look_back` is where its rows come from, `log` what is kept of requests."""
+    """Serving over HTTP: `look_back` is where its rows come from, `log` what is kept of requests.
+
+    With `shadow: newest` the newest challenger is asked what the champion is, and answers nothing.
+    """
 
     look_back: LookBack | None = None
     log: Log | None = None
+    shadow: Literal["newest"] | None = None
 
     def check(self, calendar: Calendar, keys: Sequence[str]) -> None:
         """Raise `ValueError` for what does not fit a calendar and the columns that name a row."""

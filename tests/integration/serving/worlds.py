@@ -100,6 +100,13 @@ def world(
 
 def promoted(pipeline: Pipeline, estimator: Any, as_of: str, digest: str = "0123456789ab") -> str:
     """Commit and promote an estimator that is fit to all published rows, and return its version."""
+    version = committed(pipeline, estimator, as_of, digest)
+    pipeline.registry.promote(version, as_of, {"kind": "test"})
+    return version
+
+
+def committed(pipeline: Pipeline, estimator: Any, as_of: str, digest: str) -> str:
+    """Commit an estimator that is fit to all published rows, and return its version."""
     spec, rows = pipeline.spec, to_frame(pipeline.lake.read(Table.PARTITIONS))
     if spec.labels is not None:
         labels = to_frame(pipeline.lake.read(Table.LABELS))
@@ -113,7 +120,6 @@ def promoted(pipeline: Pipeline, estimator: Any, as_of: str, digest: str = "0123
     }
     version = f"{as_of}-{digest}"
     pipeline.registry.commit(version, files)
-    pipeline.registry.promote(version, as_of, {"kind": "test"})
     return version
 
 
