@@ -16,6 +16,7 @@ from evergreen.errors import EvergreenError, NotFoundError, SpecError, one_line
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
+    from evergreen.serving.listening import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ Port = Annotated[
 Every = Annotated[
     float, typer.Option("--every", metavar="SECONDS", min=0.1, help="how often to look for a new champion")
 ]
+Count = Annotated[int, typer.Option("--workers", metavar="N", min=1, help="processes that answer")]
 Token = Annotated[
     str | None,
     typer.Option("--token", metavar="CONN_ID", help="the connection whose password requests must bring"),
@@ -58,10 +60,12 @@ def add_to(app: typer.Typer) -> None:
 
 def serve(
     pipelines: Names = None,
+    *,
     host: Host = "127.0.0.1",
     port: Port = 8100,
     every: Every = 2.0,
     token: Token = None,
+    workers: Count = 1,
 ) -> Answer:
     """Answer requests for predictions by the champions, until it is stopped.
 
@@ -69,13 +73,13 @@ def serve(
     skew PIPELINE` compares what was answered with what was published since.
     """
     from evergreen.front_door.opened import find_all
-    from evergreen.serving.server import Server, Settings
+    from evergreen.serving.listening import Settings
 
     _log_to_stderr()
     found = [one for name in pipelines for one in find_all(name)] if pipelines else list(_all())
     opened = list({pipeline.name: pipeline for pipeline in found}.values())
     secret = _secret(opened, token) if token else None
-    Server(opened, Settings(host, port, every, secret)).run()
+    _run(opened, Settings(host, port, every, secret), workers)
     return Answer({"pipelines": [pipeline.name for pipeline in opened]}, "stopped")
 
 
@@ -92,6 +96,21 @@ def skew(pipeline: PipelineName, partition: Partition = None) -> Answer:
     found = measure_skew(opened, key)
     document = {"pipeline": pipeline, "partition": key, **found.document}
     return Answer(document, "\n".join(in_words(opened.spec, key, found)))
+
+
+def _run(opened: list[Pipeline], settings: Settings, workers: int) -> None:
+    from evergreen.serving.listening import address_of, listening
+
+    listener = listening(settings)
+    _log.info("%s: %s", ", ".join(pipeline.name for pipeline in opened), address_of(listener))
+    if workers > 1:
+        from evergreen.serving.workers import Workers
+
+        Workers(opened, settings, listener, workers).run()
+    else:
+        from evergreen.serving.server import Server
+
+        Server(opened, settings, listener).run()
 
 
 def _all() -> Iterator[Pipeline]:

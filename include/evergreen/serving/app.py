@@ -56,7 +56,7 @@ def make_app(serving: Serving) -> FastAPI:
     @app.get("/ready", summary="Whether each pipeline with a champion is answered for, and how up to date")
     async def ready() -> Response:
         found = serving.conditions()
-        return as_json({"ready": serving.ready, "pipelines": found}, 200 if serving.ready else 503)
+        return as_json(found, 200 if found["ready"] else 503)
 
     @app.get("/metrics", summary="Figures for Prometheus")
     async def metrics() -> Response:

@@ -23,24 +23,20 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shadow:
-    """The version that is the champion's shadow, ready to be asked as `served`; `problem` says why it is not.
-
-    `failed` counts the loads that failed.
-    """
+    """The champion's shadow, ready to be asked as `served`; `problem` says why it is not."""
 
     version: str | None = None
     served: Served | None = field(default=None, repr=False)
     problem: str = ""
-    failed: int = 0
 
 
 class Challenger:
     """Keeps `shadow` up to date; one thread calls `look`, others read `shadow`."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, loader: Loader) -> None:
         self.pipeline = pipeline
         self.shadow = Shadow()
-        self._loader = Loader(pipeline)
+        self._loader = loader
         self._looks = 0
 
     def look(self, schema: pa.Schema | None, *, is_new: bool) -> None:
@@ -83,11 +79,9 @@ class Challenger:
             why = why_failed(error)
             if served is None:
                 _log.error("%s: shadow %s is not asked: %s", self.pipeline.name, version, why)
-            self._say(version, served, why, failed=served is None)
+            self._say(version, served, why)
             return
         self._say(version, served)
 
-    def _say(
-        self, version: str | None, served: Served | None = None, problem: str = "", *, failed: bool = False
-    ) -> None:
-        self.shadow = Shadow(version, served, problem, self.shadow.failed + failed)
+    def _say(self, version: str | None, served: Served | None = None, problem: str = "") -> None:
+        self.shadow = Shadow(version, served, problem)

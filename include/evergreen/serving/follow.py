@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any
 
 import pyarrow as pa
@@ -22,24 +23,12 @@ from evergreen.pipeline import Pipeline
 from evergreen.registry.event_log import POINTER
 from evergreen.registry.history import Canary
 from evergreen.serving.canary import ServedCanary
-from evergreen.serving.challenger import Challenger
-from evergreen.serving.loading import Loader, why_failed
+from evergreen.serving.challenger import Challenger, Shadow
+from evergreen.serving.loading import Loader, Turn, why_failed
 from evergreen.serving.served import Served
+from evergreen.serving.told import Told, ToldCanary, ToldShadow
 
 _log = logging.getLogger(__name__)
-
-
-class Condition(StrEnum):
-    """Whether a pipeline is served, and how up to date its version is."""
-
-    CURRENT = "current"
-    """The champion answers."""
-    BEHIND = "behind"
-    """A version answers that was champion before: the present one is being loaded, or failed its check."""
-    STALE = "stale"
-    """A version answers, and nobody knows whether it is still the champion: the storage is out of reach."""
-    NOT_LOADED = "not loaded"
-    """Nothing answers."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +37,7 @@ class State:
 
     `champion` is the version that the pointer named last, also one that could not be loaded: then `problem`
     says why. `beside` is the canary that it named and `canary` the one that takes requests; `beside_problem`
-    says why these differ. `failed` counts the loads that failed. `seen` is when the storage was read last and
+    says why these differ. `seen` is when the storage was read last and
     `loaded` when the version began to answer, both in seconds of the monotonic clock.
     """
 
@@ -58,14 +47,8 @@ class State:
     canary: ServedCanary | None = field(default=None, repr=False)
     beside: Canary | None = None
     beside_problem: str = ""
-    failed: int = 0
     seen: float = float("-inf")
     loaded: float = float("-inf")
-
-    @property
-    def is_current(self) -> bool:
-        """Whether the champion answers."""
-        return self.served is not None and self.served.version == self.champion
 
     @property
     def is_ready(self) -> bool:
@@ -78,14 +61,24 @@ class State:
         loaded = self.canary
         return loaded is not None and self.beside == Canary(loaded.served.version, loaded.share)
 
-    def condition(self, patience: float) -> Condition:
-        """How up to date the answers are, where the storage may be silent for `patience` seconds."""
-        if self.served is None:
-            return Condition.NOT_LOADED
-        # The pointer is not read while another version is loaded.
-        if not self.is_current:
-            return Condition.BEHIND
-        return Condition.STALE if time.monotonic() - self.seen > patience else Condition.CURRENT
+    def told(self, shadow: Shadow) -> Told:
+        """The same and the shadow, for probes and Prometheus."""
+        served, beside, ends = self.served, self.beside, None
+        if served is not None and served.spec.calendar.has_time and (key := served.look_back.newest):
+            ends = served.spec.calendar.end(key).timestamp()
+        return Told(
+            self.is_ready,
+            served.version if served else None,
+            self.champion,
+            self.problem,
+            self.seen,
+            self.loaded,
+            ToldCanary(beside.version, beside.share, self.canary_answers, self.beside_problem)
+            if beside
+            else None,
+            ToldShadow(shadow.version, shadow.served is not None, shadow.problem) if shadow.version else None,
+            ends,
+        )
 
 
 class Follower:
@@ -94,19 +87,35 @@ class Follower:
     `challenger` follows the version that is its shadow.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(
+        self, pipeline: Pipeline, turn: Turn = nullcontext, failed: Callable[[], None] = lambda: None
+    ) -> None:
+        """A version is loaded within a `turn`; `failed` is called when one could not be loaded."""
         self.pipeline = pipeline
         self.state = State()
-        self.challenger = Challenger(pipeline)
+        self.has_looked = False
         self._etag = ""
-        self._loader, self._canary_loader = Loader(pipeline), Loader(pipeline)
+        loaders = [Loader(pipeline, turn, failed) for _ in ("champion", "canary", "shadow")]
+        self._loader, self._canary_loader = loaders[:2]
+        self.challenger = Challenger(pipeline, loaders[2])
         self._stopped = threading.Event()
 
-    def follow(self, every: float) -> None:
-        """Look every so many seconds until `stop` is called."""
+    def follow(self, every: float, looked: Callable[[], None]) -> None:
+        """Look every so many seconds until `stop` is called, and call `looked` each time.
+
+        A look that takes longer, because it loads a version, is followed by the next one at once.
+        """
         while not self._stopped.is_set():
+            next_look = time.monotonic() + every
             self.look()
-            self._stopped.wait(every)
+            self.has_looked = True
+            looked()
+            self._stopped.wait(max(0.0, next_look - time.monotonic()))
+
+    @property
+    def told(self) -> Told:
+        """What is served, for probes and Prometheus."""
+        return self.state.told(self.challenger.shadow)
 
     def stop(self) -> None:
         """End `follow` after what it is doing."""
@@ -218,7 +227,6 @@ class Follower:
     def _failed(self, what: str, error: Exception) -> str:
         why = why_failed(error)
         _log.error("%s: %s: %s", self.pipeline.name, what, why)
-        self._change(failed=self.state.failed + 1)
         return why
 
     def _change(self, **changes: Any) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 import pyarrow as pa
 
@@ -12,6 +13,9 @@ from evergreen.pipeline import Pipeline
 from evergreen.scoring.afresh import load_checked_afresh
 from evergreen.serving.served import Served
 
+Turn = Callable[[], AbstractContextManager[None]]
+"""Within it a version is loaded: where servers share a machine, by one of them at a time."""
+
 _PATIENCE = 300.0
 """Seconds between two attempts to load a version that has failed often."""
 
@@ -19,8 +23,9 @@ _PATIENCE = 300.0
 class Loader:
     """Loads the versions that take one role, one after the other; a failed one is tried ever more seldom."""
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+    def __init__(self, pipeline: Pipeline, turn: Turn, failed: Callable[[], None]) -> None:
+        """A version is loaded within a `turn`; `failed` is called when one could not be loaded."""
+        self._pipeline, self._turn, self._failed = pipeline, turn, failed
         self.begin()
 
     def begin(self) -> None:
@@ -35,15 +40,21 @@ class Loader:
         if time.monotonic() < self._again:
             return None
         try:
-            made = Served.of(load_checked_afresh(self._pipeline, version), published)
+            with self._turn():
+                made = self._load(version, published)
         except Exception:
+            self._failed()
             self._attempts += 1
             self._again = time.monotonic() + min(_PATIENCE, 2.0**self._attempts)
             raise
+        self._attempts = 0
+        return made
+
+    def _load(self, version: str, published: pa.Schema) -> Served:
+        made = Served.of(load_checked_afresh(self._pipeline, version), published)
         # Before it answers; if it fails, the next refresh says so, and requests that need it.
         with suppress(EvergreenError):
             made.look_back.refresh()
-        self._attempts = 0
         return made
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from evergreen.serving.follow import Follower
+from evergreen.serving.told import Pipelines, Told, by_pipeline
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 CHAMPION = "champion"
@@ -22,42 +24,60 @@ SHADOW = "shadow"
 
 _SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _OF = ("pipeline", "version", "role")
+_FOLDER = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
 
 
 class Meters:
-    """What a server has answered and what it serves; `read` gives all of it as Prometheus reads it."""
+    """What is answered and served; `read` gives all of it as Prometheus reads it.
 
-    def __init__(self, followers: Mapping[str, Follower]) -> None:
-        self._registry = CollectorRegistry()
+    `told` says what each worker serves. Where there are several, their figures are in files in the folder
+    that `PROMETHEUS_MULTIPROC_DIR` named when this module was imported; those of workers that died count on.
+    """
+
+    def __init__(self, told: Callable[[], Iterable[Pipelines]]) -> None:
+        own = CollectorRegistry()
         self.requests = Counter(
-            "evergreen_serving_requests", "Requests by status.", (*_OF, "status"), registry=self._registry
+            "evergreen_serving_requests", "Requests by status.", (*_OF, "status"), registry=own
         )
         self.rows = Counter(
             "evergreen_serving_rows",
             "Rows asked for, and whether they were predicted.",
             (*_OF, "outcome"),
-            registry=self._registry,
+            registry=own,
         )
         self.seconds = Histogram(
             "evergreen_serving_seconds",
             "From the first byte of a request to its answer.",
             _OF,
             buckets=_SECONDS,
-            registry=self._registry,
+            registry=own,
         )
         self.logged = Counter(
             "evergreen_serving_logged_rows",
             "Rows for the log of requests, and whether they were written or dropped.",
             ("pipeline", "outcome"),
-            registry=self._registry,
+            registry=own,
         )
         self.not_shadowed = Counter(
             "evergreen_serving_shadow_dropped_rows",
             "Rows that the shadow was not asked, since too many waited or it was out of reach.",
             ("pipeline",),
-            registry=self._registry,
+            registry=own,
         )
-        self._registry.register(_Versions(followers))
+        self.failed = Counter(
+            "evergreen_serving_failed_loads",
+            "Loads of a champion, canary or shadow that failed.",
+            ("pipeline",),
+            registry=own,
+        )
+        self._registry = CollectorRegistry() if _FOLDER else own
+        if _FOLDER:
+            MultiProcessCollector(self._registry, _FOLDER)  # type: ignore[no-untyped-call]
+        self._registry.register(_Versions(told))
+
+    def count_failed(self, pipeline: str) -> None:
+        """Count a version that could not be loaded."""
+        self.failed.labels(pipeline).inc()
 
     def count(self, pipeline: str, version: str, role: str, status: int, seconds: float) -> None:
         """Count a request that was answered with a status."""
@@ -84,15 +104,12 @@ class Meters:
 
 
 class _Versions(Collector):
-    """What is served of each pipeline at the moment."""
+    """What is served of each pipeline at the moment; where workers differ, what the last of them says."""
 
-    def __init__(self, followers: Mapping[str, Follower]) -> None:
-        self._followers = followers
+    def __init__(self, told: Callable[[], Iterable[Pipelines]]) -> None:
+        self._told = told
 
     def collect(self) -> Iterator[Metric]:
-        states = [
-            (name, follower.state, follower.challenger.shadow) for name, follower in self._followers.items()
-        ]
         now = time.monotonic()
         up = GaugeMetricFamily("evergreen_serving_up", "Whether a version answers.", labels=["pipeline"])
         current = GaugeMetricFamily(
@@ -109,11 +126,6 @@ class _Versions(Collector):
             "When the newest published partition ended, in Unix time.",
             labels=["pipeline"],
         )
-        failed = CounterMetricFamily(
-            "evergreen_serving_failed_loads",
-            "Loads of a champion, canary or shadow that failed.",
-            labels=["pipeline"],
-        )
         share = GaugeMetricFamily(
             "evergreen_serving_canary_share",
             "The share of the keys that the canary answers for; 0 if it is not loaded.",
@@ -124,22 +136,47 @@ class _Versions(Collector):
             "Whether the champion's shadow is loaded, so that it is asked too.",
             labels=["pipeline", "version"],
         )
-        for name, state, shadow in states:
-            if shadow.version is not None:
-                asked.add_metric([name, shadow.version], shadow.served is not None)
-            if state.beside is not None:
-                taken = state.beside.share if state.canary_answers else 0
-                share.add_metric([name, state.beside.version], taken)
-            up.add_metric([name], state.served is not None)
-            current.add_metric([name], state.is_current)
-            seen.add_metric([name], now - state.seen)
-            failed.add_metric([name], state.failed + shadow.failed)
-            if state.served is not None:
-                age.add_metric([name, state.served.version, CHAMPION], now - state.loaded)
-                calendar, key = state.served.spec.calendar, state.served.look_back.newest
-                if key is not None and calendar.has_time:
-                    newest.add_metric([name], calendar.end(key).timestamp())
-        yield from (up, current, seen, age, newest, failed, share, asked)
+        for name, told in by_pipeline(self._told()).items():
+            up.add_metric([name], all(one.version is not None for one in told))
+            current.add_metric([name], all(one.is_current for one in told))
+            seen.add_metric([name], now - min(one.seen for one in told))
+            for version, loaded in _loaded(told).items():
+                age.add_metric([name, version, CHAMPION], now - loaded)
+            if ends := [one.newest_ends for one in told if one.newest_ends is not None]:
+                newest.add_metric([name], min(ends))
+            for version, taken in _shares(told).items():
+                share.add_metric([name, version], taken)
+            for version, is_asked in _asked(told).items():
+                asked.add_metric([name, version], is_asked)
+        yield from (up, current, seen, age, newest, share, asked)
 
     def describe(self) -> Iterable[Metric]:
         return []
+
+
+def _loaded(told: Iterable[Told]) -> dict[str, float]:
+    """When each version that answers began to."""
+    found: dict[str, float] = {}
+    for one in told:
+        if one.version is not None:
+            found[one.version] = min(one.loaded, found.get(one.version, one.loaded))
+    return found
+
+
+def _shares(told: Iterable[Told]) -> dict[str, float]:
+    """The share that each canary takes with every worker."""
+    found: dict[str, float] = {}
+    for one in told:
+        if (canary := one.canary) is not None:
+            taken = canary.share if canary.answers else 0.0
+            found[canary.version] = min(taken, found.get(canary.version, taken))
+    return found
+
+
+def _asked(told: Iterable[Told]) -> dict[str, bool]:
+    """Whether each shadow is asked by every worker."""
+    found: dict[str, bool] = {}
+    for one in told:
+        if (shadow := one.shadow) is not None:
+            found[shadow.version] = shadow.asked and found.get(shadow.version, True)
+    return found

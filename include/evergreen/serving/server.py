@@ -1,31 +1,32 @@
-"""Runs the HTTP server: its socket, the threads that follow champions, and a graceful end."""
+"""Runs the HTTP server: the threads that follow champions, its connections, and a graceful end."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from evergreen.errors import EvergreenError, one_line
 from evergreen.pipeline import Pipeline
 from evergreen.serving.app import make_app
 from evergreen.serving.entrance import Entrance
 from evergreen.serving.follow import Follower
-from evergreen.serving.limits import Limits
-from evergreen.serving.log_writer import Bounds
+from evergreen.serving.limits import Turns
+from evergreen.serving.listening import Settings
+from evergreen.serving.log_writer import LogWriter
+from evergreen.serving.meters import Meters
 from evergreen.serving.service import Serving
-
-_log = logging.getLogger(__name__)
+from evergreen.serving.shadow import Shadowing
+from evergreen.serving.told import Pipelines
+from evergreen.serving.worker import Worker, covers
 
 _MOST_HEADERS = 64 * 1024
 """Bytes of a request's headers."""
@@ -33,54 +34,50 @@ _MOST_HEADERS = 64 * 1024
 _SILENT = 5
 """So many looks in vain at the pointer make answers stale."""
 
-
-@dataclass(frozen=True)
-class Settings:
-    """Where the server listens, how often it looks for a new champion, the token, and what requests may cost.
-
-    `every` is in seconds. `log` says when what is logged is written, and how much of it may wait. At the end
-    of the server, requests have `ending` seconds to end.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8100
-    every: float = 2.0
-    token: str | None = field(default=None, repr=False)
-    limits: Limits = field(default_factory=Limits)
-    log: Bounds = field(default_factory=Bounds)
-    ending: float = 30.0
+_SHORT = 0.05
+"""Seconds between two looks at what the other workers can answer."""
 
 
 class Server:
-    """Answers for pipelines at `address`, from `run` until `stop`, SIGTERM or SIGINT.
+    """Answers for pipelines where `listener` listens, from `run` until `stop`, SIGTERM or SIGINT.
 
-    Listens as soon as it is made. Raises `EvergreenError` for an address that it may not or cannot listen at.
+    `worker` is what it is among the servers that share the listener; None where there is one alone.
     """
 
-    def __init__(self, pipelines: Sequence[Pipeline], settings: Settings) -> None:
-        _check_secret(settings)
-        self._settings = settings
-        self._listener = _listening(settings)
-        self._followers = {pipeline.name: Follower(pipeline) for pipeline in pipelines}
-        self._serving = Serving(self._followers, settings.limits, settings.every * _SILENT, settings.log)
-        entrance = Entrance(make_app(self._serving), settings.token, self._serving.told)
+    def __init__(
+        self,
+        pipelines: Sequence[Pipeline],
+        settings: Settings,
+        listener: socket.socket,
+        worker: Worker | None = None,
+    ) -> None:
+        self._settings, self._listener, self._worker = settings, listener, worker
+        meters = Meters(self._told_by_all)
+        turn = worker.turn if worker else nullcontext
+        self._followers = {
+            pipeline.name: Follower(pipeline, turn, partial(meters.count_failed, pipeline.name))
+            for pipeline in pipelines
+        }
+        patience = settings.every * _SILENT
+        writer = LogWriter(meters.count_logged, settings.log)
+        self._serving = Serving(
+            self._followers,
+            settings.limits,
+            patience,
+            meters,
+            Turns(settings.limits),
+            writer,
+            Shadowing(writer, meters),
+            self._told_by_all,
+        )
+        entrance = Entrance(make_app(self._serving), settings.token, self._serving.count)
         self._server = uvicorn.Server(_config(entrance, settings))
-
-    @property
-    def address(self) -> str:
-        """Where it answers, as `http://127.0.0.1:8100`."""
-        host, port = self._listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def run(self) -> None:
         """Follow the champions and answer; requests that are open at the end are still answered."""
-        _log.info("%s: %s", ", ".join(self._followers), self.address)
         try:
-            with (
-                _writing(self._serving, self._settings.ending),
-                _following(self._followers, self._settings.every),
-                _ended_by_signals(),
-            ):
+            with _writing(self._serving, self._settings.ending), self._following(), self._ended_by_signals():
+                self._wait_for_its_time()
                 self._server.run(sockets=[self._listener])
         finally:
             self._listener.close()
@@ -89,52 +86,64 @@ class Server:
         """End `run`, which may be in another thread."""
         self._server.should_exit = True
 
+    def _wait_for_its_time(self) -> None:
+        """Take no connections yet where another worker can answer more."""
+        if (worker := self._worker) is None:
+            return
+        while not self._server.should_exit and not self._may_answer(worker):
+            time.sleep(_SHORT)
+        worker.answers = True
+        self._tell()
 
-def _check_secret(settings: Settings) -> None:
-    if settings.token is None and not _is_loopback(settings.host):
-        raise EvergreenError(
-            f"serve: {settings.host} can be reached by others: name the connection that has the token with "
-            "--token, or listen at 127.0.0.1"
-        )
+    def _may_answer(self, worker: Worker) -> bool:
+        return worker.first or (self._has_looked and covers(self._told, worker.others()))
 
+    @property
+    def _has_looked(self) -> bool:
+        return all(follower.has_looked for follower in self._followers.values())
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    @property
+    def _told(self) -> Pipelines:
+        return {name: follower.told for name, follower in self._followers.items()}
 
+    def _told_by_all(self) -> list[Pipelines]:
+        return [self._told, *(self._worker.others() if self._worker else ())]
 
-def _listening(settings: Settings) -> socket.socket:
-    try:
-        family, kind, number, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, number)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(1024)
-    except OSError as error:
-        raise EvergreenError(
-            f"serve: cannot listen at {settings.host}:{settings.port} ({one_line(error)}): choose "
-            "another --port"
-        ) from None
-    return listener
+    def _tell(self) -> None:
+        if self._worker is not None:
+            self._worker.tell(self._told, has_looked=self._has_looked)
 
+    @contextmanager
+    def _following(self) -> Iterator[None]:
+        threads = [
+            threading.Thread(
+                target=follower.follow,
+                args=(self._settings.every, self._tell),
+                name=f"follow {name}",
+                daemon=True,
+            )
+            for name, follower in self._followers.items()
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            for follower in self._followers.values():
+                follower.stop()
 
-@contextmanager
-def _following(followers: dict[str, Follower], every: float) -> Iterator[None]:
-    threads = [
-        threading.Thread(target=follower.follow, args=(every,), name=f"follow {name}", daemon=True)
-        for name, follower in followers.items()
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        for follower in followers.values():
-            follower.stop()
+    @contextmanager
+    def _ended_by_signals(self) -> Iterator[None]:
+        """The server's signals end it and nothing else; it raises them once more for who listened before."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {one: signal.signal(one, lambda *_: self.stop()) for one in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for one, listening in before.items():
+                signal.signal(one, listening)
 
 
 @contextmanager
@@ -170,20 +179,6 @@ def _config(entrance: Entrance, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=30,
         timeout_graceful_shutdown=round(settings.ending),
     )
-
-
-@contextmanager
-def _ended_by_signals() -> Iterator[None]:
-    """The server's signals end it and nothing else; it raises them once more for who listened before."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for one, listening in before.items():
-            signal.signal(one, listening)
 
 
 class _Impatient(HttpToolsProtocol):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -17,33 +17,35 @@ from evergreen.serving.canary import ServedCanary
 from evergreen.serving.entrance import About
 from evergreen.serving.follow import Follower
 from evergreen.serving.limits import Limits, Turns, received
-from evergreen.serving.log_writer import Bounds, LogWriter
+from evergreen.serving.log_writer import LogWriter
 from evergreen.serving.logged import logged
 from evergreen.serving.meters import CANARY, CHAMPION, Meters
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.serving.shadow import Shadowing
+from evergreen.serving.told import Pipelines, by_pipeline, furthest_behind
 from evergreen.shown import shown
 
 JSON = "application/json"
 """The media type of JSON."""
 
 
+@dataclass(frozen=True)
 class Serving:
     """What the routes share: who follows which pipeline, the limits, the turns and the figures.
 
-    A storage that is silent for more than `patience` seconds makes answers stale. `bounds` are those of what
-    waits to be logged.
+    `told` says what each worker serves. A storage that is silent for more than `patience` seconds makes
+    answers stale.
     """
 
-    def __init__(
-        self, followers: Mapping[str, Follower], limits: Limits, patience: float, bounds: Bounds
-    ) -> None:
-        self.followers, self.limits, self.patience = followers, limits, patience
-        self.turns = Turns(limits)
-        self.meters = Meters(followers)
-        self.writer = LogWriter(self.meters.count_logged, bounds)
-        self.shadowing = Shadowing(self.writer, self.meters)
+    followers: Mapping[str, Follower]
+    limits: Limits
+    patience: float
+    meters: Meters
+    turns: Turns
+    writer: LogWriter
+    shadowing: Shadowing
+    told: Callable[[], list[Pipelines]]
 
     def served(self, pipeline: str) -> Served:
         """The version that answers for a pipeline now, as `answering` has it."""
@@ -67,7 +69,7 @@ class Serving:
         alike = canary is not None and canary.served.published == state.served.published
         return state.served, canary if alike else None
 
-    def told(self, about: About) -> None:
+    def count(self, about: About) -> None:
         """Count a request that was answered."""
         rows = about.rows
         if (canary := about.canary) is not None:
@@ -91,25 +93,14 @@ class Serving:
         if shadow is not None and shadow.version != served.version and shadow.published == served.published:
             self.shadowing.offer(served, shadow, place, body, found)
 
-    def conditions(self) -> dict[str, dict[str, Any]]:
-        """How up to date each pipeline is, by name."""
-        found: dict[str, dict[str, Any]] = {}
-        for name, follower in self.followers.items():
-            state = follower.state
-            version = state.served.version if state.served else None
-            condition = state.condition(self.patience)
-            found[name] = {"version": version, "champion": state.champion, "condition": condition}
-            if state.problem:
-                found[name]["problem"] = state.problem
-            if state.beside is not None:
-                found[name]["canary"] = asdict(state.beside) | {"answers": state.canary_answers}
-                if state.beside_problem:
-                    found[name]["canary"]["problem"] = state.beside_problem
-            if (shadow := follower.challenger.shadow).version is not None:
-                found[name]["shadow"] = {"version": shadow.version, "asked": shadow.served is not None}
-                if shadow.problem:
-                    found[name]["shadow"]["problem"] = shadow.problem
-        return found
+    def conditions(self) -> dict[str, Any]:
+        """How many workers answer, and how up to date each pipeline is with the one furthest behind."""
+        workers = self.told()
+        found = {
+            name: furthest_behind(told, self.patience).document(self.patience)
+            for name, told in by_pipeline(workers).items()
+        }
+        return {"ready": self.ready, "workers": len(workers), "pipelines": found}
 
     @property
     def ready(self) -> bool:

@@ -11,17 +11,20 @@ from typing import Any
 import httpx
 
 from evergreen.pipeline import Pipeline
-from evergreen.serving.server import Server, Settings
+from evergreen.serving.listening import Settings, address_of, listening
+from evergreen.serving.server import Server
 
 
 @contextmanager
 def running(*pipelines: Pipeline, wait: bool = True, **settings: Any) -> Iterator[httpx.Client]:
     """A client of a server for the pipelines at a free port, once it is ready."""
-    server = Server(pipelines, Settings(**{"port": 0, "every": 0.1, **settings}))
+    chosen = Settings(**{"port": 0, "every": 0.1, **settings})
+    listener = listening(chosen)
+    server, address = Server(pipelines, chosen, listener), address_of(listener)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        with httpx.Client(base_url=server.address, timeout=60) as client:
+        with httpx.Client(base_url=address, timeout=60) as client:
             if wait:
                 wait_for(lambda: client.get("/ready").status_code == 200)
             yield client

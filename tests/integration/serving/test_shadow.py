@@ -126,7 +126,7 @@ def as_shadow(served: Served, estimator: Any, **changes: Any) -> Served:
 
 def asked(world: World, champion: Served, shadow: Served, rows: list[dict[str, Any]]) -> tuple[Kept, Meters]:
     """What is logged and counted of a request."""
-    writer, meters = Kept(), Meters({})
+    writer, meters = Kept(), Meters(list)
     shadowing = Shadowing(writer, meters)
     text = msgspec.json.encode({"rows": rows, "whole": False})
     body = read_body(text, exact=champion.types.exact, most_rows=1000)

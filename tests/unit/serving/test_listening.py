@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from evergreen.errors import EvergreenError
-from evergreen.serving.server import Server, Settings
+from evergreen.serving.listening import Settings, address_of, listening
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org", ""])
@@ -15,18 +15,17 @@ def test_without_a_token_only_this_machine_may_ask(host: str) -> None:
     with pytest.raises(
         EvergreenError, match="can be reached by others: name the connection that has the token"
     ):
-        Server([], Settings(host, 0))
+        listening(Settings(host, 0))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
 def test_a_loopback_address_needs_none(host: str) -> None:
-    server = Server([], Settings(host, 0))
-    assert server.address.startswith("http://127.0.0.")
-    server._listener.close()
+    with listening(Settings(host, 0)) as listener:
+        assert address_of(listener).startswith("http://127.0.0.")
 
 
 def test_a_token_opens_every_address() -> None:
-    Server([], Settings("0.0.0.0", 0, token="s3cret"))._listener.close()
+    listening(Settings("0.0.0.0", 0, token="s3cret")).close()
     assert "s3cret" not in repr(Settings(token="s3cret"))
 
 
@@ -35,4 +34,4 @@ def test_a_port_that_is_taken() -> None:
         socket.create_server(("127.0.0.1", 0)) as other,
         pytest.raises(EvergreenError, match=r"cannot listen at 127\.0\.0\.1:\d+ .*: choose another --port"),
     ):
-        Server([], Settings(port=other.getsockname()[1]))
+        listening(Settings(port=other.getsockname()[1]))
