@@ -106,3 +106,13 @@ def test_a_canary_is_held_to_its_golden_sample_and_said_in_the_list(
 @pytest.mark.parametrize("arguments", [[], ["--share", "5"], ["--share", "5%", "--end"], ["--share", "five"]])
 def test_the_share_of_a_canary_is_said_once(registry: Registry, arguments: list[str]):
     assert CliRunner().invoke(app, ["models", "canary", "bikes", C, *arguments]).exit_code == 2
+
+
+def test_a_version_is_named_by_the_beginning_of_its_id(registry: Registry, run: Run):
+    assert run("show", "bikes", "2011-04")["version"] == A
+    several = run("show", "bikes", "2011-0", exit_code=1)["error"]
+    assert several == f"bikes: 3 versions start with '2011-0': write more of one: {C}, {B}, {A}"
+    registry.promote(C, C[:10], {})
+    assert run("rollback", "bikes", "--to", "2011-05")["champion"] == B
+    registry.clean(timedelta(days=365))
+    assert f"{A} was removed by" in run("show", "bikes", A, exit_code=1)["error"]

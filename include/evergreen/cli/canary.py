@@ -27,6 +27,7 @@ def canary(
 
     portion = _portion(share, end)
     opened = open_pipeline(pipeline)
+    version = opened.registry.version_by(version)
     if portion:
         load_checked_model(opened, version)
     event = opened.registry.canary(version, portion, by_hand(why))

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from evergreen.cli import complete
 from evergreen.cli.command import Answer, PipelineName, open_pipeline
 
 
@@ -20,7 +21,14 @@ class To(StrEnum):
     mlflow = "mlflow"
 
 
-Version = Annotated[str, typer.Argument(metavar="VERSION", help="a version, as `models list` shows it")]
+Version = Annotated[
+    str,
+    typer.Argument(
+        metavar="VERSION",
+        help="a version, as `models list` shows it, or the beginning of one",
+        autocompletion=complete.versions,
+    ),
+]
 Into = Annotated[Path, typer.Argument(metavar="DIR", help="a folder that is absent, or an earlier export")]
 Format = Annotated[To, typer.Option("--to", help="the format")]
 
@@ -29,7 +37,9 @@ def export_version(pipeline: PipelineName, version: Version, folder: Into, to: F
     """Write one version's model for other servers, once it gives its golden predictions in that format."""
     from evergreen.export.export import export
 
-    exported = export(open_pipeline(pipeline), version, to.value, folder)
+    opened = open_pipeline(pipeline)
+    version = opened.registry.version_by(version)
+    exported = export(opened, version, to.value, folder)
     shown = (
         f"{folder}: {version} as {to.value}: {exported.rows} golden rows are predicted as by the model, to "
         f"{exported.largest_difference:.2g} of the largest ({exported.tolerance:g} is tolerated)\n"

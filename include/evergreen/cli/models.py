@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evergreen.cli import complete
 from evergreen.cli.canary import canary
 from evergreen.cli.command import Answer, PipelineName, Why, by_hand, open_pipeline, plain, register, table
 from evergreen.cli.export import Version, export_version
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 
 Back = Annotated[
     str | None,
-    typer.Option("--to", metavar="VERSION", help="the version to go back to; default: the one before"),
+    typer.Option(
+        "--to",
+        metavar="VERSION",
+        help="the version to go back to, or the beginning of it; default: the one before",
+        autocompletion=complete.versions,
+    ),
 ]
 Keep = Annotated[
     bool, typer.Option("--keep", help="write its code into the repository, for you to look at and commit")
@@ -70,6 +76,7 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
 
     opened = open_pipeline(pipeline)
     registry = opened.registry
+    version = registry.version_by(version)
     files = registry.files(version)
     events = registry.history()
     stored = {
@@ -96,6 +103,7 @@ def features(pipeline: PipelineName, version: Version, keep: Keep = False) -> An
     from evergreen.features.keep import keep as keep_code
 
     opened = open_pipeline(pipeline)
+    version = opened.registry.version_by(version)
     kept = [str(file) for file in keep_code(opened, version)] if keep else []
     own, found = code_of(opened, version)
     problem = str(own.problem) if own.problem else None
@@ -121,6 +129,7 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
 
     opened = open_pipeline(pipeline)
     registry = opened.registry
+    version = registry.version_by(version)
     for name in registry.files(version):
         registry.read(version, name)
     load_checked_model(opened, version)
@@ -140,7 +149,7 @@ def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer
     from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 
     opened = open_pipeline(pipeline)
-    event = opened.registry.rollback(to, by_hand(why))
+    event = opened.registry.rollback(to and opened.registry.version_by(to), by_hand(why))
     tell_mlflow_or_warn(opened)
     line = f"the champion is {event.version}"
     if event.replaces:

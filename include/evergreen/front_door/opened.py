@@ -128,15 +128,7 @@ class Pipeline:
         """
         from evergreen.front_door.model import Model
 
-        versions = self._pipeline.registry.versions()
-        found = [version for version in versions if version.startswith(prefix)]
-        if len(found) != 1 and prefix not in found:
-            several = (
-                f"{len(found)} versions start with '{prefix}': write more of one: {', '.join(found[:5])}"
-            )
-            none = f"no version starts with '{prefix}' (the newest: {', '.join(versions[:3]) or 'none'})"
-            raise NotFoundError(f"{self.name}: {several if found else none}")
-        return Model(self._pipeline, prefix if prefix in found else found[0])
+        return Model(self._pipeline, self._pipeline.registry.version_by(prefix))
 
     def training_set(self, as_of: str | None = None) -> TrainingSet:
         """The training set of a training as of a partition, built by the same functions.

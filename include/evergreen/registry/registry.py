@@ -32,6 +32,7 @@ from evergreen.registry.history import (
 )
 from evergreen.registry.manifest import FileDigest
 from evergreen.registry.model_file import load_model
+from evergreen.registry.prefix import version_by
 from evergreen.registry.verify import Verification
 from evergreen.registry.versions import MANIFEST, MODEL, Versions, file_key
 
@@ -74,6 +75,16 @@ class Registry:
         """The version that may follow the newest champion: see `evergreen.registry.history.challenger`."""
         events = self.history()
         return challenger(self._newest_first(events), events)
+
+    def version_by(self, prefix: str) -> str:
+        """The committed version of this id, or the only one whose id starts so.
+
+        Raises `NotFoundError` if none or several do, or if the version of this id was removed.
+        """
+        if self.has(prefix):
+            return prefix
+        self._check_not_removed(self.history(), prefix)
+        return version_by(prefix, self.versions(), self._pipeline)
 
     def files(self, version: str) -> dict[str, FileDigest]:
         """The version's files and their digests; raises `NotFoundError` if it is not committed."""
