@@ -57,6 +57,12 @@ class NotFoundError(EvergreenError):
     """A pipeline, partition, version or table that was named does not exist."""
 
 
+class UnknownPipelineError(NotFoundError):
+    """No folder describes a pipeline of the name: the message has those that are most like it."""
+
+    exit_code = 2
+
+
 class RefusedError(EvergreenError):
     """Data refused by validation, or a model refused by its gate. Nothing that was published changed."""
 

@@ -5,7 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from evergreen import __version__
+from evergreen.cli import app
+from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
 from tests.unit.two_pipelines import Evergreen, write_kinds
 
@@ -200,9 +204,56 @@ def test_wrong_usage_exits_with_2(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("score", "nothing"), "no pipeline 'nothing' in"),
+        (("score", "kind"), "(nearest: kinds)"),
+        (("check", "nothing"), "(there: daily, kinds)"),
+        (("score", "daily", "--partition", "soon"), "'soon' is not a key of a daily pipeline"),
+        (("models", "lst", "kinds"), "No such command 'lst'. Did you mean 'list'"),
+        (("score", "kinds", "--until", "2011-01-01"), "No such option: --until"),
+        (("ingest",), "Missing argument 'PIPELINE'."),
+    ],
+)
+def test_wrong_usage_is_a_document_too(
+    pipelines: Path, configured: Storage, evergreen: Evergreen, arguments: tuple[str, ...], message: str
+):
+    document = evergreen.document(*arguments, exit_code=2)
+    assert list(document) == ["error"]
+    assert message in document["error"]
+    assert message in evergreen(*arguments).stderr
+
+
+def test_a_shell_completes_pipelines_and_the_versions_of_the_one_before(
+    pipelines: Path, configured: Storage, monkeypatch: pytest.MonkeyPatch
+):
+    registry = Registry(configured.child("kinds"), "kinds")
+    for version in ("snapshot-aaaa", "snapshot-abbb"):
+        registry.commit(version, {"metrics.json": b"{}"})
+
+    def completed(line: str) -> list[str]:
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+        monkeypatch.setenv("_EVERGREEN_COMPLETE", "complete_bash")
+        return str(CliRunner().invoke(app, [], prog_name="evergreen").stdout).split()
+
+    assert completed("evergreen train ") == ["daily", "kinds"]
+    assert completed("evergreen models show kinds snapshot-ab") == ["snapshot-abbb"]
+    assert sorted(completed("evergreen models rollback kinds --to ")) == ["snapshot-aaaa", "snapshot-abbb"]
+    assert completed("evergreen models show nothing s") == []
+    configured.stage("kinds/history/1.json", b"no event")
+    assert completed("evergreen models show kinds s") == []
+
+
+def test_the_version_is_told(evergreen: Evergreen):
+    assert evergreen("--version").stdout.split()[:2] == ["evergreen", __version__]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (("score", "kinds"), "kinds: no partition is published yet: run evergreen ingest kinds first"),
-        (("models", "show", "kinds", "v"), "kinds: no version v: see evergreen models list kinds"),
+        (
+            ("models", "show", "kinds", "v"),
+            "kinds: no version starts with 'v' (the newest: none): see evergreen models",
+        ),
         (("models", "rollback", "kinds"), "kinds: nothing to roll back"),
     ],
 )

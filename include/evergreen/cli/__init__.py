@@ -23,15 +23,16 @@ from evergreen.cli import (
     serve,
     stages,
 )
+from evergreen.cli.usage import Commands, options
 
 app = typer.Typer(
     name="evergreen",
-    help="Keeps tabular models fresh: ingest, train, score, monitor, backtest.",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.callback()(options)
 look.add_to(app)
 check.add_to(app)
 stages.add_to(app)

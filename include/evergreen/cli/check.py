@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from evergreen.cli.command import Answer, register, table
-from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError
+from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, UnknownPipelineError
 
 if TYPE_CHECKING:
     from evergreen.calendar import Tick
@@ -245,6 +245,8 @@ def _training_set(spec: Spec) -> Iterator[Checked]:
 def _checked(pipeline: str | None, what: str, look: Callable[[], Any]) -> Checked:
     try:
         detail = look()
+    except UnknownPipelineError:
+        raise  # wrong usage, not a check that failed
     except EvergreenError as error:
         return Checked(pipeline, what, False, str(error))
     return Checked(pipeline, what, True, detail or "")

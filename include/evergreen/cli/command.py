@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 import typer
 
 from evergreen.calendar import PartitionError
+from evergreen.cli import complete
+from evergreen.cli.usage import AS_JSON
 from evergreen.environment import load_environment
 from evergreen.errors import EvergreenError, NothingToDoError
 
@@ -24,8 +26,11 @@ if TYPE_CHECKING:
 
     from evergreen.pipeline import Pipeline
 
-PipelineName = Annotated[str, typer.Argument(metavar="PIPELINE", help="the name of a pipeline")]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document, logs go to standard error")]
+PipelineName = Annotated[
+    str,
+    typer.Argument(metavar="PIPELINE", help="the name of a pipeline", autocompletion=complete.pipelines),
+]
+AsJson = Annotated[bool, typer.Option(AS_JSON, help="print one JSON document, logs go to standard error")]
 Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="kept with the event, for people")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a failure")]
 
@@ -63,7 +68,7 @@ def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
 
         run.__signature__ = _signature(function)  # type: ignore[attr-defined]
         run.__annotations__ = {}
-        app.command(name)(run)
+        app.command(name, short_help=_first_sentence(function))(run)
         return function
 
     return add
@@ -170,6 +175,11 @@ def _signature(function: Command) -> inspect.Signature:
         for name, annotation in (("as_json", AsJson), ("debug", Debug))
     ]
     return inspect.Signature([*own, *flags])
+
+
+def _first_sentence(function: Command) -> str:
+    paragraph = " ".join(inspect.cleandoc(function.__doc__ or "").partition("\n\n")[0].split())
+    return paragraph if paragraph.count(". ") == 0 else f"{paragraph.partition('. ')[0]}."
 
 
 def _show(shown: RenderableType) -> None:

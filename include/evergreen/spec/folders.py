@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evergreen.description import pipelines_folder, read_mapping
-from evergreen.errors import NotFoundError, SpecError
+from evergreen.errors import SpecError, UnknownPipelineError
+from evergreen.sources.nearest import nearest
 from evergreen.spec.targets import listed_targets, pipeline_of, plainly_one
 
 DESCRIPTION = "pipeline.yaml"
@@ -52,15 +53,17 @@ def pipelines_of(name: str, folder: Path | None = None) -> list[str]:
 def find(name: str, folder: Path | None = None) -> Found:
     """Where the pipeline called `name` is described, in a folder or by default the configured one.
 
-    Raises `NotFoundError` for an unknown pipeline, and for a folder that describes several; `SpecError` where
-    the targets of the description cannot be told, or the names of its pipelines are taken.
+    Raises `UnknownPipelineError` for an unknown pipeline, and for a folder that describes several;
+    `SpecError` where the targets of the description cannot be told, or the names of its pipelines are taken.
     """
     folder = folder or pipelines_folder()
     file = folder / name / DESCRIPTION
     if file.is_file():
         if targets := _targets(file):
             several = ", ".join(pipeline_of(name, target) for target in targets)
-            raise NotFoundError(f"{file} describes a pipeline for each of its targets: name one of {several}")
+            raise UnknownPipelineError(
+                f"{file} describes a pipeline for each of its targets: name one of {several}"
+            )
         return Found(file)
     wrong: SpecError | None = None
     for other, target in _prefixes(folder, name):
@@ -71,8 +74,7 @@ def find(name: str, folder: Path | None = None) -> Found:
             wrong = error
     if wrong is not None:
         raise wrong
-    known = ", ".join(pipeline_names(folder)) or "none"
-    raise NotFoundError(f"no pipeline '{name}' in {folder} (there: {known})")
+    raise UnknownPipelineError(f"no pipeline '{name}' in {folder} ({nearest(name, pipeline_names(folder))})")
 
 
 def _targets(file: Path) -> list[str]:

@@ -98,7 +98,7 @@ def test_pipelines_are_found_without_being_read(folder: Path):
     (folder / "pipeline.yaml").write_text("{broken")
     (folder.parent / "no_pipeline").mkdir()
     assert pipeline_names() == ["bikes"]
-    with pytest.raises(NotFoundError, match=r"no pipeline 'bike' in .* \(there: bikes\)"):
+    with pytest.raises(NotFoundError, match=r"no pipeline 'bike' in .* \(nearest: bikes\)"):
         load_spec("bike")
 
 
