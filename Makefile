@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow up down status load demo test test-export test-mlflow campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients up down status load demo test test-export test-mlflow test-clients campaign lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ test-export: .venv .venv-s3 .venv-export ## exports by the real converters, whic
 test-mlflow: .venv .venv-s3 .venv-mlflow ## what a real MLflow server is told, which is left out of the tests otherwise
 	.venv/bin/pytest tests/mlflow
 
+test-clients: .venv .venv-s3 .venv-clients ## the server asked by clients of others, which is left out of the tests otherwise
+	.venv/bin/pytest tests/clients
+
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -79,6 +82,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-export: .venv-export/.complete ## the environment that `evergreen models export` converts in
 
 .venv-mlflow: .venv-mlflow/.complete ## the environment of the MLflow server of the tests
+
+.venv-clients: .venv-clients/.complete ## the environment of the clients that ask the server in tests
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -113,6 +118,10 @@ endef
 	$(call install,.venv-mlflow,$<)
 	@touch $@
 
+.venv-clients/.complete: requirements-clients.txt | check-python
+	$(call install,.venv-clients,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -135,3 +144,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c requirements.txt requirements-serve.in -o requirements-serve.txt
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-export.in -o requirements-export.txt
 	$(COMPILE) requirements-mlflow.in -o requirements-mlflow.txt
+	$(COMPILE) requirements-clients.in -o requirements-clients.txt

@@ -116,12 +116,14 @@ def kind_of(request: Request) -> str:
 async def read_request(request: Request, limits: Limits, *other: str) -> bytes:
     """The body of a request, in JSON or of one of the `other` types.
 
-    Raises `RequestRefusedError` as `received` does, and 415 for another type.
+    Raises `RequestRefusedError` as `received` does, and 415 for another type or a compressed body.
     """
     kind = kind_of(request)
     if kind not in (JSON, *other):
         allowed = " or ".join(other)
         raise RequestRefusedError(415, f"the body is {shown(kind)}: send {JSON}, or {allowed}")
+    if (packed := request.headers.get("content-encoding", "identity")).lower() != "identity":
+        raise RequestRefusedError(415, f"the body is compressed ({shown(packed)}): send it as it is")
     return await received(request.stream(), request.headers.get("content-length"), limits)
 
 

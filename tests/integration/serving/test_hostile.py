@@ -132,7 +132,7 @@ HOSTILE: dict[str, Request] = {
     "both lengths": (post(rows(ROW), "Transfer-Encoding: chunked"), 400),
     "two lengths": (post(rows(ROW), "Content-Length: 1"), 400),
     "a length below zero": (post(b"x", length=-1), 400),
-    "compressed": (post(b"\x1f\x8b\x08\x00", "Content-Encoding: gzip"), 422),
+    "compressed": (post(b"\x1f\x8b\x08\x00", "Content-Encoding: gzip"), 415),
     "a form": (post(b"rows=1", "Content-Type: application/x-www-form-urlencoded"), 415),
     "plain text, as a page may send": (post(rows(ROW), "Content-Type: text/plain"), 415),
     "another pipeline": (post(rows(ROW), path="/v1/pipelines/secret/predict"), 404),
