@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients up down status load demo test test-export test-mlflow test-clients campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver up down status load demo test test-export test-mlflow test-clients campaign lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -85,6 +85,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 
 .venv-clients: .venv-clients/.complete ## the environment of the clients that ask the server in tests
 
+.venv-mlserver: .venv-mlserver/.complete ## the environment of the server that is measured beside ours
+
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
 # may hold files that are for another Python. A stamp is written last: an environment that was interrupted is
@@ -122,6 +124,10 @@ endef
 	$(call install,.venv-clients,$<)
 	@touch $@
 
+.venv-mlserver/.complete: requirements-mlserver.txt | check-python
+	$(call install,.venv-mlserver,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -145,3 +151,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-export.in -o requirements-export.txt
 	$(COMPILE) requirements-mlflow.in -o requirements-mlflow.txt
 	$(COMPILE) requirements-clients.in -o requirements-clients.txt
+	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-mlserver.in -o requirements-mlserver.txt

@@ -30,6 +30,7 @@ import pyarrow.compute as pc
 from sklearn.ensemble import HistGradientBoostingRegressor
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
+from benchmarks.mlserver import Asked, beside_mlserver
 from benchmarks.stores import stores
 from deploy.demo_data.simulator import simulate
 from deploy.embedded.home import REPOSITORY
@@ -68,13 +69,17 @@ SUITE = "- expect_column_values_to_not_be_null: {column: x0}\n"
 
 
 def measure() -> list[Figure]:
-    """Requests of one row, of many, and of a day with look-back; promotions and rollbacks under clients."""
+    """Requests of one row, of many, and of a day with look-back; promotions and rollbacks under clients.
+
+    One row also beside MLServer, where it is installed.
+    """
     with stores(), tempfile.TemporaryDirectory() as folder:
         _describe(Path(folder))
         houses, bikes = _houses(), _bikes()
         with _served("houses", "bike_demand") as address:
             return [
                 *_one_row(address, houses),
+                *beside_mlserver(houses.one_row(address), houses.estimator, houses.features.head(1)),
                 _many_rows(address, houses),
                 _day(address, bikes),
                 *_followed(address, houses),
@@ -95,6 +100,10 @@ class _World:
         """The request for rows."""
         sent = rows.drop(columns=[PARTITION, self.pipeline.spec.target]).to_dict("records")
         return msgspec.json.encode({"rows": sent, "whole": whole}, enc_hook=pd.Timestamp.isoformat)
+
+    def one_row(self, address: str) -> Asked:
+        """The request for one row of a server."""
+        return Asked(address, f"/v1/pipelines/{self.pipeline.name}/predict", self.raw(self.rows.head(1)))
 
 
 def _describe(folder: Path) -> None:
