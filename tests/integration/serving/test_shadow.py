@@ -25,7 +25,7 @@ from evergreen.serving.body import read_body
 from evergreen.serving.challenger import Shadow
 from evergreen.serving.entrance import Entrance
 from evergreen.serving.follow import Follower, State
-from evergreen.serving.limits import Limits
+from evergreen.serving.limits import Limits, Turns
 from evergreen.serving.log_writer import Bounds, LogWriter
 from evergreen.serving.meters import Meters
 from evergreen.serving.served import Served
@@ -171,11 +171,14 @@ def test_a_shadow_that_never_answers_delays_and_fails_no_answer(worlds: Worlds, 
     follower = Follower(world.pipeline)
     follower.state = State(served=served, champion=served.version, seen=1.0)
     follower.challenger.shadow = Shadow("other", as_shadow(served, blocks))
-    serving = Service({"iris": follower}, Limits(), 10.0, Bounds())
-    serving.shadowing = Shadowing(serving.writer, serving.meters, waiting=300)
+    meters = Meters(list)
+    writer = LogWriter(meters.count_logged, Bounds())
+    shadowing = Shadowing(writer, meters, waiting=300)
+    turns = Turns(Limits())
+    serving = Service({"iris": follower}, Limits(), 10.0, meters, turns, writer, shadowing, list)
     thread = threading.Thread(target=serving.shadowing.run)
     thread.start()
-    app = Entrance(make_app(serving), None, serving.told)
+    app = Entrance(make_app(serving), None, serving.count)
 
     async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)
