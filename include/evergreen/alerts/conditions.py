@@ -12,7 +12,7 @@ from evergreen.monitoring.fairness import result_in
 from evergreen.monitoring.policy import nights_of
 from evergreen.monitoring.promise import told
 from evergreen.monitoring.standing_bias import StandingBias
-from evergreen.signals import SIGNALS, coverage, drift, performance
+from evergreen.signals import SIGNALS, coverage, drift, performance, skew
 from evergreen.signals.single import OfSinglePartitions
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from evergreen.spec.alerts import Severity
 
 PERFORMANCE, LIMIT, DRIFT, CIRCUIT = "performance", "limit", "drift", "circuit"
-FAIRNESS, PROMISE, BIAS, COVERAGE = "fairness", "promise", "bias", "coverage"
+FAIRNESS, PROMISE, BIAS, COVERAGE, SKEW = "fairness", "promise", "bias", "coverage", "skew"
 VOLUME, QUARANTINE, AGE, MISSING, GOLDEN = "volume", "quarantine", "age", "missing", "golden"
 
 
@@ -66,6 +66,7 @@ def _checks(spec: Spec, record: Record, decision: Decision) -> Iterator[_Check]:
     yield from _coverage(spec, record, decision)
     yield from _fairness(spec, record)
     yield from _drift(spec, record, decision)
+    yield from _skew(spec, record)
     yield _circuit(spec, decision)
     yield from _rows(spec, record)
     yield from _continuity(spec, record)
@@ -207,6 +208,18 @@ def _alone(spec: Spec, record: Record) -> dict[str, str]:
         if one.alert == DRIFT and isinstance(one, OfSinglePartitions) and one.holds(nights, record)
     )
     return {one.name: one.look(nights).clause for one in holding}
+
+
+def _skew(spec: Spec, record: Record) -> Iterator[_Check]:
+    """Whether or not the policy looks at it: a training mends no skew."""
+    signal, nights = skew.SKEW, nights_of(spec, [record])
+    if signal.look(nights).figures[signal.figure] is None:
+        return
+    text = (
+        f"{signal.warning(record, '')}: see evergreen serve skew {spec.name} --partition {record.partition}"
+    )
+    title = "what is served differs from what is published"
+    yield _Check(SKEW, signal.holds(nights, record), "warning", title, text)
 
 
 def _circuit(spec: Spec, decision: Decision) -> _Check:

@@ -20,6 +20,7 @@ from evergreen.signals import SIGNALS, Finding, Nights
 from evergreen.signals.coverage import COVERAGE
 from evergreen.signals.last import NOTHING_YET, LastTraining
 from evergreen.signals.record import Record
+from evergreen.signals.skew import SKEW
 from evergreen.spec import Spec, Task
 from evergreen.training_set.window import Change
 
@@ -79,6 +80,8 @@ def decide(spec: Spec, records: Sequence[Record], trainings: Sequence[Training])
     coverage = _coverage(spec, records, since)
     if coverage and (coverage.fires or coverage.figures.get("over")) and coverage.clause not in said[0]:
         said.append(coverage.clause)
+    if SKEW.name not in found and SKEW.holds(nights_of(spec, [newest]), newest):
+        said.append(SKEW.warning(newest, ""))
     if promise := told(spec, newest.promised, newest.before):
         said.append(f"the champion promises {promise}")
     if retrain and since and calendar.has_time:

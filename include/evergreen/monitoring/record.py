@@ -44,6 +44,7 @@ SCHEMA = pa.schema(
         ("joint", pa.string()),
         ("counts", pa.string()),
         ("health", pa.string()),
+        ("skew", pa.string()),
         ("trial", pa.string()),
         ("before", pa.string()),
         ("held_against", pa.string()),
@@ -57,11 +58,11 @@ SCHEMA = pa.schema(
 # Columns that an older release did not write.
 _LATER = (
     *("metrics", "window", "fairness", "trial", "before", "held_against", "contribution_drift"),
-    "coverage",
+    *("coverage", "skew"),
 )
 _JSON = (
     *("metrics", "window", "slices", "fairness", "drift", "prediction_drift", "joint", "counts", "health"),
-    *("trial", "before", "contribution_drift", "coverage"),
+    *("trial", "before", "contribution_drift", "coverage", "skew"),
 )
 
 WITHOUT_LABELS: Mapping[str, Any] = {

@@ -22,6 +22,7 @@ from evergreen.monitoring.measure import measure, performance
 from evergreen.monitoring.policy import decide
 from evergreen.monitoring.record import SCHEMA, Decision, decisions_in, records_in, to_table
 from evergreen.monitoring.reference import Reference, read_reference
+from evergreen.monitoring.served import drop_expired, skew_of
 from evergreen.monitoring.standing_bias import judged_nights
 from evergreen.monitoring.training_request import trainings
 from evergreen.monitoring.trainings import Training, on_trial
@@ -96,7 +97,8 @@ def _decided(pipeline: Pipeline, partition: str) -> Night:
     known = _monitored(pipeline, partition, last, due)
     filled = _filled(pipeline, known, partition, _unfilled(pipeline, known, partition, due), rival)
     earlier = [filled.get(key, (record, decision))[0] for key, (record, decision) in known.items()]
-    record = with_window(spec, _measured(pipeline, scored, earlier, rival), earlier)
+    measured = replace(_measured(pipeline, scored, earlier, rival), skew=skew_of(pipeline, partition))
+    record = with_window(spec, measured, earlier)
     for one in (*(pair[0] for pair in filled.values()), record):
         if failed := one.trial.get("failed"):
             _log.warning(
@@ -105,6 +107,7 @@ def _decided(pipeline: Pipeline, partition: str) -> Night:
     decision = decide(spec, [*earlier, record], history)
     contents = {key: to_table(*pair) for key, pair in {**filled, partition: (record, decision)}.items()}
     pipeline.lake.replace(Table.MONITORING, contents, SCHEMA)
+    drop_expired(pipeline)
     return Night(record, decision, tuple(one for one, _ in filled.values()))
 
 

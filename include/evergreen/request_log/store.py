@@ -16,7 +16,9 @@ from enum import StrEnum
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from evergreen.calendar import Calendar, Length
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError
+from evergreen.request_log.retention import expired
 from evergreen.storage import Listed, Storage
 
 FOLDER = "requests"
@@ -85,6 +87,11 @@ class RequestLog:
         for entry in self._own.look(f"{FOLDER}/{kind}/"):
             found.setdefault(entry.key.split("/")[2], []).append(entry)
         return found
+
+    def expire(self, calendar: Calendar, keep: Length, newest: str) -> None:
+        """Delete what is kept no longer, of all kinds: see `evergreen.request_log.retention`."""
+        for kind in Kind:
+            self.remove(expired(calendar, keep, newest, self.look(kind)))
 
     def remove(self, keys: Sequence[str]) -> None:
         """Delete objects; those that are gone already are ignored."""

@@ -39,8 +39,10 @@ class Record:
     or the whole `window` (see `evergreen.monitoring.season`), None where that is not known;
     `joint` what `JointDrift.to_dict` gives, None if it has no limit. `counts` are the partition's own
     rows in the bins of the champion's reference, by feature (see `evergreen.drift.binning`). `health` is
-    what `evergreen.monitoring.health` gives. `trial` is what `evergreen.monitoring.trial` keeps of a
-    challenger beside the champion, {} where none is on trial. `before` is the `version` that the champion was
+    what `evergreen.monitoring.health` gives. `skew` is what `evergreen.skew.compare.Skew.figures` gives of
+    logged requests, {} where there are none, and `problem` in words where it could not be measured.
+    `trial` is what `evergreen.monitoring.trial` keeps of a challenger beside the champion, {} where none is
+    on trial. `before` is the `version` that the champion was
     to replace and what that one `promised`, {} where that is not known. `age` counts the published
     partitions since the champion's as-of, this one included; `history` those in the training window that ends
     with this partition.
@@ -74,6 +76,7 @@ class Record:
     joint: dict[str, Any] | None = None
     counts: dict[str, list[int]] = field(default_factory=dict, repr=False)
     health: dict[str, Any] = field(default_factory=dict)
+    skew: dict[str, Any] = field(default_factory=dict)
     trial: dict[str, Any] = field(default_factory=dict, repr=False)
     before: dict[str, Any] = field(default_factory=dict)
     held_against: str | None = None

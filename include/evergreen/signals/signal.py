@@ -26,7 +26,9 @@ from evergreen.units import Times
 
 Knobs = TypeVar("Knobs", bound=Described)
 Alerted = Literal["performance", "drift"]
-Need = Literal["labels", "probabilities", "intervals or sets", "features", "predictions", "time"]
+Need = Literal[
+    "labels", "probabilities", "intervals or sets", "features", "predictions", "time", "logged requests"
+]
 
 
 class Watched(Extended):

@@ -285,3 +285,22 @@ def test_only_what_can_be_known_can_be_over() -> None:
         "golden",
         "promise",
     }
+
+
+SERVED = {"rows": 20, "unpublished": 0, "inputs": 0, "equal": 20, "columns": {}, "predictions": {}}
+
+
+def test_what_is_served_differs_from_what_is_published() -> None:
+    assert "skew" not in judged(KIOSK, GOOD, decision())
+    assert "skew" not in judged(KIOSK, replace(GOOD, skew={"problem": "the log is damaged"}), decision())
+    assert "skew" in judged(KIOSK, replace(GOOD, skew=SERVED), decision())
+    assert keys(skew=SERVED) == []
+    skew = {**SERVED, "predictions": {"unexplained": {"rows": 1}}}
+    assert keys(skew=skew) == ["skew"]
+    skew = {**SERVED, "inputs": 1, "equal": 19, "columns": {"temperature": {"rows": 1}}}
+    (alert,) = conditions(KIOSK, replace(GOOD, skew=skew), decision())
+    assert (alert.severity, alert.title) == ("warning", "what is served differs from what is published")
+    assert alert.text == (
+        "1 of 20 logged rows have other inputs than published (most of all temperature 1), 0 of 19 with "
+        "equal ones other predictions: see evergreen serve skew kiosk --partition 2024-01-15"
+    )

@@ -264,7 +264,9 @@ READS_AND_SHOWS = {
     "numbers",
     "pages",
     "postgres",
+    "request_log",
     "sinks",
+    "skew",
     "storage",
     "timings",
 } - {"labels", "registry"}

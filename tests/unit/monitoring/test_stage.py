@@ -6,12 +6,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from evergreen.alerts.conditions import conditions
+from evergreen.calendar import Length
 from evergreen.drift.binning import binning
 from evergreen.errors import IntegrityError, NotFoundError, NothingToDoError
 from evergreen.lake import Table
@@ -22,10 +25,13 @@ from evergreen.monitoring.reference import PREDICTIONS, REFERENCE, Reference
 from evergreen.monitoring.stage import monitor
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
+from evergreen.request_log.columns import logged_columns
+from evergreen.request_log.store import Kind, RequestLog
 from evergreen.scoring.golden import golden_sample
 from evergreen.scoring.score import score
+from evergreen.serving.look_back import look_back_digest
 from evergreen.signals.record import Record
-from evergreen.spec import Spec, parse_spec
+from evergreen.spec import Log, Serving, Spec, parse_spec
 from evergreen.storage import Storage
 
 TESTS = Path(__file__).parents[2]
@@ -400,3 +406,72 @@ def test_a_snapshot_has_one_record(storage: Storage) -> None:
     score(pipeline, "snapshot")
     assert monitor(pipeline, "snapshot").retrain
     assert len(records_in(pipeline.lake.read(Table.MONITORING))) == 1
+
+
+def ask(pipeline: Pipeline, number: int) -> RequestLog:
+    """Log a scored day as a server answers it: its rows, and what the night has predicted."""
+    partition, log = day(number), RequestLog(pipeline.storage, pipeline.name)
+    rows = pipeline.lake.read(Table.PARTITIONS, partition, partition).drop_columns(["sold", "partition"])
+    said = pipeline.lake.read(Table.PREDICTIONS, partition, partition)
+    answers = [msgspec.json.encode({"prediction": one}).decode() for one in said["prediction"].to_pylist()]
+    files = pipeline.lake.files(Table.PARTITIONS)
+    digest = look_back_digest(files, pipeline.spec.looks_back_to(partition), partition)
+    versions = said["version"].to_pylist()
+    log.append(Kind.PREDICTIONS, partition, logged_columns(rows, (), versions, [digest] * len(rows), answers))
+    return log
+
+
+def test_requests_are_held_against_what_was_published_since(pipeline: Pipeline) -> None:
+    spec = KIOSK.model_copy(update={"serving": Serving(log=Log(keep=Length(3, "day")))})
+    logging = pipeline.described_by(spec)
+    publish(pipeline, 0, 11)
+    promote(pipeline, 10)
+    night(logging, 10)
+    assert monitored(pipeline, 10).skew == {}
+    log = ask(logging, 10)
+    agreed = night(logging, 10)
+    found = monitored(pipeline, 10).skew
+    assert (found["rows"], found["unpublished"], found["inputs"], found["equal"]) == (4, 0, 0, 4)
+    assert (found["predictions"], found["unusable"]) == ({}, {})
+    assert "logged rows" not in agreed.reason
+    rows = rows_of(10)
+    warmer = pa.array([rows["temperature"][0].as_py() + 1, *rows["temperature"].to_pylist()[1:]])
+    pipeline.lake.replace(Table.PARTITIONS, {day(10): rows.set_column(1, "temperature", warmer)})
+    changed = night(logging, 10)
+    record = monitored(pipeline, 10)
+    assert record.skew["columns"] == {"temperature": {"rows": 1, "share": 0.25}}
+    assert {cause: one["rows"] for cause, one in record.skew["predictions"].items()} == {"inputs": 1}
+    assert "1 of 4 logged rows have other inputs than published (most of all temperature 1)" in changed.reason
+    assert "skew" in [alert.key for alert in conditions(spec, record, changed)]
+    assert night(pipeline, 10).reason == agreed.reason  # what is not described is not looked at
+    night(logging, 10)
+    log.remove([entry.key for entry in log.look(Kind.PREDICTIONS)[day(10)]])
+    assert night(logging, 10) == changed
+    assert monitored(pipeline, 10).skew == record.skew
+
+
+def test_a_damaged_log_fails_no_night_and_an_old_one_is_deleted(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = KIOSK.model_copy(update={"serving": Serving(log=Log(keep=Length(3, "day")))})
+    logging = pipeline.described_by(spec)
+    publish(pipeline, 0, 11)
+    promote(pipeline, 10)
+    night(logging, 10)
+    log = ask(logging, 10)
+    night(logging, 11)
+    ask(logging, 11)
+    log.append(Kind.SHADOW, day(10), pa.table({"key": [1]}))
+    (entry,) = log.look(Kind.PREDICTIONS)[day(11)]
+    own = pipeline.storage.child(pipeline.name)
+    own.delete([entry.key])
+    own.create(entry.key, b"damaged")
+    night(logging, 11)
+    assert "is not what was written" in monitored(pipeline, 11).skew["problem"]
+    assert "its skew is not measured" in caplog.text
+    assert [*log.look(Kind.PREDICTIONS), *log.look(Kind.SHADOW)] == [day(10), day(11), day(10)]
+    publish(pipeline, 12, 14)
+    night(pipeline, 12)  # also where nothing is logged any more: for as long as by default
+    assert list(log.look(Kind.PREDICTIONS)) == [day(10), day(11)]
+    night(logging, 12)
+    assert [*log.look(Kind.PREDICTIONS), *log.look(Kind.SHADOW)] == [day(11)]

@@ -93,7 +93,7 @@ def test_a_description_sets_its_knobs(tmp_path: Path) -> None:
             "[surge, performance]",
             "[surges]",
             "retrain.on.0: must be 'performance', 'cusum', 'bias', 'coverage', 'estimate', 'drift', "
-            "'prediction_drift', 'renewal', 'staleness' or 'surge'; it is 'surges'",
+            "'prediction_drift', 'renewal', 'skew', 'staleness' or 'surge'; it is 'surges'",
         ),
         (
             "[surge, performance]",

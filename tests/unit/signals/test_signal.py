@@ -55,6 +55,10 @@ SAID = {
         ["psi above 0.3", "on the last day"],
     ),
     "renewal": ({"renewal": {"unseen": "30%", "gain": "2%"}}, ["30%", "120 days", "2%"]),
+    "skew": (
+        {"skew": {"inputs": "3%", "predictions": "2%"}, "retrain": {"when": "1 of 1 partition"}},
+        ["3%", "2%", "on the last day"],
+    ),
     "staleness": ({"staleness": {"unseen": "30%"}}, ["30%", "120 days"]),
 }
 """What is written, and what is said of it; a training window has 400 days."""
@@ -98,6 +102,7 @@ def test_one_that_warns_can_say_whether_it_could_be_judged(signal: Signal) -> No
         estimated=10.0,
         prediction_drift={"psi": 0.1, "drifted": False},
         coverage=coverage,
+        skew={"rows": 4, "unpublished": 0, "inputs": 0, "equal": 4, "columns": {}, "predictions": {}},
     )
     records = [replace(known, partition=record(n).partition) for n in range(10)]
     assert findings(spec, records)[signal.name].figures[signal.figure] is not None
