@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import shutil
 
+import pyarrow as pa
 from typer.testing import CliRunner
 
 from evergreen import cli
+from evergreen.request_log.store import Kind, RequestLog
 
 DAYS = ("--partition", "2011-01-01", "--to", "2011-01-03")
 
@@ -53,3 +55,13 @@ def test_the_document_says_the_same_and_a_deleted_description_is_no_obstacle(
     assert evergreen.line("forget", "../daily") == (
         "evergreen: '../daily' is no pipeline's name: give one of a-z, 0-9 and '_'"
     )
+
+
+def test_only_the_requests_for_some_rows(evergreen, configured):
+    log = RequestLog(configured, "daily")
+    log.append(Kind.PREDICTIONS, "2011-01-01", pa.table({"row.customer": ["a", "b"]}))
+    told = evergreen.document("forget", "daily", "--asked", "customer=a")
+    assert told == {"pipeline": "daily", "values": {"customer": "a"}, "rows": 1}
+    assert log.read(Kind.PREDICTIONS, "2011-01-01").to_pylist() == [{"row.customer": "b"}]
+    wrong = CliRunner().invoke(cli.app, ["forget", "daily", "--asked", "customer"])
+    assert (wrong.exit_code, "like --asked customer=17" in wrong.output) == (2, True)

@@ -13,8 +13,15 @@ from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
     from evergreen.forget import Part
+    from evergreen.storage import Storage
 
 Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="its name; its folder may be gone already")]
+Asked = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--asked", metavar="COLUMN=VALUE", help="only requests for rows with this value; several: with all"
+    ),
+]
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
@@ -23,10 +30,11 @@ def add_to(app: typer.Typer) -> None:
     register(app, "forget")(forget)
 
 
-def forget(pipeline: Name, yes: Yes = False) -> Answer:
+def forget(pipeline: Name, yes: Yes = False, asked: Asked = None) -> Answer:
     """Delete a pipeline's lake, models, history, pages and receipts from the storage, after asking.
 
     What servers look back to in a database goes too. Its folder, its DAGs and a table of predictions stay.
+    With --asked nothing is deleted but logged requests for some rows, and it does not ask.
     """
     from evergreen.environment import variables
     from evergreen.forget import forget as delete
@@ -35,6 +43,8 @@ def forget(pipeline: Name, yes: Yes = False) -> Answer:
 
     found = variables()
     storage = Storage.open(found.get("EVERGREEN_STORAGE"), Credentials.from_environment(found))
+    if asked:
+        return _forget_asked(storage, pipeline, asked)
     parts, where = parts_of(storage, pipeline), storage.uri(f"{pipeline}/")
     stays = _stays(pipeline)
     document = {
@@ -53,6 +63,19 @@ def forget(pipeline: Name, yes: Yes = False) -> Answer:
     _forget_look_back(pipeline)
     deleted = delete(storage, pipeline)
     return Answer({**document, "deleted": deleted}, f"{pipeline}: {deleted} objects at {where} were deleted")
+
+
+def _forget_asked(storage: Storage, pipeline: str, asked: list[str]) -> Answer:
+    """Delete the logged requests for the rows of some values."""
+    from evergreen.request_log.forget import forget_rows
+    from evergreen.request_log.store import RequestLog
+
+    values = dict(one.split("=", 1) for one in asked if "=" in one)
+    if len(values) < len(asked):
+        raise typer.BadParameter("write a column and its value like --asked customer=17")
+    rows = forget_rows(RequestLog(storage, pipeline), values)
+    document = {"pipeline": pipeline, "values": values, "rows": rows}
+    return Answer(document, f"{pipeline}: {rows} logged rows with {', '.join(asked)} were deleted")
 
 
 def _forget_look_back(pipeline: str) -> None:

@@ -47,3 +47,9 @@ def rows_of(logged: pa.Table) -> pa.Table:
     """The rows that were asked for, with their columns as they are published."""
     names = [name for name in logged.column_names if name.startswith(_ROW)]
     return logged.select(names).rename_columns([name.removeprefix(_ROW) for name in names])
+
+
+def column_of(logged: pa.Table, name: str) -> pa.ChunkedArray | None:
+    """A column of the rows that were asked for, by its own name or as a logged one; None without it."""
+    known = next((one for one in (f"{_ROW}{name}", name) if one in logged.column_names), None)
+    return None if known is None else logged.column(known)

@@ -69,7 +69,7 @@ class RequestLog:
         """
         keys = self._own.list(_folder(kind, partition))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = [rows for rows in pool.map(self._rows, keys) if rows is not None]
+            found = [rows for rows in pool.map(self.rows, keys) if rows is not None]
         try:
             return (
                 _each_once(pa.concat_tables(found, promote_options="permissive")) if found else pa.table({})
@@ -80,6 +80,21 @@ class RequestLog:
                 f"{self.pipeline} {partition}: the objects in {where} have columns of other types ({error}): "
                 "delete those of the former shape"
             ) from None
+
+    def rows(self, key: str) -> pa.Table | None:
+        """The rows of an object; None where it was deleted since it was listed.
+
+        Raises `IntegrityError` if it is not what was written.
+        """
+        try:
+            body = self._own.read(key).body
+        except NotFoundError:
+            return None
+        if hashlib.sha256(body).hexdigest() != key.rpartition("/")[2].removesuffix(".parquet"):
+            raise IntegrityError(
+                f"{self.pipeline}: {self._own.uri(key)} is not what was written: delete the object"
+            )
+        return pq.read_table(pa.BufferReader(body)).replace_schema_metadata(None)
 
     def look(self, kind: Kind) -> Mapping[str, Sequence[Listed]]:
         """The objects of each partition that has some, by partition, with their keys for `remove`."""
@@ -100,18 +115,6 @@ class RequestLog:
     @property
     def _own(self) -> Storage:
         return self.storage.child(self.pipeline)
-
-    def _rows(self, key: str) -> pa.Table | None:
-        """The rows of an object; None where retention has deleted it since it was listed."""
-        try:
-            body = self._own.read(key).body
-        except NotFoundError:
-            return None
-        if hashlib.sha256(body).hexdigest() != key.rpartition("/")[2].removesuffix(".parquet"):
-            raise IntegrityError(
-                f"{self.pipeline}: {self._own.uri(key)} is not what was written: delete the object"
-            )
-        return pq.read_table(pa.BufferReader(body)).replace_schema_metadata(None)
 
 
 def _folder(kind: Kind, partition: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from evergreen.errors import IntegrityError
 from evergreen.forget import forget, parts_of
+from evergreen.request_log.forget import forget_rows
 from evergreen.request_log.store import Kind, RequestLog
 from evergreen.storage import Credentials, Storage
 from tests.faults.memory_client import MemoryClient
@@ -115,3 +117,19 @@ def test_a_forgotten_pipeline_has_no_log() -> None:
     assert [(part.words, part.objects) for part in parts_of(log.storage, "p")] == [("the log of requests", 2)]
     assert forget(log.storage, "p") == 2
     assert log.look(Kind.PREDICTIONS) == {}
+
+
+def test_rows_of_a_person_are_forgotten_in_every_kind_and_no_others() -> None:
+    log, at = RequestLog(in_memory(), "p"), datetime(2024, 1, 1, 6, tzinfo=UTC)
+    asked = pa.table({"row.customer": [17, 18], "row.at": [at, at], "answer": ["a", "b"]})
+    log.append(Kind.PREDICTIONS, DAY, asked)
+    log.append(Kind.PREDICTIONS, "2024-01-02", asked.slice(0, 1))
+    log.append(Kind.SHADOW, DAY, pa.table({"customer": [17, 18]}))
+    log.append(Kind.SHADOW, "2024-01-02", pa.table({"other": [17]}))
+    assert forget_rows(log, {"customer": "17", "at": "2024-01-02T06:00:00+00:00"}) == 0
+    assert forget_rows(log, {"customer": "17", "at": at.isoformat()}) == 2
+    assert forget_rows(log, {"customer": "17"}) == 1
+    assert log.read(Kind.PREDICTIONS, DAY).column("answer").to_pylist() == ["b"]
+    assert log.read(Kind.SHADOW, DAY).column("customer").to_pylist() == [18]
+    assert {key: len(found) for key, found in log.look(Kind.PREDICTIONS).items()} == {DAY: 1}
+    assert log.read(Kind.SHADOW, "2024-01-02").num_rows == 1
