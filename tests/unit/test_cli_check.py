@@ -332,3 +332,19 @@ def test_check_without_a_storage_names_the_variable(pipelines: Path, evergreen: 
         "EVERGREEN_STORAGE is not set: start the embedded stack (make up), or set it to s3://bucket or "
         "s3://bucket/prefix"
     )
+
+
+def test_check_says_what_of_requests_is_logged_and_which_column_is_none(
+    pipelines: Path, configured: Storage, evergreen: Evergreen
+):
+    def found(drop: str, exit_code: int = 0) -> Any:
+        log = f"serving: {{log: {{share: 10%, drop: [{drop}]}}}}\n"
+        (pipelines / "kinds" / "pipeline.yaml").write_text(KINDS + log)
+        checks = evergreen.document("check", "kinds", exit_code=exit_code)["checks"]
+        return next(one for one in checks if one["check"] == "request log")
+
+    said = "rows of 10% of the keys are logged without sise; the key (thing) is written as it is"
+    assert (found("sise")["ok"], found("sise")["detail"]) == (True, said)  # nothing is published yet
+    evergreen.document("ingest", "kinds")
+    assert found("sise", 1)["detail"].startswith("kinds: serving.log.drop: 'sise' is no column that is")
+    assert found("size")["ok"]

@@ -112,7 +112,7 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
             own += [
                 one
                 for spec in specs
-                for look in (_arguments, _champion, _training_set, _power)
+                for look in (_arguments, _logged, _champion, _training_set, _power)
                 for one in look(spec)
             ]
         found += own
@@ -196,6 +196,29 @@ def _arguments(spec: Spec) -> Iterator[Checked]:
         check_types(spec, load_suite(spec), schema)
     except EvergreenError as error:
         yield Checked(spec.name, "expectations", False, str(error))
+
+
+def _logged(spec: Spec) -> Iterator[Checked]:
+    """What of requests is logged, and whether the columns to drop are published ones."""
+    from evergreen.lake import Table
+    from evergreen.numbers import percent
+    from evergreen.pipeline import Pipeline
+    from evergreen.request_log.columns import check_dropped
+    from evergreen.storage import Storage
+
+    if (log := spec.serving.log) is None:
+        return
+
+    def look() -> str:
+        if (schema := Pipeline(spec, Storage.open()).lake.schema(Table.PARTITIONS)) is not None:
+            check_dropped(spec.name, log.drop, schema.names)
+        without = f" without {', '.join(log.drop)}" if log.drop else ""
+        return (
+            f"rows of {percent(log.share)} of the keys are logged{without}; the key "
+            f"({', '.join(spec.keys)}) is written as it is"
+        )
+
+    yield _checked(spec.name, "request log", look)
 
 
 def _champion(spec: Spec) -> Iterator[Checked]:

@@ -127,7 +127,7 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
             record, _ = monitored(opened, key)
             found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
             found["metrics"] = figures(record.metrics)
-            found["coverage"] = record.coverage
+            found["coverage"], found["skew"] = record.coverage, record.skew
             found["promoted"] = _promoted(opened, decision)
         except NothingToDoError as reason:
             found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}

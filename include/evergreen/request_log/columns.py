@@ -14,6 +14,8 @@ from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 
+from evergreen.errors import SpecError
+
 VERSION = "version"
 LOOK_BACK = "look_back"
 ANSWER = "answer"
@@ -43,6 +45,18 @@ def row_columns(rows: pa.Table) -> dict[str, pa.ChunkedArray]:
     return {f"{_ROW}{name}": rows.column(name) for name in rows.column_names}
 
 
+def check_dropped(pipeline: str, drop: Collection[str], published: Collection[str]) -> None:
+    """Raise `SpecError` for a column to drop that is none.
+
+    What should be dropped under another name must not be written.
+    """
+    if unknown := [name for name in drop if name not in published]:
+        raise SpecError(
+            f"{pipeline}: serving.log.drop: '{unknown[0]}' is no column that is published, and nothing is "
+            f"logged until it is one: write one of {', '.join(published)}"
+        )
+
+
 def rows_of(logged: pa.Table) -> pa.Table:
     """The rows that were asked for, with their columns as they are published."""
     names = [name for name in logged.column_names if name.startswith(_ROW)]
@@ -50,6 +64,6 @@ def rows_of(logged: pa.Table) -> pa.Table:
 
 
 def column_of(logged: pa.Table, name: str) -> pa.ChunkedArray | None:
-    """A column of the rows that were asked for, by its own name or as a logged one; None without it."""
-    known = next((one for one in (f"{_ROW}{name}", name) if one in logged.column_names), None)
-    return None if known is None else logged.column(known)
+    """A column of the rows that were asked for, in a log of any kind; None where it was not logged."""
+    known = f"{_ROW}{name}"
+    return logged.column(known) if known in logged.column_names else None

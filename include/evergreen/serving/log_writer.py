@@ -33,7 +33,7 @@ class Bounds:
 
     waiting: int = 50_000
     rows: int = 5_000
-    seconds: float = 10.0
+    seconds: float = 30.0
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from evergreen.errors import SpecError
-from evergreen.request_log.columns import VERSION, logged_columns
+from evergreen.request_log.columns import VERSION, check_dropped, logged_columns
 from evergreen.serving.answer import Answer, partitions_of
 from evergreen.serving.body import Body
 from evergreen.serving.canary import place_of
@@ -24,12 +23,10 @@ _CHOICE = "request log"
 def logged(served: Served, log: Log, body: Body, found: Answer) -> dict[str, pa.Table]:
     """What is logged of a request, by partition: the rows that were predicted, of the chosen keys.
 
-    Raises `SpecError` for a column to drop that is none: what should be dropped under another name must not
-    be written.
+    Raises `SpecError` for a column to drop that is none.
     """
     spec = served.spec
-    if unknown := [name for name in log.drop if name not in {*served.types.schema.names, *spec.targets}]:
-        raise SpecError(f"{spec.name}: serving.log.drop: '{unknown[0]}' is no column that is published")
+    check_dropped(spec.name, log.drop, served.published.names)
     chosen = [at for at, said in enumerate(found.rows) if _is_chosen(spec, log, said)]
     if not chosen:
         return {}

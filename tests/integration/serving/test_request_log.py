@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 import pytest
 
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.request_log.columns import ANSWER, LOOK_BACK, VERSION, rows_of
 from evergreen.request_log.store import Kind, RequestLog
+from evergreen.scoring.checked_model import load_checked_model
+from evergreen.serving.answer import answer
+from evergreen.serving.body import Body
 from evergreen.serving.log_writer import Bounds
+from evergreen.serving.logged import logged
+from evergreen.serving.served import Served
 from evergreen.spec import Log, Serving
 from evergreen.storage import Storage
 from tests.conftest import ROOT
@@ -59,11 +65,23 @@ def test_rows_and_answers_are_kept_as_they_were(worlds: Worlds, log_of: Any) -> 
     published = world.pipeline.lake.read(Table.PARTITIONS, world.partition, world.partition)
     asked = {row["flower"]: row for row in published.select(rows.column_names).to_pylist()}
     night = {row["flower"]: row for row in world.night}
-    for row, answer in zip(rows.to_pylist(), answers, strict=True):
+    for row, said in zip(rows.to_pylist(), answers, strict=True):
         assert row == asked.pop(row["flower"])
-        assert {"flower": row["flower"], "version": world.version, **answer} == night[row["flower"]]
+        assert {"flower": row["flower"], "version": world.version, **said} == night[row["flower"]]
     assert set(found.column(VERSION).to_pylist()) == {world.version}
     assert found.column(LOOK_BACK).null_count == len(rows)
+
+
+def test_rows_that_come_as_arrow_are_logged_alike(worlds: Worlds) -> None:
+    world = worlds("iris")
+    columns = world.pipeline.lake.schema(Table.PARTITIONS)
+    served = Served.of(load_checked_model(world.pipeline, world.version), columns)
+    as_json = Body(world.raw)
+    as_arrow = Body(pa.Table.from_pylist(world.raw, served.types.schema))
+    one, other = (logged(served, Log(share=0.5), body, answer(served, body)) for body in (as_json, as_arrow))
+    assert one.keys() == other.keys() == {world.partition}
+    assert 0 < len(one[world.partition]) < len(world.raw)
+    assert one[world.partition].equals(other[world.partition])
 
 
 def test_a_dropped_column_that_is_none_lets_nothing_be_written(worlds: Worlds, log_of: Any) -> None:

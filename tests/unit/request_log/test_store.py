@@ -124,12 +124,12 @@ def test_rows_of_a_person_are_forgotten_in_every_kind_and_no_others() -> None:
     asked = pa.table({"row.customer": [17, 18], "row.at": [at, at], "answer": ["a", "b"]})
     log.append(Kind.PREDICTIONS, DAY, asked)
     log.append(Kind.PREDICTIONS, "2024-01-02", asked.slice(0, 1))
-    log.append(Kind.SHADOW, DAY, pa.table({"customer": [17, 18]}))
-    log.append(Kind.SHADOW, "2024-01-02", pa.table({"other": [17]}))
+    log.append(Kind.SHADOW, DAY, pa.table({"row.customer": [17, 18]}))
+    log.append(Kind.SHADOW, "2024-01-02", pa.table({"row.other": [17]}))
     assert forget_rows(log, {"customer": "17", "at": "2024-01-02T06:00:00+00:00"}) == 0
     assert forget_rows(log, {"customer": "17", "at": at.isoformat()}) == 2
     assert forget_rows(log, {"customer": "17"}) == 1
     assert log.read(Kind.PREDICTIONS, DAY).column("answer").to_pylist() == ["b"]
-    assert log.read(Kind.SHADOW, DAY).column("customer").to_pylist() == [18]
+    assert log.read(Kind.SHADOW, DAY).column("row.customer").to_pylist() == [18]
     assert {key: len(found) for key, found in log.look(Kind.PREDICTIONS).items()} == {DAY: 1}
     assert log.read(Kind.SHADOW, "2024-01-02").num_rows == 1
