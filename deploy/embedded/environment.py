@@ -11,6 +11,8 @@ from deploy.embedded.home import HOST, Home, Ports, write_atomically
 from deploy.embedded.secrets import Secrets
 
 _OURS = ("AIRFLOW", "AWS_", "EVERGREEN_", "GX_", "PYTHONPATH")
+_METRICS = "AIRFLOW__METRICS__"
+"""Whose values whoever starts the stack chooses."""
 
 
 def variables(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
@@ -46,6 +48,7 @@ def variables(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
         ),
         **airflow.settings(home, ports, secrets),
     }
+    found |= {name: value for name, value in os.environ.items() if name.startswith(_METRICS)}
     if pipelines := os.environ.get("EVERGREEN_PIPELINES"):
         found["EVERGREEN_PIPELINES"] = os.path.abspath(pipelines)
     return found

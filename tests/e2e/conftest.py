@@ -15,6 +15,7 @@ from deploy.embedded.airflow_api import AirflowApi
 from deploy.embedded.home import Home
 from deploy.embedded.stack import Stack, down, up
 from evergreen.description import read_mapping
+from tests.otlp_receiver import Receiver
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BIKE_FILE = REPOSITORY.parent / "shared" / "data" / "bike_sharing" / "hour.csv"
@@ -71,7 +72,14 @@ def bike_file() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def receiver() -> Iterator[Receiver]:
+    """Takes the metrics of the stack's Airflow."""
+    with Receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Stack]:
     """A running stack, which is stopped at the end."""
     folder = tmp_path_factory.mktemp("e2e")
     home = Home(folder / "home")
@@ -79,7 +87,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     _dags(folder / "dags")
     try:
         with pytest.MonkeyPatch.context() as variables:
-            for name, value in _choices(home).items():
+            for name, value in _choices(home, receiver).items():
                 variables.setenv(name, value)
             running = up(home)
         yield running
@@ -88,21 +96,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _environment(stack: Stack) -> Iterator[None]:
+def _environment(stack: Stack, receiver: Receiver) -> Iterator[None]:
     """The stack's variables, for the tests of a file here and for no others."""
     with pytest.MonkeyPatch.context() as variables:
-        for name, value in {**_choices(stack.home), **environment.read(stack.home)}.items():
+        for name, value in {**_choices(stack.home, receiver), **environment.read(stack.home)}.items():
             variables.setenv(name, value)
         yield
 
 
-def _choices(home: Home) -> dict[str, str]:
+def _choices(home: Home, receiver: Receiver) -> dict[str, str]:
     """What is set when the stack is started."""
     folder = home.root.parent
     return {
         "EVERGREEN_PIPELINES": str(folder / "pipelines"),
         "EVERGREEN_DAGS": str(folder / "dags"),
         "EVERGREEN_PORTS": "free",
+        "AIRFLOW__METRICS__OTEL_ON": "True",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.address,
     }
 
 

@@ -16,7 +16,9 @@ from deploy.embedded.load import load, nights
 from deploy.embedded.stack import Stack
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
+from evergreen_airflow.figures import FIGURES
 from tests.e2e.waiting import wait_for
+from tests.otlp_receiver import Receiver
 
 WEEK = [f"2011-01-{day:02d}" for day in range(1, 8)]
 NEXT_NIGHT = "2011-01-08"
@@ -125,6 +127,21 @@ def test_the_monitor_retrained_and_the_reason_is_stored_with_the_model(
         lineage = json.loads(pipeline.registry.read(event.version, "lineage.json"))
         assert lineage["reason"]["sentence"] == record["reason"]
         assert lineage["reason"]["partition"] == NEXT_NIGHT
+
+
+def told_of(receiver: Receiver, name: str) -> set[str]:
+    told = [figure for figure, tags in [*receiver.gauges] if ("pipeline", name) in tags]
+    return {figure.removeprefix("airflow.") for figure in told}
+
+
+def test_an_otlp_receiver_has_every_figure_of_the_night(
+    night: Run, week: dict[str, int], pipeline: Pipeline, receiver: Receiver
+) -> None:
+    # A task's process sends what it told after the task has ended.
+    wait_for(lambda: told_of(receiver, "bike_demand") >= {one.name for one in FIGURES}, "every figure")
+    assert receiver.told("airflow.evergreen.scored_rows", pipeline="bike_demand") == week[NEXT_NIGHT]
+    end = receiver.told("airflow.evergreen.partition_end", pipeline="bike_demand", stage="monitor")
+    assert end == pipeline.spec.calendar.end(NEXT_NIGHT).timestamp()
 
 
 def test_the_server_of_the_stack_answers_as_the_night(night: Run, pipeline: Pipeline, stack: Stack) -> None:

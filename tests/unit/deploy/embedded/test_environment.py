@@ -89,3 +89,15 @@ def test_a_folder_of_pipelines_is_passed_on_as_an_absolute_path(
 
 def test_no_file_no_variables(tmp_path: Path) -> None:
     assert environment.read(Home(tmp_path)) == {}
+
+
+def test_where_airflow_sends_its_metrics_is_the_callers_choice(
+    home: Home, found: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert found["AIRFLOW__METRICS__OTEL_ON"] == "False"
+    monkeypatch.setenv("AIRFLOW__METRICS__OTEL_ON", "True")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+    ports = Ports(ui=1001, postgres=1002, s3=1003, weather=1004)
+    chosen = environment.for_programs(environment.variables(home, ports, keep(home)))
+    assert chosen["AIRFLOW__METRICS__OTEL_ON"] == "True"
+    assert chosen["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://127.0.0.1:4318"
