@@ -13,11 +13,13 @@ from evergreen.serving.arrow_answer import answer_stream
 from evergreen.serving.arrow_stream import ARROW, read_stream
 from evergreen.serving.body import Body, read_body
 from evergreen.serving.canary import ServedCanary
+from evergreen.serving.docs import add_docs
 from evergreen.serving.entrance import About
 from evergreen.serving.limits import Limits
 from evergreen.serving.meters import CONTENT_TYPE
 from evergreen.serving.protocol import add_protocol
 from evergreen.serving.refused import RequestRefusedError
+from evergreen.serving.schemas import PREDICT
 from evergreen.serving.served import Served
 from evergreen.serving.service import JSON, Serving, as_json, kind_of, read_request
 from evergreen.shown import shown
@@ -43,7 +45,7 @@ _BODY = {
 
 def make_app(serving: Serving) -> FastAPI:
     """The application with all its routes."""
-    app = FastAPI(title=_TITLE, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = FastAPI(title=_TITLE, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(RequestRefusedError, _refused)
     app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(404, _unknown)
@@ -63,7 +65,7 @@ def make_app(serving: Serving) -> FastAPI:
         return Response(serving.meters.read(), media_type=CONTENT_TYPE)
 
     @app.post(
-        "/v1/pipelines/{pipeline}/predict",
+        PREDICT,
         summary="Predict raw rows by the champion, as a night would",
         openapi_extra={"requestBody": {"content": {JSON: {"schema": _BODY}, ARROW: {}}, "required": True}},
     )
@@ -77,6 +79,7 @@ def make_app(serving: Serving) -> FastAPI:
         return Response(said, 200 if about.failed < about.rows else 422, media_type=asked.wanted)
 
     add_protocol(app, serving)
+    add_docs(app, serving)
     return app
 
 
@@ -121,6 +124,4 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 async def _unknown(request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 404)
-    return as_json(
-        {"error": f"nothing is at {request.method} {shown(request.url.path)}: see /openapi.json"}, status
-    )
+    return as_json({"error": f"nothing is at {request.method} {shown(request.url.path)}: see /docs"}, status)

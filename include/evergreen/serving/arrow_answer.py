@@ -21,7 +21,7 @@ def answer_stream(served: Served, document: dict[str, Any]) -> bytes:
     said, about = document["predictions"], {k: v for k, v in document.items() if k != "predictions"}
     names = dict.fromkeys(name for row in said for name in row)
     metadata = {name: v if isinstance(v, str) else msgspec.json.encode(v) for name, v in about.items()}
-    schema = pa.schema(_types(served, [*names]), metadata)
+    schema = pa.schema(published_schema(served, [*names]), metadata)
     table = pa.Table.from_pylist(said, schema)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, schema) as stream:
@@ -30,8 +30,8 @@ def answer_stream(served: Served, document: dict[str, Any]) -> bytes:
     return body
 
 
-def _types(served: Served, names: list[str]) -> dict[str, pa.DataType]:
-    """The type of each column by name, whichever of them the rows have."""
+def published_schema(served: Served, names: list[str]) -> dict[str, pa.DataType]:
+    """The type of each column by name, whichever of them the predictions of a version have."""
     keys = {name: served.types.schema.field(name).type for name in served.spec.keys}
     other = [name for name in names if name not in {*keys, VERSION, ERROR}]
     published = published_types(served.spec, served.target_type, other)

@@ -14,6 +14,7 @@ from evergreen.errors import EvergreenError, one_line
 from evergreen.scoring.predict import apply_model
 from evergreen.scoring.published import PROBABILITIES, published_columns
 from evergreen.serving.body import WRONG, check_count, read_json
+from evergreen.serving.meters import CHAMPION
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.serving.tensors import TYPES, Tensor, columns_of, packed_length, read_tensors
@@ -41,6 +42,7 @@ def metadata(served: Served) -> dict[str, Any]:
         "platform": "evergreen",
         "inputs": inputs,
         "outputs": outputs,
+        "properties": {"role": CHAMPION, "way": served.way},
     }
 
 

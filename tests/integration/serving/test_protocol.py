@@ -71,6 +71,10 @@ def test_health_and_metadata(client: httpx.Client, world: World) -> None:
             {"name": "prediction", "datatype": "BYTES", "shape": [-1]},
             {"name": "probabilities", "datatype": "FP64", "shape": [-1, 3]},
         ],
+        "properties": {
+            "role": "champion",
+            "way": "scikit-learn's own: LogisticRegression is no ensemble of scikit-learn's trees",
+        },
     }
     for place in ("iris", f"iris/versions/{world.version}"):
         assert client.get(f"/v2/models/{place}/ready").json() == {"name": "iris", "ready": True}
