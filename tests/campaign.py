@@ -40,6 +40,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "write-back-kills": ["tests/integration/databases/test_write_back.py"],
     "promoters": [f"{_RELEASES}/test_races.py"],
     "online": ["tests/integration/serving/test_online_is_offline.py"],
+    "request-log": ["tests/integration/serving/test_log_faults.py"],
     "backtest-kills": ["tests/unit/backtest/test_run.py", "tests/unit/backtest/test_cache.py"],
     "registry-machine": ["tests/unit/registry/test_registry_machine.py"],
     "gate": [
