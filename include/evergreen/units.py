@@ -21,6 +21,7 @@ from evergreen.time_form import time_form
 _DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
 _SIZE = re.compile(r"([0-9]{1,6}) (kB|MB|GB)")
 _BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30}
+_ROWS = re.compile(r"([0-9]{1,9}) rows?")
 _SHARE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 _PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _BUDGET = re.compile(r"([0-9]{1,6}) per (.*)")
@@ -102,6 +103,14 @@ def _partitions(value: Any) -> Any:
         return value
     if not (match := _PARTITIONS.fullmatch(str(value))):
         raise ValueError("write a number of partitions like '5 partitions'")
+    return int(match[1])
+
+
+def _rows(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    if not (match := _ROWS.fullmatch(str(value))) or not int(match[1]):
+        raise ValueError("write a number of rows like '1000 rows', more than 0")
     return int(match[1])
 
 
@@ -249,6 +258,9 @@ Window = Annotated[Length, BeforeValidator(_window), AfterValidator(_some), Plai
 
 Partitions = Annotated[int, BeforeValidator(_partitions)]
 """How many published partitions a limit by history is computed from, written like `5 partitions`."""
+
+RowCount = Annotated[int, BeforeValidator(_rows)]
+"""A number of rows of more than 0, written like `1000 rows`."""
 
 Share = Annotated[float, BeforeValidator(_share)]
 """A share from 0 to 1, written like `5%`."""

@@ -43,8 +43,11 @@ class Policy:
         return self.monitoring is None and self.name != CONFIGURED
 
     def of(self, spec: Spec) -> Spec:
-        """The description under which it is replayed."""
-        return spec if self.monitoring is None else spec.model_copy(update={"monitoring": self.monitoring})
+        """The description under which it is replayed: without a shadow, since a replay has no requests."""
+        changed: dict[str, Any] = {} if self.monitoring is None else {"monitoring": self.monitoring}
+        if spec.gate.shadow is not None:
+            changed["gate"] = spec.gate.model_copy(update={"shadow": None})
+        return spec.model_copy(update=changed) if changed else spec
 
     def due(self, spec: Spec, last: str, as_of: str) -> bool:
         """Whether a fixed schedule trains as of a partition when its last training was as of `last`."""

@@ -107,7 +107,7 @@ class Judged:
 
     @property
     def promoted(self) -> bool:
-        """Whether it is in force: a person who is always asked is assumed to approve what passed."""
+        """Whether it is in force: a person or shadow that is waited for is assumed to approve what passed."""
         return self.outcome is Outcome.PROMOTED
 
 

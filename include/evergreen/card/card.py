@@ -54,8 +54,8 @@ def render_card(
         lineage=lineage,
         evaluation=evaluation,
         verdict=verdict,
-        mark="a person decides" if verdict.needs_approval else verdict.outcome,
-        colour=Outcome.INCONCLUSIVE if verdict.needs_approval else verdict.outcome,
+        mark=_mark(verdict),
+        colour=Outcome.INCONCLUSIVE if verdict.waits else verdict.outcome,
         decision=decision(spec, lineage, evaluation, verdict),
         answer=_answer(spec, evaluation, verdict),
         reasons=_reasons(verdict),
@@ -95,6 +95,9 @@ def decision(spec: Spec, lineage: Mapping[str, Any], evaluation: Evaluation, ver
     champion = (evaluation.champion or {}).get("version")
     since = f" from {lineage['as_of']} on" if spec.calendar.has_time else ""
     stays = f"champion {champion} stays in force" if champion else "there is still no champion"
+    if verdict.shadow:
+        wanted = f"its shadow has been asked {verdict.shadow:,} rows beside it"
+        return f"No check of the gate failed, and this pipeline asks for a shadow: {stays} until {wanted}."
     match verdict.outcome:
         case Outcome.PROMOTED if verdict.needs_approval:
             return "All checks of the gate passed, and this pipeline requires approval: you decide."
@@ -131,6 +134,12 @@ def load_snippet(spec: Spec, lineage: Mapping[str, Any]) -> str:
     )
 
 
+def _mark(verdict: Verdict) -> str:
+    if verdict.shadow:
+        return "waits for its shadow"
+    return "a person decides" if verdict.needs_approval else verdict.outcome.value
+
+
 def _reasons(verdict: Verdict) -> list[str]:
     """The first checks that did not pass, in the gate's words."""
     failed = [check.detail for check in verdict.checks if not check.passed]
@@ -141,8 +150,8 @@ def _reasons(verdict: Verdict) -> list[str]:
 
 
 def _answer(spec: Spec, evaluation: Evaluation, verdict: Verdict) -> dict[str, str] | None:
-    """The consequence of each answer; None if nobody is asked."""
-    if not verdict.needs_approval:
+    """The consequence of each answer; None if nobody is asked, or not yet."""
+    if not verdict.needs_approval or verdict.shadow:
         return None
     champion = (evaluation.champion or {}).get("version")
     stays = f"champion {champion} stays in force" if champion else "there is still no champion"

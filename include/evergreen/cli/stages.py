@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from evergreen.ingestion.outcomes import Ingested, Outcome
-    from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
     from evergreen.training.stage import Trained
 
@@ -73,7 +72,8 @@ def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Ans
 def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
     """Train a challenger, put it through the gate, and promote it if it passes.
 
-    If the gate requires approval, a person promotes it with `evergreen models promote`.
+    If the gate requires approval, a person promotes it with `evergreen models promote`. If it asks for a
+    shadow, the version waits for that.
     """
     from evergreen.training import stage
 
@@ -87,7 +87,8 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
         "promoted": trained.promoted,
         "existed": trained.existed,
         "outcome": trained.verdict.outcome,
-        "waits_for_approval": trained.waits,
+        "waits_for_approval": trained.waits and trained.verdict.needs_approval,
+        "waits_for_shadow": trained.waits and trained.verdict.shadow > 0,
         "metrics": trained.metrics,
         "verdict": trained.verdict.to_dict(),
     }
@@ -114,7 +115,7 @@ def score(pipeline: PipelineName, partition: Partition = None, to: To = None) ->
 def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
     """Measure drift and performance of scored partitions, and decide whether to retrain.
 
-    A challenger on trial that is clearly better by now is promoted.
+    A challenger on trial that is clearly better by now is promoted, and so is one that waited for its shadow.
     """
     from evergreen.monitoring import stage
     from evergreen.monitoring.record import figures, monitored
@@ -128,7 +129,7 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
             found = {"retrain": decision.retrain, "reason": decision.reason, "evidence": decision.evidence}
             found["metrics"] = figures(record.metrics)
             found["coverage"], found["skew"] = record.coverage, record.skew
-            found["promoted"] = _promoted(opened, decision)
+            found["promoted"] = _promoted(opened, decision.partition)
         except NothingToDoError as reason:
             found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}
         rows.append({"partition": key, **found})
@@ -180,14 +181,12 @@ def _ingested(ingested: Ingested) -> RenderableType:
     return Group(table(columns, rows), ingested.sentence())
 
 
-def _promoted(pipeline: Pipeline, decision: Decision) -> str | None:
-    """The version that the decision puts in force; None if it promotes none, or is one of an older night."""
-    from evergreen.monitoring.promotion import promote_tried
+def _promoted(pipeline: Pipeline, partition: str) -> str | None:
+    """The version that is put in force after the night; None if none is due, or the night is an older one."""
+    from evergreen.shadow.stage import promote_due
 
-    if decision.promotes is None:
-        return None
     try:
-        return promote_tried(pipeline, decision.partition).version
+        return promote_due(pipeline, partition).version
     except NothingToDoError:
         return None
 
@@ -195,7 +194,9 @@ def _promoted(pipeline: Pipeline, decision: Decision) -> str | None:
 def _verdict(pipeline: str, trained: Trained) -> RenderableType:
     from rich.console import Group
 
-    came_of_it = "a person decides" if trained.waits else trained.verdict.outcome.value
+    came_of_it = trained.verdict.outcome.value
+    if trained.waits:
+        came_of_it = "waits for its shadow" if trained.verdict.shadow else "a person decides"
     if trained.promoted:
         came_of_it = "promoted"
     words = {"passed": "ok", "failed": "FAILED"}
@@ -205,7 +206,10 @@ def _verdict(pipeline: str, trained: Trained) -> RenderableType:
     shown = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
     if not trained.waits:
         return shown
-    return Group(shown, f"to promote it: evergreen models promote {pipeline} {trained.version}")
+    how = f"evergreen models promote {pipeline} {trained.version}"
+    if trained.verdict.shadow:
+        return Group(shown, f"how far it is: evergreen serve shadow {pipeline}; to promote it at once: {how}")
+    return Group(shown, f"to promote it: {how}")
 
 
 def newest(pipeline: Pipeline) -> str:

@@ -6,7 +6,7 @@ A value that is missing or not finite is a refusal, never a pass.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from evergreen.evaluation.baseline import baseline_check
 from evergreen.evaluation.champion import in_verdict
@@ -34,11 +34,12 @@ def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     beyond chance), and clear the margin of `gate.champion` with the interval of its loss. Then come
     `gate.slices`, `fairness`, `calibration` and `resources` where the description has them. One check that
     fails or cannot be made means `worse`; where none fails but a comparison is not decided or impossible, the
-    verdict is `inconclusive`. A person decides where `gate.approval` asks for it and no check failed.
+    verdict is `inconclusive`. A person decides where `gate.approval` asks for it and no check failed. Beside
+    a champion, what would be promoted or asked about waits for its shadow where `gate.shadow` wants one.
     """
     checks = (
         _finite(evaluation),
-        *(_limit(name, limit, evaluation) for name, limit in spec.gate.limits.items()),
+        *(limit_check(name, limit, evaluation.challenger) for name, limit in spec.gate.limits.items()),
         baseline_check(spec, evaluation),
         _champion(spec, evaluation),
         *(check for rule in spec.gate.slices for check in _slices(rule, evaluation)),
@@ -48,7 +49,9 @@ def judge(spec: Spec, evaluation: Evaluation) -> Verdict:
     )
     outcome, approval = _outcome(checks), spec.gate.approval
     asked = {Outcome.PROMOTED: ("always",), Outcome.INCONCLUSIVE: ("always", "inconclusive")}
-    return Verdict(outcome, checks, approval is not None and approval.when in asked.get(outcome, ()))
+    by_person = approval is not None and approval.when in asked.get(outcome, ())
+    shadow = spec.gate.shadow if evaluation.champion and (by_person or outcome is Outcome.PROMOTED) else None
+    return Verdict(outcome, checks, by_person, shadow or 0)
 
 
 def _outcome(checks: Sequence[Check]) -> Outcome:
@@ -73,11 +76,12 @@ def _finite(evaluation: Evaluation) -> Check:
     return Check("finite", True, detail)
 
 
-def _limit(name: str, limit: Limit, evaluation: Evaluation) -> Check:
+def limit_check(name: str, limit: Limit, measured: Mapping[str, float], on: str = "the hold-out") -> Check:
+    """Whether a metric that was measured on some rows keeps its limit."""
     check = f"limit {name}"
-    if not is_usable(evaluation.challenger, name):
-        return Check(check, False, f"{name} is missing on the hold-out, so its limit cannot be checked")
-    value = evaluation.challenger[name]
+    if not is_usable(measured, name):
+        return Check(check, False, f"{name} is missing on {on}, so its limit cannot be checked")
+    value = measured[name]
     said = valued(name, value)
     if limit.max is not None and value > limit.max:
         return Check(check, False, f"{said} is above its limit of {figure(limit.max)}")
@@ -103,12 +107,7 @@ def _champion(spec: Spec, evaluation: Evaluation) -> Check:
         values = f"{valued(found.metric, found.challenger)} against {figure(found.champion)}"
         why = f"{values}, but {_evidence(found)} are too little for an interval: lengthen training.holdout"
         return _not_comparable(version, why)
-    passed, is_open, words = _compared(found, rule)
-    detail = (
-        f"{valued(found.metric, found.challenger)} {words} champion {version}'s {figure(found.champion)}: "
-        f"its loss is {loss_in_words(found)}, {_asked_loss(found, rule)} "
-        f"({found.rounds:,} rounds, {_evidence(found)}{in_verdict(evaluation.champion)})"
-    )
+    passed, is_open, detail = compared_in_words(found, rule, version, in_verdict(evaluation.champion))
     if is_open and (power := power_in_words(spec, found)):
         detail += f"; {power}"
     return Check("champion", passed, detail, inconclusive=is_open)
@@ -122,6 +121,22 @@ def _not_comparable(version: str, why: str, inconclusive: bool = True) -> Check:
         "if it is the better one, promote it by hand",
         inconclusive,
     )
+
+
+def compared_in_words(
+    found: Comparison, rule: ChampionRule, version: str, more: str = ""
+) -> tuple[bool, bool, str]:
+    """Whether a comparison with champion `version` clears the rule, whether that is open, and a sentence.
+
+    The comparison must have an interval; `more` is said of its rows.
+    """
+    passed, is_open, words = _compared(found, rule)
+    detail = (
+        f"{valued(found.metric, found.challenger)} {words} champion {version}'s {figure(found.champion)}: "
+        f"its loss is {loss_in_words(found)}, {_asked_loss(found, rule)} "
+        f"({found.rounds:,} rounds, {_evidence(found)}{more})"
+    )
+    return passed, is_open, detail
 
 
 def _compared(found: Comparison, rule: ChampionRule) -> tuple[bool, bool, str]:

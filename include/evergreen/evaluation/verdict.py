@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -51,20 +51,31 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All checks of a challenger, and what follows from them; `needs_approval`: whether a person decides."""
+    """All checks of a challenger, and what follows from them; `needs_approval`: whether a person decides.
+
+    `shadow` is how many rows of requests it must have been asked beside the champion first; 0: none.
+    """
 
     outcome: Outcome
     checks: tuple[Check, ...]
     needs_approval: bool = False
+    shadow: int = 0
 
     @property
     def promote(self) -> bool:
-        """Whether it is promoted without asking a person: all checks passed and no approval is needed."""
-        return self.outcome is Outcome.PROMOTED and not self.needs_approval
+        """Whether it is promoted at once: all checks passed, nobody is asked and no shadow is waited for."""
+        return self.outcome is Outcome.PROMOTED and not self.needs_approval and not self.shadow
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is not decided yet: a person is asked, or its shadow comes first."""
+        return self.needs_approval or bool(self.shadow)
 
     @property
     def sentence(self) -> str:
         """The verdict in plain words, from the first on its outcome."""
+        if self.shadow:
+            return f"{waits_for_shadow(0, self.shadow)}; {replace(self, shadow=0).sentence}"
         if self.outcome is Outcome.PROMOTED:
             said = "a person is asked for approval" if self.needs_approval else "promoted"
             return f"{said}: all {len(self.checks)} checks passed"
@@ -78,6 +89,7 @@ class Verdict:
         return {
             "outcome": self.outcome.value,
             "needs_approval": self.needs_approval,
+            "shadow": self.shadow,
             "promote": self.promote,
             "sentence": self.sentence,
             "checks": [vars(check) for check in self.checks],
@@ -89,10 +101,17 @@ class Verdict:
         found = content.get("outcome", "accepted" if content["promote"] else "refused")
         asked = content.get("needs_approval", found in ("approval", "inconclusive"))
         checks = tuple(Check(**check) for check in content["checks"])
-        return cls(Outcome(_OLDER.get(found, found)), checks, asked)
+        return cls(Outcome(_OLDER.get(found, found)), checks, asked, content.get("shadow", 0))
+
+
+def waits_for_shadow(seen: int, wanted: int) -> str:
+    """How far the shadow of a challenger has come, as a clause."""
+    return f"waits for its shadow: {seen:,} of {wanted:,} rows"
 
 
 def _decision(verdict: Verdict) -> str:
+    if verdict.shadow:
+        return f"It {waits_for_shadow(0, verdict.shadow)}; until then the champion stays."
     match verdict.outcome:
         case Outcome.PROMOTED if verdict.needs_approval:
             return "All checks passed, and approval is asked for: without it the champion stays."

@@ -76,7 +76,10 @@ def compared(
 
 @dataclass(frozen=True)
 class Tried:
-    """Where the trial of a version stands. Where a person must approve, it never `promotes` by itself.
+    """Where the trial of a version stands.
+
+    It never `promotes` by itself where a person must approve (`by_person`) or its shadow must be there too
+    (`by_shadow`).
 
     `power` says what a gain of 5 % needs, as far as the trial has shown (`evergreen.evaluation.power`).
     """
@@ -85,11 +88,12 @@ class Tried:
     trial: Trial
     by_person: bool
     power: str = ""
+    by_shadow: bool = False
 
     @property
     def promotes(self) -> bool:
         """Whether the version is to be promoted now."""
-        return self.trial.outcome == "better" and not self.by_person
+        return self.trial.outcome == "better" and not self.by_person and not self.by_shadow
 
     @property
     def gain(self) -> float | None:
@@ -112,6 +116,8 @@ class Tried:
         )
         if found.outcome == "better" and self.by_person:
             said += ": a person decides, by evergreen models promote"
+        elif found.outcome == "better" and self.by_shadow:
+            said += ": it takes over once its shadow has been asked enough rows"
         return said
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,7 +142,8 @@ def tried(spec: Spec, records: Sequence[Record], version: str) -> Tried | None:
     pairs = [_pair(one) for one in kept]
     facts = spec.calendar.grain.facts
     found = trial(spec.metric, spec.gate.champion, pairs, facts.unit, facts.trial_units)
-    return Tried(version, found, spec.gate.approval is not None, trial_in_words(spec, found))
+    gate, power = spec.gate, trial_in_words(spec, found)
+    return Tried(version, found, gate.approval is not None, power, gate.shadow is not None)
 
 
 def _part(rows: Measured, metric: str) -> dict[str, Any] | None:

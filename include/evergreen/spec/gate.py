@@ -11,7 +11,7 @@ from evergreen.calendar import Length
 from evergreen.description import Described
 from evergreen.metrics import METRICS
 from evergreen.metrics.rates import RATES
-from evergreen.units import Column, Duration, Share, Size, SomeLength, Tolerance
+from evergreen.units import Column, Duration, RowCount, Share, Size, SomeLength, Tolerance
 
 
 class Limit(Described):
@@ -138,7 +138,8 @@ class Gate(Described):
     """What a challenger must meet to be promoted. A first champion must beat the dummy beyond chance.
 
     `calibration` is the maximum expected calibration error of the predicted probabilities. Without `approval`
-    an inconclusive comparison keeps the champion, and goes on with the nights that come.
+    an inconclusive comparison keeps the champion, and goes on with the nights that come. `shadow` is how many
+    rows of requests a challenger must have been asked beside the champion before it takes its place.
     """
 
     limits: dict[str, Limit] = {}
@@ -148,3 +149,4 @@ class Gate(Described):
     calibration: float | None = Field(default=None, gt=0, le=1)
     resources: Resources = Resources()
     approval: Approval | None = None
+    shadow: RowCount | None = None

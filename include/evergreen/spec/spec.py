@@ -367,6 +367,8 @@ class Spec(Described):
 
     def _check_gate(self) -> None:
         gate = self.gate
+        if gate.shadow is not None and self.serving.shadow is None:
+            raise ValueError("gate.shadow: no challenger is a shadow, write serving.shadow: newest")
         if gate.calibration is not None and self.task is not Task.CLASSIFICATION:
             raise ValueError(f"gate.calibration: {self.task} predicts no probabilities, leave it out")
         if self.task is Task.CLUSTERING and (gate.slices or gate.fairness):

@@ -63,7 +63,7 @@ _log = logging.getLogger(__name__)
 class Trained:
     """What came of a training; `existed` if the version was there before, `metrics` are the challenger's.
 
-    Where a person must decide, `promoted` says whether somebody has promoted it already.
+    Where the version waits, `promoted` says whether it has been promoted already.
     """
 
     version: str
@@ -75,8 +75,8 @@ class Trained:
 
     @property
     def waits(self) -> bool:
-        """Whether a person is still to decide."""
-        return self.verdict.needs_approval and not self.promoted
+        """Whether a person is still to decide, or its shadow is waited for."""
+        return self.verdict.waits and not self.promoted
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Committed:
 def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trained:
     """Train as of a partition (None: on all that is published), judge, commit, and promote what passes.
 
-    A version that needs a person's approval waits for `evergreen models promote`. Raises `NothingToDoError`
+    A version that needs a person's approval waits for `evergreen models promote`, and one that needs a shadow
+    for the nights that come. Raises `NothingToDoError`
     where there is too little history, where the version was rolled back, or where the champion that it was
     compared with has been replaced since.
     """
@@ -116,7 +117,7 @@ def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
         evaluation = evaluate(pipeline.spec, training_set, challenger, _champion(pipeline, training_set))
         _commit(pipeline, rows, training_set, challenger, evaluation)
     verdict = _settle(pipeline, version, training_set.lineage["reason"])
-    promoted = verdict.needs_approval and pipeline.registry.force().holds(version)
+    promoted = verdict.waits and pipeline.registry.force().holds(version)
     if verdict.promote:
         _promote(pipeline, version, training_set.lineage["reason"])
         promoted = True
@@ -208,17 +209,20 @@ def open_question(pipeline: Pipeline, run: str) -> Question | None:
     """What a person must answer before the run's version is promoted; None if nothing is left to answer.
 
     That is so where the gate promotes it without a person, and where it is in force already. Raises
-    `NothingToDoError` if the gate found it worse or it was rolled back since: nobody is asked then.
+    `NothingToDoError` if the gate found it worse, it waits for its shadow, or it was rolled back since:
+    nobody is asked then.
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version = note["version"]
     verdict = _stored_verdict(pipeline, version)
-    if not (verdict.promote or verdict.needs_approval):
+    if not (verdict.promote or verdict.waits):
         _clear(pipeline, run, note)
         raise NothingToDoError(f"{pipeline.name}: {version} {verdict.sentence}: the champion stays")
     _check_not_withdrawn(pipeline, version)
     if verdict.promote or pipeline.registry.force().holds(version):
         return None
+    if verdict.shadow:
+        raise _still_a_shadow(pipeline, version, verdict)
     return ask(pipeline, version, verdict)
 
 
@@ -243,19 +247,20 @@ def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = Non
     """Promote the run's version if its verdict allows it, and clear the staging; None if the gate refused it.
 
     Where a person must decide, `approval` must be for this very version. Raises `NothingToDoError` without
-    one, and if the version was rolled back since: only a person promotes it again.
+    one, if its shadow is waited for, and if the version was rolled back since: only a person promotes it
+    again.
     """
     note = pipeline.staging(run).read_json(_NOTE)
     version, reason = note["version"], note["reason"]
     verdict = _stored_verdict(pipeline, version)
     event = None
-    if verdict.promote:
+    if verdict.promote or (verdict.waits and pipeline.registry.force().holds(version)):
         event = _promote(pipeline, version, reason)
-    elif verdict.needs_approval and approval is not None and approval.version == version:
+    elif verdict.needs_approval and not verdict.shadow and approval and approval.version == version:
         event = _promote(pipeline, version, {**reason, "approved_by": approval.by})
-    elif verdict.needs_approval and pipeline.registry.force().holds(version):
-        event = _promote(pipeline, version, reason)
     _clear(pipeline, run, note)
+    if verdict.shadow and event is None:
+        raise _still_a_shadow(pipeline, version, verdict)
     if verdict.needs_approval and event is None:
         raise NothingToDoError(
             f"{pipeline.name}: {version} needs a person's approval and has none, the champion stays: clear "
@@ -264,6 +269,10 @@ def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = Non
     if event is not None:
         tell_mlflow_or_warn(pipeline)
     return event
+
+
+def _still_a_shadow(pipeline: Pipeline, version: str, verdict: Verdict) -> NothingToDoError:
+    return NothingToDoError(f"{pipeline.name}: {version} {verdict.sentence}: until then the champion stays")
 
 
 def _clear(pipeline: Pipeline, run: str, note: dict[str, Any]) -> None:
@@ -316,7 +325,7 @@ def _settle(pipeline: Pipeline, version: str, reason: dict[str, Any]) -> Verdict
     verdict = _stored_verdict(pipeline, version)
     if last_word(pipeline.registry.history(), version) is None:
         check_afresh(pipeline, version)
-        if not (verdict.promote or verdict.needs_approval):
+        if not (verdict.promote or verdict.waits):
             said = {"gate": verdict.sentence, "verdict": verdict.outcome.value}
             pipeline.registry.refuse(version, as_of_version(version), {**reason, **said})
     return verdict

@@ -229,6 +229,15 @@ def test_an_approval_that_is_always_asked_for_says_that_all_checks_hold():
     assert "Who may answer" not in top
 
 
+def test_a_challenger_that_waits_for_its_shadow_says_so():
+    verdict = Verdict(Outcome.PROMOTED, (Check("a", True, "fine"),), True, shadow=1000)
+    text = text_of(card(evaluation_of(OLD, compared(-3.0, -3.5, -2.5)), verdict=verdict))
+    top = text[: text.index("Why it was trained")]
+    assert "waits for its shadow No check of the gate failed, and this pipeline asks for a shadow: " in top
+    assert "champion old-1 stays in force until its shadow has been asked 1,000 rows beside it" in top
+    assert "Who may answer" not in top
+
+
 def test_a_champion_that_could_not_be_measured_is_said_so():
     champion = {**OLD, "metrics": None, "problem": "it does not fit"}
     text = text_of(card(evaluation_of(champion)))

@@ -26,6 +26,7 @@ def spec_of(metric: str = "mae", gate: dict | None = None) -> Spec:
             "target": "sold",
             "training": {"metric": metric, "candidates": [{"estimator": "sklearn.linear_model.Ridge"}]},
             "gate": gate or {},
+            "serving": {"shadow": "newest"} if "shadow" in (gate or {}) else {},
             "folder": Path("sales"),
         }
     )

@@ -139,6 +139,24 @@ def test_approval_always_asks_also_where_all_passed():
     assert only.outcome is Outcome.PROMOTED
 
 
+def test_a_challenger_that_may_replace_a_champion_waits_for_its_shadow():
+    spec = spec_of(gate={"shadow": "1000 rows"})
+    waits = judge(spec, evaluation_of(41.0, 100.0, 42.0))
+    assert (waits.outcome, waits.promote, waits.waits) == (Outcome.PROMOTED, False, True)
+    assert waits.sentence == "waits for its shadow: 0 of 1,000 rows; promoted: all 3 checks passed"
+    assert Verdict.from_dict(waits.to_dict()) == waits
+    first = judge(spec, evaluation_of(41.0))
+    assert (first.promote, first.waits) == (True, False)
+    for worse, expected in ((90.0, Outcome.WORSE), (41.0, Outcome.INCONCLUSIVE)):
+        found = judge(spec, evaluation_of(worse, 100.0, 42.0, reach=5.0))
+        assert (found.outcome, found.waits) == (expected, False)
+    both = judge(
+        spec_of(gate={"shadow": "1000 rows", "approval": {"when": "inconclusive"}}),
+        evaluation_of(41.0, 100.0, 42.0, reach=5.0),
+    )
+    assert (both.needs_approval, both.shadow) == (True, 1000)
+
+
 def test_no_person_is_asked_about_a_challenger_that_fails_elsewhere():
     gate = {"approval": {}, "limits": {"mae": {"max": 10}}}
     assert judge(spec_of(gate=gate), evaluation_of(39.0, 100.0, 40.0, reach=5.0)).outcome is Outcome.WORSE

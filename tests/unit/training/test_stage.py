@@ -29,6 +29,7 @@ REASON = {"sentence": "a test asked for it"}
 ASK = "gate: {approval: {when: always, within: 2 hours}}"
 ASK_IN_DOUBT = "gate: {approval: {when: inconclusive}}"
 REFUSE = "gate: {limits: {mae: {max: 0.001}}, approval: {when: always}}"
+SHADOW = "serving: {shadow: newest}\ngate: {shadow: 20 rows, champion: {margin: 1000%}}"
 SLOW = "    - {estimator: sklearn.ensemble.HistGradientBoostingRegressor, params: {max_iter: 10}}\n"
 AS_OF, RUN = "2024-02-01", "run-1"
 
@@ -177,6 +178,25 @@ def test_a_champion_that_was_not_compared_with_stays(opened: Callable[..., Pipel
         stage.promote_staged(pipeline, RUN)
     assert pipeline.registry.champion() == other
     assert version != other
+
+
+def test_a_challenger_waits_for_its_shadow(opened: Callable[..., Pipeline]) -> None:
+    champion = stage.train(opened(), "2024-01-28", REASON)  # beside none: there is nothing to be a shadow of
+    assert champion.promoted
+    pipeline = opened(SHADOW)
+    version = run_to_the_gate(pipeline)
+    waits = f"{version} waits for its shadow: 0 of 20 rows; .*: until then the champion stays"
+    with pytest.raises(NothingToDoError, match=waits):
+        stage.open_question(pipeline, RUN)
+    with pytest.raises(NothingToDoError, match=waits):
+        stage.promote_staged(pipeline, RUN, Approval(version, "ann"))
+    assert left_in_staging(pipeline) == ["training.json"]
+    trained = stage.train(pipeline, AS_OF, REASON)
+    assert (trained.promoted, trained.waits, trained.verdict.shadow) == (False, True, 20)
+    assert pipeline.registry.champion() == champion.version
+    assert pipeline.registry.challenger() == version
+    pipeline.registry.promote(version, AS_OF, {})
+    assert stage.promote_staged(pipeline, RUN) is not None
 
 
 def test_what_the_gate_refuses_is_asked_of_nobody(opened: Callable[..., Pipeline]) -> None:
