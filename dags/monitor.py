@@ -18,7 +18,8 @@ its evidence are passed to the training, stored with the model and shown on its 
 challengers in a row that were worse (`retrain.refusals`) none is trained for a while.
 
 *promote* puts a challenger in force that the gate had left inconclusive and that is clearly better by now: it
-has predicted every night beside the champion. It is skipped while none is. See docs/gate.md.
+has predicted every night beside the champion. So it does with one that waited for its shadow, once that has
+been asked enough rows (`gate.shadow`). It is skipped while none is. See docs/gate.md.
 
 *alert* sends alerts to the receivers in `pipeline.yaml`: once when an alert opens, and once when it is
 resolved. If a receiver cannot be reached, the log says so and the next night retries. See

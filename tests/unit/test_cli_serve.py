@@ -37,20 +37,21 @@ def test_a_token_needs_a_pipeline_whose_connections_have_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "message"),
     [
-        (["nowhere"], "nowhere"),  # a pipeline, and no command
-        (["kiosk", "--host", "192.0.2.1"], "serve: 192.0.2.1 can be reached by others"),
-        (["--host", "192.0.2.1", "kiosk"], "serve: 192.0.2.1 can be reached by others"),
-        (["skew", "kiosk"], "kiosk: no partition is published yet: run evergreen ingest kiosk first"),
+        (["nowhere"], 2, "nowhere"),  # a pipeline, and no command
+        (["kiosk", "--host", "192.0.2.1"], 1, "serve: 192.0.2.1 can be reached by others"),
+        (["--host", "192.0.2.1", "kiosk"], 1, "serve: 192.0.2.1 can be reached by others"),
+        (["shadow", "nowhere"], 2, "nowhere"),
+        (["skew", "kiosk"], 1, "kiosk: no partition is published yet: run evergreen ingest kiosk first"),
     ],
 )
 def test_the_server_is_started_unless_a_command_is_named(
-    configured: Storage, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+    configured: Storage, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, message: str
 ) -> None:
     monkeypatch.setenv("EVERGREEN_PIPELINES", str(ROOT / "tests" / "pipelines"))
     result = CliRunner().invoke(cli.app, ["serve", *arguments])
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == code, result.output
     assert message in result.stderr
 
 

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from evergreen.cli.command import Answer, PipelineName, open_pipeline, register
+from evergreen.cli.shadow import shadow
 from evergreen.cli.stages import Partition, newest
 from evergreen.errors import EvergreenError, NotFoundError, SpecError, one_line
 
@@ -52,9 +53,10 @@ class _Started(TyperGroup):
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app, and those below it."""
-    below = typer.Typer(cls=_Started, help="Predictions over HTTP by the champions, and their skew.")
+    below = typer.Typer(cls=_Started, help="Predictions over HTTP by the champions, their skew and shadows.")
     register(below, _START)(serve)
     register(below, "skew")(skew)
+    register(below, "shadow")(shadow)
     app.add_typer(below, name="serve")
 
 
@@ -70,7 +72,8 @@ def serve(
     """Answer requests for predictions by the champions, until it is stopped.
 
     It follows each pipeline's champion: a promotion or a rollback is served seconds later. `evergreen serve
-    skew PIPELINE` compares what was answered with what was published since.
+    skew PIPELINE` compares what was answered with what was published since, `evergreen serve shadow PIPELINE`
+    with what the champion's shadow would have answered.
     """
     from evergreen.front_door.opened import find_all
     from evergreen.serving.listening import Settings

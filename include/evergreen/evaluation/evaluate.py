@@ -191,7 +191,7 @@ class _Rows:
             spec,
             actual=None if target is None else target[held].to_numpy(),
             weights=None if weights is None else weights[held],
-            units=_positions(spec, training_set.rows[PARTITION][held]),
+            units=positions(spec, training_set.rows[PARTITION][held]),
             space=space,
             times=training_set.rows[spec.time_column][held].to_numpy()
             if spec.time_column in training_set.rows
@@ -324,7 +324,7 @@ def _chance(spec: Spec, own: Measured) -> Chance | None:
     return chance(spec.training.metric, own, spec.champion_rule.one_sided, spec.training.seed)
 
 
-def _positions(spec: Spec, partitions: pd.Series) -> NDArray[np.intp] | None:
+def positions(spec: Spec, partitions: pd.Series) -> NDArray[np.intp] | None:
     """The place in time of each row's partition (n,), of its day where it is an hour; None without time."""
     if not spec.calendar.has_time:
         return None

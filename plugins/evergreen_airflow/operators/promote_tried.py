@@ -1,4 +1,4 @@
-"""Promote a challenger whose trial the monitor's decision settles."""
+"""Promote a challenger that its trial or its shadow speaks for."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class PromoteTriedOperator(PipelineOperator):
-    """Promote the challenger that is clearly better than the champion by now; skipped if there is none."""
+    """Promote the challenger that is due after the night; skipped, with the reason, if there is none."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Record the promotion and move the champion's pointer."""
-        from evergreen.monitoring.promotion import promote_tried
+        from evergreen.shadow.stage import promote_due
 
-        event = promote_tried(pipeline, partition_of(context, pipeline, MONITOR))
+        event = promote_due(pipeline, partition_of(context, pipeline, MONITOR))
         self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
         context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = {"version": event.version}

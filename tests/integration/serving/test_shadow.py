@@ -9,15 +9,19 @@ from typing import Any
 
 import httpx
 import msgspec
+import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from evergreen.asked.finding import Asked, Together
+from evergreen.features.build import build_features
 from evergreen.lake import Table
 from evergreen.registry.versions import MODEL
 from evergreen.request_log.store import Kind, RequestLog
+from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.serving.answer import answer
 from evergreen.serving.app import make_app
@@ -31,6 +35,7 @@ from evergreen.serving.meters import Meters
 from evergreen.serving.served import Served
 from evergreen.serving.service import Serving as Service
 from evergreen.serving.shadow import Shadowing
+from evergreen.shadow.evidence import all_evidence, evidence_of
 from evergreen.spec import Serving
 from evergreen.storage import Storage
 from tests.integration.serving.conftest import Worlds
@@ -79,6 +84,18 @@ def test_a_shadow_is_asked_all_keeps_both_predictions_and_takes_over(storage: St
         assert client.post(PREDICT, json={"rows": rows}).json() == before
         registry.promote(other, "snapshot", {"kind": "test"})
         wait_for(lambda: client.get("/ready").json()["pipelines"]["iris"]["version"] == other)
+
+    found = evidence_of(pipeline, other, champion)
+    assert all_evidence(pipeline) == [found]
+    lake = to_frame(pipeline.lake.read(Table.PARTITIONS))
+    truth, features = lake["species"], build_features(pipeline.spec, lake)
+    ours = load_checked_model(pipeline, other).estimator.predict(features)
+    theirs = load_checked_model(pipeline, champion).estimator.predict(features)
+    assert (found.rows, found.failed, found.labelled) == (150, 0, 150)
+    assert found.agreement.equal == pytest.approx(np.mean(ours == theirs))
+    assert found.comparison is not None
+    assert found.comparison.challenger == pytest.approx(accuracy_score(truth, ours))
+    assert found.comparison.champion == pytest.approx(accuracy_score(truth, theirs))
 
 
 class Blocks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -31,8 +32,14 @@ LAST = 16  # the fourth night since the challenger's training
 SCORED_BY = "version"
 
 
-def commit(pipeline: Pipeline, number: int, above: float, digest: str = "0123456789ab") -> str:
-    """A version as of a day that predicts the temperature and so much `above` it."""
+def commit(
+    pipeline: Pipeline,
+    number: int,
+    above: float,
+    digest: str = "0123456789ab",
+    more: Mapping[str, bytes] = {},
+) -> str:
+    """A version as of a day that predicts the temperature and so much `above` it, with `more` files."""
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 3)), columns=FEATURES)
     model = LinearRegression().fit(frame, frame["temperature"] + above)
     keys = [day(number - 1 - n % 10) for n in range(50)]
@@ -43,13 +50,19 @@ def commit(pipeline: Pipeline, number: int, above: float, digest: str = "0123456
         "golden.parquet": golden_sample(KIOSK, model, pd.concat(days, ignore_index=True)),
     }
     version = f"{day(number)}-{digest}"
-    pipeline.registry.commit(version, files)
+    pipeline.registry.commit(version, files | more)
     return version
 
 
-def challenge(pipeline: Pipeline, number: int, above: float, digest: str = "0123456789ab") -> str:
+def challenge(
+    pipeline: Pipeline,
+    number: int,
+    above: float,
+    digest: str = "0123456789ab",
+    more: Mapping[str, bytes] = {},
+) -> str:
     """A challenger that the gate left inconclusive."""
-    version = commit(pipeline, number, above, digest)
+    version = commit(pipeline, number, above, digest, more)
     pipeline.registry.refuse(version, day(number), {"kind": "cusum", "verdict": "inconclusive"})
     return version
 
