@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver up down status load demo test test-export test-mlflow test-clients campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage up down status load demo test test-export test-mlflow test-lineage test-clients campaign lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ test-mlflow: .venv .venv-s3 .venv-mlflow ## what a real MLflow server is told, w
 test-clients: .venv .venv-s3 .venv-clients ## the server asked by clients of others, which is left out of the tests otherwise
 	.venv/bin/pytest tests/clients
 
+test-lineage: .venv .venv-s3 .venv-lineage ## lineage by Airflow's OpenLineage provider, which is left out of the tests otherwise
+	PYTHONPATH=include:plugins .venv-lineage/bin/pytest tests/lineage
+
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -86,6 +89,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-clients: .venv-clients/.complete ## the environment of the clients that ask the server in tests
 
 .venv-mlserver: .venv-mlserver/.complete ## the environment of the server that is measured beside ours
+
+.venv-lineage: .venv-lineage/.complete ## the environment with the OpenLineage provider of the tests
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -128,6 +133,10 @@ endef
 	$(call install,.venv-mlserver,$<)
 	@touch $@
 
+.venv-lineage/.complete: requirements-lineage.txt | check-python
+	$(call install,.venv-lineage,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -152,3 +161,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) requirements-mlflow.in -o requirements-mlflow.txt
 	$(COMPILE) requirements-clients.in -o requirements-clients.txt
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-mlserver.in -o requirements-mlserver.txt
+	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-lineage.in -o requirements-lineage.txt

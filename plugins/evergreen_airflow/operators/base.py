@@ -14,8 +14,10 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from evergreen.calendar import SNAPSHOT, PartitionError
 from evergreen.stages import INGEST
 from evergreen_airflow.connections import open_pipeline
+from evergreen_airflow.lineage import Lineage, operator_lineage
 
 if TYPE_CHECKING:
+    from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Asset, Context
 
     from evergreen.ingestion.publish import Published
@@ -38,6 +40,7 @@ class PipelineOperator(BaseOperator):
     def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.pipeline = pipeline
+        self.lineage = Lineage()
 
     def execute(self, context: Context) -> None:
         """Run the stage; refusals and failures end in one line that says what to do."""
@@ -47,6 +50,10 @@ class PipelineOperator(BaseOperator):
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """The stage itself."""
         raise NotImplementedError
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
+        """What the task read and wrote, for Airflow's OpenLineage provider, which alone calls this."""
+        return operator_lineage(open_pipeline(self.pipeline), self.lineage)
 
     def emit(self, context: Context, asset: Asset, *partitions: str, **facts: Any) -> None:
         """Attach the partitions to the asset's event, so that the next DAG runs once for each.

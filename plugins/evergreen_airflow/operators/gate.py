@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evergreen_airflow.figures import of_training
+from evergreen_airflow.lineage import of_commit
 from evergreen_airflow.operators.base import PipelineOperator, run_token
 from evergreen_airflow.telemetry import tell
 
@@ -26,4 +27,5 @@ class GateOperator(PipelineOperator):
         for check in verdict.checks:
             self.log.info("%s %s: %s", check.word, check.name, check.detail)
         self.log.info("%s: %s", pipeline.name, verdict.sentence)
+        self.lineage = of_commit(committed)
         tell(pipeline.name, of_training(committed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen_airflow.lineage import Data, Lineage
 from evergreen_airflow.operators.base import PipelineOperator, partitions_of
 
 if TYPE_CHECKING:
@@ -22,5 +23,7 @@ class LabelsOperator(PipelineOperator):
         """
         from evergreen.labels.ingest import ingest_labels
 
-        for each in ingest_labels(pipeline, partitions_of(context, pipeline)):
+        labelled = ingest_labels(pipeline, partitions_of(context, pipeline))
+        self.lineage = Lineage(writes=(Data("labels", sum(each.labels for each in labelled)),))
+        for each in labelled:
             self.log.info("%s %s", pipeline.name, each.sentence)

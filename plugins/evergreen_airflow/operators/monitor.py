@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.stages import MONITOR
 from evergreen_airflow.figures import of_night, of_partition
+from evergreen_airflow.lineage import of_monitoring
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
 from evergreen_airflow.telemetry import tell
 
@@ -25,6 +26,7 @@ class MonitorOperator(PipelineOperator):
         partition = partition_of(context, pipeline, MONITOR)
         night = monitor_night(pipeline, partition)
         self.log.info("%s: %s", pipeline.name, night.decision.reason)
+        self.lineage = of_monitoring(night.record)
         tell(
             pipeline.name,
             of_partition(pipeline.spec, MONITOR, partition, context),

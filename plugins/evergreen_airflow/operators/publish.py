@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.figures import of_partition, of_published
+from evergreen_airflow.lineage import of_publication
 from evergreen_airflow.operators.base import PipelineOperator, log_published, partitions_of, run_token
 from evergreen_airflow.telemetry import tell
 
@@ -29,6 +30,7 @@ class PublishPartitionOperator(PipelineOperator):
 
         published = publish_staged(pipeline, partitions_of(context, pipeline), run_token(context))
         log_published(pipeline, published)
+        self.lineage = of_publication(published)
         newest = published[-1]
         tell(
             pipeline.name,

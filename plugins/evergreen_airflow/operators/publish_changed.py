@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
+from evergreen_airflow.lineage import of_publication
 from evergreen_airflow.operators.base import PipelineOperator, log_published, partitions_of, run_token
 
 if TYPE_CHECKING:
@@ -32,5 +33,6 @@ class PublishChangedOperator(PipelineOperator):
             raise NothingToDoError(
                 f"{pipeline.name}: the {len(published)} partitions that were read again are unchanged"
             )
+        self.lineage = of_publication(announced)
         keys = [each.partition for each in announced]
         self.emit(context, published_by(INGEST, pipeline.name), *keys, rows=announced[-1].rows)

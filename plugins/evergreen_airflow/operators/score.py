@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.stages import SCORE
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.figures import of_partition, of_scored
+from evergreen_airflow.lineage import of_scoring
 from evergreen_airflow.operators.base import PipelineOperator, partition_of
 from evergreen_airflow.telemetry import tell
 
@@ -26,5 +27,6 @@ class ScoreOperator(PipelineOperator):
         partition = partition_of(context, pipeline, SCORE)
         scored = score(pipeline, partition)
         self.log.info("%s %s: %d rows scored by %s", pipeline.name, partition, scored.rows, scored.version)
+        self.lineage = of_scoring(scored)
         tell(pipeline.name, of_partition(pipeline.spec, SCORE, partition, context), of_scored(scored))
         self.emit(context, published_by(SCORE, pipeline.name), partition, version=scored.version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evergreen_airflow.lineage import Lineage, staged
 from evergreen_airflow.operators.base import PipelineOperator, in_words, partitions_of, run_token
 
 if TYPE_CHECKING:
@@ -30,4 +31,5 @@ class SourceToLakeOperator(PipelineOperator):
 
         partitions = partitions_of(context, pipeline)
         rows = stage_source(pipeline, partitions, run_token(context), self.source)
+        self.lineage = Lineage(writes=(staged(self.source, rows=rows),))
         self.log.info("%s %s: %d rows of '%s' staged", pipeline.name, in_words(partitions), rows, self.source)

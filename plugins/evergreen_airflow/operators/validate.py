@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen_airflow.lineage import of_refusal, of_validation
 from evergreen_airflow.links import DataDocsLink, index_path, page_path
 from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
 
@@ -25,13 +26,20 @@ class ValidateOperator(PipelineOperator):
         still published before the run fails.
         """
         from evergreen.ingestion.stage import stage_validated
+        from evergreen.validation.validate import RefusedPartitionError
 
         partitions, run = partitions_of(context, pipeline), run_token(context)
         # Set before the validation, so that a refusal has the button too.
         alone = len(partitions) == 1
         self.data_docs = page_path(pipeline.name, partitions[0], run) if alone else index_path(pipeline.name)
         began = context["dag_run"].start_date or context["dag_run"].run_after
-        for report in stage_validated(pipeline, partitions, run, began):
+        try:
+            reports = stage_validated(pipeline, partitions, run, began)
+        except RefusedPartitionError as refusal:
+            self.lineage = of_refusal(pipeline.spec.sources, refusal.report)
+            raise
+        self.lineage = of_validation(pipeline.spec.sources, reports)
+        for report in reports:
             if report.refused:
                 self.log.error("%s %s: refused: %s", pipeline.name, report.partition, report.refused)
                 continue
