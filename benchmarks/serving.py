@@ -49,6 +49,7 @@ CHANGES = int(os.environ.get("BENCH_SERVING_CHANGES", "5"))
 """Promotions, each of which is rolled back."""
 EVERY = 2.0  # seconds between two looks at the champion
 ONE_ROW, TAIL, MANY_ROWS, DAY = 0.6, 5.0, 1 / 0.8, 2.0
+QUIET = 5.0  # seconds under clients before the first change
 SOON = EVERY + 2.0
 HOUSES = """\
 name: houses
@@ -262,6 +263,8 @@ class _Clients:
     world: _World
     failed: list[str] = field(default_factory=list)
     versions: set[str] = field(default_factory=set)
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    """When each request was sent, and the seconds until its answer."""
     stopped: threading.Event = field(default_factory=threading.Event)
     _awaited: tuple[str, float] = ("", 0.0)
     _arrived: threading.Event = field(default_factory=threading.Event)
@@ -281,6 +284,7 @@ class _Clients:
                     self.failed.append(repr(error))
                     continue
                 self.versions.add(version)
+                self.taken.append((began, time.monotonic() - began))
                 awaited, since = self._awaited
                 if version == awaited and began >= since:
                     self._arrived.set()
@@ -303,13 +307,22 @@ def _followed(address: str, world: _World) -> list[Figure]:
     for thread in threads:
         thread.start()
     spent, champions = [], {first}
+    reloads: list[tuple[float, float]] = []
+
+    def await_version(version: str) -> None:
+        began = time.monotonic()
+        spent.append(clients.seconds_until(version))
+        reloads.append((began, time.monotonic()))
+
     try:
+        time.sleep(QUIET)
+        quiet = (time.monotonic() - QUIET, time.monotonic())
         for number in range(1, CHANGES + 1):
             promoted = _promote(world, "snapshot", number)
             champions.add(promoted)
-            spent.append(clients.seconds_until(promoted))
+            await_version(promoted)
             world.pipeline.registry.rollback(first)
-            spent.append(clients.seconds_until(first))
+            await_version(first)
     finally:
         clients.stopped.set()
         for thread in threads:
@@ -319,4 +332,18 @@ def _followed(address: str, world: _World) -> list[Figure]:
     return [
         Figure(f"failed requests in {title}", len(clients.failed), "requests", 0),
         Figure("the slowest of them, pointer to first answer", max(spent), "s", SOON),
+        Figure(
+            "p99 from pointer to first answer / before",
+            _p99(clients, reloads) / _p99(clients, [quiet]),
+            "x",
+            3.0,
+        ),
     ]
+
+
+def _p99(clients: _Clients, spans: list[tuple[float, float]]) -> float:
+    """The 99th percentile of the seconds until an answer, of the requests that were sent within spans."""
+    within = [
+        seconds for sent, seconds in clients.taken if any(first <= sent <= last for first, last in spans)
+    ]
+    return float(np.quantile(within, 0.99))

@@ -25,7 +25,7 @@ from typing import IO, Any
 from evergreen import errors
 from evergreen.errors import EvergreenError, one_line
 
-_LIBRARIES = ("pandas", "pyarrow.parquet", "sklearn", "skops.io")
+_LIBRARIES = ("boto3", "pandas", "pyarrow.parquet", "sklearn", "skops.io")
 _INCLUDE = Path(__file__).resolve().parents[1]
 # What an interpreter and its libraries read when they start: the template gets no other, so no secret.
 _NAMES = {"PATH", "HOME", "TMPDIR", "TZ", "LANG"}
@@ -64,6 +64,15 @@ def run_clean(function: Callable[..., Any], *arguments: Any, environment: Mappin
         name, message = content
         raise getattr(errors, name)(message)
     raise NoAnswerError(content)
+
+
+def prepare() -> None:
+    """Start the template, if none runs or is being started: the next call need not wait for its imports."""
+    if _lock.acquire(blocking=False):
+        try:
+            _template()
+        finally:
+            _lock.release()
 
 
 class _Template:
@@ -129,7 +138,9 @@ def _close() -> None:
 def _variables() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name in _NAMES or name.startswith(_PREFIXES)}
     paths = [str(_INCLUDE), os.environ.get("PYTHONPATH", "")]
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    # Where others take the cores, threads that spin while they wait take a hundred times the work's time.
+    passive = {"OMP_WAIT_POLICY": "passive"}
+    return passive | kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _serve(calls: Connection) -> None:

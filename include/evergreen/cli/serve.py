@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
@@ -76,6 +77,9 @@ def serve(
     with what the champion's shadow would have answered.
     """
     from evergreen.front_door.opened import find_all
+
+    # Read when the libraries are loaded: threads that spin while they wait would take the cores of others.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from evergreen.serving.listening import Settings
 
     _log_to_stderr()

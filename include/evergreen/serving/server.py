@@ -15,6 +15,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from evergreen.interpreter import prepare
 from evergreen.pipeline import Pipeline
 from evergreen.serving.app import make_app
 from evergreen.serving.entrance import Entrance
@@ -78,6 +79,7 @@ class Server:
         try:
             with _writing(self._serving, self._settings.ending), self._following(), self._ended_by_signals():
                 self._wait_for_its_time()
+                prepare()
                 self._server.run(sockets=[self._listener])
         finally:
             self._listener.close()

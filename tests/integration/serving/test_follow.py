@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
+import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,14 +20,18 @@ from evergreen.registry.versions import MODEL, file_key
 from evergreen.scoring.golden import GOLDEN
 from evergreen.spec import load_spec
 from evergreen.storage import Storage
-from tests.campaign import rounds
+from tests.campaign import FULL, ROOT, rounds
 from tests.faults.tcp_proxy import TcpProxy
+from tests.integration.serving.picture import drawn
 from tests.integration.serving.running import running, wait_for
 from tests.integration.serving.worlds import iris, promoted
 
 PREDICT = "/v1/pipelines/iris/predict"
 ROW = {"flower": 1, "sepal_length": 5.9, "sepal_width": 3.0, "petal_length": 4.9, "petal_width": 1.7}
-CLIENTS, ROUNDS = 3, rounds(1, 200)
+CLIENTS, ROUNDS = rounds(3, 16), rounds(1, 200)
+EVERY = rounds(1, 20) / 10  # seconds between two looks at the pointer: by default 2
+QUIET = rounds(0, 10)  # seconds under clients before the first change
+PICTURE = ROOT / ".evergreen" / "campaign" / "promotions.svg"
 PAUSE = rounds(20, 0) / 1000  # seconds between two requests of a client
 
 
@@ -39,14 +45,18 @@ class Clients:
 
     address: str
     answers: list[tuple[int, Any, Any]] = field(default_factory=list)
+    taken: list[tuple[float, float]] = field(default_factory=list)
+    """When each request was sent, and the seconds until its answer."""
     problems: list[str] = field(default_factory=list)
     stopped: threading.Event = field(default_factory=threading.Event)
 
     def ask(self) -> None:
         with httpx.Client(base_url=self.address, timeout=60) as client:
             while not self.stopped.is_set():
+                sent = time.monotonic()
                 try:
                     found = client.post(PREDICT, json={"rows": [ROW]})
+                    self.taken.append((sent, time.monotonic() - sent))
                     said = found.json()
                     first = said["predictions"][0]
                     self.answers.append((found.status_code, said["version"], first["probabilities"]))
@@ -89,25 +99,32 @@ def test_promotion_rollback_failures_and_a_storage_that_is_down(storage: Storage
         proxy = down.enter_context(TcpProxy("127.0.0.1", int(endpoint.rpartition(":")[2])))
         through = replace(storage.credentials, endpoint_url=f"http://127.0.0.1:{proxy.port}")
         served = Pipeline(pipeline.spec, Storage(storage.bucket, "", through))
-        with running(served) as client:
+        with running(served, every=EVERY) as client:
             assert answering(client) == first
-            versions = _promote_and_roll_back(pipeline, client, first)
-            tell(f"{len(versions)} promotions and as many rollbacks under {CLIENTS} clients")
+            tell(_promote_and_roll_back(pipeline, client, first))
             _refuse_broken(pipeline, client, first)
             down.close()
             wait_for(lambda: condition(client)["condition"] == "stale")
             assert answering(client) == first
 
 
-def _promote_and_roll_back(pipeline: Pipeline, client: httpx.Client, first: str) -> list[str]:
-    versions = []
+def _promote_and_roll_back(pipeline: Pipeline, client: httpx.Client, first: str) -> str:
+    versions: list[str] = []
+    reloads: list[tuple[float, float]] = []
+
+    def await_version(version: str) -> None:
+        began = time.monotonic()
+        wait_for(lambda: answering(client) == version)
+        reloads.append((began, time.monotonic()))
+
     with asking(client) as clients:
+        time.sleep(QUIET)
         for number in range(ROUNDS):
             strength = 1 / (number + 2)
             versions.append(promoted(pipeline, estimator(strength), "snapshot", f"{number:012d}"))
-            wait_for(lambda: answering(client) == versions[-1])
+            await_version(versions[-1])
             pipeline.registry.rollback(first)
-            wait_for(lambda: answering(client) == first)
+            await_version(first)
     assert clients.problems == []
     assert {status for status, _, _ in clients.answers} == {200}
     said: dict[str, set[str]] = {}
@@ -117,7 +134,23 @@ def _promote_and_roll_back(pipeline: Pipeline, client: httpx.Client, first: str)
     # Each version says one thing, and no two the same: no answer is by half of one and half of another.
     assert all(len(one) == 1 for one in said.values())
     assert len(set().union(*said.values())) == len(said)
-    return versions
+    if FULL:
+        PICTURE.parent.mkdir(parents=True, exist_ok=True)
+        PICTURE.write_text(drawn(clients.taken, [began for began, _ in reloads]))
+    return _told(clients, versions, reloads)
+
+
+def _told(clients: Clients, versions: list[str], reloads: list[tuple[float, float]]) -> str:
+    """What was counted and measured, for people."""
+    spent = [ended - began for began, ended in reloads]
+    during = [took for sent, took in clients.taken if any(began <= sent <= ended for began, ended in reloads)]
+    before = [took for sent, took in clients.taken if sent < reloads[0][0]] or during
+    tails = [1000 * float(np.quantile(each, 0.99)) for each in (before, during)]
+    return (
+        f"{len(versions)} promotions and as many rollbacks under {CLIENTS} clients: {len(clients.answers):,} "
+        f"answers, {len(clients.problems)} failed; pointer to first answer {np.median(spent):.2f} s, at most "
+        f"{max(spent):.2f} s; p99 {tails[0]:.0f} ms before, {tails[1]:.0f} ms during a reload"
+    )
 
 
 def _refuse_broken(pipeline: Pipeline, client: httpx.Client, first: str) -> None:
