@@ -40,7 +40,7 @@ def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
 
 def served() -> set[str]:
     """What a server of predictions exposes, as Prometheus names its samples."""
-    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", Meters({}).read().decode(), re.MULTILINE))
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", Meters(list).read().decode(), re.MULTILINE))
     buckets = {f"{name}_bucket" for name, kind in kinds.items() if kind == "histogram"}
     return {*kinds, *buckets}
 
