@@ -140,3 +140,18 @@ def test_a_range_in_which_no_partition_tells_the_type_is_refused_once_each(write
     assert [one["status"] for one in found["partitions"]] == ["refused"] * 6
     assert "column 'x' has no value in any row, so its type is not known" in found["error"]
     assert found["error"].endswith("(so 5 more, the last 2011-01-06): 6 of 6 partitions were not published")
+
+
+def test_a_pipeline_begins_without_a_suite_and_is_told_how_to_draft_one(write, evergreen, pipelines):
+    suite = pipelines / "daily" / "expectations.yaml"
+    suite.unlink()
+    said = (
+        "no expectations.yaml yet: only the key is checked (at). Draft one from what is published: "
+        f"evergreen suggest-expectations daily --out {suite}"
+    )
+    checks = {one["check"]: one for one in evergreen.document("check", "daily")["checks"]}
+    assert (checks["expectations"]["detail"], checks["expectations"]["warns"]) == (said, True)
+    found = evergreen.document("ingest", "daily", *RANGE)
+    assert (found["summary"]["published"], found["without_suite"]) == (6, said)
+    evergreen("suggest-expectations", "daily", "--out", str(suite))
+    assert evergreen.document("ingest", "daily", *RANGE)["without_suite"] is None

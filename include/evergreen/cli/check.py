@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -172,7 +172,7 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
 
     yield _checked(name, "description", lambda: specs.append(load_spec(name)))
     for spec in specs:
-        yield _checked(name, "expectations", partial(_expectations, spec))
+        yield _expectations(spec)
         yield _checked(name, "features", partial(_features, spec))
         yield _checked(name, "estimators", partial(_estimators, spec))
         yield _checked(name, "gate", partial(_gate, spec))
@@ -283,11 +283,13 @@ def _storage() -> str:
     return f"{storage.uri()} honours conditional writes"
 
 
-def _expectations(spec: Spec) -> None:
+def _expectations(spec: Spec) -> Checked:
     from evergreen.validation.arguments import check_types
-    from evergreen.validation.suite import load_suite
+    from evergreen.validation.suite import load_suite, without_suite
 
-    check_types(spec, load_suite(spec), None)
+    said = without_suite(spec)
+    found = _checked(spec.name, "expectations", lambda: check_types(spec, load_suite(spec), None))
+    return replace(found, detail=said, warns=True) if said and found.ok else found
 
 
 def _features(spec: Spec) -> str:

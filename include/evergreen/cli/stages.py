@@ -52,6 +52,7 @@ def add_to(app: typer.Typer) -> None:
 def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Answer:
     """Read the sources, validate, and publish partitions; those that are refused do not stop the others."""
     from evergreen.ingestion import stage
+    from evergreen.validation.suite import without_suite
 
     opened = open_pipeline(pipeline)
     keys = partitions(opened, partition or _following(opened), to)
@@ -61,11 +62,12 @@ def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Ans
         "pipeline": pipeline,
         "partitions": [_outcome(one) for one in ingested.outcomes],
         "summary": ingested.summary(),
+        "without_suite": (said := without_suite(opened.spec)),
     }
     if ingested.error is None:
-        return Answer(document, _ingested(ingested))
+        return Answer(document, _ingested(ingested, said))
     error = one_line(ingested.error, None)
-    shown = _ingested(ingested) if len(ingested.outcomes) > 1 else ""
+    shown = _ingested(ingested, said) if len(ingested.outcomes) > 1 else ""
     return Answer({**document, "error": error}, shown, ingested.error.exit_code, error)
 
 
@@ -170,7 +172,7 @@ def _outcome(one: Outcome) -> dict[str, Any]:
     }
 
 
-def _ingested(ingested: Ingested) -> RenderableType:
+def _ingested(ingested: Ingested, said: str | None) -> RenderableType:
     from rich.console import Group
 
     columns = ["partition", "status", "rows", "quarantined", "info", "reason"]
@@ -178,7 +180,7 @@ def _ingested(ingested: Ingested) -> RenderableType:
         (one.partition, one.status, one.rows, one.quarantined, one.info, one.reason)
         for one in ingested.outcomes
     ]
-    return Group(table(columns, rows), ingested.sentence())
+    return Group(table(columns, rows), ingested.sentence(), *([said] if said else []))
 
 
 def _promoted(pipeline: Pipeline, partition: str) -> str | None:

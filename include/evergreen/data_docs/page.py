@@ -13,6 +13,7 @@ from evergreen.pages.templates import template
 from evergreen.spec import Spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.report import ExpectationResult, ValidationReport
+from evergreen.validation.suite import without_suite
 
 _NOT_APPLIED = str(NotEnough(0, 0)).partition(":")[0]
 _ORDER = ("failed", "not applied", "held")
@@ -44,6 +45,7 @@ def render_page(spec: Spec, report: ValidationReport, run: str, when: datetime) 
         when=moment(when),
         verdict=verdict,
         said=_said(report, verdict),
+        without_suite=without_suite(spec),
         lines=lines,
         counts={outcome: sum(line.outcome == outcome for line in lines) for outcome in _ORDER},
         share=report.quarantined / report.rows if report.rows else 0.0,

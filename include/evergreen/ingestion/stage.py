@@ -7,6 +7,7 @@ rows from the source to the lake. Both publish the same rows, for any number of 
 from __future__ import annotations
 
 import base64
+import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +39,10 @@ from evergreen.validation.profile import Profile
 from evergreen.validation.quarantine import QUARANTINE
 from evergreen.validation.refused import RefusedRows
 from evergreen.validation.report import ValidationReport
+from evergreen.validation.suite import without_suite
 from evergreen.validation.validate import Validated
+
+_log = logging.getLogger(__name__)
 
 
 def stage_source(pipeline: Pipeline, partitions: Sequence[str], run: str, source_name: str) -> int:
@@ -64,6 +68,8 @@ def stage_validated(
     refused partition raises `RefusedError`. Nothing published changes.
     """
     staging = pipeline.staging(run)
+    if said := without_suite(pipeline.spec):
+        _log.info("%s", said)
 
     def read(partition: str) -> Rows:
         return _joined(pipeline, {n: staging.read_rows(_source(partition, n)) for n in pipeline.spec.sources})

@@ -187,16 +187,28 @@ class Suite:
 def load_suite(spec: Spec) -> Suite:
     """The pipeline's suite. The rows' keys, present and without repetition, are always expected too.
 
-    Raises `SpecError` naming file, line, entry, what is wrong and what is allowed. Imports Great
-    Expectations, which takes seconds, if any entry is written.
+    A pipeline may begin without a file: then nothing else is expected. Raises `SpecError` naming file, line,
+    entry, what is wrong and what is allowed, and for a file that the description names and that is missing.
+    Imports Great Expectations, which takes seconds, if any entry is written.
     """
     keys = _key_entries(spec)
-    written = _entries(spec.folder / spec.validation.suite)
+    written = [] if without_suite(spec) else _entries(spec.folder / spec.validation.suite)
     entries = tuple(replace(entry, number=number) for number, entry in enumerate((*keys, *written)))
     for entry in entries[len(keys) :]:
         # Any number serves as limit here, because only the arguments are checked and not the data.
         build(entry._with(dict.fromkeys(entry.limits, 1.0)))
     return Suite(entries)
+
+
+def without_suite(spec: Spec) -> str | None:
+    """What is expected of a pipeline that has no suite yet, and how to draft one; None where it has one."""
+    file = spec.folder / spec.validation.suite
+    if "suite" in spec.validation.model_fields_set or file.exists():
+        return None
+    return (
+        f"no {file.name} yet: only the key is checked ({', '.join(spec.keys)}). Draft one from what is "
+        f"published: evergreen suggest-expectations {spec.name} --out {file}"
+    )
 
 
 def build(entry: Entry) -> Any:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 
@@ -15,13 +15,24 @@ from hypothesis import strategies as st
 
 from deploy.demo_data.bike_file import read_bike_file
 from deploy.demo_data.simulator import simulate
+from evergreen.data_docs.page import render_page
 from evergreen.errors import SpecError
 from evergreen.spec import load_spec
 from evergreen.validation.history import NotEnough
 from evergreen.validation.profile import ColumnProfile, Profile, Profiler
-from evergreen.validation.suite import Entry, _known, build, great_expectations, holds, load_suite
+from evergreen.validation.report import ValidationReport
+from evergreen.validation.suite import (
+    Entry,
+    _known,
+    build,
+    great_expectations,
+    holds,
+    load_suite,
+    without_suite,
+)
 from tests.campaign import examples
 
+NIGHT = datetime(2011, 1, 2, tzinfo=UTC)
 ROOT = Path(__file__).resolve().parents[3]
 PIPELINES = ROOT / "include" / "pipelines"
 HOUR_CSV = ROOT.parent / "shared" / "data" / "bike_sharing" / "hour.csv"
@@ -107,6 +118,17 @@ def test_a_wrong_file_is_refused_with_file_entry_and_problem(spec, text, problem
 def test_a_missing_file_is_named(spec):
     with pytest.raises(SpecError, match=r"none\.yaml: no such file"):
         load_suite(spec("[]", validation={"suite": "none.yaml"}))
+
+
+def test_without_a_file_only_the_key_is_expected(spec, tmp_path):
+    described = spec("[]")
+    assert without_suite(described) is None
+    (tmp_path / "expectations.yaml").unlink()
+    assert [entry.arguments for entry in load_suite(described).entries] == [{"column": "at"}] * 2
+    assert "suggest-expectations p --out" in (without_suite(described) or "")
+    assert without_suite(described) in render_page(
+        described, ValidationReport("2011-01-01", 3, 0, ()), "r", NIGHT
+    )
 
 
 def test_words_that_yaml_once_took_for_booleans_are_words(spec):
