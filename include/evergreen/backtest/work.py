@@ -58,6 +58,7 @@ OF_TRAININGS = (
     "calendar",
     "candidates",
     "contributions",
+    "days",
     "decisions",
     "features",
     "intervals",

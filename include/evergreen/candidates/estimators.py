@@ -7,11 +7,12 @@ pipelines' own `allowed_estimators.txt` names: see `evergreen.registry.trusted_t
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, is_classifier, is_clusterer, is_regressor
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor, make_column_selector
 from sklearn.model_selection import KFold, StratifiedKFold
@@ -22,6 +23,7 @@ from sklearn.utils.validation import has_fit_parameter
 from evergreen.boosters.catalogue import BOOSTERS, booster_class
 from evergreen.boosters.estimator import STOPPING, Boosted
 from evergreen.candidates.default_search import search_of
+from evergreen.candidates.default_steps import default_steps
 from evergreen.candidates.search import parse_search
 from evergreen.contributions.explainable import check_explainable
 from evergreen.errors import NotInstalledError, SpecError
@@ -50,6 +52,7 @@ ESTIMATOR_MODULES = frozenset(
 
 PREPROCESS_MODULES = frozenset(
     {
+        "evergreen.days",
         "sklearn.decomposition",
         "sklearn.feature_selection",
         "sklearn.impute",
@@ -112,12 +115,13 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     """
     candidate = spec.training.candidates[number]
     where = candidate_path(spec, number)
-    kinds = [_class(f"{where}.preprocess", step.step, PREPROCESS_MODULES) for step in candidate.preprocess]
+    described = candidate.preprocess or ()
+    kinds = [_class(f"{where}.preprocess", step.step, PREPROCESS_MODULES) for step in described]
     names = _names(kinds)
     own, of_steps = _dealt(where, names, params)
     searched, searched_of_steps = _dealt(where, names, search_of(where, candidate))
     steps = []
-    for name, kind, step in zip(names, kinds, candidate.preprocess, strict=True):
+    for name, kind, step in zip(names, kinds, described, strict=True):
         given = {**step.params, **of_steps[name]}
         _check_params(f"{where}.preprocess", kind, [*given, *searched_of_steps[name]])
         steps.append((name, _step(spec, f"{where}.preprocess", kind, step, given)))
@@ -126,12 +130,28 @@ def build_estimator(spec: Spec, number: int, params: Mapping[str, Any]) -> Any:
     estimator = _instance(spec, where, kind, own)
     _check_task(spec, where, candidate, estimator)
     _check_weights(spec, where, number, estimator)
-    model = _chained(candidate, steps, estimator)
+    model = _chained(described, steps, estimator)
     if spec.explain is not None:
         check_explainable(f"{where}.estimator", model)
     if candidate.target_transform == "log1p":
         return TransformedTargetRegressor(model, func=np.log1p, inverse_func=np.expm1)
     return model
+
+
+def with_default_steps(spec: Spec, features: pd.DataFrame) -> Spec:
+    """The description with the steps of `default_steps` in each candidate that leaves `preprocess` out."""
+    candidates = [
+        candidate.model_copy(update={"preprocess": default_steps(_alone(spec, number), features)})
+        if candidate.preprocess is None and candidate.pretrained is None
+        else candidate
+        for number, candidate in enumerate(spec.training.candidates)
+    ]
+    training = spec.training.model_copy(update={"candidates": tuple(candidates)})
+    return spec.model_copy(update={"training": training})
+
+
+def _alone(spec: Spec, number: int) -> Any:
+    return estimator_of(build_estimator(spec, number, spec.training.candidates[number].params))
 
 
 def fit_argument(model: Any, name: str) -> str:
@@ -199,10 +219,10 @@ def _defaults(spec: Spec, kind: type[Any], params: Mapping[str, Any]) -> dict[st
     return found
 
 
-def _chained(candidate: Candidate, steps: list[tuple[str, Any]], estimator: Any) -> Any:
+def _chained(described: Sequence[Step], steps: list[tuple[str, Any]], estimator: Any) -> Any:
     if not steps:
         return estimator
-    if any(step.columns is not None for step in candidate.preprocess):
+    if any(step.columns is not None for step in described):
         # Columns are found by name, so every step must keep the names.
         for _, step in steps:
             step.set_output(transform="pandas")

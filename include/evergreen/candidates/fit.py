@@ -17,7 +17,14 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from evergreen.boosters.estimator import Boosted
 from evergreen.candidates.completed import completed
-from evergreen.candidates.estimators import build_estimator, candidate_path, estimator_of, fit_argument
+from evergreen.candidates.estimators import (
+    build_estimator,
+    candidate_path,
+    estimator_of,
+    fit_argument,
+    with_default_steps,
+)
+from evergreen.candidates.refused_columns import cure
 from evergreen.candidates.tuning import Trial, tune
 from evergreen.contributions.explainable import check_explained, keep_means
 from evergreen.contributions.sources import check_sources
@@ -57,15 +64,17 @@ def fit_challenger(
 
     `pretrained` are the pretrained models by their candidate's number, as
     `evergreen.candidates.pretrained.load_pretrained` gives them: they are scored in the same folds,
-    never fit. Pure and, without `tuning.within`, deterministic: seeded, and on a single thread, since
-    sums in another order round otherwise. A lone candidate without a search needs no tuning. Where early
-    stopping is on, each fit stops on the last fold of its own rows; the final model takes what the evaluated
-    one has found, so the hold-out never decides on anything. Raises
+    never fit. A candidate that leaves `preprocess` out gets the default steps for the features of the
+    whole training set, the same in each fold. Pure and, without `tuning.within`, deterministic: seeded, and
+    on a single thread, since sums in another order round otherwise. A lone candidate without a search needs
+    no tuning. Where early stopping is on, each fit stops on the last fold of its own rows; the final model
+    takes what the evaluated one has found, so the hold-out never decides on anything. Raises
     `SpecError` naming a candidate that cannot be fit, or a pretrained model that cannot predict from the
     features.
     """
     fit = partial(_fit, pretrained)
     known = ~training_set.holdout
+    spec = with_default_steps(spec, training_set.features)
     with _one_thread():
         best, trials = tune(spec, training_set, fit)
         groups = groups_of(spec, training_set.rows)
@@ -83,7 +92,7 @@ def _described(spec: Spec, best: Trial) -> dict[str, Any]:
     candidate = spec.training.candidates[best.candidate]
     steps = [
         step.model_dump(mode="json") if step.params or step.columns else step.step
-        for step in candidate.preprocess
+        for step in candidate.preprocess or ()
     ]
     chosen = {
         "estimator": candidate.label,
@@ -138,7 +147,7 @@ def _fit(
     except Exception as error:
         raise SpecError(
             f"{candidate_path(spec, trial.candidate)}: {candidate.label} cannot be fit with {trial.params}: "
-            f"{one_line(error)}: fix its params or the features"
+            f"{one_line(error)}: {cure(sample.features, error)}"
         ) from error
 
 

@@ -46,6 +46,8 @@ TRUSTED_TYPES: frozenset[str] = frozenset(
         # attributes.
         "sklearn.model_selection._split.KFold",
         "sklearn.model_selection._split.StratifiedKFold",
+        # Times as days: the number and names of its columns, set as plain attributes.
+        "evergreen.days.DaysOfTimes",
         # A pretrained graph: bytes in an array and a tuple of classes, set as plain attributes. The graph is
         # interpreted by onnxruntime, which has no operators but its own, when the model first predicts.
         "evergreen.candidates.pretrained.OnnxModel",

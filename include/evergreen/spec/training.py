@@ -63,7 +63,8 @@ class Candidate(Described):
 
     `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
     (`{choices: [...]}`); a parameter of a step is written `<class in lower case>__<parameter>`, the class
-    numbered from 1 (`simpleimputer-2`) if it is repeated. `search: default` stands for the ranges of
+    numbered from 1 (`simpleimputer-2`) if it is repeated. Without `preprocess` the steps are those of
+    `evergreen.candidates.default_steps`; `[]` is none. `search: default` stands for the ranges of
     `evergreen.candidates.default_search`, without the parameters in `params`. `recency` is how fast its
     rows count less with age; without it `training.recency` holds. A `pretrained` model is measured as it
     is, and allows no other key.
@@ -71,7 +72,7 @@ class Candidate(Described):
 
     estimator: ImportPath | None = None
     params: dict[str, Any] = {}
-    preprocess: tuple[Annotated[Step, BeforeValidator(_step)], ...] = ()
+    preprocess: tuple[Annotated[Step, BeforeValidator(_step)], ...] | None = None
     target_transform: Literal["log1p"] | None = None
     search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] | Literal["default"] = {}
     recency: Recency | None = None

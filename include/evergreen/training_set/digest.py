@@ -26,6 +26,7 @@ CODE = (
     "calendar",
     "candidates",
     "contributions",
+    "days",
     "decisions",
     "intervals",
     "evaluation",

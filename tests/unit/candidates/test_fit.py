@@ -20,10 +20,11 @@ from evergreen.spec import Candidate
 from evergreen.training_set.assemble import assemble
 
 AS_OF = "2024-02-10"
+AS_IT_IS = {"params: {alpha: 1.0}}": "params: {alpha: 1.0}, preprocess: []}"}
 
 
 def test_the_better_candidate_wins_and_both_are_on_record(make_spec, daily_rows):
-    spec = make_spec()
+    spec = make_spec(changes=AS_IT_IS)
     challenger = fit_challenger(spec, assemble(spec, daily_rows, AS_OF, 1, {}))
     # The target is a straight line of the price: ridge finds it, ten small trees do not.
     assert challenger.candidate == {
@@ -37,7 +38,7 @@ def test_the_better_candidate_wins_and_both_are_on_record(make_spec, daily_rows)
 
 
 def test_the_score_of_a_trial_is_that_of_a_plain_loop(make_spec, daily_rows):
-    spec = make_spec()
+    spec = make_spec(changes=AS_IT_IS)
     found = assemble(spec, daily_rows, AS_OF, 1, {})
     known = ~found.holdout
     x, y = found.features[known].to_numpy(), found.target[known].to_numpy()
@@ -53,7 +54,7 @@ def test_the_score_of_a_trial_is_that_of_a_plain_loop(make_spec, daily_rows):
 
 
 def test_the_evaluated_model_has_not_seen_the_holdout_and_the_final_one_has(make_spec, daily_rows):
-    spec = make_spec()
+    spec = make_spec(changes=AS_IT_IS)
     found = assemble(spec, daily_rows, AS_OF, 1, {})
     known = ~found.holdout
     challenger = fit_challenger(spec, found)
@@ -110,7 +111,7 @@ def weighted_ridge(x, y, weights, alpha=1.0):
 @pytest.mark.parametrize("weight", [False, True])
 @pytest.mark.parametrize("steps", [False, True])
 def test_recent_rows_weigh_more_in_the_fit_and_not_in_the_metric(make_spec, daily_rows, weight, steps):
-    passed = ", preprocess: [{step: sklearn.preprocessing.FunctionTransformer}]" if steps else ""
+    passed = f", preprocess: [{'{step: sklearn.preprocessing.FunctionTransformer}' if steps else ''}]"
     changes = {
         SECOND: "",
         "params: {alpha: 1.0}}": f"params: {{alpha: 1.0}}, recency: half-life 1 day{passed}}}",
@@ -142,7 +143,7 @@ def test_recent_rows_weigh_more_in_the_fit_and_not_in_the_metric(make_spec, dail
 
 
 def test_folds_weigh_recent_rows_as_the_final_model_does_and_score_all_alike(make_spec, daily_rows):
-    spec = make_spec(changes={"metric: mae": "metric: mae\n  recency: half-life 4 partitions"})
+    spec = make_spec(changes={**AS_IT_IS, "metric: mae": "metric: mae\n  recency: half-life 4 partitions"})
     found = assemble(spec, daily_rows, AS_OF, 1, {})
     known = ~found.holdout
     x, y = found.features[known].to_numpy(), found.target[known].to_numpy()

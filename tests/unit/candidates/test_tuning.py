@@ -153,7 +153,7 @@ def test_of_equal_trials_the_first_candidate_wins(make_spec):
 
 
 def test_weights_count_in_fitting_and_in_scoring(make_spec, daily_rows):
-    spec = make_spec()
+    spec = make_spec(changes={"params: {alpha: 1.0}}": "params: {alpha: 1.0}, preprocess: []}"})
     found = assemble(spec, daily_rows, AS_OF, 1, {})
     weights = np.random.default_rng(0).uniform(0.1, 9, len(found.rows))
     challenger = fit_challenger(spec, replace(found, weights=weights))
@@ -171,7 +171,7 @@ def test_weights_count_in_fitting_and_in_scoring(make_spec, daily_rows):
 
 def test_balance_weighs_the_classes_in_fitting_alone(make_spec, snapshot, people):
     changes = {
-        LOGISTIC: "sklearn.linear_model.LogisticRegression",
+        LOGISTIC: "sklearn.linear_model.LogisticRegression, preprocess: []",
         "holdout: 20%": "holdout: 20%\n  balance: true",
     }
     spec = make_spec(snapshot, changes)

@@ -21,6 +21,7 @@ from sklearn.preprocessing import TargetEncoder
 
 from evergreen.boosters.catalogue import BOOSTERS, REMEDY, booster_class
 from evergreen.candidates.pretrained import OnnxModel
+from evergreen.days import DaysOfTimes
 from evergreen.decisions.calibrated import Calibrated
 from evergreen.errors import SpecError
 from evergreen.intervals.conformal import ConformalRegressor
@@ -69,6 +70,9 @@ def fitted() -> list[Any]:
             ),
             RandomForestRegressor(3).fit(X, AMOUNT),
             make_pipeline(on_numbers(SimpleImputer()), Ridge()).fit(X, AMOUNT),
+            make_pipeline(
+                ColumnTransformer([("days", DaysOfTimes(), [])], remainder="passthrough"), Ridge()
+            ).fit(X, AMOUNT),
             make_pipeline(SelectKBest(f_regression, k=1), Ridge()).fit(X, AMOUNT),
             make_pipeline(SelectKBest(r_regression, k=1), Ridge()).fit(X, AMOUNT),
             *(

@@ -14,6 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from evergreen.asked.finding import Asked, Together
 from evergreen.candidates.fit import fit_challenger
@@ -78,7 +80,8 @@ def test_a_version_keeps_the_copy_and_what_it_was_fit_on(shop: Pipeline, people:
     # It is the model that was measured: fit on these rows, it gives what the version promises on the others.
     right = copy.model.predict(people[["spent", "visits"]][~known]) == people["loyal"][~known]
     assert right.mean() == pytest.approx(trained.metrics["accuracy"])
-    again = LogisticRegression(C=1.0).fit(people[["spent", "visits"]][known], people["loyal"][known])
+    again = make_pipeline(StandardScaler(), LogisticRegression(C=1.0))
+    again.fit(people[["spent", "visits"]][known], people["loyal"][known])
     assert (
         copy.model.predict(people[["spent", "visits"]]) == again.predict(people[["spent", "visits"]])
     ).all()
