@@ -19,12 +19,21 @@ from tests.unit.two_pipelines import DAILY, KINDS, Evergreen, write_kinds
 
 
 def test_check_looks_at_everything(pipelines: Path, configured: Storage, evergreen: Evergreen):
-    document = evergreen.document("check")
+    document = evergreen.document("check", "--source")
     assert document["ok"]
     assert {(c["pipeline"], c["check"]) for c in document["checks"]} == {(None, "storage")} | {
         (name, what)
         for name in ("kinds", "daily")
-        for what in ("description", "expectations", "features", "estimators", "gate", "policy", "power")
+        for what in (
+            "description",
+            "expectations",
+            "features",
+            "estimators",
+            "gate",
+            "policy",
+            "power",
+            "source",
+        )
     }
     assert configured.list("") == []
 
@@ -240,7 +249,7 @@ def test_check_looks_at_the_connections_of_queries(
     monkeypatch.setenv("AIRFLOW_CONN_API", "http://127.0.0.1:1")
 
     def failed() -> list[tuple[str, str]]:
-        document = json.loads(evergreen("check", "kinds", "--json").stdout)
+        document = json.loads(evergreen("check", "kinds", "--no-source", "--json").stdout)
         return [(one["check"], one["detail"]) for one in document["checks"] if not one["ok"]]
 
     for uri, says in (
@@ -264,10 +273,10 @@ def test_check_holds_arguments_against_the_published_columns(
     Lake(configured, "kinds").replace(Table.PARTITIONS, {"snapshot": table})
     suite = pipelines / "kinds/expectations.yaml"
     suite.write_text("- expect_column_values_to_be_in_set: {column: on, value_set: [2024-01-01]}\n")
-    document = evergreen.document("check", "kinds")
+    document = evergreen.document("check", "kinds", "--no-source")
     assert document["ok"]
     suite.write_text("- expect_column_values_to_be_in_set: {column: on, value_set: [soon]}\n")
-    document = evergreen.document("check", "kinds", exit_code=1)
+    document = evergreen.document("check", "kinds", "--no-source", exit_code=1)
     (failed,) = [check for check in document["checks"] if not check["ok"]]
     assert failed["check"] == "expectations"
     assert (

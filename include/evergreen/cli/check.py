@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evergreen.cli.check_source import AtSource, check_sources
+from evergreen.cli.checked import Checked
 from evergreen.cli.command import Answer, register, table
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, UnknownPipelineError
 
@@ -32,24 +34,6 @@ Now = Annotated[
         "--now", metavar="TIME", help="show the ticks after this time (UTC without an offset); default: now"
     ),
 ]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One check; `detail` says what is wrong, or what was found, and `warns` that a person should read it."""
-
-    pipeline: str | None
-    check: str
-    ok: bool
-    detail: str
-    warns: bool = False
-
-    @property
-    def word(self) -> str:
-        """The outcome in one word."""
-        if not self.ok:
-            return "FAILED"
-        return "warning" if self.warns else "ok"
 
 
 @dataclass(frozen=True)
@@ -89,8 +73,11 @@ def pipelines() -> Answer:
     return Answer({"pipelines": rows}, shown)
 
 
-def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
-    """Check descriptions, suites, feature functions, estimators, connections and the storage.
+def check(pipeline: OnePipeline = None, now: Now = None, source: AtSource = None) -> Answer:
+    """Check descriptions, suites, feature functions, estimators, connections, the storage and the sources.
+
+    Of the sources one partition is looked at, the newest published or the first, and the columns that are
+    there are held against those that description and suite name.
 
     Says in words what policy and gate will do, and by earlier comparisons how large a gain can be seen.
     Of a pipeline that has published partitions the training set is built, and features that hardly vary in it
@@ -115,6 +102,8 @@ def check(pipeline: OnePipeline = None, now: Now = None) -> Answer:
                 for look in (_arguments, _logged, _champion, _training_set, _power)
                 for one in look(spec)
             ]
+            if source is not False and all(one.ok for one in own):
+                own += check_sources(specs, wait=bool(source))
         found += own
         ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
     ok = all(one.ok for one in found)
