@@ -22,13 +22,14 @@ def canary(
 
     It ends with the next promotion or rollback.
     """
-    from evergreen.scoring.checked_model import load_checked_model
     from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 
     portion = _portion(share, end)
     opened = open_pipeline(pipeline)
     version = opened.registry.version_by(version)
     if portion:
+        from evergreen.scoring.checked_model import load_checked_model
+
         load_checked_model(opened, version)
     event = opened.registry.canary(version, portion, by_hand(why))
     tell_mlflow_or_warn(opened)

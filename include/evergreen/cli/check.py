@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
+from itertools import groupby, islice
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +17,8 @@ from evergreen.cli.command import Answer, register, table
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, UnknownPipelineError
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from evergreen.calendar import Tick
     from evergreen.spec import Spec
 
@@ -107,15 +109,18 @@ def check(pipeline: OnePipeline = None, now: Now = None, source: AtSource = None
         found += own
         ticks += [tick for spec in specs for tick in _upcoming(spec, moment)]
     ok = all(one.ok for one in found)
-    rows = ((one.pipeline, one.check, one.word, one.detail) for one in found)
-    shown = Group(
-        table(["pipeline", "check", "", "detail"], rows),
-        table(
-            ["pipeline", "next ticks", "take"], ((tick.pipeline, tick.local, tick.words) for tick in ticks)
-        ),
-    )
+    shown = Group(*_shown(found, ticks))
     document = {"ok": ok, "checks": found, "ticks": [tick.document() for tick in ticks]}
     return Answer(document, shown, 0 if ok else EvergreenError.exit_code)
+
+
+def _shown(found: list[Checked], ticks: list[Upcoming]) -> Iterator[RenderableType]:
+    """What was found, for people: a table for each pipeline, after what is not one's own."""
+    for name, checks in groupby(found, lambda one: one.pipeline):
+        own = [(tick.local, tick.words) for tick in ticks if tick.pipeline == name]
+        yield table([name or "", "", "detail"], ((one.check, one.word, one.detail) for one in checks))
+        if own:
+            yield table([f"next ticks of {name}", "take"], own)
 
 
 def _moment(now: str | None) -> datetime:

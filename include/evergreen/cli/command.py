@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import json
+import logging
 import math
 import sys
 import traceback
@@ -17,6 +18,7 @@ import typer
 
 from evergreen.calendar import PartitionError
 from evergreen.cli import complete
+from evergreen.cli.tables import Rows
 from evergreen.cli.usage import AS_JSON
 from evergreen.environment import load_environment
 from evergreen.errors import EvergreenError, NothingToDoError
@@ -94,6 +96,24 @@ def each(keys: Sequence[str], label: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def told() -> Iterator[None]:
+    """What the library logs of its progress meanwhile, line by line on a terminal's standard error."""
+    if not _watched():
+        yield
+        return
+    log, lines = logging.getLogger("evergreen"), logging.StreamHandler(sys.stderr)
+    lines.setFormatter(logging.Formatter("%(message)s"))
+    level = log.level
+    log.addHandler(lines)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)
+        log.setLevel(level)
+
+
+@contextlib.contextmanager
 def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
     """A progress bar on a terminal's standard error, `total` steps long (None: not known).
 
@@ -111,13 +131,8 @@ def progress(label: str, total: int | None) -> Iterator[Callable[..., None]]:
 
 
 def table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> RenderableType:
-    """A table for people."""
-    from rich.table import Table
-
-    shown = Table(*columns)
-    for row in rows:
-        shown.add_row(*("" if value is None else str(value) for value in row))
-    return shown
+    """A table for people, without the columns that are empty in all rows."""
+    return Rows.of(columns, rows)
 
 
 def plain(value: Any) -> Any:
@@ -190,7 +205,7 @@ def _show(shown: RenderableType) -> None:
         return
     console = Console()
     # A pipe has no width, and 80 columns would break versions and reasons apart.
-    (console if console.is_terminal else Console(width=160)).print(shown)
+    (console if console.is_terminal else Console(width=160)).print(shown, crop=False)
 
 
 def _stderr() -> Any:

@@ -61,10 +61,16 @@ def list_versions(pipeline: PipelineName) -> Answer:
     versions = [_entry(found) for found in overviews(registry)]
     force = registry.force()
     rows = [
-        (entry["version"], entry["state"], _brief(entry["metrics"]), entry["at"], entry.get("problem"))
+        (
+            entry["version"],
+            entry["state"],
+            _brief(entry["metrics"]),
+            _minute(entry["at"]),
+            entry.get("problem"),
+        )
         for entry in versions
     ]
-    shown = table(["version", "state", "metrics", "at", "problem"], rows)
+    shown = table(["version", "state", "metrics", "since (UTC)", "problem"], rows)
     document = {"pipeline": pipeline, "champion": force.champion(), "canary": force.canary}
     return Answer(document | {"versions": versions}, shown)
 
@@ -204,6 +210,10 @@ def _entry(found: Overview) -> dict[str, Any]:
     if found.problem is None:
         del entry["problem"]
     return entry
+
+
+def _minute(at: str | None) -> str | None:
+    return at and at[:16].replace("T", " ")  # the history has its times in UTC
 
 
 def _brief(metrics: dict[str, Any]) -> str:
