@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, each, open_pipeline, progress, register, table
-from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, one_line
+from evergreen.cli.command import Answer, PipelineName, each, open_pipeline, progress, register, table, told
+from evergreen.cli.ingested import shown
+from evergreen.cli.tables import unbroken
+from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError, one_line
 from evergreen.numbers import number
 from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from evergreen.ingestion.outcomes import Ingested, Outcome
+    from evergreen.ingestion.outcomes import Outcome
     from evergreen.pipeline import Pipeline
     from evergreen.training.stage import Trained
 
@@ -65,10 +67,10 @@ def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Ans
         "without_suite": (said := without_suite(opened.spec)),
     }
     if ingested.error is None:
-        return Answer(document, _ingested(ingested, said))
+        return Answer(document, shown(ingested, said))
     error = one_line(ingested.error, None)
-    shown = _ingested(ingested, said) if len(ingested.outcomes) > 1 else ""
-    return Answer({**document, "error": error}, shown, ingested.error.exit_code, error)
+    told = shown(ingested, said) if len(ingested.outcomes) > 1 else ""
+    return Answer({**document, "error": error}, told, ingested.error.exit_code, error)
 
 
 def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
@@ -82,7 +84,8 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
     opened = open_pipeline(pipeline)
     if as_of is not None:
         opened.spec.calendar.check(as_of)
-    trained = stage.train(opened, as_of, {"kind": "shell", "sentence": "started from a shell"})
+    with told():
+        trained = stage.train(opened, as_of, {"kind": "shell", "sentence": "started from a shell"})
     found = {
         "version": trained.version,
         "as_of": trained.as_of,
@@ -95,7 +98,7 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
         "verdict": trained.verdict.to_dict(),
     }
     exit_code = 0 if trained.promoted or trained.waits else RefusedError.exit_code
-    return Answer({"pipeline": pipeline, **found}, _verdict(pipeline, trained), exit_code)
+    return Answer({"pipeline": pipeline, **found}, _verdict(opened, trained), exit_code)
 
 
 def score(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
@@ -108,7 +111,7 @@ def score(pipeline: PipelineName, partition: Partition = None, to: To = None) ->
         try:
             scored = score_partition(opened, key)
             found = {"version": scored.version, "rows": scored.rows, "changed": scored.changed}
-        except NothingToDoError as reason:
+        except _skipped(to) as reason:
             found = {"version": None, "rows": 0, "changed": False, "skipped": str(reason)}
         rows.append({"partition": key, **found})
     return Answer({"pipeline": pipeline, "partitions": rows}, _rows(rows))
@@ -132,10 +135,10 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
             found["metrics"] = figures(record.metrics)
             found["coverage"], found["skew"] = record.coverage, record.skew
             found["promoted"] = _promoted(opened, decision.partition)
-        except NothingToDoError as reason:
+        except _skipped(to) as reason:
             found = {"retrain": False, "reason": str(reason), "skipped": str(reason)}
         rows.append({"partition": key, **found})
-    shown = [
+    brief = [
         {
             "partition": row["partition"],
             **{
@@ -147,7 +150,7 @@ def monitor(pipeline: PipelineName, partition: Partition = None, to: To = None) 
         }
         for row in rows
     ]
-    return Answer({"pipeline": pipeline, "partitions": rows}, _rows(shown))
+    return Answer({"pipeline": pipeline, "partitions": rows}, _rows(brief))
 
 
 def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
@@ -156,6 +159,11 @@ def partitions(pipeline: Pipeline, first: str, last: str | None) -> list[str]:
     if not keys:
         raise typer.BadParameter(f"--to {last} is before {first}")
     return keys
+
+
+def _skipped(to: str | None) -> tuple[type[EvergreenError], ...]:
+    """What leaves a partition out: in a range also that it is not there, such as a day without rows."""
+    return (NothingToDoError,) if to is None else (NothingToDoError, NotFoundError)
 
 
 def _outcome(one: Outcome) -> dict[str, Any]:
@@ -172,17 +180,6 @@ def _outcome(one: Outcome) -> dict[str, Any]:
     }
 
 
-def _ingested(ingested: Ingested, said: str | None) -> RenderableType:
-    from rich.console import Group
-
-    columns = ["partition", "status", "rows", "quarantined", "info", "reason"]
-    rows = [
-        (one.partition, one.status, one.rows, one.quarantined, one.info, one.reason)
-        for one in ingested.outcomes
-    ]
-    return Group(table(columns, rows), ingested.sentence(), *([said] if said else []))
-
-
 def _promoted(pipeline: Pipeline, partition: str) -> str | None:
     """The version that is put in force after the night; None if none is due, or the night is an older one."""
     from evergreen.shadow.stage import promote_due
@@ -193,7 +190,7 @@ def _promoted(pipeline: Pipeline, partition: str) -> str | None:
         return None
 
 
-def _verdict(pipeline: str, trained: Trained) -> RenderableType:
+def _verdict(pipeline: Pipeline, trained: Trained) -> RenderableType:
     from rich.console import Group
 
     came_of_it = trained.verdict.outcome.value
@@ -205,13 +202,32 @@ def _verdict(pipeline: str, trained: Trained) -> RenderableType:
     checks = [
         (check.name, words.get(check.word, check.word), check.detail) for check in trained.verdict.checks
     ]
-    shown = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
-    if not trained.waits:
-        return shown
-    how = f"evergreen models promote {pipeline} {trained.version}"
-    if trained.verdict.shadow:
-        return Group(shown, f"how far it is: evergreen serve shadow {pipeline}; to promote it at once: {how}")
-    return Group(shown, f"to promote it: {how}")
+    said = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
+    if trained.waits:
+        how = f"evergreen models promote {pipeline.name} {trained.version}"
+        if not trained.verdict.shadow:
+            return Group(said, unbroken(f"to promote it: {how}"))
+        shadow = f"how far it is: evergreen serve shadow {pipeline.name}"
+        return Group(said, unbroken(shadow), unbroken(f"to promote it at once: {how}"))
+    if not trained.promoted:
+        return said
+    return Group(said, *map(unbroken, _next(pipeline, trained.as_of)))
+
+
+def _next(pipeline: Pipeline, as_of: str) -> list[str]:
+    """What comes after a promotion, a line each: the scoring of what is published, or the next night."""
+    name = pipeline.name
+    if not pipeline.spec.calendar.has_time:
+        return [f"next: evergreen score {name}"]
+    published = pipeline.lake.partitions()
+    if to_score := [key for key in published if key >= as_of]:
+        span = f"--partition {to_score[0]}" + (f" --to {to_score[-1]}" if len(to_score) > 1 else "")
+        return [f"next: evergreen score {name} {span}"]
+    return [
+        f"in force from {as_of} on: the night that brings this partition is the first to be scored",
+        f"to score days that are published, train as of an earlier one: evergreen train {name} --as-of "
+        f"{published[-1]}, then evergreen score {name}",
+    ]
 
 
 def newest(pipeline: Pipeline) -> str:

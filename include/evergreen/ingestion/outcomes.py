@@ -118,14 +118,18 @@ def not_published(
         return next(iter(refused.values()))
     kinds: dict[str, list[str]] = {}
     for partition, error in refused.items():
-        kind = re.sub(r"[0-9]+", "0", _bare(pipeline, partition, error))
-        kinds.setdefault(kind, []).append(partition)
+        kinds.setdefault(kind_of(_bare(pipeline, partition, error)), []).append(partition)
     reasons = [_reason(keys, refused) for keys in list(kinds.values())[:REASONS]]
     if more := len(kinds) - REASONS if len(kinds) > REASONS else 0:
         reasons.append(f"and {more} more reasons")
     return RefusedError(
         f"{'; '.join(reasons)}: {what}{len(refused)} of {asked} partitions were not published"
     )
+
+
+def kind_of(reason: str) -> str:
+    """The reason without its numbers: reasons that differ in nothing else are of one kind."""
+    return re.sub(r"[0-9]+", "0", reason)
 
 
 def _bare(pipeline: str, partition: str, error: EvergreenError) -> str:
