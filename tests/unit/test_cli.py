@@ -60,6 +60,7 @@ def test_a_snapshot_goes_round(pipelines: Path, configured: Storage, evergreen: 
 
     trained = evergreen.document("train", "kinds")
     assert (trained["as_of"], trained["promoted"], trained["existed"]) == ("snapshot", True, False)
+    assert evergreen("train", "kinds").stdout.splitlines()[-1] == "next: evergreen score kinds"
     again = evergreen.document("train", "kinds")
     assert (again["version"], again["existed"]) == (trained["version"], True)
 
@@ -144,6 +145,36 @@ def test_partitions_default_to_the_next_and_the_newest(
         "partitions"
     ]
     assert [p["partition"] for p in scored] == ["2011-01-01", "2011-01-02", "2011-01-03"]
+
+
+def test_a_training_says_what_comes_next_and_a_scoring_since_when_there_is_a_champion(
+    pipelines: Path, configured: Storage, evergreen: Evergreen, monkeypatch: pytest.MonkeyPatch
+):
+    for day in [day for day in range(1, 15) if day != 12]:
+        rows = "".join(f"2011-01-{day:02d}T{hour:02d}:00:00Z,{hour},{hour + day}\n" for hour in range(24))
+        (pipelines / "daily" / f"2011-01-{day:02d}.csv").write_text(f"at,x,y\n{rows}")
+    evergreen("ingest", "daily", "--partition", "2011-01-01", "--to", "2011-01-14")
+    monkeypatch.setattr("evergreen.cli.command._watched", lambda: True)
+    trained = evergreen("train", "daily")
+    assert "daily: training as of 2011-01-15: 312 rows, 24 of them held out, 1 feature; 1 candidate" in (
+        trained.stderr.splitlines()
+    )
+    assert trained.stdout.splitlines()[-2:] == [
+        "in force from 2011-01-15 on: the night that brings this partition is the first to be scored",
+        "to score days that are published, train as of an earlier one: evergreen train daily --as-of "
+        "2011-01-14, then evergreen score daily",
+    ]
+    (skipped,) = evergreen.document("score", "daily")["partitions"]
+    assert "(the first is from 2011-01-15 on): train one as of it or earlier" in skipped["skipped"]
+
+    monkeypatch.setattr("evergreen.cli.command._watched", lambda: False)
+    earlier = evergreen("train", "daily", "--as-of", "2011-01-11")
+    assert earlier.stderr == ""
+    following = "next: evergreen score daily --partition 2011-01-11 --to 2011-01-14"
+    assert earlier.stdout.splitlines()[-1] == following
+    scored = evergreen.document(*following.split()[2:])["partitions"]
+    assert [one["rows"] for one in scored] == [24, 0, 24, 24]
+    assert "2011-01-12: this partition is not published" in scored[1]["skipped"]
 
 
 def test_too_little_history_is_nothing_to_do(pipelines: Path, configured: Storage, evergreen: Evergreen):

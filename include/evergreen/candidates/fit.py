@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ from evergreen.spec import Spec
 from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.folds import Fold, groups_of, last_fold
 from evergreen.training_set.sample import Sample, balanced, recent
+
+_log = logging.getLogger(__name__)
 
 NONE_PRETRAINED: Mapping[int, Any] = MappingProxyType({})
 
@@ -75,6 +78,7 @@ def fit_challenger(
     fit = partial(_fit, pretrained)
     known = ~training_set.holdout
     spec = with_default_steps(spec, training_set.features)
+    _log.info("%s: training as of %s: %s", spec.name, training_set.as_of, _size(training_set))
     with _one_thread():
         best, trials = tune(spec, training_set, fit)
         groups = groups_of(spec, training_set.rows)
@@ -86,6 +90,11 @@ def fit_challenger(
     chosen |= _decided(spec, both.final)
     curve = None if both.curve is None else both.curve.to_dict()
     return Challenger(both.evaluated, both.final, chosen, [trial.to_dict(spec) for trial in trials], curve)
+
+
+def _size(training_set: TrainingSet) -> str:
+    rows, columns = training_set.features.shape
+    return f"{rows} rows, of which {training_set.holdout.sum()} are held out; features: {columns}"
 
 
 def _described(spec: Spec, best: Trial) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -36,6 +37,8 @@ from evergreen.spec.metrics_by_place import metrics_by_place
 if TYPE_CHECKING:
     from evergreen.candidates.fit import Challenger
     from evergreen.training_set.assemble import TrainingSet
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,8 @@ def evaluate(
     sets limits. Raises `SpecError` for a slice or group by a column that does not exist.
     """
     held = training_set.holdout
+    beside = champion.version if champion else "the baseline: there is no champion yet"
+    _log.info("%s: measuring %s beside %s", spec.name, challenger.candidate["estimator"], beside)
     features = training_set.features[held]
     rows = _Rows.held_out(spec, training_set)
     own = Predictions.of(challenger.evaluated, features)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 
 from evergreen.errors import IntegrityError
@@ -11,12 +12,15 @@ from evergreen.pipeline import Pipeline
 from evergreen.registry.signature import Keys
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model
 
+_log = logging.getLogger(__name__)
+
 
 def check_afresh(pipeline: Pipeline, version: str) -> None:
     """Load a stored version in a clean interpreter, and raise unless it gives its golden predictions there.
 
     Raises what `load_checked_model` raises there, and `IntegrityError` if that interpreter gives no answer.
     """
+    _log.info("%s: %s predicts its golden sample in a process of its own", pipeline.name, version)
     try:
         run_clean(check_stored, pipeline.name, version, environment=_environment(pipeline))
     except NoAnswerError as died:

@@ -53,12 +53,14 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
 
 def _scored(pipeline: Pipeline, partition: str) -> Scored:
     spec = pipeline.spec
-    version = pipeline.registry.champion(partition)
+    force = pipeline.registry.force()
+    version = force.champion(partition)
     if version is None:
         rows_with_look_back(pipeline, partition)  # raises if the partition is not published
+        since = f" (the first is from {force.stack[0][0]} on)" if force.stack else ""
         raise NothingToDoError(
-            f"{spec.name} {partition}: no champion was in force as of this partition: train one as of it or "
-            f"earlier: evergreen train {spec.name} --as-of {partition}"
+            f"{spec.name} {partition}: no champion was in force as of this partition{since}: train one as of "
+            f"it or earlier: evergreen train {spec.name} --as-of {partition}"
         )
     model = load_checked_model(pipeline, version)
     used = levels_in_use(pipeline, model, partition, partial(predicted_again, model))
