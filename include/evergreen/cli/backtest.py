@@ -73,7 +73,12 @@ MostTrainings = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "backtest")(backtest)
+    register(
+        app,
+        "backtest",
+        "backtest bike_demand --from 2011-05-01 --to 2011-08-31",
+        "backtest bike_demand --from 2011-05-01 --to 2011-08-31 --policy never --policy 'every 14'",
+    )(backtest)
 
 
 def backtest(

@@ -58,8 +58,8 @@ class Upcoming:
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    register(app, "pipelines")(pipelines)
-    register(app, "check")(check)
+    register(app, "pipelines", "pipelines", "pipelines --json")(pipelines)
+    register(app, "check", "check", "check bike_demand --now 2011-05-31T18:00")(check)
 
 
 def pipelines() -> Answer:

@@ -53,8 +53,11 @@ class Answer:
 Command = Callable[..., Answer]
 
 
-def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
-    """Make a function that returns an `Answer` a command of the app, with `--json` and `--debug` added."""
+def register(app: typer.Typer, name: str, *examples: str) -> Callable[[Command], Command]:
+    """Make a function that returns an `Answer` a command of the app, with `--json` and `--debug` added.
+
+    Its help ends with the examples: what stands after `evergreen` in a line that calls it.
+    """
 
     def add(function: Command) -> Command:
         @functools.wraps(function)
@@ -70,7 +73,7 @@ def register(app: typer.Typer, name: str) -> Callable[[Command], Command]:
 
         run.__signature__ = _signature(function)  # type: ignore[attr-defined]
         run.__annotations__ = {}
-        app.command(name, short_help=_first_sentence(function))(run)
+        app.command(name, short_help=_first_sentence(function), epilog=_shown_examples(examples))(run)
         return function
 
     return add
@@ -190,6 +193,11 @@ def _signature(function: Command) -> inspect.Signature:
         for name, annotation in (("as_json", AsJson), ("debug", Debug))
     ]
     return inspect.Signature([*own, *flags])
+
+
+def _shown_examples(examples: Sequence[str]) -> str | None:
+    # The character \b keeps the lines below it as they are.
+    return "\n".join(["\b", "Examples:", *(f"  evergreen {one}" for one in examples)]) if examples else None
 
 
 def _first_sentence(function: Command) -> str:

@@ -35,7 +35,7 @@ Seed = Annotated[int, typer.Option("--seed", min=0, help="the seed of random dra
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "drill")(drill)
+    register(app, "drill", "drill bike_demand --at 2011-06-01 --shift temperature=+2sd")(drill)
 
 
 def drill(

@@ -21,7 +21,9 @@ Out = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "suggest-expectations")(suggest_expectations)
+    register(app, "suggest-expectations", "suggest-expectations bike_demand --last 28 --out draft.yaml")(
+        suggest_expectations
+    )
 
 
 def suggest_expectations(pipeline: PipelineName, last: Last = 28, out: Out = None) -> Answer:

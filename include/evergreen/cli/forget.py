@@ -27,7 +27,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "forget")(forget)
+    register(app, "forget", "forget bike_demand")(forget)
 
 
 def forget(pipeline: Name, yes: Yes = False, asked: Asked = None) -> Answer:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "labels")(labels)
+    register(
+        app, "labels", "labels bike_demand", "labels bike_demand --partition 2011-03-01 --to 2011-03-31"
+    )(labels)
 
 
 def labels(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:

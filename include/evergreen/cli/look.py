@@ -37,7 +37,7 @@ OnePartition = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "look")(look)
+    register(app, "look", "look rentals.csv", "look rentals_db rentals", "look bike_demand.weather")(look)
 
 
 def look(

@@ -9,7 +9,7 @@ from evergreen.cli.command import Answer, PipelineName, open_pipeline, register
 
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app."""
-    register(app, "look-back")(look_back)
+    register(app, "look-back", "look-back bike_demand")(look_back)
 
 
 def look_back(pipeline: PipelineName) -> Answer:

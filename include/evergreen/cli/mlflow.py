@@ -13,7 +13,7 @@ def add_to(app: typer.Typer) -> None:
     mlflow = typer.Typer(no_args_is_help=True, help="Versions shown in MLflow.")
     # Without a second command Typer would take the name of the only one away.
     mlflow.callback()(lambda: None)
-    register(mlflow, "sync")(sync)
+    register(mlflow, "sync", "mlflow sync bike_demand")(sync)
     app.add_typer(mlflow, name="mlflow")
 
 

@@ -38,18 +38,22 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="only say what would be 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app, below `models`."""
     models = typer.Typer(no_args_is_help=True, help="Versions of the models, and the champion.")
-    for name, command in (
-        ("list", list_versions),
-        ("show", show),
-        ("features", features),
-        ("promote", promote),
-        ("rollback", rollback),
-        ("canary", canary),
-        ("verify", verify),
-        ("export", export_version),
-        ("clean", clean),
+    for name, command, examples in (
+        ("list", list_versions, ["bike_demand", "bike_demand --json"]),
+        ("show", show, ["bike_demand 2011-03-01-5ec4"]),
+        ("features", features, ["bike_demand 2011-03-01-5ec4 --keep"]),
+        ("promote", promote, ["bike_demand 2011-03-01-5ec4 --why 'approved in the review of May'"]),
+        (
+            "rollback",
+            rollback,
+            ["bike_demand --why 'overshoots on holidays'", "bike_demand --to 2011-03-01-5ec4"],
+        ),
+        ("canary", canary, ["bike_demand 2011-03-01-5ec4 --share 5%", "bike_demand 2011-03-01-5ec4 --end"]),
+        ("verify", verify, ["bike_demand"]),
+        ("export", export_version, ["bike_demand 2011-03-01-5ec4 exported --to onnx"]),
+        ("clean", clean, ["bike_demand --dry-run"]),
     ):
-        register(models, name)(command)
+        register(models, name, *(f"models {name} {one}" for one in examples))(command)
     app.add_typer(models, name="models")
 
 

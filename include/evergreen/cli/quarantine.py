@@ -45,8 +45,19 @@ Reason = Annotated[str, typer.Option("--reason", metavar="TEXT", help="why; kept
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app, below `quarantine`."""
     quarantine = typer.Typer(no_args_is_help=True, help="Rows in quarantine: list, correct and release them.")
-    for name, command in (("list", list_partitions), ("show", show), ("release", release)):
-        register(quarantine, name)(command)
+    register(quarantine, "list", "quarantine list bike_demand")(list_partitions)
+    register(
+        quarantine,
+        "show",
+        "quarantine show bike_demand",
+        "quarantine show bike_demand --partition 2011-03-01",
+    )(show)
+    register(
+        quarantine,
+        "release",
+        "quarantine release bike_demand --partition 2011-03-01 --reason 'the storm was real'",
+        "quarantine release bike_demand --from corrected.jsonl",
+    )(release)
     app.add_typer(quarantine, name="quarantine")
 
 

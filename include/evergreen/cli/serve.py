@@ -55,9 +55,9 @@ class _Started(TyperGroup):
 def add_to(app: typer.Typer) -> None:
     """Add the command to the app, and those below it."""
     below = typer.Typer(cls=_Started, help="Predictions over HTTP by the champions, their skew and shadows.")
-    register(below, _START)(serve)
-    register(below, "skew")(skew)
-    register(below, "shadow")(shadow)
+    register(below, _START, "serve", "serve bike_demand iris --port 8100")(serve)
+    register(below, "skew", "serve skew bike_demand")(skew)
+    register(below, "shadow", "serve shadow bike_demand")(shadow)
     app.add_typer(below, name="serve")
 
 

@@ -47,8 +47,14 @@ AsOf = Annotated[
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for stage, command in ((INGEST, ingest), (SCORE, score), (MONITOR, monitor), (TRAIN, train)):
-        register(app, stage.name)(command)
+    of_many = "bike_demand --partition 2011-03-01 --to 2011-03-31"
+    for stage, command, further in (
+        (INGEST, ingest, of_many),
+        (SCORE, score, of_many),
+        (MONITOR, monitor, of_many),
+        (TRAIN, train, "bike_demand --as-of 2011-03-01"),
+    ):
+        register(app, stage.name, f"{stage.name} bike_demand", f"{stage.name} {further}")(command)
 
 
 def ingest(pipeline: PipelineName, partition: Next = None, to: To = None) -> Answer:
