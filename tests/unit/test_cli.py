@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from evergreen import __version__
@@ -17,6 +21,7 @@ from tests.unit.two_pipelines import Evergreen, write_kinds
 def test_help_needs_no_heavy_import():
     program = """
 import sys
+from typer.main import get_command
 from typer.testing import CliRunner
 from evergreen.cli import app
 assert CliRunner().invoke(app, ["--help"]).exit_code == 0
@@ -73,6 +78,20 @@ def test_a_snapshot_goes_round(pipelines: Path, configured: Storage, evergreen: 
     assert 0.5 < measured["value"] <= 1
     assert set(measured) == {"value", "promised", "undefined", "pooled"}
     assert (decision["partition"], decision["retrain"]) == ("snapshot", False)
+
+    (status,) = evergreen.document("status", "kinds")["pipelines"]
+    assert (status["champion"], status["newest"], status["measured"]) == (
+        trained["version"],
+        *["snapshot"] * 2,
+    )
+    assert (status["error"], status["promised"]) == (measured["pooled"], measured["promised"])
+    assert (status["last"]["reason"], status["to_do"], status["age"]) == (decision["reason"], None, None)
+    data, night = evergreen.document("explain", "kinds", "snapshot")["explanations"]
+    assert data["sentence"] == "snapshot is published with 60 rows, and none in quarantine"
+    assert night["sentence"] == f"snapshot: {decision['reason']}"
+    (why,) = evergreen.document("explain", "kinds", "snapshot-")["explanations"]
+    assert why["sentence"].startswith(f"{trained['version']} is the champion, since ")
+    assert [one["word"] for one in why["grounds"] if one["name"] == "gate: baseline"] == ["passed"]
 
     listed = evergreen.document("models", "list", "kinds")
     assert (listed["pipeline"], listed["champion"]) == ("kinds", trained["version"])
@@ -156,7 +175,7 @@ def test_a_training_says_what_comes_next_and_a_scoring_since_when_there_is_a_cha
     evergreen("ingest", "daily", "--partition", "2011-01-01", "--to", "2011-01-14")
     monkeypatch.setattr("evergreen.cli.command._watched", lambda: True)
     trained = evergreen("train", "daily")
-    assert "daily: training as of 2011-01-15: 312 rows, 24 of them held out, 1 feature; 1 candidate" in (
+    assert "daily: training as of 2011-01-15: 312 rows, of which 24 are held out; features: 1" in (
         trained.stderr.splitlines()
     )
     assert trained.stdout.splitlines()[-2:] == [
@@ -203,7 +222,20 @@ def test_a_backtest_ingests_what_is_missing_and_compares_policies(
 
 def test_refused_data_exits_with_3(pipelines: Path, configured: Storage, evergreen: Evergreen):
     (pipelines / "kinds" / "things.csv").write_text("thing,size,kind\nt1,1.0,\n")
+    (untried,) = evergreen.document("explain", "kinds", "snapshot")["explanations"]
+    assert untried["sentence"] == "snapshot is not published: no ingest has tried it"
     assert "kinds snapshot" in evergreen.line("ingest", "kinds", exit_code=3)
+    (refused,) = evergreen.document("explain", "kinds", "snapshot")["explanations"]
+    assert refused["sentence"].startswith(
+        "snapshot is not published; the last attempt ended with: column 'kind' has no value in any row"
+    )
+    (pipelines / "daily" / "pipeline.yaml").write_text("name: daily\n")
+    broken, empty = evergreen.document("status")["pipelines"]
+    assert "owner: this key is required" in broken["problem"]
+    assert empty["to_do"] == "nothing is published yet: evergreen ingest kinds"
+    shown = evergreen("status").stdout
+    assert "daily: " in shown
+    assert f"kinds: {empty['to_do']}" in shown.splitlines()
     document = evergreen.document("ingest", "kinds", exit_code=3)
     assert list(document) == ["pipeline", "partitions", "summary", "error"]
 
@@ -271,6 +303,40 @@ def test_a_shell_completes_pipelines_and_the_versions_of_the_one_before(
     assert completed("evergreen models show nothing s") == []
     configured.stage("kinds/history/1.json", b"no event")
     assert completed("evergreen models show kinds s") == []
+
+
+def calls() -> Iterator[tuple[str, list[str]]]:
+    """Every command's words, and the lines of its examples."""
+
+    def below(group: Any, words: str) -> Iterator[tuple[str, list[str]]]:
+        for name, command in group.commands.items():
+            own = f"{words} {name}".strip()
+            if hasattr(command, "commands"):
+                yield from below(command, own)
+            else:
+                yield own, (command.epilog or "").splitlines()[2:]
+
+    return below(get_command(app), "")
+
+
+@pytest.mark.parametrize(("words", "examples"), calls())
+def test_the_help_of_every_command_ends_with_examples_that_can_be_called(words: str, examples: list[str]):
+    assert examples, "give it an example"
+    for line in examples:
+        program, *called = shlex.split(line)
+        assert program == "evergreen"
+        command, context = get_command(app), None
+        while hasattr(command, "commands"):
+            context = command.make_context(None, called, parent=context)
+            name, command, called = command.resolve_command(
+                context, [*context._protected_args, *context.args]
+            )
+        command.make_context(name, called, parent=context)
+        assert " ".join(words.split()[:-1]) in line
+        assert (
+            CliRunner().invoke(app, [*words.split(), "--help"]).stdout.splitlines()[-1].strip()
+            == examples[-1].strip()
+        )
 
 
 def test_the_version_is_told(evergreen: Evergreen):

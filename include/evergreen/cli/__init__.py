@@ -13,6 +13,7 @@ from evergreen.cli import (
     check,
     drill,
     expectations,
+    explain,
     forget,
     labels,
     look,
@@ -22,6 +23,7 @@ from evergreen.cli import (
     quarantine,
     serve,
     stages,
+    status,
 )
 from evergreen.cli.usage import Commands, options
 
@@ -35,9 +37,11 @@ app = typer.Typer(
 app.callback()(options)
 look.add_to(app)
 check.add_to(app)
+status.add_to(app)
 stages.add_to(app)
 backtest.add_to(app)
 drill.add_to(app)
+explain.add_to(app)
 labels.add_to(app)
 look_back.add_to(app)
 expectations.add_to(app)

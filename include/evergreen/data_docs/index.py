@@ -26,8 +26,10 @@ TEMPLATES = Path(__file__).resolve().parent
 KEPT = 2_000
 """How many runs an index lists at most: those of the newest partitions. The pages of others stay."""
 
+NOTE = 160
+"""How many letters of why a partition was refused an index keeps."""
+
 _FACTS = re.compile(rb'<script type="application/json" id="runs">(.*?)</script>', re.DOTALL)
-_NOTE = 160
 
 
 class Verdict(StrEnum):
@@ -73,7 +75,7 @@ class Run:
             quarantined=report.quarantined,
             failed=len(report.failed),
             expectations=len(report.results),
-            note=(report.refused or "")[:_NOTE],
+            note=(report.refused or "")[:NOTE],
         )
 
     @property

@@ -64,6 +64,11 @@ def write_data_docs(
     return keys
 
 
+def runs_of(pipeline: Pipeline) -> list[Run]:
+    """The validation runs that a pipeline's index lists, newest partition first; none before the first."""
+    return _known(pipeline, pipeline.storage.find(index_key(pipeline.name)))
+
+
 def _add_to_index(pipeline: Pipeline, run: str, new: Sequence[Run]) -> None:
     storage, index, own = pipeline.storage, index_key(pipeline.name), _lines_key(pipeline.name, run)
     storage.stage(own, write_lines(new))
