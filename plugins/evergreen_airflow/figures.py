@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from evergreen.alerts import Alert
+    from evergreen.alerts.alert import Alert
     from evergreen.ingestion.publish import Published
     from evergreen.monitoring.stage import Night
     from evergreen.scoring.score import Scored

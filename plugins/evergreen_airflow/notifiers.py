@@ -64,7 +64,7 @@ class AlertNotifier(BaseNotifier):
 
 
 def _failed(pipeline: Pipeline, stage: Stage, context: Context) -> None:
-    from evergreen.alerts import run_failed
+    from evergreen.alerts.stage import run_failed
 
     error = context.get("exception")
     if isinstance(error, AirflowException):
@@ -77,7 +77,7 @@ def _failed(pipeline: Pipeline, stage: Stage, context: Context) -> None:
 
 
 def _succeeded(pipeline: Pipeline, stage: Stage, context: Context) -> None:
-    from evergreen.alerts import run_succeeded
+    from evergreen.alerts.stage import run_succeeded
 
     task, run = context["ti"].task_id, context["dag_run"]
     limit = pipeline.spec.alerts.limits.get(stage.name)
@@ -88,7 +88,7 @@ def _succeeded(pipeline: Pipeline, stage: Stage, context: Context) -> None:
 
 
 def _late(pipeline: Pipeline, stage: Stage, context: Context) -> None:
-    from evergreen.alerts import run_late
+    from evergreen.alerts.stage import run_late
 
     run: Any = context["dag_run"]
     # A deadline also passes for a run that has failed; and a backfill's runs wait in a queue.

@@ -152,7 +152,7 @@ def test_a_failure_is_told_with_the_partition_that_the_run_took(
     pipeline, told = open_pipeline("shop"), []
     text = (folder / "pipeline.yaml").read_text()
     describe(folder, text.replace("alerts: {", "alerts: {to: [{conn_id: ops}], "))
-    monkeypatch.setattr("evergreen.alerts.run_failed", lambda *facts: told.append(facts[3]))
+    monkeypatch.setattr("evergreen.alerts.stage.run_failed", lambda *facts: told.append(facts[3]))
     context = {**empty(run_of("manual")), "exception": ValueError()}
     AlertNotifier("failed").notify(context)
     partition_of(context, pipeline, INGEST)

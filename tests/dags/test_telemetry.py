@@ -17,7 +17,7 @@ from airflow.sdk.observability.metrics.otel_logger import get_otel_logger
 from airflow.sdk.observability.stats import Stats
 from opentelemetry import metrics
 
-from evergreen.alerts import Alert
+from evergreen.alerts.alert import Alert
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.ingestion.publish import Published
 from evergreen.monitoring.record import Decision

@@ -30,6 +30,7 @@ print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
         ("models list kiosk", {"boto3"}),
         ("models verify kiosk", LAKE | {"boto3"}),
         ("quarantine list kiosk", LAKE),
+        ("status kiosk", LAKE | {"boto3"}),
     ],
 )
 def test_what_a_command_imports(

@@ -20,7 +20,7 @@ class AlertOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Send what is new; all open alerts are in the log."""
-        from evergreen.alerts import alert_on
+        from evergreen.alerts.stage import alert_on
 
         partition = partition_of(context, pipeline, MONITOR)
         found = alert_on(pipeline, partition)

@@ -18,7 +18,7 @@ class WatchOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Check and alert; the task succeeds in both cases."""
-        from evergreen.alerts import watch
+        from evergreen.alerts.stage import watch
 
         partition = partition_of(context, pipeline, WATCH)
         late = watch(pipeline, partition)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from evergreen.alerts import alert_on, run_failed, run_late, run_succeeded, watch
+from evergreen.alerts.stage import alert_on, run_failed, run_late, run_succeeded, watch
 from evergreen.calendar import PartitionError
 from evergreen.errors import IntegrityError, NotFoundError, RefusedError
 from evergreen.lake import Table

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from evergreen.alerts import alert_on
+from evergreen.alerts.stage import alert_on
 from evergreen.backtest.report import render_backtest
 from evergreen.backtest.result import Night, PolicyResult
 from evergreen.drift import STATISTICS, register

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from evergreen.alerts import alert_on
+from evergreen.alerts.stage import alert_on
 from evergreen.evaluation.verdict import Outcome
 from evergreen.lake import Table
 from evergreen.metrics import METRICS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evergreen.alerts import alert_on
+from evergreen.alerts.stage import alert_on
 from evergreen.backtest.policies import parse_policy, read_variants
 from evergreen.backtest.result import Event
 from evergreen.backtest.tune import turns
