@@ -16,6 +16,7 @@ from sklearn.metrics import f1_score, make_scorer
 from sklearn.model_selection import TunedThresholdClassifierCV
 
 from evergreen.candidates.fit import fit_challenger
+from evergreen.contributions.explainable import heart_of
 from evergreen.decisions.threshold import Curve, curve_of
 from evergreen.errors import SpecError
 from evergreen.lake import PARTITION
@@ -192,7 +193,7 @@ def test_a_written_threshold_is_taken(make_spec, snapshot, people) -> None:
     spec = make_spec(snapshot, changes("decision: {threshold: 0.3}", "calibrate: isotonic"))
     model = fit_challenger(spec, assemble(spec, people, "snapshot", 1, {})).final
     assert model.threshold == 0.3
-    assert isinstance(model.estimator_.estimator, LogisticRegression)
+    assert isinstance(heart_of(model.estimator_).estimator, LogisticRegression)
 
 
 def test_a_written_threshold_needs_no_folds(make_spec, snapshot, people) -> None:
