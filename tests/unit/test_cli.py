@@ -237,7 +237,7 @@ def test_refused_data_exits_with_3(pipelines: Path, configured: Storage, evergre
     assert "daily: " in shown
     assert f"kinds: {empty['to_do']}" in shown.splitlines()
     document = evergreen.document("ingest", "kinds", exit_code=3)
-    assert list(document) == ["pipeline", "partitions", "summary", "error"]
+    assert list(document) == ["pipeline", "partitions", "summary", "without_suite", "error"]
 
 
 @pytest.mark.parametrize(
