@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.requests import ClientDisconnect
 
-from evergreen.serving.answer import Answer, answer
+from evergreen.serving.answer import Answer, answer, answer_directly
 from evergreen.serving.arrow_answer import answer_stream
 from evergreen.serving.arrow_stream import ARROW, read_stream
 from evergreen.serving.body import Body, read_body
 from evergreen.serving.canary import ServedCanary
 from evergreen.serving.docs import add_docs
 from evergreen.serving.entrance import About
-from evergreen.serving.limits import Limits
+from evergreen.serving.few import FEW
 from evergreen.serving.meters import CONTENT_TYPE
 from evergreen.serving.protocol import add_protocol
 from evergreen.serving.refused import RequestRefusedError
@@ -73,41 +73,61 @@ def make_app(serving: Serving) -> FastAPI:
         about: About = request.state.about
         served, canary = serving.answering(pipeline)
         about.pipeline, about.version = pipeline, served.version
-        body = await read_request(request, serving.limits, ARROW)
-        asked = _Asked(body, kind_of(request), ARROW if ARROW in request.headers.get("accept", "") else JSON)
-        said = await serving.turns.run(_predicted, serving, served, canary, asked, about)
-        return Response(said, 200 if about.failed < about.rows else 422, media_type=asked.wanted)
+        text = await read_request(request, serving.limits, ARROW)
+        wanted = ARROW if ARROW in request.headers.get("accept", "") else JSON
+        asked = _Asked(serving, served, canary, about, text, kind_of(request), wanted)
+        if (said := asked.at_once()) is None:
+            said = await serving.turns.run(asked.in_turn)
+        return Response(said, 200 if about.failed < about.rows else 422, media_type=wanted)
 
     add_protocol(app, serving)
     add_docs(app, serving)
     return app
 
 
+_SHORT = 2**14
+"""Bytes of a body that may have few rows."""
+
+
 @dataclass(frozen=True)
 class _Asked:
-    """The body of a request, the media type that it has, and the one that is wanted of its answer."""
+    """A request for predictions: who answers it, its body, the media type of that, and the one wanted."""
 
-    body: bytes
+    serving: Serving
+    served: Served
+    canary: ServedCanary | None
+    about: About
+    text: bytes = field(repr=False)
     kind: str
     wanted: str
 
-    def read(self, served: Served, limits: Limits) -> Body:
-        """What the body says; raises `RequestRefusedError`."""
+    def at_once(self) -> bytes | None:
+        """The answer to few rows, if it surely takes no longer than to hand them to a thread; else None."""
+        is_small = {self.kind, self.wanted} == {JSON} and len(self.text) <= _SHORT
+        direct = self.served.direct
+        if not is_small or self.canary or direct is None or not direct.is_short:
+            return None
+        body = self._read()
+        found = answer_directly(self.served, body) if len(body.rows) <= FEW else None
+        return None if found is None else self._told(body, found)
+
+    def in_turn(self) -> bytes:
+        """The answer; raises `RequestRefusedError`."""
+        body = self._read()
+        self.about.rows = self.about.failed = len(body.rows)
+        return self._told(body, answer(self.served, body, self.canary))
+
+    def _read(self) -> Body:
         if self.kind == ARROW:
-            return read_stream(self.body, limits)
-        return read_body(self.body, exact=served.types.exact, most_rows=limits.rows)
+            return read_stream(self.text, self.serving.limits)
+        return read_body(self.text, exact=self.served.types.exact, most_rows=self.serving.limits.rows)
 
-
-def _predicted(
-    serving: Serving, served: Served, canary: ServedCanary | None, asked: _Asked, about: About
-) -> bytes:
-    body = asked.read(served, serving.limits)
-    about.rows = about.failed = len(body.rows)
-    found: Answer = answer(served, body, canary)
-    about.failed, about.canary = found.failed, found.part
-    serving.log(served, body, found)
-    document = found.document(served.spec.name)
-    return answer_stream(served, document) if asked.wanted == ARROW else msgspec.json.encode(document)
+    def _told(self, body: Body, found: Answer) -> bytes:
+        about = self.about
+        about.rows, about.failed, about.canary = len(body.rows), found.failed, found.part
+        self.serving.log(self.served, body, found)
+        document = found.document(self.served.spec.name)
+        return answer_stream(self.served, document) if self.wanted == ARROW else msgspec.json.encode(document)
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from evergreen.errors import EvergreenError, one_line
 from evergreen.pipeline import Pipeline
 from evergreen.scoring.afresh import load_checked_afresh
+from evergreen.serving.answer import with_direct_way
 from evergreen.serving.served import Served
 
 Turn = Callable[[], AbstractContextManager[None]]
@@ -51,7 +52,7 @@ class Loader:
         return made
 
     def _load(self, version: str, published: pa.Schema) -> Served:
-        made = Served.of(load_checked_afresh(self._pipeline, version), published)
+        made = with_direct_way(Served.of(load_checked_afresh(self._pipeline, version), published))
         # Before it answers; if it fails, the next refresh says so, and requests that need it.
         with suppress(EvergreenError):
             made.look_back.refresh()

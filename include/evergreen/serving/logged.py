@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from evergreen.request_log.columns import VERSION, check_dropped, logged_columns
-from evergreen.serving.answer import Answer, partitions_of
+from evergreen.serving.answer import Answer
 from evergreen.serving.body import Body
 from evergreen.serving.canary import place_of
+from evergreen.serving.row_partitions import partitions_of
 from evergreen.serving.served import Served
 from evergreen.spec import Log, Spec
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from evergreen.serving.proofs import proof
 from evergreen.serving.row_types import Reasons
@@ -41,6 +42,10 @@ class RowChecks:
             return {}
         judged = rows.take(pa.array(unproven))
         return {int(unproven[at]): why for at, why in self._judged(judged).items()}
+
+    def proven(self, rows: pa.Table) -> bool:
+        """Whether all rows are known to hold all expectations without Great Expectations."""
+        return all(prove is not None and pc.all(prove(rows)).as_py() for prove in self._proofs)
 
     def _unproven(self, rows: pa.Table) -> np.ndarray:
         """The indices of the rows that Great Expectations must judge."""

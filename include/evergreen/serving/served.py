@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pyarrow as pa
 
@@ -20,6 +21,7 @@ from evergreen.scoring.checked_model import CheckedModel
 from evergreen.scoring.golden import Golden
 from evergreen.scoring.published import ACTUAL
 from evergreen.scoring.score import predictions_of
+from evergreen.serving.direct import Direct
 from evergreen.serving.fast import fast_model
 from evergreen.serving.levels import Levels
 from evergreen.serving.look_back import LookBack, LookedBack
@@ -33,8 +35,9 @@ class Served:
     """A checked model beside the columns that are published; nothing of it changes while it answers.
 
     `asked` is which rows must be sent together. `way` says for people which way the model goes with few rows.
-    `features` are those of a golden row, which show their names and types. `label` is the target's column
-    where labels come later than rows.
+    `features` are those of a golden row, which show their names and types, and `golden` are the golden rows
+    as a client would send them. `label` is the target's column where labels come later than rows. `direct` is
+    the direct way of the version, if it has one.
     """
 
     model: CheckedModel = field(repr=False)
@@ -45,8 +48,10 @@ class Served:
     asked: Asked
     way: str
     features: pd.DataFrame = field(repr=False)
+    golden: list[dict[str, Any]] = field(repr=False)
     levels: Levels = field(repr=False)
     label: pa.Field | None = field(default=None, repr=False)
+    direct: Direct | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, model: CheckedModel, published: pa.Schema) -> Served:
@@ -55,8 +60,9 @@ class Served:
         Raises `SpecError` or `RefusedError` where the suite does not fit the columns, or the time is none.
         """
         pipeline = model.pipeline
-        golden = Golden.of(pipeline.name, pipeline.registry, model.version).features(pipeline.spec)
-        fast = fast_model(model.estimator, golden)
+        golden = Golden.of(pipeline.name, pipeline.registry, model.version)
+        features = golden.features(pipeline.spec)
+        fast = fast_model(model.estimator, features)
         types = RowTypes.of(pipeline.spec, published)
         return cls(
             replace(model, estimator=fast.model),
@@ -66,7 +72,8 @@ class Served:
             LookBack(pipeline),
             stored_asked(pipeline, model.version),
             fast.way,
-            golden.head(1),
+            features.head(1),
+            _as_sent(golden, types),
             Levels(model),
             _label(pipeline),
         )
@@ -142,6 +149,19 @@ class Served:
             for name, kind in zip(self.published.names, self.published.types, strict=True)
         }
         return pa.table({**columns, PARTITION: pa.array([partition] * len(own), pa.string())})
+
+
+def _as_sent(golden: Golden, types: RowTypes) -> list[dict[str, Any]]:
+    """The golden rows that are predicted, as JSON has them; none if they have other columns than now."""
+    own = golden.rows[golden.rows[PARTITION] == golden.partition]
+    if not {*types.schema.names} <= {*own.columns}:
+        return []
+    try:
+        rows = pa.Table.from_pandas(own, schema=types.schema, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return []
+    found: list[dict[str, Any]] = msgspec.json.decode(msgspec.json.encode(rows.to_pylist()))
+    return found
 
 
 def _label(pipeline: Pipeline) -> pa.Field | None:

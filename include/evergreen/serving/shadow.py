@@ -24,11 +24,12 @@ from evergreen.errors import one_line
 from evergreen.request_log.pairs import logged_pairs
 from evergreen.request_log.store import Kind, RequestLog
 from evergreen.scoring.published import VERSION
-from evergreen.serving.answer import Answer, answer, partitions_of
+from evergreen.serving.answer import Answer, answer
 from evergreen.serving.body import Body
 from evergreen.serving.log_writer import LogWriter
 from evergreen.serving.meters import SHADOW, Meters
 from evergreen.serving.refused import RequestRefusedError
+from evergreen.serving.row_partitions import partitions_of
 from evergreen.serving.served import Served
 
 WAITING = 10_000

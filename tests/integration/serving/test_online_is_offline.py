@@ -11,22 +11,25 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deploy.embedded.demo_request import ask, is_served, night_of
 from deploy.embedded.errors import StackError
 from evergreen.lake import PARTITION, Table
 from evergreen.scoring.checked_model import load_checked_model
-from evergreen.serving.answer import answer
+from evergreen.serving.answer import answer, answer_directly, with_direct_way
 from evergreen.serving.arrow_answer import answer_stream
 from evergreen.serving.arrow_stream import ARROW, read_stream
-from evergreen.serving.body import read_body
+from evergreen.serving.body import Body, read_body
+from evergreen.serving.direct import Direct
 from evergreen.serving.limits import Limits
 from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.served import Served
 from evergreen.spec import LookBack, Serving, Spec
 from evergreen.storage import Storage
 from tests.arrow_streams import streamed
-from tests.campaign import rounds
+from tests.campaign import examples, rounds
 from tests.integration.serving.conftest import Worlds
 from tests.integration.serving.running import running
 from tests.integration.serving.worlds import WORLDS, World, many_days_of_bikes, plain
@@ -37,7 +40,7 @@ def served_by(world: World, spec: Spec) -> Served:
     pipeline = world.pipeline.described_by(spec)
     schema = pipeline.lake.schema(Table.PARTITIONS)
     assert schema is not None
-    return Served.of(load_checked_model(pipeline, world.version), schema)
+    return with_direct_way(Served.of(load_checked_model(pipeline, world.version), schema))
 
 
 def asked(world: World, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -95,6 +98,58 @@ def test_rows_by_themselves_are_answered_as_the_partition_was(worlds: Worlds, na
         return
     few = slice(None, None, max(1, len(world.raw) // 20))
     assert [asked(world, [row])[0] for row in world.raw[few]] == world.night[few]
+
+
+@pytest.mark.parametrize(("name", "is_direct"), [("iris", True), ("lender", True), ("bikes", False)])
+def test_rows_go_the_direct_way_where_their_columns_are_the_features(
+    worlds: Worlds, name: str, is_direct: bool
+) -> None:
+    world = worlds(name)
+    served = served_by(world, world.pipeline.spec)
+    assert (served.direct is not None) is is_direct
+    if served.direct is not None:
+        said = served.direct.predictions(world.raw)
+        assert msgspec.json.decode(msgspec.json.encode(said)) == world.night
+
+
+def test_a_direct_way_that_says_something_else_is_not_taken(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = worlds("iris")
+    predictions = Direct.predictions
+    monkeypatch.setattr(Direct, "predictions", lambda self, rows: predictions(self, rows)[::-1])
+    assert served_by(world, world.pipeline.spec).direct is None
+
+
+_BAD = st.sampled_from([None, True, "x", "5.1", 5, -1.5, 1e300, 2**60, 2**70, [], {}, "\0", -0.0])
+
+
+@pytest.fixture(scope="module")
+def flowers(worlds: Worlds) -> tuple[World, Served]:
+    """The world of flowers, and its version as a server has it."""
+    world = worlds("iris")
+    return world, served_by(world, world.pipeline.spec)
+
+
+@settings(max_examples=examples(30))
+@given(data=st.data())
+def test_the_direct_way_answers_as_the_general_one_or_not_at_all(
+    flowers: tuple[World, Served], data: st.DataObject
+) -> None:
+    world, served = flowers
+    rows = [dict(row) for row in data.draw(st.lists(st.sampled_from(world.raw), min_size=1, max_size=4))]
+    for row in rows:
+        for name in data.draw(st.sets(st.sampled_from([*row]), max_size=2)):
+            row[name] = data.draw(_BAD)
+        if data.draw(st.integers(0, 9)) == 0:
+            row.pop(data.draw(st.sampled_from([*row])))
+    general = answer(replace(served, direct=None), Body(rows))
+    found = answer_directly(served, Body(rows))
+    if found is None:
+        assert answer(served, Body(rows)).rows == general.rows
+    else:
+        assert (found.rows, found.failed) == (general.rows, 0)
+    assert (found is not None) >= (rows == world.raw[: len(rows)])
 
 
 def test_day_by_day_of_a_long_history(storage: Storage, tell: Callable[[str], None]) -> None:
