@@ -110,14 +110,19 @@ def _run(opened: list[Pipeline], settings: Settings, workers: int) -> None:
 
     listener = listening(settings)
     _log.info("%s: %s", ", ".join(pipeline.name for pipeline in opened), address_of(listener))
+    alert = None
+    if any(pipeline.spec.alerts.to for pipeline in opened):
+        from evergreen.alerts.served import ServedAlerts
+
+        alert = ServedAlerts(opened, settings.patience)
     if workers > 1:
         from evergreen.serving.workers import Workers
 
-        Workers(opened, settings, listener, workers).run()
+        Workers(opened, settings, listener, workers, alert).run()
     else:
         from evergreen.serving.server import Server
 
-        Server(opened, settings, listener).run()
+        Server(opened, settings, listener, alert=alert).run()
 
 
 def _all() -> Iterator[Pipeline]:

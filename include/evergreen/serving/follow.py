@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
-from evergreen.errors import EvergreenError, NotFoundError, one_line
+from evergreen.errors import EvergreenError, NotFoundError, UnavailableError, one_line
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.registry.event_log import POINTER
@@ -37,8 +37,9 @@ class State:
 
     `champion` is the version that the pointer named last, also one that could not be loaded: then `problem`
     says why. `beside` is the canary that it named and `canary` the one that takes requests; `beside_problem`
-    says why these differ. `seen` is when the storage was read last and
-    `loaded` when the version began to answer, both in seconds of the monotonic clock.
+    says why these differ. `out` has those of the two that failed their check, and why. `unread` says that the
+    storage could not be read by the last look. `seen` is when it was read last and `loaded` when the version
+    began to answer, both in seconds of the monotonic clock.
     """
 
     served: Served | None = field(default=None, repr=False)
@@ -47,6 +48,8 @@ class State:
     canary: ServedCanary | None = field(default=None, repr=False)
     beside: Canary | None = None
     beside_problem: str = ""
+    out: Mapping[str, str] = field(default_factory=dict)
+    unread: bool = False
     seen: float = float("-inf")
     loaded: float = float("-inf")
 
@@ -78,6 +81,8 @@ class State:
             else None,
             ToldShadow(shadow.version, shadow.served is not None, shadow.problem) if shadow.version else None,
             ends,
+            dict(self.out),
+            self.unread,
         )
 
 
@@ -127,11 +132,12 @@ class Follower:
             is_new = self._read_pointer()
             schema = self.pipeline.lake.schema(Table.PARTITIONS)
         except EvergreenError as error:
-            self._change(problem=one_line(error))
+            self._change(problem=one_line(error), unread=True)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, the version before answers on
-            self._change(problem=f"unexpected {type(error).__name__}: {one_line(error)}")
+            self._change(problem=f"unexpected {type(error).__name__}: {one_line(error)}", unread=True)
             return
+        self._change(unread=False)
         if is_new:
             self._loader.begin()
             self._canary_loader.begin()
@@ -168,7 +174,10 @@ class Follower:
         force = self.pipeline.registry.force()
         # Last, so that a read that failed is made again.
         self._etag = found.etag
-        self._change(champion=force.champion(), beside=force.canary, seen=time.monotonic())
+        champion, beside = force.champion(), force.canary
+        named = {champion, beside.version if beside else None}
+        out = {version: why for version, why in self.state.out.items() if version in named}
+        self._change(champion=champion, beside=beside, out=out, seen=time.monotonic())
         return True
 
     def _load(self, schema: pa.Schema | None) -> None:
@@ -188,13 +197,13 @@ class Follower:
                 loaded = self._loader.load(champion, schema)
             except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
                 on = f"{served.version} answers on" if served else "nothing answers"
-                why = self._failed(f"champion {champion} is not served, {on}", error)
+                why = self._failed(champion, f"champion {champion} is not served, {on}", error)
                 self._change(problem=why)
                 return
             if loaded is None:
                 return
             made = loaded
-        self._change(served=made, problem="", loaded=time.monotonic())
+        self._change(served=made, problem="", out=self._out_without(champion), loaded=time.monotonic())
         _log.info("%s: version %s answers", self.pipeline.name, champion)
 
     def _beside(self, version: str, schema: pa.Schema) -> Served | None:
@@ -217,17 +226,25 @@ class Follower:
             try:
                 served = self._canary_loader.load(named.version, schema)
             except Exception as error:  # noqa: BLE001 - features and estimators may raise anything
-                self._change(beside_problem=self._failed(f"canary {named.version} takes no requests", error))
+                what = f"canary {named.version} takes no requests"
+                self._change(beside_problem=self._failed(named.version, what, error))
                 return
             if served is None:
                 return
             _log.info("%s: canary %s takes requests", self.pipeline.name, named.version)
-        self._change(canary=ServedCanary(served, named.share), beside_problem="")
+        out = self._out_without(named.version)
+        self._change(canary=ServedCanary(served, named.share), beside_problem="", out=out)
 
-    def _failed(self, what: str, error: Exception) -> str:
+    def _failed(self, version: str, what: str, error: Exception) -> str:
         why = why_failed(error)
         _log.error("%s: %s: %s", self.pipeline.name, what, why)
+        # A storage that does not answer says nothing about the version.
+        if not isinstance(error, UnavailableError):
+            self._change(out={**self.state.out, version: why})
         return why
+
+    def _out_without(self, version: str) -> dict[str, str]:
+        return {one: why for one, why in self.state.out.items() if one != version}
 
     def _change(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)

@@ -10,6 +10,9 @@ from evergreen.errors import EvergreenError, one_line
 from evergreen.serving.limits import Limits
 from evergreen.serving.log_writer import Bounds
 
+_SILENT = 5
+"""So many looks in vain at the pointer make answers stale."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -26,6 +29,11 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     log: Bounds = field(default_factory=Bounds)
     ending: float = 30.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which the storage may be silent; then answers are stale."""
+        return self.every * _SILENT
 
 
 def listening(settings: Settings) -> socket.socket:

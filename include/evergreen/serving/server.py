@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from evergreen.errors import one_line
 from evergreen.interpreter import prepare
 from evergreen.pipeline import Pipeline
 from evergreen.serving.app import make_app
@@ -29,11 +31,13 @@ from evergreen.serving.shadow import Shadowing
 from evergreen.serving.told import Pipelines
 from evergreen.serving.worker import Worker, covers
 
+_log = logging.getLogger(__name__)
+
+Alert = Callable[[Sequence[Pipelines]], None]
+"""Tells receivers what is new in what each worker serves."""
+
 _MOST_HEADERS = 64 * 1024
 """Bytes of a request's headers."""
-
-_SILENT = 5
-"""So many looks in vain at the pointer make answers stale."""
 
 _SHORT = 0.05
 """Seconds between two looks at what the other workers can answer."""
@@ -42,7 +46,8 @@ _SHORT = 0.05
 class Server:
     """Answers for pipelines where `listener` listens, from `run` until `stop`, SIGTERM or SIGINT.
 
-    `worker` is what it is among the servers that share the listener; None where there is one alone.
+    `worker` is what it is among the servers that share the listener; None where there is one alone. One of
+    them calls `alert` after every look with what all of them serve.
     """
 
     def __init__(
@@ -51,20 +56,20 @@ class Server:
         settings: Settings,
         listener: socket.socket,
         worker: Worker | None = None,
+        alert: Alert | None = None,
     ) -> None:
-        self._settings, self._listener, self._worker = settings, listener, worker
+        self._settings, self._listener, self._worker, self._alert = settings, listener, worker, alert
         meters = Meters(self._told_by_all)
         turn = worker.turn if worker else nullcontext
         self._followers = {
             pipeline.name: Follower(pipeline, turn, partial(meters.count_failed, pipeline.name))
             for pipeline in pipelines
         }
-        patience = settings.every * _SILENT
         writer = LogWriter(meters.count_logged, settings.log)
         self._serving = Serving(
             self._followers,
             settings.limits,
-            patience,
+            settings.patience,
             meters,
             Turns(settings.limits),
             writer,
@@ -77,7 +82,12 @@ class Server:
     def run(self) -> None:
         """Follow the champions and answer; requests that are open at the end are still answered."""
         try:
-            with _writing(self._serving, self._settings.ending), self._following(), self._ended_by_signals():
+            with (
+                _writing(self._serving, self._settings.ending),
+                self._following(),
+                self._alerting(),
+                self._ended_by_signals(),
+            ):
                 self._wait_for_its_time()
                 prepare()
                 self._server.run(sockets=[self._listener])
@@ -133,6 +143,28 @@ class Server:
         finally:
             for follower in self._followers.values():
                 follower.stop()
+
+    @contextmanager
+    def _alerting(self) -> Iterator[None]:
+        if (alert := self._alert) is None:
+            yield
+            return
+        ended = threading.Event()
+        watch = self._worker.watch if self._worker else nullcontext
+
+        def run() -> None:
+            with watch():
+                while not ended.wait(self._settings.every):
+                    try:
+                        alert(self._told_by_all())
+                    except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
+                        _log.warning("alerts could not be sent: %s", one_line(error))
+
+        threading.Thread(target=run, name="alerts", daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
 
     @contextmanager
     def _ended_by_signals(self) -> Iterator[None]:

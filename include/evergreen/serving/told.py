@@ -46,7 +46,9 @@ class Told(msgspec.Struct, frozen=True):
     `version` answers, and `champion` is what the pointer named last; where they differ, `problem` says why.
     `ready` says that a version answers, or that there is no champion that could. `seen` is when the storage
     was read last and `loaded` when the version began to answer, in seconds of the monotonic clock, which all
-    workers share. `newest_ends` is when the newest published partition ends, in Unix time.
+    workers share. `newest_ends` is when the newest published partition ends, in Unix time. `out` has the
+    champion and the canary if they failed their check, and why. `unread` says that the last look could
+    not read the storage.
     """
 
     ready: bool
@@ -58,6 +60,8 @@ class Told(msgspec.Struct, frozen=True):
     canary: ToldCanary | None = None
     shadow: ToldShadow | None = None
     newest_ends: float | None = None
+    out: dict[str, str] = msgspec.field(default_factory=dict)
+    unread: bool = False
 
     @property
     def is_current(self) -> bool:

@@ -43,8 +43,13 @@ class Worker:
     @contextmanager
     def turn(self) -> Iterator[None]:
         """Wait until no other worker has its turn: one after the other they load a version."""
-        with (self.folder / "turn").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        with self._holding("turn"):
+            yield
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Wait until no other worker watches for all of them; whoever does goes on until it ends."""
+        with self._holding("watch"):
             yield
 
     def tell(self, pipelines: Pipelines, *, has_looked: bool) -> None:
@@ -58,6 +63,12 @@ class Worker:
         """What each of the others says that take connections."""
         numbers = [number for number in range(self.count) if number != self.number]
         return [report.pipelines for report in _reports(self.folder, numbers) if report.answers]
+
+    @contextmanager
+    def _holding(self, name: str) -> Iterator[None]:
+        with (self.folder / name).open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
 
 def any_has_looked(folder: Path) -> bool:

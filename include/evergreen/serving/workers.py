@@ -23,6 +23,7 @@ from pathlib import Path
 
 from evergreen.pipeline import Pipeline
 from evergreen.serving.listening import Settings
+from evergreen.serving.told import Pipelines
 from evergreen.serving.worker import Worker, any_has_looked, forget
 
 _log = logging.getLogger(__name__)
@@ -42,9 +43,15 @@ class Workers:
     """`count` servers that answer for pipelines where `listener` listens, until SIGTERM or SIGINT."""
 
     def __init__(
-        self, pipelines: Sequence[Pipeline], settings: Settings, listener: socket.socket, count: int
+        self,
+        pipelines: Sequence[Pipeline],
+        settings: Settings,
+        listener: socket.socket,
+        count: int,
+        alert: Callable[[Sequence[Pipelines]], None] | None = None,
     ) -> None:
         self._pipelines, self._settings, self._listener, self._count = pipelines, settings, listener, count
+        self._alert = alert
         self._running: dict[int, ForkProcess] = {}
         self._started: dict[int, float] = {}
         self._ended, self._end = os.pipe()
@@ -88,7 +95,7 @@ class Workers:
 
         os.setpgid(0, 0)
         os.close(self._life)
-        server = Server(self._pipelines, self._settings, self._listener, worker)
+        server = Server(self._pipelines, self._settings, self._listener, worker, self._alert)
         threading.Thread(target=_end_with, args=(self._lives, server.stop), daemon=True).start()
         for one in _SIGNALS:
             signal.signal(one, signal.SIG_DFL)

@@ -10,17 +10,21 @@ from typing import Any
 
 import httpx
 
+from evergreen.alerts.served import ServedAlerts
 from evergreen.pipeline import Pipeline
 from evergreen.serving.listening import Settings, address_of, listening
 from evergreen.serving.server import Server
 
 
 @contextmanager
-def running(*pipelines: Pipeline, wait: bool = True, **settings: Any) -> Iterator[httpx.Client]:
+def running(
+    *pipelines: Pipeline, wait: bool = True, alerts: bool = False, **settings: Any
+) -> Iterator[httpx.Client]:
     """A client of a server for the pipelines at a free port, once it is ready."""
     chosen = Settings(**{"port": 0, "every": 0.1, **settings})
     listener = listening(chosen)
-    server, address = Server(pipelines, chosen, listener), address_of(listener)
+    alert = ServedAlerts(pipelines, chosen.patience) if alerts else None
+    server, address = Server(pipelines, chosen, listener, alert=alert), address_of(listener)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

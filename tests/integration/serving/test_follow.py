@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,13 +19,15 @@ from sklearn.preprocessing import StandardScaler
 from evergreen.pipeline import Pipeline
 from evergreen.registry.versions import MODEL, file_key
 from evergreen.scoring.golden import GOLDEN
-from evergreen.spec import load_spec
+from evergreen.spec import Alerts, Receiver, load_spec
 from evergreen.storage import Storage
 from tests.campaign import FULL, ROOT, rounds
 from tests.faults.tcp_proxy import TcpProxy
 from tests.integration.serving.picture import drawn
 from tests.integration.serving.running import running, wait_for
 from tests.integration.serving.worlds import iris, promoted
+from tests.unit.alerts.conftest import serve
+from tests.unit.alerts.test_delivery import connect
 
 PREDICT = "/v1/pipelines/iris/predict"
 ROW = {"flower": 1, "sepal_length": 5.9, "sepal_width": 3.0, "petal_length": 4.9, "petal_width": 1.7}
@@ -91,20 +94,35 @@ def condition(client: httpx.Client) -> dict[str, str]:
     return said
 
 
-def test_promotion_rollback_failures_and_a_storage_that_is_down(storage: Storage, tell: Any) -> None:
+def test_promotion_rollback_failures_and_a_storage_that_is_down(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch, tell: Any
+) -> None:
     endpoint = storage.credentials.endpoint_url or ""
     first = iris(storage).version
     pipeline = Pipeline(load_spec("iris"), storage)
-    with ExitStack() as down:
+    with ExitStack() as rest, ExitStack() as down:
         proxy = down.enter_context(TcpProxy("127.0.0.1", int(endpoint.rpartition(":")[2])))
         through = replace(storage.credentials, endpoint_url=f"http://127.0.0.1:{proxy.port}")
-        served = Pipeline(pipeline.spec, Storage(storage.bucket, "", through))
-        with running(served, every=EVERY) as client:
+        receiver, hook = serve()
+        rest.callback(hook.server_close)
+        rest.callback(hook.shutdown)
+        connect(monkeypatch, "ops", receiver.address)
+        told = pipeline.spec.model_copy(update={"alerts": Alerts(to=(Receiver(conn_id="ops"),))})
+        served = Pipeline(told, Storage(storage.bucket, "", through))
+        with running(served, every=EVERY, alerts=True) as client:
             assert answering(client) == first
             tell(_promote_and_roll_back(pipeline, client, first))
             _refuse_broken(pipeline, client, first)
+            time.sleep(5)
+            print("SUBJ", receiver.subjects)
+            assert receiver.subjects == [
+                f"[{kind}] iris: version snapshot-{name * 12} is not served"
+                for name in "ab"
+                for kind in ("warning", "over")
+            ]
             down.close()
             wait_for(lambda: condition(client)["condition"] == "stale")
+            wait_for(lambda: receiver.subjects[4:] == ["[warning] iris: the server cannot read the storage"])
             assert answering(client) == first
 
 
