@@ -24,6 +24,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import joblib
+import msgspec
 import pandas as pd
 
 from benchmarks.figure import ROUNDS, Figure, ratio_of_medians
@@ -60,7 +61,7 @@ class Asked:
             answer = connection.getresponse()
             content = answer.read()
             assert answer.status == http.client.OK, content
-            return json.loads(content)
+            return msgspec.json.decode(content)
 
         return ask
 

@@ -48,9 +48,10 @@ CLIENTS = 16
 CHANGES = int(os.environ.get("BENCH_SERVING_CHANGES", "5"))
 """Promotions, each of which is rolled back."""
 EVERY = 2.0  # seconds between two looks at the champion
-ONE_ROW, TAIL, MANY_ROWS, DAY = 0.6, 5.0, 1 / 0.8, 2.0
+ONE_ROW, TAIL, MANY_ROWS, BINARY, DAY = 0.6, 5.0, 1 / 0.8, 1 / 0.95, 2.0
 QUIET = 5.0  # seconds under clients before the first change
 SOON = EVERY + 2.0
+_JSON_LENGTH = "Inference-Header-Content-Length"
 HOUSES = """\
 name: houses
 description: Prices from plain numbers
@@ -82,6 +83,7 @@ def measure() -> list[Figure]:
                 *_one_row(address, houses),
                 *beside_mlserver(houses.one_row(address), houses.estimator, houses.features.head(1)),
                 _many_rows(address, houses),
+                _binary(address, houses),
                 _day(address, bikes),
                 *_followed(address, houses),
             ]
@@ -189,16 +191,14 @@ def _served(*pipelines: str) -> Iterator[str]:
             server.terminate()
 
 
-def _asking(client: httpx.Client, world: _World, body: bytes) -> Callable[[], list[dict[str, Any]]]:
-    path = f"/v1/pipelines/{world.pipeline.name}/predict"
+def _asking(address: str, world: _World, body: bytes) -> Callable[[], list[dict[str, Any]]]:
+    ask = Asked(address, f"/v1/pipelines/{world.pipeline.name}/predict", body).open()
 
-    def ask() -> list[dict[str, Any]]:
-        found = client.post(path, content=body, headers={"Content-Type": "application/json"})
-        assert found.status_code == httpx.codes.OK, found.text
-        said: list[dict[str, Any]] = msgspec.json.decode(found.content)["predictions"]
+    def predictions() -> list[dict[str, Any]]:
+        said: list[dict[str, Any]] = ask()["predictions"]
         return said
 
-    return ask
+    return predictions
 
 
 def _seconds(run: Callable[[], object]) -> float:
@@ -210,16 +210,13 @@ def _seconds(run: Callable[[], object]) -> float:
 def _one_row(address: str, world: _World) -> list[Figure]:
     row, features = world.rows.head(1), world.features.head(1)
     ratios, tails = [], []
-    with httpx.Client(base_url=address, timeout=60) as client:
-        ask = _asking(client, world, world.raw(row))
-        assert ask()[0]["prediction"] == world.estimator.predict(features)[0]
-        for _ in range(ROUNDS):
-            pairs = [
-                (_seconds(ask), _seconds(lambda: world.estimator.predict(features))) for _ in range(SINGLE)
-            ]
-            ours, bare = zip(*pairs, strict=True)
-            ratios.append(ratio_of_medians(ours, bare))
-            tails.append(float(np.quantile(ours, 0.99)) / statistics.median(ours))
+    ask = _asking(address, world, world.raw(row))
+    assert ask()[0]["prediction"] == world.estimator.predict(features)[0]
+    for _ in range(ROUNDS):
+        pairs = [(_seconds(ask), _seconds(lambda: world.estimator.predict(features))) for _ in range(SINGLE)]
+        ours, bare = zip(*pairs, strict=True)
+        ratios.append(ratio_of_medians(ours, bare))
+        tails.append(float(np.quantile(ours, 0.99)) / statistics.median(ours))
     return [
         Figure("1 row over HTTP, p50 / scikit-learn's predict", statistics.median(ratios), "x", ONE_ROW),
         Figure("1 row over HTTP, p99 / p50", statistics.median(tails), "x", TAIL),
@@ -227,16 +224,42 @@ def _one_row(address: str, world: _World) -> list[Figure]:
 
 
 def _many_rows(address: str, world: _World) -> Figure:
-    with httpx.Client(base_url=address, timeout=60) as client:
-        ask = _asking(client, world, world.raw(world.rows))
-        said = [row["prediction"] for row in ask()]
-        assert said == world.estimator.predict(world.features).tolist()
-        pairs = [
-            (_seconds(ask), _seconds(lambda: world.estimator.predict(world.features))) for _ in range(ROUNDS)
-        ]
+    ask = _asking(address, world, world.raw(world.rows))
+    said = [row["prediction"] for row in ask()]
+    assert said == world.estimator.predict(world.features).tolist()
+    pairs = [
+        (_seconds(ask), _seconds(lambda: world.estimator.predict(world.features))) for _ in range(ROUNDS)
+    ]
     ours, bare = zip(*pairs, strict=True)
     name = f"{ROWS:,} rows in JSON over HTTP / scikit-learn's predict"
     return Figure(name, ratio_of_medians(ours, bare), "x", MANY_ROWS)
+
+
+def _binary(address: str, world: _World) -> Figure:
+    """All features as one tensor behind the JSON, by the Open Inference Protocol; the answer as well."""
+    matrix = world.features.to_numpy()
+    tensor = {"name": "features", "shape": list(matrix.shape), "datatype": "FP64"}
+    tensor |= {"parameters": {"binary_data_size": matrix.nbytes}}
+    head = msgspec.json.encode({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    headers = {_JSON_LENGTH: str(len(head)), "Content-Type": "application/octet-stream"}
+    body = head + matrix.tobytes()
+
+    with httpx.Client(base_url=address, timeout=60) as client:
+
+        def ask() -> np.ndarray:
+            found = client.post(f"/v2/models/{world.pipeline.name}/infer", content=body, headers=headers)
+            assert found.status_code == httpx.codes.OK, found.text
+            length = int(found.headers[_JSON_LENGTH])
+            [said] = msgspec.json.decode(found.content[:length])["outputs"]
+            assert said["name"] == "prediction", said
+            return np.frombuffer(found.content[length:], np.float64)
+
+        bare = lambda: world.estimator.predict(world.features)  # noqa: E731 - the two are alike
+        assert np.array_equal(ask(), bare())
+        pairs = [(_seconds(ask), _seconds(bare)) for _ in range(10 * ROUNDS)]
+    ours, alone = zip(*pairs, strict=True)
+    name = f"{ROWS:,} rows as a binary tensor over HTTP / scikit-learn's predict"
+    return Figure(name, ratio_of_medians(ours, alone), "x", BINARY)
 
 
 def _day(address: str, world: _World) -> Figure:
@@ -244,11 +267,10 @@ def _day(address: str, world: _World) -> Figure:
     partition = world.pipeline.lake.partitions()[-1]
     own = world.rows[world.rows[PARTITION] == partition]
     seen = world.rows[world.rows[PARTITION] >= spec.looks_back_to(partition)]
-    with httpx.Client(base_url=address, timeout=60) as client:
-        ask = _asking(client, world, world.raw(own, whole=True))
-        bare = lambda: predict(spec, world.estimator, seen, partition)  # noqa: E731 - the two are alike
-        assert [row["prediction"] for row in ask()] == bare()["prediction"].tolist()
-        pairs = [(_seconds(ask), _seconds(bare)) for _ in range(10 * ROUNDS)]
+    ask = _asking(address, world, world.raw(own, whole=True))
+    bare = lambda: predict(spec, world.estimator, seen, partition)  # noqa: E731 - the two are alike
+    assert [row["prediction"] for row in ask()] == bare()["prediction"].tolist()
+    pairs = [(_seconds(ask), _seconds(bare)) for _ in range(10 * ROUNDS)]
     ours, alone = zip(*pairs, strict=True)
     return Figure(
         "a day of bike_demand over HTTP / predict() in process", ratio_of_medians(ours, alone), "x", DAY
