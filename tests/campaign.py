@@ -57,6 +57,10 @@ CAMPAIGNS: dict[str, list[str]] = {
     "sequential": ["tests/unit/signals/test_sequential.py"],
     "guards": ["tests/guards"],
     "calendars": ["tests/dags/test_timetable.py"],
+    "hostile-requests": [
+        "tests/integration/serving/test_hostile.py",
+        "tests/unit/serving/test_arrow_stream.py",
+    ],
     "properties": ["-m", "hypothesis", "tests"],
 }
 

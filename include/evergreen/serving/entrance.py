@@ -26,6 +26,9 @@ OPEN = frozenset({"/health", "/ready", "/v2/health/live", "/v2/health/ready"})
 access = logging.getLogger("evergreen.serving.access")
 _log = logging.getLogger(__name__)
 
+_CLOSED = "the handler is closed"
+"""What uvloop says of a connection that the client has ended, before it tells the server."""
+
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -87,7 +90,7 @@ class Entrance:
                     *message.get("headers", ()),
                     (b"x-request-id", about.request_id.encode()),
                 ]
-            await send(message)
+            await _sent(message, send, receive)
 
         try:
             if scope["path"] not in OPEN and not self._may_enter(scope):
@@ -114,6 +117,17 @@ def _request_id(scope: Scope) -> str:
     said = next((value for name, value in scope["headers"] if name == b"x-request-id"), b"")
     text = said.decode("latin-1")
     return text if _ID.fullmatch(text) else uuid.uuid4().hex
+
+
+async def _sent(message: Message, send: Send, receive: Receive) -> None:
+    """Send a part of an answer, to nobody if the client has left."""
+    try:
+        await send(message)
+    except RuntimeError as error:
+        if _CLOSED not in str(error):
+            raise
+        while (await receive())["type"] != "http.disconnect":
+            pass  # until the server is told, and sends no more
 
 
 async def _refuse(send: Send, status: int, message: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,42 +14,18 @@ import httpx
 import pytest
 
 from evergreen.serving.limits import Limits
+from tests.campaign import rounds, seed
+from tests.hostile_requests import CLOSED, KINDS, PREDICT, ROW, hostile, post, rows, value
 from tests.integration.serving.conftest import Worlds
 from tests.integration.serving.running import running
 
-ROW: dict[str, Any] = {
-    "flower": 1,
-    "sepal_length": 5.9,
-    "sepal_width": 3.0,
-    "petal_length": 4.9,
-    "petal_width": 1.7,
-}
-PREDICT = "/v1/pipelines/iris/predict"
 LIMITS = Limits(body=200_000, rows=40, at_once=8, sending=0.5, answering=20)
-
-CLOSED = 0
-"""What stands for a connection that is closed without an answer."""
 
 Request = tuple[bytes, int]
 
 
-def post(body: bytes, *headers: str, path: str = PREDICT, length: int | None = None) -> bytes:
-    told = len(body) if length is None else length
-    lines = [f"POST {path} HTTP/1.1", "Host: x", f"Content-Length: {told}", "Connection: close", *headers]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
-
-
-def rows(*found: Any, **more: Any) -> bytes:
-    return json.dumps({"rows": list(found), **more}).encode()
-
-
 def row(**values: Any) -> bytes:
     return post(rows({**ROW, **values}))
-
-
-def value(text: bytes) -> bytes:
-    """A row with a value that is written so."""
-    return post(rows({**ROW, "petal_width": "@"}).replace(b'"@"', text))
 
 
 def deep(opening: bytes, inner: bytes, closing: bytes, times: int = 20_000) -> bytes:
@@ -180,7 +158,7 @@ def sent(client: httpx.Client, request: bytes) -> tuple[int, bytes]:
                 body += data
         except (ConnectionResetError, BrokenPipeError):
             return CLOSED, b""
-    return (int(head.split()[1]), body) if head else (CLOSED, b"")
+    return (int(head.split()[1]), body[:length]) if head else (CLOSED, b"")
 
 
 def test_each_gets_a_clear_status_and_the_server_answers_on(
@@ -198,6 +176,25 @@ def test_each_gets_a_clear_status_and_the_server_answers_on(
     assert client.get("/ready").json()["pipelines"]["iris"]["condition"] == "current"
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     tell(f"{len(HOSTILE)} hostile requests")
+
+
+def test_requests_drawn_by_kind_are_refused_and_a_good_one_is_answered_after_each(
+    client: httpx.Client, tell: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    good = client.post(PREDICT, json={"rows": [ROW]}).json()
+    wrong: dict[str, Any] = {}
+    told: Counter[int] = Counter()
+    numbers = range(seed(0), seed(0) + rounds(1, 12))
+    for kind, number in product(KINDS, numbers):
+        drawn = hostile(kind, number)
+        status, body = sent(client, drawn.request)
+        told[status] += 1
+        after = client.post(PREDICT, json={"rows": [ROW]})
+        if status not in drawn.statuses or _unclear(status, body) or after.json() != good:
+            wrong[f"{kind} {number}"] = (status, body[:200], after.status_code)
+    assert wrong == {}
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+    tell(f"{told.total()} requests of {len(KINDS)} kinds, answers by status: {dict(sorted(told.items()))}")
 
 
 def _unclear(status: int, body: bytes) -> bool:

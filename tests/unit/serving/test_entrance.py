@@ -91,3 +91,26 @@ def test_the_access_log_has_a_line_of_json(caplog: pytest.LogCaptureFixture) -> 
         "failed": 0,
     }
     assert "s3cret" not in line
+
+
+@pytest.mark.parametrize(("why", "is_error"), [("... ; the handler is closed", False), ("too long", True)])
+def test_a_client_that_has_left_is_no_error(
+    why: str, is_error: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[About] = []
+
+    async def send(message: Message) -> None:
+        raise RuntimeError(why)
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/v1", "headers": []}
+    answering = Entrance(app, None, told.append)(scope, receive, send)
+    if is_error:
+        with pytest.raises(RuntimeError, match=why):
+            asyncio.run(answering)
+    else:
+        asyncio.run(answering)
+    assert [record.levelname for record in caplog.records] == ["ERROR"] * is_error
+    assert [about.status for about in told] == [200]
