@@ -12,6 +12,7 @@ import pyarrow as pa
 from evergreen.calendar import PartitionError
 from evergreen.errors import EvergreenError, UnavailableError, one_line
 from evergreen.features.build import in_order
+from evergreen.features.functions import places
 from evergreen.rows.frame import to_frame
 from evergreen.serving.body import WRONG, Body
 from evergreen.serving.canary import ServedCanary
@@ -103,7 +104,7 @@ def answer_directly(served: Served, body: Body) -> Answer | None:
 
 def with_direct_way(served: Served) -> Served:
     """The version with a direct way, if it has one that says of the golden rows what the general way says."""
-    direct = Direct.of(served)
+    direct = _direct(served)
     if direct is None or not served.golden:
         return served
     try:
@@ -112,6 +113,18 @@ def with_direct_way(served: Served) -> Served:
     except Exception:  # noqa: BLE001 - golden rows may be of columns that have changed since
         return served
     return replace(served, direct=direct) if same else served
+
+
+def _direct(served: Served) -> Direct | None:
+    """The direct way of a version whose rows are predicted alone, from their columns; None of any other."""
+    spec, features = served.spec, tuple(map(str, served.features.columns))
+    if not served.takes_single_rows or spec.explain is not None or served.levels.adapt:
+        return None
+    if places(spec) or not {*features} <= {*served.types.schema.names}:
+        return None
+    target = (served.label or served.published.field(spec.target)).type if spec.target else None
+    model = served.model.estimator
+    return Direct(spec, served.version, model, features, target, served.types, served.checks)
 
 
 def _generally(served: Served, body: Body, canary: ServedCanary | None) -> Answer:

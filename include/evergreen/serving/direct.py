@@ -12,14 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from evergreen.contributions.explainable import heart_of
-from evergreen.features.functions import places
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import apply_model
 from evergreen.scoring.published import VERSION, published_columns, published_types
@@ -28,10 +27,6 @@ from evergreen.serving.row_checks import RowChecks
 from evergreen.serving.row_partitions import partitions_of
 from evergreen.serving.row_types import RowTypes
 from evergreen.spec import Spec
-
-if TYPE_CHECKING:
-    from evergreen.serving.served import Served
-
 
 _FLOAT = pa.float64()
 
@@ -57,20 +52,6 @@ class Direct:
     target: pa.DataType | None
     types: RowTypes = field(repr=False)
     checks: RowChecks = field(repr=False)
-
-    @classmethod
-    def of(cls, served: Served) -> Direct | None:
-        """That of a version whose rows are predicted by themselves from their columns; None of any other."""
-        spec, features = served.spec, tuple(map(str, served.features.columns))
-        if not served.takes_single_rows or spec.explain is not None or served.levels.adapt:
-            return None
-        if places(spec) or not {*features} <= {*served.types.schema.names}:
-            return None
-        target = None
-        if spec.target:
-            target = (served.label or served.published.field(spec.target)).type
-        estimator = served.model.estimator
-        return cls(spec, served.version, estimator, features, target, served.types, served.checks)
 
     @cached_property
     def is_short(self) -> bool:

@@ -161,7 +161,7 @@ def said(model: Any, features: Any) -> tuple[Any, ...]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = Predictions.of(model, features)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         return ("refused", str(error))
     return tuple(
         None
