@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -23,6 +24,7 @@ from evergreen.serving.refused import RequestRefusedError
 from evergreen.serving.row_partitions import partitions_of
 from evergreen.serving.row_types import Reasons
 from evergreen.serving.served import Served
+from evergreen.serving.typed_rows import TypedRows
 from evergreen.spec import Spec
 
 _MOST_TRIES = 64
@@ -87,47 +89,6 @@ def answer(served: Served, body: Body, canary: ServedCanary | None = None) -> An
     `RequestRefusedError` where what was sent cannot be predicted rightly; where features look at whole
     partitions, also for a single bad row.
     """
-    found = answer_directly(served, body) if canary is None else None
-    return _generally(served, body, canary) if found is None else found
-
-
-def answer_directly(served: Served, body: Body) -> Answer | None:
-    """The answer of `answer` by the version's direct way; None if that leaves the rows to the general one."""
-    if served.direct is None:
-        return None
-    try:
-        said = served.direct.predictions(body.rows)
-    except Exception:  # noqa: BLE001 - the general way finds the rows that fail
-        return None
-    return None if said is None else Answer(served.version, said, served.classes, 0, {})
-
-
-def with_direct_way(served: Served) -> Served:
-    """The version with a direct way, if it has one that says of the golden rows what the general way says."""
-    direct = _direct(served)
-    if direct is None or not served.golden:
-        return served
-    try:
-        found = _generally(served, Body(served.golden), None)
-        same = direct.predictions(served.golden) == found.rows and not found.look_backs
-    except Exception:  # noqa: BLE001 - golden rows may be of columns that have changed since
-        return served
-    return replace(served, direct=direct) if same else served
-
-
-def _direct(served: Served) -> Direct | None:
-    """The direct way of a version whose rows are predicted alone, from their columns; None of any other."""
-    spec, features = served.spec, tuple(map(str, served.features.columns))
-    if not served.takes_single_rows or spec.explain is not None or served.levels.adapt:
-        return None
-    if places(spec) or not {*features} <= {*served.types.schema.names}:
-        return None
-    target = (served.label or served.published.field(spec.target)).type if spec.target else None
-    model = served.model.estimator
-    return Direct(spec, served.version, model, features, target, served.types, served.checks)
-
-
-def _generally(served: Served, body: Body, canary: ServedCanary | None) -> Answer:
     spec = served.spec
     read = served.types.read(body.rows)
     rows, places, reasons = read.rows, np.array(read.places, np.int64), dict(read.reasons)
@@ -154,6 +115,45 @@ def _generally(served: Served, body: Body, canary: ServedCanary | None) -> Answe
     if canary is not None and beside.said:
         told = _told(canary.served.version, beside.look_backs, canary.served.classes)
     return Answer(served.version, answers, served.classes, len(reasons), found.look_backs, part, told)
+
+
+def answer_directly(served: Served, text: bytes, most_rows: int) -> Answer | None:
+    """The answer to a request in JSON by the version's direct way.
+
+    None for more rows, and where that way leaves them to `answer`, which says the same of all others.
+    """
+    if served.direct is None:
+        return None
+    try:
+        said = served.direct.predictions(text, most_rows)
+    except Exception:  # noqa: BLE001 - the general way finds the rows that fail
+        return None
+    return None if said is None else Answer(served.version, said, served.classes, 0, {})
+
+
+def with_direct_way(served: Served) -> Served:
+    """The version with a direct way, if it has one that says of the golden rows what `answer` says."""
+    direct = _direct(served)
+    if direct is None or not served.golden:
+        return served
+    try:
+        found = answer(served, Body(served.golden))
+        said = direct.predictions(msgspec.json.encode({"rows": served.golden}), len(served.golden))
+    except Exception:  # noqa: BLE001 - golden rows may be of columns that have changed since
+        return served
+    return replace(served, direct=direct) if said == found.rows and not found.look_backs else served
+
+
+def _direct(served: Served) -> Direct | None:
+    """The direct way of a version whose rows are predicted alone, from their columns; None of any other."""
+    spec, features = served.spec, tuple(map(str, served.features.columns))
+    if not served.takes_single_rows or spec.explain is not None or served.levels.adapt:
+        return None
+    rows = TypedRows.of(served.types)
+    if rows is None or places(spec) or not {*features} <= {*served.types.schema.names}:
+        return None
+    target = (served.label or served.published.field(spec.target)).type if spec.target else None
+    return Direct(spec, served.version, served.model.estimator, features, target, rows, served.checks)
 
 
 def _by_canary(canary: ServedCanary, asked: _Asked) -> tuple[_Found, Part | None]:

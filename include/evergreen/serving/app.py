@@ -103,29 +103,34 @@ class _Asked:
 
     def at_once(self) -> bytes | None:
         """The answer to few rows, if it surely takes no longer than to hand them to a thread; else None."""
-        is_small = {self.kind, self.wanted} == {JSON} and len(self.text) <= _SHORT
         direct = self.served.direct
-        if not is_small or self.canary or direct is None or not direct.is_short:
+        if direct is None or not direct.is_short or len(self.text) > _SHORT:
             return None
-        body = self._read()
-        found = answer_directly(self.served, body) if len(body.rows) <= FEW else None
-        return None if found is None else self._told(body, found)
+        found = self._directly(FEW)
+        return None if found is None else self._told(found)
 
     def in_turn(self) -> bytes:
         """The answer; raises `RequestRefusedError`."""
-        body = self._read()
-        self.about.rows = self.about.failed = len(body.rows)
-        return self._told(body, answer(self.served, body, self.canary))
+        if (found := self._directly(self.serving.limits.rows)) is None:
+            body = self._read()
+            self.about.rows = self.about.failed = len(body.rows)
+            found = answer(self.served, body, self.canary)
+        return self._told(found)
+
+    def _directly(self, most_rows: int) -> Answer | None:
+        if self.canary or self.kind != JSON:
+            return None
+        return answer_directly(self.served, self.text, most_rows)
 
     def _read(self) -> Body:
         if self.kind == ARROW:
             return read_stream(self.text, self.serving.limits)
         return read_body(self.text, exact=self.served.types.exact, most_rows=self.serving.limits.rows)
 
-    def _told(self, body: Body, found: Answer) -> bytes:
+    def _told(self, found: Answer) -> bytes:
         about = self.about
-        about.rows, about.failed, about.canary = len(body.rows), found.failed, found.part
-        self.serving.log(self.served, body, found)
+        about.rows, about.failed, about.canary = len(found.rows), found.failed, found.part
+        self.serving.log(self.served, self._read, found)
         document = found.document(self.served.spec.name)
         return answer_stream(self.served, document) if self.wanted == ARROW else msgspec.json.encode(document)
 

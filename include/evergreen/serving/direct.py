@@ -7,11 +7,9 @@ says what is wrong with a row. Features go to the model as they do at night.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -22,10 +20,9 @@ from evergreen.contributions.explainable import heart_of
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import apply_model
 from evergreen.scoring.published import VERSION, published_columns, published_types
-from evergreen.serving.plain_columns import Read, reader
 from evergreen.serving.row_checks import RowChecks
 from evergreen.serving.row_partitions import partitions_of
-from evergreen.serving.row_types import RowTypes
+from evergreen.serving.typed_rows import Columns, TypedRows
 from evergreen.spec import Spec
 
 _FLOAT = pa.float64()
@@ -50,7 +47,7 @@ class Direct:
     estimator: Any = field(repr=False)
     features: tuple[str, ...]
     target: pa.DataType | None
-    types: RowTypes = field(repr=False)
+    rows: TypedRows = field(repr=False)
     checks: RowChecks = field(repr=False)
 
     @cached_property
@@ -58,12 +55,12 @@ class Direct:
         """Whether few rows take less time than to hand them to another thread."""
         return hasattr(heart_of(self.estimator).estimator, "short_")
 
-    def predictions(self, records: Sequence[Any]) -> list[dict[str, Any]] | None:
-        """What a night would publish of each record of a request; None if they must go the general way."""
-        arrays = self._arrays(records)
+    def predictions(self, text: bytes, most_rows: int) -> list[dict[str, Any]] | None:
+        """What a night would publish of each row of a request; None if they must go the general way."""
+        arrays = self.rows.read(text, most_rows)
         if arrays is None:
             return None
-        rows = pa.Table.from_arrays([*arrays.values()], schema=self.types.schema)
+        rows = pa.Table.from_arrays([*arrays.values()], schema=self.rows.types.schema)
         keys = {name: arrays[name].to_pylist() for name in self.spec.keys}
         if not self.checks.proven(rows) or not self._have_keys(rows, keys):
             return None
@@ -77,21 +74,6 @@ class Direct:
         }
         return [*map(dict, map(zip, repeat(tuple(columns)), zip(*columns.values(), strict=True)))]
 
-    def _arrays(self, records: Sequence[Any]) -> dict[str, pa.Array] | None:
-        """The records' columns in the schema's order; None if a value is not plain."""
-        if not all(type(record) is dict and len(record) == len(self._readers) for record in records):
-            return None
-        arrays = {}
-        for name, value_of, read in self._readers:
-            try:
-                values = [*map(value_of, records)]
-            except KeyError:
-                return None
-            if (array := read(values)) is None:
-                return None
-            arrays[name] = array
-        return arrays
-
     def _have_keys(self, rows: pa.Table, keys: dict[str, list[Any]]) -> bool:
         """Whether each row has a partition, and a key of its own in it."""
         columns = [partitions_of(self.spec, rows), *keys.values()]
@@ -99,26 +81,13 @@ class Direct:
             return False
         return len(rows) == 1 or len({*zip(*columns, strict=True)}) == len(rows)
 
-    def _features(self, arrays: dict[str, pa.Array]) -> pd.DataFrame:
+    def _features(self, arrays: Columns) -> pd.DataFrame:
         own = [arrays[name] for name in self.features]
         if not all(array.type == _FLOAT for array in own):
             return to_frame(pa.Table.from_arrays(own, names=[*self.features]))
         # What `to_frame` gives, in a tenth of the time.
         matrix = np.array([array.to_numpy(zero_copy_only=False) for array in own])
         return pd.DataFrame(matrix.T, columns=self._names)
-
-    @cached_property
-    def _readers(self) -> list[tuple[str, Callable[[Any], Any], Read]]:
-        """Each column in the schema's order: how its value is taken from a record, and values are read."""
-        types, written = self.types, self.types.written
-        return [
-            (
-                column.name,
-                itemgetter(column.name),
-                reader(column.type, written.get(column.name), types.zone),
-            )
-            for column in types.schema
-        ]
 
     @cached_property
     def _names(self) -> pd.Index:

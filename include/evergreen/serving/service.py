@@ -82,15 +82,23 @@ class Serving:
         if rows:
             self.meters.count_rows(about.pipeline, about.version, CHAMPION, rows - about.failed, about.failed)
 
-    def log(self, served: Served, body: Body, found: Answer) -> None:
-        """Offer a request that was answered to its pipeline's log and shadow, if any. Returns at once."""
+    def log(self, served: Served, read: Callable[[], Body], found: Answer) -> None:
+        """Offer a request that was answered to its pipeline's log and shadow, if any. Returns at once.
+
+        `read` reads its body.
+        """
         follower = self.followers[served.spec.name]
         pipeline, shadow = follower.pipeline, follower.challenger.shadow.served
-        place = RequestLog(pipeline.storage, pipeline.name)
-        if (log := pipeline.spec.serving.log) is not None:
+        log = pipeline.spec.serving.log
+        if shadow and (shadow.version == served.version or shadow.published != served.published):
+            shadow = None
+        if log is None and shadow is None:
+            return
+        place, body = RequestLog(pipeline.storage, pipeline.name), read()
+        if log is not None:
             entries = partial(logged, served, log, body, found)
             self.writer.offer(place, Kind.PREDICTIONS, len(found.rows), entries)
-        if shadow is not None and shadow.version != served.version and shadow.published == served.published:
+        if shadow is not None:
             self.shadowing.offer(served, shadow, place, body, found)
 
     def conditions(self) -> dict[str, Any]:
