@@ -72,14 +72,14 @@ def bike_file() -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def receiver() -> Iterator[Receiver]:
+def otlp() -> Iterator[Receiver]:
     """Takes the metrics of the stack's Airflow."""
     with Receiver() as receiver:
         yield receiver
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory, otlp: Receiver) -> Iterator[Stack]:
     """A running stack, which is stopped at the end."""
     folder = tmp_path_factory.mktemp("e2e")
     home = Home(folder / "home")
@@ -87,7 +87,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
     _dags(folder / "dags")
     try:
         with pytest.MonkeyPatch.context() as variables:
-            for name, value in _choices(home, receiver).items():
+            for name, value in _choices(home, otlp).items():
                 variables.setenv(name, value)
             running = up(home)
         yield running
@@ -96,15 +96,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Itera
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _environment(stack: Stack, receiver: Receiver) -> Iterator[None]:
+def _environment(stack: Stack, otlp: Receiver) -> Iterator[None]:
     """The stack's variables, for the tests of a file here and for no others."""
     with pytest.MonkeyPatch.context() as variables:
-        for name, value in {**_choices(stack.home, receiver), **environment.read(stack.home)}.items():
+        for name, value in {**_choices(stack.home, otlp), **environment.read(stack.home)}.items():
             variables.setenv(name, value)
         yield
 
 
-def _choices(home: Home, receiver: Receiver) -> dict[str, str]:
+def _choices(home: Home, otlp: Receiver) -> dict[str, str]:
     """What is set when the stack is started."""
     folder = home.root.parent
     return {
@@ -112,7 +112,7 @@ def _choices(home: Home, receiver: Receiver) -> dict[str, str]:
         "EVERGREEN_DAGS": str(folder / "dags"),
         "EVERGREEN_PORTS": "free",
         "AIRFLOW__METRICS__OTEL_ON": "True",
-        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.address,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.address,
     }
 
 

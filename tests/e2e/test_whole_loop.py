@@ -135,12 +135,12 @@ def told_of(receiver: Receiver, name: str) -> set[str]:
 
 
 def test_an_otlp_receiver_has_every_figure_of_the_night(
-    night: Run, week: dict[str, int], pipeline: Pipeline, receiver: Receiver
+    night: Run, week: dict[str, int], pipeline: Pipeline, otlp: Receiver
 ) -> None:
     # A task's process sends what it told after the task has ended.
-    wait_for(lambda: told_of(receiver, "bike_demand") >= {one.name for one in FIGURES}, "every figure")
-    assert receiver.told("airflow.evergreen.scored_rows", pipeline="bike_demand") == week[NEXT_NIGHT]
-    end = receiver.told("airflow.evergreen.partition_end", pipeline="bike_demand", stage="monitor")
+    wait_for(lambda: told_of(otlp, "bike_demand") >= {one.name for one in FIGURES}, "every figure")
+    assert otlp.told("airflow.evergreen.scored_rows", pipeline="bike_demand") == week[NEXT_NIGHT]
+    end = otlp.told("airflow.evergreen.partition_end", pipeline="bike_demand", stage="monitor")
     assert end == pipeline.spec.calendar.end(NEXT_NIGHT).timestamp()
 
 

@@ -99,9 +99,12 @@ def each(keys: Sequence[str], label: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
-    """What the library logs of its progress meanwhile, line by line on a terminal's standard error."""
-    if not _watched():
+def told(*, always: bool = False) -> Iterator[None]:
+    """What the library logs of its progress meanwhile, line by line on a terminal's standard error.
+
+    With `always`, also where nobody watches.
+    """
+    if not (always or _watched()):
         yield
         return
     log, lines = logging.getLogger("evergreen"), logging.StreamHandler(sys.stderr)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from evergreen.cli.command import Answer, PipelineName, open_pipeline, register
+from evergreen.cli.command import Answer, PipelineName, open_pipeline, register, told
 from evergreen.cli.shadow import shadow
 from evergreen.cli.stages import Partition, newest
 from evergreen.errors import EvergreenError, NotFoundError, SpecError, one_line
@@ -82,11 +81,11 @@ def serve(
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from evergreen.serving.listening import Settings
 
-    _log_to_stderr()
-    found = [one for name in pipelines for one in find_all(name)] if pipelines else list(_all())
-    opened = list({pipeline.name: pipeline for pipeline in found}.values())
-    secret = _secret(opened, token) if token else None
-    _run(opened, Settings(host, port, every, secret), workers)
+    with told(always=True):
+        found = [one for name in pipelines for one in find_all(name)] if pipelines else list(_all())
+        opened = list({pipeline.name: pipeline for pipeline in found}.values())
+        secret = _secret(opened, token) if token else None
+        _run(opened, Settings(host, port, every, secret), workers)
     return Answer({"pipelines": [pipeline.name for pipeline in opened]}, "stopped")
 
 
@@ -143,11 +142,3 @@ def _secret(opened: list[Pipeline], conn_id: str) -> str:
     if not password:
         raise EvergreenError(f"serve: connection '{conn_id}' has no password, which is the token: set one")
     return password
-
-
-def _log_to_stderr() -> None:
-    told = logging.StreamHandler(sys.stderr)
-    told.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("evergreen")
-    log.addHandler(told)
-    log.setLevel(logging.INFO)

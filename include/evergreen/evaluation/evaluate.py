@@ -144,7 +144,7 @@ def evaluate(
     """
     held = training_set.holdout
     beside = champion.version if champion else "the baseline: there is no champion yet"
-    _log.info("%s: measuring %s beside %s", spec.name, challenger.candidate["estimator"], beside)
+    _log.info("%s: measuring the challenger beside %s", spec.name, beside)
     features = training_set.features[held]
     rows = _Rows.held_out(spec, training_set)
     own = Predictions.of(challenger.evaluated, features)

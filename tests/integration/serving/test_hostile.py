@@ -137,7 +137,7 @@ HOSTILE: dict[str, Request] = {
 @pytest.fixture(scope="module")
 def client(worlds: Worlds) -> Iterator[httpx.Client]:
     """A client of a server that allows little."""
-    with running(worlds("iris").pipeline, limits=LIMITS) as client:
+    with running(worlds("iris").pipeline, limits=LIMITS, ending=1.0) as client:
         yield client
 
 

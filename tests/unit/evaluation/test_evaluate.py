@@ -18,7 +18,7 @@ from evergreen.calendar import Grain, Length
 from evergreen.candidates.fit import Challenger
 from evergreen.errors import SpecError
 from evergreen.evaluation.champion import Champion
-from evergreen.evaluation.evaluate import Evaluation, _positions, evaluate
+from evergreen.evaluation.evaluate import Evaluation, evaluate, positions
 from evergreen.evaluation.gate import judge
 from evergreen.evaluation.verdict import Outcome
 from evergreen.registry.model_file import dump_model
@@ -264,7 +264,7 @@ def test_rows_of_a_partition_are_resampled_together_and_rows_without_time_alone(
 def test_the_hours_of_a_day_are_one_position():
     spec = spec_of("regression", "mae").model_copy(update={"partition": Grain.HOURLY})
     partitions = pd.Series(["2024-01-01T06", "2024-01-02T05", "2024-01-02T06", "2024-01-04T06"])
-    assert _positions(spec, partitions).tolist() == [0, 0, 1, 3]
+    assert positions(spec, partitions).tolist() == [0, 0, 1, 3]
     champion = spec.gate.champion.model_copy(update={"block": Length(30)})
     gate = spec.gate.model_copy(update={"champion": champion})
     assert spec.champion_rule.block.count == 1
@@ -274,8 +274,8 @@ def test_the_hours_of_a_day_are_one_position():
 def test_positions_in_time_count_the_partitions_that_are_not_there():
     spec = spec_of("regression", "mae")
     partitions = pd.Series(["2024-02-28", "2024-03-02", "2024-02-28", "2024-02-29"])
-    assert _positions(spec, partitions).tolist() == [0, 3, 0, 1]
-    assert _positions(spec_of("classification", "accuracy"), pd.Series(["snapshot"])) is None
+    assert positions(spec, partitions).tolist() == [0, 3, 0, 1]
+    assert positions(spec_of("classification", "accuracy"), pd.Series(["snapshot"])) is None
 
 
 def test_intervals_hold_the_values_they_are_of():
