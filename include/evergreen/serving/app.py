@@ -69,7 +69,9 @@ def make_app(serving: Serving) -> FastAPI:
         summary="Predict raw rows by the champion, as a night would",
         openapi_extra={"requestBody": {"content": {JSON: {"schema": _BODY}, ARROW: {}}, "required": True}},
     )
-    async def predict(pipeline: str, request: Request) -> Response:
+    async def predict(request: Request) -> Response:
+        # Read here: to solve it as a parameter takes as long as the trees.
+        pipeline: str = request.path_params["pipeline"]
         about: About = request.state.about
         served, canary = serving.answering(pipeline)
         about.pipeline, about.version = pipeline, served.version

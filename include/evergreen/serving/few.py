@@ -54,6 +54,10 @@ class _Short:
 
     short_: ShortWay
 
+    def __sklearn_is_fitted__(self) -> bool:
+        # It was fitted when the short way was made; scikit-learn looks at all attributes otherwise.
+        return True
+
 
 class _Binned(_Short):
     def _raw_predict(self, X: Any, n_threads: int | None = None) -> Any:  # noqa: N803
