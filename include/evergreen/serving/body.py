@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -33,6 +33,12 @@ class Body:
 
     rows: list[Any] | pa.Table
     whole: bool = False
+
+    def taken(self, places: Sequence[int]) -> list[Any] | pa.Table:
+        """The rows at these places."""
+        if isinstance(self.rows, pa.Table):
+            return self.rows.take(pa.array(places, pa.int64()))
+        return [self.rows[at] for at in places]
 
 
 def read_body(text: bytes, *, exact: bool, most_rows: int) -> Body:

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-import numpy as np
 import pyarrow as pa
 
 from evergreen.request_log.columns import VERSION, check_dropped, logged_columns
 from evergreen.serving.answer import Answer
 from evergreen.serving.body import Body
 from evergreen.serving.canary import place_of
-from evergreen.serving.row_partitions import partitions_of
+from evergreen.serving.row_partitions import by_partition, partitions_of
 from evergreen.serving.served import Served
 from evergreen.spec import Log, Spec
 
@@ -31,15 +30,12 @@ def logged(served: Served, log: Log, body: Body, found: Answer) -> dict[str, pa.
     chosen = [at for at, said in enumerate(found.rows) if _is_chosen(spec, log, said)]
     if not chosen:
         return {}
-    asked = body.rows
-    records = asked.take(pa.array(chosen)) if isinstance(asked, pa.Table) else [asked[at] for at in chosen]
-    rows, said = served.types.read(records).rows, [found.rows[at] for at in chosen]
+    rows, said = served.types.read(body.taken(chosen)).rows, [found.rows[at] for at in chosen]
     partitions, digests = partitions_of(spec, rows), _digests(found)
     versions = [one[VERSION] for one in said]
     looked_back = [digests.get(place) for place in zip(versions, partitions, strict=True)]
     table = logged_columns(rows, log.drop, versions, looked_back, [_predicted(spec, one) for one in said])
-    of = np.array(partitions, object)
-    return {key: table.filter(pa.array(of == key)) for key in sorted(set(partitions))}
+    return by_partition(spec, rows, table)
 
 
 def _is_chosen(spec: Spec, log: Log, said: Mapping[str, Any]) -> bool:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from evergreen.errors import one_line
@@ -29,7 +28,7 @@ from evergreen.serving.body import Body
 from evergreen.serving.log_writer import LogWriter
 from evergreen.serving.meters import SHADOW, Meters
 from evergreen.serving.refused import RequestRefusedError
-from evergreen.serving.row_partitions import partitions_of
+from evergreen.serving.row_partitions import by_partition
 from evergreen.serving.served import Served
 
 WAITING = 10_000
@@ -129,17 +128,14 @@ class Shadowing:
         failed = sum("error" in one for one in said)
         self._meters.count(name, shadow.version, SHADOW, status, time.perf_counter() - began)
         self._meters.count_rows(name, shadow.version, SHADOW, len(said) - failed, failed)
-        entries = partial(_by_partition, asked, chosen, said)
+        entries = partial(_pairs, asked, chosen, said)
         self._writer.offer(asked.log, Kind.SHADOW, len(said), entries)
 
 
-def _by_partition(
-    asked: _Asked, chosen: Sequence[int], said: Sequence[Mapping[str, Any]]
-) -> dict[str, pa.Table]:
+def _pairs(asked: _Asked, chosen: Sequence[int], said: Sequence[Mapping[str, Any]]) -> dict[str, pa.Table]:
     """Both predictions of the chosen rows, by partition; `said` is what the shadow said of them."""
-    champion, sent = asked.champion, asked.body.rows
-    records = sent.take(pa.array(chosen)) if isinstance(sent, pa.Table) else [sent[at] for at in chosen]
-    rows = champion.types.read(records).rows
+    champion = asked.champion
+    rows = champion.types.read(asked.body.taken(chosen)).rows
     spec = champion.spec
     table = logged_pairs(
         rows.select(list(spec.keys)),
@@ -148,5 +144,4 @@ def _by_partition(
         asked.shadow.version,
         said,
     )
-    of = np.array(partitions_of(spec, rows), object)
-    return {key: table.filter(pa.array(of == key)) for key in sorted(set(of))}
+    return by_partition(spec, rows, table)
