@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from functools import cache
@@ -53,3 +54,13 @@ def no_airflow() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _clean(clean_environment: None) -> None:
     """Every unit test starts without a store."""
+
+
+@pytest.fixture(autouse=True)
+def python_s_own_log_level() -> Iterator[None]:
+    """What is logged as where only the library is: Airflow, in the same process, lets more through."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.WARNING)
+    yield
+    root.setLevel(level)
