@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,8 +78,7 @@ def serve(
     """
     from evergreen.front_door.opened import find_all
 
-    # Read when the libraries are loaded: threads that spin while they wait would take the cores of others.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    _share_the_cores()
     from evergreen.serving.listening import Settings
 
     with told(always=True):
@@ -102,6 +102,17 @@ def skew(pipeline: PipelineName, partition: Partition = None) -> Answer:
     found = measure_skew(opened, key)
     document = {"pipeline": pipeline, "partition": key, **found.document}
     return Answer(document, "\n".join(in_words(opened.spec, key, found)))
+
+
+def _share_the_cores() -> None:
+    """Let threads wait for each other neither too long nor too busily; call it before scikit-learn is imported.
+
+    At Python's own 5 ms, a version that is being loaded holds up each answer several times. OpenMP's threads
+    spin for milliseconds after a prediction, on cores that others need; not at all, and they must be woken
+    for each tree of the next.
+    """
+    sys.setswitchinterval(0.0005)
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 
 def _run(opened: list[Pipeline], settings: Settings, workers: int) -> None:
