@@ -1,8 +1,8 @@
 """`make demo`: a model kept fresh, from an empty folder to a closing table.
 
-The demo uses the first 120 days of its data: 90 are backfilled, from the pipeline's `start`
-(2011-01-01) on, and give the first champion; the 30 nights after them are replayed one by one, each with
-ingest, score, monitor and the retraining that drift calls for. Simulated data halves its fares on
+The demo uses the first 120 days of its data: 90 are ingested by one run, from the pipeline's `start`
+(2011-01-01) on, and the first champion is trained on them; the 30 nights after them are replayed one by one,
+each with ingest, score, monitor and the retraining that drift calls for. Simulated data halves its fares on
 2011-04-11, in the middle of those nights (see `deploy/demo_data/simulator.py`); the real file needs no
 announced drift, because its demand grows by itself.
 
@@ -10,13 +10,13 @@ Meanwhile no night is scheduled, because the newest real night would be years ah
 the monitor retrains only for the newest partition. Afterwards the schedule continues for simulated data,
 which reaches up to yesterday; a file has no further nights.
 
-It can be run again: published partitions are not ingested again, and replayed nights are not replayed again.
+It can be stopped at any time and run again: it waits for the runs that it has left behind, ingests only what
+is not published, and replays only the nights that are left.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deploy.demo_data.sources import Loaded
 from deploy.embedded import airflow, demo_report, demo_request, environment, processes, serving
@@ -33,35 +32,35 @@ from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
 from deploy.embedded.errors import StackError
 from deploy.embedded.home import Home, write_atomically
 from deploy.embedded.load import load, nights
-from deploy.embedded.stack import describe, up
+from deploy.embedded.stack import describe, describe_ui, up
 from evergreen.pipeline import Pipeline
 from evergreen.registry.history import Kind
 from evergreen.stages import INGEST, MONITOR, SCORE, STAGES, TRAIN
 
 PIPELINE = "bike_demand"
 OTHERS = ("iris", "wine_segments")
-BACKFILLED = 90
+HISTORY = 90
 REPLAYED = 30
 _STALLED = 900.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which partitions the demo is about: `backfilled` and then `replayed`, in the order of time."""
+    """Which partitions the demo is about: the `history` and then the `replayed`, in the order of time."""
 
-    backfilled: tuple[str, ...]
+    history: tuple[str, ...]
     replayed: tuple[str, ...]
 
     @classmethod
     def starting(cls, first: date) -> Plan:
         """The plan for the data from `first` on."""
-        days = [str(first + timedelta(days=n)) for n in range(BACKFILLED + REPLAYED)]
-        return cls(tuple(days[:BACKFILLED]), tuple(days[BACKFILLED:]))
+        days = [str(first + timedelta(days=n)) for n in range(HISTORY + REPLAYED)]
+        return cls(tuple(days[:HISTORY]), tuple(days[HISTORY:]))
 
     @property
     def keys(self) -> tuple[str, ...]:
         """All of them."""
-        return self.backfilled + self.replayed
+        return self.history + self.replayed
 
 
 def dags_of(pipeline: str) -> list[str]:
@@ -72,10 +71,15 @@ def dags_of(pipeline: str) -> list[str]:
 def demo(home: Home, data: Path | None) -> None:
     """Run the whole demo on simulated data, or on `data`.
 
-    Raises `StackError` if the stack or a run in it fails, or if this home holds the demo on other data.
+    Raises `StackError` if the stack or a run in it fails, or if this home holds the demo on other data;
+    `KeyboardInterrupt` where it is stopped, once it has said how to go on.
     """
     console = Console(highlight=False, soft_wrap=True)
-    Demo(home, data, console).run()
+    try:
+        Demo(home, data, console).run()
+    except KeyboardInterrupt:
+        console.print("\n'make demo' goes on from here, 'make down' stops the stack.")
+        raise
 
 
 class Demo:
@@ -94,6 +98,7 @@ class Demo:
             # This must happen before Airflow reads a DAG, so that no night is scheduled yet.
             nights(self._home).end(date(2000, 1, 1))
         self._stack = up(self._home, self._say)
+        describe_ui(self._stack, self._say)
         os.environ.update(environment.read(self._home))
         self._pipeline = Pipeline.open(PIPELINE)
         start = self._pipeline.spec.start
@@ -102,7 +107,8 @@ class Demo:
         self._load()
         self._api = AirflowApi(self._stack)
         self._unpause()
-        self._backfill()
+        self._settle()
+        self._ingest_history()
         self._first_champion()
         self._others()
         self._replay()
@@ -124,7 +130,7 @@ class Demo:
 
     def _unpause(self) -> None:
         self._step("Unpausing the DAGs")
-        ids = [dag_id for name in (PIPELINE, *OTHERS) for dag_id in dags_of(name)]
+        ids = dags_of(PIPELINE)
         self._wait(lambda: self._known(ids), "Airflow to read the DAG files")
         if nights(self._home).path.exists():
             held = INGEST.dag_id(PIPELINE)
@@ -134,46 +140,43 @@ class Demo:
             )
         for dag_id in ids:
             self._api.unpause(dag_id)
-        self._say(f"  {len(ids)} DAGs")
+        self._say(f"  {', '.join(ids)}")
 
     def _known(self, ids: Iterable[str]) -> bool:
         if errors := self._api.import_errors():
             raise StackError(f"Airflow cannot read {errors[0]}")
         return all(self._api.dag(dag_id) for dag_id in ids)
 
-    def _backfill(self) -> None:
-        keys = self._plan.backfilled
-        self._step(f"Backfilling {len(keys)} days of {PIPELINE}, {keys[0]} to {keys[-1]}")
-        dag_id = INGEST.dag_id(PIPELINE)
-        missing = set(keys) - demo_report.published(self._pipeline)
-        if not missing:
+    def _settle(self) -> None:
+        """Wait for the runs that a demo has left behind which was stopped."""
+        active = partial(self._active, dags_of(PIPELINE))
+        if left := active():
+            self._step(f"Waiting for {left} runs that were left behind")
+            self._wait(lambda: not active(), "them to end")
+
+    def _active(self, dag_ids: Iterable[str]) -> int:
+        return sum(self._api.count(dag_id, ACTIVE) for dag_id in dag_ids)
+
+    def _ingest_history(self) -> None:
+        keys, dag_id = self._plan.history, INGEST.dag_id(PIPELINE)
+        self._step(f"Ingesting {len(keys)} days of {PIPELINE} by one run, {keys[0]} to {keys[-1]}")
+        if set(keys) <= demo_report.published(self._pipeline):
             self._say("  all published already")
             return
-        if not self._api.count(dag_id, ACTIVE, "backfill"):
-            self._create_backfill(dag_id, keys[0], keys[-1])
-        self._follow("  partitions", len(keys), lambda: self._api.count(dag_id, ENDED, run_type="backfill"))
-        if failed := self._api.count(dag_id, ["failed"], run_type="backfill"):
-            self._say(
-                f"  {failed} days were refused or failed: {airflow.url(self._stack.ports)}/dags/{dag_id}"
-            )
-        wanted = self._api.count(dag_id, ["success"])
-        score = SCORE.dag_id(PIPELINE)
-        self._wait(lambda: self._api.count(score, ENDED) >= wanted, f"{score} to follow")
-
-    def _create_backfill(self, dag_id: str, first: str, last: str) -> None:
-        # The last day's night begins at 02:00 of that day: without a time of day it would be left out.
-        window = ["--from-date", first, "--to-date", f"{last}T23:59:59+00:00"]
-        options = ["--max-active-runs", "4", "--reprocess-behavior", "failed"]
-        command = [str(airflow.executable()), "backfill", "create", "--dag-id", dag_id, *window, *options]
-        found = environment.for_programs(environment.read(self._home))
-        done = subprocess.run(command, env=found, capture_output=True, text=True, check=False)
-        if done.returncode:
-            reason = (done.stderr or done.stdout).strip().splitlines()[-1:]
-            raise StackError(f"'airflow backfill create' failed: {' '.join(reason)}")
+        run = self._api.trigger(dag_id, conf={"partition": keys[0], "to": keys[-1]})
+        self._say(f"  {self._api.page(run)}")
+        run = self._wait_for_run(run)
+        count = len(demo_report.published(self._pipeline) & set(keys))
+        self._say(f"  {count} of {len(keys)} days are published")
+        if run.state == "failed":
+            self._say("  the others were refused or failed: the log of the run's last task names them")
 
     def _first_champion(self) -> None:
         self._step("Training the first champion")
-        train = TRAIN.dag_id(PIPELINE)
+        train, score = TRAIN.dag_id(PIPELINE), SCORE.dag_id(PIPELINE)
+        if self._api.count(INGEST.dag_id(PIPELINE), ["success"]):
+            # There is no champion to score by, so this run starts the first training.
+            self._wait(lambda: bool(self._api.count(score, ENDED)), f"{score} to follow")
         self._wait_for_training()
         if self._pipeline.registry.champion() is None and not self._api.count(train):
             as_of = self._plan.replayed[0]
@@ -190,9 +193,11 @@ class Demo:
         self._step(f"Running {' and '.join(OTHERS)}: a first time to train, a second to score")
         for name in OTHERS:
             pipeline = Pipeline.open(name)
-            # Unpausing starts the newest scheduled run by itself; one run is enough to train.
-            if pipeline.registry.champion() is None and not self._api.count(INGEST.dag_id(name)):
-                self._api.trigger(INGEST.dag_id(name))
+            self._wait(partial(self._known, dags_of(name)), f"Airflow to read the DAGs of {name}")
+            for dag_id in dags_of(name):
+                self._api.unpause(dag_id)
+            # Unpausing starts the newest scheduled run by itself, which is enough to train.
+            self._wait(partial(self._api.count, INGEST.dag_id(name)), f"{name} to be ingested")
             self._wait(partial(self._trained_or_failed, pipeline), f"{name} to train")
             if pipeline.registry.champion() and not demo_report.monitored(pipeline):
                 self._api.trigger(INGEST.dag_id(name))
@@ -209,14 +214,19 @@ class Demo:
         return any(self._api.count(dag_id, ["failed"]) for dag_id in dags_of(pipeline.name))
 
     def _replay(self) -> None:
-        self._step(f"Replaying {len(self._plan.replayed)} nights")
-        done = demo_report.monitored(self._pipeline)
-        for key in self._plan.replayed:
+        keys, done = self._plan.replayed, demo_report.monitored(self._pipeline)
+        self._step(
+            f"Replaying {len(keys)} nights, {keys[0]} to {keys[-1]}; Ctrl-C stops, and can go on later"
+        )
+        if before := len(done & set(keys)):
+            self._say(f"  {before} were replayed before")
+        for number, key in enumerate(keys, 1):
             if key in done:
                 continue
-            before = demo_report.last_event(self._pipeline)
+            last = demo_report.last_event(self._pipeline)
             self._one_night(key)
-            self._console.print(f"  {demo_report.night(self._pipeline, key, before).line()}")
+            line = demo_report.night(self._pipeline, key, last).line()
+            self._console.print(f"  {number:2d}/{len(keys)}  {line}")
 
     def _one_night(self, key: str) -> None:
         """Ingest one partition and wait until all runs that follow from it have finished."""
@@ -282,38 +292,10 @@ class Demo:
             raise StackError(f"{serving.NAME} has ended ({why}): run 'make up'")
         return demo_request.is_served(url, PIPELINE, version)
 
-    def _follow(self, title: str, total: int, measure: Callable[[], int]) -> None:
-        """Show how `measure` approaches `total`; as lines, every tenth, where there is no terminal."""
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-        )
-        terminal = self._console.is_terminal
-        with Progress(*columns, console=self._console, disable=not terminal) as progress:
-            task = progress.add_task(title, total=total)
-            shown = -1
-
-            def reached() -> bool:
-                nonlocal shown
-                count = measure()
-                progress.update(task, completed=count)
-                if not terminal and count * 10 // total > shown:
-                    shown = count * 10 // total
-                    self._say(f"{title}: {count} of {total}")
-                return count >= total
-
-            self._wait(reached, title.strip(), progress_of=measure)
-
-    def _wait(
-        self, ready: Callable[[], bool], what: str, progress_of: Callable[[], int] | None = None
-    ) -> None:
-        """Wait for `ready`; raises `StackError` once nothing has moved for a quarter of an hour."""
-        deadline, last = time.monotonic() + _STALLED, None
+    def _wait(self, ready: Callable[[], object], what: str) -> None:
+        """Wait for `ready`; raises `StackError` after a quarter of an hour."""
+        deadline = time.monotonic() + _STALLED
         while not ready():
-            if progress_of is not None and (now := progress_of()) != last:
-                deadline, last = time.monotonic() + _STALLED, now
             if time.monotonic() > deadline:
                 raise StackError(
                     f"waited {_STALLED / 60:.0f} minutes for {what}: see {airflow.url(self._stack.ports)}, "

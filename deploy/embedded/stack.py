@@ -113,13 +113,18 @@ def down(home: Home, say: Say = print) -> None:
 
 def describe(stack: Stack, say: Say = print) -> None:
     """Say where everything is and how to log in."""
-    say(f"  Airflow UI   {airflow.url(stack.ports)}  (user {airflow.ADMIN}, password in the next line)")
-    say(f"  password     {stack.secrets.admin_password}")
+    describe_ui(stack, say)
     say(f"  weather API  {environment.weather_url(stack.ports)}/v1/hourly")
     say(f"  predictions  {serving.url(stack.ports)}/v1/pipelines/<name>/predict  (docs/how-to/serve.md)")
     say(f"  PostgreSQL   127.0.0.1:{stack.ports.postgres}, S3 {s3.endpoint(stack.ports)}")
     say(f"  settings     {stack.home.env_file}  (for a shell: set -a; . {stack.home.env_file}; set +a)")
     say(f"  logs         {stack.home.logs}")
+
+
+def describe_ui(stack: Stack, say: Say = print) -> None:
+    """Say where the UI is and how to log in."""
+    say(f"  Airflow UI   {airflow.url(stack.ports)}  (user {airflow.ADMIN}, password in the next line)")
+    say(f"  password     {stack.secrets.admin_password}")
 
 
 def _names() -> tuple[str, ...]:

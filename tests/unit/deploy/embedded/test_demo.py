@@ -9,7 +9,7 @@ from deploy.embedded.demo_request import curl
 
 def test_the_plan_is_90_days_and_the_30_after_them() -> None:
     plan = Plan.starting(date(2011, 1, 1))
-    assert (plan.backfilled[0], plan.backfilled[-1], len(plan.backfilled)) == ("2011-01-01", "2011-03-31", 90)
+    assert (plan.history[0], plan.history[-1], len(plan.history)) == ("2011-01-01", "2011-03-31", 90)
     assert (plan.replayed[0], plan.replayed[-1], len(plan.replayed)) == ("2011-04-01", "2011-04-30", 30)
     assert len(set(plan.keys)) == 120
 
