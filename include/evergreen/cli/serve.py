@@ -105,7 +105,7 @@ def skew(pipeline: PipelineName, partition: Partition = None) -> Answer:
 
 
 def _share_the_cores() -> None:
-    """Let threads wait for each other neither too long nor too busily; call it before scikit-learn is imported.
+    """Let threads wait for each other neither too long nor too busily; call it before importing scikit-learn.
 
     At Python's own 5 ms, a version that is being loaded holds up each answer several times. OpenMP's threads
     spin for milliseconds after a prediction, on cores that others need; not at all, and they must be woken
