@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evergreen.author import author
 from evergreen.cli.command import Answer, PipelineName, open_pipeline, register, table
 from evergreen.errors import NotFoundError, RefusedError, SourceError
 
@@ -123,7 +122,7 @@ def release(
     opened = open_pipeline(pipeline)
     key = _partition(opened, partition)
     changes = None if corrected is None else _corrected(corrected)
-    done = put_back(opened, key, by=_user(), ids=row_ids or (), changes=changes, reason=reason)
+    done = put_back(opened, key, by=author(), ids=row_ids or (), changes=changes, reason=reason)
     remaining = [_entry(row, None) for row in done.remaining]
     document = {
         "pipeline": pipeline,
@@ -195,10 +194,3 @@ def _entry(row: Quarantined, correction: Correction | None) -> dict[str, Any]:
         "row": row.row,
         "correction": correction and json.loads(correction.to_json()),
     }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return f"uid {os.getuid()}"

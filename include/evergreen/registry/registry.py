@@ -7,15 +7,13 @@ was promoted, refused, rolled back, removed and a canary; which version is in fo
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any
 
+from evergreen.author import author
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError, NotInstalledError
 from evergreen.registry.clean import Cleaned, left_over, newest, removable
 from evergreen.registry.event_log import EventLog
@@ -359,16 +357,4 @@ def _event(
     share: float | None = None,
 ) -> Event:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Event(force.seq + 1, kind, version, as_of, replaces, reason, at, _author(), share)
-
-
-def _author() -> str:
-    """Who writes, for people: the DAG run as Airflow names it, or the user and host."""
-    dag, run = os.environ.get("AIRFLOW_CTX_DAG_ID"), os.environ.get("AIRFLOW_CTX_DAG_RUN_ID")
-    if dag and run:
-        return f"{dag} {run}"
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):
-        user = f"uid {os.getuid()}"
-    return f"{user}@{socket.gethostname()}"
+    return Event(force.seq + 1, kind, version, as_of, replaces, reason, at, author(), share)
