@@ -1,4 +1,5 @@
-"""The book of a pipeline's open alerts: who was told of what. Kept as `<pipeline>/alerts/open.json`.
+"""The book of a pipeline's open alerts: who was told of what, and who silenced which. Kept as
+`<pipeline>/alerts/open.json`.
 
 It is written by compare-and-set alone. A sender claims the book first and writes it again with each message.
 So of two senders only one sends. A sender that was killed leaves a claim that no longer changes; the next
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from evergreen.alerts.alert import SEVERITIES, Alert, Message, at_least, closed, opened
+from evergreen.alerts.mute import Mute, mute_of, over, past
 
 if TYPE_CHECKING:
     from evergreen.spec.alerts import Receiver, Severity
@@ -43,10 +45,16 @@ class Claim:
 
 @dataclass(frozen=True)
 class Book:
-    """The open alerts by key, and who is sending just now."""
+    """The open alerts by key, who is sending just now, and the mutes, oldest first, ended ones too."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
     claim: Claim | None = None
+    mutes: tuple[Mute, ...] = ()
+
+    @property
+    def open(self) -> list[Alert]:
+        """The alerts that hold."""
+        return [entry.alert for entry in self.entries.values() if not entry.over]
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,7 @@ def updated(book: Book, alerts: Sequence[Alert], judged: Collection[str], partit
 
     What was found at a later partition is left alone. An empty `partition` counts as the newest.
     """
+    book = awake(book, partition)
     entries = dict(book.entries)
     for alert in alerts:
         before = entries.get(alert.key)
@@ -74,19 +83,27 @@ def updated(book: Book, alerts: Sequence[Alert], judged: Collection[str], partit
     for key in set(judged) - holding:
         if (before := entries.get(key)) and _is_now(before, partition):
             entries[key] = replace(before, over=True)
-    return replace(book, entries=_without_finished(entries))
+    ended = {key for key, entry in entries.items() if entry.over}
+    return replace(book, entries=_without_finished(entries), mutes=over(book.mutes, ended))
+
+
+def awake(book: Book, partition: str) -> Book:
+    """The book without the mutes that hold only until this partition."""
+    return replace(book, mutes=past(book.mutes, partition))
 
 
 def pending(book: Book, receivers: Sequence[Receiver]) -> list[Delivery]:
     """What must be sent: for each receiver alerts that are new or more severe, and those that are over.
 
-    That an alert is over is sent to all who were told of it, whatever severity they ask for.
+    That an alert is over is sent to all who were told of it, whatever severity they ask for. Of an alert that
+    is muted nothing else is sent.
     """
     return [
         Delivery(key, receiver.conn_id, message)
         for receiver in receivers
         for key, entry in book.entries.items()
-        if (message := _message(entry, receiver)) is not None
+        if (entry.over or mute_of(book.mutes, key) is None)
+        and (message := _message(entry, receiver)) is not None
     ]
 
 
@@ -123,7 +140,8 @@ def read_book(storage: Storage, pipeline: str) -> tuple[Book, str | None]:
         for key, entry in values["entries"].items()
     }
     claim = Claim(**values["claim"]) if values["claim"] else None
-    return Book(entries, claim), found.etag
+    mutes = tuple(Mute(**mute) for mute in values.get("mutes", ()))  # earlier releases wrote none
+    return Book(entries, claim, mutes), found.etag
 
 
 def write_book(storage: Storage, pipeline: str, book: Book, etag: str | None) -> str:

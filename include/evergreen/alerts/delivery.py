@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import time
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from evergreen.alerts.book import (
     Book,
     Claim,
     Delivery,
+    awake,
     known_to,
     pending,
     read_book,
@@ -24,16 +24,13 @@ from evergreen.alerts.book import (
     updated,
     write_book,
 )
+from evergreen.alerts.claim import STILL, moves
 from evergreen.alerts.receivers import send
 from evergreen.errors import ConflictError, EvergreenError
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
-STILL = 90.0
-"""Seconds without a change after which a claimed book is free again; a message takes less."""
-
-_LOOK = 0.25  # seconds between two looks at a claimed book
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +48,7 @@ def notify(
     at the next call; the others get their messages. Returns what was sent. Raises `UnavailableError` or
     `StorageError` where the storage fails.
     """
-    if _nothing_to_do(pipeline, alerts, judged) or _is_past(pipeline, partition):
+    if _nothing_to_do(pipeline, alerts, partition, judged) or _is_past(pipeline, partition):
         return []
     sender = _Sender(pipeline, still)
     if not sender.claim(alerts, judged, partition):
@@ -59,12 +56,14 @@ def notify(
     return sender.send_pending()
 
 
-def _nothing_to_do(pipeline: Pipeline, alerts: Sequence[Alert], judged: Collection[str]) -> bool:
+def _nothing_to_do(
+    pipeline: Pipeline, alerts: Sequence[Alert], partition: str, judged: Collection[str]
+) -> bool:
     """Whether there is nothing to write or send, as after most tasks of most nights."""
     if alerts:
         return False
     book, _ = read_book(pipeline.storage, pipeline.name)
-    known = known_to(book, pipeline.spec.alerts.to)
+    known = known_to(awake(book, partition), pipeline.spec.alerts.to)
     return not set(judged) & set(known.entries) and not pending(known, pipeline.spec.alerts.to)
 
 
@@ -89,7 +88,7 @@ class _Sender:
         storage, name = self._pipeline.storage, self._pipeline.name
         while True:
             before, etag = read_book(storage, name)
-            if before.claim and etag and self._moves(etag):
+            if before.claim and etag and moves(storage, name, etag, self._still):
                 continue
             after = known_to(updated(before, alerts, judged, partition), self._receivers)
             wanted = bool(pending(after, self._receivers))
@@ -149,15 +148,6 @@ class _Sender:
             claim = Claim(self._token, self._book.claim.moves + 1 if self._book.claim else 1)
         self._book = replace(book, claim=claim)
         self._etag = write_book(self._pipeline.storage, self._pipeline.name, self._book, self._etag)
-
-    def _moves(self, etag: str) -> bool:
-        """Watch a claimed book: True as soon as it is written again, False if it is not."""
-        start = time.monotonic()
-        while time.monotonic() - start < self._still:
-            time.sleep(_LOOK)
-            if read_book(self._pipeline.storage, self._pipeline.name)[1] != etag:
-                return True
-        return False
 
 
 def _log_changes(before: Book, after: Book) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typer
 
 from evergreen.cli import (
+    alerts,
     backtest,
     check,
     drill,
@@ -49,6 +50,7 @@ models.add_to(app)
 mlflow.add_to(app)
 quarantine.add_to(app)
 serve.add_to(app)
+alerts.add_to(app)
 forget.add_to(app)
 
 

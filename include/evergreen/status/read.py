@@ -41,7 +41,7 @@ def status_of(pipeline: Pipeline, moment: datetime) -> Status:
         published=published,
         newest=lake.records([newest]).get(newest, {}),
         nights=_nights(pipeline),
-        alerts=[entry.alert for entry in book.entries.values() if not entry.over],
+        alerts=book.open,
         versions=versions,
         undecided=[version for version in versions if version not in decided],
     )

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from evergreen.alerts import delivery
+from evergreen.alerts import claim
 from evergreen.alerts.alert import Alert
 from evergreen.alerts.book import Book, Claim, Entry, read_book, write_book
 from evergreen.alerts.delivery import notify
@@ -139,7 +139,7 @@ def test_a_receiver_that_is_down_keeps_nobody_else_from_theirs_and_is_tried_agai
 def test_two_senders_at_once_send_once(
     pipeline: Pipeline, webhook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "_LOOK", 0.01)
+    monkeypatch.setattr(claim, "_LOOK", 0.01)
     both = threading.Barrier(2)
     alerts = [alert("a"), alert("b", "critical")]
 
@@ -162,7 +162,7 @@ def test_two_senders_at_once_send_once(
 def test_a_second_sender_waits_for_the_first_and_finds_nothing_left(
     pipeline: Pipeline, webhook: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery, "_LOOK", 0.01)
+    monkeypatch.setattr(claim, "_LOOK", 0.01)
     sending, go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -217,7 +217,7 @@ def test_a_sender_that_is_killed_is_followed_by_the_next(
 ) -> None:
     """Killed before it sent, once; between sending and the book, twice: never not at all."""
     connect(monkeypatch, "ops", webhook.address)
-    monkeypatch.setattr(delivery, "_LOOK", 0.01)
+    monkeypatch.setattr(claim, "_LOOK", 0.01)
     pipeline = Pipeline(spec_with(ops="warning"), configured)
     described = str(KIOSK.folder / "pipeline.yaml")
     done = subprocess.run([sys.executable, "-c", PROGRAM, described, killed], env=os.environ, check=False)
