@@ -9,15 +9,18 @@ from evergreen.pages.plots.errors import (
     residuals_over_predictions,
     residuals_over_time,
 )
+from evergreen.pages.plots.nights import NightPoint, metric_by_night
 from evergreen.pages.plots.rows import cluster_plane, cluster_sizes, target_distribution, target_over_time
 
 __all__ = [
+    "NightPoint",
     "cluster_plane",
     "cluster_sizes",
     "confusion_matrix",
     "contribution_bars",
     "importance_bars",
     "loss_intervals",
+    "metric_by_night",
     "reliability_curve",
     "residual_histogram",
     "residuals_over_predictions",

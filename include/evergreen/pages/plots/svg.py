@@ -73,6 +73,12 @@ class Figure:
             Markup('<circle class="{}" cx="{}" cy="{}" r="{}">{}</circle>'), css, x, y, radius, _told(told)
         )
 
+    def diamond(self, x: float, y: float, css: str, size: float = 5, told: str = "") -> None:
+        """A square on its corner, told from a disc without its colour, with a tooltip."""
+        corners = ((x, y - size), (x + size, y), (x, y + size), (x - size, y))
+        points = " ".join(f"{_place(across)},{_place(down)}" for across, down in corners)
+        self._add(Markup('<polygon class="{}" points="{}">{}</polygon>'), css, points, _told(told))
+
     def curve(self, points: Sequence[tuple[float, float]], css: str) -> None:
         """A line through the points."""
         if len(points) > 1:
