@@ -20,6 +20,7 @@ WORDS = {
     "refused": "rows of refused attempts",
     "corrections": "corrections of quarantined rows",
     "data_docs": "pages of validation",
+    "reports": "reports of nights",
     "receipts": "receipts of runs",
     "timings": "timings of runs",
     "runs": "the partitions that runs took",

@@ -22,6 +22,7 @@ from evergreen.cli import (
     mlflow,
     models,
     quarantine,
+    report,
     serve,
     stages,
     status,
@@ -43,6 +44,7 @@ stages.add_to(app)
 backtest.add_to(app)
 drill.add_to(app)
 explain.add_to(app)
+report.add_to(app)
 labels.add_to(app)
 look_back.add_to(app)
 expectations.add_to(app)

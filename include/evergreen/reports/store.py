@@ -1,0 +1,30 @@
+"""Where the pages of reports stand in the storage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from evergreen.storage import Storage
+
+FOLDER = "reports"
+_END = ".html"
+
+
+def report_key(pipeline: str, name: str) -> str:
+    """The key of the page of a report: `name` is a partition's key, or that of a week."""
+    return f"{pipeline}/{FOLDER}/{name}{_END}"
+
+
+def reports_in(storage: Storage, pipeline: str) -> list[str]:
+    """The names of the stored reports, newest first."""
+    prefix = f"{pipeline}/{FOLDER}/"
+    names = (key.removeprefix(prefix) for key in storage.list(prefix))
+    return sorted((name.removesuffix(_END) for name in names if name.endswith(_END)), reverse=True)
+
+
+def write_report(storage: Storage, pipeline: str, name: str, page: bytes) -> str:
+    """Write the page of a report in place of an earlier one, as a whole; returns its key."""
+    key = report_key(pipeline, name)
+    storage.stage(key, page, "text/html; charset=utf-8")
+    return key

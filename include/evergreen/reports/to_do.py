@@ -1,0 +1,172 @@
+"""What a person would do after a night: short, concrete, and each with what does it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from evergreen.alerts.conditions import MISSING, QUARANTINE
+from evergreen.alerts.stage import NIGHT
+from evergreen.monitoring.health import quarantined_share
+from evergreen.numbers import percent
+from evergreen.registry.history import Kind
+from evergreen.reports.report import Link, ToDo
+
+if TYPE_CHECKING:
+    from evergreen.registry.history import Event
+    from evergreen.reports.facts import NightFacts, Waiting
+    from evergreen.spec import Spec
+
+_DOUBLED = 2.0
+_CHANCE = 0.01  # how likely a share is as large by chance, above which it is not called larger
+_TOLD = frozenset({QUARANTINE, MISSING, NIGHT})
+"""The alerts whose subject the report tells of itself, with more."""
+
+
+def to_do(spec: Spec, facts: NightFacts) -> tuple[ToDo, ...]:
+    """What there is to do after the night, the most pressing first; nothing after a quiet one."""
+    return (
+        *_alerts(facts),
+        *_unfinished(spec, facts),
+        *_missing(spec, facts),
+        *_quarantine(spec, facts),
+        *_refused_versions(spec, facts.events),
+        *_waiting(spec, facts.waiting),
+        *_labels(spec, facts),
+    )
+
+
+def larger_share(facts: NightFacts) -> float | None:
+    """The usual share of rows in quarantine, where that of this partition is more than twice as large.
+
+    Usual is that of the partitions that say so, all their rows together. A share that chance alone explains
+    (the upper tail of a binomial distribution) is not larger, so one row of ten is no finding where one of
+    twenty is usual. None if it is not, or nothing is known.
+    """
+    now = facts.records.get(facts.partition, {})
+    before = [record for key, record in facts.records.items() if key != facts.partition]
+    usual = quarantined_share(
+        {name: sum(int(record.get(name, 0)) for record in before) for name in ("rows", "quarantined")}
+        if before
+        else {}
+    )
+    share = quarantined_share(now)
+    if usual is None or share is None or share <= _DOUBLED * usual:
+        return None
+    from scipy.stats import binom
+
+    rows = int(now["rows"]) + facts.aside
+    return usual if float(binom.sf(facts.aside - 1, rows, usual)) < _CHANCE else None
+
+
+def _alerts(facts: NightFacts) -> Iterator[ToDo]:
+    """The alerts say themselves what to do."""
+    order = sorted(facts.alerts, key=lambda alert: alert.severity != "critical")
+    for alert in order:
+        if alert.key not in _TOLD:
+            yield ToDo(f"[{alert.severity}] {alert.title}: {alert.text}")
+
+
+def _unfinished(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
+    name, key = spec.name, facts.partition
+    at = f"{name} --partition {key}"
+    if not facts.is_published:
+        aside = any(ground.word == "refused" for ground in facts.came.grounds)
+        commands = (*([f"evergreen quarantine show {at}"] if aside else []), f"evergreen ingest {at}")
+        yield ToDo(f"{facts.came.sentence}: mend its source, then ingest it", commands, facts.page)
+    elif facts.record is not None:
+        return
+    elif facts.in_force is None:
+        yield ToDo(
+            f"no version was in force for {key}, so it is not scored: train one", (f"evergreen train {name}",)
+        )
+    else:
+        commands = (f"evergreen score {at}", f"evergreen monitor {at}")
+        yield ToDo(f"{key} is published and not monitored: score it, then monitor it", commands)
+
+
+def _missing(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
+    """Which partitions are missing, where more are than the description allows."""
+    if MISSING not in {alert.key for alert in facts.alerts} or len(facts.published) < 2:
+        return
+    first, last = (
+        spec.calendar.shift(key, step) for key, step in zip(facts.published[-2:], (1, -1), strict=True)
+    )
+    if count := max(0, spec.calendar.distance(first, last) + 1):
+        span = f"--partition {first}" + (f" --to {last}" if count > 1 else "")
+        yield ToDo(
+            f"{spec.calendar.counted(count)} before {facts.partition} "
+            f"{'is' if count == 1 else 'are'} not published: ingest {'it' if count == 1 else 'them'}",
+            (f"evergreen ingest {spec.name} {span}",),
+        )
+
+
+def _quarantine(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
+    if not facts.is_published or not facts.aside:
+        return
+    at = f"{spec.name} --partition {facts.partition}"
+    are = "is" if facts.aside == 1 else "are"
+    said = f"{rows_in_words(facts.aside)} of {facts.partition} {are} in quarantine"
+    if (usual := larger_share(facts)) is not None:
+        share = percent(quarantined_share(facts.records[facts.partition]))
+        said += f", {share} where {percent(usual)} is usual: see what changed in the sources"
+    if broken := [ground.name for ground in facts.came.grounds if ground.word == "in quarantine"]:
+        said += f"; most break {broken[0]}" if len(broken) > 1 else f"; they break {broken[0]}"
+    yield ToDo(
+        f"{said}: look at them, and release those that are right",
+        (f"evergreen quarantine show {at}", f"evergreen quarantine release {at} --reason WHY"),
+        facts.page,
+    )
+
+
+def _refused_versions(spec: Spec, events: Sequence[Event]) -> Iterator[ToDo]:
+    """A challenger that is worse: one that is inconclusive is on trial, and of another a person said no."""
+    for event in events:
+        # Earlier releases did not say which: theirs count as worse.
+        if event.kind is Kind.REFUSED and event.reason.get("verdict", "worse") == "worse":
+            why = event.reason.get("gate", "")
+            yield ToDo(
+                f"the training as of {event.as_of} was refused{f' ({why})' if why else ''}, and the champion "
+                "stays: see on its card which check failed, and train again once the cause is mended",
+                (f"evergreen explain {spec.name} {event.version}", f"evergreen train {spec.name}"),
+                card_of(event.version),
+            )
+
+
+def _waiting(spec: Spec, waiting: Waiting | None) -> Iterator[ToDo]:
+    if waiting is None:
+        return
+    promote = f"evergreen models promote {spec.name} {waiting.version}"
+    said = f"{waiting.version} waits: {waiting.sentence}"
+    page = card_of(waiting.version)
+    if waiting.shadow:
+        yield ToDo(f"{said}: see how far its shadow is", (f"evergreen serve shadow {spec.name}",), page)
+    else:
+        yield ToDo(f"{said}: read its card, and promote it or leave it", (promote,), page)
+
+
+def _labels(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
+    if not facts.unlabelled:
+        return
+    first, last = facts.unlabelled[0], facts.unlabelled[-1]
+    nights = [min(spec.calendar.ahead(key, spec.label_delay), facts.partition) for key in (first, last)]
+    span = f"--partition {nights[0]}" + (f" --to {nights[1]}" if nights[1] != nights[0] else "")
+    said = (
+        f"the labels of {first}"
+        if first == last
+        else (f"the labels of {spec.calendar.counted(len(facts.unlabelled))}, {first} to {last},")
+    )
+    yield ToDo(
+        f"{said} are due and not there: see the source of the labels, then read them",
+        (f"evergreen labels {spec.name} {span}",),
+    )
+
+
+def card_of(version: str) -> Link:
+    """The model card of a version."""
+    return Link("model card", f"../models/{version}/card.html")
+
+
+def rows_in_words(count: int) -> str:
+    """A number of rows in words: `1 row`, `2,000 rows`."""
+    return f"{count:,} row{'' if count == 1 else 's'}"
