@@ -76,6 +76,7 @@ class Wounds(Protocol):
 class TcpProxy(Background):
     """Passes connections on to `host:port`. `plan` may be changed at any time; None breaks nothing.
 
+    While `down` is set, new connections are reset, and open ones as soon as something would pass.
     `opened` is the number of connections so far, `broken` the wounds that were played: a connection that
     ends before its place is reached is not among them.
     """
@@ -85,6 +86,7 @@ class TcpProxy(Background):
         self._upstream = (host, port)
         self._stall = stall
         self.plan = plan
+        self.down = False
         self.opened = 0
         self.broken: list[Wound] = []
         self._lock = threading.Lock()
@@ -97,6 +99,9 @@ class TcpProxy(Background):
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass bytes both ways until one side leaves or the wound cuts the connection."""
         self.opened += 1
+        if self.down:
+            reset(writer)
+            return
         wound = self.plan.wound(self.opened) if self.plan else None
         server_reader, server_writer = await asyncio.open_connection(*self._upstream)
         down = wound if wound and wound.from_server else None
@@ -121,6 +126,8 @@ class TcpProxy(Background):
         """Pass bytes one way; True if the wound says that the connection ends here."""
         passed = 0
         while data := await reader.read(65536):
+            if self.down:
+                return True
             if wound and passed + len(data) >= wound.after:
                 at = wound.after - passed
                 await _write(writer, data[:at])
