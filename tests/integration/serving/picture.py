@@ -42,6 +42,6 @@ def drawn(taken: Sequence[tuple[float, float]], changes: Sequence[float]) -> str
         plot.line(plot.x(change - start), plot.bottom, plot.x(change - start), plot.bottom - 10, "mark")
     plot.curve([(plot.x(place), plot.y(value)) for place, value in tail], "p99")
     plot.curve([(plot.x(place), plot.y(value)) for place, value in middle], "p50")
-    legend(plot, [("p50", "median"), ("p99", "p99"), ("mark", "promotion or rollback")], 247)
+    legend(plot, [("p50", "median"), ("p99", "p99"), ("mark", "change")], 247)
     image = str(plot.svg()).replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
     return image.replace("<title", f"<style>{STYLE}</style><title", 1)
