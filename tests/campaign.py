@@ -31,6 +31,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "ingest-s3": [f"{_CHAOS}_s3.py"],
     "ingest-postgres": [f"{_CHAOS}_postgres.py"],
     "ingest-runs": [f"{_CHAOS}_runs.py"],
+    "new": ["tests/integration/draft/test_new.py"],
     "api": ["tests/integration/ingestion/test_api_misbehaves.py"],
     "generated-apis": ["tests/unit/sources/http/test_generated_apis.py"],
     "release-kills": [f"{_RELEASES}/test_chaos_kill.py"],

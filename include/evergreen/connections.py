@@ -86,7 +86,7 @@ def _from_uri(conn_id: str, text: str) -> Connection:
     )
 
 
-_SECRET = re.compile(r"pass|secret|token|key|credential|pat\b", re.IGNORECASE)
+SECRET = re.compile(r"pass|secret|token|key|credential|pat\b", re.IGNORECASE)
 
 
 def redacted(text: str, connection: Connection) -> str:
@@ -108,6 +108,6 @@ def _secrets(values: Mapping[str, Any]) -> set[str]:
     for name, value in values.items():
         if isinstance(value, Mapping):
             found |= _secrets(value)
-        elif isinstance(value, str) and value and _SECRET.search(name):
+        elif isinstance(value, str) and value and SECRET.search(name):
             found.add(value)
     return found

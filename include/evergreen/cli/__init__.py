@@ -21,6 +21,7 @@ from evergreen.cli import (
     look_back,
     mlflow,
     models,
+    new,
     quarantine,
     report,
     serve,
@@ -37,6 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.callback()(options)
+new.add_to(app)
 look.add_to(app)
 check.add_to(app)
 status.add_to(app)

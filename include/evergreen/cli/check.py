@@ -166,6 +166,7 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
 
     yield _checked(name, "description", lambda: specs.append(load_spec(name)))
     for spec in specs:
+        yield from _guesses(spec)
         yield _expectations(spec)
         yield _checked(name, "features", partial(_features, spec))
         yield _checked(name, "estimators", partial(_estimators, spec))
@@ -284,6 +285,15 @@ def _expectations(spec: Spec) -> Checked:
     said = without_suite(spec)
     found = _checked(spec.name, "expectations", lambda: check_types(spec, load_suite(spec), None))
     return replace(found, detail=said, warns=True) if said and found.ok else found
+
+
+def _guesses(spec: Spec) -> Iterator[Checked]:
+    """What `evergreen new` has guessed, and is still worth deciding."""
+    from evergreen.draft.guesses import unconfirmed
+
+    for guess in unconfirmed(spec.folder):
+        said = f"{guess.written} was guessed: {guess.why} (delete the comment once it is right)"
+        yield Checked(spec.name, f"to decide: {guess.place}", True, said, warns=True)
 
 
 def _features(spec: Spec) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -55,7 +54,8 @@ def look(
 
 
 def _document(found: Look) -> dict[str, Any]:
-    return {**asdict(found), "dialect": dict(found.dialect)}
+    # The YAML says name and config; the rows are not shown.
+    return {name: value for name, value in vars(found).items() if name not in ("name", "config", "sample")}
 
 
 def _lines(found: Look) -> Iterator[str]:

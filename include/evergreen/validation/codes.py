@@ -41,9 +41,14 @@ class Codes:
     grow: bool = False
 
 
+def words_of(name: str) -> list[str]:
+    """The words that a column's name is made of, in small letters: `pickup`, `zone` of `pickupZone`."""
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
 def is_named_like_codes(name: str) -> bool:
     """Whether the last word of a column's name is one of codes: `VendorID`, `pickup_zone`, `payment_type`."""
-    words = [word.lower() for word in _WORDS.findall(name)]
+    words = words_of(name)
     return bool(words) and (words[-1] in _SAYS_CODE or words[-1].startswith(_NAMED))
 
 

@@ -53,17 +53,21 @@ def suggest(pipeline: Pipeline, last: int) -> Draft:
     return draft(pipeline.spec, rows, last)
 
 
-def draft(spec: Spec, rows: pa.Table, last: int) -> Draft:
-    """A draft from the `last` partitions of rows that are sorted by partition; those before are history."""
+def draft(spec: Spec, rows: pa.Table, last: int, of: str | None = None) -> Draft:
+    """A draft from the `last` partitions of rows that are sorted by partition; those before are history.
+
+    With `of`, which says what the rows are, the draft is from all of them, and `last` is only how many
+    partitions a limit by history looks at.
+    """
     profiles = _profiles(rows)
-    keys = list(profiles)[-last:]
+    keys = list(profiles)[-last:] if of is None else list(profiles)
     seen = rows.slice(sum(profile.rows for profile in list(profiles.values())[: -len(keys)]))
     seen = seen.drop_columns([PARTITION])
     history = _History(spec, list(profiles.values()), len(keys), last)
     whole = _profile(seen)
     columns = [name for name in seen.column_names if name not in {*spec.keys, spec.time_column}]
     blocks = [
-        _header(spec, keys, whole.rows),
+        _header(spec, keys, whole.rows, of or "what was published"),
         _table(spec, seen, history),
         *(_column(spec, seen, whole.columns[name], name, history) for name in columns),
     ]
@@ -116,10 +120,10 @@ def _profile(rows: pa.Table) -> Profile:
     return profiler.profile()
 
 
-def _header(spec: Spec, keys: Sequence[str], rows: int) -> list[str]:
+def _header(spec: Spec, keys: Sequence[str], rows: int, of: str) -> list[str]:
     seen = f"{len(keys)} partitions, {keys[0]} to {keys[-1]}" if len(keys) > 1 else f"partition {keys[0]}"
     return [
-        f"# A draft for {spec.name} from what was published: {seen}, {rows} rows.",
+        f"# A draft for {spec.name} from {of}: {seen}, {rows} rows.",
         "# It describes past data, not what must hold: review each line, and delete what you cannot explain.",
         "# critical (the default) refuses a partition, warning sends rows to quarantine, info is reported.",
         f"# That {_listed(spec.keys)} {'is' if len(spec.keys) == 1 else 'are'} present and unique "

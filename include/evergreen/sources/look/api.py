@@ -25,6 +25,7 @@ from evergreen.sources.http.read import read_http
 from evergreen.sources.look.compose import Material, composed
 from evergreen.sources.look.description import source_name
 from evergreen.sources.look.found import Look
+from evergreen.sources.look.sample import take
 from evergreen.sources.look.sniff.answer import sniff_document
 from evergreen.sources.look.sniff.dialect import sniff_csv
 
@@ -54,6 +55,14 @@ def look_at_api(conn_id: str, address: str, most: int, connect: Connect) -> Look
         is_whole=False,
     )
     return composed(_as_answered(material, answer))
+
+
+def look_at_pages(conn_id: str, address: str, most: int, connect: Connect) -> Look:
+    """As `look_at_api`, with the rows of all pages, at most so many: one page tells too little of history."""
+    found = look_at_api(conn_id, address, most, connect)
+    described = HttpSource.model_validate(found.config)
+    taken = take(read_http(described, connect(conn_id), SNAPSHOT), most)
+    return replace(found, sample=taken.rows, rows=taken.rows.num_rows, is_whole=taken.is_whole)
 
 
 def _asked(connection: Connection, path: str, params: Mapping[str, str]) -> Answer:

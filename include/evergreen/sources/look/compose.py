@@ -104,6 +104,7 @@ class _Read:
     """The rows by a description, whose YAML is `text`."""
 
     text: str
+    config: Mapping[str, Any]
     taken: Taken
     rejected: Sequence[Rejected]
 
@@ -118,7 +119,7 @@ def _read(material: Material, config: Mapping[str, Any], last: _Read | None) -> 
     except ValidationError as error:
         raise SourceError(f"{material.source} cannot be described: {explain(Source, error)}") from None
     rows = material.read(source)
-    return _Read(text, take(rows, material.most), rows.rejected)
+    return _Read(text, config, take(rows, material.most), rows.rejected)
 
 
 def _look(
@@ -136,6 +137,9 @@ def _look(
         times=found,
         targets=targets(rows, columns),
         yaml="".join(f"# unsure: {line}\n" for line in unsure) + last.text,
+        name=material.name,
+        config=last.config,
+        sample=rows,
         encoding=material.encoding,
         dialect=material.config.get("csv", {}),
         told=material.told,

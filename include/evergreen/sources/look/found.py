@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ class Target:
 class Look:
     """What a source holds, and the YAML that describes it.
 
-    `rows` were read, which are all if `is_whole`. `keys` are sets of columns that are present and unique.
+    `rows` were read, which are all if `is_whole`; `sample` has them. `keys` are sets of columns that are
+    present and unique. `yaml` describes a source of this `name` and `kind` with this `config`.
     """
 
     source: str
@@ -60,6 +64,9 @@ class Look:
     times: Sequence[str]
     targets: Sequence[Target]
     yaml: str
+    name: str
+    config: Mapping[str, Any]
+    sample: pa.Table = field(repr=False, compare=False)
     encoding: str | None = None
     dialect: Mapping[str, Any] = field(default_factory=dict)
     told: Mapping[str, str] = field(default_factory=dict)

@@ -102,7 +102,7 @@ def keys(rows: pa.Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:
     fit = [
         one.name
         for one in columns
-        if not one.nulls and not (one.forced and one.forced.others) and _may_be_key(rows.column(one.name))
+        if not one.nulls and not (one.forced and one.forced.others) and may_be_key(rows.column(one.name))
     ]
     distinct = {one.name: one.distinct for one in columns}
     single: list[tuple[str, ...]] = [(name,) for name in fit if distinct[name] == rows.num_rows]
@@ -124,7 +124,8 @@ def keys(rows: pa.Table, columns: Sequence[Column]) -> list[tuple[str, ...]]:
     return found
 
 
-def _may_be_key(values: pa.ChunkedArray) -> bool:
+def may_be_key(values: pa.ChunkedArray) -> bool:
+    """Whether values of this kind may name a row: lists and fractions do not."""
     if is_list(values.type) or pa.types.is_null(values.type):
         return False
     if pa.types.is_floating(values.type):
@@ -149,13 +150,13 @@ def targets(rows: pa.Table, columns: Sequence[Column]) -> list[Target]:
     found = [
         Target(one.name, task)
         for one in reversed(columns)
-        if (task := _task(one, rows.num_rows)) and not _counts(rows.column(one.name))
+        if (task := _task(one, rows.num_rows)) and not counts_rows(rows.column(one.name))
     ]
     found.sort(key=lambda one: one.column.lower() not in _TARGETS)
     return found[:_MOST_TARGETS]
 
 
-def _counts(values: pa.ChunkedArray) -> bool:
+def counts_rows(values: pa.ChunkedArray) -> bool:
     """Whether each value is the one before and 1."""
     if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)) or len(values) < 2:
         return False
