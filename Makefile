@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage up down status load demo test test-export test-mlflow test-lineage test-clients campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-export test-mlflow test-lineage test-clients test-browser campaign lint bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ test-clients: .venv .venv-s3 .venv-clients ## the server asked by clients of oth
 test-lineage: .venv .venv-s3 .venv-lineage ## lineage by Airflow's OpenLineage provider, which is left out of the tests otherwise
 	PYTHONPATH=include:plugins .venv-lineage/bin/pytest tests/lineage
 
+test-browser: .venv-s3 .venv-browser ## pages in a real browser, by axe-core too, which is left out of the tests otherwise
+	PYTHONPATH=include:plugins .venv-browser/bin/pytest tests/browser
+
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -91,6 +94,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-mlserver: .venv-mlserver/.complete ## the environment of the server that is measured beside ours
 
 .venv-lineage: .venv-lineage/.complete ## the environment with the OpenLineage provider of the tests
+
+.venv-browser: .venv-browser/.complete ## the environment that drives a browser for tests
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -137,6 +142,10 @@ endef
 	$(call install,.venv-lineage,$<)
 	@touch $@
 
+.venv-browser/.complete: requirements-browser.txt | check-python
+	$(call install,.venv-browser,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -162,3 +171,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) requirements-clients.in -o requirements-clients.txt
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-mlserver.in -o requirements-mlserver.txt
 	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-lineage.in -o requirements-lineage.txt
+	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-browser.in -o requirements-browser.txt
