@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pytest
 
 from evergreen.connections import Connection
+from evergreen.description import read_mapping
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.storage import Storage
 from tests.campaign import FULL
 from tests.http_peers import serving
-from tests.integration.draft.inputs import INPUTS, Input, pages, to_table
+from tests.integration.draft.inputs import INPUTS, Input, orders, pages, to_table
 from tests.unit.two_pipelines import Evergreen
 
 QUICK = ("species", "houses")
@@ -84,6 +86,27 @@ def test_a_folder_runs_untouched(
     assert 0 < scored["rows"] == predictions.num_rows
     assert predictions.column("prediction").null_count == 0
     tell(_told(drafted, ingested, trained, scored))
+
+
+def test_a_password_is_in_no_file_and_no_line(
+    postgres_server: Connection, clean_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_table(orders(np.random.default_rng(7)), postgres_server)
+    monkeypatch.setenv("EVERGREEN_PIPELINES", str(tmp_path))
+    at = f"{postgres_server.host}:{postgres_server.port}/{postgres_server.schema}"
+    address = f"postgres://tester:{quote(str(postgres_server.password))}@{at}/shop.orders"
+    done = Evergreen()("new", "orders", "--from", address)
+    assert done.exit_code == 0, done.output
+    assert "define first: export AIRFLOW_CONN_ORDERS_DB=" in done.stdout
+    texts = [done.output, *(file.read_text() for file in (tmp_path / "orders").iterdir())]
+    assert not [text for text in texts if str(postgres_server.password) in text or "%20" in text]
+    written = read_mapping(tmp_path / "orders" / "pipeline.yaml")["sources"]["shop_orders"]["postgres"]
+    assert written == {
+        "conn_id": "orders_db",
+        "table": "shop.orders",
+        "time_column": "ordered_at",
+        "changed": {"column": "updated_at"},
+    }
 
 
 def _told(drafted: Any, ingested: Any, trained: Any, scored: Any) -> str:
