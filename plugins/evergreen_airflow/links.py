@@ -1,10 +1,11 @@
-"""Paths of Data Docs in Airflow's UI, and the button on a task that links to them."""
+"""Paths of Data Docs in Airflow's UI, and the buttons on tasks that link to pages and runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
 from airflow.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
@@ -48,3 +49,24 @@ class DataDocsLink(BaseOperatorLink):
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """The operator's `data_docs`; empty if the task ended before it knew its partition."""
         return getattr(operator, "data_docs", None) or ""
+
+
+class CardLink(BaseOperatorLink):
+    """The button "Model card" of a task that has committed a version, or has put one in force.
+
+    Kept as that of Data Docs is; the operator has set its attribute `card`.
+    """
+
+    name = "Model card"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The operator's `card`; empty if the task ended without a version."""
+        return getattr(operator, "card", None) or ""
+
+
+class TriggeredRunLink(TriggerDagRunLink):
+    """The button "Triggered DAG", which is there only if a run was triggered."""
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        """The run's address; empty if the task was skipped or failed before it asked for a run."""
+        return super().get_link(operator, ti_key=ti_key) if getattr(operator, "trigger_run_id", None) else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -12,7 +13,12 @@ from airflow import plugins_manager
 from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
-from evergreen_airflow.links import DataDocsLink, index_path, page_path, site_path
+from evergreen_airflow.links import CardLink, DataDocsLink, card_path, index_path, page_path, site_path
+from evergreen_airflow.operators.base import log_verdict
+from evergreen_airflow.operators.gate import GateOperator
+from evergreen_airflow.operators.promote import PromoteOperator
+from evergreen_airflow.operators.promote_tried import PromoteTriedOperator
+from evergreen_airflow.operators.retrain import RetrainOperator
 
 HEAVY = {"fastapi", "boto3", "great_expectations", "numpy", "pandas", "pyarrow"}
 
@@ -89,3 +95,39 @@ def test_addresses_lie_below_the_base_of_the_api_server(
     assert site_path() == path
     assert index_path("iris") == f"{path}/iris/index.html"
     assert page_path("iris", "snapshot", "x?y") == f"{path}/iris/snapshot/x%3Fy.html"
+
+
+@pytest.mark.parametrize("operator", [GateOperator, PromoteOperator, PromoteTriedOperator])
+def test_a_task_that_has_a_version_links_to_its_card(operator: type[BaseOperator]):
+    task, (link,) = operator(task_id="task", pipeline="bike_demand"), operator.operator_extra_links
+    assert isinstance(link, CardLink)
+    assert link.get_link(task, ti_key=None) == "", "it ended before it had one"
+    task.card = card_path("bike_demand", "2011-06-01-0123456789ab")
+    address = "/evergreen/data-docs/bike_demand/models/2011-06-01-0123456789ab.html"
+    assert link.get_link(task, ti_key=None) == address
+
+
+def test_a_skipped_retraining_has_no_button_for_a_run_that_is_not():
+    task = RetrainOperator(task_id="retrain", pipeline="bike_demand")
+    (link,) = task.operator_extra_links
+    assert link.name == "Triggered DAG"
+    assert link.get_link(task, ti_key=None) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lines"),
+    [
+        (
+            "no retraining: mae 31.2 is as promised: 27.5; the champion promises more",
+            ["a 1: no retraining", "  mae 31.2 is as promised: 27.5", "  the champion promises more"],
+        ),
+        ("promoted: all 3 checks passed", ["a 1: promoted", "  all 3 checks passed"]),
+        ("done", ["a 1: done"]),
+    ],
+)
+def test_a_verdict_is_logged_first_and_its_reasons_on_lines_of_their_own(
+    caplog: pytest.LogCaptureFixture, sentence: str, lines: list[str]
+):
+    with caplog.at_level(logging.INFO, "evergreen_airflow.operators.base"):
+        log_verdict("a 1", sentence)
+    assert caplog.messages == lines

@@ -130,6 +130,18 @@ def in_words(partitions: Sequence[str]) -> str:
     return f"{partitions[0]} to {partitions[-1]} ({len(partitions)} partitions)"
 
 
+def log_verdict(subject: str, sentence: str) -> None:
+    """Log a verdict in a short line of its own, and below it a line for each of its reasons.
+
+    `sentence` is of the form `verdict: reason; reason`, as decisions and verdicts are. Airflow's UI shows a
+    line as far as the window is wide.
+    """
+    verdict, _, reasons = sentence.partition(": ")
+    _log.info("%s: %s", subject, verdict)
+    for reason in filter(None, reasons.split("; ")):
+        _log.info("  %s", reason)
+
+
 def log_published(pipeline: Pipeline, published: Sequence[Published]) -> None:
     """Log each partition that was published: its rows, those in quarantine, and whether it is unchanged."""
     for each in published:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from evergreen_airflow.figures import of_training
 from evergreen_airflow.lineage import of_commit
-from evergreen_airflow.operators.base import PipelineOperator, run_token
+from evergreen_airflow.links import CardLink, card_path
+from evergreen_airflow.operators.base import PipelineOperator, log_verdict, run_token
 from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
@@ -18,14 +19,18 @@ if TYPE_CHECKING:
 class GateOperator(PipelineOperator):
     """Judge the challenger, commit its version, and check the stored model with its golden sample."""
 
+    operator_extra_links = (CardLink(),)
+
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """A refusal is an outcome, not a failure: the task is green and the log says why."""
         from evergreen.training.stage import commit_version
 
         committed = commit_version(pipeline, run_token(context))
+        self.card = card_path(pipeline.name, committed.version)
         verdict = committed.verdict
+        log_verdict(f"{pipeline.name} {committed.version}", verdict.sentence)
         for check in verdict.checks:
-            self.log.info("%s %s: %s", check.word, check.name, check.detail)
-        self.log.info("%s: %s", pipeline.name, verdict.sentence)
+            if check.passed:  # the verdict has named the others
+                self.log.info("  %s %s: %s", check.word, check.name, check.detail)
         self.lineage = of_commit(committed)
         tell(pipeline.name, of_training(committed))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.stages import TRAIN
 from evergreen_airflow.assets import published_by
+from evergreen_airflow.links import CardLink, card_path
 from evergreen_airflow.operators.base import PipelineOperator, run_token
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ class PromoteOperator(PipelineOperator):
     never from the state of that task.
     """
 
+    operator_extra_links = (CardLink(),)
+
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Record the promotion and move the champion's pointer."""
         from evergreen.errors import NothingToDoError
@@ -30,6 +33,7 @@ class PromoteOperator(PipelineOperator):
         event = promote_staged(pipeline, run_token(context), self._approval(context))
         if event is None:
             raise NothingToDoError(f"{pipeline.name}: the gate refused the challenger, the champion stays")
+        self.card = card_path(pipeline.name, event.version)
         self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
         context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = {"version": event.version}
 

@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from evergreen.stages import MONITOR, TRAIN
 from evergreen_airflow.connections import open_pipeline
+from evergreen_airflow.links import TriggeredRunLink
 from evergreen_airflow.operators.base import partition_of, task_outcome
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
 
     template_fields: Sequence[str] = ("pipeline",)
     ui_color = "#e3f1e3"
+    operator_extra_links = (TriggeredRunLink(),)
 
     def __init__(self, *, pipeline: str, **kwargs: Any) -> None:
         super().__init__(
