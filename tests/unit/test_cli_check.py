@@ -357,3 +357,19 @@ def test_check_says_what_of_requests_is_logged_and_which_column_is_none(
     evergreen.document("ingest", "kinds")
     assert found("sise", 1)["detail"].startswith("kinds: serving.log.drop: 'sise' is no column that is")
     assert found("size")["ok"]
+
+
+def test_offline_looks_at_the_folder_alone(
+    pipelines: Path, monkeypatch: pytest.MonkeyPatch, evergreen: Evergreen
+):
+    monkeypatch.delenv("EVERGREEN_STORAGE", raising=False)
+    document = evergreen.document("check", "--offline")
+    looked = {"description", "expectations", "features", "estimators", "gate", "policy"}
+    assert {check["check"] for check in document["checks"]} == looked
+    (pipelines / "kinds" / "pipeline.yaml").write_text("name: kinds")
+    assert not evergreen.document("check", "--offline", exit_code=1)["ok"]
+
+
+def test_offline_looks_at_no_source(pipelines: Path, evergreen: Evergreen):
+    said = evergreen.document("check", "--offline", "--source", exit_code=2)["error"]
+    assert said.endswith("--offline looks at no source, leave out --source")

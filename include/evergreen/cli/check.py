@@ -37,6 +37,10 @@ Now = Annotated[
     ),
 ]
 
+Offline = Annotated[
+    bool, typer.Option("--offline", help="only what needs no storage, connection or source: before a commit")
+]
+
 
 @dataclass(frozen=True)
 class Upcoming:
@@ -59,7 +63,7 @@ class Upcoming:
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app."""
     register(app, "pipelines", "pipelines", "pipelines --json")(pipelines)
-    register(app, "check", "check", "check bike_demand --now 2011-05-31T18:00")(check)
+    register(app, "check", "check", "check bike_demand --now 2011-05-31T18:00", "check --offline")(check)
 
 
 def pipelines() -> Answer:
@@ -75,7 +79,9 @@ def pipelines() -> Answer:
     return Answer({"pipelines": rows}, shown)
 
 
-def check(pipeline: OnePipeline = None, now: Now = None, source: AtSource = None) -> Answer:
+def check(
+    pipeline: OnePipeline = None, now: Now = None, source: AtSource = None, offline: Offline = False
+) -> Answer:
     """Check descriptions, suites, feature functions, estimators, connections, the storage and the sources.
 
     Of the sources one partition is looked at, the newest published or the first, and the columns that are
@@ -85,18 +91,24 @@ def check(pipeline: OnePipeline = None, now: Now = None, source: AtSource = None
     Of a pipeline that has published partitions the training set is built, and features that hardly vary in it
     are named. Also shows the next ticks of each schedule with the partitions that each will take. The folder
     of a description with several targets stands for the pipelines of all of them.
+
+    With --offline only the folders are looked at: no storage, connection or source is needed.
     """
     from rich.console import Group
 
     from evergreen.spec import pipeline_names, pipelines_of
 
+    if offline and source:
+        raise typer.BadParameter("--offline looks at no source, leave out --source")
     moment = _moment(now)
-    found = [_checked(None, "storage", _storage)]
-    stored = found[0].ok
+    found = [] if offline else [_checked(None, "storage", _storage)]
+    stored = not offline and found[0].ok
     ticks: list[Upcoming] = []
     for name in pipelines_of(pipeline) if pipeline else pipeline_names():
         specs: list[Spec] = []
         own = list(_pipeline(name, specs))
+        if not offline:
+            own += [one for spec in specs for one in _connected(spec)]
         if stored and all(one.ok for one in own):
             own += [
                 one
@@ -160,8 +172,7 @@ def _described(name: str) -> dict[str, Any]:
 
 
 def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
-    """The checks of a pipeline; its description is appended to `specs` if it can be read."""
-    from evergreen.description import connection_ids
+    """The checks of a pipeline's folder; its description is appended to `specs` if it can be read."""
     from evergreen.spec import load_spec
 
     yield _checked(name, "description", lambda: specs.append(load_spec(name)))
@@ -172,10 +183,16 @@ def _pipeline(name: str, specs: list[Spec]) -> Iterator[Checked]:
         yield _checked(name, "estimators", partial(_estimators, spec))
         yield _checked(name, "gate", partial(_gate, spec))
         yield _checked(name, "policy", partial(_policy, spec))
-        if any(candidate.pretrained for candidate in spec.training.candidates):
-            yield _checked(name, "pretrained", partial(_pretrained, spec))
-        for conn_id in dict.fromkeys(connection_ids(spec)):
-            yield _checked(name, f"connection {conn_id}", partial(_connection, spec, conn_id))
+
+
+def _connected(spec: Spec) -> Iterator[Checked]:
+    """The checks of what a description names in the storage and among the connections."""
+    from evergreen.description import connection_ids
+
+    if any(candidate.pretrained for candidate in spec.training.candidates):
+        yield _checked(spec.name, "pretrained", partial(_pretrained, spec))
+    for conn_id in dict.fromkeys(connection_ids(spec)):
+        yield _checked(spec.name, f"connection {conn_id}", partial(_connection, spec, conn_id))
 
 
 def _arguments(spec: Spec) -> Iterator[Checked]:
