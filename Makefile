@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-export test-mlflow test-lineage test-clients test-browser campaign lint bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-export test-mlflow test-lineage test-clients test-browser campaign lint check bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -70,6 +70,10 @@ lint: .venv ## style and types
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy include/evergreen
+
+check: .venv ## the descriptions of all pipelines, and their DAGs, without storage or sources
+	.venv/bin/evergreen check --offline
+	.venv/bin/pytest tests/dags/test_described.py
 
 bench: .venv .venv-s3 ## measure (ONLY=name: one figure; ROUNDS=1: a first look)
 	.venv/bin/python -m benchmarks $(if $(ONLY),--only '$(ONLY)')
