@@ -25,6 +25,8 @@ been asked enough rows (`gate.shadow`). It is skipped while none is. See docs/ga
 resolved. If a receiver cannot be reached, the log says so and the next night retries. See
 docs/how-to/alerts.md.
 
+*report* writes the report of the night and sends it to `reports.to`. See docs/how-to/reports.md.
+
 **When it fails**
 - the storage was unreachable: clear the task when it is back. No decision was lost; it is made again.
 - *retrain* is always skipped because "3 challengers in a row were worse": see why on their cards, fix the
@@ -39,6 +41,7 @@ from evergreen_airflow.lifecycle import dag_arguments, described_pipelines, foll
 from evergreen_airflow.operators.alert import AlertOperator
 from evergreen_airflow.operators.monitor import MonitorOperator
 from evergreen_airflow.operators.promote_tried import PromoteTriedOperator
+from evergreen_airflow.operators.report import ReportOperator
 from evergreen_airflow.operators.retrain import RetrainOperator
 
 for spec in described_pipelines(MONITOR):
@@ -54,5 +57,8 @@ for spec in described_pipelines(MONITOR):
             task_id="promote", pipeline=spec.name, outlets=[published_by(TRAIN, spec.name)]
         )
         alert = AlertOperator(task_id="alert", pipeline=spec.name)
+        # After what is decided and told; a skipped promotion is no reason to go without.
+        report = ReportOperator(task_id="report", pipeline=spec.name, trigger_rule="none_failed")
 
         monitor >> [retrain, promote, alert]
+        [promote, alert] >> report

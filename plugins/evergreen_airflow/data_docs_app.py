@@ -54,6 +54,12 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}/")(to_index)
     app.get("/{pipeline}/index.html")(index)
     app.get("/{pipeline}/models/{version}.html")(card)
+    app.get("/{pipeline}/reports/")(reports)
+    app.get("/{pipeline}/reports/{partition}.html")(report)
+    # Where the pages stand in the storage, so that links between them lead to the same here as in a copy.
+    app.get("/{pipeline}/models/{version}/card.html")(card)
+    app.get("/{pipeline}/data_docs/index.html")(index)
+    app.get("/{pipeline}/data_docs/{partition}/{run}.html")(page)
     app.get("/{pipeline}/{partition}/{run}.html")(page)
     app.get("/{path:path}")(nothing)
     app.exception_handler(AnyHTTPException)(_refusal)
@@ -133,6 +139,30 @@ def card(pipeline: VisiblePipeline, version: str) -> Response:
         raise absent
     try:
         return _html(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, CARD))
+    except NotFoundError:
+        raise absent from None
+
+
+def reports(pipeline: VisiblePipeline) -> Response:
+    """The nights of a pipeline that have a report, newest first."""
+    from evergreen.reports.page import render_list
+    from evergreen.reports.store import reports_in
+
+    return _html(render_list(pipeline, reports_in(_storage(pipeline), pipeline)))
+
+
+def report(pipeline: VisiblePipeline, partition: str) -> Response:
+    """The report of one night."""
+    from evergreen.reports.store import report_key
+
+    absent = HTTPException(
+        status.HTTP_404_NOT_FOUND,
+        f"This night has no report: evergreen report {pipeline} --partition KEY makes it.",
+    )
+    if not _PARTITION.fullmatch(partition):
+        raise absent
+    try:
+        return _html(_storage(pipeline).read(report_key(pipeline, partition)).body)
     except NotFoundError:
         raise absent from None
 

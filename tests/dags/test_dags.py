@@ -81,8 +81,9 @@ def expected(pipelines: set[str]) -> set[str]:
                 {
                     "monitor": ["alert", "promote", "retrain"],
                     "retrain": [],
-                    "promote": [],
-                    "alert": [],
+                    "promote": ["report"],
+                    "alert": ["report"],
+                    "report": [],
                 },
             )
             for pipeline in sorted(PIPELINES)

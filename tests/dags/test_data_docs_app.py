@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 
 from evergreen.data_docs.store import write_data_docs
 from evergreen.pipeline import Pipeline
+from evergreen.reports.store import write_report
 from evergreen.storage import Storage
 from evergreen.validation.report import ValidationReport
 from evergreen_airflow import data_docs_app
@@ -228,3 +229,20 @@ def test_a_store_that_fails_is_told_in_one_line(reader: TestClient, monkeypatch:
     answer = reader.get(INDEX)
     assert answer.status_code == 503
     assert "bucket &#39;there-is-no-such-bucket&#39; does not exist" in answer.text
+
+
+def test_reports_are_listed_and_served_and_lead_on_as_they_do_in_a_copy(
+    reader: TestClient, written: Pipeline
+):
+    absent = reader.get(f"{MOUNT}/bike_demand/reports/2011-06-01.html")
+    assert absent.status_code == 404
+    assert "evergreen report bike_demand" in absent.text
+    key = write_report(written.storage, "bike_demand", "2011-06-01", b"a report")
+    answer = reader.get(f"{MOUNT}/{key}")
+    assert (answer.status_code, answer.content) == (200, b"a report")
+    assert 'href="2011-06-01.html"' in reader.get(f"{MOUNT}/bike_demand/reports/").text
+    assert 'href="bike_demand/reports/"' in reader.get(f"{MOUNT}/").text
+    for stored, served in ((f"data_docs/2011-06-01/{RUN}.html", PAGE), ("data_docs/index.html", INDEX)):
+        assert reader.get(f"{MOUNT}/bike_demand/{stored}").content == reader.get(served).content
+    for path in ("reports/", "reports/2011-06-01.html"):
+        assert reader.get(f"{MOUNT}/iris/{path}").status_code == 403

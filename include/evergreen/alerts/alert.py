@@ -35,13 +35,25 @@ class Alert:
 
 
 @dataclass(frozen=True)
+class Page:
+    """An HTML page that goes with a message where the receiver takes files: its file name and its bytes."""
+
+    name: str
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Message:
-    """What is sent: a subject, a text, and the same as `facts` for a program to read."""
+    """What is sent: a subject, a text, and the same as `facts` for a program to read.
+
+    `page` goes with it where it is a mail.
+    """
 
     subject: str
     text: str
     severity: Severity
     facts: Mapping[str, str] = field(default_factory=dict)
+    page: Page | None = None
 
 
 def opened(alert: Alert) -> Message:

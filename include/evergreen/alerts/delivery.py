@@ -48,7 +48,7 @@ def notify(
     at the next call; the others get their messages. Returns what was sent. Raises `UnavailableError` or
     `StorageError` where the storage fails.
     """
-    if _nothing_to_do(pipeline, alerts, partition, judged) or _is_past(pipeline, partition):
+    if _nothing_to_do(pipeline, alerts, partition, judged) or is_past(pipeline, partition):
         return []
     sender = _Sender(pipeline, still)
     if not sender.claim(alerts, judged, partition):
@@ -67,7 +67,8 @@ def _nothing_to_do(
     return not set(judged) & set(known.entries) and not pending(known, pipeline.spec.alerts.to)
 
 
-def _is_past(pipeline: Pipeline, partition: str) -> bool:
+def is_past(pipeline: Pipeline, partition: str) -> bool:
+    """Whether a partition is older than the newest published one: nobody is told of a backfill."""
     if not partition or not pipeline.spec.calendar.has_time:
         return False
     published = pipeline.lake.partitions()

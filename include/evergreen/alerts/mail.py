@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import one_line
 
 if TYPE_CHECKING:
-    from evergreen.alerts.alert import Message
+    from evergreen.alerts.alert import Message, Page
     from evergreen.connections import Connection
 
 _TIMEOUT = 20.0  # seconds: to connect, and from byte to byte
@@ -32,7 +32,7 @@ _PORTS = {Security.TLS: 465, Security.STARTTLS: 587, Security.NONE: 25}
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail in plain text for each of the addresses `to`."""
+    """A mail in plain text for each of the addresses `to`, with a page as its attachment if there is one."""
 
     host: str
     port: int
@@ -43,6 +43,7 @@ class Mail:
     text: str = field(repr=False)
     login: str | None = None
     password: str | None = field(default=None, repr=False)
+    page: Page | None = None
 
     def send(self) -> str | None:
         """Send it; None if all of it was taken, else in some words why not.
@@ -80,6 +81,10 @@ class Mail:
         mail["Date"] = formatdate()
         mail["Message-ID"] = make_msgid(domain=parseaddr(self.sender)[1].rpartition("@")[2])
         mail.set_content(self.text)
+        if self.page:
+            mail.add_attachment(
+                self.page.body, "text", "html", filename=self.page.name, params={"charset": "utf-8"}
+            )
         return mail
 
 
@@ -121,6 +126,7 @@ def mail_of(connection: Connection, message: Message) -> Mail:
         text=message.text,
         login=connection.login,
         password=connection.password,
+        page=message.page,
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.alerts.book import read_book
 from evergreen.alerts.conditions import conditions, judged
+from evergreen.alerts.mute import mute_of
 from evergreen.data_docs.index import newest
 from evergreen.data_docs.store import runs_of
 from evergreen.evaluation.verdict import Verdict
@@ -95,7 +96,10 @@ def events_of(spec: Spec, events: Sequence[Event], before: Sequence[str], partit
 def open_alerts(
     spec: Spec, nights: Sequence[tuple[Record, Decision]], book: Book, partition: str
 ) -> list[Alert]:
-    """The alerts that are open after a night: those of its record, and those that it says nothing of."""
+    """The alerts that are open after a night: those of its record, and those that it says nothing of.
+
+    One that is muted is left out: somebody knows of it.
+    """
     now = [(record, decision) for record, decision in nights[-1:] if record.partition == partition]
     found = {alert.key: alert for one in now for alert in conditions(spec, *one)}
     known = {key for one in now for key in judged(spec, *one)}
@@ -105,7 +109,7 @@ def open_alerts(
             alert.partition == partition or (alert.partition < partition and key not in known)
         ):
             found[key] = alert
-    return list(found.values())
+    return [alert for key, alert in found.items() if mute_of(book.mutes, key) is None]
 
 
 def _waiting(pipeline: Pipeline, events: Sequence[Event], partition: str) -> Waiting | None:

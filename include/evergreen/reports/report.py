@@ -76,9 +76,14 @@ class NightReport:
         return self.partition
 
     @property
+    def count(self) -> str:
+        """How much there is to do, in words."""
+        return f"{len(self.to_do)} to do" if self.to_do else "nothing to do"
+
+    @property
     def heading(self) -> str:
         """The report in one line: whether there is something to do, and the night."""
-        return f"{self.pipeline} {self.partition}: {told_count(self.to_do)}: {self.sentence}"
+        return f"{self.pipeline} {self.partition}: {self.count}: {self.sentence}"
 
     @property
     def text(self) -> str:
@@ -87,11 +92,6 @@ class NightReport:
             return self.heading
         said = [f"{part.title}: {' '.join(part.sentences)}" for part in self.parts]
         return "\n".join([self.heading, "", *_listed(self.to_do), "", *said])
-
-
-def told_count(to_do: Sequence[ToDo]) -> str:
-    """How much there is to do, in words."""
-    return f"{len(to_do)} to do" if to_do else "nothing to do"
 
 
 def _listed(to_do: Sequence[ToDo]) -> list[str]:

@@ -16,6 +16,11 @@ def report_key(pipeline: str, name: str) -> str:
     return f"{pipeline}/{FOLDER}/{name}{_END}"
 
 
+def sent_key(pipeline: str, name: str, conn_id: str) -> str:
+    """The key of the object that says that a receiver has had a report."""
+    return f"{pipeline}/{FOLDER}/sent/{name}/{conn_id}.json"
+
+
 def reports_in(storage: Storage, pipeline: str) -> list[str]:
     """The names of the stored reports, newest first."""
     prefix = f"{pipeline}/{FOLDER}/"

@@ -22,6 +22,7 @@ from evergreen.spec.monitoring import (
     Monitoring,
     Retrain,
 )
+from evergreen.spec.reports import Reports
 from evergreen.spec.scoring import Scoring
 from evergreen.spec.serving import Log, LookBack, Serving
 from evergreen.spec.spec import Spec
@@ -50,6 +51,7 @@ __all__ = [
     "Monitoring",
     "Pretrained",
     "Receiver",
+    "Reports",
     "Resources",
     "Retrain",
     "Scoring",

@@ -33,20 +33,14 @@ from evergreen.spec.mlflow import Mlflow
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import Monitoring
 from evergreen.spec.predicted import check_predicted
+from evergreen.spec.reports import Reports
 from evergreen.spec.scoring import Scoring
 from evergreen.spec.serving import Serving
 from evergreen.spec.targets import pipeline_of
 from evergreen.spec.training import Training
 from evergreen.spec.validation import Validation
 from evergreen.task import Task
-from evergreen.units import (
-    Column,
-    Cron,
-    HalfLife,
-    Identifier,
-    Levels,
-    SinceChange,
-)
+from evergreen.units import Column, Cron, HalfLife, Identifier, Levels, SinceChange
 
 
 class Spec(Described):
@@ -80,6 +74,7 @@ class Spec(Described):
     models: Models = Models()
     mlflow: Mlflow | None = None
     alerts: Alerts = Alerts()
+    reports: Reports = Reports()
     folder: Path = Field(exclude=True)
     other_targets: tuple[Column, ...] = Field(default=(), exclude=True)
     feature_sets: tuple[FeatureSet, ...] = Field(default=(), exclude=True)

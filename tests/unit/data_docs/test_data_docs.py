@@ -449,7 +449,10 @@ class TestWriting:
 class TestSmallPages:
     def test_the_page_above_leads_to_the_pipelines(self):
         shown = Page(render_home({"bike_demand": HOSTILE, "a b": "-"}))
-        assert shown.links == ["bike_demand/index.html", "a%20b/index.html"]
+        assert shown.links == [
+            *("bike_demand/index.html", "bike_demand/reports/"),
+            *("a%20b/index.html", "a%20b/reports/"),
+        ]
         assert "script" not in shown.tags
 
     def test_a_notice_says_why_and_leads_back(self):

@@ -7,6 +7,7 @@ import pytest
 
 from evergreen.alerts.alert import Alert
 from evergreen.alerts.book import Book, Entry, write_book
+from evergreen.alerts.mute import Mute
 from evergreen.calendar import PartitionError
 from evergreen.lake import Table
 from evergreen.monitoring.record import SCHEMA, to_table
@@ -77,3 +78,10 @@ def test_alerts_that_are_open_are_those_of_the_record_and_those_that_it_says_not
     assert [alert.key for alert in night_facts(pipeline, DAY).alerts] == ["failed_train_gate"]
     pipeline.lake.replace(Table.MONITORING, {DAY: to_table(*night(22, error=90.0))}, SCHEMA)
     assert [alert.key for alert in night_facts(pipeline, DAY).alerts] == ["performance", "failed_train_gate"]
+
+
+def test_a_muted_alert_is_known_to_somebody(pipeline: Pipeline):
+    entry = Entry(Alert("failed_train_gate", "warning", "train failed", "see", "kiosk", DAY))
+    muted = Mute("failed_train_gate", "ann", "2024-01-23T08:00:00+00:00")
+    write_book(pipeline.storage, "kiosk", Book({"failed_train_gate": entry}, mutes=(muted,)), None)
+    assert night_facts(pipeline, DAY).alerts == []
