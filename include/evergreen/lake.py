@@ -25,9 +25,10 @@ from evergreen.errors import IntegrityError, NotFoundError, RefusedError, Storag
 from evergreen.lake_check import Present, damage, present_files
 from evergreen.rows.partition_file import (
     PartitionFile,
-    PartitionWriter,
+    file_of,
     footer_size,
     read_bounds,
+    read_columns,
     read_record,
 )
 
@@ -88,7 +89,7 @@ class Lake:
         files: dict[str, PartitionFile | None] = {}
         for key, rows in contents.items():
             self._check_schema(table, schema, rows.schema)
-            files[key] = _file_of(rows.select(schema.names)) if rows.num_rows else None
+            files[key] = file_of(rows.select(schema.names)) if rows.num_rows else None
         return self.commit(table, files, schema)
 
     def commit(self, table: Table, files: Mapping[str, PartitionFile | None], schema: pa.Schema) -> list[str]:
@@ -164,6 +165,17 @@ class Lake:
             rows = dataset.to_table(columns=None if columns is None else [*columns], filter=condition)
         return rows.sort_by(PARTITION)
 
+    def single(self, table: Table, keys: Iterable[str], columns: Sequence[str]) -> list[pa.Table]:
+        """Of each of these partitions that has rows, its columns that are among `columns`; by key.
+
+        Files are read whole: a few partitions of small files take a fraction of the time of `read`.
+        """
+        found = self._from_files(table, keys, lambda at: read_columns(self._storage.read(at).body, columns))
+        return [
+            rows.append_column(PARTITION, pa.array([key] * len(rows), pa.string()))
+            for key, rows in sorted(found.items())
+        ]
+
     def holding(self, keys: pa.Table, partitions: Iterable[str]) -> set[str]:
         """Those of the published partitions in which a row has the values of a row of `keys`.
 
@@ -209,27 +221,30 @@ class Lake:
 
     def _from_footers(self, keys: Iterable[str], read: Callable[[bytes], _T]) -> dict[str, _T]:
         """What `read` finds in the end of each published partition's file, which has the whole footer."""
-        wanted = set(keys)
-        try:
-            with self._errors(Table.PARTITIONS):
-                present = present_files(self._open(Table.PARTITIONS))
-        except NotFoundError:
-            return {}
 
         def found(path: str) -> _T:
-            key = f"{self._pipeline}/lake/{Table.PARTITIONS}/{path}"
-            tail = self._storage.tail(key, FOOTER)
+            tail = self._storage.tail(path, FOOTER)
             if (needed := footer_size(tail)) > len(tail):
-                tail = self._storage.tail(key, needed)
+                tail = self._storage.tail(path, needed)
             return read(tail)
 
-        files = {key: old[0].path for key, old in present.items() if key in wanted}
+        return self._from_files(Table.PARTITIONS, keys, found)
+
+    def _from_files(self, table: Table, keys: Iterable[str], read: Callable[[str], _T]) -> dict[str, _T]:
+        """What `read` finds in the file, by its place in the storage, of each of the partitions."""
+        wanted, folder = set(keys), f"{self._pipeline}/lake/{table}"
         try:
-            with self._errors(Table.PARTITIONS), ThreadPoolExecutor(TRANSFERS) as pool:
-                return dict(zip(files, pool.map(found, files.values()), strict=True))
+            with self._errors(table):
+                present = present_files(self._open(table))
+        except NotFoundError:
+            return {}
+        files = {key: f"{folder}/{old[0].path}" for key, old in present.items() if key in wanted}
+        try:
+            with self._errors(table), ThreadPoolExecutor(TRANSFERS) as pool:
+                return dict(zip(files, pool.map(read, files.values()), strict=True))
         except NotFoundError as error:
-            # A run may replace a file while footers are read: then nothing is missing of the new table.
-            lost = damage(self._storage, self._pipeline, Table.PARTITIONS)
+            # A run may replace a file while it is read: then nothing is missing of the new table.
+            lost = damage(self._storage, self._pipeline, table)
             raise IntegrityError(lost[0]) if lost else UnavailableError(f"{error}: run again") from None
 
     def _open(self, table: Table, version: int | None = None) -> DeltaTable:
@@ -367,13 +382,6 @@ class Lake:
             raise UnavailableError(
                 f"{where} cannot be used ({last_cause(text)}): check the storage, then run again"
             ) from error
-
-
-def _file_of(rows: pa.Table) -> PartitionFile:
-    writer = PartitionWriter(rows.schema)
-    for batch in rows.to_batches():
-        writer.write(batch)
-    return writer.finish()
 
 
 def _holds(present: Sequence[Present], key: str, file: PartitionFile | None) -> bool:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from evergreen.errors import ConflictError, IntegrityError, UnavailableError
+from evergreen.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
 from evergreen.registry.history import Event, Force, fold, missing
 from evergreen.registry.readable import readable
 from evergreen.registry.versions import MANIFEST, file_key
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 POINTER = "champion.json"
 _ATTEMPTS = 100
+_BLOCK = 10  # events read at once on the way back
 _log = logging.getLogger(__name__)
 
 Decide = Callable[[list[Event], Force], Event]
@@ -57,6 +58,43 @@ class EventLog:
         if problem := self.lie(pointer, events):
             _log.warning("%s: %s, so the history is read", self._pipeline, problem)
         return force
+
+    def pointed(self) -> Force:
+        """What the pointer and the events after it say, as servers believe it, however long the history is.
+
+        The history itself is read where the pointer cannot be, or events after it are missing; then raises as
+        `force`.
+        """
+        pointer, _ = self.found()
+        later = self._after(pointer.seq) if pointer else []
+        if pointer is None or _broken(pointer.seq, later):
+            return self.force()
+        return fold(later, pointer)
+
+    def numbered(self, last: int, count: int) -> list[Event]:
+        """The events up to number `last`, so many or all of them, oldest first.
+
+        Raises `IntegrityError` if one of them is missing or damaged.
+        """
+        numbers = range(max(1, last - count + 1), last + 1)
+        try:
+            return self._events_at([event_key(seq) for seq in numbers])
+        except NotFoundError:
+            there = set(self._storage.list("history/"))
+            raise self._incomplete(next(s for s in numbers if event_key(s) not in there)) from None
+
+    def back_to(self, as_of: str) -> list[Event]:
+        """The newest events, oldest first, back to the first ten in a row that are all of earlier partitions.
+
+        Raises as `numbered`.
+        """
+        last, found = self.pointed().seq, list[Event]()
+        while last:
+            block = self.numbered(last, _BLOCK)
+            found, last = [*block, *found], block[0].seq - 1
+            if all(event.as_of < as_of for event in block):
+                break
+        return found
 
     def found(self) -> tuple[Force | None, str | None]:
         """What the pointer says, None if it cannot be read, and its tag, None if there is no pointer.
@@ -129,7 +167,9 @@ class EventLog:
         self._read.clear()
 
     def _after(self, seq: int) -> list[Event]:
-        keys = self._storage.list("history/", after=event_key(seq))
+        return self._events_at(self._storage.list("history/", after=event_key(seq)))
+
+    def _events_at(self, keys: Sequence[str]) -> list[Event]:
         unread = [key for key in keys if key not in self._read]
         if len(unread) <= 1:
             bodies = [self._storage.read(key).body for key in unread]
@@ -179,7 +219,7 @@ class EventLog:
         if pointer is None or etag is None or not self._is_ours(pointer, []):
             raise damage
         later = self._after(pointer.seq)
-        if [event.seq for event in later] != [pointer.seq + 1 + place for place in range(len(later))]:
+        if _broken(pointer.seq, later):
             raise damage
         _log.warning("%s; until then %s says what is in force", damage, POINTER)
         return fold(later, pointer)
@@ -188,6 +228,11 @@ class EventLog:
 def event_key(seq: int) -> str:
     """Where event number `seq` is."""
     return f"history/{seq:08d}.json"
+
+
+def _broken(seq: int, later: Sequence[Event]) -> bool:
+    """Whether an event is missing among those after number `seq`."""
+    return [event.seq for event in later] != list(range(seq + 1, seq + 1 + len(later)))
 
 
 def _wait(attempt: int) -> None:

@@ -231,10 +231,13 @@ def last_canary(events: Sequence[Event], version: str) -> Event | None:
 
 def state_of(version: str, events: Sequence[Event]) -> State:
     """What the version is after these events (the whole history)."""
-    force = fold(events)
+    return state_in(fold(events), version, last_word(events, version))
+
+
+def state_in(force: Force, version: str, last: Event | None) -> State:
+    """What the version is where this is in force, and `last` is the latest event that decided about it."""
     if force.is_canary(version):
         return State.CANARY
-    last = last_word(events, version)
     if last is None:
         return State.COMMITTED
     if version == force.champion():

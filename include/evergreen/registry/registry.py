@@ -69,6 +69,10 @@ class Registry:
         """The committed versions, newest as_of first; of the same as_of, the latest trained first."""
         return self._newest_first(self.history())
 
+    def stored(self) -> list[str]:
+        """The versions that have files, newest as_of first, whether committed or not; takes one request."""
+        return sorted(self._versions.names(), key=as_of_version, reverse=True)
+
     def challenger(self) -> str | None:
         """The version that may follow the newest champion: see `evergreen.registry.history.challenger`."""
         events = self.history()
@@ -139,6 +143,18 @@ class Registry:
     def force(self) -> Force:
         """Which version is in force for which partitions now."""
         return self._log.force()
+
+    def pointed(self) -> Force:
+        """The same as `champion.json` has it, in two requests: see `EventLog.pointed`."""
+        return self._log.pointed()
+
+    def back_to(self, as_of: str) -> list[Event]:
+        """The newest events, oldest first, back to those of a partition: see `EventLog.back_to`."""
+        return self._log.back_to(as_of)
+
+    def numbered(self, last: int, count: int) -> list[Event]:
+        """So many events up to number `last`, oldest first: see `EventLog.numbered`."""
+        return self._log.numbered(last, count)
 
     def promote(
         self, version: str, as_of: str, reason: dict[str, Any], over: str | EllipsisType | None = ...

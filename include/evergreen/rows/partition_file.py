@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -129,6 +129,14 @@ class PartitionWriter:
         self._rows += rows
 
 
+def file_of(rows: pa.Table, record: Mapping[str, Any] | None = None) -> PartitionFile:
+    """The file of these rows, with a record (JSON values) in its footer."""
+    writer = PartitionWriter(rows.schema)
+    for batch in rows.to_batches():
+        writer.write(batch)
+    return writer.finish(record)
+
+
 def rows_digest(rows: pa.Table) -> str:
     """The digest that a partition's file of these rows is named by."""
     digest = RowsDigest(rows.schema)
@@ -146,6 +154,12 @@ def read_record(tail: bytes) -> dict[str, Any]:
     """The record in a partition's file; `tail` is its end with the whole footer. Empty if there is none."""
     found = (pq.read_metadata(pa.BufferReader(tail)).metadata or {}).get(RECORD)
     return dict(json.loads(found)) if found else {}
+
+
+def read_columns(body: bytes, columns: Sequence[str]) -> pa.Table:
+    """Those columns of a partition's file that are among `columns`; an older release may have had fewer."""
+    file = pq.ParquetFile(pa.BufferReader(body))
+    return file.read([name for name in columns if name in file.schema_arrow.names])
 
 
 def read_bounds(tail: bytes, column: str) -> list[int]:

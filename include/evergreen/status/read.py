@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING
 from evergreen.alerts.book import read_book
 from evergreen.errors import EvergreenError
 from evergreen.lake import Table
-from evergreen.monitoring.record import decisions_in, records_in
+from evergreen.monitoring.record import SCHEMA, decisions_in, records_in
+from evergreen.registry.registry import as_of_version
 from evergreen.status.summary import Facts, Status, summary
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
+    from evergreen.registry.registry import Registry
     from evergreen.signals.record import Record
 
 NIGHTS = 8
 """How many of the last monitored partitions are told of."""
 
 _READERS = 8
+
+_SHOWN = [name for name in SCHEMA.names if name not in ("counts", "contribution_drift")]
 
 
 def status_of(pipeline: Pipeline, moment: datetime) -> Status:
@@ -32,18 +36,17 @@ def status_of(pipeline: Pipeline, moment: datetime) -> Status:
     `IntegrityError` if what it holds is damaged.
     """
     lake, registry = pipeline.lake, pipeline.registry
-    published, versions = lake.partitions(), registry.versions()
-    decided = {event.version for event in registry.history()}
+    published, versions, force = lake.partitions(), registry.stored(), registry.pointed()
     newest = published[-1] if published else ""
     book, _ = read_book(pipeline.storage, pipeline.name)
     facts = Facts(
-        force=registry.force(),
+        force=force,
         published=published,
         newest=lake.records([newest]).get(newest, {}),
         nights=_nights(pipeline),
         alerts=book.open,
         versions=versions,
-        undecided=[version for version in versions if version not in decided],
+        undecided=_undecided(registry, versions, force.start or ""),
     )
     return summary(pipeline.spec, facts, moment)
 
@@ -61,11 +64,28 @@ def _or_problem(opened: Callable[[str], Pipeline], moment: datetime, name: str) 
         return Status(name, problem=str(error))
 
 
+def _undecided(registry: Registry, versions: Sequence[str], start: str) -> list[str]:
+    """The versions that came with the champion, or after it, and that nobody has decided on."""
+    later = [version for version in versions if as_of_version(version) >= start]
+    if not later:
+        return []
+    decided = {event.version for event in registry.back_to(start)}
+    return [version for version in later if version not in decided and registry.has(version)]
+
+
 def _nights(pipeline: Pipeline) -> list[tuple[Record, Decision]]:
     """The last monitored partitions; where labels come later, back to the last ones that have theirs."""
     keys = pipeline.lake.partitions(Table.MONITORING)
     if not keys:
         return []
     late = pipeline.spec.calendar.count(pipeline.spec.label_delay, before=keys[-1])
-    found = pipeline.lake.find(Table.MONITORING, keys[-(NIGHTS + late) :][0], keys[-1])
-    return [] if found is None else list(zip(records_in(found), decisions_in(found), strict=True))
+    return nights_of(pipeline, keys[-(NIGHTS + late) :])
+
+
+def nights_of(pipeline: Pipeline, keys: Iterable[str]) -> list[tuple[Record, Decision]]:
+    """The records of the partitions that are monitored, and the decisions after them, oldest first.
+
+    What only monitoring itself reads of a record is left out: the rows in bins.
+    """
+    tables = pipeline.lake.single(Table.MONITORING, keys, _SHOWN)
+    return [(records_in(table)[0], decisions_in(table)[0]) for table in tables]

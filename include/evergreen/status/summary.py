@@ -23,8 +23,8 @@ class Facts:
     """What is known of a pipeline: `published` are the keys of its partitions, oldest first.
 
     `nights` are its last monitored partitions with the decisions after them, oldest first, and `newest` is
-    the record of the newest published partition. `alerts` are open. `versions` are the committed versions,
-    newest first, and `undecided` those that were neither promoted nor refused.
+    the record of the newest published partition. `alerts` are open. `versions` are the stored versions,
+    newest first, and `undecided` those from the champion on that were neither promoted nor refused.
     """
 
     force: Force
@@ -62,7 +62,8 @@ class Status:
     `error`, pooled over the last nights with labels, and `promised` are those of the last night `measured`.
     `newest` is the newest published partition and `quarantined` the share of its rows that are set aside.
     `last` is the last night that was monitored; `nights` are the last ones, oldest first. `versions` counts
-    the committed versions, of which those `undecided` were neither promoted nor refused. The next tick is at
+    the stored versions, of which those `undecided`, not older than the champion, were neither promoted nor
+    refused. The next tick is at
     `next_at` (in UTC) and takes `next_partitions`. `to_do` is what a person would do next, if anything, and
     `problem` says why the state is not known, in which case the rest is empty.
     """
