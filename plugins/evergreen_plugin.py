@@ -1,7 +1,7 @@
-"""Evergreen's plugin: its timetable, the site of Data Docs, and the site's place in the UI's navigation.
+"""Evergreen's plugin: its timetable, the sites of models and of Data Docs, and their places in the UI.
 
-Airflow executes this file in all of its processes, but only the API server asks for the site. So the site
-is made when it is asked for.
+Airflow executes this file in all of its processes, but only the API server asks for the sites. So they are
+made when they are asked for.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from evergreen_airflow.links import MOUNT, site_path
+from evergreen_airflow.links import MODELS_MOUNT, MOUNT, models_path, site_path
 from evergreen_airflow.timetable import PartitionTimetable
 
 
@@ -22,20 +22,36 @@ class EvergreenPlugin(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
-        """The site, mounted at `/evergreen/data-docs`."""
-        from evergreen_airflow.data_docs_app import make_app
+        """The sites, mounted at `/evergreen/data-docs` and `/evergreen/models`."""
+        from evergreen_airflow import data_docs_app, models_app
 
-        return [{"name": "Evergreen Data Docs", "app": make_app(), "url_prefix": MOUNT}]
+        return [
+            {"name": "Evergreen Data Docs", "app": data_docs_app.make_app(), "url_prefix": MOUNT},
+            {"name": "Evergreen models", "app": models_app.make_app(), "url_prefix": MODELS_MOUNT},
+        ]
 
     @property
     def external_views(self) -> list[dict[str, Any]]:
-        """The site's place in the navigation."""
+        """The sites' places in the navigation, and the tab of each DAG."""
         return [
+            {
+                "name": "Models",
+                "href": f"{models_path()}/",
+                "url_route": "models",
+                "destination": "nav",
+                "category": "browse",
+            },
+            {
+                "name": "Models",
+                "href": f"{models_path()}/of-dag/{{DAG_ID}}",
+                "url_route": "dag-models",
+                "destination": "dag",
+            },
             {
                 "name": "Data Docs",
                 "href": f"{site_path()}/",
                 "url_route": "data-docs",
                 "destination": "nav",
                 "category": "browse",
-            }
+            },
         ]

@@ -1,49 +1,31 @@
 """The site of Data Docs on Airflow's API server: serves the stored pages and model cards, read-only.
 
-A user who may read the logs of a pipeline's ingest may read its pages, because both show values of the data.
-A page is served as it was stored, with a Content-Security-Policy that forbids scripts and external
-resources.
+A page is served as it was stored.
 """
 
 from __future__ import annotations
 
-import logging
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 from airflow.api_fastapi.core_api.security import GetUserDep
-from airflow.models.dag import DagModel
-from fastapi import Depends, FastAPI, HTTPException, Request, status
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from starlette.exceptions import HTTPException as AnyHTTPException
+from fastapi import FastAPI, HTTPException, status
+from fastapi.responses import RedirectResponse, Response
 
-from evergreen.errors import EvergreenError, NotFoundError, SpecError
-from evergreen.stages import INGEST
-from evergreen_airflow.links import MOUNT, index_path, page_path, site_path
+from evergreen.errors import NotFoundError, SpecError
+from evergreen_airflow import sites
+from evergreen_airflow.links import index_path, page_path, site_path
+from evergreen_airflow.sites import VisiblePipeline, may_see
 
 if TYPE_CHECKING:
     from evergreen.data_docs.index import Run
     from evergreen.storage import Storage
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "private, no-store",
-}
-
 # Keys and tokens have only characters without a meaning in a path, and do not begin with a dot.
 _PARTITION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _RUN = re.compile(r"[0-9a-z_-]{1,64}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{0,63}")
-_TITLES = {401: "Log in first", 403: "No access", 404: "There is no such page", 405: "Read-only"}
-
-log = logging.getLogger(__name__)
 
 
 def make_app() -> FastAPI:
@@ -62,8 +44,7 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}/data_docs/{partition}/{run}.html")(page)
     app.get("/{pipeline}/{partition}/{run}.html")(page)
     app.get("/{path:path}")(nothing)
-    app.exception_handler(AnyHTTPException)(_refusal)
-    app.exception_handler(EvergreenError)(_failure)
+    sites.refuse_by(app, _notice)
     return app
 
 
@@ -72,21 +53,9 @@ def home(user: GetUserDep) -> Response:
     from evergreen.data_docs.index import render_home
     from evergreen.spec import pipeline_names
 
-    return _html(render_home({name: _description(name) for name in pipeline_names() if _may_see(name, user)}))
-
-
-def visible_pipeline(pipeline: str, user: GetUserDep) -> str:
-    """The pipeline, if it exists and the user may see it; otherwise 403, or 404 for one who may."""
-    from evergreen.spec import pipeline_names
-
-    if not _may_see(pipeline, user):
-        raise HTTPException(status.HTTP_403_FORBIDDEN, "Ask for the right to read the logs of its ingest.")
-    if pipeline not in pipeline_names():
-        raise HTTPException(status.HTTP_404_NOT_FOUND, "No pipeline has this name.")
-    return pipeline
-
-
-VisiblePipeline = Annotated[str, Depends(visible_pipeline)]
+    return sites.page(
+        render_home({name: _description(name) for name in pipeline_names() if may_see(name, user)})
+    )
 
 
 def to_index(pipeline: VisiblePipeline) -> Response:
@@ -107,7 +76,7 @@ def index(pipeline: VisiblePipeline, partition: str | None = None) -> Response:
             f"{pipeline}_ingest.",
         ) from None
     run = _newest(body, partition) if partition else None
-    return RedirectResponse(page_path(pipeline, run.partition, run.run)) if run else _html(body)
+    return RedirectResponse(page_path(pipeline, run.partition, run.run)) if run else sites.page(body)
 
 
 def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
@@ -122,7 +91,7 @@ def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
     if not _PARTITION.fullmatch(partition) or not _RUN.fullmatch(run):
         raise absent
     try:
-        return _html(_storage(pipeline).read(page_key(pipeline, partition, run)).body)
+        return sites.page(_storage(pipeline).read(page_key(pipeline, partition, run)).body)
     except NotFoundError:
         raise absent from None
 
@@ -138,7 +107,7 @@ def card(pipeline: VisiblePipeline, version: str) -> Response:
     if not _VERSION.fullmatch(version):
         raise absent
     try:
-        return _html(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, CARD))
+        return sites.page(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, CARD))
     except NotFoundError:
         raise absent from None
 
@@ -190,16 +159,6 @@ def _storage(pipeline: str) -> Storage:
     return open_pipeline(pipeline).storage
 
 
-def _may_see(pipeline: str, user: GetUserDep) -> bool:
-    dag_id = INGEST.dag_id(pipeline)
-    return get_auth_manager().is_authorized_dag(
-        method="GET",
-        access_entity=DagAccessEntity.TASK_LOGS,
-        details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
-        user=user,
-    )
-
-
 def _description(pipeline: str) -> str:
     from evergreen.spec import load_spec
 
@@ -209,27 +168,7 @@ def _description(pipeline: str) -> str:
         return "Its description is broken: see the import errors."
 
 
-def _html(body: str | bytes, code: int = status.HTTP_200_OK) -> HTMLResponse:
-    return HTMLResponse(body, code, HEADERS)
-
-
-def _notice(title: str, text: str, code: int) -> HTMLResponse:
+def _notice(title: str, text: str) -> str:
     from evergreen.data_docs.index import render_notice
 
-    return _html(render_notice(title, text, f"{site_path()}/"), code)
-
-
-def _refusal(request: Request, error: AnyHTTPException) -> Response:
-    """A page that says why; a browser that is not logged in is redirected to the login, and back."""
-    if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in request.headers.get("accept", ""):
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(
-            f"{site_path().removesuffix(MOUNT)}/api/v2/auth/login?next={quote(back, safe='')}",
-            headers={"Cache-Control": "no-store"},
-        )
-    return _notice(_TITLES.get(error.status_code, "Failed"), str(error.detail), error.status_code)
-
-
-def _failure(request: Request, error: EvergreenError) -> Response:
-    log.error("%s: %s", request.url.path, error)
-    return _notice("The page cannot be read just now", str(error), status.HTTP_503_SERVICE_UNAVAILABLE)
+    return render_notice(title, text, f"{site_path()}/")

@@ -12,14 +12,27 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 MOUNT = "/evergreen/data-docs"
-"""Where the API server mounts the site, below the path of its `[api] base_url`."""
+"""Where the API server mounts Data Docs, below the path of its `[api] base_url`."""
+
+MODELS_MOUNT = "/evergreen/models"
+"""Where it mounts the pages of models."""
+
+
+def base_path() -> str:
+    """The path of the UI; without a host, so that links work behind any proxy."""
+    from airflow.sdk.configuration import conf
+
+    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/")
 
 
 def site_path() -> str:
-    """The path of the site; without a host, so that links work behind any proxy."""
-    from airflow.sdk.configuration import conf
+    """The path of Data Docs."""
+    return base_path() + MOUNT
 
-    return urlsplit(conf.get("api", "base_url", fallback="") or "").path.rstrip("/") + MOUNT
+
+def models_path() -> str:
+    """The path of the pages of models."""
+    return base_path() + MODELS_MOUNT
 
 
 def page_path(pipeline: str, partition: str, run: str) -> str:
@@ -35,6 +48,16 @@ def index_path(pipeline: str) -> str:
 def card_path(pipeline: str, version: str) -> str:
     """The path of the model card of a version."""
     return f"{site_path()}/{quote(pipeline)}/models/{quote(version)}.html"
+
+
+def pipeline_path(pipeline: str) -> str:
+    """The path of the page of a pipeline's models."""
+    return f"{models_path()}/{quote(pipeline)}/"
+
+
+def version_path(pipeline: str, version: str) -> str:
+    """The path of the page of a version."""
+    return f"{pipeline_path(pipeline)}models/{quote(version)}.html"
 
 
 class DataDocsLink(BaseOperatorLink):

@@ -33,20 +33,20 @@ def task() -> BaseOperator:
         return Validate(task_id="validate")
 
 
-def test_the_plugin_loads_and_brings_the_site_and_its_place_in_the_navigation():
+def test_the_plugin_loads_and_brings_the_sites_and_their_places_in_the_ui():
     plugins_manager._get_plugins.cache_clear()
     plugins, errors = plugins_manager._get_plugins()
     assert errors == {}
     (plugin,) = [each for each in plugins if each.name == "evergreen"]
-    (app,) = plugin.fastapi_apps
-    (view,) = plugin.external_views
-    assert app["url_prefix"] == "/evergreen/data-docs"
-    assert (view["name"], view["href"], view["destination"]) == (
-        "Data Docs",
-        "/evergreen/data-docs/",
-        "nav",
-    )
-    assert callable(app["app"])
+    assert {app["url_prefix"] for app in plugin.fastapi_apps} == {"/evergreen/data-docs", "/evergreen/models"}
+    assert all(callable(app["app"]) for app in plugin.fastapi_apps)
+    views = [(view["name"], view["href"], view["destination"]) for view in plugin.external_views]
+    assert views == [
+        ("Models", "/evergreen/models/", "nav"),
+        ("Models", "/evergreen/models/of-dag/{DAG_ID}", "dag"),
+        ("Data Docs", "/evergreen/data-docs/", "nav"),
+    ]
+    assert len({view["url_route"] for view in plugin.external_views}) == len(views)
 
 
 def test_a_process_that_serves_no_ui_loads_the_plugin_without_what_the_site_needs():

@@ -45,7 +45,7 @@ def version_explained(pipeline: Pipeline, version: str) -> Explanation:
     see = [f"evergreen models show {pipeline.name} {version}"]
     if CARD in files:
         see.append(pipeline.storage.uri(f"{pipeline.name}/models/{version}/{CARD}"))
-    grounds = (*_asked(asked), *_judged(verdict, compared.get("version")), *_happened(events, version))
+    grounds = (*_asked(asked), *_judged(verdict, compared.get("version")), *happened(events, version))
     return Explanation("version", version, sentence(now, verdict), grounds, tuple(see))
 
 
@@ -72,7 +72,12 @@ def _judged(verdict: Verdict | None, champion: str | None) -> Iterator[Ground]:
         yield Ground(f"gate: {check.name}", check.word, check.detail)
 
 
-def _happened(events: Sequence[Event], version: str) -> Iterator[Ground]:
+def is_now(state: State) -> str:
+    """What a version of this state is, to be said after its name."""
+    return _STATES[state]
+
+
+def happened(events: Sequence[Event], version: str) -> Iterator[Ground]:
     """What happened to it, and which version took its place."""
     for event in events:
         if event.concerns(version):

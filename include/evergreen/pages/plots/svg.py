@@ -14,6 +14,13 @@ WIDTH = 420  # of every figure, in its own units: text of 12 stays readable on a
 _CHARACTER = 7.1  # the width of one, at a size of 12
 _GAP = 8
 
+SIGNS = {
+    "promotion": "M0 -4.5L4.5 3.5H-4.5Z",
+    "refusal": "M-3.5 -3.5L3.5 3.5M3.5 -3.5L-3.5 3.5",
+    "rollback": "M0 4.5L4.5 -3.5H-4.5Z",
+}
+"""The shapes of signs, by their class: they differ in more than their colour."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -78,6 +85,11 @@ class Figure:
         corners = ((x, y - size), (x + size, y), (x, y + size), (x - size, y))
         points = " ".join(f"{_place(across)},{_place(down)}" for across, down in corners)
         self._add(Markup('<polygon class="{}" points="{}">{}</polygon>'), css, points, _told(told))
+
+    def sign(self, x: float, y: float, css: str, told: str = "") -> None:
+        """A small sign around a place with a tooltip; its class is one of `SIGNS`, which has its shape."""
+        path = Markup('<path class="sign {}" transform="translate({} {})" d="{}">{}</path>')
+        self._add(path, css, x, y, SIGNS[css], _told(told))
 
     def curve(self, points: Sequence[tuple[float, float]], css: str) -> None:
         """A line through the points."""

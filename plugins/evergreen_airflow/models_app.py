@@ -1,0 +1,133 @@
+"""The site of models on Airflow's API server: all pipelines, one of them, and its versions. Read-only."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import FastAPI, HTTPException, Request, status
+from fastapi.responses import RedirectResponse, Response
+
+from evergreen.errors import NotFoundError
+from evergreen_airflow import sites
+from evergreen_airflow.links import base_path, index_path, models_path, page_path, pipeline_path
+from evergreen_airflow.sites import VisiblePipeline, may_see
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
+
+OWN_FORMS = "'self'"
+
+
+def make_app() -> FastAPI:
+    """The application that the plugin mounts."""
+    app = FastAPI(title="Evergreen models", docs_url=None, redoc_url=None, openapi_url=None)
+    app.get("/")(home)
+    app.get("/of-dag/{dag_id}")(of_dag)
+    app.get("/{pipeline}")(to_pipeline)
+    app.get("/{pipeline}/")(pipeline_page)
+    app.get("/{pipeline}/models/{version}.html")(version_page)
+    # A card links to Data Docs from where it is stored.
+    app.get("/{pipeline}/index.html")(to_data_docs)
+    app.get("/{pipeline}/{partition}/{run}.html")(to_data_docs_page)
+    app.get("/{path:path}")(nothing)
+    sites.refuse_by(app, _notice)
+    return app
+
+
+def home(request: Request, user: GetUserDep) -> Response:
+    """All pipelines that the user may see."""
+    from evergreen.models_site.listing import Listing
+    from evergreen.models_site.overview import render_overview
+    from evergreen.spec import pipeline_names
+    from evergreen.status.read import statuses
+
+    names = [name for name in pipeline_names() if may_see(name, user)]
+    found = statuses(names, opened, datetime.now(UTC))
+    return _page(render_overview(found, Listing.of(request.query_params)))
+
+
+def of_dag(dag_id: str, user: GetUserDep) -> Response:
+    """The tab of a DAG: leads to the pipeline whose stage it is."""
+    from evergreen.stages import stage_of
+
+    try:
+        pipeline, _ = stage_of(dag_id)
+    except KeyError:
+        said = f"{dag_id} is no stage of a pipeline, so it has no models."
+        raise HTTPException(status.HTTP_404_NOT_FOUND, said) from None
+    return RedirectResponse(pipeline_path(pipeline))
+
+
+def to_pipeline(pipeline: VisiblePipeline) -> Response:
+    """Redirect to the page of the pipeline, to whose address its links are relative."""
+    return RedirectResponse(pipeline_path(pipeline))
+
+
+def pipeline_page(pipeline: VisiblePipeline, until: str | None = None, before: int | None = None) -> Response:
+    """A pipeline: its nights up to the partition `until`, and its versions before event number `before`."""
+    from evergreen.models_site.pipeline_page import render_pipeline
+    from evergreen.models_site.read import pipeline_facts
+
+    found = opened(pipeline)
+    facts = pipeline_facts(found, datetime.now(UTC), until=until, before=before)
+    return _page(render_pipeline(found.spec, facts, dag=f"{base_path()}/dags/"))
+
+
+def version_page(pipeline: VisiblePipeline, version: str) -> Response:
+    """A version: its card, and above it what is known of it now."""
+    from evergreen.models_site.read import version_facts
+    from evergreen.models_site.version_page import render_version
+
+    found = opened(pipeline)
+    try:
+        return _page(render_version(found.spec, version_facts(found, version)))
+    except NotFoundError as error:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from None
+
+
+def to_data_docs(pipeline: VisiblePipeline, request: Request) -> Response:
+    """Redirect to the index of Data Docs, for the same partition."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(index_path(pipeline) + query)
+
+
+def to_data_docs_page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
+    """Redirect to a page of Data Docs."""
+    return RedirectResponse(page_path(pipeline, partition, run))
+
+
+def nothing(user: GetUserDep) -> Response:
+    """Every other address."""
+    raise HTTPException(
+        status.HTTP_404_NOT_FOUND, "There is a page of all pipelines, of each, and of each version."
+    )
+
+
+def opened(pipeline: str) -> Pipeline:
+    """The pipeline as it is described now, with what was read of its lake and history before."""
+    from evergreen.spec import load_spec
+
+    return _kept(pipeline).described_by(load_spec(pipeline))
+
+
+@cache
+def _kept(pipeline: str) -> Pipeline:
+    """The pipeline on Airflow's connections, with its lake and registry: these know what never changes."""
+    from evergreen_airflow.connections import open_pipeline
+
+    found = open_pipeline(pipeline)
+    _ = found.lake, found.registry
+    return found
+
+
+def _page(body: str) -> Response:
+    return sites.page(body, forms=OWN_FORMS)
+
+
+def _notice(title: str, text: str) -> str:
+    from evergreen.models_site.overview import render_notice
+
+    return render_notice(title, text, f"{models_path()}/")

@@ -1,0 +1,103 @@
+"""The site of models: who may read what, and what it says where there is nothing or the store fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from evergreen.pipeline import Pipeline
+from evergreen.storage import Storage
+from evergreen_airflow import models_app
+from evergreen_airflow.links import MODELS_MOUNT, index_path, pipeline_path, version_path
+from tests.dags.test_data_docs_app import BROWSER, OnlyBikes, auth, database
+
+__all__ = ["auth", "database"]
+
+VERSION = "2011-06-01-0123456789ab"
+HOME, PIPELINE = f"{MODELS_MOUNT}/", pipeline_path("bike_demand")
+
+
+@pytest.fixture
+def visitor(auth: OnlyBikes, configured: Storage) -> Iterator[TestClient]:
+    """Somebody who has not logged in."""
+    models_app._kept.cache_clear()
+    outer = FastAPI()
+    outer.mount(MODELS_MOUNT, models_app.make_app())
+    with TestClient(outer, follow_redirects=False) as client:
+        yield client
+    models_app._kept.cache_clear()
+
+
+@pytest.fixture
+def reader(visitor: TestClient, auth: OnlyBikes) -> TestClient:
+    """Somebody who may see bike_demand, by the cookie of the UI."""
+    visitor.cookies.set("_token", auth.generate_jwt(SimpleAuthManagerUser(username="ann", role="VIEWER")))
+    return visitor
+
+
+@pytest.fixture
+def promoted(configured: Storage) -> Pipeline:
+    """A version in force, with a card."""
+    pipeline = Pipeline.open("bike_demand")
+    card = b"<html><head></head><body><main><h1>the card</h1></main></body></html>"
+    pipeline.registry.commit(VERSION, {"card.html": card, "metrics.json": b'{"mae": 31.5}'})
+    pipeline.registry.promote(VERSION, "2011-06-01", {"why": "it is good"})
+    return pipeline
+
+
+def test_the_pages_lead_from_all_pipelines_to_a_version(reader: TestClient, promoted: Pipeline):
+    home = reader.get(HOME)
+    assert (home.status_code, "iris" in home.text) == (200, False)
+    assert f'href="bike_demand/models/{VERSION}.html"' in home.text
+    page = reader.get(PIPELINE)
+    assert f'href="models/{VERSION}.html"' in page.text
+    assert "31.5" in page.text
+    version = reader.get(version_path("bike_demand", VERSION)).text
+    assert version.index(f"{VERSION} is the champion") < version.index("the card")
+    for answer in (home, page):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy
+
+
+def test_who_may_not_see_the_dag_sees_nothing_of_its_models(reader: TestClient, promoted: Pipeline):
+    for path in (pipeline_path("iris"), version_path("iris", VERSION), f"{MODELS_MOUNT}/iris"):
+        assert reader.get(path).status_code == 403
+
+
+@pytest.mark.parametrize("path", [HOME, PIPELINE, version_path("bike_demand", VERSION)])
+def test_who_has_not_logged_in_is_led_to_do_so_or_refused(visitor: TestClient, path: str):
+    led = visitor.get(path, headers=BROWSER)
+    assert (led.status_code, led.headers["location"]) == (
+        307,
+        f"/api/v2/auth/login?next={path.replace('/', '%2F')}",
+    )
+    assert visitor.get(path).status_code == 401
+
+
+def test_the_tab_of_a_dag_and_links_of_a_card_lead_on(reader: TestClient):
+    for path, to in (
+        (f"{MODELS_MOUNT}/of-dag/bike_demand_train", PIPELINE),
+        (f"{PIPELINE}index.html?partition=2011-06-01", f"{index_path('bike_demand')}?partition=2011-06-01"),
+    ):
+        assert reader.get(path).headers["location"] == to
+    assert reader.get(f"{MODELS_MOUNT}/of-dag/somebody_elses").status_code == 404
+
+
+def test_what_is_not_there_is_said_in_plain_words(reader: TestClient):
+    assert "No night was monitored yet" in reader.get(PIPELINE).text
+    for version in (VERSION, "..%2f..%2fchampion"):
+        assert reader.get(version_path("bike_demand", VERSION).replace(VERSION, version)).status_code == 404
+
+
+def test_a_store_that_fails_is_told_in_one_line(reader: TestClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("EVERGREEN_STORAGE", "s3://there-is-no-such-bucket")
+    answer = reader.get(PIPELINE)
+    assert answer.status_code == 503
+    assert "bucket &#39;there-is-no-such-bucket&#39; does not exist" in answer.text
+    home = reader.get(HOME)
+    assert (home.status_code, "there-is-no-such-bucket" in home.text) == (200, True)
