@@ -117,7 +117,7 @@ def reports(pipeline: VisiblePipeline) -> Response:
     from evergreen.reports.page import render_list
     from evergreen.reports.store import reports_in
 
-    return _html(render_list(pipeline, reports_in(_storage(pipeline), pipeline)))
+    return sites.page(render_list(pipeline, reports_in(_storage(pipeline), pipeline)))
 
 
 def report(pipeline: VisiblePipeline, partition: str) -> Response:
@@ -131,7 +131,7 @@ def report(pipeline: VisiblePipeline, partition: str) -> Response:
     if not _PARTITION.fullmatch(partition):
         raise absent
     try:
-        return _html(_storage(pipeline).read(report_key(pipeline, partition)).body)
+        return sites.page(_storage(pipeline).read(report_key(pipeline, partition)).body)
     except NotFoundError:
         raise absent from None
 
