@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-export test-mlflow test-lineage test-clients test-browser campaign lint check bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check bench lock docs clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -42,11 +42,14 @@ load: .venv ## fill the demo's sources with simulated history (DATA=hour.csv: wi
 
 # One thread in each process: numpy's and scikit-learn's threads spin while they wait for one another, and as
 # many processes as cores have work to do already.
-test campaign: export OPENBLAS_NUM_THREADS = 1
-test campaign: export OMP_NUM_THREADS = 1
+test test-docs campaign: export OPENBLAS_NUM_THREADS = 1
+test test-docs campaign: export OMP_NUM_THREADS = 1
 
 test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=8: by so many processes)
 	.venv/bin/pytest -n $(JOBS) --durations=25
+
+test-docs: .venv .venv-s3 ## every command of every page, typed as it stands there
+	EVERGREEN_DOCS=1 .venv/bin/pytest tests/docs -s
 
 test-export: .venv .venv-s3 .venv-export ## exports by the real converters, which are left out of the tests otherwise
 	.venv/bin/pytest tests/export

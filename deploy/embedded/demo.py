@@ -1,9 +1,9 @@
 """`make demo`: a model kept fresh, from an empty folder to a closing table.
 
-The demo uses the first 120 days of its data: 90 are ingested by one run, from the pipeline's `start`
-(2011-01-01) on, and the first champion is trained on them; the 30 nights after them are replayed one by one,
+The demo uses the first 137 days of its data: 90 are ingested by one run, from the pipeline's `start`
+(2011-01-01) on, and the first champion is trained on them; the 47 nights after them are replayed one by one,
 each with ingest, score, monitor and the retraining that drift calls for. Simulated data halves its fares on
-2011-04-11, in the middle of those nights (see `deploy/demo_data/simulator.py`); the real file needs no
+2011-04-11, early in those nights (see `deploy/demo_data/simulator.py`); the real file needs no
 announced drift, because its demand grows by itself.
 
 Meanwhile no night is scheduled, because the newest real night would be years ahead of the replayed ones and
@@ -40,7 +40,8 @@ from evergreen.stages import INGEST, MONITOR, SCORE, STAGES, TRAIN
 PIPELINE = "bike_demand"
 OTHERS = ("iris", "wine_segments")
 HISTORY = 90
-REPLAYED = 30
+REPLAYED = 47
+"""Until the second champion has served a week: `bike_demand` trains every 36 days at most."""
 _STALLED = 900.0
 
 
@@ -216,7 +217,7 @@ class Demo:
     def _replay(self) -> None:
         keys, done = self._plan.replayed, demo_report.monitored(self._pipeline)
         self._step(
-            f"Replaying {len(keys)} nights, {keys[0]} to {keys[-1]}; Ctrl-C stops, and can go on later"
+            f"Replaying {len(keys)} nights, {keys[0]} to {keys[-1]}: Ctrl-C stops, 'make demo' goes on"
         )
         if before := len(done & set(keys)):
             self._say(f"  {before} were replayed before")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pandas as pd
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from evergreen.errors import NotFoundError
@@ -47,7 +48,7 @@ class Night:
             promised = "" if self.record.promised is None else f" (promised {self.record.promised:.1f})"
             parts.append(f"{self.record.metric} {self.record.error:6.1f}{promised}")
         if self.decision is not None:
-            parts.append("retrain" if self.decision.retrain else "no retraining")
+            parts.append(escape(self.decision.reason))
         parts += [f"[bold]{event.kind} {event.version}[/bold]" for event in self.trained]
         return " | ".join(parts)
 

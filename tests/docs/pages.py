@@ -26,7 +26,7 @@ CONSOLE = "console"
 PYTHON = "python"
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"<!-- not run: (.+?) -->\s*\Z", re.DOTALL)
+_MARK = re.compile(r"<!-- not run: ((?:(?!-->).)+?) -->\s*\Z", re.DOTALL)
 _PAGE_MARK = re.compile(r"\A<!-- not run: (.+?) -->", re.DOTALL)
 _FILE = re.compile(r"(?:\A|\n\n)`([\w./-]+\.\w+)`[^\n]*:\n\n\Z")
 
@@ -41,6 +41,11 @@ class Block:
     text: str = field(repr=False)
     file: str | None = None
     not_run: str | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is something to do: a file to write, or code in a language that is run."""
+        return self.file is not None or self.language in {*SHELL, CONSOLE, PYTHON}
 
     @property
     def place(self) -> str:
