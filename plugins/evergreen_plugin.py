@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from evergreen_airflow.links import MODELS_MOUNT, MOUNT, models_path, site_path
+from evergreen_airflow.links import ACTIONS_MOUNT, MODELS_MOUNT, MOUNT, models_path, site_path
 from evergreen_airflow.timetable import PartitionTimetable
 
 
@@ -22,12 +22,13 @@ class EvergreenPlugin(AirflowPlugin):
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
-        """The sites, mounted at `/evergreen/data-docs` and `/evergreen/models`."""
-        from evergreen_airflow import data_docs_app, models_app
+        """The sites of Data Docs, models and actions, mounted below `/evergreen`."""
+        from evergreen_airflow import actions_app, data_docs_app, models_app
 
         return [
             {"name": "Evergreen Data Docs", "app": data_docs_app.make_app(), "url_prefix": MOUNT},
             {"name": "Evergreen models", "app": models_app.make_app(), "url_prefix": MODELS_MOUNT},
+            {"name": "Evergreen actions", "app": actions_app.make_app(), "url_prefix": ACTIONS_MOUNT},
         ]
 
     @property

@@ -17,6 +17,9 @@ MOUNT = "/evergreen/data-docs"
 MODELS_MOUNT = "/evergreen/models"
 """Where it mounts the pages of models."""
 
+ACTIONS_MOUNT = "/evergreen/actions"
+"""Where it mounts the actions."""
+
 
 def base_path() -> str:
     """The path of the UI; without a host, so that links work behind any proxy."""
@@ -33,6 +36,16 @@ def site_path() -> str:
 def models_path() -> str:
     """The path of the pages of models."""
     return base_path() + MODELS_MOUNT
+
+
+def actions_path(pipeline: str, action: str = "") -> str:
+    """The path of what can be done to a pipeline, or of one action."""
+    return f"{base_path()}{ACTIONS_MOUNT}/{quote(pipeline)}/{quote(action)}"
+
+
+def login_path(back: str) -> str:
+    """The path of the login, which leads back to a path."""
+    return f"{base_path()}/api/v2/auth/login?next={quote(back, safe='')}"
 
 
 def page_path(pipeline: str, partition: str, run: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Annotated
-from urllib.parse import quote
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -21,7 +20,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 
 from evergreen.errors import EvergreenError
 from evergreen.stages import INGEST
-from evergreen_airflow.links import base_path
+from evergreen_airflow.links import login_path
 
 Notice = Callable[[str, str], str]
 """Makes a page of a title and a text that say why there is nothing else."""
@@ -82,7 +81,7 @@ def refuse_by(app: FastAPI, notice: Notice) -> None:
         if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in accepted:
             back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(
-                f"{base_path()}/api/v2/auth/login?next={quote(back, safe='')}",
+                login_path(back),
                 headers={"Cache-Control": "no-store"},
             )
         title = _TITLES.get(error.status_code, "Failed")

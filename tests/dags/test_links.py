@@ -38,7 +38,8 @@ def test_the_plugin_loads_and_brings_the_sites_and_their_places_in_the_ui():
     plugins, errors = plugins_manager._get_plugins()
     assert errors == {}
     (plugin,) = [each for each in plugins if each.name == "evergreen"]
-    assert {app["url_prefix"] for app in plugin.fastapi_apps} == {"/evergreen/data-docs", "/evergreen/models"}
+    sites = {app["url_prefix"] for app in plugin.fastapi_apps}
+    assert sites == {f"/evergreen/{name}" for name in ("data-docs", "models", "actions")}
     assert all(callable(app["app"]) for app in plugin.fastapi_apps)
     views = [(view["name"], view["href"], view["destination"]) for view in plugin.external_views]
     assert views == [

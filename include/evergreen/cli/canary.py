@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from evergreen.cli.command import Answer, PipelineName, Why, by_hand, open_pipeline
+from evergreen.actions.action import by_hand
+from evergreen.cli.command import Answer, PipelineName, Why, open_pipeline
 from evergreen.cli.export import Version
 
 Portion = Annotated[

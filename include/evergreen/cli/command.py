@@ -86,11 +86,6 @@ def open_pipeline(name: str) -> Pipeline:
     return find(name)
 
 
-def by_hand(why: str | None) -> dict[str, Any]:
-    """The reason of an event of the history that a person made, who may say why."""
-    return {"trigger": "by hand"} | ({"why": why} if why else {})
-
-
 def each(keys: Sequence[str], label: str) -> Iterator[str]:
     """The keys one by one, with a progress bar on a terminal's standard error."""
     from rich.progress import track

@@ -10,7 +10,7 @@ import typer
 
 from evergreen.cli import complete
 from evergreen.cli.canary import canary
-from evergreen.cli.command import Answer, PipelineName, Why, by_hand, open_pipeline, plain, register, table
+from evergreen.cli.command import Answer, PipelineName, Why, open_pipeline, plain, register, table
 from evergreen.cli.export import Version, export_version
 from evergreen.errors import EvergreenError
 
@@ -133,19 +133,12 @@ def features(pipeline: PipelineName, version: Version, keep: Keep = False) -> An
 
 def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer:
     """Promote a version by hand, in force from its as-of on, whatever the gate decided."""
-    from evergreen.registry.registry import as_of_version
-    from evergreen.scoring.checked_model import load_checked_model
-    from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
+    from evergreen.actions.promote import promote as put_in_force
 
     opened = open_pipeline(pipeline)
-    registry = opened.registry
-    version = registry.version_by(version)
-    for name in registry.files(version):
-        registry.read(version, name)
-    load_checked_model(opened, version)
-    event = registry.promote(version, as_of_version(version), by_hand(why))
-    tell_mlflow_or_warn(opened)
-    champion = registry.champion()
+    version = opened.registry.version_by(version)
+    event = put_in_force(opened, version, why=why)
+    champion = opened.registry.champion()
     line = f"{version} is in force from {event.as_of} on"
     if champion != version:
         line += (
@@ -156,11 +149,10 @@ def promote(pipeline: PipelineName, version: Version, why: Why = None) -> Answer
 
 def rollback(pipeline: PipelineName, to: Back = None, why: Why = None) -> Answer:
     """Withdraw the champion; without --to, each call goes one version further back."""
-    from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
+    from evergreen.actions.rollback import roll_back
 
     opened = open_pipeline(pipeline)
-    event = opened.registry.rollback(to and opened.registry.version_by(to), by_hand(why))
-    tell_mlflow_or_warn(opened)
+    event = roll_back(opened, to and opened.registry.version_by(to), why=why)
     line = f"the champion is {event.version}"
     if event.replaces:
         line += f", {event.replaces} is withdrawn"

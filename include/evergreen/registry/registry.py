@@ -31,6 +31,7 @@ from evergreen.registry.history import (
 from evergreen.registry.manifest import FileDigest
 from evergreen.registry.model_file import load_model
 from evergreen.registry.prefix import version_by
+from evergreen.registry.seen import done_since
 from evergreen.registry.verify import Verification
 from evergreen.registry.versions import MANIFEST, MODEL, Versions, file_key
 
@@ -157,13 +158,21 @@ class Registry:
         return self._log.numbered(last, count)
 
     def promote(
-        self, version: str, as_of: str, reason: dict[str, Any], over: str | EllipsisType | None = ...
+        self,
+        version: str,
+        as_of: str,
+        reason: dict[str, Any],
+        over: str | EllipsisType | None = ...,
+        *,
+        by: str | None = None,
+        seen: int | None = None,
     ) -> Event:
         """Put a committed version in force from partition `as_of` on; once it is, the same event again.
 
         With `over`, only if that version (None: no version) is still in force for `as_of`: a version that was
         compared with one champion must not replace another. Otherwise raises `ConflictError`, naming the one
-        in force.
+        in force. `by` is who promotes, by default the run or user of this process. With `seen`, the number of
+        the last event that this person knew, only if none followed: see `evergreen.registry.seen`.
 
         Raises `NotFoundError` if the version is not committed or was removed, `IntegrityError` if it is not
         whole or lacks a signature it must have, `StorageError` if the store cannot be trusted with it.
@@ -171,13 +180,15 @@ class Registry:
         self._versions.check_whole(version)
 
         def decide(events: list[Event], force: Force) -> Event:
+            if done := done_since(seen, events, Kind.PROMOTED, version, by):
+                return done
             if force.holds(version) and (event := promotion(events, version)):
                 return event
             self._check_not_removed(events, version)
             champion = force.champion(as_of)
             if over is not ... and champion != over:
                 raise self._lost(version, promotion(events, champion), over)
-            return _event(force, Kind.PROMOTED, version, as_of, champion, reason=reason)
+            return _event(force, Kind.PROMOTED, version, as_of, champion, reason=reason, by=by)
 
         return self._log.append(decide)
 
@@ -193,19 +204,31 @@ class Registry:
 
         return self._log.append(decide)
 
-    def rollback(self, to: str | None = None, reason: dict[str, Any] | None = None) -> Event:
+    def rollback(
+        self,
+        to: str | None = None,
+        reason: dict[str, Any] | None = None,
+        *,
+        by: str | None = None,
+        seen: int | None = None,
+    ) -> Event:
         """Withdraw the newest champion; `to`, by default the one before it, is in force from there on.
 
         If `to` is in force already nothing changes, and the event that put it in force is returned. Without
-        `to` each call withdraws one more version. Raises `NotFoundError` where there is nothing to go back
-        to, `IntegrityError` if files of that version are missing or damaged.
+        `to` each call withdraws one more version. `by` and `seen` are those of `promote`; with `seen`, `to`
+        must be named.
+
+        Raises `NotFoundError` where there is nothing to go back to, `IntegrityError` if files of that version
+        are missing or damaged, and `ConflictError` as `promote` does.
         """
         withdrawn = self.force().champion()
 
         def decide(events: list[Event], force: Force) -> Event:
+            if done := done_since(seen, events, Kind.ROLLED_BACK, to, by):
+                return done
             last = last_word(events, to or withdrawn or "")
-            done = force.champion() == to if to else not force.holds(withdrawn or "")
-            return last if last and done else self._rolled_back(events, force, to, reason or {})
+            there = force.champion() == to if to else not force.holds(withdrawn or "")
+            return last if last and there else self._rolled_back(events, force, to, reason or {}, by)
 
         return self._log.append(decide)
 
@@ -334,7 +357,7 @@ class Registry:
         )
 
     def _rolled_back(
-        self, events: list[Event], force: Force, to: str | None, reason: dict[str, Any]
+        self, events: list[Event], force: Force, to: str | None, reason: dict[str, Any], by: str | None
     ) -> Event:
         withdrawn, start = force.champion(), force.start
         if withdrawn is None or start is None:
@@ -354,7 +377,7 @@ class Registry:
                 f"{self._pipeline}: {to} was never promoted: evergreen models promote {self._pipeline} {to}"
             )
         # Never before its own as_of: no reign of a champion starts before that of one promoted earlier.
-        return _event(force, Kind.ROLLED_BACK, to, start, withdrawn, reason=reason)
+        return _event(force, Kind.ROLLED_BACK, to, start, withdrawn, reason=reason, by=by)
 
 
 def as_of_version(version: str) -> str:
@@ -371,6 +394,7 @@ def _event(
     *,
     reason: dict[str, Any],
     share: float | None = None,
+    by: str | None = None,
 ) -> Event:
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    return Event(force.seq + 1, kind, version, as_of, replaces, reason, at, author(), share)
+    return Event(force.seq + 1, kind, version, as_of, replaces, reason, at, by or author(), share)

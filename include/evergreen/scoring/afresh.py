@@ -22,7 +22,7 @@ def check_afresh(pipeline: Pipeline, version: str) -> None:
     """
     _log.info("%s: %s predicts its golden sample in a process of its own", pipeline.name, version)
     try:
-        run_clean(check_stored, pipeline.name, version, environment=_environment(pipeline))
+        run_clean(check_stored, pipeline.name, version, environment=environment_of(pipeline))
     except NoAnswerError as died:
         raise IntegrityError(
             f"{pipeline.name}: version {version} could not be checked in a separate process, which {died}: "
@@ -45,7 +45,7 @@ def check_stored(name: str, version: str) -> None:
     load_checked_model(Pipeline.open(name), version)
 
 
-def _environment(pipeline: Pipeline) -> dict[str, str]:
+def environment_of(pipeline: Pipeline) -> dict[str, str]:
     """This process's variables, and those that name the same pipeline on the same storage.
 
     Within Airflow, credentials and keys may come from its connections, which another process cannot look up:
