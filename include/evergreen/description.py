@@ -14,13 +14,16 @@ import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     SerializeAsAny,
     ValidationError,
     create_model,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
+from evergreen.attribute_docs import attribute_docs
 from evergreen.errors import SpecError, one_line
 from evergreen.units import ConnectionName
 
@@ -34,6 +37,22 @@ class Described(BaseModel):
     def written(cls) -> type[BaseModel]:
         """The model of the written form: this model, unless the written form is converted."""
         return cls
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """The JSON Schema of the written form, with what is said below each attribute (`attribute_docs`)."""
+        written = cls.written()
+        found = handler(core if written is cls else written.__pydantic_core_schema__)
+        keys = handler.resolve_ref_schema(found).get("properties", {})
+        docs = attribute_docs(cls)
+        for name, field in cls.model_fields.items():
+            doc, key = docs.get(name), keys.get(field.alias or name)
+            if doc is not None and key is not None:
+                key["description"] = doc.sentence
+                if doc.examples:
+                    key["examples"] = list(doc.examples)
+        # In place, or the schema would have two definitions of one name.
+        return found if written is cls else dict(handler.resolve_ref_schema(found))
 
 
 def connection_ids(described: object) -> Iterator[str]:
@@ -75,6 +94,15 @@ class OneOf(Described):
         """A key for each of the kinds, and those beside them."""
         return _written_kinds(cls, tuple(cls.kinds().items()))
 
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As of any part, of which one kind must be written, unless none need be."""
+        found = super().__get_pydantic_json_schema__(core, handler)
+        if cls.without_kind():
+            return found
+        given = [{"required": [name], "properties": {name: {"type": "object"}}} for name in cls.kinds()]
+        return {**found, "oneOf": given}
+
     @model_validator(mode="wrap")
     @classmethod
     def _of_a_kind(cls, value: Any, make: ModelWrapValidatorHandler[Self]) -> Self:
@@ -97,7 +125,7 @@ def _written_kinds(part: type[OneOf], kinds: tuple[tuple[str, type[Described]], 
     own = {name: field for name, field in part.model_fields.items() if name not in OneOf.model_fields}
     keys: Any = {name: (model | None, None) for name, model in kinds}
     keys |= {name: (field.annotation, field) for name, field in own.items()}
-    return create_model(part.__name__, __base__=Described, **keys)
+    return create_model(part.__name__, __base__=Described, __doc__=part.__doc__, **keys)
 
 
 class Extended(Described):
@@ -115,7 +143,7 @@ class Extended(Described):
         """The own keys and the further ones."""
         own = {name: (field.annotation, field) for name, field in cls.model_fields.items()}
         keys: Any = {**own, **cls.further()}
-        return create_model(cls.__name__, __base__=Described, **keys)
+        return create_model(cls.__name__, __base__=Described, __doc__=cls.__doc__, **keys)
 
     @model_validator(mode="wrap")
     @classmethod

@@ -46,7 +46,7 @@ JOINT = register(
         name="joint",
         words="area under the ROC curve of a domain classifier",
         short="AUC",
-        limit=Limit(float | None, Field(default=None, gt=0.5, lt=1)),
+        limit=Limit(float | None, Field(default=None, gt=0.5, lt=1, examples=[0.7])),
         source="D. Lopez-Paz and M. Oquab, ICLR 2017",
     )
 )

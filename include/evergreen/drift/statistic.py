@@ -10,7 +10,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, TypeVar
+
+from pydantic import Field
 
 from evergreen.numbers import ABSENT
 
@@ -127,7 +129,11 @@ def test_of(kind: Kind) -> ColumnStatistic:
 
 def limits() -> dict[str, tuple[Any, Any]]:
     """The keys under `monitoring.drift`: of each statistic with a limit its type and default."""
-    return {one.name: tuple(one.limit) for one in STATISTICS.values() if one.limit is not None}
+    return {one.name: _key(one, one.limit) for one in STATISTICS.values() if one.limit is not None}
+
+
+def _key(of: Statistic, limit: Limit) -> tuple[Any, Any]:
+    return Annotated[limit.type, Field(description=f"The limit of the {of.words}.")], limit.default
 
 
 def limited() -> tuple[ColumnStatistic, ...]:

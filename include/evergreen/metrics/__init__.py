@@ -4,6 +4,6 @@
 from evergreen.metrics import clustering, regression  # noqa: F401
 from evergreen.metrics.classification import COST
 from evergreen.metrics.costs import Costs
-from evergreen.metrics.metric import METRICS, Metric, metric_named, metrics_of, register
+from evergreen.metrics.metric import METRICS, Metric, MetricName, metric_named, metrics_of, register
 
-__all__ = ["COST", "METRICS", "Costs", "Metric", "metric_named", "metrics_of", "register"]
+__all__ = ["COST", "METRICS", "Costs", "Metric", "MetricName", "metric_named", "metrics_of", "register"]

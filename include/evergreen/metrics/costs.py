@@ -22,7 +22,9 @@ class Costs(Described):
     """
 
     false_negative: float = Field(gt=0, allow_inf_nan=False)
+    """What it costs to miss a row of the positive class. Example: 50"""
     false_positive: float = Field(gt=0, allow_inf_nan=False)
+    """What it costs to take a row of the other class for one of the positive. Example: 1"""
 
     def expected(self, chance: Floats, predicted: NDArray[np.bool_]) -> Floats:
         """The expected cost of each row (n,), `predicted` (n,) to be of the positive class or not.

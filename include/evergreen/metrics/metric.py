@@ -11,11 +11,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from evergreen.errors import NotFoundError
 from evergreen.numbers import percent
 from evergreen.task import Task
+from evergreen.units import OneOfNames
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,6 +160,9 @@ class Metric(ABC):
 
 METRICS: dict[str, Metric] = {}
 """Every metric by its name; those of a task are in the order of their definition."""
+
+MetricName = Annotated[str, OneOfNames("a metric", METRICS)]
+"""The name of a metric, which is checked with the task."""
 
 
 def register(metric: Metric) -> Metric:

@@ -15,14 +15,15 @@ class Bias(Described):
     """Retrain when a regression is biased, and the training window has enough new rows.
 
     Page's cumulative sums, one up and one down, of each partition's mean of prediction less actual value, as
-    a share of its mean absolute target: a partition adds the part beyond the slack `k`, and the larger sum
-    crosses at `h`. The share `unseen` of the data now in the training window must have come after the last
-    training.
+    a share of its mean absolute target.
     """
 
     k: Tolerance = 0.02
+    """The slack: a partition adds the part beyond this."""
     h: Tolerance = 1.0
+    """The larger sum at which the signal fires."""
     unseen: Share = 0.15
+    """The share of the data now in the training window that must have come after the last training."""
 
 
 @dataclass(frozen=True, kw_only=True)

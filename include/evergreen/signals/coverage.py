@@ -27,14 +27,12 @@ _INTERVALS = "intervals"
 
 
 class Coverage(Described):
-    """How many more rows may be missed than promised, and how seldom a false alarm is to be.
-
-    `tolerance` is a share of the rows that may be missed: 25% of the 10% that an interval of 90% may miss.
-    `run_length` is how long until a false alarm on average, at least.
-    """
+    """How many more rows may be missed than promised, and how seldom a false alarm is to be."""
 
     tolerance: Tolerance = 0.25
+    """The share of the rows that may be missed: 25% of the 10% that an interval of 90% may miss."""
     run_length: SomeLength = Length.read("5 years")
+    """How long until a false alarm on average, at least. Example: 5 years"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,18 +30,21 @@ class Drift(Extended):
     """When a feature counts as drifted, and which share of drifted features counts as drift.
 
     A feature is drifted if a statistic is above its limit (a key with the statistic's name, see
-    `evergreen.drift`), and its test is significant at the false discovery rate `false_discovery` over all
-    features. A partition of fewer than `rows` rows is pooled with earlier ones. `reference` is what the
-    partition is compared with: the whole training `window`, the `trailing` length of time before the
-    partition (default by grain), or the training rows of the same `season`; default: the season, for a
-    snapshot the window.
+    `evergreen.drift`), and its test is significant.
     """
 
     reference: Reference | None = None
+    """What a partition is compared with: the whole training `window`, the `trailing` length of time before
+    the partition, or the training rows of the same `season`; default: the season, for a snapshot the window.
+    """
     false_discovery: Share = 0.01
+    """The false discovery rate of the tests, over all features. Example: 1%"""
     rows: int = Field(default=500, ge=1)
+    """The rows below which a partition is pooled with earlier ones."""
     trailing: SomeLength | None = None
+    """How far back the reference `trailing` reaches; default by grain."""
     share: Share = 0.5
+    """The share of the features that must have drifted. Example: 50%"""
 
     @classmethod
     def further(cls) -> Mapping[str, tuple[Any, Any]]:

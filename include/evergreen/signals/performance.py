@@ -22,28 +22,28 @@ from evergreen.units import AnyLength, Column, Tolerance
 
 
 class Cusum(Described):
-    """Page's cumulative sum of each partition's error, in standard deviations of the hold-out's partitions.
-
-    A partition adds its excess over the promised error less the slack `k`; the sum crosses at `h`.
-    """
+    """Page's cumulative sum of partitions' errors, in standard deviations of the hold-out's partitions."""
 
     k: float = Field(default=0.5, ge=0)
+    """The slack: a partition adds its excess over the promised error less this."""
     h: float = Field(default=8, gt=0)
+    """The sum at which the signal fires."""
 
 
 class Performance(Described):
-    """How much the error may exceed that on the hold-out, over how many partitions with labels.
-
-    They are as many as the length `over` (default by grain) up to the newest partition has.
-
-    `tolerance` is a share of the promise's distance from a perfect model: of the error itself, or of what an
-    accuracy or an area lacks to 1. For the columns in `slices` the error is also recorded by value.
-    """
+    """How much the error may exceed that on the hold-out, over how many partitions with labels."""
 
     tolerance: Tolerance = 0.25
+    """The share of the promise's distance from a perfect model that is allowed: of the error itself, or of
+    what an accuracy or an area lacks to 1.
+    """
     over: AnyLength | None = None
+    """The length up to the newest partition that has as many partitions with labels as are judged together;
+    default by grain. Example: 5 partitions
+    """
     cusum: Cusum = Cusum()
     slices: tuple[Column, ...] = ()
+    """Columns by whose values the error is also recorded. Example: [workingday]"""
 
 
 @dataclass(frozen=True, kw_only=True)

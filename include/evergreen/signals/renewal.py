@@ -13,14 +13,16 @@ from evergreen.units import Share
 
 
 class Renewal(Described):
-    """Train again when the share `unseen` of the training window came after the last training.
+    """Train again when enough of the training window came after the last training.
 
-    It does so only where the last training helped: its challenger was promoted, or is on trial and at least
-    the share `gain` better so far. While one is on trial, it waits for twice as much.
+    It does so only where the last training helped: its challenger was promoted, or is on trial and better so
+    far. While one is on trial, it waits for twice as much.
     """
 
     unseen: Share = 0.3
+    """The share of the training window that must have come after the last training. Example: 30%"""
     gain: Share = 0.01
+    """How much better a challenger on trial must be so far, as a share. Example: 1%"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,15 +20,14 @@ UNEXPLAINED = "unexplained"
 
 
 class Skew(Described):
-    """Which share of the logged rows may differ from what is published, before it counts as skew.
-
-    `inputs` is the share of the published rows that were asked for with other values. `predictions` is the
-    share of those with equal inputs whose prediction is another one now, by the same version and look-back:
-    by default there may be none.
-    """
+    """Which share of the logged rows may differ from what is published, before it counts as skew."""
 
     inputs: Share = 0.01
+    """The share of the published rows that may have been asked for with other values. Example: 1%"""
     predictions: Share = 0.0
+    """The share of those with equal inputs whose prediction may be another one now, by the same version and
+    look-back.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ class Staleness(Described):
     """
 
     unseen: Share = 0.2
+    """The share of the training window that came after the last training. Example: 20%"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Field,
     PlainSerializer,
     ValidationError,
@@ -14,9 +15,8 @@ from pydantic import (
     model_validator,
 )
 
-from evergreen.calendar import check_zone
 from evergreen.description import Described, explain
-from evergreen.units import Column
+from evergreen.units import COLUMN, Column, ZoneName
 
 IN_ORDER = ("year", "month", "day", "hour", "minute", "second")
 """What the columns of a list are, in this order."""
@@ -26,12 +26,19 @@ class Parts(Described):
     """The columns whose values together say a time: a `date`, or `year`, `month` and `day`, then the hour."""
 
     date: Column | None = None
+    """The column of the date. Example: day"""
     year: Column | None = None
+    """The column of the year. Example: year"""
     month: Column | None = None
+    """The column of the month. Example: month"""
     day: Column | None = None
+    """The column of the day. Example: day"""
     hour: Column | None = None
+    """The column of the hour. Example: hour"""
     minute: Column | None = None
+    """The column of the minute. Example: minute"""
     second: Column | None = None
+    """The column of the second. Example: second"""
 
     @model_validator(mode="after")
     def _without_gaps(self) -> Self:
@@ -74,21 +81,28 @@ class ComposedTime(str):
         return type(self).of, (str(self), self.parts, self.zone)
 
 
+def _listed(value: Any) -> Any:
+    if not isinstance(value, list):
+        return value
+    if len(value) > len(IN_ORDER):
+        raise ValueError(f"the columns are at most {', '.join(IN_ORDER)}, in this order")
+    return dict(zip(IN_ORDER, value, strict=False))
+
+
+_IN_ORDER = BeforeValidator(_listed, json_schema_input_type=list[Column] | Parts)
+
+
 class _Written(Described):
-    """`from` has the columns in the order year, month, day, hour, minute, second, or says what each is."""
+    """An event time that several columns make up."""
 
-    columns: Parts = Field(alias="from")
+    columns: Annotated[Parts, _IN_ORDER] = Field(alias="from")
+    """The columns in the order year, month, day, hour, minute, second, or what each is. Example: [year,
+    month, day, hour]
+    """
     name: Column = "time"
-    zone: Annotated[str, AfterValidator(check_zone)] | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        if not isinstance(value, dict) or not isinstance(columns := value.get("from"), list):
-            return value
-        if len(columns) > len(IN_ORDER):
-            raise ValueError(f"from: the columns are at most {', '.join(IN_ORDER)}, in this order")
-        return {**value, "from": dict(zip(IN_ORDER, columns, strict=False))}
+    """The name of the column that they make. Example: time"""
+    zone: ZoneName | None = None
+    """The time zone of the time; default: the pipeline's. Example: Europe/Berlin"""
 
 
 def _time_column(value: Any, as_name: ValidatorFunctionWrapHandler) -> str:
@@ -107,5 +121,10 @@ def _written(value: str) -> Any:
     return {"from": value.parts.columns, "name": str(value), "zone": value.zone}
 
 
-TimeColumn = Annotated[Column, WrapValidator(_time_column), PlainSerializer(_written)]
+TimeColumn = Annotated[
+    str,
+    AfterValidator(COLUMN.check),
+    WrapValidator(_time_column, json_schema_input_type=Column | _Written),
+    PlainSerializer(_written),
+]
 """A column's name, or a `ComposedTime` written as a mapping with `from`."""

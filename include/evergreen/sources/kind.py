@@ -33,33 +33,35 @@ Window = tuple[datetime, datetime]
 
 
 class Changed(Described):
-    """How a source tells which rows have changed since their partition was published.
-
-    `column` holds the moment of a row's last change. Partitions that begin more than `within` before the one
-    that is ingested are not looked at. A change may be written so late that its moment lies up to `overlap`
-    before the partition that is ingested with it. `key` names a row as long as it lives, so that it is found
-    where its event time was before; by default the pipeline's key, unless the event time is part of it.
-    """
+    """How a source tells which rows have changed since their partition was published."""
 
     column: Column
+    """The column with the moment of a row's last change. Example: updated_at"""
     within: SomeLength = Length(30, "day")
+    """How long before the partition that is ingested others may begin to be looked at."""
     overlap: Duration = timedelta(hours=1)
+    """How long before the partition that is ingested with it the moment of a change may lie, since it was
+    written late. Example: 1 hour
+    """
     key: tuple[Column, ...] | None = None
+    """The columns that name a row as long as it lives, so that it is found where its event time was before;
+    default: the pipeline's key, unless the event time is part of it. Example: [rental_id]
+    """
 
 
 class SourceConfig(Described):
-    """The part of a description that is common to all kinds of source.
-
-    `time_column` is the column of the event time (see `evergreen.sources.event_time` for one that is made of
-    several), `types` declares the types of columns in the lake, such as `decimal(12, 2)` for money.
-    `outside` says what is done with rows that a source sends for a partition although their time lies in
-    another one: `refuse` the partition, `quarantine` them, or `ignore` them. A source that is `whole` sends
-    such rows by nature, and is cut.
-    """
+    """The part of a description that is common to all kinds of source."""
 
     time_column: TimeColumn | None = None
+    """The column of the event time, or a mapping with `from` for one that several columns make up
+    (`evergreen.sources.event_time`).
+    """
     types: Types = {}
+    """The types of columns in the lake. Example: {price: "decimal(12, 2)"}"""
     outside: Literal["refuse", "quarantine", "ignore"] = "refuse"
+    """What is done with rows that are sent for a partition although their time lies in another one; a source
+    of all of history is cut instead.
+    """
 
     @model_validator(mode="after")
     def _something_outside(self) -> Self:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    GetJsonSchemaHandler,
     ModelWrapValidatorHandler,
     SerializeAsAny,
     create_model,
     field_validator,
     model_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from evergreen.databases.database import Bounds
 from evergreen.description import Described, OneOf
@@ -29,20 +31,30 @@ if TYPE_CHECKING:
 
 
 class Complete(Described):
-    """How a source's partition is known to be complete; ingest waits for it, up to `within`.
+    """How a source's partition is known to be complete; ingest waits for it.
 
-    The question is one of those that the kinds of source can answer, written beside the other keys. It is
-    asked again after each `every`.
+    The question is one of those that the kinds of source can answer, written beside the other keys.
     """
 
     question: SerializeAsAny[Question]
     every: Duration = timedelta(minutes=5)
+    """After how long it is asked again."""
     within: Duration = timedelta(hours=6)
+    """How long ingest waits at most. Example: 6 hours"""
 
     @classmethod
     def written(cls) -> type[BaseModel]:
         """The keys of every question, and those beside them."""
         return _written_questions(tuple(_questions().values()))
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As of any part, with the keys of the questions as these describe them."""
+        found = super().__get_pydantic_json_schema__(core, handler)
+        questions: list[Any] = [question.__pydantic_core_schema__ for question in _questions().values()]
+        for asked in handler(core_schema.union_schema(questions))["anyOf"]:
+            found["properties"] |= handler.resolve_ref_schema(asked)["properties"]
+        return {**found, "oneOf": [{"required": [name]} for name in _questions()]}
 
     @model_validator(mode="wrap")
     @classmethod
@@ -167,19 +179,27 @@ class Source(OneOf):
 
 
 class Join(Described):
-    """Two sources joined on equal columns; `expect` is the cardinality, which is checked."""
+    """Two sources joined on equal columns."""
 
     left: Identifier
+    """The source whose rows are kept. Example: rentals"""
     right: Identifier
+    """The source that is joined to it. Example: weather"""
     on: dict[Column, Column]
+    """The columns that must be equal: one name, a list of names, or the left columns mapped to the right
+    ones. Example: {rented_at: hour}
+    """
     expect: Literal["one_to_one", "many_to_one"] = "one_to_one"
+    """The cardinality, which is checked."""
     how: Literal["left", "inner"] = "left"
+    """Whether rows of the left source without a match are kept (`left`) or left out (`inner`)."""
 
-    @field_validator("on", mode="before")
+    @field_validator("on", mode="before", json_schema_input_type=Column | list[Column] | dict[Column, Column])
     @classmethod
     def _same_name(cls, value: Any) -> Any:
         names = [value] if isinstance(value, str) else value
-        return {name: name for name in names} if isinstance(names, list) else names
+        listed = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        return dict(zip(names, names, strict=True)) if listed else names
 
 
 def check_outside(sources: Mapping[str, Source]) -> None:
@@ -196,8 +216,10 @@ def check_outside(sources: Mapping[str, Source]) -> None:
 @lru_cache
 def _written_questions(questions: tuple[type[Question], ...]) -> type[BaseModel]:
     names = {name: None for question in questions for name in question.model_fields}
-    keys: Any = dict.fromkeys([*names, "every", "within"], (Any, None))
-    return create_model("Complete", __base__=Described, **keys)
+    keys: Any = dict.fromkeys(names, (Any, None)) | dict.fromkeys(
+        ["every", "within"], (Duration | None, None)
+    )
+    return create_model("Complete", __base__=Described, __doc__=Complete.__doc__, **keys)
 
 
 def _questions() -> dict[str, type[Question]]:

@@ -14,17 +14,20 @@ from evergreen.units import Column, ConnectionId, Duration
 
 
 class TableOrSql(SourceConfig):
-    """Rows of a table whose `time_column` lies in the partition, or the rows of a SQL file.
-
-    The SQL file (below the pipeline's folder) gets the partition's bounds as `$1` or `$start` (first instant)
-    and `$2` or `$end` (first instant after).
-    """
+    """Rows of a table whose `time_column` lies in the partition, or the rows of a SQL file."""
 
     conn_id: ConnectionId
+    """The connection of the database."""
     table: str | None = None
+    """The table or view, with its schema where it needs one. Example: rentals"""
     sql: str | None = None
+    """The SQL file, below the pipeline's folder; it gets the partition's bounds as `$1` or `$start` (first
+    instant) and `$2` or `$end` (first instant after). Example: sql/rentals.sql
+    """
     columns: tuple[Column, ...] | None = None
+    """The columns that are read; default: all. Example: [rented_at, cnt]"""
     timeout: Duration = timedelta(minutes=10)
+    """How long a query may take."""
     changed: Changed | None = None
 
     @model_validator(mode="after")
@@ -65,3 +68,6 @@ class SqlQuestion(Question):
 
     name: ClassVar = "sql"
     sql: str
+    """A SQL file whose query, given the partition's bounds as `$1` and `$2`, answers true once the source is
+    complete. Example: sql/complete.sql
+    """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from evergreen.description import Described
-from evergreen.metrics import COST, METRICS, Costs, Metric, metric_named
+from evergreen.metrics import COST, METRICS, Costs, Metric, MetricName, metric_named
 from evergreen.task import Task
 
 
@@ -16,8 +16,10 @@ class DecisionRule(Described):
     """
 
     threshold: float | None = Field(default=None, gt=0, lt=1)
+    """The probability from which on a row is predicted to be of the positive class. Example: 0.3"""
     costs: Costs | None = None
-    metric: str | None = None
+    metric: MetricName | None = None
+    """The metric whose value is best at the threshold. Example: f1"""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> DecisionRule:

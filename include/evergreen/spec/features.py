@@ -20,29 +20,36 @@ FEATURE_SETS = "feature_sets"
 class Lookup(Described):
     """Columns of another pipeline's rows, as they were known at the time of each row.
 
-    `pipeline` is the other pipeline; `on` maps this pipeline's columns to the columns that identify the
-    entity there. A row of the entity was known if its `known_at` (default: the other pipeline's event time)
-    is not after the time of the row that looks it up. Of the known rows the newest by event time is used,
-    unless it is older than `max_age`. A column `c` is named `<lookup>_c`, and is null if no row was known.
+    Of the rows known then the newest by event time is used. A column `c` is named `<lookup>_c`, and is null
+    if no row was known.
     """
 
     pipeline: Identifier
+    """The other pipeline. Example: stations"""
     on: dict[Column, Column] = Field(min_length=1)
+    """This pipeline's columns, mapped to those that identify the entity there. Example: {station: station_id}
+    """
     columns: tuple[Column, ...] = Field(min_length=1)
+    """The columns to add. Example: [docks]"""
     known_at: Column | None = None
+    """The other pipeline's column of the time from which a row was known; default: its event time. Example:
+    published_at
+    """
     max_age: Duration
+    """How old a row may be at most, by event time, to be used. Example: 7 days"""
 
 
 class FeatureSet(Described):
-    """Features that pipelines share by name, as described in `feature_sets/<name>/feature_set.yaml`.
-
-    `function` is a feature function in a file of the set's folder; it looks back at most `look_back`.
-    """
+    """Features that pipelines share by name, as described in `feature_sets/<name>/feature_set.yaml`."""
 
     description: str
+    """What the features say, for people."""
     owner: str
+    """Who answers for them."""
     function: FunctionName
+    """A feature function in a file of the set's folder."""
     look_back: AnyLength = Length(0, "day")
+    """How far it looks back at most."""
     folder: Path = Field(exclude=True)
 
     @property
@@ -65,18 +72,25 @@ class FeatureCode:
 
 
 class Features(Described):
-    """`function` is `file.py:name`, a pure function from frame to frame, aligned to the rows given.
+    """How features are built from rows.
 
-    It gets the rows of the partition and the rows within `look_back` before it. `sets` are shared feature
-    sets, each a folder below `feature_sets/` with its own function and look-back; their columns come first.
-    With neither, the features are all columns except key, time, target and weight. `lookups` add columns to
-    the rows before any function gets them.
+    With neither a function nor sets, the features are all columns except key, time, target and weight.
     """
 
     function: FunctionName | None = None
+    """A pure function from frame to frame, aligned to the rows given: those of the partition, and those
+    within `look_back` before it.
+    """
     look_back: AnyLength = Length(0, "day")
+    """How far back the function's rows reach before the partition."""
     sets: tuple[Identifier, ...] = ()
+    """Shared feature sets, each a folder below `feature_sets/` with its own function and look-back; their
+    columns come first. Example: [calendar]
+    """
     lookups: dict[Identifier, Lookup] = Field(default_factory=dict)
+    """Columns of other pipelines' rows, by names of your choice, added to the rows before any function gets
+    them.
+    """
 
     @field_validator("sets")
     @classmethod

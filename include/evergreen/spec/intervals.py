@@ -12,14 +12,14 @@ from evergreen.units import Levels
 
 
 class Intervals(Described):
-    """How often intervals hold the truth, the main level first.
-
-    With `adapt`, between trainings too: a level is raised where the partitions since the training were held
-    less often than promised, and lowered where they were held more often.
-    """
+    """The intervals around the predictions of a regression."""
 
     levels: Levels
+    """How often intervals hold the truth, the main level first."""
     adapt: bool = False
+    """Whether a level is raised or lowered between trainings too, where the partitions since were held less
+    or more often than promised.
+    """
 
     def check_time(self, has_time: bool) -> None:
         """Raise `ValueError` where a pipeline has no partitions that follow one another."""
@@ -32,5 +32,5 @@ def _whole(value: Any) -> Any:
     return value if isinstance(value, Mapping | Intervals) else {"levels": value}
 
 
-AnyIntervals = Annotated[Intervals, BeforeValidator(_whole)]
+AnyIntervals = Annotated[Intervals, BeforeValidator(_whole, json_schema_input_type=Levels | Intervals)]
 """Intervals, written like `90%`, `[90%, 99%]` or `{levels: [90%, 99%], adapt: true}`."""

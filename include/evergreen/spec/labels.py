@@ -8,11 +8,11 @@ from evergreen.units import AnyLength
 
 
 class Labels(Described):
-    """A separate source of the target, joined to the rows by their key.
-
-    The labels of a partition are read, and count as known, `delay` later: with the first partition from which
-    the delay back does not go beyond it (`Calendar.ahead`).
+    """Labels that come later than their rows: a separate source of the target, joined to the rows by their
+    key.
     """
 
     source: Source
+    """Where the labels come from: described like a source of rows, without `complete` and `changed`."""
     delay: AnyLength
+    """How much later the labels of a partition are read, and count as known. Example: 30 days"""

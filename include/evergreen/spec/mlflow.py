@@ -13,11 +13,11 @@ ExperimentName = Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class Mlflow(Described):
-    """An MLflow server that gets every version as a run and as a version of a registered model.
-
-    `conn_id` is its address and credentials, `experiment` the experiment of the runs (default: the pipeline's
-    name). The registered model has the pipeline's name.
+    """An MLflow server that gets every version as a run and as a version of a registered model, which has the
+    pipeline's name.
     """
 
     conn_id: ConnectionId
+    """The connection with its address and credentials. Example: mlflow"""
     experiment: ExperimentName | None = None
+    """The experiment of the runs; default: the pipeline's name. Example: demand"""

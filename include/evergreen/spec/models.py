@@ -9,14 +9,13 @@ from evergreen.units import Age, ConnectionId
 
 
 class Models(Described):
-    """Signatures of versions, and how long former champions are kept.
-
-    `signing` is the connection with the keys in PEM: its password is the private key, `public_key` in its
-    extra the public key. With a private key every new version is signed. With `require_signature` a version
-    without a valid signature is never loaded. `evergreen models clean` removes versions that have not been
-    champion for longer than `retention`.
-    """
+    """Signatures of versions, and how long former champions are kept."""
 
     signing: ConnectionId | None = None
+    """The connection with the keys in PEM: its password is the private key, by which every new version is
+    signed, `public_key` in its extra the public key. Example: signing_keys
+    """
     require_signature: bool = False
+    """Whether a version without a valid signature is never loaded."""
     retention: Age = timedelta(days=365)
+    """How long ago a version was last champion when `evergreen models clean` removes it."""

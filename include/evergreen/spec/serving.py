@@ -13,30 +13,31 @@ from evergreen.units import AnyLength, Column, ConnectionId, Share, SomeLength
 
 
 class LookBack(Described):
-    """The rows before a request's own partition, which its features look back to.
-
-    With `conn_id`, a PostgreSQL connection, every published partition is also kept in a table there, from
-    which a server reads faster than from the lake. `max_age` is how far the newest published partition may
-    end before the partition that is asked for begins (default: any). What is older is refused, or with
-    `stale: allow` answered and called stale.
-    """
+    """The rows before a request's own partition, which its features look back to."""
 
     conn_id: ConnectionId | None = None
+    """A PostgreSQL connection with a table in which every published partition is kept too; a server reads it
+    faster than the lake. Example: look_back_db
+    """
     max_age: AnyLength | None = None
+    """How far the newest published partition may end before the one that is asked for begins; default: any.
+    Example: 2 days
+    """
     stale: Literal["refuse", "allow"] = "refuse"
+    """Whether older rows are refused, or answered and called stale."""
 
 
 class Log(Described):
-    """The log of requests, which tells whether what is served agrees with what is published.
-
-    `share` is the share of the keys whose rows are logged, always the same keys. What is logged is deleted
-    once its partition is `keep` away from the newest published one. The columns to `drop`, such as those of
-    persons, are never written; a key must be, or rows could not be found again.
-    """
+    """The log of requests, which tells whether what is served agrees with what is published."""
 
     share: Share = 0.05
+    """The share of the keys whose rows are logged, always the same keys."""
     keep: SomeLength = Length(30, "day")
+    """How far its partition may be from the newest published one before what is logged is deleted. Example:
+    30 days
+    """
     drop: tuple[Column, ...] = Field(default=())
+    """Columns that are never written, such as those of persons; none of the key. Example: [email]"""
 
     def check(self, calendar: Calendar, keys: Sequence[str]) -> None:
         """Raise `ValueError` for what does not fit a calendar and the columns that name a row."""
@@ -50,14 +51,12 @@ class Log(Described):
 
 
 class Serving(Described):
-    """Serving over HTTP: `look_back` is where its rows come from, `log` what is kept of requests.
-
-    With `shadow: newest` the newest challenger is asked what the champion is, and answers nothing.
-    """
+    """Serving over HTTP: where the rows it looks back to come from, what is kept of requests."""
 
     look_back: LookBack | None = None
     log: Log | None = None
     shadow: Literal["newest"] | None = None
+    """With `newest` the newest challenger is asked what the champion is, and answers nothing."""
 
     def check(self, calendar: Calendar, keys: Sequence[str]) -> None:
         """Raise `ValueError` for what does not fit a calendar and the columns that name a row."""

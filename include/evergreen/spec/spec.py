@@ -11,9 +11,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from evergreen.calendar import Calendar, Grain, Length, Schedule, Ticks, Weekday, check_zone
+from evergreen.calendar import Calendar, Grain, Length, Schedule, Ticks, Weekday
 from evergreen.description import Described
 from evergreen.errors import NotFoundError, SpecError
 from evergreen.metrics import Metric, metric_named
@@ -40,28 +40,48 @@ from evergreen.spec.targets import pipeline_of
 from evergreen.spec.training import Training
 from evergreen.spec.validation import Validation
 from evergreen.task import Task
-from evergreen.units import Column, Cron, HalfLife, Identifier, Levels, SinceChange
+from evergreen.units import Column, Cron, HalfLife, Identifier, Levels, SinceChange, ZoneName
 
 
 class Spec(Described):
     """A whole pipeline, as described in its `pipeline.yaml`."""
 
     name: Identifier
+    """The pipeline's name, which is that of its folder. Example: bike_demand"""
     description: str
+    """What it predicts, for people. Example: Hourly bike rentals from weather and calendar"""
     owner: str
+    """Who answers for it; the owner of its DAGs in Airflow. Example: demand-team"""
     schedule: Cron
+    """When partitions are ingested, in the pipeline's time zone: those that have ended since the tick before.
+    """
     start: date | None = None
+    """The local day on which history begins; needed unless the partition is a snapshot. Example: 2011-01-01
+    """
     partition: Grain
-    timezone: Annotated[str, AfterValidator(check_zone)] = "UTC"
+    """The stretch of event time that is ingested, validated and scored together; `snapshot` for data without
+    time.
+    """
+    timezone: ZoneName = "UTC"
+    """The time zone of partitions, schedules and times without an offset. Example: Europe/Berlin"""
     week_starts: Weekday = Weekday.MONDAY
+    """The day on which a weekly partition begins."""
     sources: dict[Identifier, Source] = Field(min_length=1)
+    """Where rows come from, by names of your choice; all but one are joined to another."""
     join: tuple[Join, ...] = ()
+    """How sources are joined: one less than there are sources."""
     key: tuple[Column, ...] = ()
+    """The columns that name a row; default: the event time."""
     validation: Validation = Validation()
     features: Features = Features()
     task: Task
+    """The kind of problem."""
     target: Column | None = None
+    """The column to predict; a list, or a mapping to what differs for each, describes a pipeline for each
+    target. Example: cnt
+    """
     positive: bool | int | float | str | None = None
+    """The positive class of two; default: the second in sorted order. Example: churned"""
     labels: Labels | None = None
     training: Training
     gate: Gate = Gate()
@@ -69,8 +89,11 @@ class Spec(Described):
     scoring: Scoring | None = None
     serving: Serving = Serving()
     explain: Annotated[int, Field(ge=1, le=100)] | None = None
+    """How many features explain each prediction by what they contribute to it; default: none. Example: 3"""
     intervals: AnyIntervals | None = None
+    """The intervals around the predictions of a regression. Example: 90%"""
     sets: Levels = ()
+    """How often the set of classes that a prediction gets holds the true one; for classification."""
     models: Models = Models()
     mlflow: Mlflow | None = None
     alerts: Alerts = Alerts()
@@ -272,7 +295,7 @@ class Spec(Described):
         if self.models.require_signature and self.models.signing is None:
             raise ValueError("models.require_signature: name the connection that holds the keys as 'signing'")
         self._check_training()
-        self._check_gate()
+        self.gate.check(self.task, shadowed=self.serving.shadow is not None)
         self._check_monitoring()
 
     def _check_monitoring(self) -> None:
@@ -359,20 +382,6 @@ class Spec(Described):
 
     def _shorter(self, one: Length, other: Length) -> bool:
         return self.calendar.days(one) < self.calendar.days(other)
-
-    def _check_gate(self) -> None:
-        gate = self.gate
-        if gate.shadow is not None and self.serving.shadow is None:
-            raise ValueError("gate.shadow: no challenger is a shadow, write serving.shadow: newest")
-        if gate.calibration is not None and self.task is not Task.CLASSIFICATION:
-            raise ValueError(f"gate.calibration: {self.task} predicts no probabilities, leave it out")
-        if self.task is Task.CLUSTERING and (gate.slices or gate.fairness):
-            raise ValueError("gate: clusters are not measured by slices or groups, leave both out")
-        if self.task is not Task.CLASSIFICATION and any(rule.rate for rule in gate.fairness):
-            raise ValueError(f"gate.fairness: {self.task} has no classes to take a rate of, name a metric")
-        columns = [rule.column for rule in gate.slices]
-        if len(set(columns)) < len(columns):
-            raise ValueError("gate.slices: a column is named twice")
 
 
 _calendar = lru_cache(maxsize=256)(Calendar)

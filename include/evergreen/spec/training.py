@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from evergreen.calendar import Length
 from evergreen.description import Described
-from evergreen.metrics import Costs
+from evergreen.metrics import Costs, MetricName
 from evergreen.spec.decision import DecisionRule
 from evergreen.task import Task
 from evergreen.units import (
@@ -21,14 +21,15 @@ from evergreen.units import (
     HoldOut,
     ImportPath,
     Recency,
+    Text,
     Window,
 )
 
-
-def _sha256(value: str) -> str:
-    if len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-        raise ValueError("write the file's SHA-256 as 64 hexadecimal digits")
-    return value
+Sha256 = Annotated[
+    str,
+    Text("a SHA-256", r"[0-9a-f]{64}", "write the file's SHA-256 as 64 hexadecimal digits", "ba7816bf" * 8),
+]
+"""The SHA-256 of a file."""
 
 
 def _step(value: Any) -> Any:
@@ -36,47 +37,60 @@ def _step(value: Any) -> Any:
 
 
 class Step(Described):
-    """A transformer before the estimator: an import path alone, or with parameters and columns.
-
-    `columns` are the names of the columns to transform, or `numbers` or `texts` for all columns of that kind
-    at this step; the others pass unchanged. Without `columns` it transforms all.
-    """
+    """A transformer before the estimator: an import path alone, or with parameters and columns."""
 
     step: ImportPath
+    """The import path of the transformer. Example: sklearn.preprocessing.StandardScaler"""
     params: dict[str, Any] = {}
+    """Its parameters. Example: {strategy: median}"""
     columns: tuple[Column, ...] | Literal["numbers", "texts"] | None = None
+    """The columns to transform, or `numbers` or `texts` for all of that kind at this step; the others pass
+    unchanged. Default: all. Example: numbers
+    """
+
+
+AnyStep = Annotated[Step, BeforeValidator(_step, json_schema_input_type=ImportPath | Step)]
+"""A step, or its import path alone."""
 
 
 class Pretrained(Described):
-    """A fitted model that is used without training: its key below `EVERGREEN_STORAGE`, and its digest.
+    """A fitted model that is used without training.
 
     A `.skops` file contains a scikit-learn estimator; an `.onnx` file a graph with one output of predictions,
     one of probabilities, or both.
     """
 
     key: str = Field(pattern=r".+\.(skops|onnx)$")
-    sha256: Annotated[str, AfterValidator(_sha256)]
+    """The key of the file below `EVERGREEN_STORAGE`. Example: pretrained/demand.onnx"""
+    sha256: Sha256
+    """The SHA-256 of the file, 64 hexadecimal digits. Example:
+    ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad
+    """
 
 
 class Candidate(Described):
-    """A candidate for the model: scikit-learn import paths, fixed and searched parameters.
-
-    `search` maps a parameter to `[low, high]`, `[low, high, log]`, `[low, high, int]` or a list of choices
-    (`{choices: [...]}`); a parameter of a step is written `<class in lower case>__<parameter>`, the class
-    numbered from 1 (`simpleimputer-2`) if it is repeated. Without `preprocess` the steps are those of
-    `evergreen.candidates.default_steps`; `[]` is none. `search: default` stands for the ranges of
-    `evergreen.candidates.default_search`, without the parameters in `params`. `recency` is how fast its
-    rows count less with age; without it `training.recency` holds. A `pretrained` model is measured as it
-    is, and allows no other key.
-    """
+    """A candidate for the model: an estimator with its steps and parameters, or a pretrained model."""
 
     estimator: ImportPath | None = None
+    """The import path of the estimator."""
     params: dict[str, Any] = {}
-    preprocess: tuple[Annotated[Step, BeforeValidator(_step)], ...] | None = None
+    """Fixed parameters of the estimator. Example: {max_iter: 200}"""
+    preprocess: tuple[AnyStep, ...] | None = None
+    """The steps before the estimator; default: what it needs for the columns' types
+    (`evergreen.candidates.default_steps`); `[]` is none. Example: [sklearn.preprocessing.StandardScaler]
+    """
     target_transform: Literal["log1p"] | None = None
+    """What the target is transformed by before the fit, and predictions back. Example: log1p"""
     search: dict[str, list[Any] | dict[Literal["choices"], list[Any]]] | Literal["default"] = {}
+    """Searched parameters, each as `[low, high]`, `[low, high, log]`, `[low, high, int]` or `{choices:
+    [...]}`; `default` are the ranges of the estimator without those in `params`. One of a step is `<class in
+    lower case>__<parameter>`, numbered from 1 (`simpleimputer-2`) if the class is repeated. Example:
+    {max_depth: [2, 12, int]}
+    """
     recency: Recency | None = None
+    """How fast rows count less with age; default: `training.recency`."""
     pretrained: Pretrained | None = None
+    """A fitted model in place of an estimator; measured as it is, it allows no other key."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Candidate:
@@ -94,47 +108,62 @@ class Candidate(Described):
 
 
 class Tuning(Described):
-    """How parameters are searched: trials per candidate with a search, folds, separation of folds.
-
-    `within` stops the search of all candidates after that time, even if trials are left; the result then
-    depends on the speed of the machine. `gap` is the length left out between the rows a fold is fit on
-    and those it is scored on (not for snapshots). Rows with the same value of the column `group` are never on
-    both sides of a fold or of the hold-out (only for snapshots).
-    """
+    """How parameters are searched."""
 
     trials: int = Field(default=10, ge=1, le=10_000)
+    """How many trials each candidate with a search has."""
     within: Duration | None = None
+    """The time after which the search of all candidates stops, even if trials are left; the result then
+    depends on the speed of the machine. Example: 30 minutes
+    """
     folds: int = Field(default=3, ge=2, le=50)
+    """The number of folds of the cross-validation."""
     gap: AnyLength = Length(0, "day")
+    """The length left out between the rows a fold is fit on and those it is scored on (not for snapshots).
+    Example: 1 day
+    """
     group: Column | None = None
+    """A column whose rows of the same value are never on both sides of a fold or of the hold-out (only for
+    snapshots). Example: patient
+    """
 
 
 class Training(Described):
-    """What a challenger is trained on and how it is chosen.
-
-    `window` is how far back training reads. With `since change` it begins at the last break that a signal
-    found (see `evergreen.training_set.window`) and is at most as long as it says, by default 365 days.
-    `minimum` is the minimum number of published partitions in it;
-    `holdout` a length at the window's end, or for a snapshot a random (stratified) share. `weight`
-    is a column of row weights. `balance` weighs the classes of a classification equally, and `recency` gives
-    a row the weight 0.5 ** (age / half-life) where a candidate does not say its own: both in fitting only.
-    `calibrate` maps the probabilities of a classification to shares that happened, and `decision` is from
-    which probability on a row is predicted to be of the positive class: both learnt from the folds alone.
-    """
+    """What a challenger is trained on and how it is chosen."""
 
     window: Window = LONGEST_WINDOW
+    """How far back training reads; `since change` begins at the last break that a signal found."""
     minimum: AnyLength = Length(1)
+    """The least number of published partitions in the window to train on. Example: 90 partitions"""
     holdout: HoldOut = 0.2
-    metric: str
+    """The length at the window's end, or for a snapshot the random (stratified) share, that challengers are
+    measured on.
+    """
+    metric: MetricName
+    """The metric by which models are compared. Example: mae"""
     candidates: tuple[Candidate, ...] = Field(min_length=1)
+    """The candidates, of which the best in cross-validation becomes the challenger."""
     tuning: Tuning = Tuning()
     weight: Column | None = None
+    """A column of row weights. Example: units"""
     balance: bool = False
+    """Whether the classes of a classification weigh equally in fitting."""
     recency: Recency = "none"
+    """How fast rows count less with age in fitting: a row's weight is 0.5 to the power of its age in
+    half-lives.
+    """
     calibrate: Literal["isotonic", "sigmoid"] | None = None
+    """How the probabilities of a classification are mapped to shares that happened, learnt from the folds
+    alone.
+    """
     decision: DecisionRule | None = None
+    """From which probability on a row is predicted to be of the positive class, learnt from the folds alone
+    unless it is written.
+    """
     seed: int = 0
+    """The seed of everything random. Example: 42"""
     schedule: Cron | None = None
+    """When trainings start regardless of signals; default: never. Example: 0 4 * * 0"""
 
     def half_life(self, number: int) -> HalfLife | None:
         """The half-life of a candidate's rows: its own, else that of all; None where their age is no matter.

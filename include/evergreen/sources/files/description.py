@@ -15,7 +15,7 @@ from evergreen.sources.files.places import PLACES, check_place
 from evergreen.sources.files.workbook import Workbook
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.text.dialect import CsvDialect, Delimiter
-from evergreen.units import ConnectionId
+from evergreen.units import ConnectionId, OneOfNames
 
 if TYPE_CHECKING:
     from evergreen.connections import Connection
@@ -63,21 +63,22 @@ def _check_connection_named(path: str, conn_id: str | None) -> None:
 
 
 class FileSource(SourceConfig):
-    """Files of rows in one of `FORMATS`; those of text may be compressed with gzip, zstd or ZIP.
-
-    `path` is below the pipeline's folder, absolute, or an address in one of `PLACES`, whose keys are those of
-    the connection `conn_id`; `{partition}` in it is the partition's key, `{partition:%Y/%m/%d}` its first
-    instant in that form, and `*`, `?`, `[...]` and `**` match many files.
-    Format and compression follow from the name's suffixes, or `format` says it. `csv` says how a CSV is
-    written (`delimiter` is short for the delimiter in it), `excel` which cells of a workbook are the table.
-    """
+    """Files of rows; those of text may be compressed with gzip, zstd or ZIP."""
 
     path: FilePath
+    """The path below the pipeline's folder, an absolute one, or an address (`PLACES`): `{partition}` is the
+    partition's key, `{partition:%Y/%m/%d}` its first instant in that form, and `*`, `?`, `[...]` and `**`
+    match many files. Example: days/{partition}.csv
+    """
     conn_id: ConnectionId | None = None
-    format: Annotated[str, AfterValidator(_known_format)] | None = None
+    """The connection with the keys of an address. Example: files_bucket"""
+    format: Annotated[str, AfterValidator(_known_format), OneOfNames("a format", FORMATS)] | None = None
+    """The format; default: by the name's suffixes."""
     csv: CsvDialect = CsvDialect()
+    """How a CSV is written."""
     excel: Workbook = Workbook()
     delimiter: Delimiter | None = None
+    """Short for `csv: {delimiter: ...}`. Example: ;"""
 
     @model_validator(mode="before")
     @classmethod
@@ -122,7 +123,11 @@ class FileQuestion(Question):
 
     name: ClassVar = "file"
     file: FilePath
+    """The path, like a file source's, of a file that is there once the source is complete. Example:
+    days/{partition}.done
+    """
     conn_id: ConnectionId | None = None
+    """The connection of that file's own place, whatever the source's is. Example: files_bucket"""
 
     @model_validator(mode="after")
     def _connection_named(self) -> Self:

@@ -23,13 +23,14 @@ class Cells(NamedTuple):
 
 
 class Workbook(Described):
-    """The table in a workbook: a `sheet` by its name or number (from 1), by default the first, and its cells.
-
-    `range` is written like `B3:F200`, or `B3:F` for all rows from the third on; its first row is the header.
-    """
+    """The table in a workbook: its sheet and its cells."""
 
     sheet: Annotated[str, StringConstraints(min_length=1)] | Annotated[int, Field(ge=1)] | None = None
+    """The sheet by its name or number (from 1); default: the first. Example: Sales"""
     range: str | None = None
+    """The cells, such as `B3:F200`, or `B3:F` for all rows from the third on; the first row is the header.
+    Example: B3:F200
+    """
 
     @field_validator("range")
     @classmethod

@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, JsonValue, PlainSerializer, model_validator
+from pydantic_core import CoreSchema
 
-from evergreen.calendar import Zone, check_zone, zone_of
+from evergreen.calendar import Zone, zone_of
 from evergreen.sources.http.for_each import ForEach, check_unused, check_used
 from evergreen.sources.http.paging import Paging
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.placeholders import check_forms, names_partition, texts
 from evergreen.sources.text.dialect import CsvDialect
-from evergreen.units import ConnectionId, Duration, Size
+from evergreen.units import ConnectionId, Duration, Size, ZoneName, form, matching
 
 MOST_PARALLEL = 32
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 _RATE = re.compile(r"([0-9]{1,6}) per (second|minute|hour)")
+_RATE_FORM = form("a rate of requests", matching(_RATE, "(?!0+ )"), "5 per second")
 
 
 @dataclass(frozen=True)
@@ -43,38 +45,69 @@ def _rate(value: Any) -> Any:
     return Rate(int(match[1]), _SECONDS[match[2]])
 
 
+_NEXT = {
+    "description": "Short for a cursor: `next: x` is `paging: {cursor: {param: x}}`.",
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 63,
+    "examples": ["cursor"],
+}
+
+
 class HttpSource(SourceConfig):
     """Records of a paged API.
 
-    `path`, `params`, `headers` and the JSON `body` of a POST may hold the placeholders of
-    `evergreen.sources.placeholders`, whose times are written in `timezone` (the pipeline's by default).
-    `records` is the path (dotted; empty: the whole answer) of the list of records in a JSON answer, `total`
-    that of their number, which is then checked. `csv` says how a CSV answer is written. `next: cursor` is
-    short for `paging: {cursor: {param: cursor}}`. `timeout`, `max_pages` and `max_bytes` limit what a read
-    may cost, and `rate` (written like `5 per second`) how many requests are sent in a time.
-
-    `for_each` has values by the name of a placeholder: for each of them, and for each combination if there
-    are several names, all pages are read, `parallel` of them at a time. `max_pages` is the limit of each.
+    `path`, `params`, `headers` and `body` may hold the placeholders of `evergreen.sources.placeholders`.
     """
 
     conn_id: ConnectionId
+    """The connection with the address and credentials. Example: weather_api"""
     path: str = Field(pattern=r"^/")
+    """The path below the connection's address. Example: /v1/hourly"""
     method: Literal["GET", "POST"] = "GET"
+    """The method of the requests."""
     params: dict[str, str] = {}
+    """The parameters of the query. Example: {day: "{partition}"}"""
     headers: dict[str, str] = {}
+    """Further headers. Example: {Accept-Language: en}"""
     body: dict[str, JsonValue] | None = None
+    """The JSON body of a POST. Example: {day: "{partition}"}"""
     for_each: ForEach = {}
+    """Values by the name of a placeholder, or a query for them: for each, and each combination of several,
+    all pages are read. Example: {store: [1, 2]}
+    """
     parallel: int = Field(default=1, ge=1, le=MOST_PARALLEL)
-    timezone: Annotated[str, AfterValidator(check_zone)] | None = None
-    rate: Annotated[Rate, BeforeValidator(_rate), PlainSerializer(str)] | None = None
+    """How many values of `for_each` are read at a time. Example: 4"""
+    timezone: ZoneName | None = None
+    """The time zone in which times of placeholders are written; default: the pipeline's. Example:
+    Europe/Berlin
+    """
+    rate: Annotated[Rate, BeforeValidator(_rate), PlainSerializer(str), _RATE_FORM] | None = None
+    """How many requests are sent in a time at most. Example: 5 per second"""
     format: Literal["json", "json_lines", "csv"] = "json"
+    """The format of the answers."""
     csv: CsvDialect = CsvDialect()
+    """How a CSV answer is written."""
     records: str = "data"
+    """The path (dotted; empty: the whole answer) of the list of records in a JSON answer. Example:
+    result.items
+    """
     total: str | None = None
+    """The path (dotted) of the number of records, which is then checked. Example: meta.count"""
     paging: Paging = Paging.model_validate({})
     max_pages: int = Field(default=10_000, ge=1)
+    """The most pages that are read, of each value of `for_each`."""
     max_bytes: Size = 10 * 2**30
+    """The most bytes that are read. Example: 10 GB"""
     timeout: Duration = timedelta(hours=1)
+    """How long a read may take."""
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        """As of any part, with the key `next`, which is short for another."""
+        found = super().__get_pydantic_json_schema__(core, handler)
+        handler.resolve_ref_schema(found)["properties"]["next"] = _NEXT
+        return found
 
     @model_validator(mode="before")
     @classmethod
@@ -138,6 +171,12 @@ class FieldQuestion(Question):
 
     name: ClassVar = "field"
     path: str = Field(pattern=r"^/")
+    """The path of the request below the connection's address. Example: /v1/status"""
     params: dict[str, str] = {}
+    """The parameters of its query. Example: {day: "{partition}"}"""
     field: str
+    """The path (dotted) in the JSON answer of the value that is true, or equal to `equals`, once the source
+    is complete. Example: data.ready
+    """
     equals: str | int | bool | None = None
+    """The value that the field must have; default: true. Example: done"""

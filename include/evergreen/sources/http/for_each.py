@@ -23,10 +23,12 @@ Combination = Mapping[str, Value]
 
 
 class QueriedValues(Described):
-    """The values in the first column of a SQL file's rows, in their order; its parameters are a source's."""
+    """The values in the first column of a query's rows, in their order."""
 
     conn_id: ConnectionId
+    """The connection of the database."""
     sql: str
+    """The SQL file, below the pipeline's folder; its parameters are a source's. Example: sql/stores.sql"""
 
 
 def check_values(values: Sequence[Value]) -> None:

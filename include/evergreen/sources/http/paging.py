@@ -30,13 +30,14 @@ _WORDS = {"true": True, "false": False, "yes": True, "no": False, "": False}
 class PagingKind(Described):
     """A kind of paging.
 
-    `more` is the path (dotted) of a field that says whether there is a further page: true or false, or a
-    number that is not 0. Where it says no, the read is at its end, whatever else the answer holds.
     `is_counted`: pages are asked for by number, so they shift when records come or go.
     """
 
     is_counted: ClassVar[bool] = False
     more: str | None = None
+    """The path (dotted) of a field that says whether there is a further page: true or false, or a number that
+    is not 0. No ends the read, whatever else the answer holds. Example: meta.has_more
+    """
 
     @property
     def place(self) -> str:
@@ -82,9 +83,10 @@ class PagingKind(Described):
 
 
 class PlacedKind(PagingKind):
-    """A kind whose params stand `in` the query, or the body (dotted paths), or the headers of a request."""
+    """A kind whose parameters stand in the query, the body or the headers of a request."""
 
     sent: Literal["query", "body", "header"] = Field(default="query", alias="in")
+    """Where the parameters stand; in a body they are dotted paths. Example: body"""
 
     @property
     def place(self) -> str:
@@ -101,14 +103,14 @@ class OnePage(PagingKind):
 
 
 class CursorPaging(PlacedKind):
-    """The answer holds the value of the parameter `param` of the next page.
-
-    It stands under `path` (dotted; `next` by default) or in the header `header`.
-    """
+    """The answer holds the cursor of the next page."""
 
     param: Column = "cursor"
+    """The parameter that gets the cursor. Example: cursor"""
     path: str | None = None
+    """The path (dotted) of the cursor in the answer; default: `next`. Example: meta.next"""
     header: str | None = None
+    """The header that holds the cursor. Example: X-Next"""
 
     @model_validator(mode="after")
     def _path_or_header(self) -> CursorPaging:
@@ -152,16 +154,17 @@ class CursorPaging(PlacedKind):
 
 
 class PagePaging(PlacedKind):
-    """Pages are numbered: `param` counts up from `first`, until an answer has no records.
-
-    `size_param` asks for `size` records a page.
-    """
+    """Pages are numbered, until an answer has no records."""
 
     is_counted: ClassVar[bool] = True
     param: Column = "page"
+    """The parameter that gets the number. Example: p"""
     first: int = Field(default=1, ge=0)
+    """The number of the first page. Example: 0"""
     size_param: Column | None = None
+    """The parameter that asks for `size` records a page. Example: per_page"""
     size: int | None = Field(default=None, ge=1)
+    """How many records are asked for in a page. Example: 500"""
 
     @model_validator(mode="after")
     def _both(self) -> PagePaging:
@@ -186,12 +189,15 @@ class PagePaging(PlacedKind):
 
 
 class OffsetPaging(PlacedKind):
-    """`param` is how many records to skip, `limit_param` how many to send, until an answer has no records."""
+    """Records are skipped, until an answer has none."""
 
     is_counted: ClassVar[bool] = True
     param: Column = "offset"
+    """The parameter that says how many records to skip. Example: start"""
     limit_param: Column = "limit"
+    """The parameter that says how many to send. Example: count"""
     limit: int = Field(default=1000, ge=1)
+    """How many records are sent at most."""
 
     def first_request(self) -> Params:
         """Nothing is skipped."""
@@ -210,9 +216,10 @@ class OffsetPaging(PlacedKind):
 
 
 class LinkPaging(PagingKind):
-    """The answer holds, under `path` (dotted), the address of the next page."""
+    """The answer holds the address of the next page."""
 
     path: str = "next"
+    """The path (dotted) of the address in the answer. Example: links.next"""
 
     @property
     def in_document(self) -> bool:

@@ -40,12 +40,10 @@ TableName = Annotated[str, AfterValidator(_checked_name)]
 
 
 class TableSource(SourceConfig):
-    """Rows of a table whose `time_column` lies in the partition; all of its rows where none is named.
-
-    `columns` are those that are read, by default all of them.
-    """
+    """Rows of a table whose `time_column` lies in the partition; all of its rows where none is named."""
 
     columns: tuple[Column, ...] | None = None
+    """The columns that are read; default: all. Example: [rented_at, cnt]"""
 
     @property
     def whole(self) -> bool:
@@ -54,15 +52,16 @@ class TableSource(SourceConfig):
 
 
 class DeltaSource(TableSource):
-    """A Delta table, the newest version or `version`.
-
-    `{partition}` in `path` is the partition's key, so that the whole table is the partition. The keys of S3
-    are the storage's, or those of the connection `conn_id`.
-    """
+    """A Delta table."""
 
     path: TablePath
+    """Where the table is: below the pipeline's folder, absolute, or `s3://bucket/path`; with the partition's
+    key, `{partition}`, in it the whole table is the partition. Example: s3://lake/rentals
+    """
     version: Annotated[int, Field(ge=0)] | None = None
+    """The version that is read; default: the newest. Example: 7"""
     conn_id: ConnectionId | None = None
+    """The connection with the keys of S3; default: the storage's. Example: lake_s3"""
 
     @model_validator(mode="after")
     def _connection_used(self) -> Self:
@@ -76,16 +75,20 @@ class DeltaSource(TableSource):
 
 
 class IcebergSource(TableSource):
-    """An Iceberg table: `table` of the catalog that the connection `conn_id` describes, or a metadata file.
-
-    It is read as of its newest snapshot or `snapshot_id`. With `path` the keys of S3 are the storage's, or
-    those of `conn_id`; `{partition}` in it is the partition's key.
-    """
+    """An Iceberg table of a catalog, or by its metadata file."""
 
     conn_id: ConnectionId | None = None
+    """The connection that describes the catalog of `table`, or has the keys of S3 for `path`; default: the
+    storage's. Example: lake_catalog
+    """
     table: TableName | None = None
+    """The table with its namespace. Example: shop.events"""
     path: TablePath | None = None
+    """The metadata file, in which `{partition}` is the partition's key. Example:
+    s3://lake/events/metadata/v3.metadata.json
+    """
     snapshot_id: Annotated[int, Field(ge=0)] | None = None
+    """The snapshot that is read; default: the newest. Example: 7"""
 
     @model_validator(mode="after")
     def _table_or_path(self) -> Self:

@@ -53,6 +53,9 @@ def _words(value: Any) -> Any:
     return tuple(str(word) if type(word) in (int, float) else word for word in listed)
 
 
+_Word = str | int | float
+_AS_WORDS = BeforeValidator(_words, json_schema_input_type=_Word | list[_Word])
+
 Letter = Annotated[str, AfterValidator(_one_letter)]
 """One ASCII character."""
 
@@ -63,24 +66,30 @@ Delimiter = Annotated[str, AfterValidator(_divides)]
 class CsvDialect(Described):
     """How a CSV is written; every key has the default of RFC 4180 in UTF-8.
 
-    `encoding` is any text encoding that Python knows; a byte order mark wins over it. The first `skip` lines
-    are left out, then comes the header, unless `columns` names the columns. `sep=;` in the first line, as
-    Excel writes it, is recognised: it says the delimiter and is one of the lines that `skip` counts. A line
-    that begins with `comment` is left out. With `quote: null` quotes are text. A field equal to one of
-    `nulls` is null, like an empty one, in quotes or not. Numbers have the decimal sign `decimal` and, between
-    groups of three digits, `thousands`; a space stands for no-break spaces too, and `'` for the
-    typographic one.
+    `sep=;` in the first line, as Excel writes it, is recognised: it says the delimiter and is one of the
+    lines that `skip` counts.
     """
 
     encoding: Annotated[str, AfterValidator(known_encoding)] | None = None
+    """Any text encoding that Python knows; a byte order mark wins over it. Default: UTF-8. Example: cp1252"""
     delimiter: Delimiter = ","
+    """The character between two fields. Example: ;"""
     quote: Letter | None = '"'
+    """The character around a field; with `null` quotes are text. Example: ''''"""
     comment: Letter | None = None
+    """The character that begins a line to be left out. Example: '#'"""
     skip: int = Field(default=0, ge=0)
+    """How many lines before the header are left out. Example: 2"""
     columns: tuple[Column, ...] | None = Field(default=None, min_length=1)
-    nulls: Annotated[tuple[str, ...], BeforeValidator(_words)] = ()
+    """The names of the columns, where there is no header. Example: [day, cnt]"""
+    nulls: Annotated[tuple[str, ...], _AS_WORDS] = ()
+    """Texts that are null, like an empty field, in quotes or not. Example: [NA, "-"]"""
     decimal: Literal[".", ","] = "."
+    """The decimal sign of numbers. Example: ','"""
     thousands: Literal[".", ",", " ", "'", "_"] | None = None
+    """The sign between groups of three digits; a space stands for no-break spaces too, and `'` for the
+    typographic one. Example: "."
+    """
 
     @model_validator(mode="after")
     def _signs_differ(self) -> Self:

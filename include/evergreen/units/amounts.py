@@ -1,4 +1,4 @@
-"""The units people write in a description: `5 partitions`, `28 days`, `12 months`, `5%`, `6 per 30 days`.
+"""The amounts people write in a description: `5 partitions`, `28 days`, `12 months`, `5%`, `6 per 30 days`.
 
 A *length* is of event time, in partitions, days or the like, or months (`evergreen.calendar.Length`). A
 *duration* is of the wall clock: a timeout, a deadline, the time that a person has to answer.
@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
-from evergreen.calendar import Length, check_cron
-from evergreen.time_form import time_form
+from evergreen.calendar import Length
+from evergreen.units.form import form, matching, of_any, whole_number
 
 # At most six digits: a duration beyond the range of dates is a typing error.
 _DURATION = re.compile(r"([0-9]{1,6}) (second|minute|hour|day|week)s?")
@@ -27,9 +27,8 @@ _PARTITIONS = re.compile(r"([0-9]{1,6}) partitions?")
 _BUDGET = re.compile(r"([0-9]{1,6}) per (.*)")
 _TIMES = re.compile(r"([0-9]{1,6}) of ([0-9]{1,6}) partitions?")
 _HALF_LIFE = re.compile(r"half-life (.*)")
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?")
 _SINCE_CHANGE = re.compile(r"since change(?:, at most (.*))?")
-_TYPE = re.compile(r"text|float|int|boolean|date|time|decimal\([1-9][0-9]?, ?[0-9]{1,2}\)")
-_CRON = re.compile(r"@(hourly|daily|weekly|monthly|yearly)|[0-9A-Za-z*/,#?-]+( [0-9A-Za-z*/,#?-]+){4}")
 
 
 _LONGEST_MONTH = 31  # days: what is kept for months is never removed too early
@@ -169,6 +168,13 @@ def _times(value: Any) -> Any:
     return Times(int(match[1]), int(match[2]))
 
 
+def _time_of_day(value: Any) -> Any:
+    # YAML reads 10:30 without quotes as a number of minutes.
+    if isinstance(value, time) or (isinstance(value, str) and _TIME.fullmatch(value)):
+        return value
+    raise ValueError("write a time of day in quotes, like '06:00'")
+
+
 def _recency(value: Any) -> Any:
     if isinstance(value, HalfLife) or value == "none":
         return value
@@ -201,27 +207,6 @@ def _some_length(value: Any) -> Length:
     return value if isinstance(value, Length) else _some(Length.read(str(value)))
 
 
-def _type_name(value: str) -> str:
-    if not _TYPE.fullmatch(value) and time_form(value) is None:
-        raise ValueError(
-            "write one of text, float, int, boolean, date, time, or 'decimal(12, 2)', or a form like "
-            "'date %d.%m.%Y', 'time %d.%m.%Y %H:%M' or 'time in Europe/Berlin'"
-        )
-    return value
-
-
-def _text(pattern: str, words: str) -> Any:
-    """A text of a form: pydantic would show the pattern, a person is helped by the words."""
-    form = re.compile(pattern)
-
-    def check(value: str) -> str:
-        if not form.fullmatch(value):
-            raise ValueError(words)
-        return value
-
-    return AfterValidator(check)
-
-
 def written_duration(value: timedelta) -> str:
     """A duration as it is written in a description, such as `2 days` or `6 hours`."""
     days, rest = divmod(value, timedelta(days=1))
@@ -238,89 +223,138 @@ def _held_out(value: Length | float) -> str:
     return str(value) if isinstance(value, Length) else f"{value * 100:g}%"
 
 
-Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(written_duration)]
+_LENGTH_FORM = r"(?:[0-9]{1,6}) (?:partition|second|minute|hour|day|week|month|year)s?"
+_SOME = r"(?!0+ )"
+_SHARE_FORM = matching(r"0*(?:100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?) ?%")
+_OF_A_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_LEVEL = of_any({"type": "number", "minimum": 0.5, "exclusiveMaximum": 1}, _SHARE_FORM)
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(written_duration),
+    form("a duration", matching(_DURATION), "10 minutes"),
+]
 """A time of the wall clock, written like `28 days`."""
 
-Age = Annotated[timedelta, BeforeValidator(_age), PlainSerializer(written_duration)]
+Age = Annotated[
+    timedelta,
+    BeforeValidator(_age),
+    PlainSerializer(written_duration),
+    form("an age", matching(r"[0-9]{1,6} (?:second|minute|hour|day|week|month|year)s?"), "12 months"),
+]
 """A duration that may also be written in months or years; a month counts as 31 days."""
 
-Size = Annotated[int, BeforeValidator(_size)]
+Size = Annotated[
+    int, BeforeValidator(_size), form("a size", of_any(whole_number(1), matching(_SIZE, _SOME)), "500 MB")
+]
 """A number of bytes, written like `500 MB`."""
 
-AnyLength = Annotated[Length, BeforeValidator(_length), PlainSerializer(str)]
+AnyLength = Annotated[
+    Length,
+    BeforeValidator(_length),
+    PlainSerializer(str),
+    form("a length", of_any(whole_number(0, 10**6 - 1), matching(_LENGTH_FORM)), "28 days"),
+]
 """A length of event time, like `5 partitions`, `28 days` or `12 months`; a bare number counts partitions."""
 
-SomeLength = Annotated[Length, BeforeValidator(_length), AfterValidator(_some), PlainSerializer(str)]
+SomeLength = Annotated[
+    Length,
+    BeforeValidator(_length),
+    AfterValidator(_some),
+    PlainSerializer(str),
+    form("a length above 0", of_any(whole_number(1, 10**6 - 1), matching(_LENGTH_FORM, _SOME)), "28 days"),
+]
 """A length of event time of more than 0."""
 
-Window = Annotated[Length, BeforeValidator(_window), AfterValidator(_some), PlainSerializer(str)]
+Window = Annotated[
+    Length,
+    BeforeValidator(_window),
+    AfterValidator(_some),
+    PlainSerializer(str),
+    form(
+        "a window",
+        of_any(
+            whole_number(1, 10**6 - 1),
+            matching(_LENGTH_FORM, _SOME),
+            matching(rf"since change(?:, at most {_SOME}{_LENGTH_FORM})?"),
+        ),
+        "since change, at most 24 months",
+    ),
+]
 """The training window: a length, or `since change` or `since change, at most 24 months`."""
 
-Partitions = Annotated[int, BeforeValidator(_partitions)]
+Partitions = Annotated[
+    int,
+    BeforeValidator(_partitions),
+    form("a number of partitions", of_any(whole_number(0), matching(_PARTITIONS)), "5 partitions"),
+]
 """How many published partitions a limit by history is computed from, written like `5 partitions`."""
 
-RowCount = Annotated[int, BeforeValidator(_rows)]
+RowCount = Annotated[
+    int,
+    BeforeValidator(_rows),
+    form("a number of rows", of_any(whole_number(1), matching(_ROWS, _SOME)), "1000 rows"),
+]
 """A number of rows of more than 0, written like `1000 rows`."""
 
-Share = Annotated[float, BeforeValidator(_share)]
+Share = Annotated[float, BeforeValidator(_share), form("a share", of_any(_OF_A_SHARE, _SHARE_FORM), "5%")]
 """A share from 0 to 1, written like `5%`."""
 
-Levels = Annotated[tuple[float, ...], BeforeValidator(_levels)]
+Levels = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_levels),
+    form("levels", of_any(_LEVEL, {"type": "array", "items": _LEVEL}), ["90%", "99%"]),
+]
 """How often intervals or sets hold the truth, like `90%` or `[90%, 99%]`; the first is the main one."""
 
-Tolerance = Annotated[float, BeforeValidator(_tolerance)]
+Tolerance = Annotated[
+    float,
+    BeforeValidator(_tolerance),
+    form("a tolerance", of_any({"type": "number", "minimum": 0}, matching(_SHARE)), "25%"),
+]
 """A share that something may be off, not negative, written like `25%`; more than 100 % is allowed."""
 
-RetrainBudget = Annotated[Budget, BeforeValidator(_budget), PlainSerializer(str)]
+RetrainBudget = Annotated[
+    Budget,
+    BeforeValidator(_budget),
+    PlainSerializer(str),
+    form("a budget", matching(rf"[0-9]{{1,6}} per {_SOME}{_LENGTH_FORM}"), "6 per 30 partitions"),
+]
 """A number of retrainings within a length of time, written like `6 per 30 partitions` or `1 per 3 months`."""
 
-Frequency = Annotated[Times, BeforeValidator(_times)]
+Frequency = Annotated[
+    Times, BeforeValidator(_times), form("a frequency", matching(_TIMES, _SOME), "2 of 3 partitions")
+]
 """A number out of the last partitions, written like `2 of 3 partitions`."""
 
-Recency = Annotated[HalfLife | Literal["none"], BeforeValidator(_recency), PlainSerializer(str)]
+Recency = Annotated[
+    HalfLife | Literal["none"],
+    BeforeValidator(_recency),
+    PlainSerializer(str),
+    form(
+        "a half-life",
+        of_any({"const": "none"}, matching(rf"half-life {_SOME}{_LENGTH_FORM}")),
+        "half-life 60 days",
+    ),
+]
 """How fast rows count less as they grow older, written like `half-life 60 days`, or `none`."""
 
-HoldOut = Annotated[Length | float, BeforeValidator(_holdout), PlainSerializer(_held_out)]
+HoldOut = Annotated[
+    Length | float,
+    BeforeValidator(_holdout),
+    PlainSerializer(_held_out),
+    form(
+        "a length or a share",
+        of_any(
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            matching(_LENGTH_FORM, _SOME),
+            matching(r"(?!0*(?:\.0*)? ?%|0*100)[0-9]+(?:\.[0-9]+)? ?%"),
+        ),
+        "7 days",
+    ),
+]
 """The hold-out: a length at the end of the window, or a share."""
 
-Identifier = Annotated[
-    str, _text(r"[a-z][a-z0-9_]{0,62}", "write a name of a-z, 0-9 and '_' that starts with a letter")
-]
-"""A name that can be part of a DAG id, a folder and an object's key."""
-
-Column = Annotated[str, _text(r".{1,63}", "write a column's name of 1 to 63 characters")]
-"""The name of a column."""
-
-
-class ConnectionName(str):
-    """A connection's id as a type of its own, so that it can be found wherever a description holds one."""
-
-    __slots__ = ()
-
-
-ConnectionId = Annotated[
-    str,
-    _text(r"[A-Za-z][A-Za-z0-9_]*", "write a connection's id of letters, digits and '_'"),
-    AfterValidator(ConnectionName),
-]
-"""The id of a connection, which is part of a variable's name too: `AIRFLOW_CONN_<ID>`."""
-
-FunctionName = Annotated[
-    str, _text(r"[\w/]+\.py:[A-Za-z_]\w*", "write a file and a function in it like 'features.py:build'")
-]
-"""A function of the pipeline's folder."""
-
-TypeName = Annotated[str, AfterValidator(_type_name)]
-"""The type of a column in the lake; a date or time may have a form: see `evergreen.time_form`."""
-
-ImportPath = Annotated[
-    str, _text(r"[A-Za-z_]\w*(\.\w+)+", "write the full path like 'sklearn.linear_model.Ridge'")
-]
-"""The import path of an estimator."""
-
-Cron = Annotated[
-    str,
-    _text(_CRON.pattern, "write five fields like '0 2 * * *' (minute, hour, day, month, weekday)"),
-    AfterValidator(check_cron),
-]
-"""When a DAG runs, in the pipeline's time zone."""
+TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), form("a time of day", matching(_TIME), "06:00")]
+"""A time of day without its zone."""
