@@ -83,7 +83,7 @@ bench: .venv .venv-s3 ## measure (ONLY=name: one figure; ROUNDS=1: a first look)
 
 docs: .venv ## write anew the pages of docs/ that are generated from the code
 	@AIRFLOW_HOME=$$(mktemp -d) AIRFLOW__CORE__LOAD_EXAMPLES=false AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR \
-		AIRFLOW__CORE__PLUGINS_FOLDER=$(CURDIR)/plugins .venv/bin/python -W ignore docs/catalogue.py docs
+		AIRFLOW__CORE__PLUGINS_FOLDER=$(CURDIR)/plugins .venv/bin/python -W ignore -m docs.catalogue docs
 
 clean: ## stop the stack and remove its folder .evergreen/
 	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .evergreen; fi

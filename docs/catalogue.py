@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import math
 import sys
 import textwrap
@@ -294,6 +295,28 @@ def _space(space: Any) -> str:
     return f"{low} to {high}" + "".join(f", {words[flag]}" for flag in flags)
 
 
+def pipeline_keys() -> str:
+    """The keys of `pipeline.yaml`, in Markdown."""
+    from docs.keys import page
+    from evergreen.spec.schema import pipeline_schema
+
+    return page(pipeline_schema())
+
+
+def commands() -> str:
+    """The commands of the shell, in Markdown."""
+    from docs.commands import page
+
+    return page()
+
+
+def pipeline_schema() -> str:
+    """The JSON Schema of `pipeline.yaml`."""
+    from evergreen.spec.schema import pipeline_schema
+
+    return json.dumps(pipeline_schema(), indent=2) + "\n"
+
+
 def _columns(statistic: Statistic) -> tuple[str, str]:
     from evergreen.drift import ColumnStatistic
 
@@ -322,6 +345,9 @@ def _rows(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "dags.md": dags,
     "metrics.md": metrics,
+    "reference/cli.md": commands,
+    "reference/pipeline.md": pipeline_keys,
+    "reference/pipeline.schema.json": pipeline_schema,
     "searches.md": searches,
     "signals.md": signals,
     "statistics.md": statistics,

@@ -24,6 +24,7 @@ from evergreen.cli import (
     new,
     quarantine,
     report,
+    schema,
     serve,
     stages,
     status,
@@ -56,6 +57,7 @@ quarantine.add_to(app)
 serve.add_to(app)
 alerts.add_to(app)
 forget.add_to(app)
+schema.add_to(app)
 
 
 def main() -> None:

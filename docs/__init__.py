@@ -1,0 +1,1 @@
+"""The pages of the documentation, and the modules that generate some of them."""
