@@ -13,3 +13,4 @@ class Reports(Described):
     """
 
     to: tuple[ConnectionId, ...] = ()
+    """Who gets the report, each by the id of a connection. Example: [mail]"""
