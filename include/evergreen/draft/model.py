@@ -10,6 +10,7 @@ from typing import Any
 from evergreen.calendar import Grain
 from evergreen.draft.target import Target
 from evergreen.draft.times import FEWEST, Times
+from evergreen.metrics import Metric, usual_metric
 from evergreen.task import Task
 
 HOLDOUT = 0.2
@@ -58,7 +59,7 @@ class Model:
 
 def model_of(target: Target, times: Times, rows: int) -> Model:
     """The model for so many rows."""
-    metric, why = metric_of(target)
+    metric = metric_of(target)
     blocks = max(1, math.floor(HOLDOUT * (rows if times.grain is Grain.SNAPSHOT else times.partitions)))
     if times.grain is Grain.HOURLY:  # the gate draws whole days
         blocks = max(1, blocks // 24)
@@ -67,8 +68,8 @@ def model_of(target: Target, times: Times, rows: int) -> Model:
         "rows" if times.grain is Grain.SNAPSHOT else "days" if times.grain is Grain.HOURLY else "partitions"
     )
     found = Model(
-        metric,
-        why,
+        metric.name,
+        metric.usual_why,
         (_LINEAR[target.task], _BOOSTED[target.task]),
         f"{margin:.0%}",
         f"a hold-out of about {blocks:,} {what} shows no smaller difference",
@@ -80,14 +81,11 @@ def model_of(target: Target, times: Times, rows: int) -> Model:
     return replace(found, window=window, minimum=f"{fewest} partitions")
 
 
-def metric_of(target: Target) -> tuple[str, str]:
-    """The metric and why."""
+def metric_of(target: Target) -> Metric:
+    """The metric that a description of the target begins with."""
     if target.task is Task.REGRESSION:
-        return "mae", "the mean error in the unit of the target; rmse counts large errors more"
-    if target.is_binary and target.rarest < _RARE:
-        return "pr_auc", f"positives are rare ({target.rarest:.1%}); log_loss if the probabilities matter"
+        return usual_metric("numbers")
     if target.is_binary:
-        return "roc_auc", "how well both classes are told apart; log_loss if the probabilities matter"
-    if target.classes[0][1] > _UNBALANCED * target.classes[-1][1]:
-        return "f1", "some classes are rare, and each counts the same; accuracy if each row does"
-    return "accuracy", "the classes have about as many rows each; log_loss if the probabilities matter"
+        return usual_metric("two classes, one rare" if target.rarest < _RARE else "two classes")
+    unbalanced = target.classes[0][1] > _UNBALANCED * target.classes[-1][1]
+    return usual_metric("classes, some rare" if unbalanced else "classes")

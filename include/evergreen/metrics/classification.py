@@ -155,6 +155,8 @@ register(
     MeanOfRows(
         name="accuracy",
         words="accuracy",
+        usual_for="classes",
+        usual_why="the classes have about as many rows each; log_loss if the probabilities matter",
         task=Task.CLASSIFICATION,
         better="higher",
         low=0.0,
@@ -192,6 +194,8 @@ register(
     MeanOfClasses(
         name="f1",
         words="macro F1 score",
+        usual_for="classes, some rare",
+        usual_why="some classes are rare, and each counts the same; accuracy if each row does",
         better="higher",
         low=0.0,
         high=1.0,
@@ -204,6 +208,8 @@ register(
     AreaOfCurve(
         name="roc_auc",
         words="area under the ROC curve",
+        usual_for="two classes",
+        usual_why="how well both classes are told apart; log_loss if the probabilities matter",
         area=_roc_area,
         area_of_bins=_roc_area_of_bins,
         expected_area=_expected_roc_area,
@@ -216,6 +222,8 @@ register(
     AreaOfCurve(
         name="pr_auc",
         words="area under the precision-recall curve",
+        usual_for="two classes, one rare",
+        usual_why="positives are rare; log_loss if the probabilities matter",
         area=_precision_area,
         area_of_bins=_precision_area_of_bins,
         expected_area=_expected_precision_area,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from evergreen.metrics.sums import Sums
 
 Pools = Literal["mean", "sums", "rows"]
+UsualFor = Literal["numbers", "two classes", "two classes, one rare", "classes", "classes, some rare"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,8 @@ class Metric(ABC):
     only if its description names it. `best_constant` is what the dummy baseline
     of a regression predicts: the mean, the median, the median weighted by 1 / |target| (`relative median`)
     or a quantile (0 to 1) of the known targets, whichever has the best value. `formula` describes its
-    computation, `source` names the reference. `unit` is what a value is of, in words: `a row`.
+    computation, `source` names the reference. `unit` is what a value is of, in words: `a row`. `usual_for`
+    is the kind of target that a drafted description begins with it for, and `usual_why` says why.
     """
 
     name: str
@@ -57,6 +59,8 @@ class Metric(ABC):
     of_costs: bool = False
     on_request: bool = False
     best_constant: Literal["mean", "median", "relative median"] | float = "mean"
+    usual_for: UsualFor | None = None
+    usual_why: str = ""
 
     of_classes: ClassVar[str] = ""
     """Of a classification, in words which classes it is of; empty if it is of all rows alike."""
@@ -183,3 +187,8 @@ def metric_named(name: str) -> Metric:
 def metrics_of(task: Task) -> tuple[Metric, ...]:
     """The metrics of a task."""
     return tuple(metric for metric in METRICS.values() if metric.task is task)
+
+
+def usual_metric(target: UsualFor) -> Metric:
+    """The metric that a description of such a target begins with."""
+    return next(metric for metric in METRICS.values() if metric.usual_for == target)

@@ -117,6 +117,8 @@ register(
         better="lower",
         low=0.0,
         best_constant="median",
+        usual_for="numbers",
+        usual_why="the mean error in the unit of the target; rmse counts large errors more",
         each=lambda rows: abs(rows.errors),
         formula="mean of the absolute difference of prediction and actual value",
     )

@@ -137,7 +137,7 @@ def test_a_code_of_the_class_is_left_out_and_a_hint_of_it_is_not() -> None:
 )
 def test_the_metric_follows_from_the_classes(classes: tuple[tuple[str, int], ...], metric: str) -> None:
     task = Task.CLASSIFICATION if classes else Task.REGRESSION
-    assert metric_of(Target("y", task, "", classes))[0] == metric
+    assert metric_of(Target("y", task, "", classes)).name == metric
 
 
 @pytest.mark.parametrize(("rows", "margin"), [(50, "30%"), (500, "10%"), (50_000, "2%")])
