@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from evergreen.draft.guesses import MARK
 from evergreen.draft.model import HOLDOUT, SCHEDULES
 from evergreen.draft.plan import Plan
+from evergreen.lake import PARTITION
 from evergreen.shown import shown
 from evergreen.sources.look.description import source_yaml
 from evergreen.task import Task
@@ -132,27 +134,27 @@ def _features(plan: Plan) -> Iterator[str]:
     yield ""
     yield "import pandas as pd"
     yield ""
-    no_feature = [one for one in plan.key.columns if one not in (*plan.things, plan.times.column)]
-    own = [*no_feature, *([plan.times.column] if plan.times.column else []), plan.target.column, "partition"]
+    named = [one for one in plan.key.columns if one not in (*plan.things, plan.times.column)]
+    own = [*named, *([plan.times.column] if plan.times.column else []), plan.target.column, PARTITION]
     yield "# Key, event time and target, and the lake's own column."
-    yield f"NO_FEATURES = {own!r}"
+    yield f"NO_FEATURES = [{', '.join(map(_quoted, own))}]"
     yield ""
+    dropped = "NO_FEATURES"
     if plan.left_out:
+        dropped = "[*NO_FEATURES, *LEFT_OUT]"
         yield _guess("what these columns say would not help a model, or is not known in time")
-    yield "LEFT_OUT = {" + ("" if plan.left_out else "}")
-    yield from (f"    {name!r}: {why!r}," for name, why in plan.left_out.items())
-    if plan.left_out:
+        yield "LEFT_OUT = {"
+        yield from (f"    {_quoted(name)}: {_quoted(why)}," for name, why in plan.left_out.items())
         yield "}"
-    yield ""
+        yield ""
     yield ""
     yield "def build(rows: pd.DataFrame) -> pd.DataFrame:"
     yield f'    """{_built(plan)}"""'
-    yield '    features = rows.drop(columns=[*NO_FEATURES, *LEFT_OUT], errors="ignore")'
-    for name in plan.things:
-        if plan.columns.is_number(name):
-            yield f"    features[{name!r}] = rows[{name!r}].astype(str)  # a name, no quantity"
+    yield f'    features = rows.drop(columns={dropped}, errors="ignore")'
+    for name in map(_quoted, filter(plan.columns.is_number, plan.things)):
+        yield f"    features[{name}] = rows[{name}].astype(str)  # a name, no quantity"
     for one in plan.calendar:
-        yield f"    features[{one!r}] = rows[{plan.times.column!r}].dt.{one}"
+        yield f"    features[{_quoted(one)}] = rows[{_quoted(plan.times.column)}].dt.{one}"
     yield "    return features"
 
 
@@ -160,6 +162,11 @@ def _built(plan: Plan) -> str:
     if not plan.calendar:
         return "All columns but those above."
     return f"All columns but those above, and the {' and the '.join(plan.calendar)} of the row (UTC)."
+
+
+def _quoted(text: object) -> str:
+    """A text as Python writes it, in the quotes that a formatter leaves alone."""
+    return json.dumps(str(text), ensure_ascii=False)
 
 
 def _guess(why: str) -> str:
