@@ -1,6 +1,6 @@
 """The site of Data Docs on Airflow's API server: serves the stored pages and model cards, read-only.
 
-A page is served as it was stored.
+A page is served as it was stored, but for the script of `served_page`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the sites on Airflow's API server share: who may see a pipeline, from where, and how they refuse.
 
 A user who may read the logs of a pipeline's ingest may read its pages, because both show values of the data.
-Every answer has a Content-Security-Policy that forbids scripts and external resources.
+Every page is sent as `served_page` says.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from starlette.exceptions import HTTPException as AnyHTTPException
 from evergreen.errors import EvergreenError
 from evergreen.stages import INGEST
 from evergreen_airflow.links import login_path
+from evergreen_airflow.served_page import headers, with_script
 
 Notice = Callable[[str, str], str]
 """Makes a page of a title and a text that say why there is nothing else."""
@@ -32,17 +33,7 @@ log = logging.getLogger(__name__)
 
 def page(body: str | bytes, code: int = status.HTTP_200_OK, forms: str = "'none'") -> HTMLResponse:
     """An answer with a page, which may send its forms to `forms`, a source of the policy."""
-    return HTMLResponse(
-        body,
-        code,
-        {
-            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-            f"form-action {forms}; frame-ancestors 'self'",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "private, no-store",
-        },
-    )
+    return HTMLResponse(with_script(body), code, headers(forms))
 
 
 def may_see(pipeline: str, user: GetUserDep) -> bool:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 from airflow import settings
@@ -24,6 +27,7 @@ from evergreen_airflow import data_docs_app
 from evergreen_airflow.links import MOUNT, card_path
 
 RUN = "0123456789abcdef"
+SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 INDEX, PAGE = f"{MOUNT}/bike_demand/index.html", f"{MOUNT}/bike_demand/2011-06-01/{RUN}.html"
 
@@ -82,22 +86,25 @@ def written(configured: Storage) -> Pipeline:
     return pipeline
 
 
-def test_a_page_and_the_index_are_served_as_they_were_stored(reader: TestClient, written: Pipeline):
+def test_a_page_and_the_index_are_served_as_stored_with_the_script(reader: TestClient, written: Pipeline):
     for path, key in ((PAGE, f"2011-06-01/{RUN}.html"), (INDEX, "index.html")):
         answer = reader.get(path)
         assert answer.status_code == 200
-        assert answer.content == written.storage.read(f"bike_demand/data_docs/{key}").body
+        stored = written.storage.read(f"bike_demand/data_docs/{key}").body
+        assert SCRIPT.sub(b"", answer.content) == stored
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize(
     "path", [PAGE, INDEX, f"{MOUNT}/", f"{MOUNT}/iris/index.html", f"{MOUNT}/bike_demand/x"]
 )
-def test_no_answer_lets_a_browser_run_or_load_anything(reader: TestClient, written: Pipeline, path: str):
-    headers = reader.get(path).headers
+def test_no_answer_lets_a_browser_run_or_load_anything_else(reader: TestClient, written: Pipeline, path: str):
+    answer = reader.get(path)
+    headers = answer.headers
     policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";"))
     assert policy["default-src"] == "'none'"
-    assert "script-src" not in policy
+    (script,) = SCRIPT.findall(answer.content)
+    assert policy["script-src"] == f"'sha256-{b64encode(sha256(script).digest()).decode()}'"
     assert policy["frame-ancestors"] == "'self'"
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "private, no-store"
