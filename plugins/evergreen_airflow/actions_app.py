@@ -32,17 +32,13 @@ from evergreen.stages import TRAIN
 from evergreen_airflow.action_tokens import Seal, check_same_site
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.links import ACTIONS_MOUNT, actions_path, login_path
+from evergreen_airflow.served_page import headers, with_script
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "private, no-store",
-}
+# Under `no-referrer` a browser sends a form with the origin `null`, as it does a forged one.
+HEADERS = headers(forms="'self'") | {"Referrer-Policy": "same-origin"}
 _TITLES = {401: "Log in first", 403: "No access", 404: "There is no such page"}
 _CODES: tuple[tuple[type[EvergreenError], int], ...] = (
     (NotFoundError, status.HTTP_404_NOT_FOUND),
@@ -262,7 +258,7 @@ def _shown(asked: Asked, preview: Preview, code: int, changed: str = "") -> Resp
 
 
 def _html(body: str, code: int = status.HTTP_200_OK) -> HTMLResponse:
-    return HTMLResponse(body, code, HEADERS)
+    return HTMLResponse(with_script(body), code, HEADERS)
 
 
 def _refusal(request: Request, error: AnyHTTPException) -> Response:

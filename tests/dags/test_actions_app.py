@@ -253,12 +253,13 @@ def test_what_has_changed_meanwhile_is_shown_anew_and_not_done(
 
 
 @pytest.mark.parametrize("action", WANTED)
-def test_a_page_shows_what_will_happen_and_runs_no_script(user: TestClient, action: str) -> None:
+def test_a_page_shows_what_will_happen_and_runs_no_other_script(user: TestClient, action: str) -> None:
     answer = user.get(place(action), params=WANTED[action])
     assert (answer.status_code, "What will happen" in answer.text) == (200, True)
     assert 'method="post"' in answer.text
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["content-security-policy"].split(";"))
     assert (policy["default-src"], policy["form-action"]) == ("'none'", "'self'")
+    assert (policy["script-src"][:8], answer.text.count("<script>")) == ("'sha256-", 1)
     assert (policy["frame-ancestors"], "<is>" in answer.text) == ("'self'", False)
 
 
