@@ -21,6 +21,8 @@ class Key:
     columns: tuple[str, ...]
     why: str
     others: tuple[tuple[str, ...], ...] = ()
+    is_measured: bool = False
+    """Whether a number is part of it that may have been measured, and differs by chance."""
 
 
 def key_of(columns: Columns, time: str | None, targets: Collection[str]) -> Key | None:
@@ -40,9 +42,11 @@ def key_of(columns: Columns, time: str | None, targets: Collection[str]) -> Key 
     several = list(islice(_together(columns, _things(columns, fit, time)), 3))
     if alone and (alone[0][0] < _MEASURED or not several):
         others = tuple((name,) for _, name in alone[1:3])
-        return Key((alone[0][1],), "present in all rows, and different in each", others)
+        measured = alone[0][0] == _MEASURED
+        return Key((alone[0][1],), "present in all rows, and different in each", others, measured)
     if several:
-        return Key(several[0], "no column alone names a row; together they do", tuple(several[1:]))
+        measured = any(_rank(columns, name, time) == _MEASURED for name in several[0])
+        return Key(several[0], "no column alone names a row; together they do", tuple(several[1:]), measured)
     return None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain, count
 from typing import Any
 
 import pyarrow as pa
@@ -78,10 +79,14 @@ def plan_of(name: str, look: Look, target: str | None = None) -> Plan:
     times = times_of(columns, look.config)
     found = target_named(columns, target) if target is not None else target_by_name(columns)
     key = key_of(columns, times.column, {found.column} if found else set())
+    if (key is None or key.is_measured) and "row_number" in KINDS[look.kind].config.model_fields:
+        look, key = _numbered(look)
+        columns = Columns.of(look)
     if key is None:
         raise SpecError(
             f"{look.source}: no column is present and different in all {columns.count:,} rows, and no two or "
-            "three ids, times and texts are together: add a column that numbers the rows"
+            f"three ids, times and texts are together, and rows of {look.kind} have no lasting order: add a "
+            "column that numbers the rows"
         )
     found = found or last_target(columns, {*key.columns, times.column or "", times.changed or ""})
     if found is None:
@@ -122,6 +127,20 @@ def _check_enough(look: Look, columns: Columns) -> None:
             f"{look.source}: has {columns.count} row{'s' * (columns.count != 1)}, and a draft needs at least "
             f"{FEWEST_ROWS} to look at"
         )
+
+
+def _numbered(look: Look) -> tuple[Look, Key]:
+    """The look at a file whose rows are numbered, and that number as their key."""
+    taken = {name.lower() for name in look.sample.schema.names}
+    names = chain(["row"], (f"row_{number}" for number in count(2)))
+    name = next(one for one in names if one not in taken)
+    numbers = pa.array(range(1, look.sample.num_rows + 1), pa.int64())
+    sample = look.sample.append_column(name, numbers)
+    why = (
+        "no column is present and different in each row, unless by chance: the row's number in the file; "
+        "name a real key if rows are ever removed or sorted anew"
+    )
+    return replace(look, sample=sample, config={**look.config, "row_number": name}), Key((name,), why)
 
 
 def _calendar(columns: Columns, times: Times) -> tuple[str, ...]:

@@ -122,6 +122,27 @@ def species(random: np.random.Generator) -> pd.DataFrame:
     return rows.sample(frac=1, random_state=0, ignore_index=True)
 
 
+def iris(random: np.random.Generator) -> pd.DataFrame:
+    """Measurements of three kinds of flowers without a name for a row, some of them twice."""
+    size = np.repeat([1.5, 4.2, 5.6], 50)
+    rows = pd.DataFrame({"petal_length": (size + random.normal(0, 0.3, 150)).round(1)})
+    rows["petal_width"] = (size / 3 + random.normal(0, 0.2, 150)).round(1)
+    rows["species"] = np.repeat(["setosa", "versicolor", "virginica"], 50)
+    rows.iloc[1:4] = rows.iloc[0]
+    return rows
+
+
+def wine(random: np.random.Generator) -> pd.DataFrame:
+    """Measurements of wines without a name for a row, one of them different in each by chance."""
+    alcohol = random.normal(10.5, 1, 600).round(1)
+    rows = pd.DataFrame({"alcohol": alcohol, "sulphates": random.gamma(9, 0.07, 600).round(2)})
+    rows["total_sulfur"] = random.choice(np.arange(10, 5_000, 7), 600, replace=False)
+    rows["quality"] = (
+        (5.6 + 0.9 * (alcohol - 10.5) + random.normal(0, 0.4, 600)).round().clip(3, 8).astype(int)
+    )
+    return rows
+
+
 def orders(random: np.random.Generator) -> pd.DataFrame:
     """Orders with a time, texts, NULLs and the moment of the last change."""
     times = pd.Timestamp("2024-01-01", tz="UTC") + pd.to_timedelta(np.sort(random.uniform(0, 45, 900)), "D")
@@ -246,6 +267,9 @@ INPUTS = [
     Input("species", species, _file("species.xlsx", excel),
           {**SNAPSHOT, "key": ["nr"], "target": "species", "task": "classification", "metric": "accuracy"},
           ("species_code",)),
+    Input("iris", iris, _file("iris.csv", csv()),
+          {**SNAPSHOT, "key": ["row"], "target": "species", "task": "classification"}),
+    Input("wine", wine, _file("wine.csv", csv(sep=";")), {**SNAPSHOT, "key": ["row"], "target": "quality"}),
     Input("nights", nights, _file("nights.csv.gz", lambda rows: gzip.compress(csv()(rows))),
           {"key": ["date"], "time_column": "date", "partition": "daily", "target": "demand",
            "task": "regression"}),

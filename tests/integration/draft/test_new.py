@@ -22,7 +22,7 @@ from tests.http_peers import serving
 from tests.integration.draft.inputs import INPUTS, Input, orders, pages, to_table
 from tests.unit.two_pipelines import Evergreen
 
-QUICK = ("species", "houses")
+QUICK = ("species", "houses", "iris")
 """Those that every run of the tests tries; the campaign `new` tries all of them."""
 
 

@@ -14,8 +14,11 @@ from evergreen.draft.columns import Columns
 from evergreen.draft.keys import key_of
 from evergreen.draft.left_out import left_out
 from evergreen.draft.model import metric_of, model_of
+from evergreen.draft.plan import plan_of
 from evergreen.draft.target import Target, last_target, target_by_name
 from evergreen.draft.times import Times, times_of
+from evergreen.errors import SpecError
+from evergreen.sources.look.found import Look
 from evergreen.sources.look.profile import profile
 from evergreen.task import Task
 
@@ -144,3 +147,23 @@ def test_the_metric_follows_from_the_classes(classes: tuple[tuple[str, int], ...
 def test_the_margin_follows_from_the_hold_out(rows: int, margin: str) -> None:
     """1 / sqrt(blocks), by hand: 10 rows give 0.32, 100 give 0.1, 10,000 give 0.01; from 2 % to 30 %."""
     assert model_of(Target("y", Task.REGRESSION, ""), UNTIMED, rows).margin == margin
+
+
+@pytest.mark.parametrize("names", [["x", "y"], ["Row", "row_2", "y"]])
+def test_only_the_rows_of_a_file_are_numbered(names: list[str]) -> None:
+    sample = pa.table(
+        {name: [n % 7 + 0.5 for n in range(N)] for name in names[:-1]} | {"y": [1.5, 2.0] * (N // 2)}
+    )
+    look = Look("a", "file", N, True, [], [], [], [], "", "a", {"path": "a.csv"}, sample)
+    plan = plan_of("p", look)
+    number = "row" if "x" in names else "row_3"
+    assert (plan.key.columns, plan.config["row_number"]) == ((number,), number)
+    assert number not in plan.features
+    with pytest.raises(SpecError, match="rows of postgres have no lasting order"):
+        plan_of("p", replace(look, kind="postgres", config={}))
+
+
+def test_a_measured_number_that_differs_by_chance_is_known_as_one() -> None:
+    found = key_of(columns(x=range(5, 5 + 3 * N, 3)), None, set())
+    assert found is not None
+    assert found.is_measured

@@ -44,7 +44,6 @@ def refused(evergreen: Evergreen, pipelines: Path, tmp_path: Path) -> Callable[.
         ("", "a.csv is not a CSV file with a header: it is empty"),
         ("id\n" + "\n".join(map(str, ROWS)), "has 1 column: a pipeline needs at least a key and a target"),
         ("id,y\n1,2\n2,3\n", "has 2 rows, and a draft needs at least 20"),
-        (lines("x,y", lambda n: f"{n % 7}.5,{n % 5}.25"), "add a column that numbers the rows"),
         (lines("id,name", lambda n: f"{n},name of {n}"), "no column can be a target"),
         (lines("id,x,y", lambda n: f"{n},3,4"), "no column can be a target"),
         (lines("id,x,y", lambda n: f"{n},3,{n % 2}"), "no column is left to predict 'y' from: add some (x: "),

@@ -15,7 +15,7 @@ from evergreen.sources.files.places import PLACES, check_place
 from evergreen.sources.files.workbook import Workbook
 from evergreen.sources.kind import Question, SourceConfig
 from evergreen.sources.text.dialect import CsvDialect, Delimiter
-from evergreen.units import ConnectionId, OneOfNames
+from evergreen.units import Column, ConnectionId, OneOfNames
 
 if TYPE_CHECKING:
     from evergreen.connections import Connection
@@ -79,6 +79,10 @@ class FileSource(SourceConfig):
     excel: Workbook = Workbook()
     delimiter: Delimiter | None = None
     """Short for `csv: {delimiter: ...}`. Example: ;"""
+    row_number: Column | None = None
+    """A column to add: the number of the row in the files of the path, from 1, file after file by name. It
+    stays the same as long as rows are only appended to the last one. Example: row
+    """
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +102,12 @@ class FileSource(SourceConfig):
             raise ValueError(f"files of the format {self.format} have no CSV dialect: leave out 'csv'")
         if self.format not in (None, "excel") and self.excel.model_fields_set:
             raise ValueError(f"files of the format {self.format} have no sheets: leave out 'excel'")
+        return self
+
+    @model_validator(mode="after")
+    def _number_is_no_other_column(self) -> Self:
+        if self.row_number is not None and self.row_number in (self.time_column, *self.types):
+            raise ValueError("row_number: names a column that is added, a whole number: take another name")
         return self
 
     @model_validator(mode="after")

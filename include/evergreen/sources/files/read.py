@@ -16,6 +16,7 @@ from evergreen.sources.files.address import Address
 from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.formats import FORMATS, format_of
 from evergreen.sources.files.locate import LocatedFile, fill, locate
+from evergreen.sources.files.row_numbers import with_row_number
 from evergreen.sources.local_times import with_event_time
 from evergreen.sources.text.column_types import TextTypes
 from evergreen.storage import Storage
@@ -39,7 +40,7 @@ def read_file(
     unless they are declared or `published`, and from there in batches; those with types at once in batches.
     The column `time_column` is `timestamp[us, UTC]`; a time without an offset, or a day, is local in `zone`.
     Raises `SourceError` and `UnavailableError`, for formats with types also while the rows are read; records
-    that cannot be read are in `rejected`.
+    that cannot be read are in `rejected`. With `row_number` the rows are numbered before any is left out.
     """
     files = locate(source.path, folder, storage, partition, start, connection=connection)
     if not files:
@@ -64,7 +65,7 @@ def _read(source: FileSource, files: Sequence[LocatedFile], zone: Zone, publishe
     format_ = FORMATS[formats.pop()]
     if not format_.has_types:
         source = source.model_copy(update={"types": TextTypes(source.types, published)})
-    return format_.read(source, files, zone)
+    return with_row_number(format_.read(source, files, zone), source.row_number)
 
 
 def _check_times(schema: pa.Schema, source: FileSource, first: str) -> None:
