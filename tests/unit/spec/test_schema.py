@@ -66,7 +66,7 @@ sources:
       time_column: {from: {year: y, month: m, day: d}, name: at, zone: UTC}
       csv: {encoding: cp1252, delimiter: ";", quote: null, nulls: [NA, -1], decimal: ",", thousands: "."}
     complete: {file: "days/{partition}.done"}
-  sheets: {file: {path: clerks.xlsx, excel: {sheet: 2, range: "B3:F"}}}
+  sheets: {file: {path: clerks.xlsx, excel: {sheet: 2, range: "B3:F"}, row_number: row}}
   short: {http: {conn_id: weather, path: "/{partition}", next: cursor}}
   lake: {delta: {path: s3://lake/orders, version: 3, conn_id: lake}}
   ice: {iceberg: {conn_id: catalog, table: shop.events, snapshot_id: 7}}

@@ -15,10 +15,14 @@ import pytest
 from pyarrow import orc
 from pydantic import ValidationError
 
+from evergreen.calendar import Calendar, Grain
+from evergreen.connections import from_environment
 from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
+from evergreen.sources import Source
 from evergreen.sources.files.description import FileSource
 from evergreen.sources.files.read import read_file
+from evergreen.sources.kind import Wanted
 from evergreen.storage import Storage
 
 VALUES = [[7, 7, 5], [7, 4]]
@@ -82,3 +86,10 @@ def test_a_column_of_its_name_is_no_row_number(tmp_path: Path, storage: Storage)
         rows_of(tmp_path, storage, "a.csv")
     with pytest.raises(ValidationError, match="take another name"):
         FileSource(path="a.csv", row_number="row", types={"row": "int"})
+
+
+def test_a_file_that_is_cut_is_numbered_as_a_whole(tmp_path: Path, storage: Storage) -> None:
+    (tmp_path / "a.csv").write_text("at,x\n2024-01-01,1\n2024-01-02,2\n,9\n2024-01-01,3\n2024-01-02,4\n")
+    source = Source.model_validate({"file": {"path": "a.csv", "time_column": "at", "row_number": "row"}})
+    rows = source.read(Wanted("2024-01-02", Calendar(Grain.DAILY), tmp_path, storage, from_environment))
+    assert rows.table().column("row").to_pylist() == [2, 5]
