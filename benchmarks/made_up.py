@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from evergreen.registry.history import Event, Force, Kind
+from evergreen.stages import INGEST, SCORE, TRAIN
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -227,7 +228,7 @@ def record_of(number: int, key: str, version: str) -> Record:
             "quarantined": 0.0,
             "missing": 0,
             "age": number % 60,
-            "seconds": {"ingest": 3.1 + chance.random(), "score": 1.1, "train": 61.0},
+            "seconds": {INGEST.name: 3.1 + chance.random(), SCORE.name: 1.1, TRAIN.name: 61.0},
             "ms_per_1000_rows": 40.0,
             "golden": None,
         },

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from evergreen.calendar import Calendar, Grain
+from evergreen.calendar import Calendar
+from evergreen.calendar.drafted import UNTIMED
 from evergreen.draft.guesses import MARK
 from evergreen.draft.plan import Plan
 from evergreen.draft.written import FUNCTION, description_text, features_text
@@ -83,7 +84,7 @@ def _by_partition(plan: Plan) -> pa.Table:
         if kind == "int" and name in rows.schema.names:
             at = rows.schema.get_field_index(name)
             rows = rows.set_column(at, name, rows.column(name).cast(pa.int64()))
-    if plan.times.grain is Grain.SNAPSHOT:
+    if plan.times.grain is UNTIMED:
         return rows.append_column(PARTITION, pa.array(["snapshot"] * rows.num_rows))
     calendar = Calendar(plan.times.grain)
     spans = Spans(calendar, calendar.between(*plan.span))

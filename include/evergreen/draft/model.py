@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from evergreen.calendar import Grain
+from evergreen.calendar.drafted import DRAFTS, FEWEST, UNTIMED
 from evergreen.draft.target import Target
-from evergreen.draft.times import FEWEST, Times
+from evergreen.draft.times import Times
 from evergreen.metrics import Metric, usual_metric
 from evergreen.task import Task
 
@@ -18,19 +18,6 @@ HOLDOUT = 0.2
 _RARE = 0.1  # below this share of positives the area under ROC says little of them
 _UNBALANCED = 3.0  # the most frequent class has so many times more rows than the rarest
 _LEAST, _MOST = 0.02, 0.3  # the gate's margin
-_WINDOWS = {  # and how many partitions the first training waits for at most
-    Grain.HOURLY: ("28 days", 168),
-    Grain.DAILY: ("365 days", 60),
-    Grain.WEEKLY: ("104 partitions", 26),
-    Grain.MONTHLY: ("60 months", 18),
-}
-SCHEDULES = {
-    Grain.HOURLY: ("10 * * * *", "ten minutes after each hour"),
-    Grain.DAILY: ("0 3 * * *", "each night, the day that has ended"),
-    Grain.WEEKLY: ("0 3 * * 1", "Monday night, the week that has ended"),
-    Grain.MONTHLY: ("0 3 1 * *", "the first night of a month, the month that has ended"),
-    Grain.SNAPSHOT: ("0 3 * * 1", "Monday night, all rows anew"),
-}
 _LINEAR: dict[Task, dict[str, Any]] = {
     Task.REGRESSION: {"estimator": "sklearn.linear_model.Ridge"},
     Task.CLASSIFICATION: {
@@ -60,13 +47,11 @@ class Model:
 def model_of(target: Target, times: Times, rows: int) -> Model:
     """The model for so many rows."""
     metric = metric_of(target)
-    blocks = max(1, math.floor(HOLDOUT * (rows if times.grain is Grain.SNAPSHOT else times.partitions)))
-    if times.grain is Grain.HOURLY:  # the gate draws whole days
-        blocks = max(1, blocks // 24)
+    unit = times.grain.facts.unit  # of partitions that the gate draws together
+    counted = rows if times.grain is UNTIMED else times.partitions
+    blocks = max(1, max(1, math.floor(HOLDOUT * counted)) // unit)
+    what = "rows" if times.grain is UNTIMED else "partitions" if unit == 1 else "days"
     margin = min(_MOST, max(_LEAST, 1 / math.sqrt(blocks)))
-    what = (
-        "rows" if times.grain is Grain.SNAPSHOT else "days" if times.grain is Grain.HOURLY else "partitions"
-    )
     found = Model(
         metric.name,
         metric.usual_why,
@@ -74,11 +59,11 @@ def model_of(target: Target, times: Times, rows: int) -> Model:
         f"{margin:.0%}",
         f"a hold-out of about {blocks:,} {what} shows no smaller difference",
     )
-    if times.grain is Grain.SNAPSHOT:
+    if times.grain is UNTIMED:
         return found
-    window, most = _WINDOWS[times.grain]
-    fewest = max(FEWEST - 2, min(most, times.partitions // 2))
-    return replace(found, window=window, minimum=f"{fewest} partitions")
+    draft = DRAFTS[times.grain]
+    fewest = max(FEWEST - 2, min(draft.waits_for, times.partitions // 2))
+    return replace(found, window=draft.window, minimum=f"{fewest} partitions")
 
 
 def metric_of(target: Target) -> Metric:

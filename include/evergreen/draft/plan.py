@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from evergreen.calendar import Calendar, Grain
+from evergreen.calendar import Calendar
 from evergreen.draft.columns import Columns
 from evergreen.draft.keys import Key, key_of
 from evergreen.draft.left_out import left_out
@@ -147,7 +147,7 @@ def _calendar(columns: Columns, times: Times) -> tuple[str, ...]:
     if times.column is None:
         return ()
     found = ["hour"] if times.by_hour else []
-    found += ["weekday"] if times.grain in (Grain.HOURLY, Grain.DAILY) else []
+    found += ["weekday"] if 7 in times.grain.facts.cycles else []
     found += ["month"] if times.span.days >= _A_YEAR else []
     return tuple(one for one in found if one not in {name.lower() for name in columns.found})
 

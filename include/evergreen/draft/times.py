@@ -12,16 +12,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from evergreen.calendar import Grain
+from evergreen.calendar.drafted import UNTIMED, grain_of
 from evergreen.draft.columns import Columns
 from evergreen.rows.local import LOCAL
 from evergreen.shown import shown
 from evergreen.validation.codes import words_of
 
-FEWEST = 10
-"""Partitions that there must be at least: with fewer there is nothing to hold out and to learn from."""
-
-_FEWEST_HOURS = 72
-_FILLED = 0.5  # of the partitions between the first and the last have rows
 _CHANGES = frozenset({"changed", "edited", "ingested", "loaded", "modified", "synced", "updated"})
 _NO_EVENTS = frozenset(
     {"birth", "birthdate", "birthday", "born", "dob", "due", "expires", "expiry", "until", "valid"}
@@ -69,14 +65,14 @@ def times_of(columns: Columns, config: Mapping[str, Any]) -> Times:
         name = composed.get("name", "time")
         events = [name, *(one for one in events if one != name)] if name in columns.found else events
     if not events:
-        return Times(Grain.SNAPSHOT, "no column of dates or times without gaps says when a row happened")
+        return Times(UNTIMED, "no column of dates or times without gaps says when a row happened")
     name, *others = events
     moments = _moments(columns.values(name))
-    best = _grain(moments)
+    best = grain_of(moments)
     if best is None:
         days = len(np.unique(moments.astype("datetime64[D]")))
         why = f"'{shown(name)}' has rows of {days:,} days, too few or too far apart for partitions of time"
-        return Times(Grain.SNAPSHOT, why, changed=changed)
+        return Times(UNTIMED, why, changed=changed)
     grain, partitions, span = best
     why = f"{partitions:,} of the {span:,} {grain.facts.word}s of '{shown(name)}' have rows"
     first, last = (moment.astype(datetime) for moment in (moments.min(), moments.max()))
@@ -98,20 +94,3 @@ def _moments(values: pa.ChunkedArray) -> NDArray[np.datetime64]:
     local = values.cast(pa.timestamp("us", getattr(values.type, "tz", None))).cast(LOCAL)
     found: NDArray[np.datetime64] = local.to_numpy().astype("datetime64[us]")
     return found
-
-
-def _grain(moments: NDArray[np.datetime64]) -> tuple[Grain, int, int] | None:
-    """The grain, how many of its partitions have rows, and how many there are from the first to the last."""
-    monday = np.datetime64("1970-01-05", "D")
-    days = moments.astype("datetime64[D]")
-    numbers = {
-        Grain.DAILY: (days.astype(np.int64), FEWEST),
-        Grain.WEEKLY: ((days - monday).astype(np.int64) // 7, FEWEST),
-        Grain.MONTHLY: (moments.astype("datetime64[M]").astype(np.int64), FEWEST),
-        Grain.HOURLY: (moments.astype("datetime64[h]").astype(np.int64), _FEWEST_HOURS),
-    }
-    for grain, (of_rows, fewest) in numbers.items():
-        there, span = len(np.unique(of_rows)), int(of_rows.max() - of_rows.min()) + 1
-        if there >= fewest and there >= _FILLED * span:
-            return grain, there, span
-    return None

@@ -9,8 +9,9 @@ from typing import Any
 
 import yaml
 
+from evergreen.calendar.drafted import DRAFTS
 from evergreen.draft.guesses import MARK
-from evergreen.draft.model import HOLDOUT, SCHEDULES
+from evergreen.draft.model import HOLDOUT
 from evergreen.draft.plan import Plan
 from evergreen.lake import PARTITION
 from evergreen.shown import shown
@@ -47,9 +48,9 @@ def _sentence(plan: Plan) -> str:
 
 
 def _when(plan: Plan) -> Iterator[str]:
-    cron, words = SCHEDULES[plan.times.grain]
-    yield _guess(f"{words}, in UTC (timezone: Europe/Berlin is another)")
-    yield f'schedule: "{cron}"'
+    draft = DRAFTS[plan.times.grain]
+    yield _guess(f"{draft.when}, in UTC (timezone: Europe/Berlin is another)")
+    yield f'schedule: "{draft.schedule}"'
     if plan.times.first is not None:
         yield f"start: {plan.times.first.date().isoformat()}"
     remedy = "; snapshot if all rows belong together" if plan.times.column else ""

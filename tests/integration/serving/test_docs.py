@@ -55,7 +55,7 @@ def test_a_page_for_people_with_a_command_to_copy(client: httpx.Client, worlds: 
         assert f'<section id="{name}">' in page.text
     for text in (worlds("iris").version, "sepal_length", "probabilities"):
         assert text in page.text
-    commands = re.findall(r"<pre>(.*?)</pre>", page.text, re.DOTALL)
+    commands = re.findall(r"<pre[^>]*>(.*?)</pre>", page.text, re.DOTALL)
     unescaped = commands[0].replace("&#39;", "'").replace("&#34;", '"').replace("\\\n", "")
     _, _, url, _, _, _, body = shlex.split(unescaped)
     assert url == f"{client.base_url}/v1/pipelines/iris/predict".replace("//v1", "/v1")

@@ -14,7 +14,7 @@ from evergreen.connections import Connection
 from evergreen.errors import IntegrityError, NotFoundError, UnavailableError
 from evergreen.pipeline import Pipeline
 from evergreen.registry.model_file import dump_model
-from evergreen.scoring.afresh import _environment, check_afresh, check_stored
+from evergreen.scoring.afresh import check_afresh, check_stored, environment_of
 from evergreen.scoring.golden import GOLDEN, golden_sample
 from evergreen.spec import parse_spec
 from tests.unit.scoring.conftest import change_features, sales, trained_on
@@ -45,7 +45,7 @@ def test_the_other_process_checks_the_signature_and_never_sees_the_private_key(k
     files = {"model.skops": dump_model(model), GOLDEN: golden_sample(spec, model, rows)}
     signing.registry.commit("2024-01-21-0123456789ab", files)
     check_afresh(signing, "2024-01-21-0123456789ab")
-    handed_on = _environment(signing)
+    handed_on = environment_of(signing)
     assert "PUBLIC KEY" in handed_on["AIRFLOW_CONN_MODEL_KEYS"]
     assert not [name for name, value in handed_on.items() if "PRIVATE KEY" in value]
 
