@@ -66,7 +66,7 @@ def test_the_page_of_places_has_each_with_a_connection_that_will_do(tmp_path: Pa
     assert {scheme for scheme, _, without in extras if without == "refused"} == {
         scheme for scheme, kind in PLACES.items() if kind.needs_connection
     }
-    assert len([Source.model_validate(said) for said in sources(page)]) == 5
+    assert len([Source.model_validate(said) for said in sources(page)]) == 6
 
 
 @pytest.mark.parametrize("page", ["sources.md", "waiting.md"])

@@ -83,7 +83,7 @@ def test_a_kind_of_paging_is_written_below_its_name_and_none_is_one_page():
         (
             {"file": 5},
             "file: must be a mapping with the keys: conn_id, csv, delimiter, excel, format, outside, path, "
-            "time_column, types",
+            "row_number, time_column, types",
         ),
         ({"file": {"pth": "a"}}, "file.path: this key is required; file.pth: no such key, did you mean"),
         (
