@@ -16,22 +16,20 @@ from urllib.parse import quote
 
 import anyio.from_thread
 import httpx
-from airflow.api_fastapi.app import get_auth_manager
-from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
+from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
 from airflow.api_fastapi.core_api.security import GetUserDep
-from airflow.models.dag import DagModel
 from fastapi import Depends, FastAPI, Form, HTTPException, Request, status
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel
-from starlette.exceptions import HTTPException as AnyHTTPException
 
 from evergreen.actions.action import Action, Person, Preview, Right, Training
 from evergreen.calendar import PartitionError
 from evergreen.errors import ConflictError, EvergreenError, NotFoundError, NothingToDoError, RefusedError
 from evergreen.stages import TRAIN
+from evergreen_airflow import sites
 from evergreen_airflow.action_tokens import Seal, check_same_site
 from evergreen_airflow.connections import open_pipeline
-from evergreen_airflow.links import ACTIONS_MOUNT, actions_path, login_path
+from evergreen_airflow.links import ACTIONS_MOUNT, actions_path
 from evergreen_airflow.served_page import headers, with_script
 
 if TYPE_CHECKING:
@@ -39,7 +37,6 @@ if TYPE_CHECKING:
 
 # Under `no-referrer` a browser sends a form with the origin `null`, as it does a forged one.
 HEADERS = headers(forms="'self'") | {"Referrer-Policy": "same-origin"}
-_TITLES = {401: "Log in first", 403: "No access", 404: "There is no such page"}
 _CODES: tuple[tuple[type[EvergreenError], int], ...] = (
     (NotFoundError, status.HTTP_404_NOT_FOUND),
     (PartitionError, status.HTTP_400_BAD_REQUEST),
@@ -69,8 +66,7 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}/")(offered)
     app.get("/{pipeline}/{action}")(page)
     app.post("/{pipeline}/{action}")(act)
-    app.exception_handler(AnyHTTPException)(_refusal)
-    app.exception_handler(EvergreenError)(_failure)
+    sites.refuse_by(app, _refusal, _CODES, "Nothing was done")
     return app
 
 
@@ -221,13 +217,9 @@ async def _start_run(request: Request, dag_id: str, training: Training) -> None:
 
 def _may(pipeline: str, action: Action, user: Any) -> bool:
     dag_id = action.stage.dag_id(pipeline)
-    runs = action.right is Right.RUN
-    return get_auth_manager().is_authorized_dag(
-        method="POST" if runs else "PUT",
-        access_entity=DagAccessEntity.RUN if runs else None,
-        details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
-        user=user,
-    )
+    if action.right is Right.RUN:
+        return sites.may(user, "POST", dag_id, DagAccessEntity.RUN)
+    return sites.may(user, "PUT", dag_id)
 
 
 def _right_in_words(pipeline: str, action: Action) -> str:
@@ -261,25 +253,8 @@ def _html(body: str, code: int = status.HTTP_200_OK) -> HTMLResponse:
     return HTMLResponse(with_script(body), code, HEADERS)
 
 
-def _refusal(request: Request, error: AnyHTTPException) -> Response:
-    """Why not, as a page or as JSON; a browser that is not logged in is led to the login, and back."""
-    browser = "text/html" in request.headers.get("accept", "") and request.method == "GET"
-    if error.status_code == status.HTTP_401_UNAUTHORIZED and browser:
-        back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(login_path(back), headers={"Cache-Control": "no-store"})
-    return _said(
-        request, _TITLES.get(error.status_code, "Nothing was done"), str(error.detail), error.status_code
-    )
-
-
-def _failure(request: Request, error: EvergreenError) -> Response:
-    code = next((code for kind, code in _CODES if isinstance(error, kind)), 503)
-    if code == status.HTTP_503_SERVICE_UNAVAILABLE:
-        log.error("%s: %s", request.url.path, error)
-    return _said(request, "This cannot be done just now", str(error), code)
-
-
-def _said(request: Request, title: str, text: str, code: int) -> Response:
+def _refusal(request: Request, title: str, text: str, code: int) -> Response:
+    """Why not, as a page or as JSON."""
     from evergreen.actions.page import render_refusal
 
     if request.url.path.partition(ACTIONS_MOUNT)[2].startswith(_API):

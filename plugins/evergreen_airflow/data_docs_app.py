@@ -44,7 +44,7 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}/data_docs/{partition}/{run}.html")(page)
     app.get("/{pipeline}/{partition}/{run}.html")(page)
     app.get("/{path:path}")(nothing)
-    sites.refuse_by(app, _notice)
+    sites.refuse_by(app, sites.by_page(_notice))
     return app
 
 

@@ -33,7 +33,7 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}/index.html")(to_data_docs)
     app.get("/{pipeline}/{partition}/{run}.html")(to_data_docs_page)
     app.get("/{path:path}")(nothing)
-    sites.refuse_by(app, _notice)
+    sites.refuse_by(app, sites.by_page(_notice))
     return app
 
 

@@ -7,8 +7,8 @@ Every page is sent as `served_page` says.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
@@ -23,9 +23,18 @@ from evergreen.stages import INGEST
 from evergreen_airflow.links import login_path
 from evergreen_airflow.served_page import headers, with_script
 
+Method = Literal["GET", "POST", "PUT"]
+
 Notice = Callable[[str, str], str]
 """Makes a page of a title and a text that say why there is nothing else."""
 
+Refusal = Callable[[Request, str, str, int], Response]
+"""Answers a request that is not answered: of a title, a text that says why, and a status."""
+
+Codes = Sequence[tuple[type[EvergreenError], int]]
+"""The status that an error has; the first one that fits counts."""
+
+_UNAVAILABLE = status.HTTP_503_SERVICE_UNAVAILABLE
 _TITLES = {401: "Log in first", 403: "No access", 404: "There is no such page", 405: "Read-only"}
 
 log = logging.getLogger(__name__)
@@ -36,15 +45,19 @@ def page(body: str | bytes, code: int = status.HTTP_200_OK, forms: str = "'none'
     return HTMLResponse(with_script(body), code, headers(forms))
 
 
-def may_see(pipeline: str, user: GetUserDep) -> bool:
-    """Whether the user may read the logs of the pipeline's ingest."""
-    dag_id = INGEST.dag_id(pipeline)
+def may(user: GetUserDep, method: Method, dag_id: str, entity: DagAccessEntity | None = None) -> bool:
+    """Whether Airflow's auth manager lets the user do this to a DAG, or to what belongs to it."""
     return get_auth_manager().is_authorized_dag(
-        method="GET",
-        access_entity=DagAccessEntity.TASK_LOGS,
+        method=method,
+        access_entity=entity,
         details=DagDetails(id=dag_id, team_name=DagModel.get_team_name(dag_id)),
         user=user,
     )
+
+
+def may_see(pipeline: str, user: GetUserDep) -> bool:
+    """Whether the user may read the logs of the pipeline's ingest."""
+    return may(user, "GET", INGEST.dag_id(pipeline), DagAccessEntity.TASK_LOGS)
 
 
 def visible_pipeline(pipeline: str, user: GetUserDep) -> str:
@@ -61,27 +74,31 @@ def visible_pipeline(pipeline: str, user: GetUserDep) -> str:
 VisiblePipeline = Annotated[str, Depends(visible_pipeline)]
 
 
-def refuse_by(app: FastAPI, notice: Notice) -> None:
-    """Let the site say by a page why it shows nothing; errors of ours are 503, and logged.
+def by_page(notice: Notice) -> Refusal:
+    """Refuse by a page."""
+    return lambda _, title, text, code: page(notice(title, text), code)
 
-    A browser that is not logged in is redirected to the login, and back.
+
+def refuse_by(app: FastAPI, refusal: Refusal, codes: Codes = (), otherwise: str = "Failed") -> None:
+    """Let the site say why it does not answer; errors of ours have the status in `codes`, or 503.
+
+    Those of 503 are logged. A browser that is not logged in is redirected to the login, and back. `otherwise`
+    is the title of what has none of its own.
     """
 
-    def refusal(request: Request, error: AnyHTTPException) -> Response:
-        accepted = request.headers.get("accept", "")
-        if error.status_code == status.HTTP_401_UNAUTHORIZED and "text/html" in accepted:
+    def refused(request: Request, error: AnyHTTPException) -> Response:
+        is_browser = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+        if error.status_code == status.HTTP_401_UNAUTHORIZED and is_browser:
             back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-            return RedirectResponse(
-                login_path(back),
-                headers={"Cache-Control": "no-store"},
-            )
-        title = _TITLES.get(error.status_code, "Failed")
-        return page(notice(title, str(error.detail)), error.status_code)
+            return RedirectResponse(login_path(back), headers={"Cache-Control": "no-store"})
+        title = _TITLES.get(error.status_code, otherwise)
+        return refusal(request, title, str(error.detail), error.status_code)
 
-    def failure(request: Request, error: EvergreenError) -> Response:
-        log.error("%s: %s", request.url.path, error)
-        said = notice("The page cannot be read just now", str(error))
-        return page(said, status.HTTP_503_SERVICE_UNAVAILABLE)
+    def failed(request: Request, error: EvergreenError) -> Response:
+        code = next((code for kind, code in codes if isinstance(error, kind)), _UNAVAILABLE)
+        if code == _UNAVAILABLE:
+            log.error("%s: %s", request.url.path, error)
+        return refusal(request, "This cannot be answered just now", str(error), code)
 
-    app.exception_handler(AnyHTTPException)(refusal)
-    app.exception_handler(EvergreenError)(failure)
+    app.exception_handler(AnyHTTPException)(refused)
+    app.exception_handler(EvergreenError)(failed)
