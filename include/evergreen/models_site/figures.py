@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 from evergreen.numbers import number, percent
-from evergreen.pages.plots.svg import Plot, Scale, key_ticks, spanned, width
+from evergreen.pages.plots.svg import Plot, Scale, key_ticks, spanned, stretches, width
 from evergreen.registry.history import Kind
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def sparkline(nights: Sequence[Night], metric: str) -> Markup:
 def error_over_time(nights: Sequence[NightFacts], events: Sequence[Event], metric: str) -> Markup:
     """The error of each night with labels and what was promised, with what happened to versions above.
 
-    A dot is a training that was asked for, a triangle a promotion, a cross a refusal. Empty without labels.
+    A dot is a training that was asked for, a triangle a promotion, a cross a refusal. A night without labels
+    leaves a gap; without any the figure is empty.
     """
     known = [night.error for night in nights if night.error is not None]
     if not known:
@@ -73,9 +74,12 @@ def error_over_time(nights: Sequence[NightFacts], events: Sequence[Event], metri
         label=f"{metric} of the night",
     )
     _marks(plot, nights, events)
-    promised = [(plot.x(at), plot.y(n.promised)) for at, n in enumerate(nights) if n.promised is not None]
-    plot.curve(promised, "promise")
-    plot.curve([(plot.x(at), plot.y(n.error)) for at, n in enumerate(nights) if n.error is not None], "curve")
+    for css, values in (
+        ("promise", [night.promised for night in nights]),
+        ("curve", [night.error for night in nights]),
+    ):
+        for stretch in stretches(values):
+            plot.curve([(plot.x(at), plot.y(value)) for at, value in stretch], css)
     for at, night in enumerate(nights):
         if night.error is not None:
             told = f"{night.partition}: {number(night.error)}, promised {number(night.promised)}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from evergreen.models_site.figures import error_over_time
 from evergreen.models_site.pipeline_page import drifted, render_pipeline, timeline
 from evergreen.models_site.read import NightFacts, PipelineFacts, VersionFacts, VersionLine
 from evergreen.models_site.version_page import render_version
@@ -61,6 +62,14 @@ def test_a_pipeline_without_anything_says_what_comes_first():
 
 def test_a_night_without_labels_has_no_error_to_draw():
     assert "its error is not known" in page(nights=[night(0, None)], total=1)
+
+
+def test_a_night_without_labels_leaves_a_gap_between_those_that_have_them():
+    whole = error_over_time([night(number) for number in range(5)], [], "mae")
+    parted = error_over_time([night(0), night(1), night(2, None), night(3), night(4)], [], "mae")
+    assert [str(figure).count('<polyline class="curve"') for figure in (whole, parted)] == [1, 2]
+    # What was promised is known of each night.
+    assert [str(figure).count('<polyline class="promise"') for figure in (whole, parted)] == [1, 1]
 
 
 def test_versions_stand_with_their_intervals_or_why_there_are_none():

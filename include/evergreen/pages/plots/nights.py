@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from evergreen.numbers import number
-from evergreen.pages.plots.svg import WIDTH, Figure, Plot, key_ticks, spanned, width
+from evergreen.pages.plots.svg import WIDTH, Figure, Plot, key_ticks, spanned, stretches, width
 
 _KEY = 22.0  # the height of the explanation of the marks
 _MOST_DOTS = 90  # beyond which only the marked nights have a dot
@@ -52,7 +52,7 @@ def metric_by_night(name: str, metric: str, points: Sequence[NightPoint]) -> Mar
         ("promised", [point.promised for point in points]),
         ("curve", [point.error for point in points]),
     ):
-        for stretch in _stretches(values):
+        for stretch in stretches(values):
             plot.curve([(plot.x(place), plot.y(value)) for place, value in stretch], css)
     for place, point in enumerate(points):
         _mark(plot, place, point, len(points))
@@ -70,17 +70,6 @@ def _described(metric: str, points: Sequence[NightPoint]) -> str:
         f"{len(points)} nights, {asked} of which asked for a training; the last with labels is {last.key}: "
         f"{metric} {number(last.error)}, {number(last.promised)} promised"
     )
-
-
-def _stretches(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
-    """The values with their places, parted where one is missing."""
-    found: list[list[tuple[int, float]]] = [[]]
-    for place, value in enumerate(values):
-        if value is not None:
-            found[-1].append((place, value))
-        elif found[-1]:
-            found.append([])
-    return found
 
 
 def _mark(plot: Plot, place: int, point: NightPoint, count: int) -> None:

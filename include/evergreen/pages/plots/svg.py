@@ -214,3 +214,14 @@ def _told(words: str) -> Markup:
 
 def _place(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def stretches(values: Sequence[float | None]) -> list[list[tuple[int, float]]]:
+    """The values with their places, parted where one is missing."""
+    found: list[list[tuple[int, float]]] = [[]]
+    for place, value in enumerate(values):
+        if value is not None:
+            found[-1].append((place, value))
+        elif found[-1]:
+            found.append([])
+    return found
