@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -18,3 +22,29 @@ os.environ.update(
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
     }
 )
+
+
+@pytest.fixture(scope="session")
+def database() -> None:
+    """The metadata database, in which Airflow looks up whose team a DAG is."""
+    from airflow import settings
+    from airflow.models import import_all_models
+    from airflow.models.base import Base
+
+    import_all_models()
+    Base.metadata.create_all(settings.engine)
+
+
+@pytest.fixture
+def in_charge(database: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
+    """Puts an auth manager in charge, which notes in `asked` what it was asked."""
+    from airflow.api_fastapi import app
+
+    def put(manager: Any) -> Any:
+        secret = "only for these tests, and longer than 64 bytes " * 2
+        monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", secret)
+        manager.asked = []
+        monkeypatch.setattr(app._AuthManagerState, "instance", manager)
+        return manager
+
+    return put

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from airflow import settings
-from airflow.api_fastapi import app as airflow_app
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.models import import_all_models
-from airflow.models.base import Base
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
@@ -28,6 +23,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.storage import Storage
 from evergreen_airflow import actions_app
 from evergreen_airflow.links import ACTIONS_MOUNT
+from tests.dags.visitors import log_in
 
 A, B, C = "2011-04-01-aaaa", "2011-05-01-bbbb", "2011-06-01-cccc"
 P = "bike_demand"
@@ -55,20 +51,9 @@ class AsAirflow(SimpleAuthManager):
         )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def database() -> None:
-    """The metadata database, in which Airflow looks up whose team a DAG is."""
-    import_all_models()
-    Base.metadata.create_all(settings.engine)
-
-
 @pytest.fixture
-def auth(monkeypatch: pytest.MonkeyPatch) -> AsAirflow:
-    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only for these tests, and longer than 64 bytes " * 2)
-    manager = AsAirflow()
-    manager.asked = []
-    monkeypatch.setattr(airflow_app._AuthManagerState, "instance", manager)
-    return manager
+def auth(in_charge: Callable[[AsAirflow], AsAirflow]) -> AsAirflow:
+    return in_charge(AsAirflow())
 
 
 @pytest.fixture
@@ -117,11 +102,6 @@ def browser(auth: AsAirflow, pipeline: Pipeline, started: list[Any]) -> Iterator
     airflow.mount(ACTIONS_MOUNT, actions_app.make_app())
     with TestClient(airflow, follow_redirects=False) as client:
         yield client
-
-
-def log_in(browser: TestClient, auth: AsAirflow, name: str, role: str) -> TestClient:
-    browser.cookies.set("_token", auth.generate_jwt(SimpleAuthManagerUser(username=name, role=role)))
-    return browser
 
 
 @pytest.fixture

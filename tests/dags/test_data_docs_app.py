@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
-from airflow import settings
-from airflow.api_fastapi import app as airflow_app
-from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
-from airflow.models import import_all_models
-from airflow.models.base import Base
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -25,37 +20,16 @@ from evergreen.storage import Storage
 from evergreen.validation.report import ValidationReport
 from evergreen_airflow import data_docs_app
 from evergreen_airflow.links import MOUNT, card_path
+from tests.dags.visitors import BROWSER, OnlyBikes, log_in
 
 RUN = "0123456789abcdef"
 SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 INDEX, PAGE = f"{MOUNT}/bike_demand/index.html", f"{MOUNT}/bike_demand/2011-06-01/{RUN}.html"
 
 
-class OnlyBikes(SimpleAuthManager):
-    """Everybody but `admin` may see the DAGs of bike_demand alone."""
-
-    asked: list[object]
-
-    def is_authorized_dag(self, *, method, user, access_entity=None, details=None):
-        self.asked.append((method, access_entity))
-        return user.role == "ADMIN" or details.id.startswith("bike_demand_")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def database() -> None:
-    """The metadata database, in which Airflow looks up whose team a DAG is."""
-    import_all_models()
-    Base.metadata.create_all(settings.engine)
-
-
 @pytest.fixture
-def auth(monkeypatch: pytest.MonkeyPatch) -> OnlyBikes:
-    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "only for these tests, and longer than 64 bytes " * 2)
-    manager = OnlyBikes()
-    manager.asked = []
-    monkeypatch.setattr(airflow_app._AuthManagerState, "instance", manager)
-    return manager
+def auth(in_charge: Callable[[OnlyBikes], OnlyBikes]) -> OnlyBikes:
+    return in_charge(OnlyBikes())
 
 
 @pytest.fixture
@@ -72,8 +46,7 @@ def visitor(auth: OnlyBikes, configured: Storage) -> Iterator[TestClient]:
 @pytest.fixture
 def reader(visitor: TestClient, auth: OnlyBikes) -> TestClient:
     """Somebody who may see bike_demand, by the cookie of the UI."""
-    visitor.cookies.set("_token", auth.generate_jwt(SimpleAuthManagerUser(username="ann", role="VIEWER")))
-    return visitor
+    return log_in(visitor, auth, "ann", "VIEWER")
 
 
 @pytest.fixture

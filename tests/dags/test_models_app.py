@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
-from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -13,12 +12,15 @@ from evergreen.pipeline import Pipeline
 from evergreen.storage import Storage
 from evergreen_airflow import models_app
 from evergreen_airflow.links import MODELS_MOUNT, index_path, pipeline_path, version_path
-from tests.dags.test_data_docs_app import BROWSER, OnlyBikes, auth, database
-
-__all__ = ["auth", "database"]
+from tests.dags.visitors import BROWSER, OnlyBikes, log_in
 
 VERSION = "2011-06-01-0123456789ab"
 HOME, PIPELINE = f"{MODELS_MOUNT}/", pipeline_path("bike_demand")
+
+
+@pytest.fixture
+def auth(in_charge: Callable[[OnlyBikes], OnlyBikes]) -> OnlyBikes:
+    return in_charge(OnlyBikes())
 
 
 @pytest.fixture
@@ -35,8 +37,7 @@ def visitor(auth: OnlyBikes, configured: Storage) -> Iterator[TestClient]:
 @pytest.fixture
 def reader(visitor: TestClient, auth: OnlyBikes) -> TestClient:
     """Somebody who may see bike_demand, by the cookie of the UI."""
-    visitor.cookies.set("_token", auth.generate_jwt(SimpleAuthManagerUser(username="ann", role="VIEWER")))
-    return visitor
+    return log_in(visitor, auth, "ann", "VIEWER")
 
 
 @pytest.fixture
