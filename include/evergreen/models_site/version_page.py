@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).resolve().parent
 def render_version(spec: Spec, facts: VersionFacts) -> str:
     """The card with what is known now at its top; a page of its own where there is no card.
 
-    The card's own text was escaped when it was made, and no script of it runs: the site's policy forbids all.
+    The card's own text was escaped when it was made, and the site's policy lets no script of it run.
     """
     rendered = {
         "spec": spec,
