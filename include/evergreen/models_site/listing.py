@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from evergreen.metrics import metric_named
+
 if TYPE_CHECKING:
     from evergreen.status.summary import Status
 
 
-def against_promise(one: Status) -> float | None:
-    """The error over the promised one; None where either is not known."""
-    return one.error / one.promised if one.error is not None and one.promised else None
+def worse_by(one: Status) -> float | None:
+    """How much worse the error is than promised: `Metric.worse_by`; None where either is not known."""
+    if one.metric is None or one.error is None or one.promised is None:
+        return None
+    return metric_named(one.metric).worse_by(one.error, one.promised)
 
 
 def needs_attention(one: Status) -> bool:
@@ -24,7 +28,7 @@ def needs_attention(one: Status) -> bool:
 ORDERS: Mapping[str, Callable[[Status], Any]] = {
     "pipeline": lambda one: one.pipeline,
     "age": lambda one: one.age,
-    "error": against_promise,
+    "error": worse_by,
     "aside": lambda one: one.quarantined,
     "alerts": lambda one: len(one.alerts),
     "next": lambda one: one.next_at,

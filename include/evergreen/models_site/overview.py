@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evergreen.models_site.figures import sparkline
-from evergreen.models_site.listing import SHOWN, Listing, against_promise
+from evergreen.models_site.listing import SHOWN, Listing, worse_by
 from evergreen.numbers import number, percent
 from evergreen.pages.templates import template
 
@@ -36,8 +36,8 @@ def render_overview(found: Sequence[Status], listing: Listing) -> str:
         columns=_COLUMNS,
         groups={name: words for name, (words, _) in SHOWN.items()},
         alerts=sum(len(one.alerts) for one in found),
-        above=sum((against_promise(one) or 0) > 1 for one in found),
-        against_promise=against_promise,
+        worse=sum((worse_by(one) or 0) > 0 for one in found),
+        worse_by=worse_by,
         sparkline=sparkline,
         number=number,
         percent=percent,

@@ -5,17 +5,24 @@ from datetime import UTC, datetime
 import pytest
 
 from evergreen.alerts.alert import Alert
-from evergreen.models_site.listing import Listing
+from evergreen.metrics import METRICS
+from evergreen.models_site.listing import Listing, worse_by
 from evergreen.models_site.overview import render_overview
 from evergreen.status.summary import Night, Status
 
 ALERT = Alert("bias", "warning", "it is <b>biased</b>", "too high by 3", "bikes", "2024-01-02")
 FOUND = [
     Status("wine", problem="storage cannot be reached"),
-    Status("bikes", "2024-01-01-aa", age=3, error=12.0, promised=10.0, alerts=(ALERT,)),
+    Status("bikes", "2024-01-01-aa", age=3, metric="mae", error=12.0, promised=10.0, alerts=(ALERT,)),
     Status("iris", to_do="nothing is published yet: evergreen ingest iris"),
     Status(
-        "trips", "2024-01-01-bb", age=9, error=8.0, promised=10.0, next_at=datetime(2024, 1, 3, 2, tzinfo=UTC)
+        "trips",
+        "2024-01-01-bb",
+        age=9,
+        metric="mae",
+        error=8.0,
+        promised=10.0,
+        next_at=datetime(2024, 1, 3, 2, tzinfo=UTC),
     ),
 ]
 
@@ -37,6 +44,16 @@ FOUND = [
 )
 def test_it_filters_and_sorts_and_what_is_not_known_comes_last(asked: dict[str, str], names: list[str]):
     assert [one.pipeline for one in Listing.of(asked).chosen(FOUND)] == names
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_what_is_worse_than_promised_is_so_by_any_metric(name: str):
+    high, low = (Status("one", metric=name, error=error, promised=0.8) for error in (0.9, 0.7))
+    better, worse = (high, low) if METRICS[name].higher_is_better else (low, high)
+    assert [one > 0 for status in (better, worse) if (one := worse_by(status)) is not None] == [False, True]
+    page = render_overview([better, worse], Listing())
+    assert "<b>1</b><span>worse than promised" in page
+    assert page.count('<b class="worse">') == 1
 
 
 def test_a_heading_sorts_and_sorts_the_other_way_again():
