@@ -164,6 +164,7 @@ def _in_a_fork(call: _Call) -> tuple[str, Any]:
                 _answer(call, answer, output)
                 code = 0
             except BaseException:  # noqa: BLE001 - whatever it is, the fork must not go on as a template
+                sys.stdout.flush()  # what was printed before stands before
                 traceback.print_exc()
             finally:
                 sys.stdout.flush()
