@@ -6,9 +6,8 @@ each with ingest, score, monitor and the retraining that drift calls for. Simula
 2011-04-11, early in those nights (see `deploy/demo_data/simulator.py`); the real file needs no
 announced drift, because its demand grows by itself.
 
-Meanwhile no night is scheduled, because the newest real night would be years ahead of the replayed ones and
-the monitor retrains only for the newest partition. Afterwards the schedule continues for simulated data,
-which reaches up to yesterday; a file has no further nights.
+The clock starts no night of it, because that would be of yesterday, years ahead of the replayed ones
+(see `nights.py`).
 
 It can be stopped at any time and run again: it waits for the runs that it has left behind, ingests only what
 is not published, and replays only the nights that are left.
@@ -31,13 +30,13 @@ from deploy.embedded import airflow, demo_report, demo_request, environment, pro
 from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
 from deploy.embedded.errors import StackError
 from deploy.embedded.home import Home, write_atomically
-from deploy.embedded.load import load, nights
+from deploy.embedded.load import load
+from deploy.embedded.nights import PIPELINE, nights
 from deploy.embedded.stack import describe, describe_ui, up
 from evergreen.pipeline import Pipeline
 from evergreen.registry.history import Kind
 from evergreen.stages import INGEST, MONITOR, SCORE, STAGES, TRAIN
 
-PIPELINE = "bike_demand"
 OTHERS = ("iris", "wine_segments")
 HISTORY = 90
 REPLAYED = 47
@@ -97,7 +96,7 @@ class Demo:
         self._step("Starting the stack")
         if Loaded.read(self._home.source) is None:
             # This must happen before Airflow reads a DAG, so that no night is scheduled yet.
-            nights(self._home).end(date(2000, 1, 1))
+            nights(self._home).hold()
         self._stack = up(self._home, self._say)
         describe_ui(self._stack, self._say)
         os.environ.update(environment.read(self._home))
@@ -117,7 +116,6 @@ class Demo:
 
     def _load(self) -> None:
         self._step("Loading the source database")
-        done = set(self._plan.keys) <= demo_report.published(self._pipeline)
         loaded = Loaded.read(self._home.source)
         kind = "simulated" if self._data is None else "file"
         if loaded and loaded.kind != kind and demo_report.published(self._pipeline):
@@ -126,14 +124,12 @@ class Demo:
                 "first, or choose another folder with EVERGREEN_HOME"
             )
         load(self._stack, self._data, self._say)
-        if self._data is None and not done:
-            nights(self._home).end(date.fromisoformat(self._plan.keys[-1]))
 
     def _unpause(self) -> None:
         self._step("Unpausing the DAGs")
         ids = dags_of(PIPELINE)
         self._wait(lambda: self._known(ids), "Airflow to read the DAG files")
-        if nights(self._home).path.exists():
+        if nights(self._home).held:
             held = INGEST.dag_id(PIPELINE)
             self._wait(
                 lambda: (self._api.dag(held) or {}).get("next_dagrun_run_after") is None,
@@ -262,10 +258,7 @@ class Demo:
         return self._api.run(run)
 
     def _close(self) -> None:
-        # Before the schedule goes on: its first night may promote another version.
         asked = self._ask()
-        if self._data is None:
-            nights(self._home).go_on()
         self._step("Done")
         summary = demo_report.summarise(self._pipeline, self._plan.keys, self._plan.replayed)
         self._console.print(demo_report.grid(self._pipeline, summary, self._plan.replayed))

@@ -8,6 +8,7 @@ import shlex
 
 from deploy.embedded import airflow, postgres, s3
 from deploy.embedded.home import HOST, Home, Ports, write_atomically
+from deploy.embedded.nights import nights
 from deploy.embedded.secrets import Secrets
 
 _OURS = ("AIRFLOW", "AWS_", "EVERGREEN_", "GX_", "PYTHONPATH")
@@ -21,7 +22,7 @@ def variables(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
         "EVERGREEN_HOME": str(home.root),
         "EVERGREEN_STORAGE": f"s3://{s3.BUCKET}",
         "EVERGREEN_UI": airflow.url(ports),
-        "EVERGREEN_NIGHTS_UNTIL": str(home.source / "nights.json"),
+        "EVERGREEN_NIGHTS_HELD": str(nights(home).path),
         "AWS_ENDPOINT_URL": s3.endpoint(ports),
         "AWS_ACCESS_KEY_ID": secrets.s3_access_key,
         "AWS_SECRET_ACCESS_KEY": secrets.s3_secret_key,

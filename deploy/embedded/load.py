@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as clock
+from datetime import date
 from pathlib import Path
 
 import psycopg
@@ -19,7 +16,10 @@ from deploy.demo_data.sources import RENTALS, DemoData, Loaded, yesterday
 from deploy.demo_data.weather_api import WEATHER_FILE
 from deploy.embedded import postgres
 from deploy.embedded.home import Home, write_atomically
+from deploy.embedded.nights import PIPELINE, are_next, nights
 from deploy.embedded.stack import Stack
+from evergreen.environment import load_environment
+from evergreen.storage import Storage
 
 Say = Callable[[str], None]
 
@@ -33,27 +33,6 @@ CREATE TABLE IF NOT EXISTS rentals (
 )
 """
 _COPY = f"COPY rentals ({', '.join(RENTALS)}) FROM STDIN (FORMAT csv)"
-
-
-@dataclass(frozen=True)
-class _Nights:
-    """The file with the time after which Airflow schedules no night."""
-
-    path: Path
-
-    def end(self, last_partition: date) -> None:
-        """No night after the one that ingests `last_partition`."""
-        last_night = datetime.combine(last_partition + timedelta(days=1), clock.max, tzinfo=UTC)
-        write_atomically(self.path, json.dumps({"until": last_night.isoformat()}), mode=0o644)
-
-    def go_on(self) -> None:
-        """Schedule nights without an end."""
-        self.path.unlink(missing_ok=True)
-
-
-def nights(home: Home) -> _Nights:
-    """Where the schedule of the nights ends."""
-    return _Nights(home.source / "nights.json")
 
 
 def load(stack: Stack, data: Path | None, say: Say = print) -> Loaded:
@@ -72,11 +51,11 @@ def load(stack: Stack, data: Path | None, say: Say = print) -> Loaded:
         copy_rentals(connection, content)
     _leave_weather(stack.home.source, content if data is not None else None)
     remember(stack.home, loaded)
-    nights(stack.home).go_on() if data is None else nights(stack.home).end(loaded.last)
     say(
         f"Loaded {len(content.rentals):,} rows of {data or 'simulated history'} into the table rentals: "
         f"{loaded.first} to {loaded.last}, in {time.monotonic() - began:.1f} s"
     )
+    _schedule(stack.home, loaded, say)
     return loaded
 
 
@@ -86,6 +65,27 @@ def copy_rentals(connection: psycopg.Connection[tuple[object, ...]], content: De
     content.rentals.to_csv(text, index=False, header=False)
     with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.write(text.getvalue())
+
+
+def _schedule(home: Home, loaded: Loaded, say: Say) -> None:
+    """Let the clock start the pipeline's nights if the next one follows what is published."""
+    newest = _newest_published()
+    if are_next(newest, loaded):
+        nights(home).go_on()
+        return
+    nights(home).hold()
+    say(
+        f"The clock starts no night of {PIPELINE}: the next would be of yesterday, and "
+        f"{f'{newest} is the newest day' if newest else 'no day is'} published"
+    )
+
+
+def _newest_published() -> date | None:
+    from evergreen.lake import Lake
+
+    load_environment()
+    keys = Lake(Storage.open(), PIPELINE).partitions()
+    return date.fromisoformat(max(keys)) if keys else None
 
 
 def _leave_weather(folder: Path, content: DemoData | None) -> None:

@@ -20,7 +20,7 @@ from deploy.embedded import postgres, processes
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.environment import weather_url
 from deploy.embedded.home import REPOSITORY, Home
-from deploy.embedded.load import nights
+from deploy.embedded.nights import nights
 from deploy.embedded.stack import Stack
 from evergreen.errors import StorageError
 from evergreen.storage import Credentials, Storage
@@ -153,7 +153,7 @@ def test_the_store_honours_conditions_and_asks_for_a_key(driver: Driver) -> None
 
 
 def test_airflow_logs_in_runs_partitions_and_holds_back_nights_without_data(driver: Driver) -> None:
-    nights(driver.home).end(date(2012, 12, 31))
+    nights(driver.home).hold("first")
     api = AirflowApi(driver.stack)
 
     def held_back() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from deploy.embedded import airflow as embedded_airflow
 from deploy.embedded import demo_request, environment, postgres, serving
 from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
-from deploy.embedded.load import load, nights
+from deploy.embedded.load import load
 from deploy.embedded.stack import Stack
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
@@ -37,9 +36,8 @@ def pipeline(stack: Stack) -> Pipeline:
 @pytest.fixture(scope="module")
 def week(stack: Stack, airflow: AirflowApi, pipeline: Pipeline, bike_file: Path | None) -> dict[str, int]:
     """The week backfilled with Airflow's own command; the rows that the source has of each of its days."""
-    load(stack, bike_file)
     # A night of our day would be newer than all of the week: Airflow must have read that there is none.
-    nights(stack.home).end(date(2012, 12, 31))
+    load(stack, bike_file)
     wait_for(lambda: all(airflow.dag(dag_id) for dag_id in DAGS), "Airflow to read the DAG files")
     wait_for(lambda: not (airflow.dag(DAGS[0]) or {})["next_dagrun_run_after"], "no night to be due")
     for dag_id in DAGS:

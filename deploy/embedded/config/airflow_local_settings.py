@@ -6,11 +6,9 @@ LocalExecutor forks its tasks from the scheduler: what the scheduler has importe
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import sys
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,17 +38,13 @@ _PRELOADED = (
 
 
 def dag_policy(dag: DAG) -> None:
-    """End the nightly schedule where the source ends.
+    """Start no run by the clock of a DAG that `EVERGREEN_NIGHTS_HELD` names: it ends where it starts.
 
-    A file with the source's last night (`EVERGREEN_NIGHTS_UNTIL`, written by `make load` and `make demo`)
-    holds back the nights after it, which would find no data. Backfills and runs started by hand go on.
+    `make load` and `make demo` write the file. Backfills and runs started by hand go on.
     """
-    from evergreen_airflow.timetable import PartitionTimetable
-
-    if isinstance(dag.timetable, PartitionTimetable):
-        with suppress(KeyError, FileNotFoundError, ValueError):
-            path = Path(os.environ["EVERGREEN_NIGHTS_UNTIL"])
-            dag.end_date = datetime.fromisoformat(json.loads(path.read_text())["until"])
+    with suppress(KeyError, FileNotFoundError):
+        if dag.dag_id in Path(os.environ["EVERGREEN_NIGHTS_HELD"]).read_text().split():
+            dag.end_date = dag.start_date
 
 
 def _preload() -> None:
