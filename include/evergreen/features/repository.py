@@ -6,18 +6,15 @@ by its SHA-256: whoever asks for it can only choose among what the repository ha
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
-from pathlib import Path
-from shutil import which
 
 from evergreen.errors import SpecError
 from evergreen.features.functions import Place, places
 from evergreen.features.stored import sha256
+from evergreen.git import git
 from evergreen.spec import Spec
 from evergreen.spec.features import load_sets
 
@@ -25,7 +22,6 @@ FORMER = "former"
 """The folder, in that of a pipeline or of a feature set, for former files of its function under any name."""
 
 _COMMITS = 1_000
-_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -73,34 +69,15 @@ def _history(place: Place) -> Iterator[Found]:
     # The folder of all pipelines is there also where the pipeline's or the set's own is gone.
     root = place.folder.parent
     name = place.file.relative_to(root).as_posix()
-    listed = _git(root, "", "rev-list", f"--max-count={_COMMITS}", "HEAD", "--", name)
-    commits = listed.decode().split()
+    listed = git(root, "rev-list", f"--max-count={_COMMITS}", "HEAD", "--", name)
+    commits = listed.printed.decode().split()  # none where there is no git, or no repository
     if not commits:
         return
     asked = "".join(f"{commit}:./{name}\n" for commit in commits)
-    answer = BytesIO(_git(root, asked, "cat-file", "--batch=%(objecttype) %(objectsize)"))
+    answered = git(root, "cat-file", "--batch=%(objecttype) %(objectsize)", given=asked)
+    answer = BytesIO(answered.printed)
     for commit in commits:
         kind, _, size = answer.readline().decode().strip().rpartition(" ")
         if kind == "blob":  # not where the commit removed the file
             yield Found(answer.read(int(size)), f"commit {commit[:12]}")
             answer.readline()
-
-
-def _git(folder: Path, given: str, *arguments: str) -> bytes:
-    """What a git command that only reads prints; nothing where there is no git, or no repository."""
-    program = which("git")
-    if program is None or not folder.is_dir():
-        return b""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(  # noqa: S603 - the arguments are fixed but for a path and commits
-            [program, "-C", str(folder), "--no-optional-locks", *arguments],
-            input=given.encode(),
-            capture_output=True,
-            timeout=_SECONDS,
-            env={**variables, "GIT_NO_REPLACE_OBJECTS": "1"},
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return b""
-    return done.stdout if done.returncode == 0 else b""
