@@ -25,7 +25,7 @@ HOOKS = [
     for repository in yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     for hook in repository["hooks"]
 ]
-ON_RUNNERS = {"docker", "sudo"}
+ON_RUNNERS = {"docker", "sudo", "tee"}
 LOCKED = set(re.findall(r"^([\w-]+)==", (ROOT / "requirements-dev.txt").read_text(), re.MULTILINE))
 
 

@@ -55,6 +55,12 @@ class Ticks:
         """The first partition of those taken by the same tick as this one."""
         return self.calendar.shift(self.newest(self.at(key) - _INSTANT), 1)
 
+    def in_words(self, tick: Tick) -> tuple[str, str]:
+        """A tick for people: its local time, and the partitions that it takes."""
+        first, last, count = tick.partitions[0], tick.partitions[-1], len(tick.partitions)
+        taken = first if count == 1 else f"{first} to {last} ({self.calendar.counted(count)})"
+        return f"{tick.at.astimezone(self.calendar.zone.info):%Y-%m-%d %H:%M} {self.calendar.timezone}", taken
+
     def following(self, after: datetime, first: str) -> Iterator[Tick]:
         """The ticks after a moment that take partitions; partitions before `first` are left out.
 

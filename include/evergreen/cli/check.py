@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evergreen.cli.check_diff import Base, compared
 from evergreen.cli.check_source import AtSource, check_sources
 from evergreen.cli.checked import Checked
 from evergreen.cli.command import Answer, register, table
@@ -63,7 +64,8 @@ class Upcoming:
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the app."""
     register(app, "pipelines", "pipelines", "pipelines --json")(pipelines)
-    register(app, "check", "check", "check bike_demand --now 2011-05-31T18:00", "check --offline")(check)
+    examples = ("check", "check bike_demand --now 2011-05-31T18:00", "check --offline", "check --diff main")
+    register(app, "check", *examples)(check)
 
 
 def pipelines() -> Answer:
@@ -80,7 +82,11 @@ def pipelines() -> Answer:
 
 
 def check(
-    pipeline: OnePipeline = None, now: Now = None, source: AtSource = None, offline: Offline = False
+    pipeline: OnePipeline = None,
+    now: Now = None,
+    source: AtSource = None,
+    offline: Offline = False,
+    diff: Base = None,
 ) -> Answer:
     """Check descriptions, suites, feature functions, estimators, connections, the storage and the sources.
 
@@ -92,7 +98,8 @@ def check(
     are named. Also shows the next ticks of each schedule with the partitions that each will take. The folder
     of a description with several targets stands for the pipelines of all of them.
 
-    With --offline only the folders are looked at: no storage, connection or source is needed.
+    With --offline only the folders are looked at: no storage, connection or source is needed. With --diff
+    nothing is checked: it is told what the changes since a revision touch, in Markdown.
     """
     from rich.console import Group
 
@@ -101,6 +108,10 @@ def check(
     if offline and source:
         raise typer.BadParameter("--offline looks at no source, leave out --source")
     moment = _moment(now)
+    if diff is not None:
+        if source is not None:
+            raise typer.BadParameter("--diff looks at no source, leave out --source")
+        return compared(diff, pipeline, moment)
     found = [] if offline else [_checked(None, "storage", _storage)]
     stored = not offline and found[0].ok
     ticks: list[Upcoming] = []
@@ -147,10 +158,7 @@ def _moment(now: str | None) -> datetime:
 
 def _upcoming(spec: Spec, moment: datetime) -> Iterator[Upcoming]:
     for tick in islice(spec.ticks.following(moment, spec.first_partition), TICKS):
-        local = f"{tick.at.astimezone(spec.calendar.zone.info):%Y-%m-%d %H:%M} {spec.timezone}"
-        first, last, count = tick.partitions[0], tick.partitions[-1], len(tick.partitions)
-        words = first if count == 1 else f"{first} to {last} ({spec.calendar.counted(count)})"
-        yield Upcoming(spec.name, tick, local, words)
+        yield Upcoming(spec.name, tick, *spec.ticks.in_words(tick))
 
 
 def _described(name: str) -> dict[str, Any]:

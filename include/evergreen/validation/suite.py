@@ -192,12 +192,28 @@ def load_suite(spec: Spec) -> Suite:
     Imports Great Expectations, which takes seconds, if any entry is written.
     """
     keys = _key_entries(spec)
-    written = [] if without_suite(spec) else _entries(spec.folder / spec.validation.suite)
+    written = [] if without_suite(spec) else read_entries(spec.folder / spec.validation.suite)
     entries = tuple(replace(entry, number=number) for number, entry in enumerate((*keys, *written)))
     for entry in entries[len(keys) :]:
         # Any number serves as limit here, because only the arguments are checked and not the data.
         build(entry._with(dict.fromkeys(entry.limits, 1.0)))
     return Suite(entries)
+
+
+def read_entries(file: Path) -> list[Entry]:
+    """The entries of a file as they are written, arguments unchecked; raises `SpecError` as `load_suite`."""
+    if not file.is_file():
+        raise SpecError(f"{file}: no such file: write the expectations there, or name it in validation.suite")
+    content = read_yaml(file)
+    if not isinstance(content, list):
+        raise SpecError(
+            f"{file}: must be a list of expectations like '- expect_column_to_exist: {{column: x}}'"
+        )
+    # The result of `read_yaml` has no line numbers, but the YAML tree has.
+    nodes: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    lines = [node.start_mark.line + 1 for node in nodes.value]
+    places = (f"{file}: line {line}: entry {number}" for number, line in enumerate(lines, start=1))
+    return [_entry(place, item) for place, item in zip(places, content, strict=True)]
 
 
 def without_suite(spec: Spec) -> str | None:
@@ -273,21 +289,6 @@ def _key_entries(spec: Spec) -> tuple[Entry, ...]:
     else:
         unique = Entry("expect_compound_columns_to_be_unique", {"column_list": list(spec.keys)}, "critical")
     return tuple(replace(entry, place=f"{spec.folder}: key") for entry in (*present, unique))
-
-
-def _entries(file: Path) -> list[Entry]:
-    if not file.is_file():
-        raise SpecError(f"{file}: no such file: write the expectations there, or name it in validation.suite")
-    content = read_yaml(file)
-    if not isinstance(content, list):
-        raise SpecError(
-            f"{file}: must be a list of expectations like '- expect_column_to_exist: {{column: x}}'"
-        )
-    # The result of `read_yaml` has no line numbers, but the YAML tree has.
-    nodes: Any = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    lines = [node.start_mark.line + 1 for node in nodes.value]
-    places = (f"{file}: line {line}: entry {number}" for number, line in enumerate(lines, start=1))
-    return [_entry(place, item) for place, item in zip(places, content, strict=True)]
 
 
 def _entry(place: str, item: Any) -> Entry:
