@@ -8,6 +8,7 @@ from evergreen.calendar.length import Length
 from evergreen.calendar.schedule import Schedule, check_cron
 from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
 from evergreen.calendar.ticks import Tick, Ticks
+from evergreen.calendar.weeks import partitions_of_week, week_of
 from evergreen.calendar.zone import UTC_ZONE, NoSuchTimeError, Zone, check_zone, zone_of
 
 __all__ = [
@@ -29,7 +30,9 @@ __all__ = [
     "check_cron",
     "check_zone",
     "days_of_year_apart",
+    "partitions_of_week",
     "period_of",
+    "week_of",
     "weekday",
     "zone_of",
 ]
