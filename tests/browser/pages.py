@@ -9,7 +9,7 @@ from evergreen.data_docs.index import Run, render_home, render_index, render_not
 from evergreen.data_docs.page import render_page
 from evergreen.registry.history import Kind
 from evergreen.reports.night import night_report
-from evergreen.reports.page import render_night
+from evergreen.reports.page import render_report
 from evergreen.spec import Spec, load_spec
 from tests.unit.backtest.test_report import DAYS as NIGHTS
 from tests.unit.backtest.test_report import KIOSK as REPLAYED
@@ -41,7 +41,7 @@ def _night() -> str:
         nights=[night(day) for day in range(18, 22)] + [night(22, retrain=True, error=20.0)],
         events=[event(Kind.PROMOTED, DAYS[22])],
     )
-    return render_night(night_report(KIOSK, found)).decode()
+    return render_report(night_report(KIOSK, found)).decode()
 
 
 PAGES: dict[str, Callable[[], str]] = {

@@ -1,4 +1,4 @@
-"""What the report of a night is told from: plain records, which `evergreen.reports.read` reads."""
+"""What the reports of nights and weeks are told from: plain records, which `read` and `read_week` read."""
 
 from __future__ import annotations
 
@@ -77,3 +77,74 @@ class NightFacts:
     def _night(self) -> tuple[Record, Decision] | None:
         last = self.nights[-1] if self.nights else None
         return last if last and last[0].partition == self.partition else None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Partitions one after the other that are not published, `first` to `last`, `count` of them.
+
+    `sentence` says what became of the first; empty where there are too many to ask. They are `empty` if they
+    were ingested and there were no rows.
+    """
+
+    first: str
+    last: str
+    count: int
+    sentence: str
+    empty: bool = False
+
+
+@dataclass(frozen=True)
+class Broken:
+    """How many rows in quarantine break an expectation, and in how many partitions."""
+
+    expectation: str
+    rows: int
+    partitions: int
+
+
+@dataclass(frozen=True)
+class WeekFacts:
+    """What is known of the partitions that end in a week, up to one of them.
+
+    - `week`: the date of its first day; `over`: whether it has ended.
+    - `expected`: the keys of its partitions, oldest first, up to `partition`: the last of them, or the newest
+      published one while the week lasts.
+    - `published`: those of them that are published, and `records` of these by key.
+    - `gaps`: those that are not published, oldest first.
+    - `aside`: which expectations rows in quarantine break, the most broken first.
+    - `nights`: the monitored partitions up to the last with the decisions after them, oldest first, as they
+      were known after the night of the last: those of the week, and others before them.
+    - `unseen`: the published ones that are not monitored although a version was in force for them.
+    - `events`: what happened to versions in the week, in their order.
+    - `waiting`, `unlabelled`, `alerts`, `in_force`: as in `NightFacts`, after the last night.
+    """
+
+    week: str
+    over: bool
+    expected: Sequence[str]
+    published: Sequence[str] = ()
+    records: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    gaps: Sequence[Gap] = ()
+    aside: Sequence[Broken] = ()
+    nights: Sequence[tuple[Record, Decision]] = ()
+    unseen: Sequence[str] = ()
+    events: Sequence[Event] = ()
+    waiting: Waiting | None = None
+    unlabelled: Sequence[str] = ()
+    alerts: Sequence[Alert] = ()
+    in_force: str | None = None
+
+    @property
+    def partition(self) -> str:
+        """The last partition that is told of."""
+        return self.expected[-1]
+
+    @property
+    def of_week(self) -> list[tuple[Record, Decision]]:
+        """The monitored nights of the week, oldest first."""
+        return [night for night in self.nights if self.expected[0] <= night[0].partition <= self.partition]
+
+    def total(self, name: str) -> int:
+        """The sum of a figure of the published partitions' records: their `rows`, or those `quarantined`."""
+        return sum(int(record.get(name, 0)) for record in self.records.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -11,15 +11,13 @@ from evergreen.explain.night import decision_explained
 from evergreen.metrics import metric_named
 from evergreen.monitoring.health import quarantined_share, usual_rows
 from evergreen.numbers import number, percent
-from evergreen.pages.plots import NightPoint
-from evergreen.registry.history import Event, Kind
-from evergreen.reports.report import Course, NightReport, Part, Table
-from evergreen.reports.to_do import larger_share, rows_in_words, to_do
+from evergreen.reports.report import Part, Report, Table
+from evergreen.reports.to_do import larger_share, to_do
+from evergreen.reports.told import capital, course, event_in_words, measured_in_words, rows_in_words
 from evergreen.stages import INGEST, SCORE
 
 if TYPE_CHECKING:
     from evergreen.explain.explanation import Explanation
-    from evergreen.monitoring.record import Decision
     from evergreen.reports.facts import NightFacts
     from evergreen.signals.record import Record
     from evergreen.spec import Spec
@@ -28,40 +26,20 @@ NAMED = 12
 """How many features are named at most: those that drifted furthest."""
 
 
-def night_report(spec: Spec, facts: NightFacts) -> NightReport:
+def night_report(spec: Spec, facts: NightFacts) -> Report:
     """What the night brought: to do, what came in, what was set aside, the model, and what was decided."""
-    return NightReport(
+    return Report(
         pipeline=spec.name,
         description=spec.description,
         owner=spec.owner,
+        name=facts.partition,
+        title=facts.partition,
         partition=facts.partition,
         sentence=_sentence(spec, facts),
         to_do=to_do(spec, facts),
         parts=(_came_in(facts), _set_aside(facts), *_model(spec, facts), _decided(spec, facts)),
+        brief=True,
     )
-
-
-def course(spec: Spec, nights: Sequence[tuple[Record, Decision]]) -> Course | None:
-    """The metric of the nights; None without two that have labels. A night of a new version is marked."""
-    if sum(record.error is not None for record, _ in nights) < 2:
-        return None
-    before = [nights[0][0].version, *(record.version for record, _ in nights)]
-    points = tuple(
-        NightPoint(
-            record.partition, record.error, record.promised, decision.retrain, record.version != version
-        )
-        for (record, decision), version in zip(nights, before, strict=False)
-    )
-    return Course(spec.metric.with_unit, points)
-
-
-def measured_in_words(spec: Spec, record: Record) -> str:
-    """The training's metric of a night beside what was promised, or why there is none."""
-    if record.error is None:
-        estimated = "" if record.estimated is None else f", {number(record.estimated)} estimated"
-        return f"no labels yet{estimated}"
-    promised = "" if record.promised is None else f" against {number(record.promised)} promised"
-    return f"{spec.metric.with_unit} {number(record.error)}{promised}"
 
 
 def _sentence(spec: Spec, facts: NightFacts) -> str:
@@ -74,7 +52,7 @@ def _sentence(spec: Spec, facts: NightFacts) -> str:
 
 
 def _came_in(facts: NightFacts) -> Part:
-    said = [f"{_capital(facts.came.sentence)}."]
+    said = [f"{capital(facts.came.sentence)}."]
     usual = usual_rows([record for key, record in facts.records.items() if key != facts.partition])
     if facts.is_published and usual is not None:
         said.append(f"{rows_in_words(round(usual))} are usual.")
@@ -94,7 +72,7 @@ def _set_aside(facts: NightFacts) -> Part:
     if not facts.aside:
         return Part(title, ("No row.",), grounds)
     share = quarantined_share(facts.records[facts.partition])
-    said = f"{_capital(rows_in_words(facts.aside))}, {percent(share)} of all"
+    said = f"{capital(rows_in_words(facts.aside))}, {percent(share)} of all"
     usual = larger_share(facts)
     return Part(title, (f"{said}{'' if usual is None else f'; {percent(usual)} is usual'}.",), grounds)
 
@@ -135,10 +113,10 @@ def _drift(record: Record) -> Part:
 
 def _decided(spec: Spec, facts: NightFacts) -> Part:
     title, record, decision = "What was decided", facts.record, facts.decision
-    said = [f"{_capital(told)}." for event in facts.events if (told := event_in_words(event))]
+    said = [f"{capital(told)}." for event in facts.events if (told := event_in_words(event))]
     if record is None or decision is None:
         return Part(title, tuple(said) or ("Nothing: the partition is not monitored.",))
-    said.insert(0, f"{_capital(decision.reason)}.")
+    said.insert(0, f"{capital(decision.reason)}.")
     if decision.retrain:
         said.insert(1, _starts(spec, facts))
     explained = decision_explained(record, decision)
@@ -155,29 +133,3 @@ def _starts(spec: Spec, facts: NightFacts) -> str:
     after = spec.calendar.shift(facts.partition, 1)
     as_of = f" --as-of {after}" if spec.calendar.has_time else ""
     return f"In Airflow the training starts by itself; in a shell: evergreen train {spec.name}{as_of}."
-
-
-def event_in_words(event: Event) -> str:
-    """What happened to a version, in a clause."""
-    match event.kind:
-        case Kind.PROMOTED:
-            replaced = f" in place of {event.replaces}" if event.replaces else ""
-            return f"{event.version} was promoted and is in force from {event.as_of} on{replaced}"
-        case Kind.REFUSED:
-            why = event.reason.get("gate") or event.reason.get("approval")
-            return f"{event.version} was refused{f': {why}' if why else ''}"
-        case Kind.ROLLED_BACK:
-            why = event.reason.get("why")
-            return (
-                f"{event.replaces} was rolled back, and {event.version} is in force from {event.as_of} on"
-                f"{f' ({why})' if why else ''}"
-            )
-        case Kind.CANARY if event.share:
-            return f"{event.version} answers {percent(event.share)} of the requests as a canary"
-        case Kind.CANARY:
-            return f"{event.version} is no longer a canary"
-    return ""
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"

@@ -57,8 +57,8 @@ def night_facts(pipeline: Pipeline, partition: str) -> NightFacts:
         records=lake.records([*usual_partitions(spec.calendar, before, key), key]),
         nights=nights,
         events=events_of(spec, events, before[-1:], key),
-        waiting=_waiting(pipeline, events, key),
-        unlabelled=_unlabelled(pipeline, nights, key),
+        waiting=waiting_of(pipeline, events, key),
+        unlabelled=unlabelled_of(pipeline, nights, key),
         alerts=open_alerts(spec, nights, book, key),
         in_force=pipeline.registry.champion(key),
         page=_page(pipeline, key),
@@ -112,7 +112,8 @@ def open_alerts(
     return [alert for key, alert in found.items() if mute_of(book.mutes, key) is None]
 
 
-def _waiting(pipeline: Pipeline, events: Sequence[Event], partition: str) -> Waiting | None:
+def waiting_of(pipeline: Pipeline, events: Sequence[Event], partition: str) -> Waiting | None:
+    """The newest version that is neither promoted nor refused, as of the partition after this one."""
     decided = {event.version for event in events}
     last = pipeline.spec.calendar.shift(partition, 1)
     open_ones = [
@@ -127,7 +128,8 @@ def _waiting(pipeline: Pipeline, events: Sequence[Event], partition: str) -> Wai
     return Waiting(version, verdict.sentence, verdict.shadow > 0) if verdict.waits else None
 
 
-def _unlabelled(pipeline: Pipeline, nights: Sequence[tuple[Record, Decision]], partition: str) -> list[str]:
+def unlabelled_of(pipeline: Pipeline, nights: Sequence[tuple[Record, Decision]], partition: str) -> list[str]:
+    """The monitored partitions whose labels were due by the night of a partition and are not there."""
     if not pipeline.spec.label_delay:
         return []
     newest_due = newest_known(pipeline.spec, partition)

@@ -39,10 +39,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Course:
-    """The metric of the monitored nights up to a report's, oldest first."""
+    """The metric of the monitored nights up to a report's, oldest first; those from `since` on are shaded."""
 
     metric: str
     nights: tuple[NightPoint, ...]
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,25 @@ class Part:
 
 
 @dataclass(frozen=True)
-class NightReport:
-    """What the night of one partition brought.
+class Report:
+    """What the night of one partition brought, or a week.
 
-    `sentence` is the night in one line.
+    `name` is that of its stored page and `title` what it is of in words. `partition` is the last one that it
+    tells of. `sentence` says all in one line, which is enough where nothing is to be done and it is `brief`.
+    A program knows it by its `kind`.
     """
 
     pipeline: str
     description: str
     owner: str
+    name: str
+    title: str
     partition: str
     sentence: str
     to_do: tuple[ToDo, ...]
     parts: tuple[Part, ...]
-
-    @property
-    def name(self) -> str:
-        """The name of the stored page."""
-        return self.partition
+    brief: bool = False
+    kind: str = "report"
 
     @property
     def count(self) -> str:
@@ -82,21 +84,23 @@ class NightReport:
 
     @property
     def heading(self) -> str:
-        """The report in one line: whether there is something to do, and the night."""
-        return f"{self.pipeline} {self.partition}: {self.count}: {self.sentence}"
+        """The report in one line: whether there is something to do, and what it tells."""
+        return f"{self.pipeline} {self.title}: {self.count}: {self.sentence}"
 
     @property
     def text(self) -> str:
-        """The report as plain text, for a mail or a chat: one line where there is nothing to do."""
-        if not self.to_do:
+        """The report as plain text, for a mail or a chat."""
+        if self.brief and not self.to_do:
             return self.heading
-        said = [f"{part.title}: {' '.join(part.sentences)}" for part in self.parts]
-        return "\n".join([self.heading, "", *_listed(self.to_do), "", *said])
+        said = [f"{part.title}: {' '.join(part.sentences)}" for part in self.parts if part.sentences]
+        return "\n".join([self.heading, "", *_listed(self.to_do), *said])
 
 
 def _listed(to_do: Sequence[ToDo]) -> list[str]:
+    if not to_do:
+        return []
     lines = ["To do:"]
     for number, one in enumerate(to_do, 1):
         lines.append(f"{number}. {one.what}")
         lines += [f"   {command}" for command in one.commands]
-    return lines
+    return [*lines, ""]

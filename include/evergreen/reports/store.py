@@ -8,11 +8,22 @@ if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 FOLDER = "reports"
+_WEEK = "week-"
 _END = ".html"
 
 
+def week_name(week: str) -> str:
+    """The name of the report of a week, by the date of its first day."""
+    return f"{_WEEK}{week}"
+
+
+def is_of_week(name: str) -> bool:
+    """Whether a report's name is that of a week."""
+    return name.startswith(_WEEK)
+
+
 def report_key(pipeline: str, name: str) -> str:
-    """The key of the page of a report: `name` is a partition's key, or that of a week."""
+    """The key of the page of a report: `name` is a partition's key, or `week_name`."""
     return f"{pipeline}/{FOLDER}/{name}{_END}"
 
 

@@ -11,8 +11,10 @@ from evergreen.monitoring.health import quarantined_share
 from evergreen.numbers import percent
 from evergreen.registry.history import Kind
 from evergreen.reports.report import Link, ToDo
+from evergreen.reports.told import rows_in_words
 
 if TYPE_CHECKING:
+    from evergreen.alerts.alert import Alert
     from evergreen.registry.history import Event
     from evergreen.reports.facts import NightFacts, Waiting
     from evergreen.spec import Spec
@@ -26,13 +28,13 @@ _TOLD = frozenset({QUARANTINE, MISSING, NIGHT})
 def to_do(spec: Spec, facts: NightFacts) -> tuple[ToDo, ...]:
     """What there is to do after the night, the most pressing first; nothing after a quiet one."""
     return (
-        *_alerts(facts),
+        *of_alerts(facts.alerts),
         *_unfinished(spec, facts),
         *_missing(spec, facts),
         *_quarantine(spec, facts),
-        *_refused_versions(spec, facts.events),
-        *_waiting(spec, facts.waiting),
-        *_labels(spec, facts),
+        *of_refused_versions(spec, facts.events),
+        *of_waiting(spec, facts.waiting),
+        *of_labels(spec, facts.unlabelled, facts.partition),
     )
 
 
@@ -59,9 +61,9 @@ def larger_share(facts: NightFacts) -> float | None:
     return usual if float(binom.sf(facts.aside - 1, rows, usual)) < _CHANCE else None
 
 
-def _alerts(facts: NightFacts) -> Iterator[ToDo]:
-    """The alerts say themselves what to do."""
-    order = sorted(facts.alerts, key=lambda alert: alert.severity != "critical")
+def of_alerts(alerts: Sequence[Alert]) -> Iterator[ToDo]:
+    """What the open alerts say themselves, the critical ones first."""
+    order = sorted(alerts, key=lambda alert: alert.severity != "critical")
     for alert in order:
         if alert.key not in _TOLD:
             yield ToDo(f"[{alert.severity}] {alert.title}: {alert.text}")
@@ -119,7 +121,7 @@ def _quarantine(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
     )
 
 
-def _refused_versions(spec: Spec, events: Sequence[Event]) -> Iterator[ToDo]:
+def of_refused_versions(spec: Spec, events: Sequence[Event]) -> Iterator[ToDo]:
     """A challenger that is worse: one that is inconclusive is on trial, and of another a person said no."""
     for event in events:
         # Earlier releases did not say which: theirs count as worse.
@@ -133,7 +135,8 @@ def _refused_versions(spec: Spec, events: Sequence[Event]) -> Iterator[ToDo]:
             )
 
 
-def _waiting(spec: Spec, waiting: Waiting | None) -> Iterator[ToDo]:
+def of_waiting(spec: Spec, waiting: Waiting | None) -> Iterator[ToDo]:
+    """A version that a person decides on, or its shadow."""
     if waiting is None:
         return
     promote = f"evergreen models promote {spec.name} {waiting.version}"
@@ -145,16 +148,17 @@ def _waiting(spec: Spec, waiting: Waiting | None) -> Iterator[ToDo]:
         yield ToDo(f"{said}: read its card, and promote it or leave it", (promote,), page)
 
 
-def _labels(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
-    if not facts.unlabelled:
+def of_labels(spec: Spec, unlabelled: Sequence[str], partition: str) -> Iterator[ToDo]:
+    """The partitions, oldest first, whose labels were due by the night of `partition` and are not there."""
+    if not unlabelled:
         return
-    first, last = facts.unlabelled[0], facts.unlabelled[-1]
-    nights = [min(spec.calendar.ahead(key, spec.label_delay), facts.partition) for key in (first, last)]
+    first, last = unlabelled[0], unlabelled[-1]
+    nights = [min(spec.calendar.ahead(key, spec.label_delay), partition) for key in (first, last)]
     span = f"--partition {nights[0]}" + (f" --to {nights[1]}" if nights[1] != nights[0] else "")
     said = (
         f"the labels of {first}"
         if first == last
-        else (f"the labels of {spec.calendar.counted(len(facts.unlabelled))}, {first} to {last},")
+        else (f"the labels of {spec.calendar.counted(len(unlabelled))}, {first} to {last},")
     )
     yield ToDo(
         f"{said} are due and not there: see the source of the labels, then read them",
@@ -165,8 +169,3 @@ def _labels(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
 def card_of(version: str) -> Link:
     """The model card of a version."""
     return Link("model card", f"../models/{version}/card.html")
-
-
-def rows_in_words(count: int) -> str:
-    """A number of rows in words: `1 row`, `2,000 rows`."""
-    return f"{count:,} row{'' if count == 1 else 's'}"

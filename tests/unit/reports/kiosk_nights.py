@@ -1,4 +1,4 @@
-"""Facts of nights of the kiosk, for tests of reports."""
+"""Facts of nights and of a week of the kiosk, for tests of reports."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 from evergreen.explain.explanation import Explanation, Ground
 from evergreen.monitoring.record import Decision
 from evergreen.registry.history import Event, Kind
-from evergreen.reports.facts import NightFacts
+from evergreen.reports.facts import NightFacts, WeekFacts
 from evergreen.signals.record import Record
 from tests.unit.monitoring.kiosk_records import DAYS, record
 
+WEEK = DAYS[21:28]
 VERSION = "2024-01-20-aaaa"
 BROKEN = Ground("sold is not null", "in quarantine", "3 of its rows, such as: sold is missing")
 
@@ -35,6 +36,20 @@ def facts(number: int = 22, **changes: Any) -> NightFacts:
         "in_force": VERSION,
     }
     return NightFacts(**{**values, **changes})
+
+
+def week(**changes: Any) -> WeekFacts:
+    """A quiet week of seven days, by default; `changes` are of its fields."""
+    values: dict[str, Any] = {
+        "week": WEEK[0],
+        "over": True,
+        "expected": WEEK,
+        "published": WEEK,
+        "records": {key: {"rows": 24, "quarantined": 0} for key in WEEK},
+        "nights": [night(number) for number in range(14, 28)],
+        "in_force": VERSION,
+    }
+    return WeekFacts(**{**values, **changes})
 
 
 def event(kind: Kind, as_of: str, **changes: Any) -> Event:

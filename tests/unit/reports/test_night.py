@@ -7,15 +7,15 @@ from html.parser import HTMLParser
 
 from evergreen.registry.history import Kind
 from evergreen.reports.night import night_report
-from evergreen.reports.page import render_night
-from evergreen.reports.report import NightReport
+from evergreen.reports.page import render_report
+from evergreen.reports.report import Report
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK
 from tests.unit.reports.kiosk_nights import BROKEN, came, event, facts, night
 
 DAY = DAYS[22]
 
 
-def part(report: NightReport, title: str) -> str:
+def part(report: Report, title: str) -> str:
     (found,) = [" ".join(one.sentences) for one in report.parts if one.title == title]
     return found
 
@@ -66,7 +66,7 @@ def test_what_is_not_known_yet_is_said():
 
 def test_a_new_version_and_a_night_that_asks_are_marked_by_shape():
     nights = [night(20), night(21, retrain=True), night(22, version="v2")]
-    page = render_night(night_report(KIOSK, facts(nights=nights))).decode()
+    page = render_report(night_report(KIOSK, facts(nights=nights))).decode()
     assert page.count('<polygon class="asks"') == 1 + 1, "the night, and the explanation of the mark"
     assert page.count('<line class="begins"') == 1 + 1
     assert page.count('<circle class="fill"') == 2 + 1
@@ -91,9 +91,9 @@ def test_a_page_of_500_features_and_a_year_of_nights_is_small_inert_and_always_t
         364,
         nights=[night(day, retrain=day % 30 == 0, drift=drift, error=10.0 + day % 7) for day in range(365)],
     )
-    page = render_night(night_report(KIOSK, found))
+    page = render_report(night_report(KIOSK, found))
     assert len(page) < 2_000_000
-    assert page == render_night(night_report(KIOSK, found))
+    assert page == render_report(night_report(KIOSK, found))
     Inert().feed(page.decode())
     assert b"<b>feature" not in page
     assert b"250 of 500 features drifted" in page

@@ -28,11 +28,12 @@ class NightPoint:
     begins: bool = False
 
 
-def metric_by_night(name: str, metric: str, points: Sequence[NightPoint]) -> Markup:
+def metric_by_night(name: str, metric: str, points: Sequence[NightPoint], since: str = "") -> Markup:
     """The metric of each night as a line, with what was promised as a dashed one.
 
     Nights that asked for a training are diamonds, and a new version is a vertical line, so that nothing is
-    told by colour alone. A night without labels leaves a gap.
+    told by colour alone. A night without labels leaves a gap. With `since`, the nights from that key on are
+    shaded.
     """
     plot = Plot(
         name,
@@ -44,6 +45,9 @@ def metric_by_night(name: str, metric: str, points: Sequence[NightPoint]) -> Mar
         height=270,
         below=_KEY,
     )
+    if since and (place := sum(point.key < since for point in points)) < len(points):
+        left = plot.x(place - 0.5)
+        plot.bar(left, plot.top, plot.right - left, plot.bottom - plot.top, "span", told=f"since {since}")
     plot.axes(key_ticks([point.key for point in points], about=3))
     for place, point in enumerate(points):
         if point.begins:
