@@ -25,7 +25,8 @@ been asked enough rows (`gate.shadow`). It is skipped while none is. See docs/ga
 resolved. If a receiver cannot be reached, the log says so and the next night retries. See
 docs/how-to/alerts.md.
 
-*report* writes the report of the night and sends it to `reports.to`. See docs/how-to/reports.md.
+*report* writes the report of the night and sends it to `reports.to`; with the last partition of a week it
+writes the week's too, and sends that to `reports.weekly`. See docs/how-to/reports.md.
 
 **When it fails**
 - the storage was unreachable: clear the task when it is back. No decision was lost; it is made again.

@@ -1,4 +1,4 @@
-"""Sending the report of a night to those who ask for it: each of them once.
+"""Sending the report of a night or a week to those who ask for it: each of them once.
 
 A receiver's report is claimed by a conditional write before it is sent, so of two senders one sends. What
 could not be sent is given free, and is sent when the stage runs again; a sender that is killed while it sends
@@ -9,12 +9,15 @@ stands in the storage.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from evergreen.alerts.alert import Message, Page
 from evergreen.alerts.delivery import is_past
 from evergreen.alerts.receivers import send
 from evergreen.errors import ConflictError, EvergreenError
+from evergreen.reports.due import weeks_due
+from evergreen.reports.stage import write_night, write_week
 from evergreen.reports.store import sent_key
 
 if TYPE_CHECKING:
@@ -24,14 +27,27 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def deliver(pipeline: Pipeline, written: Written) -> list[str]:
-    """Send a report to the receivers of `reports.to` that have not had it; returns their connections.
+def made_and_sent(pipeline: Pipeline, night: str) -> Iterator[tuple[Written, list[str]]]:
+    """The reports that the night of a partition makes, each with the connections it was just sent to.
 
-    Nothing is sent of a partition older than the newest published one. A receiver that cannot be reached is
-    logged and fails nothing. Raises `UnavailableError` or `StorageError` where the storage fails.
+    They are that of the night, and those of `weeks_due`. Raises as what writes and what delivers them.
     """
-    to = pipeline.spec.reports.to
-    if not to or is_past(pipeline, written.report.partition):
+    to, weekly = pipeline.spec.reports.to, pipeline.spec.reports.weekly
+    written = write_night(pipeline, night)
+    yield written, deliver(pipeline, written, to, night)
+    for partition in weeks_due(pipeline, night):
+        written = write_week(pipeline, partition)
+        yield written, deliver(pipeline, written, weekly, night)
+
+
+def deliver(pipeline: Pipeline, written: Written, to: Sequence[str], night: str) -> list[str]:
+    """Send a report to those of its receivers that have not had it; returns their connections.
+
+    `night` is the partition whose night makes the report. Nothing is sent by that of a partition older than
+    the newest published one. A receiver that cannot be reached is logged and fails nothing. Raises
+    `UnavailableError` or `StorageError` where the storage fails.
+    """
+    if not to or is_past(pipeline, night):
         return []
     message = message_of(written, pipeline.storage.uri(written.key))
     return [conn_id for conn_id in to if _sent(pipeline, conn_id, written.report.name, message)]
@@ -41,7 +57,7 @@ def message_of(written: Written, address: str) -> Message:
     """The report as a message: in words, with where its page stands; a mail has the page attached."""
     report = written.report
     return Message(
-        f"[report] {report.pipeline} {report.partition}: {report.count}",
+        f"[report] {report.pipeline} {report.title}: {report.count}",
         f"{report.text}\n\nThe page: {address}",
         "info",
         {
@@ -49,7 +65,7 @@ def message_of(written: Written, address: str) -> Message:
             "state": "report",
             "pipeline": report.pipeline,
             "partition": report.partition,
-            "key": "report",
+            "key": report.kind,
         },
         Page(f"{report.pipeline}-{report.name}.html", written.page),
     )

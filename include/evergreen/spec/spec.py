@@ -249,6 +249,7 @@ class Spec(Described):
             raise ValueError("key: a snapshot pipeline needs the columns that name a row")
         check_outside(self.sources)
         self.serving.check(self.calendar, self.keys)
+        self.reports.check(self.calendar)
         self._check_labels()
 
     def _check_labels(self) -> None:

@@ -1,4 +1,4 @@
-"""Write the report of a night, and send it to those who ask for it."""
+"""Write the report of a night, and of a week that it ends, and send them to those who ask for them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
 
 class ReportOperator(PipelineOperator):
-    """Write the report of the partition's night, and send it to each receiver of `reports.to` once."""
+    """Write the reports that the partition's night makes, and send each to each of its receivers once."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Write and send; the report in words is in the log."""
-        from evergreen.reports.deliver import deliver
-        from evergreen.reports.stage import write_night
+        """Write and send; the reports in words are in the log."""
+        from evergreen.reports.deliver import made_and_sent
 
-        written = write_night(pipeline, partition_of(context, pipeline, MONITOR))
-        for line in written.report.text.splitlines():
-            self.log.info("%s", line)
-        for conn_id in deliver(pipeline, written):
-            self.log.info("%s: sent to '%s'", pipeline.name, conn_id)
+        for written, told in made_and_sent(pipeline, partition_of(context, pipeline, MONITOR)):
+            for line in written.report.text.splitlines():
+                self.log.info("%s", line)
+            for conn_id in told:
+                self.log.info("%s: sent to '%s'", pipeline.name, conn_id)

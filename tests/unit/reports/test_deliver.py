@@ -12,11 +12,12 @@ import pytest
 
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.reports.deliver import deliver
+from evergreen.reports.deliver import deliver, made_and_sent
 from evergreen.reports.stage import write_night
 from evergreen.spec.reports import Reports
 from evergreen.storage import Storage
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK
+from tests.unit.reports.kiosk_nights import WEEK
 
 DAY, NEXT = DAYS[22], DAYS[23]
 
@@ -29,6 +30,11 @@ def asked_by(storage: Storage, *receivers: str) -> Pipeline:
     pipeline = Pipeline(KIOSK.model_copy(update={"reports": Reports(to=receivers)}), storage)
     publish(pipeline, DAY)
     return pipeline
+
+
+def sent(pipeline: Pipeline, night: str) -> dict[str, list[str]]:
+    """Who was sent which report by the night of a partition, by the report's name."""
+    return {written.report.name: to for written, to in made_and_sent(pipeline, night)}
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, name: str, **values: Any) -> None:
@@ -47,13 +53,14 @@ def test_each_receiver_gets_a_report_once_and_one_that_is_down_when_it_is_back(
         connect(monkeypatch, name, conn_type="http", host=receiver.address)
     pipeline = asked_by(storage, "nobody", "down", "good")
     written = write_night(pipeline, DAY)
+    to = pipeline.spec.reports.to
     with caplog.at_level(logging.WARNING):
-        assert deliver(pipeline, written) == ["good"]
+        assert deliver(pipeline, written, to, DAY) == ["good"]
     said = [line.getMessage() for line in caplog.records if "did not get the report" in line.getMessage()]
     assert said[1] == f"kiosk {DAY}: 'down' did not get the report: it answered 500"
     down.status = 200
-    assert deliver(pipeline, written) == ["down"]
-    assert deliver(pipeline, written) == []
+    assert deliver(pipeline, written, to, DAY) == ["down"]
+    assert deliver(pipeline, written, to, DAY) == []
     assert good.subjects == [f"[report] kiosk {DAY}: 1 to do"]
     (request,) = good.requests
     assert request.body["message"] == f"{written.report.text}\n\nThe page: {storage.uri(written.key)}"
@@ -67,7 +74,7 @@ def test_a_mail_has_the_page_attached(
     connect(monkeypatch, "mail", conn_type="smtp", host="127.0.0.1", port=mailbox.port, extra=extra)
     pipeline = asked_by(storage, "mail")
     written = write_night(pipeline, DAY)
-    assert deliver(pipeline, written) == ["mail"]
+    assert deliver(pipeline, written, ["mail"], DAY) == ["mail"]
     (mail,) = mailbox.mails
     assert mail.get_body().get_content().startswith(written.report.heading)
     (page,) = mail.iter_attachments()
@@ -79,6 +86,41 @@ def test_a_backfill_is_quiet(storage: Storage, webhook: Any, monkeypatch: pytest
     connect(monkeypatch, "ops", conn_type="http", host=webhook.address)
     pipeline = asked_by(storage, "ops")
     publish(pipeline, NEXT)
-    assert deliver(pipeline, write_night(pipeline, DAY)) == []
-    assert deliver(pipeline, write_night(pipeline, NEXT)) == ["ops"]
+    assert sent(pipeline, DAY) == {DAY: []}
+    assert sent(pipeline, NEXT) == {NEXT: ["ops"]}
     assert len(webhook.requests) == 1
+
+
+def test_the_summary_of_a_week_is_sent_once_to_its_own_receivers_and_made_again_by_a_backfill(
+    storage: Storage, webhook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, "lead", conn_type="http", host=webhook.address)
+    spec = KIOSK.model_copy(update={"reports": Reports(weekly=("lead",))})
+    pipeline = Pipeline(spec, storage)
+    publish(pipeline, *WEEK[:3], *WEEK[4:6])
+    last, name = WEEK[-1], f"week-{WEEK[0]}"
+    assert sent(pipeline, WEEK[-2]) == {WEEK[-2]: []}, "the week is not told before its last night"
+    publish(pipeline, last)
+    assert sent(pipeline, last) == {last: [], name: ["lead"]}
+    assert sent(pipeline, last) == {last: [], name: []}
+    before = storage.read(f"kiosk/reports/{name}.html").body
+    publish(pipeline, WEEK[3])
+    assert sent(pipeline, WEEK[3]) == {WEEK[3]: [], name: []}
+    assert storage.read(f"kiosk/reports/{name}.html").body != before
+    (request,) = webhook.requests
+    assert webhook.subjects[0].startswith(f"[report] kiosk week of {WEEK[0]}: ")
+    assert (request.body["partition"], request.body["key"]) == (last, "weekly_report")
+
+
+def test_a_week_whose_last_night_was_past_is_sent_by_the_newest_one(
+    storage: Storage, webhook: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect(monkeypatch, "lead", conn_type="http", host=webhook.address)
+    spec = KIOSK.model_copy(update={"reports": Reports(weekly=("lead",))})
+    pipeline = Pipeline(spec, storage)
+    publish(pipeline, *WEEK, DAYS[28], DAYS[29])
+    name = f"week-{WEEK[0]}"
+    assert sent(pipeline, WEEK[-1]) == {WEEK[-1]: [], name: []}, "one tick has brought two more days"
+    assert sent(pipeline, DAYS[28]) == {DAYS[28]: []}
+    assert sent(pipeline, DAYS[29]) == {DAYS[29]: [], name: ["lead"]}
+    assert sent(pipeline, DAYS[29]) == {DAYS[29]: []}

@@ -51,7 +51,7 @@ serving: {look_back: {conn_id: LookBack_conn_id}}
 models: {signing: Models_signing}
 mlflow: {conn_id: Mlflow_conn_id}
 alerts: {to: [{conn_id: Receiver_conn_id}, {conn_id: others}]}
-reports: {to: [Reports_to]}
+reports: {to: [Reports_to], weekly: [Reports_weekly]}
 """
 
 

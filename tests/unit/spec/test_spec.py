@@ -257,6 +257,9 @@ BROKEN = [
             ("monitoring: {retrain: {when: often}}", "monitoring.retrain.when: write a frequency like"),
             ("monitoring: {drift: {reference: winter}}", "monitoring.drift.reference: must be"),
             ("alerts: {to: [{conn_id: desk, at_least: loud}]}", "alerts.to.0.at_least: must be"),
+            ("reports: {week: [lead]}", "reports.week: "),
+            ("reports: {weekly: lead}", "reports.weekly: "),
+            ("reports: {weekly: ['the lead']}", "reports.weekly.0: "),
         ]
     ],
     *[
@@ -355,6 +358,11 @@ def test_a_window_since_a_change_needs_a_signal_that_finds_one(make_spec, reques
     for kind, why in [("snapshot", "a snapshot has no time in which it changes"), ("clusters", "a snapshot")]:
         with pytest.raises(SpecError, match=f"training.window: {why}"):
             make_spec(request.getfixturevalue(kind), {"holdout: 20%": f"holdout: 20%\n  {since}"})
+
+
+def test_a_snapshot_has_no_weeks_to_tell(make_spec, snapshot):
+    with pytest.raises(SpecError, match=r"reports\.weekly: a snapshot has no weeks, leave it out, or write "):
+        make_spec(snapshot, {"task: ": "reports: {weekly: [lead]}\ntask: "})
 
 
 def test_a_snapshot_has_no_changes_since(make_spec, snapshot):
