@@ -10,6 +10,7 @@ import atexit
 import importlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import tempfile
@@ -38,24 +39,31 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True)
 class _Call:
-    """A function by its module and name, its arguments, and all of its environment's variables."""
+    """A function by its module and name, its arguments, all of its environment's variables, and its time."""
 
     module: str
     name: str
     arguments: tuple[Any, ...]
     environment: Mapping[str, str]
+    seconds: float | None = None
 
 
-def run_clean(function: Callable[..., Any], *arguments: Any, environment: Mapping[str, str]) -> Any:
+def run_clean(
+    function: Callable[..., Any],
+    *arguments: Any,
+    environment: Mapping[str, str],
+    seconds: float | None = None,
+) -> Any:
     """What a function of a module of the library returns in a clean interpreter.
 
     `environment` holds all variables that it finds there; those that Python itself reads are this process's.
-    The arguments and what is returned are copied. What the function prints is dropped.
+    The arguments and what is returned are copied. What the function prints is dropped. After so many
+    `seconds` it is ended, the start of the interpreter not counted; without them it may take any time.
 
     Raises the `EvergreenError` that the function raises, and `NoAnswerError` if it raises another one or
     its process ends.
     """
-    call = _Call(function.__module__, function.__qualname__, arguments, dict(environment))
+    call = _Call(function.__module__, function.__qualname__, arguments, dict(environment), seconds)
     with _lock:
         kind, content = _template().run(call)
     if kind == "returned":
@@ -175,6 +183,8 @@ def _in_a_fork(call: _Call) -> tuple[str, Any]:
         with suppress(EOFError, pickle.UnpicklingError):
             found: tuple[str, Any] = pickle.load(answer)  # noqa: S301 - written by this program's own fork
             return found
+        if call.seconds is not None and code == -signal.SIGALRM:
+            return "died", f"took longer than {call.seconds:g} s"
         return "died", _end(code, output)
 
 
@@ -189,6 +199,9 @@ def _answer(call: _Call, answer: IO[bytes], output: IO[bytes]) -> None:
     """Run the call as its environment says, and write how it ended into the file `answer`."""
     for standard in (1, 2):
         os.dup2(output.fileno(), standard)
+    if call.seconds is not None:
+        # Its default is to end the process, whatever code is running.
+        signal.setitimer(signal.ITIMER_REAL, call.seconds)
     variables = {**call.environment, "PYTHONPATH": os.environ["PYTHONPATH"]}
     os.environ.clear()
     os.environ.update(variables)

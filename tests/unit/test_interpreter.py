@@ -146,3 +146,13 @@ def test_threads_take_turns() -> None:
         thread.join()
     assert sorted(each["argument"] for each in answers) == list(range(6))
     assert len({each["pid"] for each in answers}) == 6
+
+
+def never_ends() -> None:
+    threading.Event().wait()
+
+
+def test_what_takes_longer_than_it_may_is_ended() -> None:
+    with pytest.raises(NoAnswerError, match=r"took longer than 0\.05 s"):
+        run_clean(never_ends, environment={}, seconds=0.05)
+    assert run_clean(change, "x", environment={}, seconds=60) == 1
