@@ -1,22 +1,23 @@
-"""The site of models on Airflow's API server: all pipelines, one of them, and its versions. Read-only."""
+"""The site of models on Airflow's API server: all pipelines, one, its versions, two of them. Read-only."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import FastAPI, HTTPException, Request, status
 from fastapi.responses import RedirectResponse, Response
 
-from evergreen.errors import NotFoundError
+from evergreen.errors import EvergreenError, NotFoundError
 from evergreen_airflow import sites
 from evergreen_airflow.links import base_path, index_path, models_path, page_path, pipeline_path
 from evergreen_airflow.sites import VisiblePipeline, may_see
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
+    from evergreen.side_by_side.predicted import SameRows
 
 OWN_FORMS = "'self'"
 
@@ -28,6 +29,7 @@ def make_app() -> FastAPI:
     app.get("/of-dag/{dag_id}")(of_dag)
     app.get("/{pipeline}")(to_pipeline)
     app.get("/{pipeline}/")(pipeline_page)
+    app.get("/{pipeline}/compare")(pair_page)
     app.get("/{pipeline}/models/{version}.html")(version_page)
     # A card links to Data Docs from where it is stored.
     app.get("/{pipeline}/index.html")(to_data_docs)
@@ -88,6 +90,35 @@ def version_page(pipeline: VisiblePipeline, version: str) -> Response:
         raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from None
 
 
+def pair_page(
+    pipeline: VisiblePipeline, first: str = "", second: str = "", predict: Literal["yes", ""] = ""
+) -> Response:
+    """Two versions side by side, each named by its id or the beginning of it.
+
+    With `predict` also what both say of the same rows: one of them is asked in a process of its own.
+    """
+    from evergreen.models_site.pair_page import render_pair
+    from evergreen.side_by_side.compare import compare
+    from evergreen.side_by_side.predicted import predicted
+    from evergreen.side_by_side.read import read_sides
+
+    if not (first and second):
+        raise HTTPException(status.HTTP_404_NOT_FOUND, "Pick two versions in the table of a pipeline.")
+    found = opened(pipeline)
+    rows: SameRows | str | None = None
+    try:
+        versions = [found.registry.version_by(name) for name in (first, second)]
+        both = compare(*read_sides(found, *versions))
+        if predict:
+            try:
+                rows = predicted(found, *versions)
+            except EvergreenError as error:
+                rows = str(error)
+    except NotFoundError as error:
+        raise HTTPException(status.HTTP_404_NOT_FOUND, str(error)) from None
+    return _page(render_pair(found.spec, both, rows))
+
+
 def to_data_docs(pipeline: VisiblePipeline, request: Request) -> Response:
     """Redirect to the index of Data Docs, for the same partition."""
     query = f"?{request.url.query}" if request.url.query else ""
@@ -102,7 +133,7 @@ def to_data_docs_page(pipeline: VisiblePipeline, partition: str, run: str) -> Re
 def nothing(user: GetUserDep) -> Response:
     """Every other address."""
     raise HTTPException(
-        status.HTTP_404_NOT_FOUND, "There is a page of all pipelines, of each, and of each version."
+        status.HTTP_404_NOT_FOUND, "There is a page of all pipelines, of each, of each version, and of two."
     )
 
 

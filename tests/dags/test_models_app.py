@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 from fastapi import FastAPI
@@ -13,9 +14,11 @@ from evergreen.storage import Storage
 from evergreen_airflow import models_app
 from evergreen_airflow.links import MODELS_MOUNT, index_path, pipeline_path, version_path
 from tests.dags.visitors import BROWSER, OnlyBikes, log_in
+from tests.servers import unused_port
 
 VERSION = "2011-06-01-0123456789ab"
 HOME, PIPELINE = f"{MODELS_MOUNT}/", pipeline_path("bike_demand")
+COMPARE = f"{PIPELINE}compare"
 
 
 @pytest.fixture
@@ -66,16 +69,40 @@ def test_the_pages_lead_from_all_pipelines_to_a_version(reader: TestClient, prom
 
 
 def test_who_may_not_see_the_dag_sees_nothing_of_its_models(reader: TestClient, promoted: Pipeline):
-    for path in (pipeline_path("iris"), version_path("iris", VERSION), f"{MODELS_MOUNT}/iris"):
+    for path in (
+        pipeline_path("iris"),
+        f"{pipeline_path('iris')}compare",
+        version_path("iris", VERSION),
+        f"{MODELS_MOUNT}/iris",
+    ):
         assert reader.get(path).status_code == 403
 
 
-@pytest.mark.parametrize("path", [HOME, PIPELINE, version_path("bike_demand", VERSION)])
+def test_two_versions_stand_side_by_side_and_are_named_by_how_they_begin(
+    reader: TestClient, promoted: Pipeline
+):
+    later = "2011-07-01-0123456789ab"
+    promoted.registry.commit(later, {"metrics.json": b'{"mae": 30.5}'})
+    html = reader.get(f"{COMPARE}?first=2011-06&second={later}").text
+    assert html.index(f"{VERSION}</code></a> is the champion") < html.index(f"{later}</code></a> was neither")
+    assert '<td class="n better" data-name="change">-1 ' in html
+    asked = reader.get(f"{COMPARE}?first={later}&second={VERSION}&predict=yes")
+    assert asked.status_code == 200
+    assert "not known" in asked.text  # neither has a model
+    for query in ("", f"?first={VERSION}", f"?first={VERSION}&second=2012", "?first=2011&second=2011"):
+        missing = reader.get(COMPARE + query)
+        assert (missing.status_code, "There is no such page" in missing.text) == (404, True)
+
+
+PAGES = [PIPELINE, version_path("bike_demand", VERSION), f"{COMPARE}?first={VERSION}&second={VERSION}"]
+
+
+@pytest.mark.parametrize("path", [HOME, *PAGES])
 def test_who_has_not_logged_in_is_led_to_do_so_or_refused(visitor: TestClient, path: str):
     led = visitor.get(path, headers=BROWSER)
     assert (led.status_code, led.headers["location"]) == (
         307,
-        f"/api/v2/auth/login?next={path.replace('/', '%2F')}",
+        f"/api/v2/auth/login?next={quote(path, safe='')}",
     )
     assert visitor.get(path).status_code == 401
 
@@ -95,10 +122,26 @@ def test_what_is_not_there_is_said_in_plain_words(reader: TestClient):
         assert reader.get(version_path("bike_demand", VERSION).replace(VERSION, version)).status_code == 404
 
 
-def test_a_store_that_fails_is_told_in_one_line(reader: TestClient, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("path", PAGES)
+def test_a_store_that_fails_is_told_in_one_line(
+    reader: TestClient, monkeypatch: pytest.MonkeyPatch, path: str
+):
     monkeypatch.setenv("EVERGREEN_STORAGE", "s3://there-is-no-such-bucket")
-    answer = reader.get(PIPELINE)
+    answer = reader.get(path)
     assert answer.status_code == 503
-    assert "bucket &#39;there-is-no-such-bucket&#39; does not exist" in answer.text
+    assert "bucket &#39;there-is-no-such-bucket&#39; does not exist: create it" in answer.text
     home = reader.get(HOME)
     assert (home.status_code, "there-is-no-such-bucket" in home.text) == (200, True)
+
+
+def test_a_store_that_is_down_is_told_with_a_remedy_on_every_page(
+    reader: TestClient, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the tries of the client
+    for path in PAGES:
+        answer = reader.get(path)
+        assert (answer.status_code, "Traceback" in answer.text) == (503, False)
+        assert "check" in answer.text
+    home = reader.get(HOME)
+    assert (home.status_code, "check" in home.text) == (200, True)

@@ -11,6 +11,7 @@ import typer
 from evergreen.cli import complete
 from evergreen.cli.canary import canary
 from evergreen.cli.command import Answer, PipelineName, Why, open_pipeline, plain, register, table
+from evergreen.cli.compare import compare_versions
 from evergreen.cli.export import Version, export_version
 from evergreen.errors import EvergreenError
 
@@ -41,6 +42,7 @@ def add_to(app: typer.Typer) -> None:
     for name, command, examples in (
         ("list", list_versions, ["bike_demand", "bike_demand --json"]),
         ("show", show, ["bike_demand 2011-03-01-5ec4"]),
+        ("compare", compare_versions, ["bike_demand 2011-03-01-5ec4 2011-04-01-90ab --predict"]),
         ("features", features, ["bike_demand 2011-03-01-5ec4 --keep"]),
         ("promote", promote, ["bike_demand 2011-03-01-5ec4 --why 'approved in the review of May'"]),
         (

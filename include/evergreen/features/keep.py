@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Code:
     """The file of a function as a version has stored it.
 
-    `where` says where its code is found to be executed, None where it is not. `changes` are the lines of a
-    unified diff from the file of today, without control characters; none where both are the same.
+    `where` says where its code is found to be executed, None where it is not. `changes` are those from the
+    file of today.
     """
 
     origin: str
@@ -42,10 +42,11 @@ def code_of(pipeline: Pipeline, version: str) -> tuple[OwnFeatures, list[Code]]:
     """
     own = own_features(pipeline, version)
     found = []
-    for place, body in _stored(pipeline, version):
+    for place, body in stored_code(pipeline, version):
         there = find(pipeline.spec, place, sha256(body))
         where = there.where if there else (SIGNED if own.where.get(place.origin) == SIGNED else None)
-        found.append(Code(place.origin, sha256(body), where, _changes(place, body)))
+        today = place.file.read_bytes() if place.file.is_file() else b""
+        found.append(Code(place.origin, sha256(body), where, changes(today, body, ("deployed", "stored"))))
     return own, found
 
 
@@ -56,7 +57,7 @@ def keep(pipeline: Pipeline, version: str) -> list[Path]:
     commit them. Raises as `code_of` does.
     """
     kept = []
-    for place, body in _stored(pipeline, version):
+    for place, body in stored_code(pipeline, version):
         if find(pipeline.spec, place, sha256(body)) is None:
             file = place.folder / FORMER / f"{place.file.stem}-{sha256(body)[:16]}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,8 @@ def keep(pipeline: Pipeline, version: str) -> list[Path]:
     return kept
 
 
-def _stored(pipeline: Pipeline, version: str) -> list[tuple[Place, bytes]]:
+def stored_code(pipeline: Pipeline, version: str) -> list[tuple[Place, bytes]]:
+    """The files of a version's functions with their places; raises as `code_of` does."""
     registry, name = pipeline.registry, pipeline.name
     if FEATURES not in registry.files(version):
         raise NotFoundError(f"{name}: version {version} of an older release has kept nothing of its features")
@@ -82,10 +84,10 @@ def _stored(pipeline: Pipeline, version: str) -> list[tuple[Place, bytes]]:
     return found
 
 
-def _changes(place: Place, body: bytes) -> list[str]:
-    today = place.file.read_bytes() if place.file.is_file() else b""
-    sides = (_lines(today), _lines(body))
-    return [] if today == body else list(unified_diff(*sides, "deployed", "stored", lineterm=""))
+def changes(before: bytes, after: bytes, names: tuple[str, str]) -> list[str]:
+    """The lines of a unified diff of two files called so, without control characters; none of equal ones."""
+    sides = (_lines(before), _lines(after))
+    return [] if before == after else list(unified_diff(*sides, *names, lineterm=""))
 
 
 def _lines(body: bytes) -> list[str]:

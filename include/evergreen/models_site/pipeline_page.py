@@ -51,9 +51,17 @@ def render_pipeline(spec: Spec, facts: PipelineFacts, dag: str) -> str:
         explained=explained(facts),
         names=[metric.name, *(name for name in names if name != metric.name)][:3],
         stages=[str(stage) for stage in STAGES if any(str(stage) in night.seconds for night in facts.nights)],
+        picks=picks(facts),
         number=number,
         percent=percent,
     )
+
+
+def picks(facts: PipelineFacts) -> list[tuple[str, int]]:
+    """The versions that are picked at first, by the places of their lines: the newest, and one before it."""
+    names = [line.event.version for line in facts.lines]
+    other = next((at for at, name in enumerate(names) if name != names[0]), 0)
+    return [("first", other), ("second", 0)]
 
 
 def drifted(nights: Sequence[NightFacts]) -> list[tuple[str, int]]:

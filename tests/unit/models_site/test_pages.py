@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from evergreen.models_site.figures import error_over_time
+from evergreen.models_site.pair_page import render_pair
 from evergreen.models_site.pipeline_page import drifted, render_pipeline, timeline
 from evergreen.models_site.read import NightFacts, PipelineFacts, VersionFacts, VersionLine
 from evergreen.models_site.version_page import render_version
 from evergreen.registry.history import Event, Kind, State
+from evergreen.side_by_side.compare import compare
+from evergreen.side_by_side.predicted import SameRow, SameRows
 from evergreen.status.summary import Status
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK
+from tests.unit.side_by_side.test_compare import side
 
 OLD, NEW = f"{DAYS[1]}-aaaa", f"{DAYS[3]}-bbbb"
 EVENTS = [
@@ -83,6 +91,41 @@ def test_versions_stand_with_their_intervals_or_why_there_are_none():
     assert 'href="?before=1#versions"' in html
 
 
+def test_two_versions_can_be_picked_and_at_first_are_the_newest_and_one_before_it():
+    again = Event(3, Kind.PROMOTED, NEW, DAYS[3], OLD)
+    lines = [VersionLine(event, State.CHAMPION) for event in (again, EVENTS[1], EVENTS[0])]
+    html = page(lines=lines)
+    assert '<form method="get" action="compare">' in html
+    assert f'name="second" value="{NEW}" checked' in html
+    assert f'name="first" value="{OLD}" checked' in html
+    assert html.count(" checked") == 2
+    assert page(lines=lines[2:]).count(" checked") == 2
+
+
+def pair(rows: SameRows | str | None = None, **changes: Any) -> str:
+    return render_pair(KIOSK, compare(side(OLD, 12.0), side(NEW, 10.0, **changes)), rows)
+
+
+def test_what_differs_of_two_versions_stands_open_and_what_is_the_same_folds_away():
+    html = pair(code={"features.py:build": b"<b>"})
+    assert '<tr class="differs"><th scope="row">as of</th>' in html
+    assert html.index("rows held out") > html.index("the same in both</summary>")
+    assert '<td class="n better" data-name="change">-2 ' in html
+    assert "+&lt;b&gt;" in html
+    assert f'href="?first={NEW}&amp;second={OLD}"' in html
+    assert "Predict them by both" in html
+
+
+def test_the_same_rows_stand_with_both_predictions_or_why_there_are_none():
+    rows = SameRows(
+        NEW, DAYS[2], "prediction", (SameRow("a", 7, 6.5, 8.5, 2.0), SameRow("b", None, 3.0, 3.0, 0.0))
+    )
+    html = pair(rows)
+    assert "Of 1 both say the same. They differ by 1 on average, by 2 at most." in html
+    assert '<td class="n" data-name="change">+2</td>' in html
+    assert "took &lt;longer&gt; than 30 s" in pair("took <longer> than 30 s")
+
+
 def version(card: str | None, problem: str = "") -> str:
     facts = VersionFacts(
         OLD,
@@ -103,6 +146,29 @@ def test_what_is_known_now_stands_at_the_top_of_the_card():
     assert html.index("<style>") < html.index("</head>")
     assert f'<a href="{NEW}.html"><code>{NEW}</code></a>' in html
     assert f'href="../index.html?partition={DAYS[0]}"' in html
+    assert f'href="../compare?first={OLD}&amp;second={NEW}"' in html
+
+
+@pytest.mark.parametrize(
+    ("state", "last", "says"),
+    [
+        (State.CHAMPION, None, f"{OLD} is the champion"),
+        (State.SUPERSEDED, None, f"{OLD} was promoted, and another took its place"),
+        (State.REFUSED, None, f"{OLD} was refused"),
+        (
+            State.WITHDRAWN,
+            Event(3, Kind.ROLLED_BACK, NEW, DAYS[1], OLD, {"why": "overshoots <holidays>"}, "at 4", "ann"),
+            f"{OLD} was rolled back",
+        ),
+    ],
+)
+def test_a_card_says_what_the_version_is_now_and_who_made_it_so(state: State, last: Event | None, says: str):
+    facts = VersionFacts(OLD, state, [*EVENTS[:1], *filter(None, [last])], champion=NEW, card="<main></main>")
+    html = render_version(KIOSK, facts)
+    assert f'<p class="says">{says}' in html
+    if last:
+        assert "rolled back</dt><dd>at 4 by ann" in html
+        assert "overshoots &lt;holidays&gt;" in html
 
 
 def test_without_a_card_it_says_why():
