@@ -1,4 +1,4 @@
-"""Evergreen's plugin: its timetable, the sites of models and of Data Docs, and their places in the UI.
+"""Evergreen's plugin: its timetable, what it says of runs, and its sites with their places in the UI.
 
 Airflow executes this file in all of its processes, but only the API server asks for the sites. So they are
 made when they are asked for.
@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
+from evergreen_airflow import run_names, run_notes
 from evergreen_airflow.links import ACTIONS_MOUNT, MODELS_MOUNT, MOUNT, models_path, site_path
 from evergreen_airflow.timetable import PartitionTimetable
 
@@ -19,12 +20,14 @@ class EvergreenPlugin(AirflowPlugin):
 
     name = "evergreen"
     timetables: ClassVar = [PartitionTimetable]
+    listeners: ClassVar = [run_names, run_notes]
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
         """The sites of Data Docs, models and actions, mounted below `/evergreen`."""
         from evergreen_airflow import actions_app, data_docs_app, models_app
 
+        run_names.complete_names()  # runs that are started by hand are made here
         return [
             {"name": "Evergreen Data Docs", "app": data_docs_app.make_app(), "url_prefix": MOUNT},
             {"name": "Evergreen models", "app": models_app.make_app(), "url_prefix": MODELS_MOUNT},

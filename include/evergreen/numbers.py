@@ -32,3 +32,8 @@ def percent(value: float | None) -> str:
     if 0.999 < value < 1:
         return "> 99.9%"
     return f"{100 * value:.3g}%"
+
+
+def rows_in_words(count: int) -> str:
+    """A number of rows in words: `1 row`, `2,000 rows`."""
+    return f"{count:,} row{'' if count == 1 else 's'}"

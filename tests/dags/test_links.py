@@ -13,8 +13,9 @@ from airflow import plugins_manager
 from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
+from evergreen.notes import Note
 from evergreen_airflow.links import CardLink, DataDocsLink, card_path, index_path, page_path, site_path
-from evergreen_airflow.operators.base import log_verdict
+from evergreen_airflow.operators.base import log_note
 from evergreen_airflow.operators.gate import GateOperator
 from evergreen_airflow.operators.promote import PromoteOperator
 from evergreen_airflow.operators.promote_tried import PromoteTriedOperator
@@ -115,20 +116,12 @@ def test_a_skipped_retraining_has_no_button_for_a_run_that_is_not():
     assert link.get_link(task, ti_key=None) == ""
 
 
-@pytest.mark.parametrize(
-    ("sentence", "lines"),
-    [
-        (
-            "no retraining: mae 31.2 is as promised: 27.5; the champion promises more",
-            ["a 1: no retraining", "  mae 31.2 is as promised: 27.5", "  the champion promises more"],
-        ),
-        ("promoted: all 3 checks passed", ["a 1: promoted", "  all 3 checks passed"]),
-        ("done", ["a 1: done"]),
-    ],
-)
-def test_a_verdict_is_logged_first_and_its_reasons_on_lines_of_their_own(
-    caplog: pytest.LogCaptureFixture, sentence: str, lines: list[str]
-):
+def test_a_verdict_is_logged_first_and_its_reasons_on_lines_of_their_own(caplog: pytest.LogCaptureFixture):
+    note = Note("2024-01-01", "no retraining", ("mae is as promised", "the champion promises more"))
     with caplog.at_level(logging.INFO, "evergreen_airflow.operators.base"):
-        log_verdict("a 1", sentence)
-    assert caplog.messages == lines
+        log_note("shop", note)
+    assert caplog.messages == [
+        "shop 2024-01-01: no retraining",
+        "  mae is as promised",
+        "  the champion promises more",
+    ]

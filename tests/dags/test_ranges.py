@@ -20,7 +20,7 @@ from evergreen.stages import INGEST
 from evergreen.storage import Storage
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.connections import open_pipeline
-from evergreen_airflow.operators.base import in_words, partitions_of, task_outcome
+from evergreen_airflow.operators.base import partitions_of, task_outcome
 
 DAGS = Path(__file__).resolve().parents[2] / "dags"
 SHOP = """
@@ -41,6 +41,7 @@ EXPECTATIONS = """
 - expect_column_values_to_be_between: {column: sold, min_value: 0}
   severity: critical
 """
+FIGURES = {"rows": 2, "quarantined": 0, "changed": True}
 DAYS = [f"2024-01-{day:02d}" for day in range(1, 6)]
 
 
@@ -110,14 +111,14 @@ def test_a_range_is_loaded_by_one_run_as_by_many(
     for day in DAYS:
         one = Run(partition_key=day).to_the_end()
         assert one.announced == []  # the run's own key goes with the event
-        assert one.event.extra == {"partition": day, "rows": 2}
+        assert one.event.extra == {"partition": day, **FIGURES}
     assert rows(one.pipeline) == rows(together.pipeline)
 
 
 def test_of_a_range_only_the_newest_partition_is_announced(folder: Path) -> None:
     run = Run(partition=DAYS[0], to=DAYS[2], announce="newest").to_the_end()
     assert run.announced == [DAYS[2]]
-    assert run.event.extra == {"partition": DAYS[2], "rows": 2}
+    assert run.event.extra == {"partition": DAYS[2], **FIGURES}
 
 
 def test_all_partitions_of_a_range_are_announced_where_that_is_asked_for(folder: Path) -> None:
@@ -212,8 +213,3 @@ def test_a_range_without_a_first_partition_is_refused(folder: Path) -> None:
     }
     with pytest.raises(PartitionError, match="shop: the range up to '2024-01-03' has no first partition: "):
         partitions_of(context, open_pipeline("shop"))
-
-
-def test_a_range_in_words() -> None:
-    assert in_words(DAYS[:1]) == "2024-01-01"
-    assert in_words(DAYS) == "2024-01-01 to 2024-01-05 (5 partitions)"

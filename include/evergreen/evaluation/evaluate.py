@@ -75,20 +75,19 @@ class Evaluation:
     resources: ResourceUse | None = None
 
     @property
-    def sentence(self) -> str:
-        """The evaluation in plain words."""
+    def clauses(self) -> tuple[str, str, str]:
+        """The evaluation in plain words: of the challenger, of the baseline and beside the champion."""
         name = self.metric
-        text = (
-            f"{metric_named(name).with_unit} {_number(self.challenger, name)} on {self.rows} hold-out rows, "
-            f"dummy baseline {_number(self.baseline, name)}"
-        )
+        own = f"{metric_named(name).with_unit} {_number(self.challenger, name)} on {self.rows} hold-out rows"
+        dummy = f"dummy baseline {_number(self.baseline, name)}"
         if self.champion is None:
-            return f"{text}, no champion yet"
-        own, theirs = self.challenger_on_champion_rows, self.champion.get("metrics")
-        return (
-            f"{text}; {_number(own, name)} against {_number(theirs, name)} of champion "
+            return own, dummy, "no champion yet"
+        here, theirs = self.challenger_on_champion_rows, self.champion.get("metrics")
+        beside = (
+            f"{_number(here, name)} against {_number(theirs, name)} of champion "
             f"{self.champion['version']} on the {self.compared_rows} rows they are compared on"
         )
+        return own, dummy, beside
 
     def to_dict(self) -> dict[str, Any]:
         """The evaluation as JSON values: a number that is not finite becomes null."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-_SPECIAL = re.compile(r"([\\|<>`*\[\]])")
+from evergreen.shown import in_markdown
+
 _MARKS = {"failed": "**FAILED**"}
 
 
@@ -130,7 +130,7 @@ def in_words(verdict: Verdict) -> str:
     """
     kept = sum(check.passed for check in verdict.checks)
     rows = [
-        f"| {_escaped(check.name)} | {_MARKS.get(check.word, check.word)} | {_escaped(check.detail)} |"
+        f"| {in_markdown(check.name)} | {_MARKS.get(check.word, check.word)} | {in_markdown(check.detail)} |"
         for check in sorted(verdict.checks, key=lambda check: check.passed)
     ]
     return "\n".join(
@@ -142,7 +142,3 @@ def in_words(verdict: Verdict) -> str:
             *rows,
         ]
     )
-
-
-def _escaped(text: str) -> str:
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))

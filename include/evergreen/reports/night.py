@@ -10,10 +10,11 @@ from evergreen.drift import most_drifted
 from evergreen.explain.night import decision_explained
 from evergreen.metrics import metric_named
 from evergreen.monitoring.health import quarantined_share, usual_rows
-from evergreen.numbers import number, percent
+from evergreen.notes import measured_in_words, night_in_words
+from evergreen.numbers import number, percent, rows_in_words
 from evergreen.reports.report import Part, Report, Table
 from evergreen.reports.to_do import larger_share, to_do
-from evergreen.reports.told import capital, course, event_in_words, measured_in_words, rows_in_words
+from evergreen.reports.told import capital, course, event_in_words
 from evergreen.stages import INGEST, SCORE
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ def _sentence(spec: Spec, facts: NightFacts) -> str:
     if record is None or decision is None:
         return facts.came.sentence
     rows = facts.records.get(facts.partition, {}).get("rows", record.rows)
-    decided = "a training is asked for" if decision.retrain else "no retraining"
-    return f"{rows_in_words(int(rows))}, {measured_in_words(spec, record)}, {decided}"
+    return night_in_words(spec, record, decision, int(rows))
 
 
 def _came_in(facts: NightFacts) -> Part:

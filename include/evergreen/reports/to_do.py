@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from evergreen.alerts.conditions import MISSING, QUARANTINE
 from evergreen.alerts.stage import NIGHT
 from evergreen.monitoring.health import quarantined_share
-from evergreen.numbers import percent
+from evergreen.numbers import percent, rows_in_words
 from evergreen.registry.history import Kind
 from evergreen.reports.report import Link, ToDo
-from evergreen.reports.told import rows_in_words
 
 if TYPE_CHECKING:
     from evergreen.alerts.alert import Alert

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from evergreen.numbers import number, percent
+from evergreen.numbers import percent
 from evergreen.pages.plots import NightPoint
 from evergreen.registry.history import Event, Kind
 from evergreen.reports.report import Course
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
 def capital(text: str) -> str:
     """The text with a capital letter at its beginning."""
     return f"{text[:1].upper()}{text[1:]}"
-
-
-def rows_in_words(count: int) -> str:
-    """A number of rows in words: `1 row`, `2,000 rows`."""
-    return f"{count:,} row{'' if count == 1 else 's'}"
-
-
-def measured_in_words(spec: Spec, record: Record) -> str:
-    """The training's metric of a night beside what was promised, or why there is none."""
-    if record.error is None:
-        estimated = "" if record.estimated is None else f", {number(record.estimated)} estimated"
-        return f"no labels yet{estimated}"
-    promised = "" if record.promised is None else f" against {number(record.promised)} promised"
-    return f"{spec.metric.with_unit} {number(record.error)}{promised}"
 
 
 def course(spec: Spec, nights: Sequence[tuple[Record, Decision]], since: str = "") -> Course | None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from evergreen.alerts.alert import SEVERITIES
 from evergreen.alerts.conditions import conditions
 from evergreen.drift import most_drifted
-from evergreen.numbers import percent
+from evergreen.numbers import percent, rows_in_words
 from evergreen.registry.history import Kind
 from evergreen.reports.report import Part, Report, Table
 from evergreen.reports.store import week_name
-from evergreen.reports.told import capital, course, event_in_words, rows_in_words
+from evergreen.reports.told import capital, course, event_in_words
 from evergreen.reports.week_model import model
 from evergreen.reports.week_to_do import span, week_to_do
 

@@ -11,9 +11,8 @@ from evergreen.calendar import Grain
 from evergreen.json_values import finite_or_none
 from evergreen.labels.known import newest_known
 from evergreen.metrics import metric_named
-from evergreen.numbers import number
+from evergreen.numbers import number, rows_in_words
 from evergreen.reports.report import Table
-from evergreen.reports.told import rows_in_words
 from evergreen.reports.week_to_do import span
 
 if TYPE_CHECKING:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from evergreen.numbers import rows_in_words
 from evergreen.reports.report import ToDo
 from evergreen.reports.to_do import of_alerts, of_labels, of_refused_versions, of_waiting
-from evergreen.reports.told import rows_in_words
 from evergreen.stages import NIGHTLY
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.stages import MONITOR
 from evergreen_airflow.figures import of_alerts, of_partition
-from evergreen_airflow.operators.base import PipelineOperator, partition_of
+from evergreen_airflow.operators.base import PipelineOperator, log_note, partition_of
 from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
@@ -20,11 +20,10 @@ class AlertOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Send what is new; all open alerts are in the log."""
+        from evergreen import notes
         from evergreen.alerts.stage import alert_on
 
         partition = partition_of(context, pipeline, MONITOR)
         found = alert_on(pipeline, partition)
-        for alert in found:
-            self.log.info("%s %s: [%s] %s", pipeline.name, partition, alert.severity, alert.title)
-        self.log.info("%s %s: %d alerts hold", pipeline.name, partition, len(found))
+        log_note(pipeline.name, notes.alerted(partition, found))
         tell(pipeline.name, of_partition(pipeline.spec, MONITOR, partition, context), of_alerts(found))

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.links import card_path
-from evergreen_airflow.operators.base import run_token, task_outcome
+from evergreen_airflow.operators.base import note_run, run_token, task_outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -71,23 +71,26 @@ class ApproveOperator(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: dict[str, Any], version: str = "") -> Any:
         """Return the approval of `version`, or record the refusal and skip *promote*."""
+        from evergreen import notes
+
         if "error" in event or event["chosen_options"] == [self.APPROVE]:
             answer = super().execute_complete(context=context, event=event)
             user = _name(answer["responded_by_user"])
-            self.log.info("%s: %s approved %s", self.pipeline, user, version)
+            note_run(context, self.pipeline, notes.approved(version, user))
             return {"version": version, "by": user, "at": answer["responded_at"].isoformat()}
         with task_outcome():
             self._decline(context, event, version)
         return super().execute_complete(context=context, event=event)
 
     def _decline(self, context: Context, event: dict[str, Any], version: str) -> None:
+        from evergreen import notes
         from evergreen.training.stage import decline_staged
 
         user = event["responded_by_user"]
         said = f"rejected by {_name(user)}" if user else f"nobody answered within {self.response_timeout}"
         recorded = decline_staged(open_pipeline(self.pipeline), run_token(context), version, said)
-        stays = "" if recorded else "; it was promoted in another way meanwhile, and stays champion"
-        self.log.info("%s: %s is not promoted: %s%s", self.pipeline, version, said, stays)
+        stays = "" if recorded else "it was promoted in another way meanwhile, and stays champion"
+        note_run(context, self.pipeline, notes.declined(version, said, stays))
 
 
 def _name(user: Any) -> str:

@@ -12,16 +12,19 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from evergreen.calendar import SNAPSHOT, PartitionError
-from evergreen.stages import INGEST
+from evergreen.stages import INGEST, stage_of
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.lineage import Lineage, operator_lineage
+from evergreen_airflow.run_notes import leave
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage
     from airflow.sdk import Asset, Context
 
-    from evergreen.ingestion.publish import Published
+    from evergreen.errors import EvergreenError
+    from evergreen.notes import Note
     from evergreen.pipeline import Pipeline
+    from evergreen.spec import Spec
     from evergreen.stages import Stage
 
 
@@ -44,12 +47,34 @@ class PipelineOperator(BaseOperator):
 
     def execute(self, context: Context) -> None:
         """Run the stage; refusals and failures end in one line that says what to do."""
+        from evergreen.errors import EvergreenError
+
         with task_outcome():
-            self.run(open_pipeline(self.pipeline), context)
+            try:
+                self.run(open_pipeline(self.pipeline), context)
+            except EvergreenError as reason:
+                self._note_end(context, reason)
+                raise
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """The stage itself."""
         raise NotImplementedError
+
+    def conclude(self, context: Context, spec: Spec, stage: Stage, result: Any) -> Note:
+        """Log what the stage has come to, and leave it for the note of the run."""
+        from evergreen.notes import OF_STAGE
+
+        return note_run(context, self.pipeline, OF_STAGE[stage](spec, result))
+
+    def _note_end(self, context: Context, reason: EvergreenError) -> None:
+        """Leave why the stage's work was not done; that there was nothing to do beside it is no news."""
+        from evergreen.errors import NothingToDoError
+        from evergreen.notes import of_error
+
+        _, stage = stage_of(self.dag_id)
+        leads = stage.done == self.task_id or stage.done in self.get_flat_relative_ids(upstream=False)
+        if leads or not isinstance(reason, NothingToDoError):
+            leave(context, of_error(self.pipeline, reason))
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
         """What the task read and wrote, for Airflow's OpenLineage provider, which alone calls this."""
@@ -123,36 +148,21 @@ def partitions_of(context: Context, pipeline: Pipeline) -> list[str]:
     return partitions
 
 
-def in_words(partitions: Sequence[str]) -> str:
-    """The partition's key, or the first and last key of a range and how many it has."""
-    if len(partitions) == 1:
-        return partitions[0]
-    return f"{partitions[0]} to {partitions[-1]} ({len(partitions)} partitions)"
+def log_note(pipeline: str, note: Note, level: int = logging.INFO) -> None:
+    """Log a note in a short line of its own, and below it a line for each of its reasons.
 
-
-def log_verdict(subject: str, sentence: str) -> None:
-    """Log a verdict in a short line of its own, and below it a line for each of its reasons.
-
-    `sentence` is of the form `verdict: reason; reason`, as decisions and verdicts are. Airflow's UI shows a
-    line as far as the window is wide.
+    Airflow's UI shows a line as far as the window is wide.
     """
-    verdict, _, reasons = sentence.partition(": ")
-    _log.info("%s: %s", subject, verdict)
-    for reason in filter(None, reasons.split("; ")):
-        _log.info("  %s", reason)
+    _log.log(level, "%s %s", pipeline, note.line)
+    for reason in note.reasons:
+        _log.log(level, "  %s", reason)
 
 
-def log_published(pipeline: Pipeline, published: Sequence[Published]) -> None:
-    """Log each partition that was published: its rows, those in quarantine, and whether it is unchanged."""
-    for each in published:
-        _log.info(
-            "%s %s: %d rows published, %d quarantined%s",
-            pipeline.name,
-            each.partition,
-            each.rows,
-            each.quarantined,
-            "" if each.changed else " (unchanged)",
-        )
+def note_run(context: Context, pipeline: str, note: Note) -> Note:
+    """Log a note, and leave it for the note of the run."""
+    log_note(pipeline, note)
+    leave(context, note.text)
+    return note
 
 
 def run_token(context: Context) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evergreen_airflow.operators.base import PipelineOperator, run_token
+from evergreen_airflow.operators.base import PipelineOperator, log_note, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,11 +17,12 @@ class BuildTrainingSetOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Stage features and target, and set the version's id; skipped if the history is too short."""
+        from evergreen import notes
         from evergreen.training.stage import stage_training_set
 
         params = context["params"]
         version = stage_training_set(pipeline, params.get("as_of"), _reason(params), run_token(context))
-        self.log.info("%s: training version %s", pipeline.name, version)
+        log_note(pipeline.name, notes.built(version))
 
 
 def _reason(params: Any) -> dict[str, Any]:

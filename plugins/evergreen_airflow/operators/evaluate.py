@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen_airflow.operators.base import PipelineOperator, run_token
+from evergreen_airflow.operators.base import PipelineOperator, log_note, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,7 +17,7 @@ class EvaluateOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Stage the metrics."""
+        from evergreen import notes
         from evergreen.training.stage import stage_evaluation
 
-        evaluation = stage_evaluation(pipeline, run_token(context))
-        self.log.info("%s: %s", pipeline.name, evaluation.sentence)
+        log_note(pipeline.name, notes.evaluated(stage_evaluation(pipeline, run_token(context))))

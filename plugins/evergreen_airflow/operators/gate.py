@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evergreen.stages import TRAIN
 from evergreen_airflow.figures import of_training
 from evergreen_airflow.lineage import of_commit
 from evergreen_airflow.links import CardLink, card_path
-from evergreen_airflow.operators.base import PipelineOperator, log_verdict, run_token
+from evergreen_airflow.operators.base import PipelineOperator, run_token
 from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
@@ -27,10 +28,6 @@ class GateOperator(PipelineOperator):
 
         committed = commit_version(pipeline, run_token(context))
         self.card = card_path(pipeline.name, committed.version)
-        verdict = committed.verdict
-        log_verdict(f"{pipeline.name} {committed.version}", verdict.sentence)
-        for check in verdict.checks:
-            if check.passed:  # the verdict has named the others
-                self.log.info("  %s %s: %s", check.word, check.name, check.detail)
+        self.conclude(context, pipeline.spec, TRAIN, committed)
         self.lineage = of_commit(committed)
         tell(pipeline.name, of_training(committed))

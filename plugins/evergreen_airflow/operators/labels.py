@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evergreen_airflow.lineage import Data, Lineage
-from evergreen_airflow.operators.base import PipelineOperator, partitions_of
+from evergreen_airflow.operators.base import PipelineOperator, log_note, partitions_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,9 +21,10 @@ class LabelsOperator(PipelineOperator):
 
         Labels that are refused fail the task without a retry. In a range the others are still published.
         """
+        from evergreen import notes
         from evergreen.labels.ingest import ingest_labels
 
-        labelled = ingest_labels(pipeline, partitions_of(context, pipeline))
-        self.lineage = Lineage(writes=(Data("labels", sum(each.labels for each in labelled)),))
-        for each in labelled:
-            self.log.info("%s %s", pipeline.name, each.sentence)
+        found = ingest_labels(pipeline, partitions_of(context, pipeline))
+        self.lineage = Lineage(writes=(Data("labels", sum(each.labels for each in found)),))
+        for each in found:
+            log_note(pipeline.name, notes.labelled(each))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.stages import MONITOR
 from evergreen_airflow.figures import of_night, of_partition
 from evergreen_airflow.lineage import of_monitoring
-from evergreen_airflow.operators.base import PipelineOperator, log_verdict, partition_of
+from evergreen_airflow.operators.base import PipelineOperator, partition_of
 from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ class MonitorOperator(PipelineOperator):
     """Record the measurements of the partition and the decision based on them."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Measure and decide; the log begins with the decision, whether yes or no."""
+        """Measure and decide; the log begins with the night and the decision in one line."""
         from evergreen.monitoring.stage import monitor_night
 
         partition = partition_of(context, pipeline, MONITOR)
         night = monitor_night(pipeline, partition)
-        log_verdict(f"{pipeline.name} {partition}", night.decision.reason)
+        self.conclude(context, pipeline.spec, MONITOR, night)
         self.lineage = of_monitoring(night.record)
         tell(
             pipeline.name,

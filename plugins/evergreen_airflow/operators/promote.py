@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.stages import TRAIN
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.links import CardLink, card_path
-from evergreen_airflow.operators.base import PipelineOperator, run_token
+from evergreen_airflow.operators.base import PipelineOperator, note_run, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,6 +27,7 @@ class PromoteOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Record the promotion and move the champion's pointer."""
+        from evergreen import notes
         from evergreen.errors import NothingToDoError
         from evergreen.training.stage import promote_staged
 
@@ -34,8 +35,8 @@ class PromoteOperator(PipelineOperator):
         if event is None:
             raise NothingToDoError(f"{pipeline.name}: the gate refused the challenger, the champion stays")
         self.card = card_path(pipeline.name, event.version)
-        self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
-        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = {"version": event.version}
+        note = note_run(context, pipeline.name, notes.promoted(event))
+        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = dict(note.figures)
 
     def _approval(self, context: Context) -> Approval | None:
         from evergreen.training.approval import Approval

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.stages import MONITOR, TRAIN
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.links import CardLink, card_path
-from evergreen_airflow.operators.base import PipelineOperator, partition_of
+from evergreen_airflow.operators.base import PipelineOperator, note_run, partition_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -22,9 +22,10 @@ class PromoteTriedOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Record the promotion and move the champion's pointer."""
+        from evergreen import notes
         from evergreen.shadow.stage import promote_due
 
         event = promote_due(pipeline, partition_of(context, pipeline, MONITOR))
         self.card = card_path(pipeline.name, event.version)
-        self.log.info("%s: %s is the champion as of %s", pipeline.name, event.version, event.as_of)
-        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = {"version": event.version}
+        note = note_run(context, pipeline.name, notes.promoted(event))
+        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = dict(note.figures)

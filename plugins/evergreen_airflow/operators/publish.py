@@ -8,7 +8,7 @@ from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.figures import of_partition, of_published
 from evergreen_airflow.lineage import of_publication
-from evergreen_airflow.operators.base import PipelineOperator, log_published, partitions_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
 from evergreen_airflow.telemetry import tell
 
 if TYPE_CHECKING:
@@ -26,10 +26,11 @@ class PublishPartitionOperator(PipelineOperator):
         Of a range only the newest partition is announced, unless the param `announce` is `all`. If some
         partitions were refused, the others are published, and the task fails and announces nothing.
         """
+        from evergreen import notes
         from evergreen.ingestion.stage import publish_staged
 
         published = publish_staged(pipeline, partitions_of(context, pipeline), run_token(context))
-        log_published(pipeline, published)
+        self.conclude(context, pipeline.spec, INGEST, published)
         self.lineage = of_publication(published)
         newest = published[-1]
         tell(
@@ -39,4 +40,5 @@ class PublishPartitionOperator(PipelineOperator):
         )
         keys = [each.partition for each in published]
         announced = keys if context["params"].get("announce") == "all" else keys[-1:]
-        self.emit(context, published_by(INGEST, pipeline.name), *announced, rows=newest.rows)
+        figures = notes.published(pipeline.spec, [newest]).figures
+        self.emit(context, published_by(INGEST, pipeline.name), *announced, **figures)

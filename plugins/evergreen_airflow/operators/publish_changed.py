@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from evergreen.stages import INGEST
 from evergreen_airflow.assets import published_by
 from evergreen_airflow.lineage import of_publication
-from evergreen_airflow.operators.base import PipelineOperator, log_published, partitions_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, note_run, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -23,16 +23,18 @@ class PublishChangedOperator(PipelineOperator):
 
         A retry also announces what an earlier attempt may have published before it was killed.
         """
+        from evergreen import notes
         from evergreen.errors import NothingToDoError
         from evergreen.ingestion.stage import ingest_changed
 
         published = ingest_changed(pipeline, partitions_of(context, pipeline), run_token(context))
-        log_published(pipeline, published)
         announced = [each for each in published if each.changed]
         if not announced:
             raise NothingToDoError(
                 f"{pipeline.name}: the {len(published)} partitions that were read again are unchanged"
             )
+        note_run(context, pipeline.name, notes.published(pipeline.spec, published))
         self.lineage = of_publication(announced)
         keys = [each.partition for each in announced]
-        self.emit(context, published_by(INGEST, pipeline.name), *keys, rows=announced[-1].rows)
+        figures = notes.published(pipeline.spec, announced[-1:]).figures
+        self.emit(context, published_by(INGEST, pipeline.name), *keys, **figures)

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from evergreen.stages import MONITOR, TRAIN
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.links import TriggeredRunLink
-from evergreen_airflow.operators.base import partition_of, task_outcome
+from evergreen_airflow.operators.base import note_run, partition_of, task_outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -40,12 +40,14 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
 
     def execute(self, context: Context) -> None:
         """Trigger the requested training; skipped, with the reason, if there is none."""
+        from evergreen import notes
+
         with task_outcome():
             request = self.request(open_pipeline(self.pipeline), context)
         self._check_none_is_under_way(request, context)
         self.trigger_run_id = request.run_id
         self.conf = {"as_of": request.as_of, "reason": request.reason}
-        self.log.info("%s: %s", self.pipeline, request.reason["sentence"])
+        note_run(context, self.pipeline, notes.asked(request))
         super().execute(context)
 
     def _check_none_is_under_way(self, request: TrainingRequest, context: Context) -> None:

@@ -26,7 +26,7 @@ class ScoreOperator(PipelineOperator):
 
         partition = partition_of(context, pipeline, SCORE)
         scored = score(pipeline, partition)
-        self.log.info("%s %s: %d rows scored by %s", pipeline.name, partition, scored.rows, scored.version)
+        note = self.conclude(context, pipeline.spec, SCORE, scored)
         self.lineage = of_scoring(scored)
         tell(pipeline.name, of_partition(pipeline.spec, SCORE, partition, context), of_scored(scored))
-        self.emit(context, published_by(SCORE, pipeline.name), partition, version=scored.version)
+        self.emit(context, published_by(SCORE, pipeline.name), partition, **note.figures)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evergreen_airflow.lineage import Lineage, staged
-from evergreen_airflow.operators.base import PipelineOperator, in_words, partitions_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, log_note, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -27,9 +27,10 @@ class SourceToLakeOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Read the source and stage its rows."""
+        from evergreen import notes
         from evergreen.ingestion.stage import stage_source
 
         partitions = partitions_of(context, pipeline)
         rows = stage_source(pipeline, partitions, run_token(context), self.source)
         self.lineage = Lineage(writes=(staged(self.source, rows=rows),))
-        self.log.info("%s %s: %d rows of '%s' staged", pipeline.name, in_words(partitions), rows, self.source)
+        log_note(pipeline.name, notes.staged(partitions, self.source, rows))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen_airflow.operators.base import PipelineOperator, run_token
+from evergreen_airflow.operators.base import PipelineOperator, log_note, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -17,7 +17,7 @@ class TrainOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Tune and fit; the chosen candidate is in the log."""
+        from evergreen import notes
         from evergreen.training.stage import stage_challenger
 
-        chosen = stage_challenger(pipeline, run_token(context))
-        self.log.info("%s: challenger is %s", pipeline.name, chosen)
+        log_note(pipeline.name, notes.fitted(stage_challenger(pipeline, run_token(context))))

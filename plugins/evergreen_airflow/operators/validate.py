@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from evergreen_airflow.lineage import of_refusal, of_validation
 from evergreen_airflow.links import DataDocsLink, index_path, page_path
-from evergreen_airflow.operators.base import PipelineOperator, partitions_of, run_token
+from evergreen_airflow.operators.base import PipelineOperator, log_note, partitions_of, run_token
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -25,6 +26,7 @@ class ValidateOperator(PipelineOperator):
         A refusal fails the task without a retry and publishes nothing. In a range the other partitions are
         still published before the run fails.
         """
+        from evergreen import notes
         from evergreen.ingestion.stage import stage_validated
         from evergreen.validation.validate import RefusedPartitionError
 
@@ -40,13 +42,6 @@ class ValidateOperator(PipelineOperator):
             raise
         self.lineage = of_validation(pipeline.spec.sources, reports)
         for report in reports:
-            if report.refused:
-                self.log.error("%s %s: refused: %s", pipeline.name, report.partition, report.refused)
-                continue
-            self.log.info(
-                "%s %s: %d rows, %d quarantined",
-                pipeline.name,
-                report.partition,
-                report.rows,
-                report.quarantined,
+            log_note(
+                pipeline.name, notes.validated(report), logging.ERROR if report.refused else logging.INFO
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from evergreen_airflow.operators.base import PipelineOperator, in_words, partitions_of
+from evergreen_airflow.operators.base import PipelineOperator, log_note, partitions_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,6 +41,7 @@ class WaitForSourceOperator(PipelineOperator):
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
         """Check once; defers, or after the deadline fails with what is missing."""
+        from evergreen import notes
         from evergreen.errors import SourceError
         from evergreen.ingestion.completeness import missing
 
@@ -50,7 +51,7 @@ class WaitForSourceOperator(PipelineOperator):
         partitions = partitions_of(context, pipeline)
         still = missing(pipeline, self.source, partitions)
         if still is None:
-            self.log.info("%s %s: '%s' is complete", pipeline.name, in_words(partitions), self.source)
+            log_note(pipeline.name, notes.complete(partitions, self.source))
             return
         began = context["dag_run"].start_date or context["dag_run"].run_after
         until = began + complete.within

@@ -22,7 +22,6 @@ class WatchOperator(PipelineOperator):
 
         partition = partition_of(context, pipeline, WATCH)
         late = watch(pipeline, partition)
-        if late is None:
-            self.log.info("%s %s: the night is finished", pipeline.name, partition)
-        else:
+        if late is not None:
             self.log.error("ALERT %s: %s", pipeline.name, late.text)
+        self.conclude(context, pipeline.spec, WATCH, (partition, late))

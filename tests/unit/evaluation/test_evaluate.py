@@ -79,7 +79,7 @@ def test_without_a_champion_challenger_and_baseline_are_measured_on_the_holdout(
     assert found.baseline["mae"] == pytest.approx(10.0)
     assert (found.rows, found.compared_rows, found.champion) == (8, 0, None)
     assert found.challenger_on_champion_rows is None
-    assert found.sentence == "mae 2 on 8 hold-out rows, dummy baseline 10, no champion yet"
+    assert found.clauses == ("mae 2 on 8 hold-out rows", "dummy baseline 10", "no champion yet")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_the_champion_is_measured_on_rows_neither_was_trained_on(daily, as_of, r
     assert found.champion["metrics"]["mae"] == pytest.approx(mean_of_rows)
     assert found.challenger_on_champion_rows["mae"] == pytest.approx(30 - mean_of_rows)
     assert found.challenger["mae"] == pytest.approx(30 - 16.5)
-    assert "champion old" in found.sentence
+    assert "champion old" in found.clauses[-1]
 
 
 def test_a_champion_of_other_features_has_a_problem_and_no_metrics(daily):
