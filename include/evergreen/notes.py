@@ -51,8 +51,10 @@ class Note:
     @property
     def text(self) -> str:
         """The note in markdown: its line, and the first reasons as a list."""
-        reasons = [f"- {in_markdown(reason)}" for reason in self.reasons[:REASONS]]
-        return "\n".join([in_markdown(self.line), *([""] if reasons else []), *reasons])
+        told = [f"- {in_markdown(reason)}" for reason in self.reasons[:REASONS]]
+        if more := len(self.reasons) - len(told):
+            told.append(f"- {more:,} more in the log")
+        return "\n".join([in_markdown(self.line), *([""] if told else []), *told])
 
 
 def staged(partitions: Sequence[str], source: str, rows: int) -> Note:

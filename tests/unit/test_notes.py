@@ -196,7 +196,8 @@ def test_the_note_of_a_run_is_markdown_in_which_data_is_only_text() -> None:
     assert Note("a", "done").text == "a: done"
     text = Note("a", "<b>", tuple(f"[{number}](x)\n* y" for number in range(REASONS + 1))).text
     assert text.splitlines()[:3] == [r"a: \<b\>", "", r"- \[0\](x) \* y"]
-    assert len(text.splitlines()) == 2 + REASONS
+    assert len(text.splitlines()) == 2 + REASONS + 1
+    assert text.endswith("\n- 1 more in the log")
 
 
 def test_an_error_leaves_its_line_without_the_pipeline() -> None:
