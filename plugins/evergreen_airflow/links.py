@@ -8,13 +8,15 @@ from urllib.parse import quote, urlsplit
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
 from airflow.sdk import BaseOperatorLink
 
+from evergreen.addresses import MODELS
+
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
 
 MOUNT = "/evergreen/data-docs"
 """Where the API server mounts Data Docs, below the path of its `[api] base_url`."""
 
-MODELS_MOUNT = "/evergreen/models"
+MODELS_MOUNT = MODELS
 """Where it mounts the pages of models."""
 
 ACTIONS_MOUNT = "/evergreen/actions"

@@ -65,7 +65,10 @@ def test_a_snapshot_goes_round(pipelines: Path, configured: Storage, evergreen: 
 
     trained = evergreen.document("train", "kinds")
     assert (trained["as_of"], trained["promoted"], trained["existed"]) == ("snapshot", True, False)
-    assert evergreen("train", "kinds").stdout.splitlines()[-1] == "next: evergreen score kinds"
+    *_, card, then = evergreen("train", "kinds").stdout.splitlines()
+    assert then == "next: evergreen score kinds"
+    assert card == f"card: {trained['card']}"
+    assert trained["card"].endswith(f"/kinds/models/{trained['version']}/card.html")
     again = evergreen.document("train", "kinds")
     assert (again["version"], again["existed"]) == (trained["version"], True)
 

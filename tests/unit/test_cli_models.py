@@ -116,3 +116,32 @@ def test_a_version_is_named_by_the_beginning_of_its_id(registry: Registry, run: 
     assert run("rollback", "bikes", "--to", "2011-05")["champion"] == B
     registry.clean(timedelta(days=365))
     assert f"{A} was removed by" in run("show", "bikes", A, exit_code=1)["error"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "page"),
+    [
+        ({"EVERGREEN_UI": "http://127.0.0.1:8080/"}, "http://127.0.0.1:8080/evergreen/models/bikes/"),
+        (
+            {"AIRFLOW__API__BASE_URL": "https://a.example/air"},
+            "https://a.example/air/evergreen/models/bikes/",
+        ),
+    ],
+)
+def test_a_version_is_told_with_the_page_that_shows_its_card(
+    registry: Registry, run: Run, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], page: str
+):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    listed = run("list", "bikes")
+    assert listed["page"] == page
+    assert listed["versions"][-1]["card"] == f"{page}models/{A}.html"
+    assert run("show", "bikes", A)["card"] == f"{page}models/{A}.html"
+    assert CliRunner().invoke(app, ["models", "list", "bikes"]).stdout.splitlines()[-1] == f"cards: {page}"
+
+
+def test_without_a_ui_a_version_is_told_with_the_place_of_its_card(
+    registry: Registry, run: Run, configured: Storage
+):
+    assert run("list", "bikes")["page"] == configured.uri("bikes/models")
+    assert run("show", "bikes", A)["card"] == configured.uri(f"bikes/models/{A}/card.html")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evergreen.addresses import models_page, version_page
 from evergreen.cli import complete
 from evergreen.cli.canary import canary
 from evergreen.cli.command import Answer, PipelineName, Why, open_pipeline, plain, register, table
 from evergreen.cli.compare import compare_versions
 from evergreen.cli.export import Version, export_version
+from evergreen.cli.tables import unbroken
 from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
@@ -60,11 +62,14 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_versions(pipeline: PipelineName) -> Answer:
-    """All versions with their states, newest first."""
+    """All versions with their states, newest first, and where their cards are."""
+    from rich.console import Group
+
     from evergreen.registry.overview import overviews
 
-    registry = open_pipeline(pipeline).registry
-    versions = [_entry(found) for found in overviews(registry)]
+    opened = open_pipeline(pipeline)
+    registry, page = opened.registry, models_page(opened.storage, pipeline)
+    versions = [_entry(found, opened) for found in overviews(registry)]
     force = registry.force()
     rows = [
         (
@@ -76,13 +81,13 @@ def list_versions(pipeline: PipelineName) -> Answer:
         )
         for entry in versions
     ]
-    shown = table(["version", "state", "metrics", "since (UTC)", "problem"], rows)
-    document = {"pipeline": pipeline, "champion": force.champion(), "canary": force.canary}
-    return Answer(document | {"versions": versions}, shown)
+    listed = table(["version", "state", "metrics", "since (UTC)", "problem"], rows)
+    document = {"pipeline": pipeline, "page": page, "champion": force.champion(), "canary": force.canary}
+    return Answer(document | {"versions": versions}, Group(listed, unbroken(f"cards: {page}")))
 
 
 def show(pipeline: PipelineName, version: Version) -> Answer:
-    """One version: its files, metrics, gate, lineage, what may be asked online, and what happened to it."""
+    """One version: card, files, metrics, gate, lineage, what may be asked online, and what happened to it."""
     from evergreen.asked.finding import stored_asked
     from evergreen.registry.overview import overview
 
@@ -98,7 +103,7 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
     }
     document = {
         "pipeline": pipeline,
-        **_entry(overview(registry, version, events)),
+        **_entry(overview(registry, version, events), opened),
         "evaluation": stored.get("metrics", {}).get("evaluation"),
         "gate": stored.get("gate"),
         "lineage": stored.get("lineage"),
@@ -203,8 +208,8 @@ def clean(pipeline: PipelineName, dry_run: DryRun = False) -> Answer:
     return Answer(document, "\n".join(lines) or f"{pipeline}: nothing to remove")
 
 
-def _entry(found: Overview) -> dict[str, Any]:
-    entry = asdict(found)
+def _entry(found: Overview, pipeline: Pipeline) -> dict[str, Any]:
+    entry = asdict(found) | {"card": version_page(pipeline.storage, pipeline.name, found.version)}
     if found.problem is None:
         del entry["problem"]
     return entry

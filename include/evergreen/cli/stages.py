@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from evergreen.addresses import version_page
 from evergreen.cli.command import Answer, PipelineName, each, open_pipeline, progress, register, table, told
 from evergreen.cli.ingested import shown
 from evergreen.cli.tables import unbroken
@@ -102,6 +103,7 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
         "waits_for_shadow": trained.waits and trained.verdict.shadow > 0,
         "metrics": trained.metrics,
         "verdict": trained.verdict.to_dict(),
+        "card": version_page(opened.storage, pipeline, trained.version),
     }
     exit_code = 0 if trained.promoted or trained.waits else RefusedError.exit_code
     return Answer({"pipeline": pipeline, **found}, _verdict(opened, trained), exit_code)
@@ -197,6 +199,7 @@ def _promoted(pipeline: Pipeline, partition: str) -> str | None:
 
 
 def _verdict(pipeline: Pipeline, trained: Trained) -> RenderableType:
+    """The checks, where the card is, and what comes next."""
     from rich.console import Group
 
     came_of_it = trained.verdict.outcome.value
@@ -208,7 +211,9 @@ def _verdict(pipeline: Pipeline, trained: Trained) -> RenderableType:
     checks = [
         (check.name, words.get(check.word, check.word), check.detail) for check in trained.verdict.checks
     ]
-    said = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
+    found = table([f"{trained.version}: {came_of_it}", "", "detail"], checks)
+    card = version_page(pipeline.storage, pipeline.name, trained.version)
+    said = Group(found, unbroken(f"card: {card}"))
     if trained.waits:
         how = f"evergreen models promote {pipeline.name} {trained.version}"
         if not trained.verdict.shadow:
