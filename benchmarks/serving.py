@@ -1,8 +1,8 @@
 """How fast `evergreen serve` answers beside scikit-learn in this process, and how it follows promotions.
 
 The server runs in a process of its own on a real S3 server, asked over HTTP on this machine. Server and
-scikit-learn take turns: for one row in rounds of requests, since OpenMP's threads here still spin for
-milliseconds after a prediction, on a core that the server's answer would need.
+scikit-learn take turns in rounds: OpenMP's threads here still spin for milliseconds after a prediction, on a
+core that the server's next answer would need.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from evergreen.scoring.predict import predict
 
 ROWS, FEATURES = 10_000, 12
 SINGLE = 200  # requests of one row in a round
+SEVERAL = 10  # requests of more rows in a round
 CLIENTS = 16
 CHANGES = int(os.environ.get("BENCH_SERVING_CHANGES", "5"))
 """Promotions, each of which is rolled back."""
@@ -208,18 +209,28 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def _rounds(
+    ask: Callable[[], object], bare: Callable[[], object], requests: int
+) -> list[tuple[list[float], list[float]]]:
+    """Of each round the seconds of the server's answers, and those in this process."""
+    return [
+        ([_seconds(ask) for _ in range(requests)], [_seconds(bare) for _ in range(requests)])
+        for _ in range(ROUNDS)
+    ]
+
+
+def _ratio(rounds: list[tuple[list[float], list[float]]]) -> float:
+    return statistics.median(ratio_of_medians(ours, bare) for ours, bare in rounds)
+
+
 def _one_row(address: str, world: _World) -> list[Figure]:
     row, features = world.rows.head(1), world.features.head(1)
-    ratios, tails = [], []
     ask = _asking(address, world, world.raw(row))
     assert ask()[0]["prediction"] == world.estimator.predict(features)[0]
-    for _ in range(ROUNDS):
-        ours = [_seconds(ask) for _ in range(SINGLE)]
-        bare = [_seconds(lambda: world.estimator.predict(features)) for _ in range(SINGLE)]
-        ratios.append(ratio_of_medians(ours, bare))
-        tails.append(float(np.quantile(ours, 0.99)) / statistics.median(ours))
+    rounds = _rounds(ask, lambda: world.estimator.predict(features), SINGLE)
+    tails = [float(np.quantile(ours, 0.99)) / statistics.median(ours) for ours, _ in rounds]
     return [
-        Figure("1 row over HTTP, p50 / scikit-learn's predict", statistics.median(ratios), "x", ONE_ROW),
+        Figure("1 row over HTTP, p50 / scikit-learn's predict", _ratio(rounds), "x", ONE_ROW),
         Figure("1 row over HTTP, p99 / p50", statistics.median(tails), "x", TAIL),
     ]
 
@@ -228,12 +239,9 @@ def _many_rows(address: str, world: _World) -> Figure:
     ask = _asking(address, world, world.raw(world.rows))
     said = [row["prediction"] for row in ask()]
     assert said == world.estimator.predict(world.features).tolist()
-    pairs = [
-        (_seconds(ask), _seconds(lambda: world.estimator.predict(world.features))) for _ in range(ROUNDS)
-    ]
-    ours, bare = zip(*pairs, strict=True)
+    rounds = _rounds(ask, lambda: world.estimator.predict(world.features), SEVERAL)
     name = f"{ROWS:,} rows in JSON over HTTP / scikit-learn's predict"
-    return Figure(name, ratio_of_medians(ours, bare), "x", MANY_ROWS)
+    return Figure(name, _ratio(rounds), "x", MANY_ROWS)
 
 
 def _binary(address: str, world: _World) -> Figure:
@@ -257,10 +265,9 @@ def _binary(address: str, world: _World) -> Figure:
 
         bare = lambda: world.estimator.predict(world.features)  # noqa: E731 - the two are alike
         assert np.array_equal(ask(), bare())
-        pairs = [(_seconds(ask), _seconds(bare)) for _ in range(10 * ROUNDS)]
-    ours, alone = zip(*pairs, strict=True)
+        rounds = _rounds(ask, bare, SEVERAL)
     name = f"{ROWS:,} rows as a binary tensor over HTTP / scikit-learn's predict"
-    return Figure(name, ratio_of_medians(ours, alone), "x", BINARY)
+    return Figure(name, _ratio(rounds), "x", BINARY)
 
 
 def _day(address: str, world: _World) -> Figure:
@@ -271,11 +278,8 @@ def _day(address: str, world: _World) -> Figure:
     ask = _asking(address, world, world.raw(own, whole=True))
     bare = lambda: predict(spec, world.estimator, seen, partition)  # noqa: E731 - the two are alike
     assert [row["prediction"] for row in ask()] == bare()["prediction"].tolist()
-    pairs = [(_seconds(ask), _seconds(bare)) for _ in range(10 * ROUNDS)]
-    ours, alone = zip(*pairs, strict=True)
-    return Figure(
-        "a day of bike_demand over HTTP / predict() in process", ratio_of_medians(ours, alone), "x", DAY
-    )
+    ratio = _ratio(_rounds(ask, bare, SEVERAL))
+    return Figure("a day of bike_demand over HTTP / predict() in process", ratio, "x", DAY)
 
 
 @dataclass
