@@ -33,7 +33,7 @@ settings.register_profile(
 )
 settings.load_profile("evergreen")
 
-# Modules and items stay until the end: to look among them for garbage is a seventh of the time to collect them.
+# Modules and items stay until the end: to look for garbage among them takes a seventh of the collection.
 gc.disable()
 
 _STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
