@@ -1,6 +1,6 @@
 """The site of Data Docs on Airflow's API server: serves the stored pages and model cards, read-only.
 
-A page is served as it was stored, but for the script of `served_page`.
+A page is served as it was stored, but for what `served_page` adds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from fastapi import FastAPI, HTTPException, status
 from fastapi.responses import RedirectResponse, Response
 
 from evergreen.errors import NotFoundError, SpecError
+from evergreen.stages import INGEST, MONITOR, TRAIN
 from evergreen_airflow import sites
 from evergreen_airflow.links import index_path, page_path, site_path
-from evergreen_airflow.sites import VisiblePipeline, may_see
+from evergreen_airflow.sites import Came, VisiblePipeline, may_see
 
 if TYPE_CHECKING:
     from evergreen.data_docs.index import Run
@@ -63,7 +64,7 @@ def to_index(pipeline: VisiblePipeline) -> Response:
     return RedirectResponse(index_path(pipeline))
 
 
-def index(pipeline: VisiblePipeline, partition: str | None = None) -> Response:
+def index(pipeline: VisiblePipeline, came: Came, partition: str | None = None) -> Response:
     """The index, or with `partition` the newest page of that partition if there is one."""
     from evergreen.data_docs.store import index_key
 
@@ -76,10 +77,12 @@ def index(pipeline: VisiblePipeline, partition: str | None = None) -> Response:
             f"{pipeline}_ingest.",
         ) from None
     run = _newest(body, partition) if partition else None
-    return RedirectResponse(page_path(pipeline, run.partition, run.run)) if run else sites.page(body)
+    if run:
+        return RedirectResponse(page_path(pipeline, run.partition, run.run))
+    return sites.page(body, back=came.back_to(INGEST))
 
 
-def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
+def page(pipeline: VisiblePipeline, came: Came, partition: str, run: str) -> Response:
     """The page of one run."""
     from evergreen.data_docs.store import page_key
 
@@ -91,12 +94,13 @@ def page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:
     if not _PARTITION.fullmatch(partition) or not _RUN.fullmatch(run):
         raise absent
     try:
-        return sites.page(_storage(pipeline).read(page_key(pipeline, partition, run)).body)
+        stored = _storage(pipeline).read(page_key(pipeline, partition, run)).body
     except NotFoundError:
         raise absent from None
+    return sites.page(stored, back=came.back_to(INGEST))
 
 
-def card(pipeline: VisiblePipeline, version: str) -> Response:
+def card(pipeline: VisiblePipeline, came: Came, version: str) -> Response:
     """The model card of a version, if it matches its digest."""
     from evergreen.registry.registry import Registry
     from evergreen.registry.versions import CARD
@@ -107,20 +111,22 @@ def card(pipeline: VisiblePipeline, version: str) -> Response:
     if not _VERSION.fullmatch(version):
         raise absent
     try:
-        return sites.page(Registry(_storage(pipeline).child(pipeline), pipeline).read(version, CARD))
+        stored = Registry(_storage(pipeline).child(pipeline), pipeline).read(version, CARD)
     except NotFoundError:
         raise absent from None
+    return sites.page(stored, back=came.back_to(TRAIN))
 
 
-def reports(pipeline: VisiblePipeline) -> Response:
+def reports(pipeline: VisiblePipeline, came: Came) -> Response:
     """The nights of a pipeline that have a report, newest first."""
     from evergreen.reports.page import render_list
     from evergreen.reports.store import reports_in
 
-    return sites.page(render_list(pipeline, reports_in(_storage(pipeline), pipeline)))
+    listed = render_list(pipeline, reports_in(_storage(pipeline), pipeline))
+    return sites.page(listed, back=came.back_to(MONITOR))
 
 
-def report(pipeline: VisiblePipeline, partition: str) -> Response:
+def report(pipeline: VisiblePipeline, came: Came, partition: str) -> Response:
     """The report of one night."""
     from evergreen.reports.store import report_key
 
@@ -131,9 +137,10 @@ def report(pipeline: VisiblePipeline, partition: str) -> Response:
     if not _PARTITION.fullmatch(partition):
         raise absent
     try:
-        return sites.page(_storage(pipeline).read(report_key(pipeline, partition)).body)
+        stored = _storage(pipeline).read(report_key(pipeline, partition)).body
     except NotFoundError:
         raise absent from None
+    return sites.page(stored, back=came.back_to(MONITOR))
 
 
 def nothing(user: GetUserDep) -> Response:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
 from airflow.sdk import BaseOperatorLink
@@ -50,6 +50,23 @@ def login_path(back: str) -> str:
     return f"{base_path()}/api/v2/auth/login?next={quote(back, safe='')}"
 
 
+def dag_path(dag_id: str) -> str:
+    """The path of a DAG."""
+    return f"{base_path()}/dags/{quote(dag_id, safe='')}"
+
+
+def run_path(dag_id: str, run_id: str) -> str:
+    """The path of a run of a DAG."""
+    return f"{dag_path(dag_id)}/runs/{quote(run_id, safe='')}"
+
+
+def from_run(address: str | None, ti_key: Any) -> str:
+    """The address of a page with the run that led to it, to which the page leads back; empty without one."""
+    if not address or ti_key is None:
+        return address or ""
+    return f"{address}?{urlencode({'dag': ti_key.dag_id, 'dag_run': ti_key.run_id})}"
+
+
 def page_path(pipeline: str, partition: str, run: str) -> str:
     """The path of the page of a run's partition."""
     return f"{site_path()}/{quote(pipeline)}/{quote(partition)}/{quote(run)}.html"
@@ -86,7 +103,7 @@ class DataDocsLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """The operator's `data_docs`; empty if the task ended before it knew its partition."""
-        return getattr(operator, "data_docs", None) or ""
+        return from_run(getattr(operator, "data_docs", None), ti_key)
 
 
 class CardLink(BaseOperatorLink):
@@ -99,7 +116,7 @@ class CardLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
         """The operator's `card`; empty if the task ended without a version."""
-        return getattr(operator, "card", None) or ""
+        return from_run(getattr(operator, "card", None), ti_key)
 
 
 class TriggeredRunLink(TriggerDagRunLink):

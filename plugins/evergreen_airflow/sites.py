@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from airflow.api_fastapi.app import get_auth_manager
@@ -19,9 +20,9 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException as AnyHTTPException
 
 from evergreen.errors import EvergreenError
-from evergreen.stages import INGEST
-from evergreen_airflow.links import login_path
-from evergreen_airflow.served_page import headers, with_script
+from evergreen.stages import INGEST, STAGES, Stage
+from evergreen_airflow.links import dag_path, login_path, run_path
+from evergreen_airflow.served_page import Link, headers, with_script, with_way_back
 
 Method = Literal["GET", "POST", "PUT"]
 
@@ -40,9 +41,14 @@ _TITLES = {401: "Log in first", 403: "No access", 404: "There is no such page", 
 log = logging.getLogger(__name__)
 
 
-def page(body: str | bytes, code: int = status.HTTP_200_OK, forms: str = "'none'") -> HTMLResponse:
-    """An answer with a page, which may send its forms to `forms`, a source of the policy."""
-    return HTMLResponse(with_script(body), code, headers(forms))
+def page(
+    body: str | bytes, code: int = status.HTTP_200_OK, forms: str = "'none'", back: Sequence[Link] = ()
+) -> HTMLResponse:
+    """An answer with a page, which may send its forms to `forms`, a source of the policy.
+
+    `back` are the links above it that lead back to Airflow.
+    """
+    return HTMLResponse(with_script(with_way_back(body, back)), code, headers(forms))
 
 
 def may(user: GetUserDep, method: Method, dag_id: str, entity: DagAccessEntity | None = None) -> bool:
@@ -72,6 +78,30 @@ def visible_pipeline(pipeline: str, user: GetUserDep) -> str:
 
 
 VisiblePipeline = Annotated[str, Depends(visible_pipeline)]
+
+
+@dataclass(frozen=True)
+class CameFrom:
+    """From where a reader of a pipeline's page came: a run of a DAG, if the button of a task led here."""
+
+    pipeline: str
+    dag: str | None
+    run: str | None
+
+    def back_to(self, stage: Stage) -> list[Link]:
+        """The ways back: to the DAG and its run, or without a run to the DAG of the stage."""
+        ours = [stage.dag_id(self.pipeline) for stage in STAGES]
+        if not self.run or self.dag not in ours:
+            return [(stage.dag_id(self.pipeline), dag_path(stage.dag_id(self.pipeline)))]
+        return [(self.dag, dag_path(self.dag)), (self.run, run_path(self.dag, self.run))]
+
+
+def came_from(pipeline: VisiblePipeline, dag: str | None = None, dag_run: str | None = None) -> CameFrom:
+    """What the address says of it, as `links.from_run` writes it."""
+    return CameFrom(pipeline, dag, dag_run)
+
+
+Came = Annotated[CameFrom, Depends(came_from)]
 
 
 def by_page(notice: Notice) -> Refusal:

@@ -24,6 +24,7 @@ from tests.dags.visitors import BROWSER, OnlyBikes, log_in
 
 RUN = "0123456789abcdef"
 SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
+BACK = re.compile(rb'<nav aria-label="back to Airflow">.*?</nav>\n')
 INDEX, PAGE = f"{MOUNT}/bike_demand/index.html", f"{MOUNT}/bike_demand/2011-06-01/{RUN}.html"
 
 
@@ -59,13 +60,44 @@ def written(configured: Storage) -> Pipeline:
     return pipeline
 
 
-def test_a_page_and_the_index_are_served_as_stored_with_the_script(reader: TestClient, written: Pipeline):
+def test_pages_are_served_as_stored_with_script_and_way_back(reader: TestClient, written: Pipeline):
     for path, key in ((PAGE, f"2011-06-01/{RUN}.html"), (INDEX, "index.html")):
         answer = reader.get(path)
         assert answer.status_code == 200
         stored = written.storage.read(f"bike_demand/data_docs/{key}").body
-        assert SCRIPT.sub(b"", answer.content) == stored
+        assert BACK.sub(b"", SCRIPT.sub(b"", answer.content)) == stored
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    ("query", "ways"),
+    [
+        ("", {"bike_demand_ingest": "/dags/bike_demand_ingest"}),
+        ("?dag=bike_demand_train", {"bike_demand_ingest": "/dags/bike_demand_ingest"}),
+        ("?dag=iris_ingest&dag_run=a", {"bike_demand_ingest": "/dags/bike_demand_ingest"}),
+        (
+            "?dag=bike_demand_train&dag_run=manual__2011%2B00",
+            {
+                "bike_demand_train": "/dags/bike_demand_train",
+                "manual__2011+00": "/dags/bike_demand_train/runs/manual__2011%2B00",
+            },
+        ),
+        (
+            "?dag=bike_demand_train&dag_run=%22><b>/..",
+            {
+                "bike_demand_train": "/dags/bike_demand_train",
+                "&quot;&gt;&lt;b&gt;/..": "/dags/bike_demand_train/runs/%22%3E%3Cb%3E%2F..",
+            },
+        ),
+    ],
+)
+def test_a_page_leads_back_to_the_run_or_the_dag(
+    reader: TestClient, written: Pipeline, query: str, ways: dict[str, str]
+):
+    for path in (PAGE, INDEX):
+        (nav,) = BACK.findall(reader.get(path + query).content)
+        found = re.findall(r'<a href="([^"]*)" target="_top">([^<]*)</a>', nav.decode())
+        assert {words: to for to, words in found} == ways
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from airflow import plugins_manager
@@ -14,7 +15,15 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
 from evergreen.notes import Note
-from evergreen_airflow.links import CardLink, DataDocsLink, card_path, index_path, page_path, site_path
+from evergreen_airflow.links import (
+    CardLink,
+    DataDocsLink,
+    card_path,
+    index_path,
+    page_path,
+    run_path,
+    site_path,
+)
 from evergreen_airflow.operators.base import log_note
 from evergreen_airflow.operators.gate import GateOperator
 from evergreen_airflow.operators.promote import PromoteOperator
@@ -97,6 +106,14 @@ def test_addresses_lie_below_the_base_of_the_api_server(
     assert site_path() == path
     assert index_path("iris") == f"{path}/iris/index.html"
     assert page_path("iris", "snapshot", "x?y") == f"{path}/iris/snapshot/x%3Fy.html"
+
+
+def test_a_button_tells_the_page_from_which_run_it_led_there(task: BaseOperator):
+    task.data_docs = page_path("bike_demand", "2011-06-01", "0123456789abcdef")
+    key = SimpleNamespace(dag_id="bike_demand_ingest", run_id="manual__2011+00", task_id="validate")
+    address = DataDocsLink().get_link(task, ti_key=key)
+    assert address == f"{task.data_docs}?dag=bike_demand_ingest&dag_run=manual__2011%2B00"
+    assert run_path(key.dag_id, key.run_id) == "/dags/bike_demand_ingest/runs/manual__2011%2B00"
 
 
 @pytest.mark.parametrize("operator", [GateOperator, PromoteOperator, PromoteTriedOperator])
