@@ -18,13 +18,14 @@ ACTIVE = ("queued", "running")
 
 @dataclass(frozen=True)
 class Run:
-    """A DAG run: `state` is queued, running, success or failed."""
+    """A DAG run: `state` is queued, running, success or failed; `note` says what came of it."""
 
     dag_id: str
     run_id: str
     state: str
     partition: str | None
     queued_at: str
+    note: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -140,4 +141,5 @@ def _run(answer: dict[str, Any]) -> Run:
         answer["state"],
         answer.get("partition_key"),
         answer.get("queued_at") or "",
+        answer.get("note"),
     )

@@ -127,6 +127,25 @@ def test_the_monitor_retrained_and_the_reason_is_stored_with_the_model(
         assert lineage["reason"]["partition"] == NEXT_NIGHT
 
 
+def test_the_runs_of_the_night_are_named_by_it_and_say_what_came_of_it(
+    night: Run, airflow: AirflowApi, pipeline: Pipeline
+) -> None:
+    assert night.run_id.startswith(f"manual__{NEXT_NIGHT}__")
+    assert night.note == f"{NEXT_NIGHT}: {published_in_words(pipeline)}"
+    for dag_id, said in ((DAGS[1], "rows scored by "), (DAGS[2], " rows, mae ")):
+        first = airflow.runs(dag_id, partition=NEXT_NIGHT)[-1]
+        assert first.run_id.startswith(f"asset_triggered__{NEXT_NIGHT}__")
+        assert first.note
+        assert first.note.startswith(f"{NEXT_NIGHT}: ")
+        assert said in first.note.splitlines()[0]
+
+
+def published_in_words(pipeline: Pipeline) -> str:
+    published = rows_by_partition(pipeline, Table.PARTITIONS)[NEXT_NIGHT]
+    aside = rows_by_partition(pipeline, Table.QUARANTINE).get(NEXT_NIGHT, 0)
+    return f"{published} rows published, {aside} in quarantine"
+
+
 def told_of(receiver: Receiver, name: str) -> set[str]:
     told = [figure for figure, tags in [*receiver.gauges] if ("pipeline", name) in tags]
     return {figure.removeprefix("airflow.") for figure in told}
@@ -172,6 +191,7 @@ def test_a_day_without_rows_is_refused_and_nothing_is_lost(
     wait_for(lambda: airflow.run(run).ended, "the ingest of a day before the data")
     assert airflow.tasks(run)["validate"] == "failed"
     assert airflow.tasks(run)["publish"] == "upstream_failed"
+    assert (airflow.run(run).note or "").startswith("2009-12-31: ")
     assert pipeline.lake.partitions() == published
 
 
