@@ -77,6 +77,11 @@ def index_path(pipeline: str) -> str:
     return f"{site_path()}/{quote(pipeline)}/index.html"
 
 
+def reports_path(pipeline: str) -> str:
+    """The path of the list of a pipeline's reports."""
+    return f"{site_path()}/{quote(pipeline)}/reports/"
+
+
 def card_path(pipeline: str, version: str) -> str:
     """The path of the model card of a version."""
     return f"{site_path()}/{quote(pipeline)}/models/{quote(version)}.html"

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from evergreen.errors import EvergreenError, NotFoundError
 from evergreen_airflow import sites
-from evergreen_airflow.links import base_path, index_path, models_path, page_path, pipeline_path
+from evergreen_airflow.links import base_path, index_path, models_path, page_path, pipeline_path, reports_path
 from evergreen_airflow.sites import VisiblePipeline, may_see
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def make_app() -> FastAPI:
     app.get("/{pipeline}/models/{version}.html")(version_page)
     # A card links to Data Docs from where it is stored.
     app.get("/{pipeline}/index.html")(to_data_docs)
+    app.get("/{pipeline}/reports/")(to_reports)
     app.get("/{pipeline}/{partition}/{run}.html")(to_data_docs_page)
     app.get("/{path:path}")(nothing)
     sites.refuse_by(app, sites.by_page(_notice))
@@ -123,6 +124,11 @@ def to_data_docs(pipeline: VisiblePipeline, request: Request) -> Response:
     """Redirect to the index of Data Docs, for the same partition."""
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(index_path(pipeline) + query)
+
+
+def to_reports(pipeline: VisiblePipeline) -> Response:
+    """Redirect to the reports of the pipeline's nights and weeks."""
+    return RedirectResponse(reports_path(pipeline))
 
 
 def to_data_docs_page(pipeline: VisiblePipeline, partition: str, run: str) -> Response:

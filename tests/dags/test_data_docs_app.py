@@ -252,7 +252,10 @@ def test_reports_are_listed_and_served_and_lead_on_as_they_do_in_a_copy(
     key = write_report(written.storage, "bike_demand", "2011-06-01", b"a report")
     answer = reader.get(f"{MOUNT}/{key}")
     assert (answer.status_code, answer.content) == (200, b"a report")
-    assert 'href="2011-06-01.html"' in reader.get(f"{MOUNT}/bike_demand/reports/").text
+    week = write_report(written.storage, "bike_demand", "week-2011-05-30", b"a week")
+    assert reader.get(f"{MOUNT}/{week}").content == b"a week"
+    listed = reader.get(f"{MOUNT}/bike_demand/reports/").text
+    assert listed.index('href="week-2011-05-30.html"') < listed.index('href="2011-06-01.html"')
     assert 'href="bike_demand/reports/"' in reader.get(f"{MOUNT}/").text
     for stored, served in ((f"data_docs/2011-06-01/{RUN}.html", PAGE), ("data_docs/index.html", INDEX)):
         assert reader.get(f"{MOUNT}/bike_demand/{stored}").content == reader.get(served).content

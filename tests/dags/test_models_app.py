@@ -12,7 +12,7 @@ from fastapi.testclient import TestClient
 from evergreen.pipeline import Pipeline
 from evergreen.storage import Storage
 from evergreen_airflow import models_app
-from evergreen_airflow.links import MODELS_MOUNT, index_path, pipeline_path, version_path
+from evergreen_airflow.links import MODELS_MOUNT, index_path, pipeline_path, reports_path, version_path
 from tests.dags.visitors import BROWSER, OnlyBikes, log_in
 from tests.servers import unused_port
 
@@ -111,6 +111,7 @@ def test_the_tab_of_a_dag_and_links_of_a_card_lead_on(reader: TestClient):
     for path, to in (
         (f"{MODELS_MOUNT}/of-dag/bike_demand_train", PIPELINE),
         (f"{PIPELINE}index.html?partition=2011-06-01", f"{index_path('bike_demand')}?partition=2011-06-01"),
+        (f"{PIPELINE}reports/", reports_path("bike_demand")),
     ):
         assert reader.get(path).headers["location"] == to
     assert reader.get(f"{MODELS_MOUNT}/of-dag/somebody_elses").status_code == 404

@@ -124,7 +124,7 @@ def _figures(labelled: Sequence[Record]) -> Iterator[tuple[str, ...]]:
 def _one_by_one(spec: Spec, facts: WeekFacts, hourly: bool) -> Table:
     """A line for each partition; of hours, for each day."""
     unit = "day" if hourly else spec.calendar.grain.facts.word
-    columns = (unit, "rows", "set aside", spec.metric.with_unit, "promised", "drifted", "decided")
+    columns = (unit, "rows", "set aside", spec.metric.with_unit, "promised", "drifted", "training")
     nights = {record.partition: (record, decision) for record, decision in facts.of_week}
     groups = groupby(facts.expected, lambda key: key.partition("T")[0])
     return Table(columns, tuple(_line(spec, facts, name, list(keys), nights) for name, keys in groups))
@@ -142,7 +142,7 @@ def _line(
     labelled = [record for record in records if record.labelled]
     drifted = {name for record in records for name, found in record.drift.items() if found["drifted"]}
     asked = sum(decision.retrain for _, decision in seen)
-    decided = ("training asked for" if asked else "no retraining") if seen else "not monitored"
+    training = ("asked for" if asked else "no") if seen else "not monitored"
     return (
         name,
         f"{sum(int(one.get('rows', 0)) for one in there):,}{some}",
@@ -150,7 +150,7 @@ def _line(
         number(pooled(spec.metric, labelled)),
         number(_promised(spec.training.metric, labelled or records)),
         f"{len(drifted):,}" if records else "",
-        decided,
+        training,
     )
 
 

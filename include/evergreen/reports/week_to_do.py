@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from evergreen.spec import Spec
 
 _GAPS = 5  # that are told one by one
-_SHOWN = 3  # partitions with rows in quarantine that a command is given for: those with the most
+_SHOWN = 3  # partitions with rows in quarantine that a command of its own is given for
 
 
 def week_to_do(spec: Spec, facts: WeekFacts) -> tuple[ToDo, ...]:
@@ -80,7 +80,11 @@ def _quarantine(spec: Spec, facts: WeekFacts) -> Iterator[ToDo]:
     if not keys:
         return
     total = facts.total("quarantined")
-    most = f", {rows_in_words(aside[keys[0]])} of them of {keys[0]}" if len(keys) > 1 else ""
+    most = (
+        f", {rows_in_words(aside[keys[0]])} of them of {keys[0]}"
+        if total > aside[keys[0]] > total / 2
+        else ""
+    )
     broken = f"; most break {facts.aside[0].expectation}" if len(facts.aside) > 1 else ""
     if len(facts.aside) == 1:
         broken = f"; they break {facts.aside[0].expectation}"
@@ -88,7 +92,9 @@ def _quarantine(spec: Spec, facts: WeekFacts) -> Iterator[ToDo]:
     yield ToDo(
         f"{rows_in_words(total)} of {of} {'is' if total == 1 else 'are'} in quarantine{most}{broken}: "
         "look at them, and release those that are right",
-        tuple(f"evergreen quarantine show {spec.name} --partition {key}" for key in keys[:_SHOWN]),
+        tuple(f"evergreen quarantine show {spec.name} --partition {key}" for key in keys)
+        if len(keys) <= _SHOWN
+        else (f"evergreen quarantine list {spec.name}",),
     )
 
 

@@ -79,7 +79,7 @@ def test_an_eventful_week_says_what_came_was_decided_and_is_to_be_done():
         report, "How the model did"
     )
     assert table(report, "Day by day")[1:3] == (
-        (DAYS[22], "24", "3", "10", "10", "0", "no retraining"),
+        (DAYS[22], "24", "3", "10", "10", "0", "no"),
         (DAYS[23], "", "", "", "", "", "not published"),
     )
     assert table(report, "How the data differs")[0][:2] == ("rain", "1")
