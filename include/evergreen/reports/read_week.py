@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.alerts.book import read_book
 from evergreen.calendar import partitions_of_week, week_of
+from evergreen.errors import NotFoundError
 from evergreen.explain.partition import partition_explained
 from evergreen.lake import PARTITION, Table
 from evergreen.registry.history import Kind
@@ -29,14 +30,20 @@ _BY_HAND = (Kind.ROLLED_BACK, Kind.CANARY)
 def week_facts(pipeline: Pipeline, partition: str) -> WeekFacts:
     """The facts of the week in which a partition ends.
 
-    Raises `PartitionError` for what is no key and for a snapshot, which has no weeks, `UnavailableError` or
-    `StorageError` if the storage fails, and `IntegrityError` if a version's verdict is damaged.
+    Raises `PartitionError` for what is no key and for a snapshot, which has no weeks, `NotFoundError` for a
+    week that has not begun, `UnavailableError` or `StorageError` if the storage fails, and `IntegrityError`
+    if a version's verdict is damaged.
     """
     spec, lake = pipeline.spec, pipeline.lake
     week, published = week_of(spec.calendar, partition), lake.partitions()
-    keys = expected_in(spec, week) or [partition]
-    over = is_over(keys, published)
-    last = keys[-1] if over else max(set(keys) & set(published), default=partition)
+    keys = expected_in(spec, week)
+    if not keys or not published or published[-1] < keys[0]:
+        newest = f"the newest is {published[-1]}" if published else "nor is any other"
+        raise NotFoundError(
+            f"{pipeline.name} {partition}: nothing of the week of {week} is published yet, {newest}: name a "
+            "partition of a week that has begun with --partition"
+        )
+    last = min(keys[-1], published[-1])
     expected = [key for key in keys if key <= last]
     there = [key for key in published if expected[0] <= key <= last]
     nights = nights_of(pipeline, last, max(NIGHTS, len(expected)))
@@ -44,7 +51,7 @@ def week_facts(pipeline: Pipeline, partition: str) -> WeekFacts:
     events, force = pipeline.registry.history(), pipeline.registry.force()
     return WeekFacts(
         week=week,
-        over=over,
+        over=is_over(keys, published),
         expected=expected,
         published=there,
         records=lake.records(there),

@@ -106,18 +106,26 @@ def _quarantine(spec: Spec, facts: NightFacts) -> Iterator[ToDo]:
     if not facts.is_published or not facts.aside:
         return
     at = f"{spec.name} --partition {facts.partition}"
-    are = "is" if facts.aside == 1 else "are"
-    said = f"{rows_in_words(facts.aside)} of {facts.partition} {are} in quarantine"
+    more = ""
     if (usual := larger_share(facts)) is not None:
         share = percent(quarantined_share(facts.records[facts.partition]))
-        said += f", {share} where {percent(usual)} is usual: see what changed in the sources"
-    if broken := [ground.name for ground in facts.came.grounds if ground.word == "in quarantine"]:
-        said += f"; most break {broken[0]}" if len(broken) > 1 else f"; they break {broken[0]}"
+        more = f", {share} where {percent(usual)} is usual: see what changed in the sources"
+    broken = [ground.name for ground in facts.came.grounds if ground.word == "in quarantine"]
     yield ToDo(
-        f"{said}: look at them, and release those that are right",
+        in_quarantine(facts.aside, facts.partition, broken, more),
         (f"evergreen quarantine show {at}", f"evergreen quarantine release {at} --reason WHY"),
         facts.page,
     )
+
+
+def in_quarantine(rows: int, of: str, broken: Sequence[str], more: str = "") -> str:
+    """How many rows of what are in quarantine, what they break (the most broken first), and what to do."""
+    are, them, those = ("are", "them", "those that are") if rows > 1 else ("is", "it", "it if it is")
+    said = f"{rows_in_words(rows)} of {of} {are} in quarantine{more}"
+    if broken:
+        who = "it breaks" if rows == 1 else "most break" if len(broken) > 1 else "they break"
+        said += f"; {who} {broken[0]}"
+    return f"{said}: look at {them}, and release {those} right"
 
 
 def of_refused_versions(spec: Spec, events: Sequence[Event]) -> Iterator[ToDo]:

@@ -132,7 +132,7 @@ def _drift(spec: Spec, facts: WeekFacts) -> Part:
 def _decided_in_short(facts: WeekFacts) -> str:
     asked = sum(decision.retrain for _, decision in facts.of_week)
     found = Counter(event.kind for event in facts.events)
-    said = [f"{asked} training{'' if asked == 1 else 's'} asked for"] if asked else ["no retraining"]
+    said = [f"{asked} training{'' if asked == 1 else 's'} asked for"] if asked else ["no training asked for"]
     for kind, words in _NOUNS.items():
         if found[kind]:
             said.append(f"{found[kind]} version{'' if found[kind] == 1 else 's'} {words}")

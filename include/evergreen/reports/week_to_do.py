@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.numbers import rows_in_words
 from evergreen.reports.report import ToDo
-from evergreen.reports.to_do import of_alerts, of_labels, of_refused_versions, of_waiting
+from evergreen.reports.to_do import in_quarantine, of_alerts, of_labels, of_refused_versions, of_waiting
 from evergreen.stages import NIGHTLY
 
 if TYPE_CHECKING:
@@ -85,13 +85,9 @@ def _quarantine(spec: Spec, facts: WeekFacts) -> Iterator[ToDo]:
         if total > aside[keys[0]] > total / 2
         else ""
     )
-    broken = f"; most break {facts.aside[0].expectation}" if len(facts.aside) > 1 else ""
-    if len(facts.aside) == 1:
-        broken = f"; they break {facts.aside[0].expectation}"
     of = keys[0] if len(keys) == 1 else spec.calendar.counted(len(keys))
     yield ToDo(
-        f"{rows_in_words(total)} of {of} {'is' if total == 1 else 'are'} in quarantine{most}{broken}: "
-        "look at them, and release those that are right",
+        in_quarantine(total, of, [one.expectation for one in facts.aside], most),
         tuple(f"evergreen quarantine show {spec.name} --partition {key}" for key in keys)
         if len(keys) <= _SHOWN
         else (f"evergreen quarantine list {spec.name}",),

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from evergreen.calendar import Grain, PartitionError
+from evergreen.errors import NotFoundError
 from evergreen.lake import Table
 from evergreen.monitoring.record import SCHEMA, to_table
 from evergreen.pipeline import Pipeline
@@ -66,6 +67,12 @@ def test_a_day_that_was_ingested_without_rows_is_an_empty_one(pipeline: Pipeline
 def test_a_week_that_lasts_is_told_up_to_its_newest_partition(pipeline: Pipeline):
     found = week_facts(pipeline, DAYS[30])
     assert (found.over, found.expected, found.gaps) == (False, [DAYS[28]], [])
+
+
+def test_a_week_that_has_not_begun_has_no_report(pipeline: Pipeline):
+    said = f"kiosk {DAYS[99]}: nothing of the week of .* the newest is {DAYS[28]}: name a partition"
+    with pytest.raises(NotFoundError, match=said):
+        week_facts(pipeline, DAYS[99])
 
 
 def test_a_report_made_again_after_further_nights_has_the_same_bytes(pipeline: Pipeline):

@@ -13,7 +13,7 @@ from evergreen.explain.explanation import Ground
 from evergreen.registry.history import Kind
 from evergreen.reports.facts import NightFacts, Waiting
 from evergreen.reports.report import Link, ToDo
-from evergreen.reports.to_do import larger_share, to_do
+from evergreen.reports.to_do import in_quarantine, larger_share, to_do
 from evergreen.spec import Labels
 from tests.unit.monitoring.kiosk_records import DAYS, KIOSK
 from tests.unit.reports.kiosk_nights import BROKEN, VERSION, came, event, facts
@@ -54,6 +54,12 @@ def test_quarantined_rows_are_looked_at_and_released():
     assert found.commands == (
         f"evergreen quarantine show kiosk --partition {DAY}",
         f"evergreen quarantine release kiosk --partition {DAY} --reason WHY",
+    )
+
+
+def test_one_row_is_looked_at_as_one():
+    assert in_quarantine(1, DAY, ["a", "b"]) == (
+        f"1 row of {DAY} is in quarantine; it breaks a: look at it, and release it if it is right"
     )
 
 

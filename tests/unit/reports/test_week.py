@@ -45,14 +45,14 @@ def table(report: Report, title: str) -> tuple[tuple[str, ...], ...]:
 def test_a_quiet_week_has_nothing_to_do_and_is_told_all_the_same():
     assert week_report(KIOSK, week()).text.splitlines() == [
         f"kiosk week of {WEEK[0]}: nothing to do: 7 of 7 days published, 168 rows, mae 10 against 10 "
-        "promised, no retraining",
+        "promised, no training asked for",
         "",
         "What came in: 7 of 7 days are published, with 168 rows.",
         "What was set aside: No row.",
         f"How the model did: v1 scored 7 days ({WEEK[0]} to {WEEK[-1]}). Over 28 rows of {WEEK[0]} to "
         f"{WEEK[-1]}: mae 10 against 10 promised. Worse than promised in 0 of 7 days.",
         "How the data differs: None of 0 features drifted in the 7 days that are monitored.",
-        "What was decided: No retraining.",
+        "What was decided: No training asked for.",
         "What was alerted on: Nothing.",
     ]
 
@@ -130,7 +130,9 @@ def test_where_labels_come_later_the_week_is_measured_by_those_that_came_in_it()
         report, "How the model did"
     )
     none_yet = week(nights=[night(day, error=None, estimated=9.5) for day in range(21, 28)])
-    assert week_report(late, none_yet).sentence.endswith("no labels yet, 9.5 estimated, no retraining")
+    assert week_report(late, none_yet).sentence.endswith(
+        "no labels yet, 9.5 estimated, no training asked for"
+    )
 
 
 def test_a_week_that_lasts_says_so():
