@@ -310,6 +310,13 @@ def commands() -> str:
     return page()
 
 
+def errors() -> str:
+    """The messages of errors, in Markdown."""
+    from docs.errors import page
+
+    return page()
+
+
 def pipeline_schema() -> str:
     """The JSON Schema of `pipeline.yaml`."""
     from evergreen.spec.schema import pipeline_schema
@@ -346,6 +353,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "dags.md": dags,
     "metrics.md": metrics,
     "reference/cli.md": commands,
+    "reference/errors.md": errors,
     "reference/pipeline.md": pipeline_keys,
     "reference/pipeline.schema.json": pipeline_schema,
     "searches.md": searches,

@@ -49,7 +49,8 @@ def from_environment(conn_id: str, variables: Mapping[str, str] | None = None) -
     except (ValueError, TypeError, KeyError):
         # The text holds secrets, so the message must not repeat it.
         raise SourceError(
-            f"connection '{conn_id}': {variable} is neither Airflow's JSON nor its URI form"
+            f"connection '{conn_id}': {variable} is neither Airflow's JSON nor its URI form: write it "
+            "like postgres://user@host/database"
         ) from None
 
 

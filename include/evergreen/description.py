@@ -181,11 +181,13 @@ def read_yaml(file: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f": line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SpecError(f"{file}{line}: not valid YAML: {error.problem or error.context}") from None
+        raise SpecError(
+            f"{file}{line}: not valid YAML: {error.problem or error.context}: fix it there"
+        ) from None
     except (yaml.YAMLError, ValueError) as error:  # YAML raises ValueError for the date 2024-13-01
-        raise SpecError(f"{file}: not valid YAML in UTF-8: {one_line(error)}") from None
+        raise SpecError(f"{file}: not valid YAML in UTF-8: {one_line(error)}: fix it there") from None
     except OSError as error:
-        raise SpecError(f"{file}: cannot be read: {error.strerror}") from None
+        raise SpecError(f"{file}: cannot be read ({error.strerror}): make it readable") from None
 
 
 def explain(model: type[BaseModel], error: ValidationError) -> str:

@@ -322,7 +322,7 @@ class Calendar:
             raise self._beyond("that partition") from None
 
     def _beyond(self, what: str) -> PartitionError:
-        return PartitionError(f"{what} lies beyond the years 1 to 9999 of {self.timezone}")
+        return PartitionError(f"{what} lies beyond the years 1 to 9999 of {self.timezone}: name a nearer one")
 
     def _wrong(self, key: str, why: str) -> str:
         """What is wrong with a key, and what to write instead."""

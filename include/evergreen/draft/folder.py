@@ -54,7 +54,9 @@ def write_folder(plan: Plan, pipelines: Path) -> list[Path]:
         try:
             folder.rename(pipelines / plan.name)
         except OSError as error:
-            raise SpecError(f"{pipelines / plan.name} cannot be written: {error.strerror}") from None
+            raise SpecError(
+                f"{pipelines / plan.name} cannot be written ({error.strerror}): make it writable"
+            ) from None
     return [pipelines / plan.name / name for name in names]
 
 

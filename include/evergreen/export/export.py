@@ -69,7 +69,9 @@ def export(pipeline: Pipeline, version: str, to: Format, folder: Path) -> Export
         try:
             exported = _made(checked, to, golden, work, made)
         except (RefusedError, IntegrityError) as error:
-            raise RefusedError(f"{where}: {error}; nothing was written") from error
+            raise RefusedError(
+                f"{where}: {error}; nothing was written: name another version or form"
+            ) from error
         _put(made, folder, Path(beside) / "before")
     return exported
 

@@ -70,7 +70,9 @@ def stored_code(pipeline: Pipeline, version: str) -> list[tuple[Place, bytes]]:
     """The files of a version's functions with their places; raises as `code_of` does."""
     registry, name = pipeline.registry, pipeline.name
     if FEATURES not in registry.files(version):
-        raise NotFoundError(f"{name}: version {version} of an older release has kept nothing of its features")
+        raise NotFoundError(
+            f"{name}: version {version} of an older release has kept nothing of its features: train a new one"
+        )
     stored = StoredFeatures.from_json(pipeline.spec, version, registry.read(version, FEATURES))
     found = []
     for place in places(stored.described_in(pipeline.spec)):

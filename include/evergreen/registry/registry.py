@@ -113,7 +113,7 @@ class Registry:
         Also where signatures are not required. Without keys nothing is signed.
         """
         if not self._versions.signed:
-            raise IntegrityError(f"{self._pipeline}: version {version}: models.signing names no key")
+            raise IntegrityError(f"{self._pipeline}: version {version}: no key: name one in models.signing")
         self._versions.check_signature(version)
 
     def load(self, version: str, name: str = MODEL) -> Any:
@@ -343,7 +343,7 @@ class Registry:
                 f"evergreen models promote {self._pipeline} {version}"
             )
         if champion == version:
-            raise ConflictError(f"{self._pipeline}: {version} is the champion, and answers without a canary")
+            raise ConflictError(f"{self._pipeline}: {version} is the champion already: name another version")
 
     def _lost(self, version: str, winner: Event | None, over: str | None) -> ConflictError:
         who = (

@@ -131,7 +131,7 @@ def _load_set(pipeline_file: Path, number: int, folder: Path) -> FeatureSet:
         )
     content = read_mapping(file)
     if "folder" in content:
-        raise SpecError(f"{file}: folder: no such key: it is the folder of this file")
+        raise SpecError(f"{file}: folder: no such key: it is the folder of this file, leave it out")
     try:
         return FeatureSet.model_validate({**content, "folder": folder})
     except ValidationError as error:

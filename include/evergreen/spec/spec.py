@@ -230,7 +230,7 @@ class Spec(Described):
                 if side not in named:
                     raise ValueError(f"join.{number}: no source '{side}', only {', '.join(sorted(named))}")
             if join.left == join.right:
-                raise ValueError(f"join.{number}: '{join.left}' cannot be joined to itself")
+                raise ValueError(f"join.{number}: '{join.left}' cannot be joined to itself: name another")
         if len(self.join) != len(self.sources) - 1:
             raise ValueError(f"join: {len(self.sources)} sources need {len(self.sources) - 1} joins")
         if self.calendar.has_time:
@@ -291,7 +291,9 @@ class Spec(Described):
             self.intervals.check_time(self.calendar.has_time)
         for target in self.targets:
             if target in self.keys:
-                raise ValueError(f"target: '{target}' is among the keys of a row and cannot be predicted")
+                raise ValueError(
+                    f"target: '{target}' is among the keys of a row and cannot be predicted: name another"
+                )
         self._check_features()
         if self.models.require_signature and self.models.signing is None:
             raise ValueError("models.require_signature: name the connection that holds the keys as 'signing'")

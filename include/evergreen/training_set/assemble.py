@@ -181,7 +181,9 @@ def _check_enough(spec: Spec, window: pd.DataFrame, as_of: str) -> None:
             f"and training.minimum asks for {minimum}: ingest more history"
         )
     if spec.target and spec.target not in window.columns:
-        raise SpecError(f"{spec.name}: target: the rows have no column '{spec.target}'")
+        raise SpecError(
+            f"{spec.name}: target: the rows have no column '{spec.target}': fix the sources, or name another"
+        )
     if spec.labels:
         labelled = window[PARTITION][window[spec.target].notna()].nunique()
         if labelled < max(minimum, 1):

@@ -31,7 +31,7 @@ def features_by(pipeline: Pipeline, spec: Spec, training_set: TrainingSet) -> pd
     keys = list(spec.keys)
     if not found.rows[keys].equals(training_set.rows[keys]):
         raise IntegrityError(
-            f"{spec.name}: the rows of the training window have changed since they were read"
+            f"{spec.name}: the rows of the training window have changed since they were read: run it again"
         )
     return found.features
 

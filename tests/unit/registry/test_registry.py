@@ -461,7 +461,7 @@ def test_what_cannot_be_a_canary(registry: Registry):
     with pytest.raises(NotFoundError, match=f"no champion answers beside the canary {A}"):
         registry.canary(A, 0.05, {})
     registry.promote(A, "2011-04-01", {})
-    with pytest.raises(ConflictError, match=f"bikes: {A} is the champion, and answers without a canary"):
+    with pytest.raises(ConflictError, match=f"bikes: {A} is the champion already: name another version"):
         registry.canary(A, 0.05, {})
     with pytest.raises(NotFoundError, match="2011-06-01-cccc"):
         registry.canary(C, 0.05, {})

@@ -237,7 +237,7 @@ class Server:
 
     def _check_time(self) -> None:
         if self._cut_off.over:
-            raise UnavailableError(f"{self._where} is too slow")
+            raise UnavailableError(f"{self._where} is too slow: try again later")
 
 
 def _known(info: Mapping[str, Any]) -> KnownRun:

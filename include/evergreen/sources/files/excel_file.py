@@ -94,7 +94,10 @@ def _sheet(located: LocatedFile, workbook: Workbook) -> tuple[str, list[str], It
                 f"{located.name} is not a complete workbook ({reason}): save it again"
             ) from None
     if header is None:
-        raise SourceError(f"{located.name}: the sheet '{shown(name)}' has no header: it is empty there")
+        raise SourceError(
+            f"{located.name}: the sheet '{shown(name)}' has no header: it is empty there: name another "
+            "sheet or range in the source's excel"
+        )
     names = _header(header[1], f"{located.name}, {name}")
     return name, names, (row for row in rows if any(cell is not None for cell in row[1]))
 

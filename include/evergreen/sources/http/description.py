@@ -122,7 +122,9 @@ class HttpSource(SourceConfig):
     @model_validator(mode="after")
     def _paging_fits(self) -> HttpSource:
         if self.format != "json" and (self.paging.config.in_document or self.total):
-            raise ValueError(f"a {self.format} answer has no place for a cursor, a link or a total")
+            raise ValueError(
+                f"a {self.format} answer has no place for a cursor, a link or a total: leave it out"
+            )
         if self.format != "csv" and self.csv.model_fields_set:
             raise ValueError(
                 f"a {self.format} answer has no CSV dialect: leave out 'csv', or say 'format: csv'"

@@ -34,14 +34,14 @@ class QueriedValues(Described):
 def check_values(values: Sequence[Value]) -> None:
     """Raise `ValueError` for values that are empty, of two kinds, too many, or the same."""
     if "" in values:
-        raise ValueError("a value is an empty text")
+        raise ValueError("a value is an empty text: leave it out")
     if len(set(map(type, values))) > 1:
         raise ValueError("the values are numbers and texts: write all of them as texts, in quotes")
     if len(values) > MOST:
         raise ValueError(f"there are {len(values):,} values, and at most {MOST:,} are read")
     value, times = Counter(values).most_common(1)[0] if values else ("", 0)
     if times > 1:
-        raise ValueError(f"the value '{shown(value)}' is there {times} times")
+        raise ValueError(f"the value '{shown(value)}' is there {times} times: leave the others out")
 
 
 def combinations(values: Mapping[str, Sequence[Value]]) -> list[Combination]:

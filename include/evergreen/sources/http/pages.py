@@ -139,7 +139,8 @@ class Pages:
         found = replace(found, address=self._session.api.without_key(found.address))
         if found.identity in so_far.seen:
             raise SourceError(
-                f"{self._source.path}: the link to a page came twice: the API's paging is broken"
+                f"{self._source.path}: the link to a page came twice: the API's paging is broken, "
+                "tell its owner"
             )
         return found, so_far
 
@@ -159,7 +160,7 @@ class Pages:
         if earlier == self.progress.pages:
             raise SourceError(
                 f"{self._source.path}: page {number} has the records of the page before it: the API's "
-                "paging is broken, or the source's 'paging' is not the API's"
+                "paging is broken, or the source's 'paging' is not the API's: fix it there, or tell its owner"
             )
         if len(content) > 1 and earlier is not None:
             raise SourceError(

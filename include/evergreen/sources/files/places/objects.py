@@ -70,7 +70,8 @@ class StoreSettings(Extra):
                 options["root_certificate"] = self.ca.read_bytes()
             except OSError:
                 raise SourceError(
-                    f"connection '{conn_id}': 'ca' in its extra is no readable file of certificates in PEM"
+                    f"connection '{conn_id}': 'ca' in its extra is no readable file of certificates in PEM: "
+                    "name one"
                 ) from None
         return options
 

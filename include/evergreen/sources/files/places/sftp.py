@@ -206,7 +206,8 @@ class Sftp:
             )
         except OSError:
             raise SourceError(
-                f"connection '{self._connection.conn_id}': 'known_hosts' in its extra is no readable file"
+                f"connection '{self._connection.conn_id}': 'known_hosts' in its extra is no readable file: "
+                "name one"
             ) from None
 
     def _hang_up(self) -> None:
@@ -269,7 +270,9 @@ def _private_key(connection: Connection, settings: SftpSettings) -> paramiko.PKe
         try:
             text = settings.key_file.read_text()
         except (OSError, UnicodeDecodeError):
-            raise SourceError(f"{where}: the file of 'key_file' in its extra cannot be read") from None
+            raise SourceError(
+                f"{where}: the file of 'key_file' in its extra cannot be read: name one that can"
+            ) from None
     if not text:
         return None
     passphrase = settings.private_key_passphrase

@@ -51,7 +51,9 @@ class Web:
 
     def matching(self, pattern: str) -> Iterable[str]:
         """A web server has no list of its files."""
-        raise SourceError(f"{self.address.top}/{pattern}: files of a web server cannot be searched for")
+        raise SourceError(
+            f"{self.address.top}/{pattern}: files of a web server cannot be searched for: name one"
+        )
 
     def exists(self, path: str) -> bool:
         """Whether the server has the file; nothing of it is read."""

@@ -37,7 +37,7 @@ class OAuth2(Settings):
         try:
             url = httpx.URL(value)
         except httpx.InvalidURL:
-            raise ValueError("is no address") from None
+            raise ValueError("is no address: write it like https://login.example.org/token") from None
         if not url.host or (url.scheme != "https" and not (url.scheme == "http" and url.host in _LOOPBACK)):
             raise ValueError("must begin with https://, because the client's secret is sent there")
         if url.userinfo:

@@ -47,12 +47,12 @@ class Tls:
             except FileNotFoundError:
                 raise SourceError(
                     f"connection '{conn_id}': the file of 'client_cert' or 'client_key' in its extra "
-                    "is not there"
+                    "is not there: name files that are"
                 ) from None
             except (OSError, ValueError):  # an SSLError is an OSError
                 raise SourceError(
                     f"connection '{conn_id}': 'client_cert' and 'client_key' in its extra are no certificate "
-                    "and its key in PEM, or 'client_key_password' is not the key's"
+                    "and its key in PEM, or 'client_key_password' is not the key's: give both again"
                 ) from None
         return context
 
@@ -63,7 +63,8 @@ class Tls:
             return ssl.create_default_context(cafile=self.ca)
         except OSError:
             raise SourceError(
-                f"connection '{conn_id}': 'ca' in its extra is no readable file of certificates in PEM"
+                f"connection '{conn_id}': 'ca' in its extra is no readable file of certificates in PEM: "
+                "name one"
             ) from None
 
 
