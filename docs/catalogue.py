@@ -324,6 +324,13 @@ def pipeline_schema() -> str:
     return json.dumps(pipeline_schema(), indent=2) + "\n"
 
 
+def suite_schema() -> str:
+    """The JSON Schema of `expectations.yaml`."""
+    from evergreen.validation.schema import suite_schema
+
+    return json.dumps(suite_schema(), indent=2) + "\n"
+
+
 def _columns(statistic: Statistic) -> tuple[str, str]:
     from evergreen.drift import ColumnStatistic
 
@@ -354,6 +361,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "metrics.md": metrics,
     "reference/cli.md": commands,
     "reference/errors.md": errors,
+    "reference/expectations.schema.json": suite_schema,
     "reference/pipeline.md": pipeline_keys,
     "reference/pipeline.schema.json": pipeline_schema,
     "searches.md": searches,

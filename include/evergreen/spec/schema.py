@@ -24,7 +24,7 @@ def pipeline_schema() -> dict[str, Any]:
     The models know more than a schema can say, such as that a key needs another one, or which metrics a task
     has. What they accept it accepts too, except for numbers and booleans in quotes.
     """
-    schema = Spec.model_json_schema(schema_generator=_AsWritten)
+    schema = Spec.model_json_schema(schema_generator=AsWritten)
     target, others = schema["properties"]["target"], schema["properties"].keys() - set(SAME)
     target["anyOf"] = [*target["anyOf"], *_several_targets(others)]
     return {"$schema": DIALECT, **schema, "title": "pipeline.yaml"}
@@ -44,7 +44,7 @@ def _several_targets(others: set[str]) -> list[dict[str, Any]]:
     ]
 
 
-class _AsWritten(GenerateJsonSchema):
+class AsWritten(GenerateJsonSchema):
     """What people write: defaults in units, paragraphs in a line, no key that the file cannot have."""
 
     def field_is_present(self, field: Any) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from evergreen.description import Described, explain
 from evergreen.units import Column, Partitions
@@ -48,11 +48,17 @@ class Limit(Described):
     """
 
     last: Partitions
-    of: str
+    """Of how many partitions before this one. Example: 28 partitions"""
+    of: str = Field(json_schema_extra={"pattern": f"^({'|'.join(FIGURES)}|{_QUANTILE.pattern})$"})
+    """Which figure: `row_count`, `mean`, `std`, `min`, `max`, `null_share` or `quantile q`. Example: mean"""
     column: Column | None = None
+    """The column of the figure; default: that of the expectation."""
     times: float = 1.0
+    """What the median is multiplied by. Example: 0.5"""
     plus: float = 0.0
+    """What is added then."""
     at_least: Partitions | None = None
+    """How many of these partitions must have the figure; default: 7, or `last` if that is less."""
 
     @field_validator("last", "at_least")
     @classmethod
@@ -130,7 +136,7 @@ class Limit(Described):
 
 
 # Mappings that are arguments of Great Expectations; any other mapping is a limit that replaces a number.
-_OPAQUE = frozenset({"json_schema", "library_metadata", "meta", "partition_object", "row_condition"})
+OPAQUE = frozenset({"json_schema", "library_metadata", "meta", "partition_object", "row_condition"})
 _OF_LISTS = "quantile_ranges"
 
 
@@ -170,7 +176,7 @@ def whole(arguments: Mapping[str, Any], name: str, value: float) -> int:
 
 
 def _with_limits(name: str, value: Any, column: Any) -> Any:
-    if name in _OPAQUE:
+    if name in OPAQUE:
         return value
     if name == _OF_LISTS and isinstance(value, dict):
         return {key: _with_limits(f"{name}.{key}", item, column) for key, item in value.items()}

@@ -232,14 +232,11 @@ def build(entry: Entry) -> Any:
 
     Raises `SpecError` for an unknown name and for arguments that it does not take.
     """
-    great_expectations()
-    import great_expectations.expectations as gxe
-
-    known = _known()
+    known = expectations()
     if entry.name not in known:
         near = get_close_matches(entry.name, known, n=3) or ["see the gallery of Great Expectations"]
         raise SpecError(f"{entry.place}: no expectation '{entry.name}'; nearest: {', '.join(near)}")
-    kind = getattr(gxe, known[entry.name])
+    kind = known[entry.name]
     try:
         return kind(**entry.arguments, severity=entry.severity, meta={"number": entry.number})
     except (ValueError, TypeError) as error:
@@ -250,7 +247,6 @@ def build(entry: Entry) -> Any:
 def names_rows(entry: Entry) -> bool:
     """Whether it names the rows that break it; others, like a mean or a row count, judge them together."""
     great_expectations()
-    import great_expectations.expectations as gxe
     from great_expectations.expectations import expectation as kinds
 
     of_rows = (
@@ -258,7 +254,7 @@ def names_rows(entry: Entry) -> bool:
         kinds.ColumnPairMapExpectation,
         kinds.MulticolumnMapExpectation,
     )
-    return issubclass(getattr(gxe, _known()[entry.name]), of_rows)
+    return issubclass(expectations()[entry.name], of_rows)
 
 
 def holds(entry: Entry, rows: int, nulls: int, unexpected: int) -> bool:
@@ -310,12 +306,13 @@ def _entry(place: str, item: Any) -> Entry:
 
 
 @cache
-def _known() -> dict[str, str]:
-    """The names of expectations in the file, and their classes in Great Expectations."""
+def expectations() -> dict[str, Any]:
+    """The expectations by their names in the file, as classes of Great Expectations."""
+    great_expectations()
     import great_expectations.expectations as gxe
 
     classes = (name for name in dir(gxe) if name.startswith("Expect") and name != "Expectation")
-    return {_snake(name): name for name in classes}
+    return {_snake(name): getattr(gxe, name) for name in classes}
 
 
 def _snake(name: str) -> str:

@@ -17,7 +17,7 @@ from evergreen.validation.arguments import HELD, check_types
 from evergreen.validation.group import Group
 from evergreen.validation.judge import Judges
 from evergreen.validation.profile import ColumnProfile, Profile
-from evergreen.validation.suite import _known, build, great_expectations, load_suite
+from evergreen.validation.suite import build, expectations, load_suite
 from evergreen.validation.validate import Validated
 
 DAY = "2011-01-01"
@@ -275,11 +275,8 @@ VALUES = (
 
 
 def test_every_argument_that_may_be_held_against_a_column_has_an_entry():
-    great_expectations()
-    import great_expectations.expectations as gxe
-
-    for name, kind in _known().items():
-        fields = getattr(gxe, kind).__fields__
+    for name, kind in expectations().items():
+        fields = kind.__fields__
         found = {each for each in VALUES.split() if each in fields}
         held = {path.partition(".")[0] for path in HELD.get(name, ())}
         assert found == held | set(NOT_HELD.get(name, "").replace(",", "").split()), name

@@ -23,8 +23,8 @@ from evergreen.validation.profile import ColumnProfile, Profile, Profiler
 from evergreen.validation.report import ValidationReport
 from evergreen.validation.suite import (
     Entry,
-    _known,
     build,
+    expectations,
     great_expectations,
     holds,
     load_suite,
@@ -152,13 +152,6 @@ WHOLE = {
 }
 
 
-def classes():
-    great_expectations()
-    import great_expectations.expectations as gxe
-
-    return {name: getattr(gxe, kind) for name, kind in _known().items()}
-
-
 def test_every_map_expectation_is_row_level_or_known_not_to_be():
     from great_expectations.expectations import expectation
 
@@ -167,7 +160,7 @@ def test_every_map_expectation_is_row_level_or_known_not_to_be():
         expectation.ColumnPairMapExpectation,
         expectation.MulticolumnMapExpectation,
     )
-    kinds = classes()
+    kinds = expectations()
     assert len(kinds) > 50
     mapped = {name for name, kind in kinds.items() if inspect.isclass(kind) and issubclass(kind, maps)}
     row_level = {name for name in kinds if Entry(name, {}, "critical").row_level}
@@ -199,7 +192,7 @@ class TestColumns:
         assert Entry("expect_table_row_count_to_equal", {"value": 3}, "critical").columns == ()
 
     def test_every_expectation_on_columns_names_them(self):
-        for name, kind in classes().items():
+        for name, kind in expectations().items():
             fields = {"column": "x", "column_A": "a", "column_B": "b", "column_list": ["c", "d"]}
             given_ = {key: value for key, value in fields.items() if key in kind.__fields__}
             columns = Entry(name, given_, "critical").columns
