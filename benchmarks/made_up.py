@@ -71,6 +71,7 @@ def _events(keys: Sequence[str], versions: int) -> Iterator[Event]:
 
 
 def _write_versions(pipeline: Pipeline, events: Sequence[Event]) -> None:
+    from evergreen.registry.chapters import Chapters
     from evergreen.registry.event_log import POINTER, event_key
 
     storage, force = pipeline.storage.child(pipeline.name), Force()
@@ -84,6 +85,7 @@ def _write_versions(pipeline: Pipeline, events: Sequence[Event]) -> None:
     with ThreadPoolExecutor(_WRITERS) as pool:
         list(pool.map(write, events))
     storage.stage(POINTER, force.to_json())
+    Chapters(storage, pipeline.name).write(events)
 
 
 def _files(event: Event) -> dict[str, bytes]:

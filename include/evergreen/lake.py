@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 PARTITION = "partition"
+_SMALL = 128  # small files whose bytes are kept
 TRANSFERS = 8  # files that are written or read at the same time
 FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
 
@@ -73,6 +75,8 @@ class Lake:
         self._pipeline = pipeline
         # An opened table changes when it is refreshed: threads may not share one.
         self._kept = threading.local()
+        # A file is named by its rows, so what was read of one holds as long as a table names it.
+        self._small = lru_cache(_SMALL)(lambda path: storage.read(path).body)
 
     def replace(
         self, table: Table, contents: Mapping[str, pa.Table], schema: pa.Schema | None = None
@@ -168,13 +172,11 @@ class Lake:
     def single(self, table: Table, keys: Iterable[str], columns: Sequence[str]) -> list[pa.Table]:
         """Of each of these partitions that has rows, its columns that are among `columns`; by key.
 
-        Files are read whole: a few partitions of small files take a fraction of the time of `read`.
+        Files are read whole, and the last ones are kept: a few partitions of small files take a fraction of
+        the time of `read`.
         """
-        found = self._from_files(table, keys, lambda at: read_columns(self._storage.read(at).body, columns))
-        return [
-            rows.append_column(PARTITION, pa.array([key] * len(rows), pa.string()))
-            for key, rows in sorted(found.items())
-        ]
+        found = self._from_files(table, keys, lambda at: read_columns(self._small(at), columns)).items()
+        return [rows.append_column(PARTITION, pa.repeat(key, len(rows))) for key, rows in sorted(found)]
 
     def holding(self, keys: pa.Table, partitions: Iterable[str]) -> set[str]:
         """Those of the published partitions in which a row has the values of a row of `keys`.

@@ -266,14 +266,16 @@ class Storage:
             ]
         return sorted(entries, key=lambda entry: entry.key)
 
-    def folders(self, prefix: str) -> Sequence[str]:
+    def folders(self, prefix: str, after: str = "") -> Sequence[str]:
         """Names of the folders directly below `prefix`, which ends with a slash, sorted.
 
-        What they hold is not listed, so that a thousand of them take one request.
+        What they hold is not listed, so that a thousand of them take one request. With `after` only those
+        that sort after it, each with its slash.
         """
+        start = {"StartAfter": self._full(prefix + after)} if after else {}
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=self._full(prefix), Delimiter="/"
+                Bucket=self.bucket, Prefix=self._full(prefix), Delimiter="/", **start
             )
             found = [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
         return sorted(folder.rstrip("/").rpartition("/")[2] for folder in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -44,10 +45,15 @@ def status(pipeline: OnePipeline = None) -> Answer:
 
     moment = datetime.now(UTC)
     if pipeline is not None:
-        found = status_of(open_pipeline(pipeline), moment)
+        found = _counted(status_of(open_pipeline(pipeline), moment))
         return Answer({"pipelines": [found]}, _group(_one(found)))
-    all_found = statuses(pipelines(), open_pipeline, moment)
+    all_found = [*map(_counted, statuses(pipelines(), open_pipeline, moment))]
     return Answer({"pipelines": all_found}, _group(_all(all_found)))
+
+
+def _counted(one: Status) -> Status:
+    """The state with the number of its versions, which takes a listing of all."""
+    return one if one.problem else replace(one, versions=len(open_pipeline(one.pipeline).registry.stored()))
 
 
 def _group(parts: Iterator[RenderableType]) -> RenderableType:
@@ -101,7 +107,7 @@ def _one(one: Status) -> Iterator[RenderableType]:
         (one.metric, _measured(one)),
         ("published", f"{one.partitions:,} partitions, the newest {one.newest}" if one.newest else "nothing"),
         ("set aside", None if one.quarantined is None else f"{percent(one.quarantined)} of the newest"),
-        ("versions", f"{one.versions:,}"),
+        ("versions", None if one.versions is None else f"{one.versions:,}"),
         ("undecided", ", ".join(one.undecided) or None),
         ("next night", _tick(one)),
     ]

@@ -125,18 +125,18 @@ def pipeline_facts(
 
     Raises `UnavailableError` or `StorageError` if the storage fails, `IntegrityError` for damaged records.
     """
-    status = status_of(pipeline, moment)
+    force = pipeline.registry.pointed()
+    status = status_of(pipeline, moment, force)
     keys = pipeline.lake.partitions(Table.MONITORING)
     end = bisect_right(keys, until) if until else len(keys)
     shown = keys[max(0, end - NIGHTS) : end]
-    force = pipeline.registry.pointed()
     return PipelineFacts(
         status=status,
         nights=_nights(pipeline, shown),
         older=keys[end - NIGHTS - 1] if end > NIGHTS else None,
         newer=keys[min(end + NIGHTS, len(keys)) - 1] if end < len(keys) else None,
         total=len(keys),
-        events=_between(pipeline.registry, shown),
+        events=_between(pipeline.registry, shown, force),
         last=next(iter(nights_of(pipeline, shown[-1:])), None),
         aside=_aside(pipeline, shown),
         **_lines(pipeline.registry, force, before),
@@ -156,7 +156,7 @@ def version_facts(pipeline: Pipeline, version: str) -> VersionFacts:
         card = registry.read(version, CARD).decode() if CARD in files else None
     except IntegrityError as error:
         problem = str(error)
-    events = registry.back_to(as_of_version(version))
+    events = registry.back_to(as_of_version(version), force)
     compared = (found.get(METRICS, {}).get("evaluation") or {}).get("champion") or {}
     return VersionFacts(
         version=version,
@@ -198,10 +198,10 @@ def _night(row: dict[str, Any]) -> NightFacts:
     )
 
 
-def _between(registry: Registry, keys: Sequence[str]) -> list[Event]:
+def _between(registry: Registry, keys: Sequence[str], force: Force) -> list[Event]:
     if not keys:
         return []
-    return [event for event in registry.back_to(keys[0]) if keys[0] <= event.as_of <= keys[-1]]
+    return [event for event in registry.back_to(keys[0], force) if keys[0] <= event.as_of <= keys[-1]]
 
 
 def _aside(pipeline: Pipeline, keys: Sequence[str]) -> list[tuple[str, int]]:

@@ -3,7 +3,7 @@
 `history/<seq>.json` is the truth about what was promoted, refused and rolled back; `champion.json` follows
 from it. A writer that dies between the two does no harm: the next one brings the pointer up to date. Nor does
 a pointer that is damaged or differs from a whole history: then the history is read. Only where events are
-missing or damaged does the pointer say what they led to.
+missing or damaged does the pointer say what they led to. Who reads far back, for people, reads `chapters`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
+from evergreen.registry.chapters import SIZE, Chapters
 from evergreen.registry.history import Event, Force, fold, missing
 from evergreen.registry.readable import readable
 from evergreen.registry.versions import MANIFEST, file_key
@@ -38,6 +40,7 @@ class EventLog:
     def __init__(self, storage: Storage, pipeline: str) -> None:
         self._storage = storage
         self._pipeline = pipeline
+        self._chapters = Chapters(storage, pipeline)
         self._read: dict[str, Event] = {}  # an event never changes
 
     def events(self) -> list[Event]:
@@ -77,21 +80,24 @@ class EventLog:
         Raises `IntegrityError` if one of them is missing or damaged.
         """
         numbers = range(max(1, last - count + 1), last + 1)
+        self._read_chapters(numbers)
         try:
             return self._events_at([event_key(seq) for seq in numbers])
         except NotFoundError:
             there = set(self._storage.list("history/"))
             raise self._incomplete(next(s for s in numbers if event_key(s) not in there)) from None
 
-    def back_to(self, as_of: str) -> list[Event]:
-        """The newest events, oldest first, back to the first ten in a row that are all of earlier partitions.
+    def back_to(self, as_of: str, force: Force | None = None) -> list[Event]:
+        """The newest events, oldest first, back to ten or more in a row that are of earlier partitions.
 
-        Raises as `numbered`.
+        With `force` only those that it was computed from. Raises as `numbered`.
         """
-        last, found = self.pointed().seq, list[Event]()
+        last, found, size = (force or self.pointed()).seq, list[Event](), _BLOCK
         while last:
-            block = self.numbered(last, _BLOCK)
+            block = self.numbered(last, size)
             found, last = [*block, *found], block[0].seq - 1
+            # Far back by whole chapters, each of which is one object.
+            size = last % SIZE or SIZE
             if all(event.as_of < as_of for event in block):
                 break
         return found
@@ -138,6 +144,10 @@ class EventLog:
         )
         return f"{POINTER} {what}: {remedy}"
 
+    def chapter_problems(self, events: list[Event]) -> list[str]:
+        """What is wrong with the chapters beside the whole history, a line each."""
+        return self._chapters.problems(events)
+
     def append(self, decide: Decide) -> Event:
         """Add the event that `decide` makes of the history, and return it.
 
@@ -159,6 +169,8 @@ class EventLog:
                 _wait(attempt)
                 continue
             self._move_pointer()
+            if event.seq % SIZE == 0:
+                self._chapters.write([*events, event])
             return event
         raise UnavailableError(f"{self._pipeline}: too many writers of its history: run the stage again")
 
@@ -168,6 +180,15 @@ class EventLog:
 
     def _after(self, seq: int) -> list[Event]:
         return self._events_at(self._storage.list("history/", after=event_key(seq)))
+
+    def _read_chapters(self, numbers: range) -> None:
+        """Read those chapters that have many of the events; what they lack is read event by event."""
+        unread = Counter(-(-seq // SIZE) for seq in numbers if event_key(seq) not in self._read)
+        wanted = [number * SIZE for number, count in unread.items() if count >= _BLOCK // 2]
+        if wanted:
+            with ThreadPoolExecutor(max_workers=8) as pool:
+                for chapter in pool.map(self._chapters.read, wanted):
+                    self._read |= {event_key(event.seq): event for event in chapter}
 
     def _events_at(self, keys: Sequence[str]) -> list[Event]:
         unread = [key for key in keys if key not in self._read]

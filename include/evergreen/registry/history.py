@@ -72,7 +72,11 @@ class Event:
     @classmethod
     def from_json(cls, body: bytes) -> Event:
         """The event in these bytes; raises `ValueError`, `TypeError` or `KeyError` if they hold none."""
-        content = json.loads(body)
+        return cls.of(json.loads(body))
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> Event:
+        """The event of this content; raises as `from_json`."""
         return cls(**{**content, "seq": int(content["seq"]), "kind": Kind(content["kind"])})
 
     def concerns(self, version: str) -> bool:

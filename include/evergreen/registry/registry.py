@@ -70,9 +70,9 @@ class Registry:
         """The committed versions, newest as_of first; of the same as_of, the latest trained first."""
         return self._newest_first(self.history())
 
-    def stored(self) -> list[str]:
-        """The versions that have files, newest as_of first, whether committed or not; takes one request."""
-        return sorted(self._versions.names(), key=as_of_version, reverse=True)
+    def stored(self, since: str = "") -> list[str]:
+        """The versions since an as_of that have files, newest first, committed or not; takes one request."""
+        return sorted(self._versions.names(since), key=as_of_version, reverse=True)
 
     def challenger(self) -> str | None:
         """The version that may follow the newest champion: see `evergreen.registry.history.challenger`."""
@@ -149,9 +149,9 @@ class Registry:
         """The same as `champion.json` has it, in two requests: see `EventLog.pointed`."""
         return self._log.pointed()
 
-    def back_to(self, as_of: str) -> list[Event]:
+    def back_to(self, as_of: str, force: Force | None = None) -> list[Event]:
         """The newest events, oldest first, back to those of a partition: see `EventLog.back_to`."""
-        return self._log.back_to(as_of)
+        return self._log.back_to(as_of, force)
 
     def numbered(self, last: int, count: int) -> list[Event]:
         """So many events up to number `last`, oldest first: see `EventLog.numbered`."""

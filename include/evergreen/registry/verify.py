@@ -28,7 +28,7 @@ class Verification:
         self._versions = versions
 
     def problems(self) -> list[str]:
-        """Gaps in the history, a pointer that differs from it, missing or damaged versions, orphaned files.
+        """Gaps in the history, a pointer or chapter that differs from it, damaged or lost versions, strays.
 
         A version that an event removed is no problem, nor is a folder without a manifest, which a commit that
         died or has not ended leaves.
@@ -45,6 +45,7 @@ class Verification:
             events = self._log.events()
         except IntegrityError:
             return problems
+        problems += self._log.chapter_problems(events)
         folders = self._versions.folders()
         present = {
             version

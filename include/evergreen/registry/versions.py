@@ -96,9 +96,9 @@ class Versions:
         listed = self._storage.look("models/")
         return {name: list(files) for name, files in groupby(listed, lambda file: file.key.split("/")[1])}
 
-    def names(self) -> Sequence[str]:
-        """The names of the folders below `models/`, committed or not."""
-        return self._storage.folders("models/")
+    def names(self, since: str = "") -> Sequence[str]:
+        """The names of the folders below `models/`, committed or not, of this as-of or a later one."""
+        return self._storage.folders("models/", after=since)
 
     def commit(self, version: str, files: Mapping[str, bytes]) -> bool:
         """Store a version; False if it was there already, and then nothing is written.

@@ -58,8 +58,8 @@ def read_sides(pipeline: Pipeline, first: str, second: str) -> tuple[Side, Side]
             }
             for version in versions
         ]
-        events = registry.back_to(min(map(as_of_version, versions)))
         force = registry.pointed()
+        events = registry.back_to(min(map(as_of_version, versions)), force)
         read = [{name: one.result() for name, one in files.items()} for files in found]
     one, other = (
         _side(version, state_in(force, version, last_word(events, version)), files)

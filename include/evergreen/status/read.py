@@ -12,12 +12,12 @@ from evergreen.alerts.book import read_book
 from evergreen.errors import EvergreenError
 from evergreen.lake import Table
 from evergreen.monitoring.record import SCHEMA, decisions_in, records_in
-from evergreen.registry.registry import as_of_version
 from evergreen.status.summary import Facts, Status, summary
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
+    from evergreen.registry.history import Force
     from evergreen.registry.registry import Registry
     from evergreen.signals.record import Record
 
@@ -29,14 +29,15 @@ _READERS = 8
 _SHOWN = [name for name in SCHEMA.names if name not in ("counts", "contribution_drift")]
 
 
-def status_of(pipeline: Pipeline, moment: datetime) -> Status:
+def status_of(pipeline: Pipeline, moment: datetime, force: Force | None = None) -> Status:
     """The state of a pipeline, whose next tick is the first after `moment` (with an offset).
 
-    Raises `UnavailableError` if the storage cannot be reached, `StorageError` if it refuses, and
-    `IntegrityError` if what it holds is damaged.
+    `force` is what is in force now, where that was read already. Raises `UnavailableError` if the storage
+    cannot be reached, `StorageError` if it refuses, and `IntegrityError` if what it holds is damaged.
     """
     lake, registry = pipeline.lake, pipeline.registry
-    published, versions, force = lake.partitions(), registry.stored(), registry.pointed()
+    force = force or registry.pointed()
+    published, later = lake.partitions(), registry.stored(force.start or "")
     newest = published[-1] if published else ""
     book, _ = read_book(pipeline.storage, pipeline.name)
     facts = Facts(
@@ -45,8 +46,7 @@ def status_of(pipeline: Pipeline, moment: datetime) -> Status:
         newest=lake.records([newest]).get(newest, {}),
         nights=_nights(pipeline),
         alerts=book.open,
-        versions=versions,
-        undecided=_undecided(registry, versions, force.start or ""),
+        undecided=_undecided(registry, later, force),
     )
     return summary(pipeline.spec, facts, moment)
 
@@ -64,12 +64,11 @@ def _or_problem(opened: Callable[[str], Pipeline], moment: datetime, name: str) 
         return Status(name, problem=str(error))
 
 
-def _undecided(registry: Registry, versions: Sequence[str], start: str) -> list[str]:
-    """The versions that came with the champion, or after it, and that nobody has decided on."""
-    later = [version for version in versions if as_of_version(version) >= start]
+def _undecided(registry: Registry, later: Sequence[str], force: Force) -> list[str]:
+    """Those of the versions that came with the champion, or after it, that nobody has decided on."""
     if not later:
         return []
-    decided = {event.version for event in registry.back_to(start)}
+    decided = {event.version for event in registry.back_to(force.start or "", force)}
     return [version for version in later if version not in decided and registry.has(version)]
 
 

@@ -23,8 +23,8 @@ class Facts:
     """What is known of a pipeline: `published` are the keys of its partitions, oldest first.
 
     `nights` are its last monitored partitions with the decisions after them, oldest first, and `newest` is
-    the record of the newest published partition. `alerts` are open. `versions` are the stored versions,
-    newest first, and `undecided` those from the champion on that were neither promoted nor refused.
+    the record of the newest published partition. `alerts` are open. `undecided` are the
+    versions from the champion on, newest first, that were neither promoted nor refused.
     """
 
     force: Force
@@ -32,7 +32,6 @@ class Facts:
     newest: Mapping[str, Any] = field(default_factory=dict)
     nights: Sequence[tuple[Record, Decision]] = ()
     alerts: Sequence[Alert] = ()
-    versions: Sequence[str] = ()
     undecided: Sequence[str] = ()
 
 
@@ -62,10 +61,10 @@ class Status:
     `error`, pooled over the last nights with labels, and `promised` are those of the last night `measured`.
     `newest` is the newest published partition and `quarantined` the share of its rows that are set aside.
     `last` is the last night that was monitored; `nights` are the last ones, oldest first. `versions` counts
-    the stored versions, of which those `undecided`, not older than the champion, were neither promoted nor
-    refused. The next tick is at
-    `next_at` (in UTC) and takes `next_partitions`. `to_do` is what a person would do next, if anything, and
-    `problem` says why the state is not known, in which case the rest is empty.
+    the stored ones, for who has counted them; those `undecided`, not older than the champion, were neither
+    promoted nor refused. The next tick is at `next_at` (in UTC) and takes `next_partitions`. `to_do` is what
+    a person would do next, if anything, and `problem` says why the state is not known, in which case the rest
+    is empty.
     """
 
     pipeline: str
@@ -82,7 +81,7 @@ class Status:
     last: Night | None = None
     nights: tuple[Night, ...] = ()
     alerts: tuple[Alert, ...] = ()
-    versions: int = 0
+    versions: int | None = None
     undecided: tuple[str, ...] = ()
     next_at: datetime | None = None
     next_partitions: tuple[str, ...] = ()
@@ -111,7 +110,6 @@ def summary(spec: Spec, facts: Facts, moment: datetime) -> Status:
         last=nights[-1] if nights else None,
         nights=nights,
         alerts=tuple(facts.alerts),
-        versions=len(facts.versions),
         undecided=tuple(facts.undecided),
         next_at=tick.at if tick else None,
         next_partitions=tick.partitions if tick else (),

@@ -24,7 +24,7 @@ def test_without_anything_it_says_what_to_do_first():
     assert found.to_do == "nothing is published yet: evergreen ingest kiosk"
     published = summary(KIOSK, Facts(Force(), DAYS[:30]), MOMENT)
     assert published.to_do == "no version is in force yet: evergreen train kiosk"
-    waiting = Facts(Force(), DAYS[:30], versions=["2024-01-20-aaaa"], undecided=["2024-01-20-aaaa"])
+    waiting = Facts(Force(), DAYS[:30], undecided=["2024-01-20-aaaa"])
     assert summary(KIOSK, waiting, MOMENT).to_do == (
         "a version waits for a person: evergreen models promote kiosk 2024-01-20-aaaa"
     )

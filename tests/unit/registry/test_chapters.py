@@ -1,0 +1,67 @@
+"""Chapters of a history: written once with the last of their events, only a quicker way to read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from evergreen.registry.chapters import SIZE, Chapters
+from evergreen.registry.event_log import event_key
+from evergreen.registry.history import Event, Kind
+from evergreen.registry.registry import Registry
+from evergreen.storage import Storage
+
+KEY = "chapters/000001.json"
+DAYS = [f"2024-{number // 28 + 1:02d}-{number % 28 + 1:02d}" for number in range(SIZE + 1)]
+EVENTS = [
+    Event(number + 1, Kind.REFUSED, f"{day}-aaaa", day, None, {"why": "ä"}, f"{day}T03:00:00+00:00", "a run")
+    for number, day in enumerate(DAYS)
+]
+
+
+@pytest.fixture
+def store(storage: Storage) -> Storage:
+    """The folder of a pipeline, all but the last events of whose first chapter are there."""
+    bikes = storage.child("bikes")
+    for event in EVENTS[: SIZE - 1]:
+        bikes.stage(event_key(event.seq), event.to_json())
+    return bikes
+
+
+def last(store: Storage, number: int = SIZE - 1) -> Registry:
+    """The registry once the event after so many has happened."""
+    registry = Registry(store, "bikes")
+    registry.commit(EVENTS[number].version, {"metrics.json": b"{}"})
+    registry.refuse(EVENTS[number].version, DAYS[number], {})
+    return registry
+
+
+def test_the_last_event_of_a_chapter_writes_it_and_pages_read_it(store: Storage):
+    last(store)
+    assert store.list("chapters/") == [KEY]
+    store.delete([event_key(seq) for seq in range(2, SIZE - 20)])
+    reader = Registry(store, "bikes")
+    assert [event.seq for event in reader.numbered(SIZE, SIZE)] == list(range(1, SIZE + 1))
+    assert Registry(store, "bikes").back_to(DAYS[4])[4] == EVENTS[4]
+
+
+def test_a_writer_that_died_before_it_is_made_good_by_the_next_chapter(store: Storage):
+    last(store)
+    store.delete([KEY])
+    events = Registry(store, "bikes").history()
+    assert Registry(store, "bikes").numbered(SIZE, SIZE) == events  # read one by one
+    Chapters(store, "bikes").write(events)
+    Chapters(store, "bikes").write(events)
+    assert Chapters(store, "bikes").read(1) == Chapters(store, "bikes").read(SIZE) == events
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b"[1]"])
+def test_a_damaged_chapter_is_not_believed_and_found_by_verify(store: Storage, body: bytes):
+    last(store)
+    whole = store.read(KEY).body
+    store.stage(KEY, body)
+    reader = Registry(store, "bikes")
+    assert reader.numbered(SIZE, SIZE) == reader.history()
+    told = [line for line in reader.verify() if KEY in line]
+    assert told == [f"{KEY} does not match the history: delete it in {store.uri()}"]
+    store.stage(KEY, whole)
+    assert not [line for line in reader.verify() if KEY in line]
