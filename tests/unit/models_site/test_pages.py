@@ -30,7 +30,7 @@ def night(number: int, error: float | None = 9.0, *features: str, retrain: bool 
 
 
 def page(**facts: object) -> str:
-    return render_pipeline(KIOSK, PipelineFacts(Status("kiosk"), **facts), dag="/dags/")  # type: ignore[arg-type]
+    return render_pipeline(KIOSK, PipelineFacts(**{"status": Status("kiosk"), **facts}), dag="/dags/")  # type: ignore[arg-type]
 
 
 def test_what_was_decided_stands_by_partition_the_newest_first():
@@ -103,6 +103,7 @@ def test_two_versions_can_be_picked_and_at_first_are_the_newest_and_one_before_i
 
 
 def pair(rows: SameRows | str | None = None, **changes: Any) -> str:
+    """The page of two versions, of the second of which something else is known."""
     return render_pair(KIOSK, compare(side(OLD, 12.0), side(NEW, 10.0, **changes)), rows)
 
 
