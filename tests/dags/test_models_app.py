@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote
 
@@ -76,6 +77,25 @@ def test_who_may_not_see_the_dag_sees_nothing_of_its_models(reader: TestClient, 
         f"{MODELS_MOUNT}/iris",
     ):
         assert reader.get(path).status_code == 403
+
+
+def test_a_version_s_page_says_what_it_is_now_and_what_took_its_place(reader: TestClient, promoted: Pipeline):
+    later = "2011-07-01-0123456789ab"
+
+    def said(version: str) -> list[str]:
+        """What the page says it is, and whether it leads to the version that took its place."""
+        html = reader.get(version_path("bike_demand", version)).text
+        other = re.search(r"<dt>Replaced by</dt><dd><a href=\"([^\"]+)\.html\"", html)
+        (now,) = re.findall(r'<p class="says">\S+ ([^<]+)</p>', html)
+        return [now, *(other.groups() if other else ())]
+
+    promoted.registry.commit(later, {"metrics.json": b'{"mae": 30.5}'})
+    promoted.registry.promote(later, "2011-07-01", {})
+    assert said(VERSION) == ["is in force for older partitions", later]
+    assert said(later) == ["is the champion"]
+    promoted.registry.rollback(reason={"why": "it overshoots"})
+    assert said(VERSION) == ["is the champion"]
+    assert said(later) == ["was rolled back", VERSION]
 
 
 def test_two_versions_stand_side_by_side_and_are_named_by_how_they_begin(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.lake import PARTITION, Table
-from evergreen.registry.history import Event, Force, Kind, last_word, state_in
+from evergreen.registry.history import Event, Force, last_word, state_in
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import CARD, LINEAGE, METRICS
 from evergreen.status.read import nights_of, status_of
@@ -104,7 +104,7 @@ class VersionFacts:
     """A version: its `card` as it was stored, what it is now, and the `events` that say how it came to be so.
 
     `over` is the champion it was compared with in its gate, `beat` the one it replaced, and `successor` the
-    version that replaced it; None where there is none. `problem` says why there is no card.
+    version that took its place; None where there is none. `problem` says why there is no card.
     """
 
     version: str
@@ -172,9 +172,10 @@ def version_facts(pipeline: Pipeline, version: str) -> VersionFacts:
 
 
 def _successor(events: Sequence[Event], version: str) -> str | None:
-    """The version that was promoted in its place."""
-    later = (e for e in events if e.kind is Kind.PROMOTED and e.replaces == version)
-    return next((event.version for event in later), None)
+    """The version that has taken its place since it last came into force: promoted, or gone back to."""
+    ways = (event for event in reversed(events) if event.puts_in_force)
+    last = next((event for event in ways if version in (event.version, event.replaces)), None)
+    return last.version if last and last.version != version else None
 
 
 def _nights(pipeline: Pipeline, keys: Sequence[str]) -> list[NightFacts]:

@@ -122,7 +122,7 @@ def test_the_same_rows_stand_with_both_predictions_or_why_there_are_none():
         NEW, DAYS[2], "prediction", (SameRow("a", 7, 6.5, 8.5, 2.0), SameRow("b", None, 3.0, 3.0, 0.0))
     )
     html = pair(rows)
-    assert "Of 1 both say the same. They differ by 1 on average, by 2 at most." in html
+    assert "Both say the same of 1. They differ by 1 on average, by 2 at most." in html
     assert '<td class="n" data-name="change">+2</td>' in html
     assert "took &lt;longer&gt; than 30 s" in pair("took <longer> than 30 s")
 
