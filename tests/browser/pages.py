@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 
 from evergreen.actions.page import render_action, render_actions, render_refusal
 from evergreen.actions.promote import promotion
@@ -19,8 +20,9 @@ from evergreen.monitoring.record import Decision
 from evergreen.registry.history import Kind, State
 from evergreen.reports.facts import Gap
 from evergreen.reports.night import night_report
-from evergreen.reports.page import render_list, render_report
+from evergreen.reports.page import render_list, render_report, render_weeks
 from evergreen.reports.week import week_report
+from evergreen.reports.weeks import Told, Weeks
 from evergreen.side_by_side.predicted import SameRow, SameRows
 from evergreen.spec import Spec, load_spec
 from evergreen.status.summary import Night, Status
@@ -121,6 +123,16 @@ def _action() -> str:
     )
 
 
+def _week_of_all() -> str:
+    busy, quiet = (week_report(KIOSK, found) for found in (eventful(), week()))
+    told = (
+        Told("busy", busy),
+        Told("month", problem="no partition of it ends in this week"),
+        Told("quiet", quiet),
+    )
+    return render_weeks(Weeks(date(2024, 1, 28), told)).decode()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "home": lambda: render_home({"bike_demand": BIKES.description}),
     "notice": lambda: render_notice("No access", "Ask for the right to read its logs.", "../"),
@@ -147,6 +159,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "night report": _night,
     "weekly report": lambda: render_report(week_report(KIOSK, eventful())).decode(),
     "weekly report of hours": _week_of_hours,
+    "week of all pipelines": _week_of_all,
     "reports": lambda: render_list("kiosk", ["week-2024-01-22", *reversed(WEEK)]),
     "backtest": lambda: render_backtest(REPLAYED, NIGHTS[0], NIGHTS[-1], RESULTS),
 }

@@ -8,7 +8,7 @@ from evergreen.calendar.length import Length
 from evergreen.calendar.schedule import Schedule, check_cron
 from evergreen.calendar.season import WEEK, YEAR, days_of_year_apart, weekday
 from evergreen.calendar.ticks import Tick, Ticks
-from evergreen.calendar.weeks import partitions_of_week, week_of
+from evergreen.calendar.weeks import partitions_of_week, week_of, week_with
 from evergreen.calendar.zone import UTC_ZONE, NoSuchTimeError, Zone, check_zone, zone_of
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "partitions_of_week",
     "period_of",
     "week_of",
+    "week_with",
     "weekday",
     "zone_of",
 ]

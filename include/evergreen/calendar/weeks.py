@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 from evergreen.calendar.calendar import Calendar
 from evergreen.calendar.grain import Grain
@@ -17,6 +17,11 @@ def week_of(calendar: Calendar, key: str) -> str:
     and for a snapshot, which has no weeks.
     """
     return _weeks(calendar).key_of(calendar.end(key) - _INSTANT)
+
+
+def week_with(calendar: Calendar, day: date) -> str:
+    """The week that a local day lies in, as in `week_of`."""
+    return _weeks(calendar).key_of_day(day)
 
 
 def partitions_of_week(calendar: Calendar, week: str) -> list[str]:
