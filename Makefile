@@ -20,7 +20,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check bench lock docs clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check bench lock docs pictures clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ bench: .venv .venv-s3 ## measure (ONLY=name: one figure; ROUNDS=1: a first look)
 docs: .venv ## write anew the pages of docs/ that are generated from the code
 	@AIRFLOW_HOME=$$(mktemp -d) AIRFLOW__CORE__LOAD_EXAMPLES=false AIRFLOW__LOGGING__LOGGING_LEVEL=ERROR \
 		AIRFLOW__CORE__PLUGINS_FOLDER=$(CURDIR)/plugins .venv/bin/python -W ignore -m docs.catalogue docs
+
+pictures: .venv-browser ## take the pictures of docs/ from the stack, after make demo (ONLY='name name')
+	@PYTHONPATH=include:plugins .venv-browser/bin/python -m docs.pictures $(ONLY)
 
 clean: ## stop the stack and remove its folder .evergreen/
 	@if [ -x .venv/bin/python ]; then $(STACK) clean; else rm -rf .evergreen; fi
