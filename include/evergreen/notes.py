@@ -32,7 +32,7 @@ REASONS = 5
 
 @dataclass(frozen=True)
 class Note:
-    """What was done to a `subject`, a partition or a version.
+    """What was done to a `subject`, a partition or a version; empty if it is the whole pipeline.
 
     `verdict` says it shortly, each of `reasons` is told below it on a line of its own, and `figures` are its
     numbers by name, as JSON values.
@@ -46,7 +46,7 @@ class Note:
     @property
     def line(self) -> str:
         """Subject and verdict."""
-        return f"{self.subject}: {self.verdict}"
+        return f"{self.subject}: {self.verdict}" if self.subject else self.verdict
 
     @property
     def text(self) -> str:
@@ -213,9 +213,14 @@ OF_STAGE: Mapping[Stage, Callable[[Spec, Any], Note]] = {
 """The note of what each stage has come to, made of the result of its task `done`."""
 
 
-def of_error(pipeline: str, error: Exception) -> str:
-    """What a task that ended with an error, or had nothing to do, leaves for the note of its run."""
-    return in_markdown(one_line(error, None).removeprefix(pipeline).removeprefix(":"))
+def ended(pipeline: str, error: Exception) -> Note:
+    """Why a task has ended with an error, or has nothing to do; without a subject if the error names none."""
+    said = one_line(error, None)
+    subject = ""
+    if said.startswith((f"{pipeline} ", f"{pipeline}:")):
+        named, _, said = said.partition(": ")
+        subject = named.removeprefix(pipeline).strip()
+    return Note(subject, *_parted(said))
 
 
 def span(partitions: Sequence[str]) -> str:

@@ -21,12 +21,12 @@ from evergreen.notes import (
     alerted,
     asked,
     declined,
+    ended,
     evaluated,
     fitted,
     gated,
     labelled,
     monitored,
-    of_error,
     promoted,
     published,
     scored,
@@ -200,12 +200,21 @@ def test_the_note_of_a_run_is_markdown_in_which_data_is_only_text() -> None:
     assert text.endswith("\n- 1 more in the log")
 
 
-def test_an_error_leaves_its_line_without_the_pipeline() -> None:
-    assert (
-        of_error("kiosk", RefusedError("kiosk 2024-01-01: refused: two\nlines"))
-        == "2024-01-01: refused: two lines"
-    )
-    assert of_error("kiosk", RefusedError("kiosk: nothing is there")) == "nothing is there"
+@pytest.mark.parametrize(
+    ("said", "line", "reasons"),
+    [
+        (
+            "kiosk 2024-01-01: refused: two\nrows; and one: more",
+            "2024-01-01: refused",
+            ("two rows", "and one: more"),
+        ),
+        ("kiosk: nothing is there: ingest first", "nothing is there", ("ingest first",)),
+        ("the store is away: try again", "the store is away", ("try again",)),
+    ],
+)
+def test_an_error_is_told_as_a_verdict_is(said: str, line: str, reasons: tuple[str, ...]) -> None:
+    note = ended("kiosk", RefusedError(said))
+    assert (note.line, note.reasons) == (line, reasons)
 
 
 def test_a_range_is_told_by_its_ends() -> None:

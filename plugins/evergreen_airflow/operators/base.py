@@ -67,14 +67,14 @@ class PipelineOperator(BaseOperator):
         return note_run(context, self.pipeline, OF_STAGE[stage](spec, result))
 
     def _note_end(self, context: Context, reason: EvergreenError) -> None:
-        """Leave why the stage's work was not done; that there was nothing to do beside it is no news."""
+        """Log why the task ends; for the note of the run, unless it is no news that nothing was to do."""
         from evergreen.errors import NothingToDoError
-        from evergreen.notes import of_error
 
         _, stage = stage_of(self.dag_id)
         leads = stage.done == self.task_id or stage.done in self.get_flat_relative_ids(upstream=False)
+        note = log_end(self.pipeline, reason)
         if leads or not isinstance(reason, NothingToDoError):
-            leave(context, of_error(self.pipeline, reason))
+            leave(context, note.text)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage:
         """What the task read and wrote, for Airflow's OpenLineage provider, which alone calls this."""
@@ -156,6 +156,16 @@ def log_note(pipeline: str, note: Note, level: int = logging.INFO) -> None:
     _log.log(level, "%s %s", pipeline, note.line)
     for reason in note.reasons:
         _log.log(level, "  %s", reason)
+
+
+def log_end(pipeline: str, reason: EvergreenError) -> Note:
+    """Log why a task ends, as a note; Airflow itself logs it as one long line."""
+    from evergreen.errors import NothingToDoError
+    from evergreen.notes import ended
+
+    note = ended(pipeline, reason)
+    log_note(pipeline, note, logging.INFO if isinstance(reason, NothingToDoError) else logging.ERROR)
+    return note
 
 
 def note_run(context: Context, pipeline: str, note: Note) -> Note:

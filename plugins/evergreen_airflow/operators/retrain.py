@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from evergreen.stages import MONITOR, TRAIN
 from evergreen_airflow.connections import open_pipeline
 from evergreen_airflow.links import TriggeredRunLink
-from evergreen_airflow.operators.base import note_run, partition_of, task_outcome
+from evergreen_airflow.operators.base import log_end, note_run, partition_of, task_outcome
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -41,9 +41,14 @@ class TriggerTrainingOperator(TriggerDagRunOperator):
     def execute(self, context: Context) -> None:
         """Trigger the requested training; skipped, with the reason, if there is none."""
         from evergreen import notes
+        from evergreen.errors import EvergreenError
 
         with task_outcome():
-            request = self.request(open_pipeline(self.pipeline), context)
+            try:
+                request = self.request(open_pipeline(self.pipeline), context)
+            except EvergreenError as reason:
+                log_end(self.pipeline, reason)
+                raise
         self._check_none_is_under_way(request, context)
         self.trigger_run_id = request.run_id
         self.conf = {"as_of": request.as_of, "reason": request.reason}
