@@ -33,7 +33,9 @@ def with_way_back(body: str | bytes, links: Sequence[Link]) -> bytes:
     if not links:
         return page
     ways = " / ".join(f'<a href="{escape(to)}" target="_top">{escape(words)}</a>' for words, to in links)
-    nav = f'<nav aria-label="back to Airflow"><span>&larr; {ways}</span></nav>\n'
+    # The names of runs are long, and have no place for a break.
+    shown = f'<span style="overflow-wrap: anywhere">&larr; {ways}</span>'
+    nav = f'<nav aria-label="back to Airflow">{shown}</nav>\n'
     return page.replace(_BEGIN, _BEGIN + nav.encode(), 1)
 
 

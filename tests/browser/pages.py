@@ -26,6 +26,7 @@ from evergreen.reports.weeks import Told, Weeks
 from evergreen.side_by_side.predicted import SameRow, SameRows
 from evergreen.spec import Spec, load_spec
 from evergreen.status.summary import Night, Status
+from evergreen_airflow.served_page import with_way_back
 from tests.unit.backtest.test_report import DAYS as NIGHTS
 from tests.unit.backtest.test_report import KIOSK as REPLAYED
 from tests.unit.backtest.test_report import RESULTS
@@ -133,6 +134,13 @@ def _week_of_all() -> str:
     return render_weeks(Weeks(date(2024, 1, 28), told)).decode()
 
 
+def _with_way_back(page: str) -> str:
+    """The page as it is served to whom the button of a task led there."""
+    run = "asset_triggered__2011-05-09__2026-11-29T21:50:32.712367+00:00_B6yjBjMp"
+    dag = "bike_demand_ingest"
+    return with_way_back(page, [(dag, f"/dags/{dag}"), (run, f"/dags/{dag}/runs/{run}")]).decode()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "home": lambda: render_home({"bike_demand": BIKES.description}),
     "notice": lambda: render_notice("No access", "Ask for the right to read its logs.", "../"),
@@ -140,6 +148,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "a night that passed": lambda: render_page(BIKES, report(), RUN, NIGHT),
     "a night in quarantine": lambda: render_page(BIKES, QUARANTINED, RUN, NIGHT),
     "a refused night": lambda: render_page(BIKES, REFUSED, RUN, NIGHT),
+    "a night with its way back": lambda: _with_way_back(render_page(BIKES, report(), RUN, NIGHT)),
     "card of a regression": lambda: _card(DAILY),
     "card of a classification": lambda: _card(BINARY),
     "card of a decision": lambda: _card(DECIDED),
