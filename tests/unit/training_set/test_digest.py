@@ -130,6 +130,7 @@ def test_own_code_is_the_text_of_the_parts_that_are_named(tmp_path, monkeypatch)
 PLUMBING = {
     "description",  # reads YAML: what it gives is in the digest of the description
     "errors",
+    "git",  # finds former code of features, which is known by its digest
     "interpreter",
     "json_values",
     "labels",  # what of them is known is in the digest of the data

@@ -200,8 +200,8 @@ DRIPS = b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n"
     [
         (away, b"", r"failed \(ConnectError\): check that it runs and can be reached"),
         (failing, b"", "answered 500: no reason"),
-        (listening, b"", "is too slow"),
-        (listening, DRIPS, "is too slow"),
+        (listening, b"", "is too slow: try again later"),
+        (listening, DRIPS, "is too slow: try again later"),
     ],
     ids=["away", "failing", "silent", "dripping"],
 )
