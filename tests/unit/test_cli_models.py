@@ -118,6 +118,20 @@ def test_a_version_is_named_by_the_beginning_of_its_id(registry: Registry, run: 
     assert f"{A} was removed by" in run("show", "bikes", A, exit_code=1)["error"]
 
 
+def test_two_versions_are_compared_side_by_side(registry: Registry, run: Run):
+    registry.commit("2011-07-01-dddd", {"metrics.json": b'{"mae": 0.5}'})
+    both = run("compare", "bikes", "2011-04", "2011-07")
+    assert [both[side]["version"] for side in ("first", "second")] == [A, "2011-07-01-dddd"]
+    (line,) = both["parts"][0]["lines"]
+    assert (line["name"], line["change"], line["better"], line["same"]) == ("mae", "-0.5", True, False)
+    assert both["predictions"] is None
+    shown = CliRunner().invoke(app, ["models", "compare", "bikes", A, "2011-07"]).stdout
+    assert f"first: {A} was refused" in shown
+    assert "Metrics: 1 of 1 differs" in shown
+    assert "Metrics: the same" in CliRunner().invoke(app, ["models", "compare", "bikes", A, B]).stdout
+    assert "golden" in run("compare", "bikes", A, B, "--predict", exit_code=1)["error"]
+
+
 @pytest.mark.parametrize(
     ("variables", "page"),
     [
