@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from enum import StrEnum
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -32,13 +31,13 @@ from evergreen.rows.partition_file import (
     read_columns,
     read_record,
 )
+from evergreen.small_objects import SmallObjects
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 _T = TypeVar("_T")
 PARTITION = "partition"
-_SMALL = 128  # small files whose bytes are kept
 TRANSFERS = 8  # files that are written or read at the same time
 FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
 
@@ -76,7 +75,7 @@ class Lake:
         # An opened table changes when it is refreshed: threads may not share one.
         self._kept = threading.local()
         # A file is named by its rows, so what was read of one holds as long as a table names it.
-        self._small = lru_cache(_SMALL)(lambda path: storage.read(path).body)
+        self._small = SmallObjects(storage)
 
     def replace(
         self, table: Table, contents: Mapping[str, pa.Table], schema: pa.Schema | None = None
@@ -175,7 +174,7 @@ class Lake:
         Files are read whole, and the last ones are kept: a few partitions of small files take a fraction of
         the time of `read`.
         """
-        found = self._from_files(table, keys, lambda at: read_columns(self._small(at), columns)).items()
+        found = self._from_files(table, keys, lambda at: read_columns(self._small.read(at), columns)).items()
         return [rows.append_column(PARTITION, pa.repeat(key, len(rows))) for key, rows in sorted(found)]
 
     def holding(self, keys: pa.Table, partitions: Iterable[str]) -> set[str]:
