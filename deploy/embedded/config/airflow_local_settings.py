@@ -9,7 +9,6 @@ import importlib
 import os
 import sys
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,9 +37,6 @@ _PRELOADED = (
 )
 
 
-_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
-
-
 def dag_policy(dag: DAG) -> None:
     """Start no run by the clock of a DAG that `EVERGREEN_NIGHTS_HELD` names: it ends where it starts.
 
@@ -49,9 +45,6 @@ def dag_policy(dag: DAG) -> None:
     with suppress(KeyError, FileNotFoundError):
         if dag.dag_id in Path(os.environ["EVERGREEN_NIGHTS_HELD"]).read_text().split():
             dag.end_date = dag.start_date
-            for task in dag.tasks:
-                # Else its tasks end with it, and a run by hand with a later logical time is without any.
-                task.end_date = _NEVER
 
 
 def _preload() -> None:
