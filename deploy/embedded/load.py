@@ -47,7 +47,8 @@ def load(stack: Stack, data: Path | None, say: Say = print) -> Loaded:
     loaded = Loaded("simulated" if data is None else "file", hours.min().date(), hours.max().date())
     with postgres.connect(stack.ports, stack.secrets) as connection:
         connection.execute(_TABLE)
-        connection.execute("TRUNCATE rentals")
+        # TRUNCATE would show an empty table to a night that is reading it.
+        connection.execute("DELETE FROM rentals")
         copy_rentals(connection, content)
     _leave_weather(stack.home.source, content if data is not None else None)
     remember(stack.home, loaded)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.explain.night import decision_explained
 from evergreen.models_site.figures import drift_over_time, error_over_time
+from evergreen.models_site.listing import worse_by
 from evergreen.numbers import number, percent
 from evergreen.pages.templates import template
 from evergreen.stages import STAGES
@@ -43,6 +44,7 @@ def render_pipeline(spec: Spec, facts: PipelineFacts, dag: str) -> str:
         facts=facts,
         now=facts.status,
         metric=metric,
+        worse_by=worse_by,
         dags=[(str(stage), dag + stage.dag_id(spec.name)) for stage in STAGES if not stage.optional],
         error=error_over_time(facts.nights, facts.events, metric.name),
         drift=drift_over_time(facts.nights, facts.events),

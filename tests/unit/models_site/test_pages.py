@@ -49,6 +49,12 @@ def test_features_that_drifted_most_often_come_first():
     assert drifted(nights) == [("wind", 2), ("rain", 1)]
 
 
+@pytest.mark.parametrize(("error", "worse"), [(10.5, True), (10.0, False), (9.0, False)])
+def test_an_error_above_what_was_promised_is_marked(error: float, worse: bool):
+    html = page(status=Status("kiosk", metric="mae", error=error, promised=10.0))
+    assert ('<b class="worse">' in html) == worse
+
+
 def test_the_page_draws_the_nights_and_marks_what_happened():
     html = page(
         nights=[night(0), night(1, None), night(3, retrain=True)], total=9, events=EVENTS, older=DAYS[0]
