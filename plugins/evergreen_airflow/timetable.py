@@ -29,16 +29,23 @@ class PartitionTimetable(Timetable):
     first.
 
     A backfill runs the partitions that begin between its dates, each due as soon as it has ended.
+
+    While it is `held`, no run is due by the clock; backfills and runs by hand go on.
     """
 
     partitioned = True
     run_ordering: Sequence[str] = ("run_after",)
 
-    def __init__(self, ticks: Ticks) -> None:
-        self.ticks = ticks
+    def __init__(self, ticks: Ticks, *, held: bool = False) -> None:
+        self.ticks, self.held = ticks, held
         self.calendar = ticks.calendar
         when = ", then ".join(str(schedule) for schedule in ticks.schedules)
-        self.description = f"each {self.calendar.grain.facts.word} that has ended: {when}"
+        held_back = ", held back" if held else ""
+        self.description = f"each {self.calendar.grain.facts.word} that has ended: {when}{held_back}"
+
+    def held_back(self) -> PartitionTimetable:
+        """The same, of which no run is due by the clock."""
+        return PartitionTimetable(self.ticks, held=True)
 
     @property
     def summary(self) -> str:
@@ -53,18 +60,22 @@ class PartitionTimetable(Timetable):
             "timezone": self.calendar.timezone,
             "week_starts": self.calendar.week_starts.value,
             "crons": [schedule.cron for schedule in self.ticks.schedules],
+            "held": self.held,
         }
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> PartitionTimetable:
         """The timetable that `serialize` described."""
         calendar = Calendar(Grain(data["grain"]), data["timezone"], Weekday(data["week_starts"]))
-        return cls(Ticks(calendar, tuple(Schedule(cron, data["timezone"]) for cron in data["crons"])))
+        schedules = tuple(Schedule(cron, data["timezone"]) for cron in data["crons"])
+        return cls(Ticks(calendar, schedules), held=data.get("held", False))
 
     def next_dagrun_info_v2(
         self, *, last_dagrun_info: DagRunInfo | None, restriction: TimeRestriction
     ) -> DagRunInfo | None:
-        """The run after the last that was scheduled or backfilled; None after the DAG's end."""
+        """The run after the last scheduled or backfilled one; None while held and after the DAG has ended."""
+        if self.held:
+            return None
         key = self._next(last_dagrun_info, utcnow(), restriction)
         tick = _due(self.ticks, key)
         if restriction.latest is not None and tick > restriction.latest:

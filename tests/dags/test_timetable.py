@@ -267,6 +267,18 @@ def test_it_survives_being_stored() -> None:
     )
 
 
+def test_no_run_is_due_by_the_clock_while_it_is_held() -> None:
+    timetable = made("daily", "0 2 * * *")
+    held = timetable.held_back()
+    restriction = TimeRestriction(instance(due("2024-05-01")), None, catchup=True)
+    assert timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
+    for each in (held, decode_timetable(json.loads(json.dumps(encode_timetable(held))))):
+        assert each.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction) is None
+        days = each.iter_partition_dagrun_infos(earliest=due("2024-05-01"), latest=due("2024-05-02"))
+        assert [run.partition_key for run in days] == ["2024-05-01", "2024-05-02"]
+        assert each.description == "each day that has ended: 0 2 * * * (UTC), held back"
+
+
 def test_runs_of_one_tick_have_ids_of_their_own() -> None:
     timetable, at = made("daily", "0 2 * * 1-5"), instance(due("2024-05-06T02:00"))
     ids = {
