@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import AsyncCallback, CronTriggerTimetable, DeadlineReference
+from airflow.sdk import DAG, AsyncCallback, CronTriggerTimetable, DeadlineReference
 from airflow.sdk.exceptions import AirflowFailException
 from airflow.serialization.decoders import decode_deadline_alert
 from airflow.serialization.encoders import encode_deadline_alert
@@ -253,4 +253,6 @@ def test_the_alert_task_of_a_partition_that_is_not_monitored_fails_in_one_line(d
 
     describe()
     with pytest.raises(AirflowFailException, match="shop 2024-01-05: this partition is not monitored"):
-        AlertOperator(task_id="alert", pipeline="shop").execute(context())
+        AlertOperator(task_id="alert", pipeline="shop", dag=DAG("shop_monitor", schedule=None)).execute(
+            context()
+        )

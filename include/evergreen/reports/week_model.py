@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from evergreen.calendar import Grain
 from evergreen.json_values import finite_or_none
 from evergreen.labels.known import newest_known
 from evergreen.metrics import metric_named
@@ -47,13 +46,13 @@ def model(spec: Spec, facts: WeekFacts) -> Measured:
     elif facts.of_week:
         said.append(f"{short.capitalize()}.")
     figures = tuple(_figures(labelled))
-    hourly = spec.partition is Grain.HOURLY
+    by_day = spec.calendar.grain.facts.unit > 1
     return Measured(
         short,
         tuple(said),
         Table(("metric", "week", "promised"), figures) if figures else None,
-        "day" if hourly else spec.calendar.grain.facts.word,
-        _one_by_one(spec, facts, hourly),
+        "day" if by_day else spec.calendar.grain.facts.word,
+        _one_by_one(spec, facts, by_day),
     )
 
 
@@ -121,9 +120,9 @@ def _figures(labelled: Sequence[Record]) -> Iterator[tuple[str, ...]]:
             yield metric.with_unit, number(value), number(_promised(name, labelled))
 
 
-def _one_by_one(spec: Spec, facts: WeekFacts, hourly: bool) -> Table:
+def _one_by_one(spec: Spec, facts: WeekFacts, by_day: bool) -> Table:
     """A line for each partition; of hours, for each day."""
-    unit = "day" if hourly else spec.calendar.grain.facts.word
+    unit = "day" if by_day else spec.calendar.grain.facts.word
     columns = (unit, "rows", "set aside", spec.metric.with_unit, "promised", "drifted", "training")
     nights = {record.partition: (record, decision) for record, decision in facts.of_week}
     groups = groupby(facts.expected, lambda key: key.partition("T")[0])

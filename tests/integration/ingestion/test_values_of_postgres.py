@@ -95,7 +95,7 @@ def test_each_value_is_asked_for(
         ("SELECT area FROM stores", "its first column 'area' is of type double: cast it to text"),
         ("SELECT opened FROM stores", r"column 'opened' is of type timestamp\[us, tz=UTC\]: cast it"),
         ("SELECT NULLIF(name, 'north') FROM stores", "its first column 'nullif' has a null: leave such rows"),
-        ("SELECT 'a' FROM stores", r"the value 'a' is there 2 times: fix the query"),
+        ("SELECT 'a' FROM stores", r"the value 'a' is there 2 times: leave the others out"),
         ("SELECT n FROM generate_series(1, 10001) AS n", "there are 10,001 values, and at most 10,000"),
         ("DELETE FROM stores", "begins with DELETE, and a read-only transaction runs"),
         ("WITH gone AS (DELETE FROM stores RETURNING id) SELECT id FROM gone", "data-modifying statement"),

@@ -102,12 +102,14 @@ def test_it_is_waited_for_ingested_and_read_by_a_backtest_with_its_labels(lender
     assert rows[rows["partition"] == SECOND]["late"].isna().all()
 
 
-# What the words mean there: a type of Airflow's connections, an address, a protocol, a file.
+# What the words mean there: a type of Airflow's connections, an address, a protocol, a file, its key.
 OTHER_THINGS = {
     ("include/evergreen/alerts/receivers.py", "http"),
     ("include/evergreen/cli/expectations.py", "file"),
     ("include/evergreen/connections.py", "postgres"),
     ("include/evergreen/databases/registry.py", "postgres"),
+    ("include/evergreen/diff/files.py", "file"),
+    ("include/evergreen/diff/files.py", "sql"),
     ("include/evergreen/ingestion/stage.py", "file"),
     ("include/evergreen/look_back/store.py", "postgres"),
     ("include/evergreen/postgres.py", "postgres"),

@@ -57,7 +57,7 @@ def _queried(name: str, query: QueriedValues, wanted: Wanted) -> Sequence[Value]
     try:
         check_values(values)
     except ValueError as error:
-        raise SourceError(f"{where}: {error}: fix the query") from None
+        raise SourceError(f"{where}: among its answers {error}") from None
     return values
 
 
