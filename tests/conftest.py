@@ -18,6 +18,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+from deploy.embedded import s3
 from evergreen.storage import Credentials, Storage
 from tests.campaign import INJECTED, rounds
 from tests.servers import unused_port, wait_until_ready
@@ -106,9 +107,9 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real S3 server (ministack) on this machine, with its objects in memory."""
-    program = ROOT / ".venv-s3" / "bin" / "ministack"
-    if not program.exists():
-        pytest.fail(f"{program} is missing: run make .venv-s3")
+    python = ROOT / ".venv-s3" / "bin" / "python"
+    if not python.exists():
+        pytest.fail(f"{python} is missing: run make .venv-s3")
     folder, port = tmp_path_factory.mktemp("s3"), unused_port()
     environment = {
         "PATH": os.environ["PATH"],
@@ -119,7 +120,8 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "TMPDIR": str(folder),
     }
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen([program], env=environment, stdout=log, stderr=subprocess.STDOUT)
+        command = [python, "-m", *s3.server(port)]
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
         address = f"http://127.0.0.1:{port}"
         health = f"{address}/_ministack/health"

@@ -24,13 +24,22 @@ def endpoint(ports: Ports) -> str:
     return f"http://{HOST}:{ports.s3}"
 
 
+def server(port: int) -> list[str]:
+    """The module that serves, and its arguments: `ministack` by uvicorn, which answers faster."""
+    return [
+        *("uvicorn", "ministack.app:app", "--host", HOST, "--port", str(port)),
+        *("--http", "httptools", "--loop", "asyncio", "--timeout-keep-alive", "75"),
+        *("--log-level", "warning", "--no-access-log", "--no-server-header", "--no-date-header"),
+    ]
+
+
 def service(home: Home, ports: Ports, secrets: Secrets) -> Service:
     """The server: only S3, on disk, on 127.0.0.1, and only for requests signed with our keys."""
     scratch = home.s3 / "tmp"
     scratch.mkdir(exist_ok=True)
     return Service(
         name=NAME,
-        command=[str(_python()), "-m", "ministack"],
+        command=[str(_python()), "-m", *server(ports.s3)],
         environment={
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "BIND_HOST": HOST,
