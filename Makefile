@@ -12,8 +12,9 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 export DATA ?=
 ONLY ?=
 export ROUNDS ?= 5
-# Two more than the cores of a small machine: the tests against Airflow, and those of faults, mostly wait.
-JOBS ?= 4
+# One more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
+# one more collects all tests, and starts servers, for itself.
+JOBS ?= 3
 SEED ?= 0
 UV ?= uv
 # Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.

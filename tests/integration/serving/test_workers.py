@@ -112,7 +112,7 @@ def serving(world: World, folder: Path) -> Iterator[tuple[subprocess.Popen[str],
     log = folder / "log"
     with log.open("w") as written:
         command = subprocess.Popen(
-            [EVERGREEN, "serve", "iris", "--port", "0", "--workers", str(WORKERS), "--every", "0.1"],
+            [EVERGREEN, "serve", "iris", "--port", "0", "--workers", str(WORKERS), "--every", "0.5"],
             env={**os.environ, **variables},
             stderr=written,
             text=True,
