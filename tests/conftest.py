@@ -37,7 +37,7 @@ settings.load_profile("evergreen")
 # Modules and items stay until the end: to look for garbage among them takes a seventh of the collection.
 gc.disable()
 
-_STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_")
+_STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_", "AIRFLOW_CTX_")
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -159,7 +159,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No variable of a store or stack that happens to run here reaches the test."""
+    """No variable of a store, stack or task that happens to run here reaches the test."""
     for name in list(os.environ):
         if name.startswith(_STORE_VARIABLES):
             monkeypatch.delenv(name)
