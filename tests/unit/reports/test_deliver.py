@@ -91,12 +91,17 @@ def test_a_backfill_is_quiet(storage: Storage, webhook: Any, monkeypatch: pytest
     assert len(webhook.requests) == 1
 
 
-def test_the_summary_of_a_week_is_sent_once_to_its_own_receivers_and_made_again_by_a_backfill(
-    storage: Storage, webhook: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def weekly(storage: Storage, webhook: Any, monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    """The kiosk, whose weeks alone are sent, to `lead`."""
     connect(monkeypatch, "lead", conn_type="http", host=webhook.address)
-    spec = KIOSK.model_copy(update={"reports": Reports(weekly=("lead",))})
-    pipeline = Pipeline(spec, storage)
+    return Pipeline(KIOSK.model_copy(update={"reports": Reports(weekly=("lead",))}), storage)
+
+
+def test_the_summary_of_a_week_is_sent_once_to_its_own_receivers_and_made_again_by_a_backfill(
+    weekly: Pipeline, storage: Storage, webhook: Any
+) -> None:
+    pipeline = weekly
     publish(pipeline, *WEEK[:3], *WEEK[4:6])
     last, name = WEEK[-1], f"week-{WEEK[0]}"
     assert sent(pipeline, WEEK[-2]) == {WEEK[-2]: []}, "the week is not told before its last night"
@@ -112,12 +117,8 @@ def test_the_summary_of_a_week_is_sent_once_to_its_own_receivers_and_made_again_
     assert (request.body["partition"], request.body["key"]) == (last, "weekly_report")
 
 
-def test_a_week_whose_last_night_was_past_is_sent_by_the_newest_one(
-    storage: Storage, webhook: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    connect(monkeypatch, "lead", conn_type="http", host=webhook.address)
-    spec = KIOSK.model_copy(update={"reports": Reports(weekly=("lead",))})
-    pipeline = Pipeline(spec, storage)
+def test_a_week_whose_last_night_was_past_is_sent_by_the_newest_one(weekly: Pipeline) -> None:
+    pipeline = weekly
     publish(pipeline, *WEEK, DAYS[28], DAYS[29])
     name = f"week-{WEEK[0]}"
     assert sent(pipeline, WEEK[-1]) == {WEEK[-1]: [], name: []}, "one tick has brought two more days"
