@@ -308,18 +308,35 @@ def test_a_shell_completes_pipelines_and_the_versions_of_the_one_before(
     assert completed("evergreen models show kinds s") == []
 
 
-def calls() -> Iterator[tuple[str, list[str]]]:
-    """Every command's words, and the lines of its examples."""
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command, by its words."""
 
-    def below(group: Any, words: str) -> Iterator[tuple[str, list[str]]]:
+    def below(group: Any, words: str) -> Iterator[tuple[str, Any]]:
         for name, command in group.commands.items():
             own = f"{words} {name}".strip()
             if hasattr(command, "commands"):
                 yield from below(command, own)
             else:
-                yield own, (command.epilog or "").splitlines()[2:]
+                yield own, command
 
     return below(get_command(app), "")
+
+
+def calls() -> Iterator[tuple[str, list[str]]]:
+    """Every command's words, and the lines of its examples."""
+    for words, command in commands():
+        yield words, (command.epilog or "").splitlines()[2:]
+
+
+def test_a_shell_completes_the_pipelines_of_every_command(pipelines: Path):
+    found = {}
+    for words, command in commands():
+        context = command.make_context(words, [], resilient_parsing=True)
+        for given in command.params:
+            if str(given.metavar).strip("[].") == "PIPELINE":
+                found[words] = [one.value for one in given.shell_complete(context, "")]
+    assert {"check", "forget", "report", "serve start", "status", "train"} <= found.keys()
+    assert {words: names for words, names in found.items() if names != ["daily", "kinds"]} == {}
 
 
 @pytest.mark.parametrize(("words", "examples"), calls())

@@ -14,7 +14,7 @@ import typer
 from evergreen.cli.check_diff import Base, compared
 from evergreen.cli.check_source import AtSource, check_sources
 from evergreen.cli.checked import Checked
-from evergreen.cli.command import Answer, register, table
+from evergreen.cli.command import Answer, optional_pipeline, register, table
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, UnknownPipelineError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ TICKS = 5
 COMPARED = 10
 """By how many of the newest comparisons it is told what a gate lets pass."""
 
-OnePipeline = Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="default: all of them")]
+OnePipeline = Annotated[str | None, optional_pipeline("default: all of them")]
 
 Now = Annotated[
     str | None,

@@ -32,6 +32,13 @@ PipelineName = Annotated[
     str,
     typer.Argument(metavar="PIPELINE", help="the name of a pipeline", autocompletion=complete.pipelines),
 ]
+
+
+def optional_pipeline(without: str) -> Any:
+    """The argument of a command that takes a pipeline or none; `without` says what it does then."""
+    return typer.Argument(metavar="[PIPELINE]", help=without, autocompletion=complete.pipelines)
+
+
 AsJson = Annotated[bool, typer.Option(AS_JSON, help="print one JSON document, logs go to standard error")]
 Why = Annotated[str | None, typer.Option("--why", metavar="TEXT", help="kept with the event, for people")]
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of a failure")]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from evergreen.cli import complete
 from evergreen.cli.command import Answer, register
 from evergreen.errors import EvergreenError
 
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from evergreen.forget import Part
     from evergreen.storage import Storage
 
-Name = Annotated[str, typer.Argument(metavar="PIPELINE", help="its name; its folder may be gone already")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="PIPELINE",
+        help="its name; its folder may be gone already",
+        autocompletion=complete.pipelines,
+    ),
+]
 Asked = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli import complete
-from evergreen.cli.command import Answer, open_pipeline, register
+from evergreen.cli.command import Answer, open_pipeline, optional_pipeline, register
 from evergreen.cli.stages import Partition, newest
 from evergreen.environment import home
 
@@ -15,12 +14,7 @@ if TYPE_CHECKING:
     from evergreen.reports.report import Report
 
 OnePipeline = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[PIPELINE]",
-        help="the name of a pipeline; with --week and without a name: all of them",
-        autocompletion=complete.pipelines,
-    ),
+    str | None, optional_pipeline("the name of a pipeline; with --week and without a name: all of them")
 ]
 Week = Annotated[
     bool, typer.Option("--week", help="the week in which the partition ends, instead of its night alone")

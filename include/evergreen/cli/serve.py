@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from evergreen.cli import complete
 from evergreen.cli.command import Answer, PipelineName, open_pipeline, register, told
 from evergreen.cli.shadow import shadow
 from evergreen.cli.stages import Partition, newest
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 Names = Annotated[
-    list[str] | None, typer.Argument(metavar="[PIPELINE]...", help="their names, or folders; default: all")
+    list[str] | None,
+    typer.Argument(
+        metavar="[PIPELINE]...",
+        help="their names, or folders; default: all",
+        autocompletion=complete.pipelines,
+    ),
 ]
 Host = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="the address to listen at")]
 Port = Annotated[

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from evergreen.cli import complete
-from evergreen.cli.command import Answer, open_pipeline, register, table
+from evergreen.cli.command import Answer, open_pipeline, optional_pipeline, register, table
 from evergreen.cli.tables import unbroken
 from evergreen.numbers import number, percent
 
@@ -19,14 +18,7 @@ if TYPE_CHECKING:
 
     from evergreen.status.summary import Night, Status
 
-OnePipeline = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[PIPELINE]",
-        help="one, in more detail; default: all of them",
-        autocompletion=complete.pipelines,
-    ),
-]
+OnePipeline = Annotated[str | None, optional_pipeline("one, in more detail; default: all of them")]
 
 
 def add_to(app: typer.Typer) -> None:
