@@ -1,6 +1,10 @@
-# Two images: the server of predictions alone, and Evergreen on the official Airflow image.
+# Three images: the server of predictions alone, the sources of the demo, and Evergreen on the official Airflow image.
 #   docker build --target serving -t evergreen-serving:0.1.0 .
+#   docker build --target demo -t evergreen-demo:0.1.0 .
 #   docker build -t evergreen:0.1.0 .
+#
+# Code belongs to root and to no group that may write, in a folder of root's, so that a task can neither change nor
+# replace it. The libraries of Airflow's image belong to its user; compose mounts the whole image read-only.
 #
 # Airflow's slim image, because it holds Airflow alone: everything in it is in requirements.txt too, so after the
 # install the image has the set of versions that the tests ran with. The full image would keep some sixty
@@ -31,13 +35,28 @@ ENV PYTHONPATH=/opt/evergreen/include \
     PYTHONUNBUFFERED=1 \
     GX_ANALYTICS_ENABLED=false
 
-RUN printf '%s\n' '#!/usr/bin/env python' 'import sys' 'from evergreen.cli import main' 'sys.exit(main())' \
+RUN chmod -R u=rwX,go=rX /opt/evergreen \
+    && printf '%s\n' '#!/usr/bin/env python' 'import sys' 'from evergreen.cli import main' 'sys.exit(main())' \
         > /usr/local/bin/evergreen \
     && chmod 0755 /usr/local/bin/evergreen \
     && useradd --create-home --uid 50000 evergreen
 
 USER evergreen
 CMD ["evergreen", "serve"]
+
+FROM serving AS demo
+
+LABEL org.opencontainers.image.title="Evergreen demo" \
+      org.opencontainers.image.description="The sources of Evergreen's demo: simulated rentals and a weather API" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.licenses="Apache-2.0"
+
+COPY deploy/__init__.py /opt/evergreen/include/deploy/
+COPY deploy/demo_data/ /opt/evergreen/include/deploy/demo_data/
+USER root
+RUN chmod -R u=rwX,go=rX /opt/evergreen
+USER evergreen
+CMD ["python", "-m", "deploy.demo_data"]
 
 FROM ${AIRFLOW_IMAGE}:slim-${AIRFLOW_VERSION}-${PYTHON_TAG}${BASE_DIGEST}
 
@@ -50,24 +69,28 @@ USER airflow
 
 # --no-deps: requirements.txt is the whole resolved set. --only-binary: no package's code runs in the build.
 # `pip check` fails the build if anything left over from the base image disagrees with that set.
-COPY requirements.txt /opt/airflow/requirements.txt
+COPY requirements.txt /opt/evergreen/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: \
-        -r /opt/airflow/requirements.txt \
+        -r /opt/evergreen/requirements.txt \
     && pip check
 
-# The code belongs to root, so that a task cannot change it.
-COPY dags/ /opt/airflow/dags/
-COPY plugins/ /opt/airflow/plugins/
-COPY include/ /opt/airflow/include/
+COPY dags/ /opt/evergreen/dags/
+COPY plugins/ /opt/evergreen/plugins/
+COPY include/ /opt/evergreen/include/
 
-# Airflow finds plugins/ by itself; it is on the path for callbacks and for a shell.
-ENV PYTHONPATH=/opt/airflow/include:/opt/airflow/plugins \
-    AIRFLOW__CORE__LOAD_EXAMPLES=false
+# plugins/ is on the path for callbacks, for the logs of tasks and for a shell.
+ENV PYTHONPATH=/opt/evergreen/include:/opt/evergreen/plugins \
+    AIRFLOW__CORE__DAGS_FOLDER=/opt/evergreen/dags \
+    AIRFLOW__CORE__PLUGINS_FOLDER=/opt/evergreen/plugins \
+    AIRFLOW__CORE__LOAD_EXAMPLES=false \
+    GX_ANALYTICS_ENABLED=false
 
 # The `evergreen` command runs the code above. `pip install .` would make a second copy of it, and fetch a
 # build backend without a hash.
-RUN printf '%s\n' '#!/usr/bin/env python' 'import sys' 'from evergreen.cli import main' 'sys.exit(main())' \
-        > /home/airflow/.local/bin/evergreen \
-    && chmod 0755 /home/airflow/.local/bin/evergreen
+USER root
+RUN chmod -R u=rwX,go=rX /opt/evergreen \
+    && printf '%s\n' '#!/usr/bin/env python' 'import sys' 'from evergreen.cli import main' 'sys.exit(main())' \
+        > /usr/local/bin/evergreen \
+    && chmod 0755 /usr/local/bin/evergreen
 
 USER airflow

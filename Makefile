@@ -21,7 +21,7 @@ UV ?= uv
 export PYTHONDONTWRITEBYTECODE :=
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check bench lock docs pictures clean check-python
+.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check env bench lock docs pictures clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ lint: .venv ## style and types
 check: .venv ## the descriptions of all pipelines, and their DAGs, without storage or sources
 	.venv/bin/evergreen check --offline
 	.venv/bin/pytest tests/dags/test_described.py
+
+env: ## write .env for docker compose: fresh secrets, free ports (DEMO=1: with the demo's sources)
+	@$(PYTHON) -m deploy.compose.env $(if $(DEMO),demo)
 
 bench: .venv .venv-s3 ## measure (ONLY=name: one figure; ROUNDS=1: a first look)
 	.venv/bin/python -m benchmarks $(if $(ONLY),--only '$(ONLY)')

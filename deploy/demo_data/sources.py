@@ -12,6 +12,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 RENTALS = ("rented_at", "holiday", "casual", "registered", "cnt")
+RENTALS_TABLE = """
+CREATE TABLE IF NOT EXISTS rentals (
+    rented_at timestamptz PRIMARY KEY,
+    holiday boolean NOT NULL,
+    casual integer,
+    registered integer,
+    cnt integer
+)
+"""
 WEATHER = ("hour", "temperature", "feels_like", "humidity", "wind_speed", "condition")
 CONDITIONS = ("clear", "mist", "light_rain", "heavy_rain")
 

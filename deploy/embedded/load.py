@@ -12,7 +12,7 @@ import psycopg
 
 from deploy.demo_data.bike_file import read_bike_file
 from deploy.demo_data.simulator import FIRST_DAY, simulate
-from deploy.demo_data.sources import RENTALS, DemoData, Loaded, yesterday
+from deploy.demo_data.sources import RENTALS, RENTALS_TABLE, DemoData, Loaded, yesterday
 from deploy.demo_data.weather_api import WEATHER_FILE
 from deploy.embedded import postgres
 from deploy.embedded.home import Home, write_atomically
@@ -23,15 +23,6 @@ from evergreen.storage import Storage
 
 Say = Callable[[str], None]
 
-_TABLE = """
-CREATE TABLE IF NOT EXISTS rentals (
-    rented_at timestamptz PRIMARY KEY,
-    holiday boolean NOT NULL,
-    casual integer,
-    registered integer,
-    cnt integer
-)
-"""
 _COPY = f"COPY rentals ({', '.join(RENTALS)}) FROM STDIN (FORMAT csv)"
 
 
@@ -46,7 +37,7 @@ def load(stack: Stack, data: Path | None, say: Say = print) -> Loaded:
     hours = content.rentals["rented_at"]
     loaded = Loaded("simulated" if data is None else "file", hours.min().date(), hours.max().date())
     with postgres.connect(stack.ports, stack.secrets) as connection:
-        connection.execute(_TABLE)
+        connection.execute(RENTALS_TABLE)
         # TRUNCATE would show an empty table to a night that is reading it.
         connection.execute("DELETE FROM rentals")
         copy_rentals(connection, content)

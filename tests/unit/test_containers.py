@@ -1,5 +1,8 @@
 """The container files, checked as text. No Docker needed; compose itself is asked where it is installed."""
 
+from __future__ import annotations
+
+import os
 import re
 import secrets
 import shutil
@@ -24,7 +27,7 @@ VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["versi
 
 # ${NAME}, ${NAME:-default} or ${NAME:?message}; a doubled dollar is for the shell in the container.
 VARIABLE = re.compile(r"(?<!\$)\$\{(?P<name>\w+)(?:(?P<operator>:?[-?+])(?P<rest>[^}]*))?\}")
-SECRETS = sorted(name for name, value in EXAMPLE.items() if not value)
+SECRETS = sorted(name for name, value in EXAMPLE.items() if not value and name != "DEMO_PASSWORD")
 SECRET_NAME = re.compile(r"PASSWORD|SECRET|_KEY|FERNET|REDISCLI_AUTH|AIRFLOW_CONN_")
 CONTROL_KEYS = {
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
@@ -50,7 +53,8 @@ def image_of(name: str) -> str:
     """The image that the stage `serving`, or the last one, which is Airflow's, is built on."""
     stages = [text.partition(" AS ") for instruction, text in INSTRUCTIONS if instruction == "FROM"]
     images = {stage or "airflow": image for image, _, stage in stages}
-    assert list(images) == ["serving", "airflow"]
+    assert list(images) == ["serving", "demo", "airflow"]
+    assert images["demo"] == "serving"
     return VARIABLE.sub(lambda match: arguments()[match["name"]], images[name])
 
 
@@ -63,15 +67,17 @@ def environment_values() -> list[tuple[str, str, str]]:
 
 
 def init_script() -> str:
-    """What init runs, as bash gets it: compose turns a doubled dollar into one."""
-    return SERVICES["init"]["command"][-1].replace("$$", "$")
+    """What init runs, as Python gets it: compose turns a doubled dollar into one."""
+    assert SERVICES["init"]["command"][:2] == ["python", "-c"]
+    return SERVICES["init"]["command"][2].replace("$$", "$")
 
 
 def test_services():
     assert set(SERVICES) == {
         *("postgres", "redis", "seaweedfs"),
-        *("init", "api-server", "scheduler", "dag-processor", "triggerer", "worker"),
+        *("init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "worker-training"),
         "serving",
+        *("demo-db", "demo"),
     }
 
 
@@ -119,7 +125,7 @@ def test_settings_are_those_of_the_example():
 def test_example_explains_each_setting_and_holds_no_secret():
     paragraphs = [paragraph.splitlines() for paragraph in EXAMPLE_TEXT.strip().split("\n\n")]
     assert all(paragraph[0].startswith("# ") for paragraph in paragraphs)
-    assert {name for name in EXAMPLE if SECRET_NAME.search(name)} == set(SECRETS)
+    assert {name for name in EXAMPLE if SECRET_NAME.search(name)} == {*SECRETS, "DEMO_PASSWORD"}
 
 
 @pytest.mark.parametrize("name", SECRETS)
@@ -142,9 +148,62 @@ def test_no_secret_is_written_out():
     assert VARIABLE.fullmatch(password)
 
 
-def test_worker_holds_no_key_to_airflow_itself():
+@pytest.mark.parametrize("name", ["worker", "worker-training"])
+def test_worker_holds_no_key_to_airflow_itself(name):
     assert set(SERVICES["scheduler"]["environment"]) >= CONTROL_KEYS
-    assert not set(SERVICES["worker"]["environment"]) & CONTROL_KEYS
+    assert not set(SERVICES[name]["environment"]) & CONTROL_KEYS
+
+
+def test_every_stage_has_a_worker_that_takes_its_tasks():
+    workers = [settings["command"] for name, settings in SERVICES.items() if name.startswith("worker")]
+    queues = [command.partition("--queues ")[2] for command in workers]
+    assert queues == ["default", "training"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_service_cannot_change_what_it_runs(name):
+    assert SERVICES[name]["read_only"] is True
+    assert SERVICES[name]["security_opt"] == ["no-new-privileges:true"]
+    assert "/tmp" in [mount.partition(":")[0] for mount in SERVICES[name]["tmpfs"]]
+
+
+def test_what_airflow_writes_is_in_memory_or_on_a_volume():
+    settings = COMPOSE["x-common-environment"]
+    mounts = [
+        *SERVICES["worker"]["tmpfs"],
+        *(each.partition(":")[2] for each in SERVICES["worker"]["volumes"]),
+    ]
+    writable = {mount.partition(":")[0] for mount in mounts}
+    assert {settings["AIRFLOW_HOME"], settings["AIRFLOW__LOGGING__BASE_LOG_FOLDER"]} <= writable
+    (code,) = [text for name, text in INSTRUCTIONS if name == "ENV" and "DAGS_FOLDER" in text]
+    for kind in ("DAGS", "PLUGINS"):
+        folder = f"AIRFLOW__CORE__{kind}_FOLDER"
+        assert f"{folder}={settings[folder]}" in code
+        assert not any(Path(settings[folder]).is_relative_to(place) for place in writable)
+
+
+def test_code_in_the_image_belongs_to_root_and_to_no_group_that_may_write():
+    copied = [text for name, text in INSTRUCTIONS if name == "COPY"]
+    assert copied
+    assert all(text.split()[-1].startswith("/opt/evergreen/") and "--chown" not in text for text in copied)
+    assert DOCKERFILE.count("chmod -R u=rwX,go=rX /opt/evergreen") == 3
+
+
+def test_a_dead_worker_is_noticed_before_its_messages_are_delivered_again():
+    control = COMPOSE["x-control-environment"]
+    longest = int(COMPOSE["x-longest-task"])
+    assert int(control["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"]) == 60
+    assert COMPOSE["x-common-environment"][
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"
+    ] == str(longest)
+    dags = (ROOT / "plugins" / "evergreen_airflow" / "lifecycle.py").read_text()
+    (hours,) = re.findall(r'"execution_timeout": timedelta\(hours=(\d+)\)', dags)
+    assert longest > int(hours) * 3600
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICES if "healthcheck" in SERVICES[name]])
+def test_health_is_known_in_seconds(name):
+    assert int(SERVICES[name]["healthcheck"]["interval"].removesuffix("s")) <= 15
 
 
 def test_seaweedfs_honours_conditional_writes_and_keeps_its_filer_to_itself():
@@ -159,17 +218,49 @@ def buckets() -> set[str]:
     return {bucket["Name"] for bucket in boto3.client("s3").list_buckets()["Buckets"]}
 
 
-def test_init_makes_a_bucket_that_passes_the_probe(s3_server: str, monkeypatch):
-    script = re.search(r"<<'PYTHON'\n(.*)PYTHON\n", init_script(), re.DOTALL)
+class Database:
+    """A database that remembers its comment, as PostgreSQL does."""
+
+    autocommit = False
+    comment: str | None = None
+
+    def cursor(self) -> Database:
+        return self
+
+    def execute(self, statement: str) -> None:
+        if found := re.search(r"IS '(.*)'", statement):
+            self.comment = found[1]
+
+    def fetchone(self) -> tuple[str | None]:
+        return (self.comment,)
+
+
+def test_init_does_once_for_a_version_what_takes_long_and_makes_a_bucket_that_passes_the_probe(
+    s3_server: str, monkeypatch: pytest.MonkeyPatch
+):
+    database, ran = Database(), []
+    monkeypatch.setattr("psycopg2.connect", lambda url: database)
+    monkeypatch.setattr("subprocess.run", lambda command, **options: ran.append((command, options)))
+    monkeypatch.setattr(Path, "read_bytes", lambda path: str(path).encode())
     monkeypatch.setenv("AWS_ENDPOINT_URL", s3_server)
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "ADMIN_PASSWORD"):
         monkeypatch.setenv(name, secrets.token_hex())
-    monkeypatch.setenv("AWS_REGION", EXAMPLE["AWS_REGION"])
-    monkeypatch.setenv("EVERGREEN_STORAGE", EXAMPLE["EVERGREEN_STORAGE"])
+    for name in ("AWS_REGION", "EVERGREEN_STORAGE", "ADMIN_USERNAME", "TRAINING_SLOTS"):
+        monkeypatch.setenv(name, EXAMPLE[name])
+    monkeypatch.setenv(
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql+psycopg2://airflow@postgres/airflow"
+    )
     before = buckets()
     for _ in ("first start", "another start"):
-        exec(script[1], {})
+        exec(init_script(), {})
     assert buckets() - before == {"evergreen"}
+    assert [command[1:3] for command, _ in ran] == [["db", "migrate"], ["users", "create"], ["pools", "set"]]
+    monkeypatch.setenv("TRAINING_SLOTS", "3")
+    exec(init_script(), {})
+    assert len(ran) == 6
+    password = os.environ["ADMIN_PASSWORD"]
+    assert [password in options["input"] for _, options in ran if options["input"]] == [True, True]
+    assert not any(password in command for command, _ in ran)
 
 
 def test_dockerfile_pins_the_airflow_that_is_tested():
@@ -182,7 +273,10 @@ def test_dockerfile_installs_by_hash_as_an_ordinary_user():
     installs = [text for name, text in INSTRUCTIONS if name == "RUN" and "pip install" in text]
     assert installs
     assert all("--require-hashes --no-deps" in text for text in installs)
-    assert [text for name, text in INSTRUCTIONS if name == "USER"] == ["evergreen", "airflow", "airflow"]
+    assert [text for name, text in INSTRUCTIONS if name == "USER"] == [
+        *("evergreen", "root", "evergreen"),
+        *("airflow", "root", "airflow"),
+    ]
 
 
 def test_image_holds_only_what_is_copied_and_no_secret():
@@ -196,10 +290,11 @@ def test_image_holds_only_what_is_copied_and_no_secret():
 
 
 def test_image_carries_the_version_of_the_project():
-    assert DOCKERFILE.count(f'image.version="{VERSION}"') == DOCKERFILE.count("image.version=") == 2
+    assert DOCKERFILE.count(f'image.version="{VERSION}"') == DOCKERFILE.count("image.version=") == 3
     assert COMPOSE["x-airflow-common"]["image"] == f"evergreen:{VERSION}"
     assert SERVICES["serving"]["image"] == f"evergreen-serving:{VERSION}"
     assert SERVICES["serving"]["build"] == {"context": ".", "target": "serving"}
+    assert SERVICES["demo"]["image"] == f"evergreen-demo:{VERSION}"
 
 
 def test_the_server_asks_for_a_token_and_has_the_keys_of_the_storage_alone():

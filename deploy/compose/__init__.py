@@ -1,0 +1,1 @@
+"""Settings of the containers, before anything of them starts."""
