@@ -10,6 +10,7 @@ from airflow.sdk import BaseHook
 if TYPE_CHECKING:
     from evergreen.connections import Connection
     from evergreen.pipeline import Pipeline
+    from evergreen.storage import Storage
 
 STORAGE_CONNECTION = "EVERGREEN_STORAGE_CONN_ID"
 
@@ -39,13 +40,12 @@ def airflow_connection(conn_id: str) -> Connection:
     )
 
 
-def open_pipeline(name: str) -> Pipeline:
-    """The pipeline called `name` on Airflow's connections.
+def open_storage() -> Storage:
+    """The storage that `EVERGREEN_STORAGE` names.
 
-    The storage's keys are the `AWS_*` variables, or those of the connection that
-    `EVERGREEN_STORAGE_CONN_ID` names (login, password, and `endpoint_url` and `region_name` in its extra).
+    Its keys are the `AWS_*` variables, or those of the connection that `EVERGREEN_STORAGE_CONN_ID` names
+    (login, password, and `endpoint_url` and `region_name` in its extra).
     """
-    from evergreen.pipeline import Pipeline
     from evergreen.storage import Credentials, Storage
 
     credentials = None
@@ -58,4 +58,11 @@ def open_pipeline(name: str) -> Pipeline:
             secret_key=connection.password,
             session_token=connection.extra.get("aws_session_token"),
         )
-    return Pipeline.open(name, connect=airflow_connection, storage=Storage.open(credentials=credentials))
+    return Storage.open(credentials=credentials)
+
+
+def open_pipeline(name: str) -> Pipeline:
+    """The pipeline called `name` on Airflow's connections and `open_storage`."""
+    from evergreen.pipeline import Pipeline
+
+    return Pipeline.open(name, connect=airflow_connection, storage=open_storage())
