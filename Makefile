@@ -12,6 +12,7 @@ PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11; do \
 export DATA ?=
 ONLY ?=
 export ROUNDS ?= 5
+CHART ?=
 # One more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
 # one more collects all tests, and starts servers, for itself.
 JOBS ?= 3
@@ -67,6 +68,11 @@ test-lineage: .venv .venv-s3 .venv-lineage ## lineage by Airflow's OpenLineage p
 test-browser: .venv-s3 .venv-browser ## pages in a real browser, by axe-core too, which is left out of the tests otherwise
 	PYTHONPATH=include:plugins .venv-browser/bin/pytest tests/browser
 
+.PHONY: .venv-helm test-kubernetes
+test-kubernetes: .venv .venv-helm ## deploy/kubernetes by Helm and the schemas of Kubernetes, left out otherwise (CHART=airflow.tgz)
+	@chart=$$([ -n '$(CHART)' ] && realpath '$(CHART)' || .venv-helm/bin/python tests/kubernetes/fetch.py .evergreen/charts) && \
+		EVERGREEN_CHART=$$chart .venv/bin/pytest tests/kubernetes -rP
+
 campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -110,6 +116,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-lineage: .venv-lineage/.complete ## the environment with the OpenLineage provider of the tests
 
 .venv-browser: .venv-browser/.complete ## the environment that drives a browser for tests
+
+.venv-helm: .venv-helm/.complete ## the environment with Helm and the schemas of Kubernetes
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -160,6 +168,10 @@ endef
 	$(call install,.venv-browser,$<)
 	@touch $@
 
+.venv-helm/.complete: requirements-helm.txt | check-python
+	$(call install,.venv-helm,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -186,3 +198,5 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-mlserver.in -o requirements-mlserver.txt
 	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-lineage.in -o requirements-lineage.txt
 	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-browser.in -o requirements-browser.txt
+	$(COMPILE) -c requirements.txt requirements-kubernetes.in -o requirements-kubernetes.txt
+	$(COMPILE) -c requirements-kubernetes.txt requirements-helm.in -o requirements-helm.txt
