@@ -20,18 +20,22 @@ SEED ?= 0
 UV ?= uv
 # Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.
 export PYTHONDONTWRITEBYTECODE :=
+# Who runs the stack's tasks: `local`, or `celery` with so many workers for the nights and one for trainings.
+export EXECUTOR ?=
+export WORKERS ?=
+BROKER := $(if $(filter celery CeleryExecutor,$(or $(EXECUTOR),$(AIRFLOW__CORE__EXECUTOR))),.venv-redis)
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check env bench lock docs pictures clean check-python
+.PHONY: help .venv .venv-s3 .venv-redis .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check env bench lock docs pictures clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
-demo: .venv .venv-s3 ## the whole loop, from nothing to a table (DATA=hour.csv: on the real file)
-	@$(STACK) demo --data "$$DATA"
+demo: .venv .venv-s3 $(BROKER) ## the whole loop, from nothing to a table (DATA=hour.csv: on the real file)
+	@$(STACK) demo --data "$$DATA" --executor "$$EXECUTOR" --workers "$$WORKERS"
 
-up: .venv .venv-s3 ## start the embedded stack
-	@$(STACK) up
+up: .venv .venv-s3 $(BROKER) ## start the embedded stack (EXECUTOR=celery WORKERS=2: on Celery workers)
+	@$(STACK) up --executor "$$EXECUTOR" --workers "$$WORKERS"
 
 down: ## stop it
 	@if [ -x .venv/bin/python ]; then $(STACK) down; fi
@@ -73,7 +77,7 @@ test-kubernetes: .venv .venv-helm ## deploy/kubernetes by Helm and the schemas o
 	@chart=$$([ -n '$(CHART)' ] && realpath '$(CHART)' || .venv-helm/bin/python tests/kubernetes/fetch.py .evergreen/charts) && \
 		EVERGREEN_CHART=$$chart .venv/bin/pytest tests/kubernetes -rP
 
-campaign: .venv .venv-s3 ## faults by the hundred (ONLY='name name'; SEED=7)
+campaign: .venv .venv-s3 .venv-redis ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
 lint: .venv ## style and types
@@ -104,6 +108,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv: .venv/.complete ## the environment, from hash-pinned requirements
 
 .venv-s3: .venv-s3/.complete ## the environment of the embedded S3 server
+
+.venv-redis: .venv-redis/.complete ## the environment of the broker of Celery workers
 
 .venv-export: .venv-export/.complete ## the environment that `evergreen models export` converts in
 
@@ -142,6 +148,10 @@ endef
 
 .venv-s3/.complete: requirements-s3.txt | check-python
 	$(call install,.venv-s3,$<)
+	@touch $@
+
+.venv-redis/.complete: requirements-redis.txt | check-python
+	$(call install,.venv-redis,$<)
 	@touch $@
 
 .venv-export/.complete: requirements-export.txt | check-python
@@ -191,6 +201,7 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-boosting.in -o requirements-boosting.txt
 	$(COMPILE) -c requirements.txt $(BOOSTING) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) requirements-s3.in -o requirements-s3.txt
+	$(COMPILE) requirements-redis.in -o requirements-redis.txt
 	$(COMPILE) -c requirements.txt requirements-serve.in -o requirements-serve.txt
 	$(COMPILE) -c <(sed -nE '$(COMPUTING)' requirements.txt) requirements-export.in -o requirements-export.txt
 	$(COMPILE) requirements-mlflow.in -o requirements-mlflow.txt

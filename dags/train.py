@@ -9,6 +9,7 @@
 | **In** | the partitions before `as_of`, and no others |
 | **Out** | a version below `models/`, `champion.json`, the history; asset `${pipeline}_champion` |
 | **Safe to re-run?** | yes: same data, description and code give the same version, which is not made twice |
+| **Runs in** | the queue and the pool `$queue`, so that no night waits for it (docs/how-to/workers.md) |
 | **Owner** | $owner |
 
 A challenger that is worse or inconclusive is not a failure: *gate* succeeds and its log gives the reasons,
@@ -18,6 +19,8 @@ required, *approve* waits for the answer in the UI (*Required Actions*) and show
 rejection, or no answer in time, is not a failure. See docs/how-to/approval.md.
 
 **When it fails**
+- its tasks stay *scheduled*: the pool `$queue` is missing (`airflow pools set $queue 2 trainings`) or full;
+  *queued*: no Celery worker listens to the queue `$queue`.
 - *build_training_set* skipped: there is too little history before `as_of`; backfill `${pipeline}_ingest`.
 - *train* failed: a candidate cannot be fit; the log's last line names it. Fix it in `pipeline.yaml` or
   `features.py`.

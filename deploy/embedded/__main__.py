@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deploy.demo_data.sources import DataError
 from deploy.embedded.errors import StackError
+from deploy.embedded.executor import Executor, asked
 from deploy.embedded.home import Home
 from evergreen.errors import EvergreenError
 
@@ -33,7 +34,7 @@ def _run(options: argparse.Namespace, home: Home) -> None:
 
     match options.command:
         case "up":
-            stack.describe(stack.up(home))
+            stack.describe(stack.up(home, asked=_executor(options, home)))
         case "down":
             stack.down(home)
         case "status":
@@ -55,27 +56,32 @@ def _run(options: argparse.Namespace, home: Home) -> None:
         case "demo":
             from deploy.embedded.demo import demo
 
-            demo(home, options.data)
+            demo(home, options.data, _executor(options, home))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy.embedded", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in {
-        "up": "start the stack",
         "down": "stop it",
         "status": "what runs",
         "clean": "stop it and remove its folder",
         "feed": "keep the simulated source up to yesterday (a service of the stack)",
     }.items():
         commands.add_parser(name, help=text)
-    for name, text in {
-        "load": "fill the demo's sources",
-        "demo": "the whole loop, from nothing to a table",
-    }.items():
-        command = commands.add_parser(name, help=text)
+    up = commands.add_parser("up", help="start the stack")
+    load = commands.add_parser("load", help="fill the demo's sources")
+    demo = commands.add_parser("demo", help="the whole loop, from nothing to a table")
+    for command in (load, demo):
         command.add_argument("--data", type=_file, help="the UCI bike sharing hour.csv (default: simulated)")
+    for command in (up, demo):
+        command.add_argument("--executor", default="", help="who runs the tasks: local (default) or celery")
+        command.add_argument("--workers", default="", help="Celery workers for the nights (default: 1)")
     return parser
+
+
+def _executor(options: argparse.Namespace, home: Home) -> Executor | None:
+    return asked(options.executor, options.workers, Executor.saved(home))
 
 
 def _file(text: str) -> Path | None:

@@ -1,4 +1,4 @@
-"""Airflow 3.3 on the embedded PostgreSQL: its settings, and the four programs it consists of."""
+"""Airflow 3.3 on the embedded PostgreSQL: its settings, its four programs, and its workers if it has any."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from pathlib import Path
 
 import httpx
 
+from deploy.embedded import executor as executors
 from deploy.embedded import postgres, processes
 from deploy.embedded.errors import StackError
+from deploy.embedded.executor import LOCAL, Executor
 from deploy.embedded.home import HOST, REPOSITORY, Home, Ports, write_atomically
 from deploy.embedded.processes import Service
 from deploy.embedded.secrets import Secrets
+from evergreen.stages import TRAIN
 
 ADMIN = "admin"
 CONFIG_FOLDER = Path(__file__).parent / "config"
@@ -31,7 +34,7 @@ def url(ports: Ports) -> str:
     return f"http://{HOST}:{ports.ui}"
 
 
-def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
+def settings(home: Home, ports: Ports, secrets: Secrets, executor: Executor = LOCAL) -> dict[str, str]:
     """The environment variables that make `airflow` this stack's Airflow."""
     database = (
         f"{postgres.LOGIN}:{secrets.postgres_password}@{HOST}:{ports.postgres}/{postgres.AIRFLOW_DATABASE}"
@@ -40,8 +43,6 @@ def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
         "core": {
             "dags_folder": os.environ.get("EVERGREEN_DAGS") or REPOSITORY / "dags",
             "plugins_folder": REPOSITORY / "plugins",
-            "executor": "LocalExecutor",
-            "parallelism": max(4, 2 * (os.cpu_count() or 1)),
             "load_examples": False,
             "fernet_key": secrets.fernet_key,
             "simple_auth_manager_users": f"{ADMIN}:admin",
@@ -77,6 +78,8 @@ def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
         "metrics": {"statsd_on": False, "otel_on": False},
         "traces": {"otel_on": False},
     }
+    for section, values in executors.settings(executor, ports, secrets).items():
+        options.setdefault(section, {}).update(values)
     variables = {
         f"AIRFLOW__{section.upper()}__{name.upper()}": str(value)
         for section, values in options.items()
@@ -97,8 +100,8 @@ def settings(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
     }
 
 
-def services(environment: dict[str, str], ports: Ports) -> list[Service]:
-    """The api-server, scheduler, dag-processor and triggerer."""
+def services(environment: dict[str, str], ports: Ports, executor: Executor = LOCAL) -> list[Service]:
+    """The api-server, scheduler, dag-processor and triggerer, and the workers of `executor`."""
     commands = {
         "api-server": ["api-server", "--host", HOST, "--port", str(ports.ui), "--workers", "1"],
         # Logs are read from the local disk, so the log servers, which listen on all addresses, stay off.
@@ -106,7 +109,7 @@ def services(environment: dict[str, str], ports: Ports) -> list[Service]:
         "dag-processor": ["dag-processor"],
         "triggerer": ["triggerer", "--skip-serve-logs"],
     }
-    return [
+    programs = [
         Service(
             name=name,
             command=[str(executable()), *commands[name]],
@@ -117,29 +120,36 @@ def services(environment: dict[str, str], ports: Ports) -> list[Service]:
         )
         for name in COMPONENTS
     ]
+    return [*programs, *_workers(environment, executor)]
+
+
+def _workers(environment: dict[str, str], executor: Executor) -> list[Service]:
+    return [
+        Service(
+            name=name,
+            command=[
+                *(str(executable()), "celery", "worker", "--skip-serve-logs"),
+                *("--celery-hostname", name, "--queues", queue),
+            ],
+            environment=executors.worker_environment(environment),
+            grace=15.0,
+        )
+        for name, queue in executor.queues.items()
+    ]
 
 
 def prepare(home: Home, secrets: Secrets, environment: dict[str, str]) -> None:
-    """Write the login, and bring the metadata database to this Airflow's version."""
+    """Write the login, bring the metadata database to this Airflow's version, and make the pool."""
     write_atomically(_passwords_file(home), json.dumps({ADMIN: secrets.admin_password}))
     stamp = home.airflow / "migrated"
     # The database may have been removed by hand, so the stamp names the cluster that was migrated.
-    state = f"{version('apache-airflow')} {(home.postgres / 'PG_VERSION').stat().st_ino}"
+    inode = (home.postgres / "PG_VERSION").stat().st_ino
+    state = f"{version('apache-airflow')} {inode} pool {TRAIN.queue}"
     if stamp.exists() and stamp.read_text() == state:
         return
-    log = processes.log_path(home, "migrate")
-    with log.open("ab") as output:
-        done = subprocess.run(
-            [str(executable()), "db", "migrate"],
-            env=environment,
-            cwd=home.root,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if done.returncode:
-        raise StackError(f"'airflow db migrate' failed: {processes.explain(home, 'migrate')}")
+    _command(home, environment, "db", "migrate")
+    pool = (TRAIN.queue, str(executors.slots()), "Tasks of trainings at once")
+    _command(home, environment, "pools", "set", *pool)
     write_atomically(stamp, state)
 
 
@@ -158,6 +168,23 @@ def wait_until_healthy(home: Home, ports: Ports, since: datetime, timeout: float
                 f"airflow: no heartbeat of {', '.join(missing)} after {timeout:.0f} s: see {home.logs}"
             )
         time.sleep(0.3)
+
+
+def _command(home: Home, environment: dict[str, str], *arguments: str) -> None:
+    """Run one of Airflow's commands; raises `StackError`, with the end of its log, if it fails."""
+    with processes.log_path(home, "migrate").open("ab") as output:
+        done = subprocess.run(
+            [str(executable()), *arguments],
+            env=environment,
+            cwd=home.root,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        called = " ".join(arguments[:2])
+        raise StackError(f"'airflow {called}' failed: {processes.explain(home, 'migrate')}")
 
 
 def executable() -> Path:

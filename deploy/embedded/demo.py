@@ -29,6 +29,7 @@ from deploy.demo_data.sources import Loaded
 from deploy.embedded import airflow, demo_report, demo_request, environment, processes, serving
 from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
 from deploy.embedded.errors import StackError
+from deploy.embedded.executor import Executor
 from deploy.embedded.home import Home, write_atomically
 from deploy.embedded.load import load
 from deploy.embedded.nights import PIPELINE, nights
@@ -68,15 +69,15 @@ def dags_of(pipeline: str) -> list[str]:
     return [stage.dag_id(pipeline) for stage in STAGES if not stage.optional]
 
 
-def demo(home: Home, data: Path | None) -> None:
-    """Run the whole demo on simulated data, or on `data`.
+def demo(home: Home, data: Path | None, executor: Executor | None = None) -> None:
+    """Run the whole demo on simulated data, or on `data`, on a stack with `executor`.
 
     Raises `StackError` if the stack or a run in it fails, or if this home holds the demo on other data;
     `KeyboardInterrupt` where it is stopped, once it has said how to go on.
     """
     console = Console(highlight=False, soft_wrap=True)
     try:
-        Demo(home, data, console).run()
+        Demo(home, data, console, executor).run()
     except KeyboardInterrupt:
         console.print("\n'make demo' goes on from here, 'make down' stops the stack.")
         raise
@@ -85,10 +86,13 @@ def demo(home: Home, data: Path | None) -> None:
 class Demo:
     """One demo in one home."""
 
-    def __init__(self, home: Home, data: Path | None, console: Console) -> None:
+    def __init__(
+        self, home: Home, data: Path | None, console: Console, executor: Executor | None = None
+    ) -> None:
         self._home = home
         self._data = data
         self._console = console
+        self._executor = executor
 
     def run(self) -> None:
         """All steps; each skips what is done already."""
@@ -97,7 +101,7 @@ class Demo:
         if Loaded.read(self._home.source) is None:
             # This must happen before Airflow reads a DAG, so that no night is scheduled yet.
             nights(self._home).hold()
-        self._stack = up(self._home, self._say)
+        self._stack = up(self._home, self._say, self._executor)
         describe_ui(self._stack, self._say)
         os.environ.update(environment.read(self._home))
         self._pipeline = Pipeline.open(PIPELINE)

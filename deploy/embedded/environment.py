@@ -7,6 +7,7 @@ import os
 import shlex
 
 from deploy.embedded import airflow, postgres, s3
+from deploy.embedded.executor import LOCAL, Executor
 from deploy.embedded.home import HOST, Home, Ports, write_atomically
 from deploy.embedded.nights import nights
 from deploy.embedded.secrets import Secrets
@@ -16,7 +17,7 @@ _METRICS = "AIRFLOW__METRICS__"
 """Whose values whoever starts the stack chooses."""
 
 
-def variables(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
+def variables(home: Home, ports: Ports, secrets: Secrets, executor: Executor = LOCAL) -> dict[str, str]:
     """Everything that points at this stack: storage, connections, Airflow's settings."""
     found = {
         "EVERGREEN_HOME": str(home.root),
@@ -47,7 +48,7 @@ def variables(home: Home, ports: Ports, secrets: Secrets) -> dict[str, str]:
                 "extra": {"api_key_header": "X-API-Key"},
             }
         ),
-        **airflow.settings(home, ports, secrets),
+        **airflow.settings(home, ports, secrets, executor),
     }
     found |= {name: value for name, value in os.environ.items() if name.startswith(_METRICS)}
     if pipelines := os.environ.get("EVERGREEN_PIPELINES"):

@@ -17,13 +17,17 @@ HOST = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Ports:
-    """The TCP ports of the stack, all on 127.0.0.1. `EVERGREEN_<NAME>_PORT` moves one."""
+    """The TCP ports of the stack, all on 127.0.0.1. `EVERGREEN_<NAME>_PORT` moves one.
+
+    Nobody but the stack asks for `redis`, so any free one is chosen.
+    """
 
     ui: int = 8080
     postgres: int = 5433
     s3: int = 9000
     weather: int = 8090
     serving: int = 8100
+    redis: int = 6379
 
     @staticmethod
     def variable(name: str) -> str:
@@ -73,6 +77,11 @@ class Home:
         return self.root / "s3"
 
     @property
+    def redis(self) -> Path:
+        """The broker's data folder."""
+        return self.root / "redis"
+
+    @property
     def source(self) -> Path:
         """The folder with what `load` leaves for the weather API and for Airflow's schedule."""
         return self.root / "source"
@@ -88,6 +97,11 @@ class Home:
         return self.root / "ports.json"
 
     @property
+    def executor_file(self) -> Path:
+        """Who runs the tasks, as chosen by the last `up`."""
+        return self.root / "executor.json"
+
+    @property
     def request_file(self) -> Path:
         """A night's rows as a request for predictions, which the demo leaves for people to send."""
         return self.root / "request.json"
@@ -99,10 +113,11 @@ class Home:
 
     def create(self) -> None:
         """Make the folders. Others may pass through (PostgreSQL may run as a user of its own), not read."""
-        for folder in (self.root, self.logs, self.run, self.airflow, self.s3, self.source):
+        private = (self.logs, self.run, self.airflow, self.s3, self.redis, self.source)
+        for folder in (self.root, *private):
             folder.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o711)
-        for folder in (self.logs, self.run, self.airflow, self.s3, self.source):
+        for folder in private:
             folder.chmod(0o700)
 
     def saved_ports(self) -> Ports | None:
@@ -125,7 +140,8 @@ def choose_ports(environment: Mapping[str, str] = os.environ) -> Ports:
     mode = environment.get("EVERGREEN_PORTS", "fixed")
     if mode not in ("fixed", "free"):
         raise StackError(f"EVERGREEN_PORTS is '{mode}': set it to 'fixed' or 'free'")
-    ports = _free_ports() if mode == "free" else Ports()
+    free = _free_ports()
+    ports = free if mode == "free" else Ports(redis=free.redis)
     for name in asdict(ports):
         variable = Ports.variable(name)
         if text := environment.get(variable):

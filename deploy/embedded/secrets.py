@@ -35,12 +35,13 @@ class Secrets:
     fernet_key: str = field(default_factory=_fernet_key, repr=False)
     jwt_secret: str = field(default_factory=_hex, repr=False)
     api_secret: str = field(default_factory=_hex, repr=False)
+    redis_password: str = field(default_factory=_hex, repr=False)
 
 
 def keep(home: Home) -> Secrets:
-    """The secrets of this home, generated and written at the first call."""
-    if home.secrets_file.exists():
-        return Secrets(**json.loads(home.secrets_file.read_text()))
-    generated = Secrets()
-    write_atomically(home.secrets_file, json.dumps(asdict(generated), indent=1))
-    return generated
+    """The secrets of this home, generated and written at the first call; later those that are new."""
+    kept = json.loads(home.secrets_file.read_text()) if home.secrets_file.exists() else {}
+    found = Secrets(**kept)
+    if asdict(found) != kept:
+        write_atomically(home.secrets_file, json.dumps(asdict(found), indent=1))
+    return found

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from deploy.embedded import airflow, environment, postgres, processes, s3, secrets, serving, weather
+from deploy.embedded import airflow, environment, postgres, processes, redis, s3, secrets, serving, weather
 from deploy.embedded.errors import StackError
+from deploy.embedded.executor import LOCAL, Executor, started_workers, wait_until_ready
 from deploy.embedded.home import Home, Ports, choose_ports
 from deploy.embedded.processes import Service
 
@@ -23,17 +24,19 @@ Say = Callable[[str], None]
 _STOP_ORDER = (
     *(serving.NAME, "source-feed", "weather"),
     *("scheduler", "triggerer", "dag-processor", "api-server"),
+    redis.NAME,
     "s3",
 )
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stack's home, ports and secrets: all that is needed to talk to it."""
+    """A stack's home, ports, secrets and executor: all that is needed to talk to it."""
 
     home: Home
     ports: Ports
     secrets: secrets.Secrets
+    executor: Executor = LOCAL
 
     @classmethod
     def of(cls, home: Home) -> Stack:
@@ -41,11 +44,11 @@ class Stack:
         ports = home.saved_ports()
         if ports is None:
             raise StackError(f"no stack has been started in {home.root}: run 'make up'")
-        return cls(home, ports, secrets.keep(home))
+        return cls(home, ports, secrets.keep(home), Executor.saved(home))
 
     def state(self) -> dict[str, bool]:
         """Which of the services run."""
-        return {name: processes.find(self.home, name) is not None for name in _names()}
+        return {name: processes.find(self.home, name) is not None for name in _names(self.executor)}
 
     def require_running(self) -> None:
         """Raise `StackError` unless every service runs."""
@@ -54,31 +57,35 @@ class Stack:
             raise StackError(f"not running: {', '.join(dead)}: run 'make up'")
 
 
-def up(home: Home, say: Say = print) -> Stack:
-    """Start what does not run; returns when all of it answers.
+def up(home: Home, say: Say = print, asked: Executor | None = None) -> Stack:
+    """Start what does not run, with `asked` (else the one that runs, else LocalExecutor) as executor.
 
-    Idempotent. After a crash it stops leftover processes and starts them again. Raises `StackError` for a
-    port that another program uses or a service that does not start.
+    Returns when all of it answers. Idempotent. After a crash it stops leftover processes and starts them
+    again. Raises `StackError` for a port that another program uses, a service that does not start, and
+    another executor than that of the stack that runs.
     """
     home.create()
     with _lock(home):
-        stack = Stack(home, _ports(home), secrets.keep(home))
+        executor = _executor(home, asked)
+        stack = Stack(home, _ports(home, executor), secrets.keep(home), executor)
         if all(stack.state().values()):
             say(f"The stack is already running in {home.root}")
             return stack
         began = datetime.now(tz=UTC)
-        found = environment.variables(home, stack.ports, stack.secrets)
+        found = environment.variables(home, stack.ports, stack.secrets, stack.executor)
         _clear_leftovers(home)
         _require_free_ports(stack)
         home.save_ports(stack.ports)
+        stack.executor.save(home)
         environment.write(home, found)
         _start_storage(stack, say)
         programs = environment.for_programs(found)
         airflow.prepare(home, stack.secrets, programs)
         start_missing(home, [*weather.services(home, stack.ports, stack.secrets)], say)
         served = serving.service(programs, stack.ports)
-        start_missing(home, [*airflow.services(programs, stack.ports), served], say)
+        start_missing(home, [*airflow.services(programs, stack.ports, stack.executor), served], say)
         airflow.wait_until_healthy(home, stack.ports, since=began)
+        wait_until_ready(stack.executor, home, stack.ports, stack.secrets)
         seconds = (datetime.now(tz=UTC) - began).total_seconds()
         say(f"The stack is up after {seconds:.0f} s. Its state is in {home.root}")
     return stack
@@ -88,7 +95,7 @@ def up_stores(home: Home, say: Say = print) -> Stack:
     """Start only PostgreSQL and the S3 server; otherwise as `up`."""
     home.create()
     with _lock(home):
-        stack = Stack(home, _ports(home), secrets.keep(home))
+        stack = Stack(home, _ports(home, LOCAL), secrets.keep(home))
         _clear_leftovers(home)
         _require_free_ports(stack)
         home.save_ports(stack.ports)
@@ -103,7 +110,8 @@ def down(home: Home, say: Say = print) -> None:
         say(f"There is no stack in {home.root}")
         return
     with _lock(home):
-        running = [name for name in (*_STOP_ORDER, postgres.NAME) if processes.leftovers(home, name)]
+        names = (*started_workers(home), *_STOP_ORDER, postgres.NAME)
+        running = [name for name in names if processes.leftovers(home, name)]
         _stop_airflow(home)
         for name in _STOP_ORDER:
             processes.stop(home, name)
@@ -127,16 +135,34 @@ def describe_ui(stack: Stack, say: Say = print) -> None:
     say(f"  password     {stack.secrets.admin_password}")
 
 
-def _names() -> tuple[str, ...]:
-    return (postgres.NAME, *reversed(_STOP_ORDER))
+def _names(executor: Executor) -> tuple[str, ...]:
+    left_out = () if executor.workers else (redis.NAME,)
+    names = (postgres.NAME, *reversed(_STOP_ORDER), *executor.queues)
+    return tuple(name for name in names if name not in left_out)
+
+
+def _executor(home: Home, asked: Executor | None) -> Executor:
+    """The executor of the programs that run; else what is asked for.
+
+    Raises `StackError` if Airflow runs with another one.
+    """
+    saved = Executor.saved(home)
+    if not any(processes.find(home, name) for name in (*airflow.COMPONENTS, *started_workers(home))):
+        return asked or LOCAL
+    if asked not in (None, saved):
+        raise StackError(
+            f"the stack in {home.root} runs with {saved}: run 'make down' before one with {asked}"
+        )
+    return saved
 
 
 def _stop_airflow(home: Home) -> None:
-    # All four are signalled first and then waited for, because each takes seconds to end.
-    for name in airflow.COMPONENTS:
+    # All are signalled first and then waited for, because each takes seconds to end.
+    names = [*started_workers(home), *airflow.COMPONENTS]
+    for name in names:
         if process := processes.find(home, name):
             process.send_signal(signal.SIGTERM)
-    for name in airflow.COMPONENTS:
+    for name in names:
         processes.stop(home, name)
 
 
@@ -146,7 +172,9 @@ def _start_storage(stack: Stack, say: Say) -> None:
         # Airflow's programs do not all survive the loss of their database.
         _stop_airflow(home)
         postgres.prepare(home, stack.secrets)
-    start_missing(home, [postgres.service(home, ports), s3.service(home, ports, stack.secrets)], say)
+    broker = [redis.service(home, ports, stack.secrets)] if stack.executor.workers else []
+    stores = [postgres.service(home, ports), s3.service(home, ports, stack.secrets)]
+    start_missing(home, [*stores, *broker], say)
     _create_databases(stack, timeout=120)
     s3.create_bucket(ports, stack.secrets)
 
@@ -164,7 +192,7 @@ def start_missing(home: Home, services: list[Service], say: Say) -> None:
 
 def _require_free_ports(stack: Stack) -> None:
     """Raise `StackError` if a port of a service that does not run is in use, before anything is started."""
-    for name, port in asdict(stack.ports).items():
+    for name, port in _needed(stack.ports, stack.executor).items():
         service = {"ui": "api-server"}.get(name, name)
         if processes.find(stack.home, service) is None and not processes.is_free(port):
             raise StackError(
@@ -173,15 +201,20 @@ def _require_free_ports(stack: Stack) -> None:
             )
 
 
-def _ports(home: Home) -> Ports:
+def _needed(ports: Ports, executor: Executor) -> dict[str, int]:
+    """The ports by their names, without that of the broker where there is none."""
+    return {name: port for name, port in asdict(ports).items() if executor.workers or name != redis.NAME}
+
+
+def _ports(home: Home, executor: Executor) -> Ports:
     """The ports of the services that run; else what the environment asks for."""
     saved = home.saved_ports()
-    if saved and any(processes.find(home, name) for name in _names()):
+    if saved and any(processes.find(home, name) for name in processes.started(home)):
         return saved
     chosen = choose_ports()
     if saved and not any(Ports.variable(name) in os.environ for name in asdict(saved)):
         # Keep the ports of the last start if possible, so that addresses people noted down keep working.
-        free = all(processes.is_free(port) for port in asdict(saved).values())
+        free = all(processes.is_free(port) for port in _needed(saved, executor).values())
         return saved if free else chosen
     return chosen
 

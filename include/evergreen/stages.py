@@ -13,6 +13,8 @@ class Stage:
     - `aside`: tasks of the DAG whose failure does not stop any row from being scored.
     - `table`: the lake table that has a partition once the stage has finished it; empty if there is none.
     - `asset`: the asset that the DAG publishes, by which others may be scheduled; empty if there is none.
+    - `queue`: the queue and the pool of its tasks, where they must not take the place of others'; empty for
+      Airflow's own.
     - `serving`: whether predictions depend on it, so that its failure is critical.
     - `limited`: whether `alerts.limits` may limit how long it takes.
     - `optional`: whether only some pipelines have it, as their description says.
@@ -24,6 +26,7 @@ class Stage:
     table: str = ""
     asset: str = ""
     aside: tuple[str, ...] = ()
+    queue: str = ""
     serving: bool = False
     limited: bool = True
     optional: bool = False
@@ -47,7 +50,7 @@ INGEST = Stage(
 )
 SCORE = Stage("score", done="score", table="predictions", asset="predictions", serving=True)
 MONITOR = Stage("monitor", done="monitor", table="monitoring")
-TRAIN = Stage("train", done="gate", asset="champion")
+TRAIN = Stage("train", done="gate", asset="champion", queue="training")
 WATCH = Stage("watch", done="watch", limited=False, optional=True, command=False)
 
 STAGES = (INGEST, SCORE, MONITOR, TRAIN, WATCH)

@@ -62,7 +62,7 @@ def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:
         "dag_id": stage.dag_id(spec.name),
         "dag_display_name": stage.dag_id(spec.name),
         "description": f"{spec.description}: {stage}",
-        "doc_md": doc_page(spec, page),
+        "doc_md": doc_page(spec, stage, page),
         "tags": {"evergreen", stage.name, spec.task.value, spec.partition.value},
         "start_date": spec.calendar.start(spec.first_partition)
         if spec.calendar.has_time
@@ -79,6 +79,7 @@ def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:
             "execution_timeout": timedelta(hours=2),
             "on_failure_callback": alert,
             "on_success_callback": AlertNotifier("succeeded"),
+            **({"queue": stage.queue, "pool": stage.queue} if stage.queue else {}),
         },
         "render_template_as_native_obj": False,
     }
@@ -108,7 +109,7 @@ def deadline(spec: Spec, stage: Stage) -> DeadlineAlert | None:
     )
 
 
-def doc_page(spec: Spec, page: str) -> str:
+def doc_page(spec: Spec, stage: Stage, page: str) -> str:
     """A DAG's page: the DAG file's docstring with the pipeline's facts in it."""
     return Template(inspect.cleandoc(page)).substitute(
         pipeline=spec.name,
@@ -124,6 +125,7 @@ def doc_page(spec: Spec, page: str) -> str:
         partition=spec.partition.value,
         sources=", ".join(f"{name} ({source.kind})" for name, source in spec.sources.items()),
         approval=_approval(spec),
+        queue=stage.queue,
         sink=f"table `{spec.scoring.table}`" if spec.scoring else "no table outside the lake",
     )
 

@@ -171,6 +171,14 @@ def test_every_dag_has_page_tags_owner_limits_and_retries(dags: dict) -> None:
             assert task.execution_timeout is not None
 
 
+def test_trainings_have_a_queue_and_a_pool_of_their_own_and_nights_those_of_airflow(dags: dict) -> None:
+    for dag_id, dag in dags.items():
+        _, stage = stage_of(dag_id)
+        places = {(task.queue, task.pool) for task in dag.tasks}
+        own = ("training", "training") if stage is TRAIN else ("default", "default_pool")
+        assert places == {own}, f"{dag_id}: {places}"
+
+
 def test_params_are_a_form(dags: dict) -> None:
     assert set(dags["bike_demand_ingest"].params) == {"partition", "to", "announce"}
     assert set(dags["bike_demand_score"].params) == {"partition"}

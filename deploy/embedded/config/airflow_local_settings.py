@@ -1,6 +1,7 @@
 """Airflow's local settings in the embedded stack, imported by every Airflow process.
 
-LocalExecutor forks its tasks from the scheduler: what the scheduler has imported, no task imports again.
+LocalExecutor forks its tasks from the scheduler, a Celery worker from itself: what these have imported, no
+task imports again.
 """
 
 from __future__ import annotations
@@ -54,5 +55,5 @@ def _preload() -> None:
             importlib.import_module(name)
 
 
-if sys.argv[1:2] == ["scheduler"]:
+if sys.argv[1:2] in (["scheduler"], ["celery"]):
     _preload()

@@ -10,9 +10,13 @@ from deploy.embedded.home import REPOSITORY, Home, Ports, choose_ports, write_at
 
 
 def test_the_ports_are_fixed_unless_moved() -> None:
-    assert choose_ports({}) == Ports(ui=8080, postgres=5433, s3=9000, weather=8090, serving=8100)
-    moved = choose_ports({"EVERGREEN_UI_PORT": "8081", "EVERGREEN_WEATHER_PORT": "1"})
-    assert moved == Ports(ui=8081, postgres=5433, s3=9000, weather=1)
+    fixed = choose_ports({"EVERGREEN_REDIS_PORT": "2"})
+    assert fixed == Ports(ui=8080, postgres=5433, s3=9000, weather=8090, serving=8100, redis=2)
+    moved = choose_ports(
+        {"EVERGREEN_UI_PORT": "8081", "EVERGREEN_WEATHER_PORT": "1", "EVERGREEN_REDIS_PORT": "2"}
+    )
+    assert moved == Ports(ui=8081, postgres=5433, s3=9000, weather=1, redis=2)
+    assert choose_ports({}).redis > 1023
 
 
 def test_free_ports_differ_and_one_can_still_be_named() -> None:
@@ -49,7 +53,7 @@ def test_others_may_pass_through_the_home_and_look_nowhere(tmp_path: Path) -> No
     home = Home(tmp_path / "home")
     home.create()
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o711
-    for folder in (home.logs, home.run, home.airflow, home.s3, home.source):
+    for folder in (home.logs, home.run, home.airflow, home.s3, home.redis, home.source):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 import stat
 from dataclasses import asdict
@@ -35,3 +36,12 @@ def test_their_forms() -> None:
 def test_nothing_shows() -> None:
     found = Secrets()
     assert not [value for value in asdict(found).values() if value in repr(found)]
+
+
+def test_a_secret_that_is_new_is_added_to_those_that_were_kept(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    old = {name: value for name, value in asdict(Secrets()).items() if name != "redis_password"}
+    home.secrets_file.write_text(json.dumps(old))
+    found = keep(home)
+    assert old.items() <= asdict(found).items()
+    assert keep(home) == found
