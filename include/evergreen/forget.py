@@ -50,6 +50,12 @@ class Part:
         """What it is, for people."""
         return WORDS.get(self.name, self.name)
 
+    @property
+    def size(self) -> str:
+        """How many objects and how large, for people."""
+        size = f"{self.bytes / 2**20:,.1f} MB" if self.bytes >= 2**20 else f"{self.bytes / 2**10:,.1f} kB"
+        return f"{self.objects:,} object{'' if self.objects == 1 else 's'}, {size}"
+
 
 def parts_of(storage: Storage, name: str) -> list[Part]:
     """What the storage has of a pipeline, in the order of `WORDS`, others last; none if there is nothing.

@@ -24,8 +24,8 @@ _MADE_BY = {
     "monitoring": "evergreen monitor {pipeline} --partition {key}",
     "labels": "evergreen labels {pipeline} --partition {key}",
 }
-_COMMIT = re.compile(r"_delta_log/(\d{20})\.json$")
-_CHECKPOINT = re.compile(r"_delta_log/(\d{20})\.checkpoint.*\.parquet$")
+COMMIT = re.compile(r"_delta_log/(\d{20})\.json$")
+CHECKPOINT = re.compile(r"_delta_log/(\d{20})\.checkpoint.*\.parquet$")
 _END = b"PAR1"
 _PARTITION = "partition"
 
@@ -91,7 +91,7 @@ def damage(storage: Storage, pipeline: str, table: str) -> list[str]:
 
 def _gaps(there: dict[str, int]) -> list[int]:
     """The numbers of log entries that are missing after the last checkpoint."""
-    entries = {int(found[1]) for name in there if (found := _COMMIT.search(name))}
-    checkpoints = [int(found[1]) for name in there if (found := _CHECKPOINT.search(name))]
+    entries = {int(found[1]) for name in there if (found := COMMIT.search(name))}
+    checkpoints = [int(found[1]) for name in there if (found := CHECKPOINT.search(name))]
     first = max(checkpoints, default=-1) + 1
     return [number for number in range(first, max(entries, default=-1) + 1) if number not in entries]

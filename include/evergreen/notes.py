@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import one_line
 from evergreen.numbers import number, rows_in_words
 from evergreen.shown import in_markdown
-from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN, WATCH, Stage
+from evergreen.stages import INGEST, MAINTAIN, MONITOR, SCORE, TRAIN, WATCH, Stage
 
 if TYPE_CHECKING:
     from evergreen.alerts.alert import Alert
     from evergreen.evaluation.evaluate import Evaluation
+    from evergreen.forget import Part
     from evergreen.ingestion.publish import Published
     from evergreen.labels.ingest import Labelled
     from evergreen.monitoring.record import Decision
@@ -203,12 +204,21 @@ def watched(spec: Spec, found: tuple[str, Alert | None]) -> Note:
     return Note(partition, "the night is not finished", (late.text,))
 
 
+def maintained(spec: Spec, parts: Sequence[Part]) -> Note:
+    """What was deleted of all that is stored, each part a reason."""
+    if not parts:
+        return Note("", "nothing is stored that nothing needs")
+    objects = sum(part.objects for part in parts)
+    return Note("", f"{objects:,} objects deleted", tuple(f"{part.words}: {part.size}" for part in parts))
+
+
 OF_STAGE: Mapping[Stage, Callable[[Spec, Any], Note]] = {
     INGEST: published,
     SCORE: scored,
     MONITOR: monitored,
     TRAIN: gated,
     WATCH: watched,
+    MAINTAIN: maintained,
 }
 """The note of what each stage has come to, made of the result of its task `done`."""
 

@@ -52,8 +52,9 @@ SCORE = Stage("score", done="score", table="predictions", asset="predictions", s
 MONITOR = Stage("monitor", done="monitor", table="monitoring")
 TRAIN = Stage("train", done="gate", asset="champion", queue="training")
 WATCH = Stage("watch", done="watch", limited=False, optional=True, command=False)
+MAINTAIN = Stage("maintain", done="maintain", limited=False)
 
-STAGES = (INGEST, SCORE, MONITOR, TRAIN, WATCH)
+STAGES = (INGEST, SCORE, MONITOR, TRAIN, WATCH, MAINTAIN)
 NIGHTLY = tuple(stage for stage in STAGES if stage.table)
 """The stages without which a night is not finished."""
 

@@ -121,6 +121,7 @@ def doc_page(spec: Spec, stage: Stage, page: str) -> str:
         if spec.calendar.has_time
         else "the snapshot at each tick",
         deadline=f"{spec.alerts.deadline:%H:%M}" if spec.alerts.deadline else "no hour",
+        maintenance_schedule=spec.maintenance.schedule,
         train_schedule=spec.training.schedule or "none of its own",
         partition=spec.partition.value,
         sources=", ".join(f"{name} ({source.kind})" for name, source in spec.sources.items()),
@@ -153,6 +154,11 @@ def watched(spec: Spec) -> PartitionTimetable | CronTriggerTimetable:
 def trained(spec: Spec) -> CronTriggerTimetable | None:
     """The cron of trainings; None if the description has none."""
     return _cron(spec, spec.training.schedule) if spec.training.schedule else None
+
+
+def maintained(spec: Spec) -> CronTriggerTimetable:
+    """The cron of maintenance."""
+    return _cron(spec, spec.maintenance.schedule)
 
 
 def _cron(spec: Spec, cron: str) -> CronTriggerTimetable:

@@ -17,7 +17,7 @@ from airflow.sdk import PartitionedAssetTimetable
 
 from evergreen.spec import Task, load_spec
 from evergreen.stages import MONITOR, STAGES, TRAIN, stage_of
-from evergreen_airflow.lifecycle import nightly, trained, watched
+from evergreen_airflow.lifecycle import maintained, nightly, trained, watched
 from evergreen_airflow.timetable import PartitionTimetable
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def dags() -> dict:
     return bag.dags
 
 
-def test_there_are_exactly_four_dags_a_pipeline_and_one_where_a_night_has_a_deadline(dags: dict) -> None:
+def test_there_are_exactly_five_dags_a_pipeline_and_one_where_a_night_has_a_deadline(dags: dict) -> None:
     assert set(dags) == expected(PIPELINES)
 
 
@@ -101,6 +101,7 @@ def expected(pipelines: set[str]) -> set[str]:
             )
             for pipeline in sorted(PIPELINES)
         ),
+        *((f"{pipeline}_maintain", {"maintain": []}) for pipeline in sorted(PIPELINES)),
     ],
 )
 def test_chain(dags: dict, dag_id: str, chain: dict) -> None:
@@ -146,11 +147,12 @@ def test_crons_are_in_the_pipelines_time_zone() -> None:
     spec = load_spec("iris", REPOSITORY / "include" / "pipelines")
     training = spec.training.model_copy(update={"schedule": "0 5 1 * *"})
     local = spec.model_copy(update={"timezone": "Asia/Kolkata", "training": training})
-    found = [nightly(local), trained(local), watched(local)]
+    found = [nightly(local), trained(local), watched(local), maintained(local)]
     assert [(cron.expression, cron.timezone) for cron in found] == [
         ("0 3 * * 1", "Asia/Kolkata"),
         ("0 5 1 * *", "Asia/Kolkata"),
         ("0 0 * * *", "Asia/Kolkata"),
+        ("0 5 * * 0", "Asia/Kolkata"),
     ]
     assert trained(spec) is None
 
@@ -276,7 +278,7 @@ def test_each_target_of_a_description_has_dags_of_its_own(
     bag = DagBag(str(REPOSITORY / "dags"))
 
     names = {"plants_species", "plants_petal_width"}
-    assert set(bag.dags) == {stage.dag_id(name) for stage in STAGES[:4] for name in names}
+    assert set(bag.dags) == {stage.dag_id(name) for stage in STAGES if not stage.optional for name in names}
     assert bag.dags["plants_petal_width_ingest"].get_task("publish").pipeline == "plants_petal_width"
     (message,) = bag.import_errors.values()
     assert message.count("'iris_b_a' would be the name of a pipeline here and in") == 2

@@ -53,7 +53,7 @@ def test_alerts_limit_the_stages_that_may_be_limited():
 
 
 def test_the_demo_unpauses_the_dags_that_every_pipeline_has():
-    assert dags_of("iris") == ["iris_ingest", "iris_score", "iris_monitor", "iris_train"]
+    assert dags_of("iris") == ["iris_ingest", "iris_score", "iris_monitor", "iris_train", "iris_maintain"]
 
 
 def lists_of_names(tree: ast.AST) -> Iterator[ast.expr]:

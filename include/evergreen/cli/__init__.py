@@ -19,6 +19,7 @@ from evergreen.cli import (
     labels,
     look,
     look_back,
+    maintain,
     mlflow,
     models,
     new,
@@ -44,6 +45,7 @@ look.add_to(app)
 check.add_to(app)
 status.add_to(app)
 stages.add_to(app)
+maintain.add_to(app)
 backtest.add_to(app)
 drill.add_to(app)
 explain.add_to(app)

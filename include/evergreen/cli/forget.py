@@ -109,8 +109,7 @@ def _confirmed(pipeline: str) -> bool:
 
 
 def _line(part: Part) -> str:
-    size = f"{part.bytes / 2**20:,.1f} MB" if part.bytes >= 2**20 else f"{part.bytes / 2**10:,.1f} kB"
-    return f"  {part.words} ({part.objects} objects, {size})"
+    return f"  {part.words} ({part.size})"
 
 
 def _stays(pipeline: str) -> list[str]:

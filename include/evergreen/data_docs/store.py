@@ -9,8 +9,9 @@ folder opens in any browser.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 
 from evergreen.data_docs.index import Run, merged, read_index, read_lines, render_index, write_lines
@@ -67,6 +68,26 @@ def write_data_docs(
 def runs_of(pipeline: Pipeline) -> list[Run]:
     """The validation runs that a pipeline's index lists, newest partition first; none before the first."""
     return _known(pipeline, pipeline.storage.find(index_key(pipeline.name)))
+
+
+def drop_runs(pipeline: Pipeline, gone: Collection[tuple[str, str]]) -> None:
+    """Take runs, by partition and token, out of a pipeline's index; their pages may be deleted then.
+
+    Raises as `write_data_docs`.
+    """
+    storage, index = pipeline.storage, index_key(pipeline.name)
+    for _ in range(_ATTEMPTS):
+        stored = storage.find(index)
+        known = _known(pipeline, stored)
+        left = [run for run in known if (run.partition, run.run) not in gone]
+        if stored is None or len(left) == len(known):
+            return
+        with suppress(ConflictError):
+            storage.replace(index, _bytes(render_index(pipeline.spec, left)), stored.etag)
+            return
+    raise ConflictError(
+        f"{pipeline.name}: {storage.uri(index)} was written by others {_ATTEMPTS} times in a row: run again"
+    )
 
 
 def _add_to_index(pipeline: Pipeline, run: str, new: Sequence[Run]) -> None:

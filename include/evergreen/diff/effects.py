@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal
 
 from evergreen.signals import SIGNALS
-from evergreen.stages import INGEST, MONITOR, NIGHTLY, SCORE, STAGES, TRAIN, WATCH, Stage
+from evergreen.stages import INGEST, MAINTAIN, MONITOR, NIGHTLY, SCORE, STAGES, TRAIN, WATCH, Stage
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ _EFFECTS = {
     "alerts.deadline": Effect("by when a night must be finished", (WATCH,)),
     "alerts.limits": Effect("how long stages may take without an alert", _TOLD),
     "reports": Effect("who is sent the report of a night", (MONITOR,)),
+    "maintenance": Effect("how long pages and notes of runs are kept", (MAINTAIN,)),
 }
 
 

@@ -148,6 +148,10 @@ class EventLog:
         """What is wrong with the chapters beside the whole history, a line each."""
         return self._chapters.problems(events)
 
+    def write_chapters(self) -> None:
+        """Store the chapters that a writer which was killed has left out. Raises as `whole`."""
+        self._chapters.write(self.whole(self.found()[0]))
+
     def append(self, decide: Decide) -> Event:
         """Add the event that `decide` makes of the history, and return it.
 

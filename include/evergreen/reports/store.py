@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING
 
+from evergreen.calendar import PartitionError, partitions_of_week, week_with
+
 if TYPE_CHECKING:
+    from evergreen.calendar import Calendar
     from evergreen.storage import Storage
 
 FOLDER = "reports"
@@ -20,6 +24,17 @@ def week_name(week: str) -> str:
 def is_of_week(name: str) -> bool:
     """Whether a report's name is that of a week."""
     return name.startswith(_WEEK)
+
+
+def last_told(calendar: Calendar, name: str) -> str | None:
+    """The newest partition that a report tells of; None for a name that is of none."""
+    try:
+        if not is_of_week(name):
+            return calendar.check(name)
+        week = week_with(calendar, date.fromisoformat(name.removeprefix(_WEEK)))
+        return max(partitions_of_week(calendar, week), default=None)
+    except (PartitionError, ValueError):
+        return None
 
 
 def report_key(pipeline: str, name: str) -> str:

@@ -15,6 +15,7 @@ from evergreen.spec.gate import (
 )
 from evergreen.spec.labels import Labels
 from evergreen.spec.load import load_spec, parse_spec
+from evergreen.spec.maintenance import Maintenance
 from evergreen.spec.mlflow import Mlflow
 from evergreen.spec.models import Models
 from evergreen.spec.monitoring import (
@@ -46,6 +47,7 @@ __all__ = [
     "Log",
     "LookBack",
     "Lookup",
+    "Maintenance",
     "Mlflow",
     "Models",
     "Monitoring",

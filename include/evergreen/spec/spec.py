@@ -28,6 +28,7 @@ from evergreen.spec.folders import find
 from evergreen.spec.gate import ChampionRule, FairnessRule, Gate
 from evergreen.spec.intervals import AnyIntervals
 from evergreen.spec.labels import Labels
+from evergreen.spec.maintenance import Maintenance
 from evergreen.spec.metrics_by_place import check_metrics, metrics_by_place
 from evergreen.spec.mlflow import Mlflow
 from evergreen.spec.models import Models
@@ -98,6 +99,7 @@ class Spec(Described):
     mlflow: Mlflow | None = None
     alerts: Alerts = Alerts()
     reports: Reports = Reports()
+    maintenance: Maintenance = Maintenance()
     folder: Path = Field(exclude=True)
     other_targets: tuple[Column, ...] = Field(default=(), exclude=True)
     feature_sets: tuple[FeatureSet, ...] = Field(default=(), exclude=True)
@@ -250,6 +252,7 @@ class Spec(Described):
         check_outside(self.sources)
         self.serving.check(self.calendar, self.keys)
         self.reports.check(self.calendar)
+        self.maintenance.check(self.calendar)
         self._check_labels()
 
     def _check_labels(self) -> None:

@@ -292,7 +292,17 @@ def test_a_training_is_named_by_all_code_that_bears_on_it_and_by_no_more():
     of_trainings = {part.partition("/")[2] for part in OF_TRAININGS if part.startswith("spec/")}
     assert described - of_trainings == {
         *("__init__", "alerts", "gate", "metrics_by_place", "models", "monitoring", "predicted", "scoring"),
-        *("folders", "load", "mlflow", "reports", "schema", "serving", "targets", "validation"),
+        *(
+            "folders",
+            "load",
+            "maintenance",
+            "mlflow",
+            "reports",
+            "schema",
+            "serving",
+            "targets",
+            "validation",
+        ),
     }
 
 

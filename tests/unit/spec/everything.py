@@ -125,6 +125,7 @@ sets: [90%, 0.99]
 models: {signing: keys, require_signature: true, retention: 12 months}
 mlflow: {conn_id: mlflow, experiment: returns}
 reports: {to: [mail], weekly: [mail]}
+maintenance: {keep: 2 years, schedule: "0 4 * * 6"}
 alerts: {to: [{conn_id: mail, at_least: info}], deadline: "06:00", limits: {ingest: 1 hour}}
 """
 

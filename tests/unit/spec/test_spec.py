@@ -258,6 +258,8 @@ BROKEN = [
             ("monitoring: {drift: {reference: winter}}", "monitoring.drift.reference: must be"),
             ("alerts: {to: [{conn_id: desk, at_least: loud}]}", "alerts.to.0.at_least: must be"),
             ("reports: {week: [lead]}", "reports.week: "),
+            ("maintenance: {keep: 30 days}", "maintenance.keep: reports look back: write 31 days or more"),
+            ("maintenance: {schedule: sundays}", "maintenance.schedule: write five fields like"),
             ("reports: {weekly: lead}", "reports.weekly: "),
             ("reports: {weekly: ['the lead']}", "reports.weekly.0: "),
         ]
@@ -363,6 +365,8 @@ def test_a_window_since_a_change_needs_a_signal_that_finds_one(make_spec, reques
 def test_a_snapshot_has_no_weeks_to_tell(make_spec, snapshot):
     with pytest.raises(SpecError, match=r"reports\.weekly: a snapshot has no weeks, leave it out, or write "):
         make_spec(snapshot, {"task: ": "reports: {weekly: [lead]}\ntask: "})
+    with pytest.raises(SpecError, match=r"maintenance\.keep: a snapshot has one partition, write a length "):
+        make_spec(snapshot, {"task: ": "maintenance: {keep: 60 partitions}\ntask: "})
 
 
 def test_a_snapshot_has_no_changes_since(make_spec, snapshot):

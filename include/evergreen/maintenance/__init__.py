@@ -1,0 +1,1 @@
+"""Maintenance of a pipeline: what is stored and nothing reads any more, and its deletion."""
