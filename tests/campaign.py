@@ -40,6 +40,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "release-s3": [f"{_RELEASES}/test_chaos_s3.py"],
     "write-back-kills": ["tests/integration/databases/test_write_back.py"],
     "serving": [f"tests/integration/serving/test_{name}.py" for name in ("follow", "workers", "outages")],
+    "backups": ["tests/integration/test_backup_of_running_nights.py"],
     "promoters": [f"{_RELEASES}/test_races.py"],
     "online": ["tests/integration/serving/test_online_is_offline.py"],
     "request-log": ["tests/integration/serving/test_log_faults.py"],

@@ -11,10 +11,13 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from evergreen.errors import SourceError
+
+if TYPE_CHECKING:
+    from evergreen.storage import Credentials
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,19 @@ def from_environment(conn_id: str, variables: Mapping[str, str] | None = None) -
             f"connection '{conn_id}': {variable} is neither Airflow's JSON nor its URI form: write it "
             "like postgres://user@host/database"
         ) from None
+
+
+def storage_keys(connection: Connection) -> Credentials:
+    """The keys of an S3 store: login, password, and `endpoint_url` and `region_name` in the extra."""
+    from evergreen.storage import Credentials
+
+    return Credentials(
+        endpoint_url=connection.extra.get("endpoint_url"),
+        region=connection.extra.get("region_name", "us-east-1"),
+        access_key=connection.login,
+        secret_key=connection.password,
+        session_token=connection.extra.get("aws_session_token"),
+    )
 
 
 def _from_json(conn_id: str, text: str) -> Connection:

@@ -13,8 +13,8 @@ from evergreen.stages import INGEST, MAINTAIN, MONITOR, SCORE, TRAIN, WATCH, Sta
 
 if TYPE_CHECKING:
     from evergreen.alerts.alert import Alert
+    from evergreen.belongings import Part
     from evergreen.evaluation.evaluate import Evaluation
-    from evergreen.forget import Part
     from evergreen.ingestion.publish import Published
     from evergreen.labels.ingest import Labelled
     from evergreen.monitoring.record import Decision

@@ -37,3 +37,8 @@ def percent(value: float | None) -> str:
 def rows_in_words(count: int) -> str:
     """A number of rows in words: `1 row`, `2,000 rows`."""
     return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def size_in_words(count: int) -> str:
+    """A number of bytes in words: `12.5 kB`, `1,024.0 MB`."""
+    return f"{count / 2**20:,.1f} MB" if count >= 2**20 else f"{count / 2**10:,.1f} kB"

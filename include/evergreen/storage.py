@@ -12,7 +12,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -21,9 +21,8 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from evergreen.errors import ConflictError, NotFoundError, StorageError, UnavailableError
+from evergreen.multipart import LARGE, PART, upload_parts
 
-_PART = 16 * 2**20  # bytes
-_LARGE = 4 * _PART  # what is sent and copied in parts
 _DELETED_TOGETHER = 1000  # the most that S3 takes
 _NOTE = "evergreen-note"
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
@@ -70,11 +69,30 @@ class StoredObject:
 
 @dataclass(frozen=True)
 class Listed:
-    """An object of a listing: its key, size in bytes, and when the store took it in (the store's clock)."""
+    """An object of a listing: key, size in bytes, when the store took it in (its clock), and tag."""
 
     key: str
     size: int
     modified: datetime
+    etag: str = ""
+
+
+@dataclass(frozen=True)
+class About:
+    """What is stored with an object: the type of its content, and the note it was created with."""
+
+    content_type: str = ""
+    note: str = ""
+
+    def named(self) -> dict[str, Any]:
+        """The same by the names that S3 gives them."""
+        noted: dict[str, Any] = {"Metadata": {_NOTE: self.note}} if self.note else {}
+        return noted | ({"ContentType": self.content_type} if self.content_type else {})
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> About:
+        """What S3's answer says of an object."""
+        return cls(answer.get("ContentType", ""), answer.get("Metadata", {}).get(_NOTE, ""))
 
 
 class _UnchangedError(Exception):
@@ -137,8 +155,7 @@ class Storage:
         """The object at `key`; raises `NotFoundError` if there is none."""
         with self._errors(key):
             answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
-            note = answer.get("Metadata", {}).get(_NOTE, "")
-            return StoredObject(answer["Body"].read(), answer["ETag"], note)
+            return StoredObject(answer["Body"].read(), answer["ETag"], About.of(answer).note)
 
     def find(self, key: str) -> StoredObject | None:
         """The object at `key`; None if there is none."""
@@ -178,66 +195,48 @@ class Storage:
                 Bucket=self.bucket, Key=self._full(key), Body=body, ContentType=content_type
             )
 
-    def upload(self, key: str, body: IO[bytes]) -> None:
+    def upload(self, key: str, body: IO[bytes], about: About | None = None) -> None:
         """Write a file's whole content unconditionally, in parts if it is large; the file stays open."""
+        where, stored = {"Bucket": self.bucket, "Key": self._full(key)}, (about or About()).named()
         body.flush()
         size = body.seek(0, os.SEEK_END)
         body.seek(0)
         # Bytes are sent at once, a file in slices of 16 kB; so at most one large body is held in memory.
-        with self._errors(key), self._large if size > _PART else nullcontext():
-            if size < _LARGE:
-                self._client.put_object(Bucket=self.bucket, Key=self._full(key), Body=body.read())
+        with self._errors(key), self._large if size > PART else nullcontext():
+            if size < LARGE:
+                self._client.put_object(**where, Body=body.read(), **stored)
             else:
-                self._upload_parts(self._full(key), body)
+                upload_parts(self._client, where, body, stored)
 
-    def _upload_parts(self, key: str, body: IO[bytes]) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        # One part at a time: the SDK's own transfer holds ten of them in memory.
-        where = {"Bucket": self.bucket, "Key": key}
-        upload = where | {"UploadId": self._client.create_multipart_upload(**where)["UploadId"]}
-        try:
-            parts = []
-            for number, part in enumerate(iter(lambda: body.read(_PART), b""), start=1):
-                answer = self._client.upload_part(**upload, PartNumber=number, Body=part)
-                parts.append({"PartNumber": number, "ETag": answer["ETag"]})
-            self._client.complete_multipart_upload(**upload, MultipartUpload={"Parts": parts})
-        except BaseException:
-            # An upload that cannot be aborted now is left to the bucket's lifecycle rule.
-            with suppress(ClientError, BotoCoreError):
-                self._client.abort_multipart_upload(**upload)
-            raise
-
-    def download(self, key: str, body: IO[bytes]) -> None:
-        """Write the object at `key` into a file; raises `NotFoundError` if there is none."""
+    def download(self, key: str, body: IO[bytes]) -> About:
+        """Write the object at `key` into a file, piece by piece; raises `NotFoundError` if there is none."""
         with self._errors(key):
             answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
-            shutil.copyfileobj(answer["Body"], body, _PART)
+            shutil.copyfileobj(answer["Body"], body, PART)
         body.seek(0)
+        return About.of(answer)
 
     def copy(self, key: str, there: str, size: int) -> None:
         """Copy the object of `size` bytes at `key` to another key within the store, without reading it."""
         source = {"Bucket": self.bucket, "Key": self._full(key)}
         with self._errors(key):
-            if size < _LARGE:  # one request to the store
+            if size < LARGE:  # one request to the store
                 self._client.copy_object(Bucket=self.bucket, Key=self._full(there), CopySource=source)
             else:
                 from boto3.s3.transfer import TransferConfig
 
-                parts = TransferConfig(
-                    multipart_threshold=_LARGE, multipart_chunksize=_PART, max_concurrency=2
-                )
+                parts = TransferConfig(multipart_threshold=LARGE, multipart_chunksize=PART, max_concurrency=2)
                 self._client.copy(source, self.bucket, self._full(there), Config=parts)
 
-    def create(self, key: str, body: bytes, note: str = "") -> str:
+    def create(self, key: str, body: bytes, note: str = "", content_type: str = "") -> str:
         """Write a new object and return its tag; raises `ConflictError` if one is there already.
 
         `note`, a short text in ASCII, is stored with the object and comes back with `read`.
         """
-        noted = {"Metadata": {_NOTE: note}} if note else {}
+        about = About(content_type, note).named()
         with self._errors(key):
             answer = self._client.put_object(
-                Bucket=self.bucket, Key=self._full(key), Body=body, IfNoneMatch="*", **noted
+                Bucket=self.bucket, Key=self._full(key), Body=body, IfNoneMatch="*", **about
             )
             return str(answer["ETag"])
 
@@ -260,7 +259,7 @@ class Storage:
                 Bucket=self.bucket, Prefix=self._full(prefix), **start
             )
             entries = [
-                Listed(entry["Key"][skip:], entry["Size"], entry["LastModified"])
+                Listed(entry["Key"][skip:], entry["Size"], entry["LastModified"], entry.get("ETag", ""))
                 for page in pages
                 for entry in page.get("Contents", [])
             ]

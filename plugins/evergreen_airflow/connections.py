@@ -46,19 +46,11 @@ def open_storage() -> Storage:
     Its keys are the `AWS_*` variables, or those of the connection that `EVERGREEN_STORAGE_CONN_ID` names
     (login, password, and `endpoint_url` and `region_name` in its extra).
     """
-    from evergreen.storage import Credentials, Storage
+    from evergreen.connections import storage_keys
+    from evergreen.storage import Storage
 
-    credentials = None
-    if conn_id := os.environ.get(STORAGE_CONNECTION):
-        connection = airflow_connection(conn_id)
-        credentials = Credentials(
-            endpoint_url=connection.extra.get("endpoint_url"),
-            region=connection.extra.get("region_name", "us-east-1"),
-            access_key=connection.login,
-            secret_key=connection.password,
-            session_token=connection.extra.get("aws_session_token"),
-        )
-    return Storage.open(credentials=credentials)
+    conn_id = os.environ.get(STORAGE_CONNECTION)
+    return Storage.open(credentials=storage_keys(airflow_connection(conn_id)) if conn_id else None)
 
 
 def open_pipeline(name: str) -> Pipeline:

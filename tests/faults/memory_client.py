@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 class _Object:
     body: bytes
     metadata: dict[str, str]
+    content_type: str
     modified: datetime
 
     @property
@@ -41,13 +42,14 @@ class MemoryClient:
         IfNoneMatch: str | None = None,  # noqa: N803
         IfMatch: str | None = None,  # noqa: N803
         Metadata: dict[str, str] | None = None,  # noqa: N803
+        ContentType: str = "",  # noqa: N803
         **_: Any,
     ) -> dict[str, Any]:
         """Write, if the condition holds."""
         there = self.objects.get(Key)
         if (IfNoneMatch and there) or (IfMatch and (there is None or there.tag != IfMatch)):
             raise _error("PreconditionFailed", "PutObject")
-        self.objects[Key] = _Object(Body, Metadata or {}, self.now())
+        self.objects[Key] = _Object(Body, Metadata or {}, ContentType, self.now())
         return {"ETag": self.objects[Key].tag}
 
     def get_object(self, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
@@ -55,7 +57,12 @@ class MemoryClient:
         there = self.objects.get(Key)
         if there is None:
             raise _error("NoSuchKey", "GetObject")
-        return {"Body": io.BytesIO(there.body), "ETag": there.tag, "Metadata": there.metadata}
+        return {
+            "Body": io.BytesIO(there.body),
+            "ETag": there.tag,
+            "Metadata": there.metadata,
+            "ContentType": there.content_type,
+        }
 
     def head_object(self, Key: str, **_: Any) -> dict[str, Any]:  # noqa: N803
         """Look."""
@@ -80,7 +87,12 @@ class MemoryClient:
         entries = [(key, self.objects[key]) for key in found]
         yield {
             "Contents": [
-                {"Key": key, "Size": len(there.body), "LastModified": there.modified}
+                {
+                    "Key": key,
+                    "Size": len(there.body),
+                    "LastModified": there.modified,
+                    "ETag": there.tag,
+                }
                 for key, there in entries
             ]
         }

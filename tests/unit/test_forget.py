@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from evergreen.belongings import Part, parts_of
 from evergreen.errors import ConflictError, NotFoundError
-from evergreen.forget import Part, forget, parts_of
+from evergreen.forget import forget
 
 OWN = [
     "sales/lake/partitions/_delta_log/0.json",
@@ -65,8 +66,8 @@ def test_what_names_the_rest_goes_first_and_a_killed_deletion_is_finished(filled
     monkeypatch.setattr(type(filled), "delete", killed)
     with pytest.raises(KeyboardInterrupt):
         forget(filled, "sales")
-    first = ["champion.json", "history/000001.json", "lake/partitions/_delta_log/0.json"]
-    assert seen[:4] == [*first, "models/v1/manifest.json"]
+    first = ["champion.json", "history/000001.json", "models/v1/manifest.json"]
+    assert seen[:4] == [*first, "lake/partitions/_delta_log/0.json"]
     monkeypatch.undo()
     assert forget(filled, "sales") == len(OWN) - 3
     assert filled.list("") == sorted(OTHERS)

@@ -11,6 +11,7 @@ import typer
 from evergreen.cli import (
     alerts,
     backtest,
+    backup,
     check,
     drill,
     expectations,
@@ -58,6 +59,7 @@ mlflow.add_to(app)
 quarantine.add_to(app)
 serve.add_to(app)
 alerts.add_to(app)
+backup.add_to(app)
 forget.add_to(app)
 schema.add_to(app)
 

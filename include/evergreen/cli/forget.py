@@ -13,7 +13,7 @@ from evergreen.cli.command import Answer, register
 from evergreen.errors import EvergreenError
 
 if TYPE_CHECKING:
-    from evergreen.forget import Part
+    from evergreen.belongings import Part
     from evergreen.storage import Storage
 
 Name = Annotated[
@@ -44,9 +44,9 @@ def forget(pipeline: Name, yes: Yes = False, asked: Asked = None) -> Answer:
     What servers look back to in a database goes too. Its folder, its DAGs and a table of predictions stay.
     With --asked nothing is deleted but logged requests for some rows, and it does not ask.
     """
+    from evergreen.belongings import parts_of
     from evergreen.environment import variables
     from evergreen.forget import forget as delete
-    from evergreen.forget import parts_of
     from evergreen.storage import Credentials, Storage
 
     found = variables()

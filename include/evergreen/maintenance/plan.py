@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from evergreen.forget import Part
+from evergreen.belongings import Part
 from evergreen.lake_upkeep import spare_checkpoints
 from evergreen.reports.store import last_told, report_key
 from evergreen.request_log.retention import expired

@@ -25,7 +25,7 @@ from evergreen.registry.registry import as_of_version
 from evergreen.spec import Log
 
 if TYPE_CHECKING:
-    from evergreen.forget import Part
+    from evergreen.belongings import Part
     from evergreen.pipeline import Pipeline
     from evergreen.storage import Listed
 
