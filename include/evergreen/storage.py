@@ -12,7 +12,7 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -22,13 +22,11 @@ from urllib.parse import urlsplit
 
 from evergreen.errors import ConflictError, NotFoundError, StorageError, UnavailableError
 from evergreen.multipart import LARGE, PART, upload_parts
+from evergreen.quick_reads import AskAgain, Missing, QuickReads
+from evergreen.storage_errors import Unchanged, translated
 
 _DELETED_TOGETHER = 1000  # the most that S3 takes
 _NOTE = "evergreen-note"
-_MISSING = frozenset({"NoSuchKey", "404", "NotFound"})
-_CONFLICT = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
-_UNCHANGED = frozenset({"304", "NotModified"})
-_DENIED = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403"})
 
 
 @dataclass(frozen=True)
@@ -95,10 +93,6 @@ class About:
         return cls(answer.get("ContentType", ""), answer.get("Metadata", {}).get(_NOTE, ""))
 
 
-class _UnchangedError(Exception):
-    """The object still has the tag that a conditional read named."""
-
-
 class Storage:
     """One bucket and prefix of an S3-compatible store. Keys are relative to the prefix."""
 
@@ -112,6 +106,15 @@ class Storage:
     def _client(self) -> Any:
         with _making:
             return _client_of(self.credentials, os.getpid())
+
+    @cached_property
+    def _quick(self) -> QuickReads | None:
+        """The quick way to read; None where the keys are those of a profile or a role."""
+        keys = self.credentials
+        if keys.access_key is None:
+            return None
+        secrets = keys.secret_key, keys.session_token
+        return QuickReads(self.bucket, keys.endpoint_url, keys.region, keys.access_key, *secrets)
 
     @classmethod
     def open(cls, location: str | None = None, credentials: Credentials | None = None) -> Storage:
@@ -153,6 +156,9 @@ class Storage:
 
     def read(self, key: str) -> StoredObject:
         """The object at `key`; raises `NotFoundError` if there is none."""
+        with suppress(AskAgain), self._quickly(key) as quick:
+            body, etag, noted = quick.get(self._full(key))
+            return StoredObject(body, etag, noted.get(_NOTE, ""))
         with self._errors(key):
             answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key))
             return StoredObject(answer["Body"].read(), answer["ETag"], About.of(answer).note)
@@ -167,20 +173,26 @@ class Storage:
     def read_unless(self, key: str, etag: str) -> StoredObject | None:
         """The object at `key`, None while it has this tag; raises `NotFoundError` if there is none."""
         try:
+            with suppress(AskAgain), self._quickly(key) as quick:
+                return StoredObject(*quick.get(self._full(key), unless=etag)[:2])
             with self._errors(key):
                 answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key), IfNoneMatch=etag)
                 return StoredObject(answer["Body"].read(), answer["ETag"])
-        except _UnchangedError:
+        except Unchanged:
             return None
 
     def tail(self, key: str, size: int) -> bytes:
         """The last `size` bytes of the object at `key`; raises `NotFoundError` if there is none."""
+        with suppress(AskAgain), self._quickly(key) as quick:
+            return quick.tail(self._full(key), size)
         with self._errors(key):
             answer = self._client.get_object(Bucket=self.bucket, Key=self._full(key), Range=f"bytes=-{size}")
             return bytes(answer["Body"].read())
 
     def exists(self, key: str) -> bool:
         """Whether there is an object at `key`."""
+        with suppress(AskAgain), self._quickly(key) as quick:
+            return quick.exists(self._full(key))
         try:
             with self._errors(key):
                 self._client.head_object(Bucket=self.bucket, Key=self._full(key))
@@ -252,8 +264,12 @@ class Storage:
 
     def look(self, prefix: str, after: str | None = None) -> Sequence[Listed]:
         """The objects below `prefix`, in the order of their keys; `after` as in `list`."""
-        start = {"StartAfter": self._full(after)} if after else {}
         skip = len(self._full(""))
+        since = self._full(after) if after else None
+        with suppress(AskAgain), self._quickly(prefix) as quick:
+            there = quick.look(self._full(prefix), since)
+            return [Listed(key[skip:], size, modified) for key, size, modified in sorted(there)]
+        start = {"StartAfter": since} if since else {}
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._full(prefix), **start
@@ -271,6 +287,9 @@ class Storage:
         What they hold is not listed, so that a thousand of them take one request. With `after` only those
         that sort after it, each with its slash.
         """
+        with suppress(AskAgain), self._quickly(prefix) as quick:
+            names = (folder.rpartition("/")[2] for folder in quick.folders(self._full(prefix)))
+            return sorted(name for name in names if f"{name}/" > after)
         start = {"StartAfter": self._full(prefix + after)} if after else {}
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -289,7 +308,7 @@ class Storage:
                 )
             if errors := answer.get("Errors"):
                 where = self.uri(errors[0]["Key"][len(self._full("")) :])
-                raise self._translate(str(errors[0].get("Code")), where, errors[0].get("Message"))
+                raise translated(str(errors[0].get("Code")), self.bucket, where, errors[0].get("Message"))
 
     def delete_all(self, prefix: str) -> int:
         """Delete every object below `prefix` and return how many there were. Only for staging."""
@@ -327,6 +346,15 @@ class Storage:
         return f"{self.prefix}/{key}" if self.prefix else key
 
     @contextmanager
+    def _quickly(self, key: str) -> Iterator[QuickReads]:
+        if self._quick is None:
+            raise AskAgain
+        try:
+            yield self._quick
+        except Missing as error:
+            raise NotFoundError(f"{self.uri(key)} does not exist") from error
+
+    @contextmanager
     def _errors(self, key: str) -> Iterator[None]:
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -335,28 +363,13 @@ class Storage:
             yield
         except ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            raise self._translate(code, where, error) from error
+            raise translated(code, self.bucket, where, error) from error
         except BotoCoreError as error:
             endpoint = self.credentials.endpoint_url or "AWS S3"
             raise UnavailableError(
                 f"storage {endpoint} cannot be reached ({type(error).__name__}): check that it runs and "
                 "AWS_ENDPOINT_URL is right"
             ) from error
-
-    def _translate(self, code: str, where: str, error: Any) -> Exception:
-        if code == "NoSuchBucket":
-            return StorageError(
-                f"bucket '{self.bucket}' does not exist: create it or change EVERGREEN_STORAGE"
-            )
-        if code in _UNCHANGED:
-            return _UnchangedError()
-        if code in _MISSING:
-            return NotFoundError(f"{where} does not exist")
-        if code in _CONFLICT:
-            return ConflictError(f"{where} was written by somebody else first: run the stage again")
-        if code in _DENIED:
-            return StorageError(f"{where}: access denied ({code}): check the AWS_* keys of the storage")
-        return UnavailableError(f"{where}: the storage answered {code or error}: run the stage again")
 
 
 # Making a client is not safe in threads, using one is.

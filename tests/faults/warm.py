@@ -23,6 +23,7 @@ import pyarrow as pa
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
+import evergreen.quick_reads
 import evergreen.storage
 from evergreen.connections import Connection
 from evergreen.errors import EvergreenError
@@ -44,6 +45,7 @@ class ImpatientStorage(Storage):
 
     def __init__(self, bucket: str, prefix: str, credentials: Credentials) -> None:
         super().__init__(bucket, prefix, credentials)
+        evergreen.quick_reads._LIMITS |= {"connect_timeout": f"{SECONDS}s", "timeout": f"{SECONDS}s"}
         self._client = boto3.client(
             "s3",
             endpoint_url=credentials.endpoint_url,

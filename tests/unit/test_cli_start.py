@@ -27,10 +27,10 @@ print(*{name.partition(".")[0] for name in sys.modules}, file=sys.stderr)
     ("command", "needed"),
     [
         ("pipelines", set()),
-        ("models list kiosk", {"boto3"}),
-        ("models verify kiosk", LAKE | {"boto3"}),
+        ("models list kiosk", {"obstore"}),
+        ("models verify kiosk", LAKE | {"obstore"}),
         ("quarantine list kiosk", LAKE),
-        ("status kiosk", LAKE | {"boto3"}),
+        ("status kiosk", LAKE | {"obstore"}),
     ],
 )
 def test_what_a_command_imports(

@@ -31,6 +31,7 @@ def proxy(s3_server: str) -> Iterator[S3Proxy]:
 def hasty(proxy: S3Proxy, bucket: str) -> Storage:
     """A storage that tries nothing twice: each fault reaches the writer."""
     storage = Storage(bucket, "", Credentials(proxy.address, access_key="test", secret_key="test"))
+    vars(storage)["_quick"] = None
     vars(storage)["_client"] = boto3.client(
         "s3",
         endpoint_url=proxy.address,

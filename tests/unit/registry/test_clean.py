@@ -21,7 +21,7 @@ class World:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = datetime(2020, 1, 1, tzinfo=UTC)
-        self.storage = Storage("bucket", "", Credentials(access_key="t", secret_key="t"))
+        self.storage = Storage("bucket", "", Credentials())
         self.storage._client = MemoryClient(lambda: self.now)
         clock = mock.Mock(wraps=datetime)
         clock.now.side_effect = lambda zone: self.now

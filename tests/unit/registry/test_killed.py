@@ -47,7 +47,7 @@ def store() -> MemoryClient:
 
 
 def registry_of(client: Any) -> Registry:
-    storage = Storage("bucket", "bikes", Credentials(access_key="test", secret_key="test"))
+    storage = Storage("bucket", "bikes", Credentials())
     storage._client = client
     return Registry(storage, "bikes")
 

@@ -129,7 +129,7 @@ class Model:
 class RegistryMachine(RuleBasedStateMachine):
     """Commits, promotions, refusals, rollbacks, canaries, cleanings; some die between two writes."""
 
-    storage = Storage("machine", "", Credentials(access_key="test", secret_key="test"))
+    storage = Storage("machine", "", Credentials())
 
     def __init__(self) -> None:
         super().__init__()
