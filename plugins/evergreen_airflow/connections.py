@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseHook
-
 if TYPE_CHECKING:
     from evergreen.connections import Connection
     from evergreen.pipeline import Pipeline
@@ -17,6 +15,8 @@ STORAGE_CONNECTION = "EVERGREEN_STORAGE_CONN_ID"
 
 def airflow_connection(conn_id: str) -> Connection:
     """The Airflow connection `conn_id`; raises `SourceError` if it is not defined."""
+    # Airflow imports this module, by that of the logs, before it can import its hooks.
+    from airflow.sdk import BaseHook
     from airflow.sdk.exceptions import AirflowNotFoundException
 
     from evergreen.connections import Connection
