@@ -46,7 +46,7 @@ class Demo:
         """The newest run of a training that promoted its version."""
         from deploy.embedded.airflow_api import AirflowApi
 
-        api = AirflowApi(self.stack)
+        api = AirflowApi.of(self.stack)
         runs = api.runs(f"{_PIPELINE}_train")
         return next(run.run_id for run in runs if api.tasks(run).get("promote") == "success")
 
