@@ -36,7 +36,7 @@ def airflow_stack() -> Iterator[tuple[Stack, AirflowApi]]:
             stack = up(home)
             os.environ |= environment.read(home)
             load(stack, None)
-            yield stack, AirflowApi(stack)
+            yield stack, AirflowApi.of(stack)
         finally:
             down(home)
             os.environ.clear()

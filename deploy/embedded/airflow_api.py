@@ -34,17 +34,18 @@ class Run:
 
 
 class AirflowApi:
-    """A logged-in session with the stack's Airflow. Every call raises `StackError` where Airflow refuses."""
+    """A logged-in session with an Airflow. Every call raises `StackError` where Airflow refuses."""
 
-    def __init__(self, stack: Stack) -> None:
-        self._url = airflow.url(stack.ports)
-        self._client = httpx.Client(base_url=self._url, timeout=60)
-        answer = self._call(
-            "POST",
-            "/auth/token",
-            json={"username": airflow.ADMIN, "password": stack.secrets.admin_password},
-        )
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._url = url
+        self._client = httpx.Client(base_url=url, timeout=60)
+        answer = self._call("POST", "/auth/token", json={"username": user, "password": password})
         self._client.headers["Authorization"] = f"Bearer {answer['access_token']}"
+
+    @classmethod
+    def of(cls, stack: Stack) -> AirflowApi:
+        """A session with the Airflow of the embedded stack."""
+        return cls(airflow.url(stack.ports), airflow.ADMIN, stack.secrets.admin_password)
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """What Airflow knows of a DAG; None while it has not read its file."""
@@ -96,10 +97,13 @@ class AirflowApi:
 
     def tasks(self, run: Run) -> dict[str, str]:
         """The state of each task of a run."""
+        return {each["task_id"]: each["state"] or "none" for each in self.task_instances(run)}
+
+    def task_instances(self, run: Run) -> list[dict[str, Any]]:
+        """What Airflow knows of each task of a run: its state, hostname, try_number and more."""
         path = f"/api/v2/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances"
-        return {
-            each["task_id"]: each["state"] or "none" for each in self._call("GET", path)["task_instances"]
-        }
+        found: list[dict[str, Any]] = self._call("GET", path)["task_instances"]
+        return found
 
     def clear(self, run: Run) -> None:
         """Let all tasks of a run that has ended run again."""

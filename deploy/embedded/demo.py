@@ -109,7 +109,7 @@ class Demo:
         assert start is not None
         self._plan = Plan.starting(start)
         self._load()
-        self._api = AirflowApi(self._stack)
+        self._api = AirflowApi.of(self._stack)
         self._unpause()
         self._settle()
         self._ingest_history()

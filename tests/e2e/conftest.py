@@ -119,7 +119,7 @@ def _choices(home: Home, otlp: Receiver) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def airflow(stack: Stack) -> AirflowApi:
     """A session with the stack's Airflow."""
-    return AirflowApi(stack)
+    return AirflowApi.of(stack)
 
 
 def _dags(folder: Path) -> None:

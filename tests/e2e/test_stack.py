@@ -154,7 +154,7 @@ def test_the_store_honours_conditions_and_asks_for_a_key(driver: Driver) -> None
 
 def test_airflow_logs_in_runs_partitions_and_holds_back_nights_without_data(driver: Driver) -> None:
     nights(driver.home).hold("first")
-    api = AirflowApi(driver.stack)
+    api = AirflowApi.of(driver.stack)
 
     def held_back() -> bool:
         assert not api.import_errors()
@@ -196,7 +196,7 @@ def test_a_killed_database_is_recovered_with_what_it_held(driver: Driver) -> Non
         time.sleep(0.05)
     assert "starting postgres" in driver.done("up")
     assert count_rentals(driver.stack) == before
-    AirflowApi(driver.stack)
+    AirflowApi.of(driver.stack)
 
 
 def test_down_leaves_no_process_and_a_taken_port_is_named(driver: Driver) -> None:
