@@ -26,7 +26,7 @@ export WORKERS ?=
 BROKER := $(if $(filter celery CeleryExecutor,$(or $(EXECUTOR),$(AIRFLOW__CORE__EXECUTOR))),.venv-redis)
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-redis .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser campaign lint check env bench lock docs pictures clean check-python
+.PHONY: help .venv .venv-s3 .venv-redis .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser test-containers campaign lint check env bench lock docs pictures clean check-python
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ test-lineage: .venv .venv-s3 .venv-lineage ## lineage by Airflow's OpenLineage p
 
 test-browser: .venv-s3 .venv-browser ## pages in a real browser, by axe-core too, which is left out of the tests otherwise
 	PYTHONPATH=include:plugins .venv-browser/bin/pytest tests/browser
+
+test-containers: .venv-s3 .venv-browser ## docker-compose.yaml booted for real, which is left out of the tests otherwise
+	EVERGREEN_CONTAINERS=1 PYTHONPATH=include:plugins .venv-browser/bin/pytest tests/containers -x -s -o timeout=3600
 
 .PHONY: .venv-helm test-kubernetes
 test-kubernetes: .venv .venv-helm ## deploy/kubernetes by Helm and the schemas of Kubernetes, left out otherwise (CHART=airflow.tgz)
