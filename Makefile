@@ -80,6 +80,10 @@ test-kubernetes: .venv .venv-helm ## deploy/kubernetes by Helm and the schemas o
 	@chart=$$([ -n '$(CHART)' ] && realpath '$(CHART)' || .venv-helm/bin/python tests/kubernetes/fetch.py .evergreen/charts) && \
 		EVERGREEN_CHART=$$chart .venv/bin/pytest tests/kubernetes -rP
 
+.PHONY: .venv-engines test-engines
+test-engines: .venv-s3 .venv-engines ## the same results by processes, Dask and Spark, which are left out of the tests otherwise
+	PYTHONPATH=include:plugins .venv-engines/bin/pytest tests/engines -s
+
 campaign: .venv .venv-s3 .venv-redis ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -123,6 +127,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-mlserver: .venv-mlserver/.complete ## the environment of the server that is measured beside ours
 
 .venv-lineage: .venv-lineage/.complete ## the environment with the OpenLineage provider of the tests
+
+.venv-engines: .venv-engines/.complete ## the environment with Dask, Spark and readers of the tables
 
 .venv-browser: .venv-browser/.complete ## the environment that drives a browser for tests
 
@@ -185,6 +191,10 @@ endef
 	$(call install,.venv-helm,$<)
 	@touch $@
 
+.venv-engines/.complete: requirements-engines.txt | check-python
+	$(call install,.venv-engines,$<)
+	@touch $@
+
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || { \
 		echo "Evergreen needs Python 3.11, 3.12 or 3.13, and '$(PYTHON)' is" \
@@ -214,3 +224,6 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-browser.in -o requirements-browser.txt
 	$(COMPILE) -c requirements.txt requirements-kubernetes.in -o requirements-kubernetes.txt
 	$(COMPILE) -c requirements-kubernetes.txt requirements-helm.in -o requirements-helm.txt
+	$(COMPILE) -c requirements.txt requirements-dask.in -o requirements-dask.txt
+	$(COMPILE) -c requirements.txt requirements-spark.in -o requirements-spark.txt
+	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-engines.in -o requirements-engines.txt

@@ -21,7 +21,7 @@ class Role(Enum):
     NAMED = "others are made from it"
     COMMITTED = "it only grows, by commits that have numbers or manifests"
     TELLS = "it tells of what is committed"
-    PASSING = "it is gone when the run has ended"
+    PASSING = "it is gone when the run has ended, or can be made again"
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ BELONGINGS = {
     "runs": Belonging("the partitions that runs took", Role.TELLS),
     "requests": Belonging("the log of requests", Role.TELLS),
     "staging": Belonging("staging of runs", Role.PASSING),
+    "kept": Belonging("what backtests have trained", Role.PASSING),
     ".probe": Belonging("probes of the storage", Role.PASSING),
     "alerts": Belonging("open alerts", Role.TELLS),
     "calendar.json": Belonging("the calendar", Role.NAMED),

@@ -1,5 +1,7 @@
 """What backtests keep between runs: trained challengers, verdicts and measured nights.
 
+What workers of other hosts can use is in the storage too (see `kept`), and is fetched from there once.
+
 There is a folder below the root for each state of description and code, and in it one SQLite file that the
 processes of a run share. The name of an entry contains the digest of the rows it was computed from, so runs
 over other ranges, or over rows that differ from some day on, share the entries they have in common. An entry
@@ -18,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from evergreen.backtest.kept import Kept
 from evergreen.errors import EvergreenError
 
 KEPT = 6  # folders, of all pipelines together
@@ -28,9 +31,13 @@ _TABLE = "CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, body BLOB NOT 
 
 
 class Cache:
-    """Entries by name, in a folder or without one in memory. Each process has its own object."""
+    """Entries by name, in a folder or without one in memory. Each process has its own object.
 
-    def __init__(self, folder: Path | None) -> None:
+    `store` is the `s3://` address of what workers of all hosts keep together.
+    """
+
+    def __init__(self, folder: Path | None, store: str | None = None) -> None:
+        self._kept = Kept(store) if store else None
         self._claims: IO[bytes] | None = None if folder is None else (folder / _CLAIMS).open("a+b")
         # Autocommit: a statement is a transaction. Another process may be writing megabytes: wait for it.
         self._entries = sqlite3.connect(folder / _FILE if folder else ":memory:", 300, isolation_level=None)
@@ -44,10 +51,23 @@ class Cache:
     def get(self, name: str) -> bytes | None:
         """The body of an entry, or None."""
         found = self._entries.execute("SELECT body FROM kept WHERE name = ?", (name,)).fetchone()
-        return None if found is None else bytes(found[0])
+        if found is not None:
+            return bytes(found[0])
+        if self._kept is None or not (bodies := self._kept.find(name)):
+            return None
+        self._insert(bodies)
+        return bodies.get(name)
 
     def put(self, bodies: Mapping[str, bytes]) -> None:
-        """Store entries, all or none of them. An existing entry is not replaced."""
+        """Store entries, all or none of them. An existing entry is not replaced.
+
+        What is found by another name than the last is found only after the last one was.
+        """
+        self._insert(bodies)
+        if self._kept is not None:
+            self._kept.put(bodies)
+
+    def _insert(self, bodies: Mapping[str, bytes]) -> None:
         self._entries.execute("BEGIN IMMEDIATE")
         try:
             self._entries.executemany("INSERT INTO kept VALUES (?, ?) ON CONFLICT DO NOTHING", bodies.items())

@@ -20,9 +20,10 @@ from evergreen.backtest.replay import Progress, silent
 from evergreen.backtest.result import Night, PolicyResult
 from evergreen.backtest.run import kept, read_rows, run_policies
 from evergreen.backtest.shifts import Shift, apply_shifts
-from evergreen.backtest.workers import WORKERS, cores
+from evergreen.backtest.workers import WORKERS, engine
 from evergreen.calendar import PartitionError
 from evergreen.candidates.pretrained import load_pretrained
+from evergreen.compute.choice import Kind
 from evergreen.errors import NotFoundError, NothingToDoError
 from evergreen.features.build import build_features
 from evergreen.lake import PARTITION
@@ -31,6 +32,7 @@ from evergreen.pipeline import Pipeline
 from evergreen.signals import of_time
 from evergreen.signals.window import pooled
 from evergreen.spec import Spec
+from evergreen.storage import Storage
 from evergreen.training_set.window import window_start
 
 PREDICTIONS = "(prediction)"
@@ -186,6 +188,7 @@ def drill(
         progress=progress,
         pretrained=load_pretrained(pipeline),
         root=kept(),
+        storage=pipeline.storage,
     )
 
 
@@ -201,9 +204,10 @@ def run_drill(
     progress: Progress = silent,
     pretrained: Mapping[int, Any] = {},
     root: Path | None = None,
+    storage: Storage | None = None,
     workers: int = WORKERS,
 ) -> Drill:
-    """The drill over rows (with `partition`) in memory; `root` and `workers` as in `run_policies`."""
+    """The drill over rows (with `partition`) in memory; what is kept, and `workers`, as in `run_policies`."""
     shifted = apply_shifts(spec, rows, shifts, at, seed)
     features = changed_features(spec, rows, shifted, at)
 
@@ -218,11 +222,12 @@ def run_drill(
             workers=workers,
             pretrained=pretrained,
             root=root,
+            storage=storage,
         )
         return result
 
-    # With two cores each replay has its own process, and these threads only wait for them.
-    with ThreadPoolExecutor(min(workers, cores())) as both:
+    # Where there are workers each replay has one of its own, and these threads only wait for them.
+    with ThreadPoolExecutor(1 if engine(workers).kind is Kind.LOCAL else 2) as both:
         results = list(both.map(replayed, (shifted, rows)))
     return compare(spec, shifts, features, *results, at=at, first=first, last=last)
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,12 +14,14 @@ from typing import Any
 import pandas as pd
 
 from evergreen.backtest.cache import cache_folder
+from evergreen.backtest.kept import enter
 from evergreen.backtest.policies import Policy, parse_policy
 from evergreen.backtest.replay import Progress, silent
 from evergreen.backtest.result import PolicyResult
 from evergreen.backtest.work import OF_TRAININGS
-from evergreen.backtest.workers import WORKERS, Workers, cores
+from evergreen.backtest.workers import WORKERS, Workers, engine, shared_by
 from evergreen.candidates.pretrained import load_pretrained
+from evergreen.compute.choice import Choice, Kind
 from evergreen.environment import home
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, SourceError
 from evergreen.features.lookups import with_lookups
@@ -28,6 +30,7 @@ from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
+from evergreen.storage import Storage
 from evergreen.training_set.digest import code_digest, training_digest
 
 POLICIES = ("configured", "never", "every 7")
@@ -53,11 +56,11 @@ def backtest(
 ) -> list[PolicyResult]:
     """Replay the published partitions from `first` to `last` under each policy, and return the results.
 
-    Reads the lake once and writes nothing to it. Trained models are kept below `EVERGREEN_HOME/backtest`, so
-    an interrupted run resumes with the same results; `fresh` clears them. `progress`
-    is called with a policy's name and how many more of its partitions are done. `known` are the days on which
-    the data is known to change. Raises `NotFoundError` if nothing is published there, `NothingToDoError` for
-    a snapshot, `SpecError` for an unknown policy.
+    Reads the lake once and writes nothing to it. Trained models are kept below `EVERGREEN_HOME/backtest` and
+    in the storage, so an interrupted run resumes with the same results, on any host; `fresh` clears them.
+    `progress` is called with a policy's name and how many more of its partitions are done. `known` are the
+    days on which the data is known to change. Raises `NotFoundError` if nothing is published there,
+    `NothingToDoError` for a snapshot, `SpecError` for an unknown policy.
     """
     chosen = [parse_policy(policy) if isinstance(policy, str) else policy for policy in policies]
     with opened(pipeline, first, last, workers=workers, fresh=fresh) as started:
@@ -74,11 +77,38 @@ def opened(
         raise NothingToDoError(f"{spec.name}: a snapshot has no time, so there is no history to replay")
     spec.calendar.check(first), spec.calendar.check(last)
     rows = read_rows(pipeline, first, last)
-    pretrained = load_pretrained(pipeline)
-    with (
-        cache_folder(kept(), kept_as(spec), fresh=fresh) as folder,
-        Workers(spec, rows, pretrained=pretrained, folder=folder, count=min(workers, cores())) as started,
-    ):
+    with replaying(
+        spec,
+        rows,
+        workers=workers,
+        pretrained=load_pretrained(pipeline),
+        root=kept(),
+        storage=pipeline.storage,
+        fresh=fresh,
+    ) as started:
+        yield started
+
+
+@contextmanager
+def replaying(
+    spec: Spec,
+    rows: pd.DataFrame,
+    *,
+    workers: int = WORKERS,
+    pretrained: Mapping[int, Any] = {},
+    root: Path | None = None,
+    storage: Storage | None = None,
+    fresh: bool = False,
+) -> Iterator[Workers]:
+    """Workers with rows (with `partition`): those of `EVERGREEN_COMPUTE`, or `workers` processes at most.
+
+    What they have trained is shared, and kept for later runs: below the folder `root`, in the `storage`.
+    """
+    choice = engine(workers)
+    store = enter(storage, spec.name, kept_as(spec), fresh=fresh) if storage else None
+    # Workers of other hosts have nothing of this one's disk.
+    disk = nullcontext() if choice.elsewhere else _kept(root, spec, choice, fresh)
+    with disk as folder, Workers(shared_by(spec, rows, pretrained, folder, store), choice) as started:
         yield started
 
 
@@ -94,17 +124,13 @@ def run_policies(
     pretrained: Mapping[int, Any] = {},
     known: Sequence[str] | None = None,
     root: Path | None = None,
+    storage: Storage | None = None,
     fresh: bool = False,
 ) -> list[PolicyResult]:
-    """Replay each policy over the rows (with `partition`), in up to `workers` processes; results in order.
-
-    Trained models are shared between the policies, and kept below the folder `root` for later runs.
-    """
-    count = min(workers, cores())
-    with (
-        _kept(root, spec, count, fresh) as folder,
-        Workers(spec, rows, pretrained=pretrained, folder=folder, count=count) as started,
-    ):
+    """Replay each policy over the rows (with `partition`) by the workers of `replaying`; results in order."""
+    with replaying(
+        spec, rows, workers=workers, pretrained=pretrained, root=root, storage=storage, fresh=fresh
+    ) as started:
         return started.replay(policies, first, last, progress=progress, known=known)
 
 
@@ -157,11 +183,11 @@ def read_rows(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
 
 
 @contextmanager
-def _kept(root: Path | None, spec: Spec, count: int, fresh: bool) -> Iterator[Path | None]:
+def _kept(root: Path | None, spec: Spec, choice: Choice, fresh: bool) -> Iterator[Path | None]:
     if root is not None:
         with cache_folder(root, kept_as(spec), fresh=fresh) as folder:
             yield folder
-    elif count > 1:
+    elif choice.kind is Kind.PROCESSES:
         with TemporaryDirectory(prefix="evergreen-backtest-") as folder_name:
             yield Path(folder_name)
     else:

@@ -75,7 +75,7 @@ def fit_challenger(
     `SpecError` naming a candidate that cannot be fit, or a pretrained model that cannot predict from the
     features.
     """
-    fit = partial(_fit, pretrained)
+    fit = partial(_fit, dict(pretrained))  # a mapping that can be sent to other processes
     known = ~training_set.holdout
     spec = with_default_steps(spec, training_set.features)
     _log.info("%s: training as of %s: %s", spec.name, training_set.as_of, _size(training_set))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from evergreen.candidates.estimators import candidate_path, named
 from evergreen.candidates.proposals import Proposals, proposals_of
+from evergreen.compute.spread import Spread, spread
 from evergreen.decisions.learn import check_decision, learn_of
 from evergreen.errors import NotInstalledError, RefusedError, SpecError
 from evergreen.lake import PARTITION
@@ -68,18 +70,22 @@ Fit = Callable[[Spec, Trial, Sample], Any]
 def tune(spec: Spec, training_set: TrainingSet, fit: Fit) -> tuple[Trial, list[Trial]]:
     """The best trial by `training.metric`, and all of them in the order tried.
 
-    The candidates take turns, one trial each. A candidate without a `search` has a single trial. One with a
-    `search` gets `tuning.trials` settings from Optuna's TPE (Bergstra et al. 2011), seeded and none of them
-    twice, or every setting where there are no more than that. After `tuning.within` no trial is begun, but
-    every candidate is tried once; the result then depends on the machine's speed. If there is only one trial
-    in all, it is not scored. A setting that cannot be fit is recorded and skipped. Raises `SpecError` if no
-    trial has a finite score, or a candidate without a search cannot be fit.
+    The candidates take turns, one trial each; the folds of a turn's trials are computed together, by the
+    engine that `EVERGREEN_COMPUTE` names. No trial of a turn learns from another of the same, so neither the
+    engine nor its workers change which settings are tried. A candidate without a `search` has a single
+    trial. One with a `search` gets `tuning.trials` settings from Optuna's TPE (Bergstra et al. 2011), seeded
+    and none of them twice, or every setting where there are no more than that. After `tuning.within` no
+    setting is proposed, but every candidate is tried once; the result then depends on the machine's speed. If
+    there is only one trial in all, it is not scored. A setting that cannot be fit is recorded and skipped.
+    Raises `SpecError` if no trial has a finite score, or a candidate without a search cannot be fit.
     """
     candidates = spec.training.candidates
     if len(candidates) == 1 and not candidates[0].search:
         only = Trial(0, dict(candidates[0].params))
         return only, [only]
-    trials = list(_tried(spec, _Scoring(spec, training_set, fit)))
+    scoring = _Scoring(spec, training_set, fit)
+    with spread(_fold, scoring.shared) as task:
+        trials = list(_tried(spec, partial(scoring.scored, task)))
     finite = [trial for trial in trials if trial.finite]
     if not finite:
         problem = next((f" ({trial.problem})" for trial in trials if trial.problem), "")
@@ -98,12 +104,48 @@ def best_of(spec: Spec, trials: Iterable[Trial]) -> Trial:
     return min(trials, key=lambda trial: (spec.metric.loss(trial.score or 0.0), trial.candidate))
 
 
+@dataclass(frozen=True)
+class _Folds:
+    """What every fold of every trial is computed from: the rows that are not held out, and their folds."""
+
+    spec: Spec
+    sample: Sample = field(repr=False)
+    folds: list[Fold] = field(repr=False)
+    fit: Fit = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One fold, by its number, of a trial."""
+
+    trial: Trial
+    fold: int
+
+    def __str__(self) -> str:
+        return f"fold {self.fold + 1} of the trial with {self.trial.params}"
+
+
+def _fold(shared: _Folds, asked: _Asked) -> tuple[Predictions | SpecError, float]:
+    """What a trial predicts of a fold, or why it cannot be fit; and the seconds that it took."""
+    began = time.perf_counter()
+    known, unseen = (shared.sample.taken(places) for places in shared.folds[asked.fold])
+    found: Predictions | SpecError
+    try:
+        found = Predictions.of(shared.fit(shared.spec, asked.trial, known), unseen.features)
+    except NotInstalledError:
+        raise  # the candidate is not worse than another for that
+    except SpecError as error:
+        if not shared.spec.training.candidates[asked.trial.candidate].search:
+            raise
+        found = error
+    return found, time.perf_counter() - began
+
+
 class _Scoring:
-    """Scores a candidate's settings in the same folds of the rows that are not held out."""
+    """Scores candidates' settings in the same folds of the rows that are not held out."""
 
     def __init__(self, spec: Spec, training_set: TrainingSet, fit: Fit) -> None:
         self._spec = spec
-        self._fit = fit
         known = ~training_set.holdout
         rows = training_set.rows[known]
         self._sample = Sample.of(training_set, known, groups_of(spec, training_set.rows))
@@ -120,34 +162,37 @@ class _Scoring:
                 "another training.metric"
             )
         features = self._sample.features
+        self.shared = _Folds(spec, self._sample, self._folds, fit)
         self._space = distance_space(features).transform(features) if spec.task is Task.CLUSTERING else None
 
-    def __call__(self, number: int, params: Mapping[str, Any]) -> Trial:
-        began = time.perf_counter()
-        trial = Trial(number, dict(params))
-        try:
-            predicted = zip(self._predicted(trial), self._folds, strict=True)
-            folds = tuple(self._score(found, unseen) for found, (_, unseen) in predicted)
-        except NotInstalledError:
-            raise  # the candidate is not worse than another for that
-        except SpecError as error:
-            if not self._spec.training.candidates[number].search:
-                raise
-            return Trial(number, trial.params, math.nan, (), time.perf_counter() - began, str(error))
-        return Trial(number, trial.params, float(np.mean(folds)), folds, time.perf_counter() - began)
+    def scored(self, task: Spread, trials: Sequence[Trial]) -> list[Trial]:
+        """The trials with their scores; `task` computes folds."""
+        folds = range(len(self._folds))
+        asked = [_Asked(trial, fold) for trial in trials for fold in folds]
+        found = task.over(asked, named=lambda one: f"{self._spec.name}: {one}")
+        return [
+            self._with_score(trial, found[place * len(folds) : (place + 1) * len(folds)])
+            for place, trial in enumerate(trials)
+        ]
 
-    def _predicted(self, trial: Trial) -> list[Predictions]:
-        """What the trial predicts of each fold, decided as the description asks for.
+    def _with_score(self, trial: Trial, found: Sequence[tuple[Predictions | SpecError, float]]) -> Trial:
+        began = time.perf_counter()
+        spent = sum(seconds for _, seconds in found)
+        predicted = [said for said, _ in found if isinstance(said, Predictions)]
+        problem = next((said for said, _ in found if isinstance(said, SpecError)), None)
+        if problem is not None:
+            return replace(trial, score=math.nan, seconds=spent, problem=str(problem))
+        pairs = zip(self._as_decided(predicted), self._folds, strict=True)
+        folds = tuple(self._score(said, unseen) for said, (_, unseen) in pairs)
+        seconds = spent + time.perf_counter() - began
+        return replace(trial, score=float(np.mean(folds)), folds=folds, seconds=seconds)
+
+    def _as_decided(self, found: list[Predictions]) -> list[Predictions]:
+        """What is predicted of the folds, decided as the description asks for.
 
         The threshold is the one that the trial would be completed with. At another, such as that of the
         likeliest class, a metric of labels would compare decisions that nobody is going to make.
         """
-        found = [
-            Predictions.of(
-                self._fit(self._spec, trial, self._sample.taken(known)), self._sample.taken(unseen).features
-            )
-            for known, unseen in self._folds
-        ]
         if not self._decides:
             return found
         rows = self._sample.taken(np.concatenate([unseen for _, unseen in self._folds]))
@@ -185,31 +230,38 @@ def _scorable(spec: Spec, sample: Sample, fold: Fold) -> bool:
     return math.isfinite(beside.value(spec.training.metric))
 
 
-def _tried(spec: Spec, score: _Scoring) -> Iterator[Trial]:
+def _tried(spec: Spec, scored: Callable[[Sequence[Trial]], list[Trial]]) -> Iterator[Trial]:
     """The trials of all candidates as they are made, with a line in the log for each."""
     proposals = [proposals_of(spec, number) for number in range(len(spec.training.candidates))]
     total = sum(proposal.size for proposal in proposals)
     done: list[Trial] = []
-    for number, proposal in _in_turn(proposals, _deadline(spec)):
-        setting = proposal.next()
-        if setting is None:
-            continue
-        trial = score(number, {**spec.training.candidates[number].params, **setting})
-        proposal.learn(trial.score)
-        done.append(trial)
-        _report(spec, done, total)
-        yield trial
+    for turn in _turns(spec, proposals, _deadline(spec)):
+        for trial in scored(turn):
+            proposals[trial.candidate].learn(trial.score)
+            done.append(trial)
+            _report(spec, done, total)
+            yield trial
     if len(done) < total:
         _log.info("%d of %d trials were made: the time or the settings were used up", len(done), total)
 
 
-def _in_turn(proposals: list[Proposals], over: Callable[[], bool]) -> Iterator[tuple[int, Proposals]]:
-    yield from enumerate(proposals)
-    while open_ := [entry for entry in enumerate(proposals) if not entry[1].exhausted]:
-        for entry in open_:
+def _turns(spec: Spec, proposals: list[Proposals], over: Callable[[], bool]) -> Iterator[list[Trial]]:
+    """Turns of one setting of each candidate that has more, until the time is over; the first has all."""
+
+    def next_of(number: int) -> list[Trial]:
+        setting = proposals[number].next()
+        params = spec.training.candidates[number].params
+        return [] if setting is None else [Trial(number, {**params, **setting})]
+
+    yield [trial for number in range(len(proposals)) for trial in next_of(number)]
+    while open_ := [number for number, proposal in enumerate(proposals) if not proposal.exhausted]:
+        turn: list[Trial] = []
+        for number in open_:
             if over():
+                yield turn
                 return
-            yield entry
+            turn += next_of(number)
+        yield turn
 
 
 def _deadline(spec: Spec) -> Callable[[], bool]:

@@ -255,7 +255,7 @@ def evergreen(*arguments: str) -> Any:
 
 
 def test_the_command_tells_what_the_library_finds(kiosk: Pipeline) -> None:
-    texts, before = ("umbrellas=missing 5%", "sold=+1", "sold=*3"), kiosk.storage.list("")
+    texts, before = ("umbrellas=missing 5%", "sold=+1", "sold=*3"), kiosk.storage.list("kiosk/lake")
     stretch = ("--at", DAYS[24], "--from", DAYS[12], "--to", DAYS[34])
     result = evergreen("kiosk", *(word for text in texts for word in ("--shift", text)), *stretch, "--json")
     assert result.exit_code == 0, result.output
@@ -271,7 +271,7 @@ def test_the_command_tells_what_the_library_finds(kiosk: Pipeline) -> None:
     for side in ("shifted", "untouched"):
         document[side].pop("seconds"), found[side].pop("seconds")
     assert document == json.loads(json.dumps(found))
-    assert kiosk.storage.list("") == before
+    assert kiosk.storage.list("kiosk/lake") == before
 
 
 def text_of(found: Drill) -> str:

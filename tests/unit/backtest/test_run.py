@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -213,18 +214,52 @@ def publish(kiosk: Spec, storage: Storage) -> Publish:
     return call
 
 
-def test_from_the_lake_and_nothing_is_written_to_it(
-    sales: Sales, kiosk: Spec, days: list[str], publish: Publish, storage: Storage
+def test_from_the_lake_and_what_is_kept_serves_every_host(
+    sales: Sales,
+    kiosk: Spec,
+    days: list[str],
+    configured: Storage,
+    publish: Publish,
+    fits: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pipeline = publish(sales(30))
-    before = storage.list("")
+    before = configured.list("kiosk/lake")
     names = ["never", "every 7"]
     results = backtest(pipeline, days[10], days[19], names, workers=1)
+    assert fits
     direct = run_policies(kiosk, sales(30), policies(names), days[10], days[19], workers=1)
-    assert [(r.value, r.trainings) for r in results] == [(r.value, r.trainings) for r in direct]
-    assert storage.list("") == before
+    assert found(results) == found(direct)
+    assert configured.list("kiosk/lake") == before
     (kept,) = (Path(os.environ["EVERGREEN_HOME"]) / "backtest" / "kept").iterdir()
     assert kept.name == kept_as(kiosk)
+    fits.clear()
+    monkeypatch.setenv("EVERGREEN_HOME", str(tmp_path / "of another host"))
+    assert found(backtest(pipeline, days[10], days[19], names, workers=1)) == found(results)
+    assert fits == []
+    backtest(pipeline, days[10], days[10], ["never"], workers=1, fresh=True)
+    assert fits == [days[10]]
+
+
+def test_a_worker_that_is_killed_changes_nothing(
+    sales: Sales, kiosk: Spec, days: list[str], tmp_path: Path
+) -> None:
+    rows, stretch = sales(30, growth_from=20), (days[10], days[22])
+    killed: list[int] = []
+
+    def kill_one(name: str, steps: int) -> None:
+        children = psutil.Process().children()
+        templates = [one for one in children if "evergreen.compute.cells" in one.cmdline()]
+        cells = [cell for template in templates for cell in template.children()]
+        if cells and not killed:
+            killed.append(cells[0].pid)
+            cells[0].kill()
+
+    chosen = policies(["configured", "every 4"])
+    apart = run_policies(kiosk, rows, chosen, *stretch, workers=2, root=tmp_path, progress=kill_one)
+    assert killed
+    assert found(apart) == found(run_policies(kiosk, rows, chosen, *stretch, workers=1))
 
 
 def test_a_stretch_that_is_not_published(sales: Sales, days: list[str], publish: Publish) -> None:

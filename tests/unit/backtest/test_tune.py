@@ -10,9 +10,8 @@ import pytest
 import yaml
 
 from evergreen.backtest.policies import parse_policy, variant
-from evergreen.backtest.run import run_policies
+from evergreen.backtest.run import replaying, run_policies
 from evergreen.backtest.tune import Tuned, as_yaml, searches, tune, turns, worth
-from evergreen.backtest.workers import Workers
 from evergreen.calendar import Length
 from evergreen.errors import NothingToDoError
 from evergreen.spec import Spec
@@ -21,7 +20,7 @@ Sales = Callable[..., pd.DataFrame]
 
 
 def search(spec: Spec, rows: pd.DataFrame, days: list[str], folder: Path | None, count: int) -> Tuned:
-    with Workers(spec, rows, folder=folder, count=count) as workers:
+    with replaying(spec, rows, root=folder, workers=count) as workers:
         nights = workers.nights(days[10], days[29])
         schedules = [parse_policy("never"), parse_policy("every 5")]
         return tune(workers, spec, nights, days[22], trials=6, per_year=100, schedules=schedules)
@@ -133,7 +132,7 @@ def test_what_is_found_can_be_pasted(kiosk: Spec) -> None:
 
 
 def test_both_parts_must_have_partitions(kiosk: Spec, sales: Sales, days: list[str]) -> None:
-    with Workers(kiosk, sales(20), count=1) as workers:
+    with replaying(kiosk, sales(20), workers=1) as workers:
         nights = workers.nights(days[10], days[19])
         for until in (days[5], days[19]):
             with pytest.raises(NothingToDoError, match="choose another --tune-to"):

@@ -193,3 +193,26 @@ def test_two_searches_of_the_same_find_the_same(make_spec, daily_rows):
     found = assemble(spec, daily_rows, AS_OF, 1, {})
     one, two = (fit_challenger(spec, found).trials for _ in range(2))
     assert untimed(one) == untimed(two)
+
+
+def test_processes_find_the_same_challenger(make_spec, daily_rows, monkeypatch):
+    spec = make_spec(changes=ALPHAS)
+    found = assemble(spec, daily_rows, AS_OF, 1, {})
+    here = fit_challenger(spec, found)
+    monkeypatch.setenv("EVERGREEN_COMPUTE", "processes:2")
+    apart = fit_challenger(spec, found)
+    assert untimed(apart.trials) == untimed(here.trials)
+    assert apart.candidate == here.candidate
+    predicted = [one.final.predict(found.features).tobytes() for one in (here, apart)]
+    assert predicted[0] == predicted[1]
+
+
+def test_a_setting_that_cannot_be_fit_is_passed_over_in_other_processes_too(
+    make_spec, daily_rows, monkeypatch
+):
+    choices = "{estimator: sklearn.linear_model.Ridge, search: {alpha: {choices: [-1.0, 1.0]}}}"
+    spec = make_spec(changes={RIDGE: choices})
+    found = assemble(spec, daily_rows, AS_OF, 1, {})
+    here = fit_challenger(spec, found)
+    monkeypatch.setenv("EVERGREEN_COMPUTE", "processes:2")
+    assert untimed(fit_challenger(spec, found).trials) == untimed(here.trials)

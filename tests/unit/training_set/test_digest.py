@@ -128,6 +128,7 @@ def test_own_code_is_the_text_of_the_parts_that_are_named(tmp_path, monkeypatch)
 
 
 PLUMBING = {
+    "compute",  # spreads work: what comes of it does not depend on who computes
     "description",  # reads YAML: what it gives is in the digest of the description
     "errors",
     "git",  # finds former code of features, which is known by its digest
