@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.connections import Connect, from_environment
 from evergreen.spec import Spec, load_spec
@@ -34,6 +34,10 @@ class Pipeline:
         Raises `NotFoundError`, `SpecError` or `StorageError`.
         """
         return cls(load_spec(name), storage or Storage.open(), connect)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What has been opened stays here, and so do the keys: another process has its own variables.
+        return (_opened_again, (self.spec, self.storage.uri(), self.connect))
 
     @property
     def name(self) -> str:
@@ -70,3 +74,8 @@ class Pipeline:
         from evergreen.staging import Staging
 
         return Staging(self.storage, self.name, run)
+
+
+def _opened_again(spec: Spec, uri: str, connect: Connect) -> Pipeline:
+    """A pipeline that was sent to this process."""
+    return Pipeline(spec, Storage.open(uri), connect)

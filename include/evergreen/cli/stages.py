@@ -111,17 +111,19 @@ def train(pipeline: PipelineName, as_of: AsOf = None) -> Answer:
 
 def score(pipeline: PipelineName, partition: Partition = None, to: To = None) -> Answer:
     """Score partitions with the champion that was in force as of each."""
-    from evergreen.scoring.score import score as score_partition
+    from evergreen.scoring.ranges import score_range
 
     opened = open_pipeline(pipeline)
+    keys = partitions(opened, partition or newest(opened), to)
     rows: list[dict[str, Any]] = []
-    for key in each(partitions(opened, partition or newest(opened), to), f"score {pipeline}"):
-        try:
-            scored = score_partition(opened, key)
-            found = {"version": scored.version, "rows": scored.rows, "changed": scored.changed}
-        except _skipped(to) as reason:
-            found = {"version": None, "rows": 0, "changed": False, "skipped": str(reason)}
-        rows.append({"partition": key, **found})
+    with progress(f"score {pipeline}", len(keys)) as done:
+        for key, scored in score_range(opened, keys, _skipped(to)):
+            if isinstance(scored, EvergreenError):
+                found = {"version": None, "rows": 0, "changed": False, "skipped": str(scored)}
+            else:
+                found = {"version": scored.version, "rows": scored.rows, "changed": scored.changed}
+            rows.append({"partition": key, **found})
+            done(key)
     return Answer({"pipeline": pipeline, "partitions": rows}, _rows(rows))
 
 

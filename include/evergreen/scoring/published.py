@@ -184,3 +184,17 @@ def _probabilities(spec: Spec, rows: pd.DataFrame, classes: Sequence[Any]) -> ND
         return None
     found = np.vstack(rows[PROBABILITIES].to_list()).astype(np.float64)
     return found if found.shape[1] == len(classes) else None
+
+
+def in_columns(there: pa.Schema | None, predictions: pa.Table) -> tuple[pa.Table, pa.Schema]:
+    """The predictions with the columns that they lack of their table as it is `there`; the table's schema.
+
+    What no version before has said becomes a column of the table, which is null in earlier partitions.
+    """
+    there = there or predictions.schema
+    new = [field for field in predictions.schema if field.name not in there.names]
+    schema = pa.schema([*there, *(field for field in new if is_published(field.name))])
+    for field in schema:
+        if is_published(field.name) and field.name not in predictions.column_names:
+            predictions = predictions.append_column(field, pa.nulls(len(predictions), field.type))
+    return predictions, schema

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -18,8 +19,9 @@ from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.adapted import levels_in_use
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model
+from evergreen.scoring.large import file_of_predictions, is_large
 from evergreen.scoring.predict import predict
-from evergreen.scoring.published import ACTUAL, VERSION, is_published, published_types
+from evergreen.scoring.published import ACTUAL, VERSION, in_columns, published_types
 from evergreen.scoring.sink import write_predictions
 from evergreen.spec import Spec, Task
 from evergreen.stages import SCORE
@@ -52,6 +54,31 @@ def score(pipeline: Pipeline, partition: str) -> Scored:
 
 
 def _scored(pipeline: Pipeline, partition: str) -> Scored:
+    by = predicting(pipeline, partition)
+    if is_large(pipeline, by.model, partition):
+        predict = partial(predictions, by.model, partition=partition, used=by.used)
+        if (made := file_of_predictions(pipeline, partition, predict)) is not None:
+            with closing(made.file):
+                changed = pipeline.lake.commit(Table.PREDICTIONS, {partition: made.file}, made.schema)
+            return Scored(partition, by.model.version, made.file.rows, bool(changed))
+    return publish(pipeline, by.predictions(partition), partition, by.model.version)
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """The champion of a partition, and the levels that bounds use in place of those promised."""
+
+    model: CheckedModel = field(repr=False)
+    used: Sequence[float] | None = None
+
+    def predictions(self, partition: str) -> pa.Table:
+        """The partition's predictions as they are published; nothing is written."""
+        rows = rows_with_look_back(self.model.pipeline, partition)
+        return predictions(self.model, rows, partition, self.used)
+
+
+def predicting(pipeline: Pipeline, partition: str) -> Predicting:
+    """The champion that was in force as of a partition, loaded and checked; raises as `score` does."""
     spec = pipeline.spec
     force = pipeline.registry.force()
     version = force.champion(partition)
@@ -63,9 +90,12 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
             f"it or earlier: evergreen train {spec.name} --as-of {partition}"
         )
     model = load_checked_model(pipeline, version)
-    used = levels_in_use(pipeline, model, partition, partial(predicted_again, model))
-    table = predictions(model, rows_with_look_back(model.pipeline, partition), partition, used)
-    changed = _publish(pipeline, table, partition)
+    return Predicting(model, levels_in_use(pipeline, model, partition, partial(predicted_again, model)))
+
+
+def publish(pipeline: Pipeline, table: pa.Table, partition: str, version: str) -> Scored:
+    """Publish the predictions of a partition, in the lake and in a database where asked."""
+    spec, changed = pipeline.spec, _publish(pipeline, table, partition)
     if spec.scoring is not None:
         try:
             connection = pipeline.connect(spec.scoring.conn_id)
@@ -76,17 +106,9 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
 
 
 def _publish(pipeline: Pipeline, table: pa.Table, partition: str) -> bool:
-    """Whether anything changed.
-
-    What no version before has said becomes a column of the table, which is null in earlier partitions.
-    """
-    there = pipeline.lake.schema(Table.PREDICTIONS) or table.schema
-    new = [field for field in table.schema if field.name not in there.names]
-    schema = pa.schema([*there, *(field for field in new if is_published(field.name))])
-    for field in schema:
-        if is_published(field.name) and field.name not in table.column_names:
-            table = table.append_column(field, pa.nulls(len(table), field.type))
-    return bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: table}, schema))
+    """Whether anything changed."""
+    rows, schema = in_columns(pipeline.lake.schema(Table.PREDICTIONS), table)
+    return bool(pipeline.lake.replace(Table.PREDICTIONS, {partition: rows}, schema))
 
 
 def predicted_again(model: CheckedModel, partition: str) -> pa.Table:
