@@ -80,11 +80,12 @@ class QuickReads:
         with self._asked() as store:
             return bytes(store.get(key, options={"range": {"suffix": size}}).bytes())
 
-    def look(self, prefix: str, after: str | None) -> list[tuple[str, int, datetime]]:
-        """Key, size in bytes, and time in the store of the objects below a prefix, of those after a key."""
+    def look(self, prefix: str, after: str | None) -> list[tuple[str, tuple[int, datetime, str]]]:
+        """The keys below a prefix, or those after a key: each with its bytes, time in the store, and tag."""
         with self._asked(prefix) as store:
             found = store.list(prefix, offset=after).collect()
-            return [(each["path"], each["size"], each["last_modified"]) for each in found]
+            facts = ((each["size"], each["last_modified"], each["e_tag"] or "") for each in found)
+            return [(each["path"], fact) for each, fact in zip(found, facts, strict=True)]
 
     def folders(self, prefix: str) -> list[str]:
         """The folders directly below a prefix, without a slash at their end."""

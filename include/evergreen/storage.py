@@ -268,7 +268,7 @@ class Storage:
         since = self._full(after) if after else None
         with suppress(AskAgain), self._quickly(prefix) as quick:
             there = quick.look(self._full(prefix), since)
-            return [Listed(key[skip:], size, modified) for key, size, modified in sorted(there)]
+            return [Listed(key[skip:], *told) for key, told in sorted(there)]
         start = {"StartAfter": since} if since else {}
         with self._errors(prefix):
             pages = self._client.get_paginator("list_objects_v2").paginate(
