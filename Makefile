@@ -13,6 +13,7 @@ export DATA ?=
 ONLY ?=
 export ROUNDS ?= 5
 CHART ?=
+DATABASE ?=
 # One more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
 # one more collects all tests, and starts servers, for itself.
 JOBS ?= 3
@@ -84,6 +85,13 @@ test-kubernetes: .venv .venv-helm ## deploy/kubernetes by Helm and the schemas o
 test-engines: .venv-s3 .venv-engines ## the same results by processes, Dask and Spark, which are left out of the tests otherwise
 	PYTHONPATH=include:plugins .venv-engines/bin/pytest tests/engines -s
 
+.PHONY: .venv-audit audit sbom
+audit: .venv-audit ## vulnerabilities, licences, secrets in the history, SBOM (DATABASE=all.zip: by a file of OSV)
+	@.venv-audit/bin/python -m deploy.audit $(if $(DATABASE),--database '$(DATABASE)')
+
+sbom: .venv-audit ## the bills of materials of the images, in .evergreen/sbom
+	@.venv-audit/bin/python -m deploy.audit.sbom
+
 campaign: .venv .venv-s3 .venv-redis ## faults by the hundred (ONLY='name name'; SEED=7)
 	@EVERGREEN_CAMPAIGN_SEED=$(SEED) JOBS=$(JOBS) .venv/bin/python -m tests.campaign $(ONLY)
 
@@ -133,6 +141,8 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-browser: .venv-browser/.complete ## the environment that drives a browser for tests
 
 .venv-helm: .venv-helm/.complete ## the environment with Helm and the schemas of Kubernetes
+
+.venv-audit: .venv-audit/.complete ## the environment of make audit
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
 # `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
@@ -187,6 +197,10 @@ endef
 	$(call install,.venv-browser,$<)
 	@touch $@
 
+.venv-audit/.complete: requirements-audit.txt | check-python
+	$(call install,.venv-audit,$<)
+	@touch $@
+
 .venv-helm/.complete: requirements-helm.txt | check-python
 	$(call install,.venv-helm,$<)
 	@touch $@
@@ -227,3 +241,4 @@ lock: ## compile the requirements files anew (needs uv)
 	$(COMPILE) -c requirements.txt requirements-dask.in -o requirements-dask.txt
 	$(COMPILE) -c requirements.txt requirements-spark.in -o requirements-spark.txt
 	$(COMPILE) -c requirements-dev.txt $(BOOSTING) requirements-engines.in -o requirements-engines.txt
+	$(COMPILE) requirements-audit.in -o requirements-audit.txt
