@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from evergreen.stages import STAGES
 from tests.conftest import ROOT
 from tests.kubernetes.objects import SECRET, containers, keys, secrets_in_the_open, unlocked
 
@@ -36,6 +37,15 @@ def test_workers_are_given_no_key() -> None:
     for each in (workers, *workers["sets"], VALUES["values-kubernetes.yaml"]["workers"]["kubernetes"]):
         assert [entry for entry in each["env"] if "valueFrom" in entry] == []
     assert "secret" not in VALUES["values.yaml"]
+
+
+def test_the_queues_are_those_of_the_stages() -> None:
+    workers = VALUES["values.yaml"]["workers"]["celery"]
+    queued = [stage for stage in STAGES if stage.queue]
+    assert {each["queue"] for each in workers["sets"]} == {stage.queue for stage in queued}
+    assert workers["queue"] == "default"
+    hook = VALUES["values-kubernetes.yaml"]["airflowLocalSettings"]
+    assert [stage for stage in queued if f'endswith("{stage.dag_id("")}")' not in hook] == []
 
 
 def test_the_images_have_the_version_of_the_project() -> None:
