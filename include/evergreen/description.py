@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import yaml
 from pydantic import (
@@ -195,7 +195,14 @@ def explain(model: type[BaseModel], error: ValidationError) -> str:
     return "; ".join(dict.fromkeys(_explain(model, problem) for problem in error.errors()))
 
 
-class _Loader(yaml.SafeLoader):
+# Each DAG file reads all descriptions whenever it is parsed: in C, where PyYAML has it, five times as fast.
+if TYPE_CHECKING:
+    _Safe = yaml.SafeLoader
+else:
+    _Safe = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Safe):
     """Safe YAML with unique keys, in which only `true` and `false` are booleans, as in YAML 1.2.
 
     A join's `on` is a key there, not a boolean.

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ _FIRST = datetime(2000, 1, 1)  # noqa: DTZ001
 _DRAWN = re.compile(r"(^|[ ,])[hHrR]")
 
 
+@lru_cache(maxsize=1024)
 def check_cron(expression: str) -> str:
     """The expression itself if it is a cron that ticks; otherwise raises `ValueError` with the problem."""
     from croniter import CroniterBadDateError
