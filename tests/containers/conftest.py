@@ -21,6 +21,7 @@ from tests.containers.project import Project
 FILE = ROOT / "docker-compose.yaml"
 SERVICES = yaml.safe_load(FILE.read_text())["services"]
 OURS = {"evergreen-serving": ("--target=serving",), "evergreen-demo": ("--target=demo",), "evergreen": ()}
+HOW_TO = ROOT / "docs" / "how-to" / "second-host.md"
 GATEWAY = "evergreen.test"
 
 
@@ -51,16 +52,12 @@ def images() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the certificate and key, `gateway.pem`, and what believes it, `authorities.pem`."""
+    """A folder made as the how-to says, with `gateway.pem` and `authorities.pem`."""
     folder = tmp_path_factory.mktemp("certificate")
-    names = ["-subj", f"/CN={GATEWAY}", "-addext", f"subjectAltName=DNS:{GATEWAY}"]
-    keys = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "own.pem")]
-    run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names, *keys])
-    own, key = ((folder / name).read_text() for name in ("own.pem", "key.pem"))
-    (folder / "gateway.pem").write_text(own + key)
-    (folder / "gateway.pem").chmod(0o600)
+    (commands,) = re.findall(r"```bash\n( +openssl .*?)```", HOW_TO.read_text(), re.DOTALL)
+    run(["bash", "-ceu", commands.replace("first.example.com", GATEWAY)], cwd=folder)
     system = Path("/etc/ssl/certs/ca-certificates.crt").read_text()
-    (folder / "authorities.pem").write_text(system + own)
+    (folder / "authorities.pem").write_text(system + (folder / "authority.pem").read_text())
     (folder / "authorities.pem").chmod(0o644)
     return folder
 

@@ -35,20 +35,20 @@ ASK = """
 import os, socket, ssl, urllib.error, urllib.request
 def status(path):
     try:
-        return urllib.request.urlopen(path, timeout=10).status
+        return urllib.request.urlopen(path, timeout=60).status
     except urllib.error.HTTPError as error:
         return error.code
 host = os.environ["GATEWAY"]
 print(status(f"https://{host}:8443/execution/health"), status(f"https://{host}:8443/api/v2/version"),
       status(f"https://{host}:8443/auth/login"), status(f"https://{host}:8333/evergreen/"))
 with ssl.create_default_context().wrap_socket(
-    socket.create_connection((host, 6380), 10), server_hostname=host
+    socket.create_connection((host, 6380), 60), server_hostname=host
 ) as redis:
     redis.sendall(b"PING\\r\\n")
     print(redis.recv(100).decode().split()[0])
 strict = ssl.create_default_context(cafile="/etc/ssl/certs/ca-certificates.crt")
 try:
-    strict.wrap_socket(socket.create_connection((host, 8443), 10), server_hostname=host)
+    strict.wrap_socket(socket.create_connection((host, 8443), 60), server_hostname=host)
 except ssl.SSLCertVerificationError:
     print("unknown authority")
 """
