@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,8 @@ _OTHERS = (
     ),
 )
 _BESIDE = " + "
+_MISSING = re.compile(r"No matching distribution found for (\S+)")
+_FEW = 10
 
 
 def licences(pins: list[Pin]) -> dict[tuple[str, str], str]:
@@ -126,7 +129,24 @@ def _one(words: list[str], allowed: frozenset[str]) -> bool:
 
 
 def _told(pins: list[Pin], options: list[str]) -> dict[tuple[str, str], str]:
-    """What pip would install of the pins, by its report; it installs nothing."""
+    """The licences of the pins, but for those that the index has no wheel of: none of their code is run.
+
+    NotAskedError where it has hardly any: then it is out of reach.
+    """
+    for _ in range(_FEW):
+        if not pins:
+            return {}
+        answer, missing = _report(pins, options)
+        if missing is None:
+            by_name = {pin.name: pin for pin in pins}
+            told = ((by_name[canonicalize_name(each["name"])], each) for each in answer)
+            return {(pin.name, pin.version): licence_of(metadata) for pin, metadata in told}
+        pins = [pin for pin in pins if pin.requirement != missing]
+    raise NotAskedError("licences: the package index has hardly any of the packages: is it in reach?")
+
+
+def _report(pins: list[Pin], options: list[str]) -> tuple[list[dict[str, Any]], str | None]:
+    """The metadata of what pip would install, or the first pin without a wheel; it installs nothing."""
     with tempfile.TemporaryDirectory() as folder:
         file, report = Path(folder) / "requirements.txt", Path(folder) / "report.json"
         file.write_text("".join(f"{pin.requirement}\n" for pin in pins), encoding="utf-8")
@@ -134,18 +154,12 @@ def _told(pins: list[Pin], options: list[str]) -> dict[tuple[str, str], str]:
         command += ["--ignore-installed", "--only-binary", ":all:", "--report", report, "--requirement", file]
         command += [*options, *(["--target", folder] if options else [])]
         ended = subprocess.run(command, check=False, capture_output=True, text=True)
-        if ended.returncode != 0 and options:
-            return {}
+        if missing := _MISSING.search(ended.stderr):
+            return [], missing[1]
         if ended.returncode != 0:
             reason = (ended.stderr.strip().splitlines() or ["no answer"])[-1]
             raise NotAskedError(
-                f"licences: the package index could not be asked ({reason}): is it within reach?"
+                f"licences: the package index gave no answer ({reason[:120]}): is it in reach?"
             )
-        answer = json.loads(report.read_text(encoding="utf-8"))
-    by_name = {pin.name: pin for pin in pins}
-    told = (each["metadata"] for each in answer["install"])
-    return {
-        (pin.name, pin.version): licence_of(metadata)
-        for metadata in told
-        if (pin := by_name.get(canonicalize_name(metadata["name"])))
-    }
+        installed = json.loads(report.read_text(encoding="utf-8"))["install"]
+        return [each["metadata"] for each in installed], None

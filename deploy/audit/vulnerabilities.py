@@ -58,6 +58,6 @@ def _report(file: Path, address: str | None) -> dict[str, list[dict]]:
     if not answer.stdout.strip():
         reason = (answer.stderr.strip().splitlines() or ["no answer"])[-1]
         raise NotAskedError(
-            f"vulnerabilities: OSV could not be asked ({reason}): give its export by DATABASE=path/to/all.zip"
+            f"vulnerabilities: OSV gave no answer ({reason[:120]}): give its export as DATABASE=all.zip"
         )
     return json.loads(answer.stdout)
