@@ -63,6 +63,7 @@ CAMPAIGNS: dict[str, list[str]] = {
         "tests/integration/serving/test_hostile.py",
         "tests/unit/serving/test_arrow_stream.py",
     ],
+    "workers": ["tests/workers"],
     "properties": ["-m", "hypothesis", "tests"],
 }
 

@@ -1,0 +1,204 @@
+"""Sixty partitions while workers, broker, stores and scheduler are lost, and nights beside long trainings."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from deploy.embedded import airflow as embedded_airflow
+from deploy.embedded import environment, postgres
+from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
+from deploy.embedded.errors import StackError
+from deploy.embedded.executor import slots
+from deploy.embedded.stack import Stack
+from evergreen.errors import EvergreenError, NothingToDoError
+from evergreen.ingestion.stage import ingest_all
+from evergreen.lake import PARTITION, Table
+from evergreen.monitoring.stage import monitor
+from evergreen.pipeline import Pipeline
+from evergreen.scoring.score import score
+from evergreen.stages import INGEST, MONITOR, SCORE, TRAIN
+from evergreen.storage import Storage
+from evergreen.training.stage import train
+from tests.campaign import seed
+from tests.e2e.waiting import wait_for
+from tests.faults.stack import KINDS, Chaos
+from tests.workers.conftest import HALF
+
+NAME = "bike_demand"
+DAGS = INGESTED, SCORED, MONITORED, TRAINED = [
+    stage.dag_id(NAME) for stage in (INGEST, SCORE, MONITOR, TRAIN)
+]
+# What a record says of its night alone; the other columns look back at nights that were monitored before.
+OWN = (
+    "version",
+    "rows",
+    "labelled",
+    "metric",
+    "error",
+    "promised",
+    "level",
+    "bias",
+    "drift",
+    "prediction_drift",
+)
+ORDERED = {Table.PARTITIONS: "rented_at", Table.QUARANTINE: "rented_at", Table.PREDICTIONS: "rented_at"}
+LONG = 1800.0
+
+
+@pytest.fixture(scope="module")
+def days() -> list[str]:
+    """The days of both halves, and the day after them."""
+    first = Pipeline.open(NAME).spec.first_partition
+    return [Pipeline.open(NAME).spec.calendar.shift(first, number) for number in range(2 * HALF + 1)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _unpaused(stack: Stack, airflow: AirflowApi) -> None:
+    ids = [*DAGS, "long_trainings"]
+    wait_for(lambda: all(airflow.dag(dag_id) for dag_id in ids), "Airflow to read the DAG files")
+    wait_for(lambda: not (airflow.dag(INGESTED) or {})["next_dagrun_run_after"], "no night to be due")
+    for dag_id in ids:
+        airflow.unpause(dag_id)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stack: Stack, days: list[str]) -> Pipeline:
+    """The same history by the same functions in one process, in another folder of the store."""
+    pipeline = Pipeline.open(NAME, storage=Storage.open().child("undisturbed"))
+    ingest_all(pipeline, days[:HALF], lambda done: None)
+    train(pipeline, days[HALF], {"kind": "first", "sentence": "undisturbed"})
+    ingest_all(pipeline, days[HALF:-1], lambda done: None)
+    for day in days[:-1]:
+        with suppress(NothingToDoError):
+            score(pipeline, day)
+            monitor(pipeline, day)
+    train(pipeline, days[-1], {"kind": "shell", "sentence": "undisturbed"})
+    return pipeline
+
+
+def test_everything_ends_well_whatever_is_lost(
+    stack: Stack,
+    airflow: AirflowApi,
+    undisturbed: Pipeline,
+    days: list[str],
+    tell: Callable[[str], None],
+) -> None:
+    """Nobody looks after it: what is lost is started again, and the rest is up to Airflow and the stages."""
+    chaos = Chaos(stack, seed(60))
+    pipeline = Pipeline.open(NAME)
+    began = time.monotonic()
+    _backfill(stack, days[0], days[HALF - 1])
+    with chaos:
+        _wait(lambda: airflow.count(SCORED, ENDED) >= HALF and _settled(airflow), "the first half")
+        _wait(pipeline.registry.champion, "the first champion")
+    _backfill(stack, days[HALF], days[-2])
+    with chaos:
+        _wait(lambda: airflow.count(MONITORED, ENDED) >= HALF and _settled(airflow), "the second half")
+    last = airflow.trigger(TRAINED, conf={"as_of": days[-1], "reason": "the end of both halves"})
+    with chaos:
+        _wait(lambda: airflow.run(last).ended, "the last training")
+    tell(
+        f"{2 * HALF} partitions in {time.monotonic() - began:.0f} s: {dict(sorted(chaos.counts.items()))}, "
+        f"{_tried_again(stack)}"
+    )
+
+    assert {dag_id: airflow.count(dag_id, ["failed"]) for dag_id in DAGS} == dict.fromkeys(DAGS, 0)
+    assert chaos.counts.keys() >= {*KINDS, "workers killed"}
+    assert pipeline.registry.verify() == []
+    assert _history(pipeline) == _history(undisturbed)
+    assert len(_history(pipeline)) == 2
+    assert pipeline.registry.champion() == undisturbed.registry.champion()
+    for version in undisturbed.registry.versions():
+        assert _model(pipeline, version) == _model(undisturbed, version)
+    for table, order in ORDERED.items():
+        assert _rows(pipeline, table, order) == _rows(undisturbed, table, order), table
+    assert _rows(pipeline, Table.MONITORING, PARTITION, OWN) == _rows(
+        undisturbed, Table.MONITORING, PARTITION, OWN
+    )
+    assert _written_back(stack) == {
+        row["rented_at"]: row["prediction"] for row in _rows(pipeline, Table.PREDICTIONS, "rented_at")
+    }
+
+
+def test_trainings_that_do_not_end_hold_up_no_night(
+    stack: Stack, airflow: AirflowApi, days: list[str]
+) -> None:
+    """There are more of them than slots for trainings, so that some wait."""
+    scored = airflow.count(SCORED, ENDED)
+    trainings = airflow.trigger("long_trainings")
+    wait_for(lambda: _running(airflow, trainings) == slots(), "the trainings to take all that they may have")
+    night = airflow.trigger(INGESTED, partition=days[0])
+    wait_for(lambda: airflow.run(night).ended, "the night")
+    wait_for(lambda: airflow.count(SCORED, ENDED) > scored, "the night to be scored")
+    assert airflow.run(night).state == "success"
+    assert _running(airflow, trainings) == slots()
+    (stack.home.root / "trained").touch()
+    wait_for(lambda: airflow.run(trainings).ended, "the trainings")
+    assert airflow.run(trainings).state == "success"
+
+
+def _running(airflow: AirflowApi, run: Run) -> int:
+    return list(airflow.tasks(run).values()).count("running")
+
+
+def _backfill(stack: Stack, first: str, last: str) -> None:
+    create = ["backfill", "create", "--dag-id", INGESTED, "--max-active-runs", "4"]
+    variables = environment.for_programs(environment.read(stack.home))
+    dates = ["--from-date", first, "--to-date", last]
+    subprocess.run([str(embedded_airflow.executable()), *create, *dates], env=variables, check=True)
+
+
+def _settled(airflow: AirflowApi) -> bool:
+    return not any(airflow.count(dag_id, ACTIVE) for dag_id in DAGS)
+
+
+def _wait(ready: Callable[[], object], what: str) -> None:
+    """Wait while the api-server and the store may be away."""
+
+    def patiently() -> object:
+        with suppress(StackError, EvergreenError):
+            return ready()
+        return False
+
+    wait_for(patiently, what, LONG)
+
+
+def _tried_again(stack: Stack) -> str:
+    """What the losses have cost: tries of tasks, as Airflow counts them."""
+    with postgres.connect(stack.ports, stack.secrets, postgres.AIRFLOW_DATABASE) as connection:
+        (row,) = connection.execute(
+            "SELECT count(*), count(*) FILTER (WHERE try_number > 1), max(try_number) FROM task_instance "
+            "WHERE try_number > 0"
+        ).fetchall()
+    return "{} tasks, {} of them tried again, one {} times".format(*row)
+
+
+def _history(pipeline: Pipeline) -> list[tuple[object, ...]]:
+    """What happened, without when and by whom."""
+    return [(one.seq, one.kind, one.version, one.as_of, one.replaces) for one in pipeline.registry.history()]
+
+
+def _model(pipeline: Pipeline, version: str) -> bytes:
+    return pipeline.registry.read(version, "model.skops")
+
+
+def _rows(pipeline: Pipeline, table: Table, order: str, columns: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """A table's rows in an order of their own; no rows where nothing was written to it."""
+    found = pipeline.lake.find(table)
+    if found is None:
+        return []
+    chosen = [name for name in found.column_names if name in columns] if columns else found.column_names
+    return found.sort_by([(PARTITION, "ascending"), (order, "ascending")]).select(chosen).to_pylist()
+
+
+def _written_back(stack: Stack) -> dict[object, object]:
+    with postgres.connect(stack.ports, stack.secrets) as connection:
+        return dict(
+            connection.execute("SELECT rented_at, prediction FROM bike_demand_predictions").fetchall()
+        )
