@@ -25,7 +25,7 @@ without Airflow.
 - *wait* failed: the source was not complete in time. The log says what was checked, since when, and what was
   missing. Clear the run when the source has caught up; its time to wait starts again.
 - *extract* failed: the log names the source and the remedy (connection, table, key, answer of the API). An
-  unreachable source was tried four times; clear the task when it is back.
+  unreachable source was tried for a quarter of an hour; clear the task when it is back.
 - *validate* failed: the partition was **refused**. Nothing of it was published; an earlier published state
   stays. The log names the expectations that failed. Fix the source and clear the run from its first task.
 - *publish* failed: if the storage could not be written, clear the task. If partitions of a range were refused

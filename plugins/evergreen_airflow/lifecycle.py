@@ -72,7 +72,9 @@ def dag_arguments(spec: Spec, stage: Stage, page: str) -> dict[str, Any]:
         "deadline": deadline(spec, stage),
         "default_args": {
             "owner": spec.owner,
-            "retries": 3,
+            # A task may be lost with its worker and find the storage away, each more than once in a night.
+            # A retry that cannot help is not made: see `task_outcome`.
+            "retries": 5,
             "retry_delay": timedelta(seconds=30),
             "retry_exponential_backoff": 2,
             "max_retry_delay": timedelta(minutes=10),

@@ -168,7 +168,7 @@ def test_every_dag_has_page_tags_owner_limits_and_retries(dags: dict) -> None:
         assert dag.dagrun_timeout is not None
         for task in dag.tasks:
             assert task.owner != "airflow"
-            assert task.retries >= 2
+            assert task.retries == 5
             assert task.retry_exponential_backoff
             assert task.execution_timeout is not None
 
