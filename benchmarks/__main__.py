@@ -24,6 +24,7 @@ from benchmarks import (
     intervals,
     models_pages,
     monitoring,
+    nights,
     parse,
     policies,
     postgres_to_lake,
@@ -32,6 +33,7 @@ from benchmarks import (
     sets,
     training,
     validation,
+    years,
 )
 from benchmarks.figure import Figure
 from deploy.embedded.home import Home
@@ -57,6 +59,8 @@ BENCHMARKS = {
     "history": history.measure,
     "backfill": backfill.measure,
     "parse": parse.measure,
+    "nights": nights.measure,
+    "years": years.measure,
     "front_door": front_door.measure,
     "serving": serving.measure,
 }

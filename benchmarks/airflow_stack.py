@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +13,18 @@ from deploy.embedded import environment
 from deploy.embedded.airflow_api import AirflowApi
 from deploy.embedded.home import Home
 from deploy.embedded.load import load
+from deploy.embedded.nights import nights
 from deploy.embedded.stack import Stack, down, up
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 @contextmanager
-def airflow_stack() -> Iterator[tuple[Stack, AirflowApi]]:
+def airflow_stack(*, demo: bool = True, held: Sequence[str] = ()) -> Iterator[tuple[Stack, AirflowApi]]:
     """The stack with the simulated sources loaded, and a session with its Airflow; removed afterwards.
 
-    It has the repository's DAGs and the empty ones.
+    It has the repository's DAGs and the empty ones. Without the `demo` no sources are loaded. No run of the
+    DAGs that are `held` is started by the clock.
     """
     before = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="evergreen-bench-") as folder:
@@ -32,10 +34,14 @@ def airflow_stack() -> Iterator[tuple[Stack, AirflowApi]]:
             (dags / file.name).symlink_to(file)
         os.environ |= {"EVERGREEN_PORTS": "free", "EVERGREEN_DAGS": str(dags)}
         home = Home(Path(folder) / "home")
+        if held:
+            home.create()
+            nights(home).hold("\n".join(held))
         try:
             stack = up(home)
             os.environ |= environment.read(home)
-            load(stack, None)
+            if demo:
+                load(stack, None)
             yield stack, AirflowApi.of(stack)
         finally:
             down(home)

@@ -1,8 +1,10 @@
 """Airflow DAGs of the same shape as a pipeline's ingest, score and monitor, whose tasks do nothing.
 
-Same schedule, assets, task count, retries and limits: what a backfill of these takes is Airflow's own part.
+Same schedule, assets, task count, retries and limits: what a night of these takes is Airflow's own part. They
+are those of `noop`, which has two sources, and of as many with one as `NOOP_PIPELINES` says.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -25,7 +27,7 @@ class NothingOperator(BaseOperator):
 
 
 class SkippedOperator(BaseOperator):
-    """Skips, as `retrain` does on a night without drift."""
+    """Skips, as `retrain` and `promote` do on a night without drift."""
 
     def execute(self, context: Any) -> None:
         """Skip."""
@@ -38,21 +40,24 @@ COMMON: dict[str, Any] = {
     "max_active_runs": 4,
     "default_args": {"retries": 3, "retry_delay": timedelta(seconds=30)},
 }
-partitions = Asset(name="noop_partitions", uri="evergreen://noop/partitions")
-predictions = Asset(name="noop_predictions", uri="evergreen://noop/predictions")
+NIGHTLY = CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d")
+MANY = int(os.environ.get("NOOP_PIPELINES", "0"))
 
-with DAG(
-    "noop_ingest",
-    schedule=CronPartitionTimetable("0 2 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
-    **COMMON,
-):
-    extract = [NothingOperator(task_id="extract_rentals"), NothingOperator(task_id="extract_weather")]
-    extract >> NothingOperator(task_id="validate") >> NothingOperator(task_id="publish", outlets=[partitions])
+for name, sources in {"noop": 2, **{f"noop_{number:02d}": 1 for number in range(MANY)}}.items():
+    partitions = Asset(name=f"{name}_partitions", uri=f"evergreen://{name}/partitions")
+    predictions = Asset(name=f"{name}_predictions", uri=f"evergreen://{name}/predictions")
 
-with DAG("noop_score", schedule=PartitionedAssetTimetable(assets=partitions), **COMMON):
-    NothingOperator(task_id="score", outlets=[predictions]) >> NothingOperator(
-        task_id="train_first_champion", trigger_rule=TriggerRule.ALL_SKIPPED
-    )
+    with DAG(f"{name}_ingest", schedule=NIGHTLY, **COMMON):
+        extract = [NothingOperator(task_id=f"extract_{source}") for source in range(sources)]
+        publish = NothingOperator(task_id="publish", outlets=[partitions])
+        extract >> NothingOperator(task_id="validate") >> publish
 
-with DAG("noop_monitor", schedule=PartitionedAssetTimetable(assets=predictions), **COMMON):
-    NothingOperator(task_id="monitor") >> SkippedOperator(task_id="retrain")
+    with DAG(f"{name}_score", schedule=PartitionedAssetTimetable(assets=partitions), **COMMON):
+        NothingOperator(task_id="score", outlets=[predictions]) >> NothingOperator(
+            task_id="train_first_champion", trigger_rule=TriggerRule.ALL_SKIPPED
+        )
+
+    with DAG(f"{name}_monitor", schedule=PartitionedAssetTimetable(assets=predictions), **COMMON):
+        promote, alert = SkippedOperator(task_id="promote"), NothingOperator(task_id="alert")
+        NothingOperator(task_id="monitor") >> [SkippedOperator(task_id="retrain"), promote, alert]
+        [promote, alert] >> NothingOperator(task_id="report", trigger_rule="none_failed")

@@ -10,13 +10,14 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import PartitionedAssetTimetable
 
 from evergreen.spec import Task, load_spec
-from evergreen.stages import MONITOR, STAGES, TRAIN, stage_of
+from evergreen.stages import MONITOR, NIGHTLY, STAGES, TRAIN, stage_of
 from evergreen_airflow.lifecycle import maintained, nightly, trained, watched
 from evergreen_airflow.timetable import PartitionTimetable
 
@@ -106,6 +107,19 @@ def expected(pipelines: set[str]) -> set[str]:
 )
 def test_chain(dags: dict, dag_id: str, chain: dict) -> None:
     assert {task.task_id: sorted(task.downstream_task_ids) for task in dags[dag_id].tasks} == chain
+
+
+def test_the_empty_dags_of_benchmarks_have_the_shape_of_a_night(dags: dict) -> None:
+    def shape(dag: Any) -> list[tuple[int, int, str]]:
+        return sorted(
+            (len(task.upstream_task_ids), len(task.downstream_task_ids), str(task.trigger_rule))
+            for task in dag.tasks
+        )
+
+    empty = DagBag(str(REPOSITORY / "benchmarks" / "dags" / "noop.py")).dags
+    assert set(empty) == {stage.dag_id("noop") for stage in NIGHTLY}
+    for stage in NIGHTLY:
+        assert shape(empty[stage.dag_id("noop")]) == shape(dags[stage.dag_id("bike_demand")])
 
 
 def test_each_source_is_extracted_by_the_one_operator_for_all_kinds(dags: dict) -> None:
