@@ -83,7 +83,8 @@ test-kubernetes: .venv .venv-helm ## deploy/kubernetes by Helm and the schemas o
 
 .PHONY: .venv-engines test-engines
 test-engines: .venv-s3 .venv-engines ## the same results by processes, Dask and Spark, which are left out of the tests otherwise
-	PYTHONPATH=include:plugins .venv-engines/bin/pytest tests/engines -s
+	PYTHONPATH=include:plugins .venv-engines/bin/pytest tests/engines
+	PYTHONPATH=include:plugins .venv-engines/bin/pytest tests/docs/test_read_the_tables.py
 
 .PHONY: .venv-audit audit sbom
 audit: .venv-audit ## vulnerabilities, licences, secrets in the history, SBOM (DATABASE=all.zip: by a file of OSV)

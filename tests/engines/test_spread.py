@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evergreen.compute import dask, spark
-from evergreen.compute.choice import parse
+from evergreen.compute.choice import chosen, parse
 from evergreen.compute.spread import spread
 from evergreen.errors import EvergreenError, RefusedError, UnavailableError
 from tests.computed import answered, prepared, times, told
@@ -88,3 +90,15 @@ def test_workers_with_other_code_are_refused(on_cluster: Cluster, monkeypatch: p
         pytest.raises(EvergreenError, match=r"the workers have evergreen .* and other is here"),
     ):
         task.over([1])
+
+
+@pytest.mark.parametrize("engine", ["processes:2", "the cluster's"])
+def test_what_it_costs_is_told(engine: str, on_cluster: Cluster, tell: Callable[[str], None]) -> None:
+    choice = chosen() if engine == "the cluster's" else parse(engine)
+    began = time.perf_counter()
+    with spread(times, 2, choice=choice) as task:
+        task.over([0, 1])
+        ready = time.perf_counter()
+        task.over(range(200))
+        done = time.perf_counter()
+    tell(f"{choice.kind}: {ready - began:.1f} s until the first items, {5 * (done - ready):.1f} ms an item")
