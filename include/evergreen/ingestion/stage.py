@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
 from evergreen.data_docs.store import page_key, write_data_docs
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
-from evergreen.ingestion import completeness
+from evergreen.ingestion.by_workers import may_spread, read_joined, validated_by_workers
 from evergreen.ingestion.changes import changed_before
 from evergreen.ingestion.checkpoint import StagedCheckpoint
 from evergreen.ingestion.join import join_sources
@@ -27,7 +28,7 @@ from evergreen.ingestion.outcomes import Ingested, not_published, outcome_of, ou
 from evergreen.ingestion.publish import Published, publish
 from evergreen.ingestion.read_as import ReadAs, each_read
 from evergreen.ingestion.receipts import Receipts
-from evergreen.ingestion.validated import READERS, TOGETHER, Read, validated
+from evergreen.ingestion.validated import READERS, TOGETHER, Outcomes, Read, validated
 from evergreen.look_back.keep import keep_look_back_or_warn
 from evergreen.pipeline import Pipeline
 from evergreen.rows.batches import Rows
@@ -178,32 +179,33 @@ def ingest_changed(pipeline: Pipeline, partitions: Sequence[str], run: str) -> l
 def _ingest(
     pipeline: Pipeline, partitions: Sequence[str], progress: Callable[[str], None] = lambda partition: None
 ) -> Ingested:
+    if may_spread(pipeline, partitions):
+        run = secrets.token_hex(8)
+        try:
+            return _timed(pipeline, partitions, validated_by_workers(pipeline, partitions, run), progress)
+        finally:
+            pipeline.staging(run).clear()
     types = ReadAs(pipeline, partitions)
-
-    def read(partition: str) -> Rows:
-        completeness.check_complete(pipeline, partition)
-        sources = {n: types.extract(n, partition) for n in pipeline.spec.sources}
-        return _joined(pipeline, sources)
-
-    return _timed(pipeline, partitions, read, progress, types)
+    read = partial(read_joined, pipeline, types)
+    return _timed(pipeline, partitions, validated(pipeline, partitions, read, types), progress)
 
 
 def publish_rows(pipeline: Pipeline, partitions: Sequence[str], read: Read) -> list[Published]:
     """Validate and publish the rows that `read` returns for each partition; otherwise as `ingest`."""
-    return _timed(pipeline, partitions, read, lambda partition: None, None).or_raise()
+    outcomes = validated(pipeline, partitions, read)
+    return _timed(pipeline, partitions, outcomes, lambda partition: None).or_raise()
 
 
 def _timed(
     pipeline: Pipeline,
     partitions: Sequence[str],
-    read: Read,
+    outcomes: Outcomes,
     progress: Callable[[str], None],
-    types: ReadAs | None,
 ) -> Ingested:
     if not partitions:
         return Ingested((), [])
     with timed(pipeline, INGEST, partitions[-1]) as timing:
-        ingested = _rows_published(pipeline, partitions, read, progress, types)
+        ingested = _rows_published(pipeline, partitions, outcomes, progress)
         timing.failed = failure(ingested.error)
     return ingested
 
@@ -211,16 +213,15 @@ def _timed(
 def _rows_published(
     pipeline: Pipeline,
     partitions: Sequence[str],
-    read: Read,
+    outcomes: Outcomes,
     progress: Callable[[str], None],
-    types: ReadAs | None,
 ) -> Ingested:
     began = datetime.now(UTC)
     reports: list[ValidationReport] = []
     published: list[Published] = []
     refused: dict[str, EvergreenError] = {}
     good: dict[str, Validated] = {}
-    for partition, outcome in validated(pipeline, partitions, read, types):
+    for partition, outcome in outcomes:
         reports.append(_report(partition, outcome))
         if isinstance(outcome, Validated):
             good[partition] = outcome

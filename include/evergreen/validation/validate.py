@@ -37,6 +37,9 @@ class RefusedPartitionError(RefusedError):
         super().__init__(message)
         self.report, self.quarantined = report, quarantined
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (RefusedPartitionError, (str(self), self.report, self.quarantined))
+
 
 @dataclass(frozen=True)
 class Validated:
