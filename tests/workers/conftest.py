@@ -1,4 +1,4 @@
-"""A stack on two Celery workers and one for trainings, and a pipeline whose nights may run in any order."""
+"""A stack on two Celery workers and one for trainings, and a pipeline that trains only when it is told to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from evergreen.description import read_mapping
 from tests.campaign import FULL
 
 HALF = 30
-"""How many partitions the first training learns from, and as many nights follow it."""
+"""How many partitions the first training learns from, and how many nights are scored after them."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,7 +64,7 @@ def airflow(stack: Stack) -> AirflowApi:
 
 
 def _pipelines(folder: Path) -> None:
-    """`bike_demand`: its first training has exactly `HALF` partitions, and it starts no other by itself."""
+    """`bike_demand`, which learns from `HALF` partitions and starts no training by itself."""
     shutil.copytree(REPOSITORY / "include" / "pipelines" / "bike_demand", folder / "bike_demand")
     file = folder / "bike_demand" / "pipeline.yaml"
     description = read_mapping(file)
