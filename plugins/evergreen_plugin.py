@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
 
-from evergreen_airflow import run_names, run_notes
+from evergreen_airflow import run_names, run_notes, start_up
 from evergreen_airflow.links import ACTIONS_MOUNT, MODELS_MOUNT, MOUNT, models_path, site_path
 from evergreen_airflow.timetable import PartitionTimetable
 
@@ -20,13 +20,14 @@ class EvergreenPlugin(AirflowPlugin):
 
     name = "evergreen"
     timetables: ClassVar = [PartitionTimetable]
-    listeners: ClassVar = [run_names, run_notes]
+    listeners: ClassVar = [start_up, run_names, run_notes]
 
     @property
     def fastapi_apps(self) -> list[dict[str, Any]]:
         """The sites of Data Docs, models and actions, mounted below `/evergreen`."""
         from evergreen_airflow import actions_app, data_docs_app, models_app
 
+        start_up.check_settings(storage=True)
         run_names.complete_names()  # runs that are started by hand are made here
         return [
             {"name": "Evergreen Data Docs", "app": data_docs_app.make_app(), "url_prefix": MOUNT},

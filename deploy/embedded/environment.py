@@ -21,6 +21,7 @@ def variables(home: Home, ports: Ports, secrets: Secrets, executor: Executor = L
     """Everything that points at this stack: storage, connections, Airflow's settings."""
     found = {
         "EVERGREEN_HOME": str(home.root),
+        "EVERGREEN_EMBEDDED": "1",  # held to this machine: see evergreen_airflow.start_up
         "EVERGREEN_STORAGE": f"s3://{s3.BUCKET}",
         "EVERGREEN_UI": airflow.url(ports),
         "EVERGREEN_NIGHTS_HELD": str(nights(home).path),

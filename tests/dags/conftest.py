@@ -36,6 +36,14 @@ def database() -> None:
 
 
 @pytest.fixture
+def embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the embedded stack says of itself, so that Airflow starts with the settings of a trial."""
+    monkeypatch.setenv("EVERGREEN_EMBEDDED", "1")
+    monkeypatch.setenv("AIRFLOW__API__HOST", "127.0.0.1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+
+@pytest.fixture
 def in_charge(database: None, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], Any]:
     """Puts an auth manager in charge, which notes in `asked` what it was asked."""
     from airflow.api_fastapi import app

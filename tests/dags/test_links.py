@@ -43,7 +43,7 @@ def task() -> BaseOperator:
         return Validate(task_id="validate")
 
 
-def test_the_plugin_loads_and_brings_the_sites_and_their_places_in_the_ui():
+def test_the_plugin_loads_and_brings_the_sites_and_their_places_in_the_ui(embedded):
     plugins_manager._get_plugins.cache_clear()
     plugins, errors = plugins_manager._get_plugins()
     assert errors == {}

@@ -197,7 +197,7 @@ def test_a_name_that_airflow_gave_is_completed_and_no_other(
     assert named(run_id, partition) == name
 
 
-def test_runs_of_pipelines_are_named_once_the_scheduler_starts(database: None) -> None:
+def test_runs_of_pipelines_are_named_once_the_scheduler_starts(embedded: None, database: None) -> None:
     """In a process of its own: what it does to Airflow's runs lasts."""
     program = """
 import json
