@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import logging
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -138,6 +139,27 @@ def test_a_redirect_is_followed_no_further_than_is_safe(find: Find, tmp_path: Pa
                 content(find(secure.address("https") + "/a.csv", share)[0])
             with pytest.raises(SourceError, match="its TLS certificate is not trusted: set 'ca'"):
                 content(find(secure.address("https") + "/a.csv", None)[0])
+
+
+@pytest.mark.parametrize("host", ["localhost", "[::ffff:127.0.0.1]", "public.example"])
+def test_no_redirect_leads_into_the_network(host: str, find: Find, monkeypatch: pytest.MonkeyPatch):
+    """Whatever its name is when it is looked up: `public.example` is 127.0.0.1 from the second time on."""
+    real, asked_for = socket.getaddrinfo, []
+
+    def rebinding(name, *arguments, **named):
+        if name == "public.example":
+            asked_for.append(name)
+            name = "93.184.216.34" if len(asked_for) == 1 else "127.0.0.1"
+        return real(name, *arguments, **named)
+
+    with serving(lambda _: Said(body=b"n\n1\n")) as inner, serving(webdav) as peer:
+        peer.behave = redirecting(lambda: f"http://{host}:{inner.port}/latest/meta-data/")
+        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
+        if host == "public.example":
+            socket.getaddrinfo(host, None)  # whoever checks it now finds a public address
+        with pytest.raises(SourceError, match="inside a network, and is not followed: give"):
+            content(find(peer.address() + "/a.csv", None)[0])
+        assert inner.asked == []
 
 
 def test_a_connection_is_used_at_its_own_address_alone(find: Find):

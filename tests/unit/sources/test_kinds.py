@@ -114,6 +114,7 @@ OTHER_THINGS = {
     ("include/evergreen/look_back/store.py", "postgres"),
     ("include/evergreen/postgres.py", "postgres"),
     ("include/evergreen/serving/entrance.py", "http"),
+    ("plugins/evergreen_airflow/start_up.py", "postgres"),
 }
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from ssl import SSLContext
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple, TypeVar
 
 import httpx
 from tenacity.wait import wait_base
@@ -23,6 +23,7 @@ from evergreen.sources.http.auth import credentials_of
 from evergreen.sources.http.auth.tls import refusal, trusted
 from evergreen.sources.http.content_coding import ACCEPTED, unpacked
 from evergreen.sources.http.cut_off import CutOff
+from evergreen.sources.http.inside import Outside
 from evergreen.sources.http.pace import Pace
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import ElsewhereError, TooMuchError
@@ -118,7 +119,8 @@ class Session:
     """Requests pages from one API, with a limited number of retries each, until the read's deadline.
 
     `deadline` is a moment of `time.monotonic`, at which a running request is aborted. `where` is the prefix
-    of every message, `pace` is kept by all requests. There is one request at a time.
+    of every message, `pace` is kept by all requests. There is one request at a time. With `outside` no host
+    inside a network is asked.
     """
 
     def __init__(
@@ -131,12 +133,14 @@ class Session:
         *,
         pace: Pace | None = None,
         what: str = "the API",
+        outside: Outside | None = None,
     ) -> None:
         self._api, self._where, self._what, self._pace = api, where, what, pace or Pace()
         self._attempts = Attempts(where, what, attempts, backoff, deadline)
         self._client = httpx.Client(auth=api.auth, verify=api.tls)
         self._client.headers.update(api.headers)
         self._cut_off = CutOff(self._attempts.left)
+        self._outside = outside
 
     @property
     def api(self) -> Api:
@@ -198,13 +202,15 @@ class Session:
         """What is taken of the answer, or where it redirects; None if there is no page, and need not be."""
         self._pace.wait(self._time_left())
         left, url = self._time_left(), self._api.url(asked.address)
+        if self._outside:
+            self._outside.check_asked(url)
         request = self._client.build_request(
             "GET" if asked.body is None else "POST",
             url,
             content=asked.body,
             headers={**({} if asked.body is None else _JSON), **asked.headers},
             timeout=httpx.Timeout(min(_SILENCE, left), connect=min(_CONNECT, left)),
-            extensions=self._cut_off.extensions,
+            extensions={"trace": partial(self._trace, url)},
         )
         response = self._client.send(request, stream=True)
         try:
@@ -216,6 +222,11 @@ class Session:
             return take(response)
         finally:
             response.close()
+
+    def _trace(self, url: httpx.URL, event: str, info: dict[str, Any]) -> None:
+        if self._outside:
+            self._outside.check_reached(url, event, info)
+        self._cut_off.note(event, info)
 
     def _answered(self, limit: int, read: Callable[[Answer], T], response: httpx.Response) -> T:
         body = b"" if response.status_code == 204 else self._body(response, limit)

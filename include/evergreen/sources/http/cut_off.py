@@ -25,7 +25,7 @@ class CutOff:
     @property
     def extensions(self) -> dict[str, Any]:
         """The extensions of a request of httpx, by which its connection becomes known here."""
-        return {"trace": self._note_socket}
+        return {"trace": self.note}
 
     @property
     def over(self) -> bool:
@@ -41,7 +41,8 @@ class CutOff:
         """Forget the deadline."""
         self._alarm.cancel()
 
-    def _note_socket(self, event: str, info: dict[str, Any]) -> None:
+    def note(self, event: str, info: dict[str, Any]) -> None:
+        """Take the connection of a request from an event of its trace."""
         if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._socket = info["return_value"].get_extra_info("socket")
             if self.over:

@@ -16,6 +16,7 @@ from evergreen.sources.attempts import ATTEMPTS, BACKOFF
 from evergreen.sources.files.address import Address
 from evergreen.sources.files.places.absent import AbsentError
 from evergreen.sources.http.client import REDIRECTS, Api, Session, api_of
+from evergreen.sources.http.inside import Outside
 from evergreen.sources.http.progress import Request
 from evergreen.sources.http.stumble import ElsewhereError
 
@@ -67,12 +68,17 @@ class Web:
     def _asked(self, path: str, ask: Callable[[Session, str], bool]) -> bool:
         """What `ask` answers at the file's own server, or at the one that it redirects to.
 
-        Nothing of the connection is sent to another server: no header, no key, no certificate.
+        Nothing of the connection is sent to another server: no header, no key, no certificate. Another
+        host is followed to the public Internet alone.
         """
         name, deadline = self._name(path), time.monotonic() + _LONGEST
+        elsewhere = Outside(name, "the server")
         api, there = self.api, _raw(self.address.top, path)
         for _ in range(REDIRECTS + 1):
-            with Session(api, name, deadline, ATTEMPTS, BACKOFF, what="the server") as session:
+            outside = None if api.base.host == self.api.base.host else elsewhere
+            with Session(
+                api, name, deadline, ATTEMPTS, BACKOFF, what="the server", outside=outside
+            ) as session:
                 try:
                     return ask(session, there)
                 except ElsewhereError as away:
