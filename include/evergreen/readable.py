@@ -13,12 +13,24 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def readable(pipeline: str, what: str, storage: Storage) -> Iterator[None]:
-    """Turn what a parser raises into an `IntegrityError` that names what was read."""
+def readable(
+    pipeline: str, what: str, storage: Storage, remedy: str = "restore it from a backup"
+) -> Iterator[None]:
+    """Turn what a parser raises into an `IntegrityError` that names what was read.
+
+    That is also a document nested deeper than Python's stack, and a number beyond all whole ones.
+    """
     try:
         yield
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+    ) as error:
         raise IntegrityError(
-            f"{pipeline}: {what} in {storage.uri()} cannot be read ({type(error).__name__}): "
-            "restore it from a backup"
+            f"{pipeline}: {what} in {storage.uri()} cannot be read ({type(error).__name__}): {remedy}"
         ) from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from evergreen.errors import ConflictError, NothingToDoError
+from evergreen.readable import readable
 from evergreen.stages import INGEST, MONITOR, NIGHTLY, SCORE, WATCH
 
 if TYPE_CHECKING:
@@ -59,11 +60,13 @@ def chosen(pipeline: Pipeline, stage: Stage, run_id: str, due: datetime) -> Choi
 
 def choice_of(pipeline: Pipeline, stage: Stage, run_id: str) -> Choice | None:
     """The partition that a run has taken; None if it has taken none yet, or names its partition itself."""
-    found = pipeline.storage.find(_key(pipeline, stage, run_id))
+    key = _key(pipeline, stage, run_id)
+    found = pipeline.storage.find(key)
     if found is None:
         return None
-    kept = json.loads(found.body)
-    return Choice(kept["partition"], kept["reason"])
+    with readable(pipeline.name, key, pipeline.storage, "delete it, then start another run"):
+        kept = json.loads(found.body)
+        return Choice(str(kept["partition"]), str(kept["reason"]))
 
 
 def newest(pipeline: Pipeline, stage: Stage, due: datetime) -> Choice:

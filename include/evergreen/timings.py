@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from evergreen.errors import EvergreenError, NothingToDoError
+from evergreen.readable import readable
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -75,12 +76,14 @@ def failure(error: Exception | None) -> str:
 
 def timing_of(pipeline: Pipeline, stage: Stage, partition: str) -> Timing | None:
     """The stage's last run for the partition; None if it has not run."""
-    found = pipeline.storage.find(_key(pipeline, stage, partition))
+    key = _key(pipeline, stage, partition)
+    found = pipeline.storage.find(key)
     if found is None:
         return None
-    values = json.loads(found.body)
     known = {field.name for field in fields(Timing)}
-    return Timing(**{name: value for name, value in values.items() if name in known})
+    with readable(pipeline.name, key, pipeline.storage, "delete it: the next run writes another"):
+        values = json.loads(found.body)
+        return Timing(**{name: value for name, value in values.items() if name in known})
 
 
 def _note(pipeline: Pipeline, stage: Stage, partition: str, timing: Timing, start: float) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from evergreen.alerts.alert import SEVERITIES, Alert, Message, at_least, closed, opened
 from evergreen.alerts.mute import Mute, mute_of, over, past
+from evergreen.readable import readable
 
 if TYPE_CHECKING:
     from evergreen.spec.alerts import Receiver, Severity
@@ -134,14 +135,15 @@ def read_book(storage: Storage, pipeline: str) -> tuple[Book, str | None]:
     found = storage.find(f"{pipeline}/{BOOK}")
     if found is None:
         return Book(), None
-    values = json.loads(found.body)
-    entries = {
-        key: Entry(Alert(**entry["alert"]), entry["told"], entry["over"])
-        for key, entry in values["entries"].items()
-    }
-    claim = Claim(**values["claim"]) if values["claim"] else None
-    mutes = tuple(Mute(**mute) for mute in values.get("mutes", ()))  # earlier releases wrote none
-    return Book(entries, claim, mutes), found.etag
+    with readable(pipeline, BOOK, storage.child(pipeline), "delete it: alerts that are open are told again"):
+        values = json.loads(found.body)
+        entries = {
+            key: Entry(Alert(**entry["alert"]), entry["told"], entry["over"])
+            for key, entry in values["entries"].items()
+        }
+        claim = Claim(**values["claim"]) if values["claim"] else None
+        mutes = tuple(Mute(**mute) for mute in values.get("mutes", ()))  # earlier releases wrote none
+        return Book(entries, claim, mutes), found.etag
 
 
 def write_book(storage: Storage, pipeline: str, book: Book, etag: str | None) -> str:

@@ -18,6 +18,7 @@ from evergreen.calendar.line import Line
 from evergreen.calendar.season import YEAR
 from evergreen.calendar.zone import Zone, zone_of
 from evergreen.errors import EvergreenError
+from evergreen.shown import shown
 
 SNAPSHOT = "snapshot"
 """The only key of a snapshot pipeline."""
@@ -96,7 +97,9 @@ class Calendar:
         """The key itself if it is valid in this calendar; otherwise raises `PartitionError`."""
         if not self.has_time:
             if key != SNAPSHOT:
-                raise PartitionError(f"'{key}' is not a partition key of a snapshot pipeline: use 'snapshot'")
+                raise PartitionError(
+                    f"'{shown(key)}' is not a partition key of a snapshot pipeline: use 'snapshot'"
+                )
             return key
         self._number(key)
         return key
@@ -326,18 +329,19 @@ class Calendar:
 
     def _wrong(self, key: str, why: str) -> str:
         """What is wrong with a key, and what to write instead."""
+        told = shown(key)
         try:
             local = datetime.strptime(key, self.key_format)  # noqa: DTZ007
         except ValueError:
             local = None
         if local is not None and (named := self._line.at(local)) not in (None, key):
             return (
-                f"'{key}' is not a partition key of a {self.grain} pipeline: the partition that holds it is "
+                f"'{told}' is not a partition key of a {self.grain} pipeline: the partition that holds it is "
                 f"'{named}'"
             )
         if why.startswith("the clocks"):
             return f"'{key}' is no partition: {why}"
-        return f"'{key}' is not a key of a {self.grain} pipeline: write it like '{self._line.at(_EXAMPLE)}'"
+        return f"'{told}' is not a key of a {self.grain} pipeline: write it like '{self._line.at(_EXAMPLE)}'"
 
 
 def _months_before(local: datetime, months: int) -> datetime:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from evergreen.ingestion.publish import Published
+from evergreen.readable import readable
 from evergreen.storage import Storage
 from evergreen.validation.report import ValidationReport
 
@@ -34,8 +36,7 @@ class Receipts:
 
     def of(self, partition: str, run: str) -> Published | None:
         """What the run published of the partition; None if it did not, or if another run has since."""
-        found = self._storage.find(self._key(partition))
-        told = json.loads(found.body) if found else {}
+        told = self._told(self._key(partition))
         if told.get("run") != run:
             return None
         report = ValidationReport(partition, told["rows"] + told["quarantined"], told["quarantined"], ())
@@ -48,9 +49,13 @@ class Receipts:
 
     def changed(self, partition: str, run: str) -> list[str]:
         """The changed partitions that the run recorded with this one; none if it did not, or another has."""
-        found = self._storage.find(self._changed(partition))
-        told = json.loads(found.body) if found else {}
+        told = self._told(self._changed(partition))
         return list(told["partitions"]) if told.get("run") == run else []
+
+    def _told(self, key: str) -> dict[str, Any]:
+        found = self._storage.find(key)
+        with readable(self._pipeline, key, self._storage, "delete it, then ingest the partition again"):
+            return dict(json.loads(found.body)) if found else {}
 
     def _changed(self, partition: str) -> str:
         return f"{self._pipeline}/receipts/changed/{partition}.json"

@@ -6,6 +6,7 @@ import json
 
 from evergreen.errors import SpecError
 from evergreen.pipeline import Pipeline
+from evergreen.readable import readable
 
 _FIRST = {
     "timezone": "UTC",
@@ -26,7 +27,10 @@ def check_calendar(pipeline: Pipeline) -> None:
         "week_starts": str(spec.week_starts),
     }
     found = pipeline.storage.find(key)
-    published = json.loads(found.body) if found else {"partition": str(spec.partition), **_FIRST}
+    published: dict[str, str] = {"partition": str(spec.partition), **_FIRST}
+    if found:
+        with readable(pipeline.name, key, pipeline.storage):
+            published = dict(json.loads(found.body))
     if found and published == described:
         return
     changed = {name: value for name, value in described.items() if published.get(name) != value}

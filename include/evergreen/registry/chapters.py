@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError
+from evergreen.readable import readable
 from evergreen.registry.history import Event
-from evergreen.registry.readable import readable
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage

@@ -17,9 +17,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
+from evergreen.readable import readable
 from evergreen.registry.chapters import SIZE, Chapters
 from evergreen.registry.history import Event, Force, fold, missing
-from evergreen.registry.readable import readable
 from evergreen.registry.versions import MANIFEST, file_key
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError
+from evergreen.readable import readable
 from evergreen.registry.manifest import FileDigest, Manifest
-from evergreen.registry.readable import readable
 from evergreen.registry.signature import SIGNATURE
 
 if TYPE_CHECKING:

@@ -126,7 +126,7 @@ class Corrections:
         stored = self._storage.read(key)
         try:
             return Correction.from_json(stored.body, stored.etag)
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             raise IntegrityError(
                 f"{self._storage.uri(key)} is no correction: delete it, then release the row again"
             ) from None

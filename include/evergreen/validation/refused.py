@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from evergreen.errors import EvergreenError
+from evergreen.readable import readable
 from evergreen.storage import Storage
 from evergreen.validation.quarantine import Quarantined
 from evergreen.validation.validate import RefusedPartitionError
@@ -56,9 +57,13 @@ class RefusedRows:
         found = self._storage.find(self._key(partition))
         if found is None:
             return None
-        told = json.loads(found.body)
-        rows = tuple(Quarantined(partition, **row) for row in told["rows"])
-        return RefusedAttempt(partition, told["reason"], rows, told["count"])
+        key = self._key(partition)
+        with readable(
+            key.partition("/")[0], key, self._storage, "delete it, then ingest the partition again"
+        ):
+            told = json.loads(found.body)
+            rows = tuple(Quarantined(partition, **row) for row in told["rows"])
+            return RefusedAttempt(partition, told["reason"], rows, told["count"])
 
     def partitions(self) -> list[str]:
         """The partitions with such an attempt, sorted."""
