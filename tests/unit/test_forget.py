@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from evergreen.belongings import Part, parts_of
+from evergreen.belongings import BELONGINGS, Part, parts_of
 from evergreen.errors import ConflictError, NotFoundError
 from evergreen.forget import forget
 
@@ -90,3 +93,9 @@ def test_only_a_name_of_a_pipeline_is_taken(filled):
         with pytest.raises(NotFoundError, match="is no pipeline's name"):
             forget(filled, name)
     assert len(filled.list("")) == len(OWN) + len(OTHERS)
+
+
+def test_all_that_the_layout_has_is_known():
+    layout = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
+    parts = set(re.findall(r"^<prefix>/<pipeline>/([\w.]+)", layout, re.MULTILINE))
+    assert parts == BELONGINGS.keys() - {"staging", ".probe"}
