@@ -60,7 +60,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def airflow(stack: Stack) -> AirflowApi:
     """A session with the stack's Airflow."""
-    return AirflowApi(stack)
+    return AirflowApi.of(stack)
 
 
 def _pipelines(folder: Path) -> None:
