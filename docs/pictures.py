@@ -158,11 +158,11 @@ def _backfill(page: Page, demo: Demo) -> None:
 PICTURES = (
     Picture("dags", _dags, width=1440, height=1060),
     Picture("train", _train, width=1440, height=820),
-    Picture("card", _card, width=1080, height=1060),
+    Picture("card", _card, width=1080, height=1000),
     Picture("data-docs", _data_docs),
     Picture("models", _models),
     Picture("models-pipeline", _models_pipeline, height=1100),
-    Picture("models-version", _models_version, height=1000),
+    Picture("models-version", _models_version, height=800),
     Picture("range-form", _range, part=_form),
     Picture("backfill-form", _backfill, height=960, part=_form),
 )
