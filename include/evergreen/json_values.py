@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
+from numbers import Integral, Real
 from typing import Any
-
-import numpy as np
 
 
 def finite_or_none(value: float | None) -> float | None:
@@ -24,6 +23,6 @@ def json_values(content: Any) -> Any:
         return {str(key): json_values(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [json_values(value) for value in content]
-    if isinstance(content, float | np.floating):
+    if isinstance(content, Real) and not isinstance(content, Integral):  # also numpy's, unimported
         return finite_or_none(float(content))
     return content
