@@ -41,3 +41,10 @@ def test_what_a_command_imports(
         [sys.executable, "-c", PROGRAM, *command.split()], check=True, capture_output=True, text=True
     )
     assert set(done.stderr.split()) & HEAVY == needed
+
+
+def test_what_shows_a_version_needs_no_numpy():
+    read = "import sys, evergreen.asked.finding, evergreen.registry.overview"
+    subprocess.run(
+        [sys.executable, "-c", f"{read}; assert 'numpy' not in sys.modules"], check=True, timeout=60
+    )
