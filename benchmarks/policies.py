@@ -29,7 +29,7 @@ from evergreen.spec import Gate, Monitoring, Spec
 from evergreen.training_set.digest import data_digest, own_code
 
 AFTER = 10  # partitions from a break on
-WORKERS = int(os.environ.get("WORKERS", "2"))
+WORKERS = int(os.environ.get("WORKERS") or 2)
 CODE = (
     *("backtest", "calendar", "candidates", "drift", "evaluation", "features", "labels", "metrics"),
     *("monitoring", "registry", "scoring", "signals", "spec", "task", "training_set", "units"),

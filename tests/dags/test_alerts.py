@@ -179,7 +179,9 @@ def test_a_limit_is_a_deadline_of_the_run(describe: Describe) -> None:
     describe()
     bag = DagBag(str(REPOSITORY / "dags"))
     assert bag.import_errors == {}
-    assert set(bag.dags) == {f"shop_{stage}" for stage in ("ingest", "score", "monitor", "train", "watch")}
+    assert set(bag.dags) == {
+        f"shop_{stage}" for stage in ("ingest", "score", "monitor", "train", "maintain", "watch")
+    }
     (deadline,) = bag.dags["shop_score"].deadline
     assert deadline.reference == DeadlineReference.DAGRUN_QUEUED_AT
     stored = encode_deadline_alert(deadline)

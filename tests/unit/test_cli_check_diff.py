@@ -75,7 +75,7 @@ def test_nothing_is_told_where_nothing_differs_that_counts(cloned: Path, evergre
         (
             "partition: daily",
             "partition: weekly",
-            ["ingest", "score", "monitor", "train"],
+            ["ingest", "score", "monitor", "train", "maintain"],
             ["ingest is refused"],
         ),
         (

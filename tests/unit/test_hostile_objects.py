@@ -40,7 +40,7 @@ BODIES = {
 
 
 def opened() -> Pipeline:
-    storage = Storage("bucket", "", Credentials(access_key="test", secret_key="test"))
+    storage = Storage("bucket", "", Credentials())
     storage._client = MemoryClient()
     return Pipeline(KIOSK, storage)
 

@@ -77,7 +77,7 @@ OF_TRAININGS = (
 )
 """The code that bears on a training: packages, and modules by their paths."""
 
-OF_NIGHTS = ("backtest/adapting", "drift", "evaluation", "monitoring", "scoring", "signals")
+OF_NIGHTS = ("asked", "backtest/adapting", "drift", "evaluation", "monitoring", "scoring", "signals")
 """The code that bears on the measurements of a night, beside those of trainings."""
 
 

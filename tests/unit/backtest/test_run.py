@@ -300,6 +300,7 @@ READS_AND_SHOWS = {
     "numbers",
     "pages",
     "postgres",
+    "readable",
     "request_log",
     "sinks",
     "skew",

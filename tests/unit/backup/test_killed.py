@@ -46,7 +46,7 @@ class Dying:
 
 
 def storage_of(client: Any) -> Storage:
-    storage = Storage("bucket", "", Credentials(access_key="test", secret_key="test"))
+    storage = Storage("bucket", "", Credentials())
     storage._client = client
     return storage
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evergreen.belongings import parts_of
 from evergreen.errors import IntegrityError
-from evergreen.forget import forget, parts_of
+from evergreen.forget import forget
 from evergreen.request_log.forget import forget_rows
 from evergreen.request_log.store import Kind, RequestLog
 from evergreen.storage import Credentials, Storage
