@@ -58,7 +58,7 @@ def grants(answer: Any) -> bool:
 
 
 def allows(answer: Any) -> bool:
-    """Whether a bucket's policy lets everybody write, whatever the conditions."""
+    """Whether a bucket's policy lets everybody write without a condition."""
     statements = json.loads(answer["Policy"]).get("Statement", [])
     for statement in statements if isinstance(statements, list) else [statements]:
         principal = statement.get("Principal")
