@@ -10,14 +10,14 @@ import json
 import os
 import re
 import secrets
-import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from deploy.ports import HOST, is_free
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 _SETTING = re.compile(r"^(\w+)=(.*)$", re.MULTILINE)
-_HOST = "127.0.0.1"
 
 Free = Callable[[int], int]
 """The first port from a number on that no program listens on."""
@@ -25,7 +25,7 @@ Free = Callable[[int], int]
 
 def free_port(first: int) -> int:
     """The first port from `first` on that can be listened on here."""
-    return next(port for port in range(first, 65536) if _is_free(port))
+    return next(port for port in range(first, 65536) if is_free(port))
 
 
 def fill(example: str, *, demo: bool, free: Free = free_port) -> str:
@@ -54,9 +54,9 @@ def main(arguments: list[str]) -> int:
     settings = dict(_SETTING.findall(text))
     print(f"Wrote {file}")
     print(
-        f"  Airflow UI   http://{_HOST}:{settings['AIRFLOW_PORT']}  (ADMIN_USERNAME and ADMIN_PASSWORD in it)"
+        f"  Airflow UI   http://{HOST}:{settings['AIRFLOW_PORT']}  (ADMIN_USERNAME and ADMIN_PASSWORD in it)"
     )
-    print(f"  predictions  http://{_HOST}:{settings['SERVING_PORT']}")
+    print(f"  predictions  http://{HOST}:{settings['SERVING_PORT']}")
     if empty := [name for name, value in settings.items() if not value]:
         print(f"Fill in {', '.join(empty)} ('make env DEMO=1' takes the demo's sources instead)")
     return 0
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
 
 def _name_taken(text: str) -> int:
     ports = {name: int(value) for name, value in _SETTING.findall(text) if name.endswith("_PORT")}
-    taken = [f"{name}={port}" for name, port in ports.items() if not _is_free(port)]
+    taken = [f"{name}={port}" for name, port in ports.items() if not is_free(port)]
     if taken:
         print(f"In use now, by this stack or by another program: {', '.join(taken)}")
     return int(bool(taken))
@@ -109,16 +109,6 @@ def _connection(**values: object) -> str:
 
 def _hex() -> str:
     return secrets.token_hex(24)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((_HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 if __name__ == "__main__":

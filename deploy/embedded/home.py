@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from deploy.embedded.errors import StackError
+from deploy.ports import HOST
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,8 @@ from pathlib import Path
 import psutil
 
 from deploy.embedded.errors import StackError
-from deploy.embedded.home import HOST, Home, write_atomically
+from deploy.embedded.home import Home, write_atomically
+from deploy.ports import is_listening
 
 _SAME_START = 0.05
 
@@ -136,25 +136,6 @@ def wait_until_listening(home: Home, service: Service, timeout: float) -> None:
                 f"{explain(home, service.name)}"
             )
         time.sleep(0.05)
-
-
-def is_listening(port: int) -> bool:
-    """Whether something accepts connections at this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((HOST, port)) == 0
-
-
-def is_free(port: int) -> bool:
-    """Whether a service could listen at this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        # As servers do: an address whose last connections are in TIME_WAIT counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return not is_listening(port)
 
 
 def is_alive(process: psutil.Process) -> bool:

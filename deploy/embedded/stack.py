@@ -17,6 +17,7 @@ from deploy.embedded.errors import StackError
 from deploy.embedded.executor import LOCAL, Executor, started_workers, wait_until_ready
 from deploy.embedded.home import Home, Ports, choose_ports
 from deploy.embedded.processes import Service
+from deploy.ports import is_free
 
 Say = Callable[[str], None]
 
@@ -194,7 +195,7 @@ def _require_free_ports(stack: Stack) -> None:
     """Raise `StackError` if a port of a service that does not run is in use, before anything is started."""
     for name, port in _needed(stack.ports, stack.executor).items():
         service = {"ui": "api-server"}.get(name, name)
-        if processes.find(stack.home, service) is None and not processes.is_free(port):
+        if processes.find(stack.home, service) is None and not is_free(port):
             raise StackError(
                 f"port {port} for {service} is taken by another program: stop that one, or choose another "
                 f"port with {Ports.variable(name)}=<port> (EVERGREEN_PORTS=free picks free ones for all)"
@@ -214,7 +215,7 @@ def _ports(home: Home, executor: Executor) -> Ports:
     chosen = choose_ports()
     if saved and not any(Ports.variable(name) in os.environ for name in asdict(saved)):
         # Keep the ports of the last start if possible, so that addresses people noted down keep working.
-        free = all(processes.is_free(port) for port in _needed(saved, executor).values())
+        free = all(is_free(port) for port in _needed(saved, executor).values())
         return saved if free else chosen
     return chosen
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from deploy import ports
 from deploy.embedded import processes
 from deploy.embedded.errors import StackError
 from deploy.embedded.home import Home
@@ -145,8 +146,8 @@ def test_ports() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-        assert not processes.is_listening(port)
+        assert not ports.is_listening(port)
         server.listen()
-        assert processes.is_listening(port)
-        assert not processes.is_free(port)
-    assert processes.is_free(port)
+        assert ports.is_listening(port)
+        assert not ports.is_free(port)
+    assert ports.is_free(port)
