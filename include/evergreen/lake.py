@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +19,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 from evergreen.delta_errors import DENIED, OUT_OF_REACH, last_cause, plain
 from evergreen.errors import IntegrityError, NotFoundError, RefusedError, StorageError, UnavailableError
 from evergreen.lake_check import Present, damage, present_files
+from evergreen.open_tables import OpenTables
 from evergreen.rows.partition_file import (
     PartitionFile,
     file_of,
@@ -30,13 +29,14 @@ from evergreen.rows.partition_file import (
     read_record,
 )
 from evergreen.small_objects import SmallObjects
+from evergreen.together import together
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
 
 _T = TypeVar("_T")
 PARTITION = "partition"
-TRANSFERS = 8  # files that are written or read at the same time
+_WRITERS = 8  # files that are written at the same time
 FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
 
 # Old versions stay readable: a model's training set is rebuilt from the table version that it names.
@@ -62,18 +62,19 @@ class Table(StrEnum):
 class Lake:
     """The Delta tables below `<prefix>/<pipeline>/lake/`.
 
-    Each call sees the newest version of its table. A table that was opened once is refreshed: that takes one
-    request, where opening it takes one for every commit since the last checkpoint. So a table that somebody
-    deletes is noticed by another lake only.
+    Each call sees the newest version of its table, or within `steady` the one that was seen first.
     """
 
     def __init__(self, storage: Storage, pipeline: str) -> None:
         self._storage = storage
         self._pipeline = pipeline
-        # An opened table changes when it is refreshed: threads may not share one.
-        self._kept = threading.local()
+        self._tables = OpenTables(storage, pipeline)
         # A file is named by its rows, so what was read of one holds as long as a table names it.
         self._small = SmallObjects(storage)
+
+    def steady(self) -> AbstractContextManager[None]:
+        """Within it, and in this thread, all calls see the same version of a table: for reading only."""
+        return self._tables.steady()
 
     def replace(
         self, table: Table, contents: Mapping[str, pa.Table], schema: pa.Schema | None = None
@@ -113,7 +114,7 @@ class Lake:
         """The table's columns and types without `partition`; None if it does not exist yet."""
         try:
             with self._errors(table):
-                found = pa.schema(self._open(table).schema().to_arrow())
+                found = pa.schema(self._tables.now(table).schema().to_arrow())
         except NotFoundError:
             return None
         return found.remove(found.get_field_index(PARTITION))
@@ -122,7 +123,7 @@ class Lake:
         """The name of each partition's file, by key; it identifies the partition's rows."""
         try:
             with self._errors(table):
-                present = present_files(self._open(table))
+                present = self._tables.files(table)
         except NotFoundError:
             return {}
         return {key: " ".join(file.path for file in files) for key, files in sorted(present.items())}
@@ -159,7 +160,8 @@ class Lake:
         # Files are chosen by the log: a dataset of all of them would take longer with every partition.
         bounds = [(PARTITION, sign, key) for sign, key in ((">=", first), ("<=", last)) if key is not None]
         with self._errors(table):
-            dataset = self._open(table, version).to_pyarrow_dataset(file_pruning_predicate=bounds or None)
+            opened = self._tables.now(table) if version is None else self._tables.at(table, version)
+            dataset = opened.to_pyarrow_dataset(file_pruning_predicate=bounds or None)
             rows = dataset.to_table(columns=None if columns is None else [*columns])
         return rows.sort_by(PARTITION)
 
@@ -180,7 +182,7 @@ class Lake:
         """
         names, found = keys.schema.names, set[str]()
         with self._errors(Table.PARTITIONS):
-            opened = self._open(Table.PARTITIONS)
+            opened = self._tables.now(Table.PARTITIONS)
             for key in partitions:
                 # By the keys themselves it must not be filtered: of a table that has bounds of some columns
                 # deltalake leaves out the files that have none of the column.
@@ -202,10 +204,9 @@ class Lake:
         """Keys of the partitions that hold rows, sorted; none if the table does not exist yet."""
         try:
             with self._errors(table):
-                found = self._open(table).partitions()
+                return sorted(self._tables.files(table))
         except NotFoundError:
             return []
-        return sorted({entry[PARTITION] for entry in found})
 
     def problems(self) -> list[str]:
         """What is missing or damaged of the present tables, a line each; see `lake_check.damage`."""
@@ -214,7 +215,7 @@ class Lake:
     def version(self, table: Table) -> int:
         """The table's present version; raises `NotFoundError` if it does not exist yet."""
         with self._errors(table):
-            return int(self._open(table).version())
+            return int(self._tables.now(table).version())
 
     def _from_footers(self, keys: Iterable[str], read: Callable[[bytes], _T]) -> dict[str, _T]:
         """What `read` finds in the end of each published partition's file, which has the whole footer."""
@@ -232,52 +233,35 @@ class Lake:
         wanted, folder = set(keys), f"{self._pipeline}/lake/{table}"
         try:
             with self._errors(table):
-                present = present_files(self._open(table))
+                present = self._tables.files(table)
         except NotFoundError:
             return {}
         files = {key: f"{folder}/{old[0].path}" for key, old in present.items() if key in wanted}
         try:
-            with self._errors(table), ThreadPoolExecutor(TRANSFERS) as pool:
-                return dict(zip(files, pool.map(read, files.values()), strict=True))
+            with self._errors(table):
+                return dict(zip(files, together(read, files.values()), strict=True))
         except NotFoundError as error:
             # A run may replace a file while it is read: then nothing is missing of the new table.
             lost = damage(self._storage, self._pipeline, table)
             raise IntegrityError(lost[0]) if lost else UnavailableError(f"{error}: run again") from None
 
-    def _open(self, table: Table, version: int | None = None) -> DeltaTable:
-        if version is not None:
-            return self._loaded(table, version)
-        kept: dict[str, DeltaTable] = vars(self._kept)
-        # Forgotten while it is refreshed, so that one whose refresh failed is opened anew.
-        if opened := kept.pop(table, None):
-            opened.update_incremental()
-        kept[table] = opened or self._loaded(table)
-        return kept[table]
-
-    def _loaded(self, table: Table, version: int | None = None) -> DeltaTable:
-        return DeltaTable(self._uri(table), version=version, storage_options=self._storage.delta_options)
-
     def _opened(self, table: Table) -> DeltaTable | None:
         try:
-            return self._open(table)
+            return self._tables.now(table)
         except TableNotFoundError:
             return None
 
     def _created(self, table: Table, schema: pa.Schema) -> DeltaTable:
         # The table is created empty first, so that two first writers find the same table.
         created = DeltaTable.create(
-            self._uri(table),
+            self._tables.uri(table),
             schema,
             mode="ignore",
             partition_by=[PARTITION],
             configuration=_KEPT,
             storage_options=self._storage.delta_options,
         )
-        vars(self._kept)[table] = created
-        return created
-
-    def _uri(self, table: Table) -> str:
-        return self._storage.uri(f"{self._pipeline}/lake/{table}")
+        return self._tables.keep(table, created)
 
     def _check_schema(self, table: Table, published: pa.Schema, offered: pa.Schema) -> None:
         problems = [f"column '{name}' is new" for name in offered.names if name not in published.names]
@@ -351,8 +335,7 @@ class Lake:
             elif (staged := files[key].staged) is not None:
                 self._storage.copy(staged, there, files[key].size)
 
-        with ThreadPoolExecutor(TRANSFERS) as pool:
-            list(pool.map(put, files))
+        together(put, files, _WRITERS)
 
     @contextmanager
     def _errors(self, table: Table) -> Iterator[None]:

@@ -66,7 +66,7 @@ def test_a_reader_that_filters_by_any_column_finds_its_rows(lake: Lake):
         "truth": pa.array([True, None]),
     }
     lake.replace(Table.PARTITIONS, {"2024-01-01": pa.table(values), "2024-01-02": pa.table(values)})
-    table = DeltaTable(lake._uri(Table.PARTITIONS), storage_options=lake._storage.delta_options)
+    table = DeltaTable(lake._tables.uri(Table.PARTITIONS), storage_options=lake._storage.delta_options)
     dataset = table.to_pyarrow_dataset()
     for name, column in values.items():
         assert dataset.to_table(filter=ds.field(name) == column[0]).num_rows == 2, name
@@ -207,6 +207,19 @@ def test_threads_see_what_others_wrote(lake: Lake):
         seen = list(pool.map(write, range(1, 13)))
     assert all(f"2011-01-{day:02d}" in keys for day, keys in enumerate(seen, 1))
     assert content(lake) == {f"2011-01-{day:02d}": [day] for day in range(1, 13)}
+
+
+def test_for_a_while_tables_stay_as_they_were_first_seen(lake: Lake, storage: Storage):
+    others = Lake(storage, "bikes")
+    others.replace(Table.PARTITIONS, {"2011-01-01": rows(1)})
+    with lake.steady():
+        assert lake.partitions() == ["2011-01-01"]
+        others.replace(Table.PARTITIONS, {"2011-01-02": rows(2)})
+        with lake.steady():  # part of the longer one
+            assert lake.partitions() == [*lake.files(Table.PARTITIONS)] == ["2011-01-01"]
+        assert content(lake) == {"2011-01-01": [1]}
+        assert lake.version(Table.PARTITIONS) + 1 == others.version(Table.PARTITIONS)
+    assert lake.partitions() == ["2011-01-01", "2011-01-02"]
 
 
 def test_after_a_failure_a_table_is_opened_anew(lake: Lake, monkeypatch: pytest.MonkeyPatch):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 
@@ -19,12 +18,12 @@ from evergreen.data_docs.page import render_page
 from evergreen.errors import ConflictError
 from evergreen.pipeline import Pipeline
 from evergreen.storage import Storage, StoredObject
+from evergreen.together import together
 from evergreen.validation.report import ValidationReport
 
 FOLDER = "data_docs"
 INDEX = "index.html"
 _PAGE = re.compile(rf"[^/]+/{FOLDER}/(?P<partition>[^/]+)/(?P<run>[^/]+)\.html")
-_WRITERS = 8  # pages written at the same time
 _ATTEMPTS = 100
 
 
@@ -59,8 +58,7 @@ def write_data_docs(
 
     if not reports:
         return []
-    with ThreadPoolExecutor(min(_WRITERS, len(reports))) as pool:
-        keys = list(pool.map(write, reports))
+    keys = together(write, reports)
     _add_to_index(pipeline, run, [Run.of(report, run, when) for report in reports])
     return keys
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from evergreen.ingestion.publish import Published
 from evergreen.readable import readable
 from evergreen.storage import Storage
+from evergreen.together import together
 from evergreen.validation.report import ValidationReport
-
-_WRITERS = 8  # receipts written at the same time
 
 
 class Receipts:
@@ -31,8 +29,7 @@ class Receipts:
             told = {"run": run, "rows": one.rows, "quarantined": one.quarantined}
             self._storage.stage(self._key(one.partition), json.dumps(told).encode(), "application/json")
 
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(write, published))
+        together(write, published)
 
     def of(self, partition: str, run: str) -> Published | None:
         """What the run published of the partition; None if it did not, or if another run has since."""

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from evergreen.errors import IntegrityError
 from evergreen.lake import Table
 from evergreen.registry.versions import LINEAGE, file_key
+from evergreen.together import together
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
 
-_AT_ONCE = 8  # lineages read at the same time
 _OWN = (Table.PARTITIONS, Table.LABELS)
 
 
@@ -53,5 +52,4 @@ def _lineages(storage: Storage, pipeline: str) -> Iterator[dict[str, int]]:
                 f"verify {pipeline}"
             ) from None
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(read, storage.folders(f"{pipeline}/models/"))
+    yield from together(read, storage.folders(f"{pipeline}/models/"))

@@ -10,7 +10,6 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from evergreen.registry.history import Event, Force, last_word, state_in
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import CARD, LINEAGE, METRICS
 from evergreen.status.read import nights_of, status_of
+from evergreen.together import together
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
@@ -36,7 +36,6 @@ NIGHTS = 42
 VERSIONS = 12
 """How many events of versions a page shows."""
 
-_READERS = 8
 _NIGHT = ("version", "error", "promised", "drifted_share", "drift", "health", "retrain", "reason")
 
 
@@ -123,24 +122,26 @@ def pipeline_facts(
 ) -> PipelineFacts:
     """What the page of a pipeline shows: the nights up to a partition, and the events before a number.
 
-    Raises `UnavailableError` or `StorageError` if the storage fails, `IntegrityError` for damaged records.
+    All of it is told from one version of each table. Raises `UnavailableError` or `StorageError` if the
+    storage fails, `IntegrityError` for damaged records.
     """
-    force = pipeline.registry.pointed()
-    status = status_of(pipeline, moment, force)
-    keys = pipeline.lake.partitions(Table.MONITORING)
-    end = bisect_right(keys, until) if until else len(keys)
-    shown = keys[max(0, end - NIGHTS) : end]
-    return PipelineFacts(
-        status=status,
-        nights=_nights(pipeline, shown),
-        older=keys[end - NIGHTS - 1] if end > NIGHTS else None,
-        newer=keys[min(end + NIGHTS, len(keys)) - 1] if end < len(keys) else None,
-        total=len(keys),
-        events=_between(pipeline.registry, shown, force),
-        last=next(iter(nights_of(pipeline, shown[-1:])), None),
-        aside=_aside(pipeline, shown),
-        **_lines(pipeline.registry, force, before),
-    )
+    with pipeline.lake.steady():
+        force = pipeline.registry.pointed()
+        status = status_of(pipeline, moment, force)
+        keys = pipeline.lake.partitions(Table.MONITORING)
+        end = bisect_right(keys, until) if until else len(keys)
+        shown = keys[max(0, end - NIGHTS) : end]
+        return PipelineFacts(
+            status=status,
+            nights=_nights(pipeline, shown),
+            older=keys[end - NIGHTS - 1] if end > NIGHTS else None,
+            newer=keys[min(end + NIGHTS, len(keys)) - 1] if end < len(keys) else None,
+            total=len(keys),
+            events=_between(pipeline.registry, shown, force),
+            last=next(iter(nights_of(pipeline, shown[-1:])), None),
+            aside=_aside(pipeline, shown),
+            **_lines(pipeline.registry, force, before),
+        )
 
 
 def version_facts(pipeline: Pipeline, version: str) -> VersionFacts:
@@ -223,10 +224,8 @@ def _lines(registry: Registry, force: Force, before: int | None) -> dict[str, An
         state = state_in(force, event.version, last_word(later, event.version))
         return _measured(registry, VersionLine(event, state))
 
-    with ThreadPoolExecutor(_READERS) as pool:
-        lines = list(pool.map(line, reversed(events)))
     return {
-        "lines": lines,
+        "lines": together(line, reversed(events)),
         "before": events[0].seq if events and events[0].seq > 1 else None,
         "at_newest": last == force.seq,
     }

@@ -13,7 +13,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
@@ -21,6 +20,7 @@ from evergreen.readable import readable
 from evergreen.registry.chapters import SIZE, Chapters
 from evergreen.registry.history import Event, Force, fold, missing
 from evergreen.registry.versions import MANIFEST, file_key
+from evergreen.together import together
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
@@ -189,18 +189,12 @@ class EventLog:
         """Read those chapters that have many of the events; what they lack is read event by event."""
         unread = Counter(-(-seq // SIZE) for seq in numbers if event_key(seq) not in self._read)
         wanted = [number * SIZE for number, count in unread.items() if count >= _BLOCK // 2]
-        if wanted:
-            with ThreadPoolExecutor(max_workers=8) as pool:
-                for chapter in pool.map(self._chapters.read, wanted):
-                    self._read |= {event_key(event.seq): event for event in chapter}
+        for chapter in together(self._chapters.read, wanted):
+            self._read |= {event_key(event.seq): event for event in chapter}
 
     def _events_at(self, keys: Sequence[str]) -> list[Event]:
         unread = [key for key in keys if key not in self._read]
-        if len(unread) <= 1:
-            bodies = [self._storage.read(key).body for key in unread]
-        else:
-            with ThreadPoolExecutor(max_workers=8) as pool:
-                bodies = list(pool.map(lambda key: self._storage.read(key).body, unread))
+        bodies = together(lambda key: self._storage.read(key).body, unread)
         for key, body in zip(unread, bodies, strict=True):
             with readable(self._pipeline, key, self._storage):
                 event = Event.from_json(body)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -20,11 +19,10 @@ from evergreen.calendar import Calendar, Length
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError
 from evergreen.request_log.retention import expired
 from evergreen.storage import Listed, Storage
+from evergreen.together import together
 
 FOLDER = "requests"
 """Where the log is, below a pipeline's prefix."""
-
-_AT_ONCE = 8  # objects that are read at the same time
 
 
 class Kind(StrEnum):
@@ -68,8 +66,7 @@ class RequestLog:
         for columns that have different types.
         """
         keys = self._own.list(_folder(kind, partition))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = [rows for rows in pool.map(self.rows, keys) if rows is not None]
+        found = [rows for rows in together(self.rows, keys) if rows is not None]
         try:
             return (
                 _each_once(pa.concat_tables(found, promote_options="permissive")) if found else pa.table({})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from evergreen.errors import EvergreenError
 from evergreen.lake import Table
 from evergreen.monitoring.record import SCHEMA, decisions_in, records_in
 from evergreen.status.summary import Facts, Status, summary
+from evergreen.together import together
 
 if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 NIGHTS = 8
 """How many of the last monitored partitions are told of."""
-
-_READERS = 8
 
 _SHOWN = [name for name in SCHEMA.names if name not in ("counts", "contribution_drift")]
 
@@ -37,24 +35,24 @@ def status_of(pipeline: Pipeline, moment: datetime, force: Force | None = None) 
     """
     lake, registry = pipeline.lake, pipeline.registry
     force = force or registry.pointed()
-    published, later = lake.partitions(), registry.stored(force.start or "")
-    newest = published[-1] if published else ""
     book, _ = read_book(pipeline.storage, pipeline.name)
-    facts = Facts(
-        force=force,
-        published=published,
-        newest=lake.records([newest]).get(newest, {}),
-        nights=_nights(pipeline),
-        alerts=book.open,
-        undecided=_undecided(registry, later, force),
-    )
+    with lake.steady():
+        published = lake.partitions()
+        newest = published[-1] if published else ""
+        facts = Facts(
+            force=force,
+            published=published,
+            newest=lake.records([newest]).get(newest, {}),
+            nights=_nights(pipeline),
+            alerts=book.open,
+            undecided=_undecided(registry, registry.stored(force.start or ""), force),
+        )
     return summary(pipeline.spec, facts, moment)
 
 
 def statuses(names: Iterable[str], opened: Callable[[str], Pipeline], moment: datetime) -> list[Status]:
     """The states of several pipelines, in their order; of one that fails its `problem` in a line."""
-    with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(partial(_or_problem, opened, moment), names))
+    return together(partial(_or_problem, opened, moment), names)
 
 
 def _or_problem(opened: Callable[[str], Pipeline], moment: datetime, name: str) -> Status:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +22,7 @@ from evergreen.errors import (
     RefusedError,
 )
 from evergreen.rows.batches import Rejected, Rows
+from evergreen.together import together
 from evergreen.validation.quarantine import (
     QUARANTINE,
     fit,
@@ -33,8 +33,6 @@ from evergreen.validation.quarantine import (
 
 if TYPE_CHECKING:
     from evergreen.storage import Storage
-
-_TRANSFERS = 8  # corrections that are read or written at the same time
 
 
 @dataclass(frozen=True)
@@ -86,11 +84,7 @@ class Corrections:
 
     def of(self, partition: str) -> tuple[Correction, ...]:
         """The partition's corrections; raises `IntegrityError` for one that cannot be read."""
-        keys = self._keys.get(partition, [])
-        if not keys:
-            return ()
-        with ThreadPoolExecutor(_TRANSFERS) as pool:
-            return tuple(pool.map(self._read, keys))
+        return tuple(together(self._read, self._keys.get(partition, [])))
 
     def write(self, partition: str, corrections: Iterable[Correction]) -> None:
         """Store corrections: a new one is created, one that has an `etag` takes the place of that object.
@@ -105,8 +99,7 @@ class Corrections:
             else:
                 self._storage.replace(key, correction.to_json(), correction.etag)
 
-        with ThreadPoolExecutor(_TRANSFERS) as pool:
-            list(pool.map(write, corrections))
+        together(write, corrections)
         self.__dict__.pop("_keys", None)
 
     @property

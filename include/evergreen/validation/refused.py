@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from evergreen.errors import EvergreenError
 from evergreen.readable import readable
 from evergreen.storage import Storage
+from evergreen.together import together
 from evergreen.validation.quarantine import Quarantined
 from evergreen.validation.validate import RefusedPartitionError
 
 MOST = 10_000
 """Rows of an attempt that are kept, the first ones."""
-
-_WRITERS = 8
 
 
 @dataclass(frozen=True)
@@ -42,15 +40,14 @@ class RefusedRows:
     def keep(self, refused: Mapping[str, EvergreenError]) -> None:
         """Keep the rows of partitions that were refused for them."""
 
-        def write(partition: str, error: RefusedPartitionError) -> None:
+        def write(one: tuple[str, RefusedPartitionError]) -> None:
+            partition, error = one
             rows = error.quarantined.slice(0, MOST).to_pylist()
             told = {"reason": str(error), "count": error.quarantined.num_rows, "rows": rows}
             body = json.dumps(told, ensure_ascii=False).encode()
             self._storage.stage(self._key(partition), body, "application/json")
 
-        with ThreadPoolExecutor(_WRITERS) as pool:
-            some = [(p, e) for p, e in refused.items() if isinstance(e, RefusedPartitionError)]
-            list(pool.map(write, *zip(*some, strict=True)) if some else ())
+        together(write, [(p, e) for p, e in refused.items() if isinstance(e, RefusedPartitionError)])
 
     def of(self, partition: str) -> RefusedAttempt | None:
         """The attempt at a partition; None if the last one was not refused for its rows."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from evergreen.numbers import number
 
@@ -62,45 +62,45 @@ class Figure:
 
     def line(self, x1: float, y1: float, x2: float, y2: float, css: str) -> None:
         """A straight line."""
-        self._add(Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>'), css, x1, y1, x2, y2)
+        self._add(Markup('<line class="%s" x1="%s" y1="%s" x2="%s" y2="%s"/>'), css, x1, y1, x2, y2)
 
     def bar(
         self, x: float, y: float, width: float, height: float, css: str, *, told: str = "", opacity: float = 1
     ) -> None:
         """A rectangle with a tooltip."""
-        faded = Markup(' fill-opacity="{}"').format(_place(opacity)) if opacity < 1 else ""
+        faded = Markup(' fill-opacity="%s"') % _place(opacity) if opacity < 1 else ""
         self._add(
-            Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"{}>{}</rect>'),
+            Markup('<rect class="%s" x="%s" y="%s" width="%s" height="%s"%s>%s</rect>'),
             *(css, x, y, max(0.0, width), max(0.0, height), faded, _told(told)),
         )
 
     def dot(self, x: float, y: float, css: str, radius: float = 3, told: str = "") -> None:
         """A disc with a tooltip."""
         self._add(
-            Markup('<circle class="{}" cx="{}" cy="{}" r="{}">{}</circle>'), css, x, y, radius, _told(told)
+            Markup('<circle class="%s" cx="%s" cy="%s" r="%s">%s</circle>'), css, x, y, radius, _told(told)
         )
 
     def diamond(self, x: float, y: float, css: str, size: float = 5, told: str = "") -> None:
         """A square on its corner, told from a disc without its colour, with a tooltip."""
         corners = ((x, y - size), (x + size, y), (x, y + size), (x - size, y))
         points = " ".join(f"{_place(across)},{_place(down)}" for across, down in corners)
-        self._add(Markup('<polygon class="{}" points="{}">{}</polygon>'), css, points, _told(told))
+        self._add(Markup('<polygon class="%s" points="%s">%s</polygon>'), css, points, _told(told))
 
     def sign(self, x: float, y: float, css: str, told: str = "") -> None:
         """A small sign around a place with a tooltip; its class is one of `SIGNS`, which has its shape."""
-        path = Markup('<path class="sign {}" transform="translate({} {})" d="{}">{}</path>')
+        path = Markup('<path class="sign %s" transform="translate(%s %s)" d="%s">%s</path>')
         self._add(path, css, x, y, SIGNS[css], _told(told))
 
     def curve(self, points: Sequence[tuple[float, float]], css: str) -> None:
         """A line through the points."""
         if len(points) > 1:
             path = " ".join(f"{_place(x)},{_place(y)}" for x, y in points)
-            self._add(Markup('<polyline class="{}" points="{}"/>'), css, path)
+            self._add(Markup('<polyline class="%s" points="%s"/>'), css, path)
 
     def text(self, x: float, y: float, content: str, css: str = "", anchor: str = "start") -> None:
         """A line of text whose baseline is at `y`; `anchor` is start, middle or end."""
         self._add(
-            Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}</text>'), css, x, y, anchor, content
+            Markup('<text class="%s" x="%s" y="%s" text-anchor="%s">%s</text>'), css, x, y, anchor, content
         )
 
     def label(
@@ -108,7 +108,7 @@ class Figure:
     ) -> None:
         """A text, truncated to the room that there is, with the whole of it as a tooltip."""
         self._add(
-            Markup('<text class="{}" x="{}" y="{}" text-anchor="{}">{}{}</text>'),
+            Markup('<text class="%s" x="%s" y="%s" text-anchor="%s">%s%s</text>'),
             *(css, x, y, anchor, cut(content, room), _told(content)),
         )
 
@@ -116,16 +116,18 @@ class Figure:
         """The image."""
         height, name = _place(self._height), self._name
         return Markup(
-            '<svg viewBox="0 0 {} {}" role="img" aria-labelledby="{}-t {}-d">'
-            '<title id="{}-t">{}</title><desc id="{}-d">{}</desc>{}</svg>'
-        ).format(
+            '<svg viewBox="0 0 %s %s" role="img" aria-labelledby="%s-t %s-d">'
+            '<title id="%s-t">%s</title><desc id="%s-d">%s</desc>%s</svg>'
+        ) % (
             *(WIDTH, height, name, name, name, self._title, name, self._description),
             Markup("").join(self._parts),
         )
 
     def _add(self, shape: Markup, *values: object) -> None:
-        placed = [_place(value) if isinstance(value, float | int) else value for value in values]
-        self._parts.append(shape.format(*placed))
+        # A page has hundreds of shapes, and `Markup.format` takes three times as long as its `%`.
+        self._parts.append(
+            shape % tuple(_place(value) if isinstance(value, float | int) else value for value in values)
+        )
 
 
 class Plot(Figure):
@@ -209,7 +211,7 @@ def legend(figure: Figure, entries: Sequence[tuple[str, str]], y: float, left: f
 
 
 def _told(words: str) -> Markup:
-    return Markup("<title>{}</title>").format(escape(words)) if words else Markup("")
+    return Markup("<title>%s</title>") % words if words else Markup("")
 
 
 def _place(value: float) -> str:

@@ -1,0 +1,89 @@
+"""The Delta tables of one lake, kept open: the newest version at each call, or for a while the same one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from deltalake import DeltaTable
+
+from evergreen.lake_check import Present, present_files
+
+if TYPE_CHECKING:
+    from evergreen.storage import Storage
+
+Files = Mapping[str, list[Present]]
+
+
+class _Opened(threading.local):
+    """What one thread has opened; a table changes when it is refreshed, so threads may not share one.
+
+    `steady` has the tables that stay as they are until further notice, with their files once somebody asked.
+    """
+
+    def __init__(self) -> None:
+        self.tables: dict[str, DeltaTable] = {}
+        self.steady: dict[str, Files | None] | None = None
+
+
+class OpenTables:
+    """The tables below `<prefix>/<pipeline>/lake/`, by name.
+
+    A table that was opened once is refreshed: that takes one request, where opening it takes one for every
+    commit since the last checkpoint. So a table that somebody deletes is noticed by others only.
+    """
+
+    def __init__(self, storage: Storage, pipeline: str) -> None:
+        self._storage = storage
+        self._folder = f"{pipeline}/lake"
+        self._mine = _Opened()
+
+    def uri(self, table: str) -> str:
+        """The address of a table."""
+        return self._storage.uri(f"{self._folder}/{table}")
+
+    @contextmanager
+    def steady(self) -> Iterator[None]:
+        """Within it, and in this thread, a table stays as it is when it is first asked for."""
+        mine = self._mine
+        if mine.steady is not None:  # part of a longer while
+            yield
+            return
+        mine.steady = {}
+        try:
+            yield
+        finally:
+            mine.steady = None
+
+    def now(self, table: str) -> DeltaTable:
+        """The table as it is now; raises deltalake's errors, such as `TableNotFoundError`."""
+        mine = self._mine
+        if mine.steady is not None and table in mine.steady:
+            return mine.tables[table]
+        # Forgotten while it is refreshed, so that one whose refresh failed is opened anew.
+        if opened := mine.tables.pop(table, None):
+            opened.update_incremental()
+        return self.keep(table, opened or self.at(table))
+
+    def at(self, table: str, version: int | None = None) -> DeltaTable:
+        """The table as it was at a version, by default the newest, opened anew."""
+        return DeltaTable(self.uri(table), version=version, storage_options=self._storage.delta_options)
+
+    def keep(self, table: str, opened: DeltaTable) -> DeltaTable:
+        """Keep a table that was opened elsewhere, and return it."""
+        mine = self._mine
+        mine.tables[table] = opened
+        if mine.steady is not None:
+            mine.steady[table] = None
+        return opened
+
+    def files(self, table: str) -> Files:
+        """The files of each partition, by its key; raises as `now`."""
+        opened, steady = self.now(table), self._mine.steady
+        if steady is None:
+            return present_files(opened)
+        if (known := steady[table]) is None:
+            known = steady[table] = present_files(opened)
+        return known
