@@ -23,6 +23,7 @@ _STATES = {
     State.SUPERSEDED: "was promoted, and another took its place for the same partitions",
     State.WITHDRAWN: "was rolled back",
     State.REFUSED: "was refused",
+    State.TRIAL: "is on trial: each night compares it with the champion, until one is clearly better",
     State.CANARY: "answers a share of the requests beside the champion",
     State.COMMITTED: "was neither promoted nor refused yet",
 }

@@ -176,10 +176,10 @@ class Pipeline:
     def versions(self) -> pd.DataFrame:
         """The versions of the model with their current state, newest first.
 
-        Columns: `version`, `as_of`, `state` (str: champion, promoted, superseded, withdrawn, refused or
-        committed); `at`, the time of the last change (datetime64[us, UTC]), `by` (str) and `reason` (a dict);
-        `problem` (str), missing unless its metrics cannot be read; then a column (float64) for each metric on
-        the hold-out. No rows if nothing was trained yet.
+        Columns: `version`, `as_of`, `state` (str: champion, promoted, superseded, withdrawn, refused, trial,
+        canary or committed); `at`, the time of the last change (datetime64[us, UTC]), `by` (str) and
+        `reason` (a dict); `problem` (str), missing unless its metrics cannot be read; then a column (float64)
+        for each metric on the hold-out. No rows if nothing was trained yet.
         """
         from evergreen.front_door.tables import versions
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.lake import PARTITION, Table
-from evergreen.registry.history import Event, Force, last_word, state_in
+from evergreen.registry.history import Event, Force, state_in
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import CARD, LINEAGE, METRICS
 from evergreen.status.read import nights_of, status_of
@@ -161,7 +161,7 @@ def version_facts(pipeline: Pipeline, version: str) -> VersionFacts:
     compared = (found.get(METRICS, {}).get("evaluation") or {}).get("champion") or {}
     return VersionFacts(
         version=version,
-        state=state_in(force, version, last_word(events, version)),
+        state=state_in(force, version, events),
         events=[event for event in events if event.concerns(version)],
         champion=force.champion(),
         over=compared.get("version"),
@@ -221,7 +221,7 @@ def _lines(registry: Registry, force: Force, before: int | None) -> dict[str, An
     later = registry.numbered(force.seq, force.seq - (events[0].seq if events else force.seq) + 1)
 
     def line(event: Event) -> VersionLine:
-        state = state_in(force, event.version, last_word(later, event.version))
+        state = state_in(force, event.version, later)
         return _measured(registry, VersionLine(event, state))
 
     return {

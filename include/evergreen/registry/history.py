@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from evergreen.calendar.calendar import SNAPSHOT
+
 INCONCLUSIVE = "inconclusive"
 """The `verdict` in the reason of a refusal that leaves open which version is better."""
 
@@ -34,6 +36,7 @@ class State(StrEnum):
     SUPERSEDED = "superseded"  # was promoted, and another took its place for the very same partitions
     WITHDRAWN = "withdrawn"  # was rolled back
     REFUSED = "refused"
+    TRIAL = "trial"  # the gate could not decide; each night compares it with the champion
     CANARY = "canary"  # answers a share of the requests to a server
     COMMITTED = "committed"  # neither promoted nor refused yet
 
@@ -218,6 +221,19 @@ def challenger(versions: Iterable[str], events: Sequence[Event]) -> str | None:
     return None
 
 
+def on_trial(events: Sequence[Event]) -> str | None:
+    """The version that the nights compare with the champion, as `evergreen.monitoring.trainings.on_trial`.
+
+    `events` are the newest ones, back to a promotion or to the first of all.
+    """
+    for event in reversed(events):
+        if event.kind is Kind.PROMOTED:
+            return None
+        if event.kind is Kind.REFUSED and event.reason.get("verdict") == INCONCLUSIVE:
+            return None if event.as_of == SNAPSHOT else event.version
+    return None
+
+
 def removal(events: Sequence[Event], version: str) -> Event | None:
     """The event that the version's files were removed by; None if they were not."""
     return next((e for e in reversed(events) if e.kind is Kind.REMOVED and e.version == version), None)
@@ -235,18 +251,23 @@ def last_canary(events: Sequence[Event], version: str) -> Event | None:
 
 def state_of(version: str, events: Sequence[Event]) -> State:
     """What the version is after these events (the whole history)."""
-    return state_in(fold(events), version, last_word(events, version))
+    return state_in(fold(events), version, events)
 
 
-def state_in(force: Force, version: str, last: Event | None) -> State:
-    """What the version is where this is in force, and `last` is the latest event that decided about it."""
+def state_in(force: Force, version: str, events: Sequence[Event]) -> State:
+    """What the version is where this is in force.
+
+    `events` are the newest ones, back at least to the latest that decided about the version.
+    """
     if force.is_canary(version):
         return State.CANARY
-    if last is None:
+    if (last := last_word(events, version)) is None:
         return State.COMMITTED
     if version == force.champion():
         return State.CHAMPION
     if force.holds(version):
         reigns = {force.champion(start) for start, _ in force.stack}
         return State.PROMOTED if version in reigns else State.SUPERSEDED
-    return State.REFUSED if last.kind is Kind.REFUSED else State.WITHDRAWN
+    if last.kind is Kind.REFUSED:
+        return State.TRIAL if version == on_trial(events) else State.REFUSED
+    return State.WITHDRAWN

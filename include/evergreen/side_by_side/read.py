@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.features.keep import stored_code
 from evergreen.features.stored import StoredFeatures
-from evergreen.registry.history import last_word, state_in
+from evergreen.registry.history import state_in
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import EXPLANATION, FEATURES, GATE, LINEAGE, METRICS
 
@@ -62,7 +62,7 @@ def read_sides(pipeline: Pipeline, first: str, second: str) -> tuple[Side, Side]
         events = registry.back_to(min(map(as_of_version, versions)), force)
         read = [{name: one.result() for name, one in files.items()} for files in found]
     one, other = (
-        _side(version, state_in(force, version, last_word(events, version)), files)
+        _side(version, state_in(force, version, events), files)
         for version, files in zip(versions, read, strict=True)
     )
     return one, other

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from evergreen.monitoring.trainings import Training, trainings_of
+from evergreen.monitoring.trainings import Training, on_trial, trainings_of
+from evergreen.registry import history as registered
 from evergreen.registry.history import Event, Kind
 from evergreen.training_set.window import Change
-from tests.unit.monitoring.kiosk_policies import day
+from tests.unit.monitoring.kiosk_policies import KIOSK, day
 
 
 def event(seq: int, what: Kind, number: int, **reason: Any) -> Event:
@@ -35,3 +36,12 @@ def test_trainings_are_what_was_promoted_or_refused_in_the_order_it_happened() -
         Training(day(7), "waiting"),
         Training(day(9), "waiting"),
     ]
+
+
+def test_on_trial_is_the_version_that_the_history_says() -> None:
+    kinds = {"p": (Kind.PROMOTED, {}), "w": (Kind.REFUSED, {"verdict": "worse"}), "b": (Kind.ROLLED_BACK, {})}
+    kinds["i"] = Kind.REFUSED, {"verdict": "inconclusive"}
+    for told in ("", "p", "pi", "pib", "piw", "pii", "ip", "pipw"):
+        events = [event(seq, kinds[one][0], seq, **kinds[one][1]) for seq, one in enumerate(told, 1)]
+        rival = on_trial(KIOSK, trainings_of(events))
+        assert registered.on_trial(events) == (rival and rival.version), told

@@ -29,6 +29,14 @@ def refused(seq: int, version: str, as_of: str) -> Event:
     return Event(seq, Kind.REFUSED, version, as_of, None)
 
 
+def inconclusive(seq: int, version: str, as_of: str) -> Event:
+    return Event(seq, Kind.REFUSED, version, as_of, None, {"verdict": "inconclusive"})
+
+
+def canary(seq: int, version: str, share: float) -> Event:
+    return Event(seq, Kind.CANARY, version, "1", None, share=share)
+
+
 def rolled_back(seq: int, withdrawn: str, to: str, as_of: str) -> Event:
     return Event(seq, Kind.ROLLED_BACK, to, as_of, withdrawn)
 
@@ -93,6 +101,18 @@ def test_a_rollback_to_an_old_version_holds_from_the_withdrawn_ones_reign_on():
             [promoted(1, "a", "1"), refused(2, "b", "2"), promoted(3, "b", "2")],
             {"a": State.PROMOTED, "b": State.CHAMPION},
         ),
+        (
+            [
+                promoted(1, "a", "1"),
+                inconclusive(2, "b", "2"),
+                inconclusive(3, "c", "3"),
+                refused(4, "d", "4"),
+            ],
+            {"a": State.CHAMPION, "b": State.REFUSED, "c": State.TRIAL, "d": State.REFUSED},
+        ),
+        ([inconclusive(1, "b", "2"), promoted(2, "a", "1")], {"a": State.CHAMPION, "b": State.REFUSED}),
+        ([inconclusive(1, "b", "2"), canary(2, "b", 0.1)], {"b": State.CANARY}),
+        ([inconclusive(1, "b", "snapshot")], {"b": State.REFUSED}),
     ],
 )
 def test_states(events: list[Event], states: dict[str, State]):
@@ -163,10 +183,6 @@ def test_folding_on_from_a_stored_pointer_is_folding_all(events: list[Event], da
     cut = data.draw(st.integers(0, len(events)))
     pointer = Force.from_json(fold(events[:cut]).to_json())
     assert fold(events[cut:], pointer) == fold(events)
-
-
-def canary(seq: int, version: str, share: float) -> Event:
-    return Event(seq, Kind.CANARY, version, "1", None, share=share)
 
 
 CHAMPION = [promoted(1, "a", "1")]
