@@ -27,7 +27,41 @@ export WORKERS ?=
 BROKER := $(if $(filter celery CeleryExecutor,$(or $(EXECUTOR),$(AIRFLOW__CORE__EXECUTOR))),.venv-redis)
 STACK := .venv/bin/python -m deploy.embedded
 
-.PHONY: help .venv .venv-s3 .venv-redis .venv-export .venv-mlflow .venv-clients .venv-mlserver .venv-lineage .venv-browser up down status load demo test test-docs test-export test-mlflow test-lineage test-clients test-browser test-containers campaign lint check env bench lock docs pictures clean check-python
+# One a line, so that two changes of them do not meet.
+.PHONY: \
+	bench \
+	campaign \
+	check \
+	check-python \
+	clean \
+	demo \
+	docs \
+	down \
+	env \
+	help \
+	lint \
+	load \
+	lock \
+	pictures \
+	status \
+	test \
+	test-browser \
+	test-clients \
+	test-containers \
+	test-docs \
+	test-export \
+	test-lineage \
+	test-mlflow \
+	up \
+	.venv \
+	.venv-browser \
+	.venv-clients \
+	.venv-export \
+	.venv-lineage \
+	.venv-mlflow \
+	.venv-mlserver \
+	.venv-redis \
+	.venv-s3
 
 help: ## what there is
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
