@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunLink
@@ -82,6 +82,11 @@ def reports_path(pipeline: str) -> str:
     return f"{site_path()}/{quote(pipeline)}/reports/"
 
 
+def report_path(pipeline: str, name: str) -> str:
+    """The path of the report of a night or a week, by its name."""
+    return f"{reports_path(pipeline)}{quote(name)}.html"
+
+
 def card_path(pipeline: str, version: str) -> str:
     """The path of the model card of a version."""
     return f"{site_path()}/{quote(pipeline)}/models/{quote(version)}.html"
@@ -97,31 +102,42 @@ def version_path(pipeline: str, version: str) -> str:
     return f"{pipeline_path(pipeline)}models/{quote(version)}.html"
 
 
-class DataDocsLink(BaseOperatorLink):
-    """The button "Data Docs" of a task that validates.
+class PageLink(BaseOperatorLink):
+    """A button of a task that leads to a page which the task has made or found.
 
     Airflow asks for the address in the task's process after each try, successful or not, and stores it as an
-    XCom. The operator has set its attribute `data_docs` by then; without it there is no button.
+    XCom. The operator has set its attribute `noted` by then; without it there is no button.
     """
 
-    name = "Data Docs"
+    noted: ClassVar[str]
 
     def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The operator's `data_docs`; empty if the task ended before it knew its partition."""
-        return from_run(getattr(operator, "data_docs", None), ti_key)
+        """The address that the operator has noted; empty if the task ended before it knew one."""
+        return from_run(getattr(operator, self.noted, None), ti_key)
 
 
-class CardLink(BaseOperatorLink):
-    """The button "Model card" of a task that has committed a version, or has put one in force.
+class DataDocsLink(PageLink):
+    """The button "Data Docs" of a task that validates."""
 
-    Kept as that of Data Docs is; the operator has set its attribute `card`.
-    """
+    name, noted = "Data Docs", "data_docs"
 
-    name = "Model card"
 
-    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
-        """The operator's `card`; empty if the task ended without a version."""
-        return from_run(getattr(operator, "card", None), ti_key)
+class CardLink(PageLink):
+    """The button "Model card" of a task that has committed a version, or has put one in force."""
+
+    name, noted = "Model card", "card"
+
+
+class ReportLink(PageLink):
+    """The button "Report" of a task that has written the report of a night."""
+
+    name, noted = "Report", "report"
+
+
+class WeekReportLink(PageLink):
+    """The button "Weekly report" of a task that has written that of a week which ends with its night."""
+
+    name, noted = "Weekly report", "week_report"
 
 
 class TriggeredRunLink(TriggerDagRunLink):

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +16,10 @@ from airflow.sdk import DAG, BaseOperator
 from airflow.serialization.serialized_objects import DagSerialization
 
 from evergreen.notes import Note
+from evergreen.pipeline import Pipeline
+from evergreen.reports import deliver
+from evergreen.spec import parse_spec
+from evergreen.storage import Credentials, Storage
 from evergreen_airflow.links import (
     CardLink,
     DataDocsLink,
@@ -28,8 +33,10 @@ from evergreen_airflow.operators.base import log_note
 from evergreen_airflow.operators.gate import GateOperator
 from evergreen_airflow.operators.promote import PromoteOperator
 from evergreen_airflow.operators.promote_tried import PromoteTriedOperator
+from evergreen_airflow.operators.report import ReportOperator
 from evergreen_airflow.operators.retrain import RetrainOperator
 
+KIOSK = parse_spec(Path(__file__).parents[1] / "pipelines" / "kiosk" / "pipeline.yaml")
 HEAVY = {"fastapi", "boto3", "great_expectations", "numpy", "pandas", "pyarrow"}
 
 
@@ -124,6 +131,27 @@ def test_a_task_that_has_a_version_links_to_its_card(operator: type[BaseOperator
     task.card = card_path("bike_demand", "2011-06-01-0123456789ab")
     address = "/evergreen/data-docs/bike_demand/models/2011-06-01-0123456789ab.html"
     assert link.get_link(task, ti_key=None) == address
+
+
+def test_a_task_that_reports_links_to_the_report_of_the_night_and_of_the_week_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    task = ReportOperator(task_id="report", pipeline="iris")
+    night, week = task.operator_extra_links
+    names = ["2024-01-07"]
+    monkeypatch.setattr(deliver, "made_and_sent", lambda pipeline, night: [(_written(n), []) for n in names])
+    context = {"params": {"partition": "2024-01-07"}, "dag_run": SimpleNamespace(partition_key=None)}
+    task.run(Pipeline(KIOSK, Storage("bucket", "", Credentials())), context)
+    assert night.get_link(task, ti_key=None) == "/evergreen/data-docs/kiosk/reports/2024-01-07.html"
+    assert week.get_link(task, ti_key=None) == "", "the night ended no week"
+    names += ["week-2024-01-01"]
+    task.run(Pipeline(KIOSK, Storage("bucket", "", Credentials())), context)
+    assert (night.name, week.name) == ("Report", "Weekly report")
+    assert week.get_link(task, ti_key=None) == "/evergreen/data-docs/kiosk/reports/week-2024-01-01.html"
+
+
+def _written(name: str) -> SimpleNamespace:
+    return SimpleNamespace(report=SimpleNamespace(name=name, text="all is well"))
 
 
 def test_a_skipped_retraining_has_no_button_for_a_run_that_is_not():
