@@ -10,6 +10,8 @@
 | **Safe to re-run?** | yes: predictions are keyed, and a partition's are replaced as a whole |
 | **Owner** | $owner |
 
+Nights that were scored while this one was missing, and look back to it, are scored again before it.
+
 With an empty form it scores the newest published partition; a run that is cleared later, the same one again.
 
 *score* is skipped while there is no champion. *train_first_champion* then starts `${pipeline}_train` as soon

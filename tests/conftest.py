@@ -132,7 +132,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.wait(120)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_storage(s3_server: str) -> Callable[[], Storage]:
     """Makes storages with a bucket of their own."""
 

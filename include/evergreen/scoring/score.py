@@ -20,6 +20,7 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.adapted import levels_in_use
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model
 from evergreen.scoring.large import file_of_predictions, is_large
+from evergreen.scoring.order import rows_read
 from evergreen.scoring.predict import predict
 from evergreen.scoring.published import ACTUAL, VERSION, in_columns, published_types
 from evergreen.scoring.sink import write_predictions
@@ -41,16 +42,27 @@ class Scored:
 def score(pipeline: Pipeline, partition: str) -> Scored:
     """Score a published partition and publish its predictions, in the lake and in a database where asked.
 
-    The same partition and champion give the same predictions, however often. Raises `NotFoundError` for a
-    partition that is not published, `NothingToDoError` where no champion was in force as of it,
-    `IntegrityError` for a champion that is damaged or no longer predicts as it did when it was trained,
-    `RefusedError` for keys that do not fit, `UnavailableError` where a server is out of reach.
+    The same partition, look-back and champion give the same predictions, however often. Where rows that it
+    reads are published anew meanwhile, it is scored once more. Raises `NotFoundError` for a partition that is
+    not published, `NothingToDoError` where no champion was in force as of it, `IntegrityError` for a champion
+    that is damaged or no longer predicts as it did when it was trained, `RefusedError` for keys that do
+    not fit, `UnavailableError` where a server is out of reach.
     """
     pipeline.spec.calendar.check(partition)
     with timed(pipeline, SCORE, partition) as timing:
-        scored = _scored(pipeline, partition)
+        scored = _settled(pipeline, partition)
         timing.rows = scored.rows
     return scored
+
+
+def _settled(pipeline: Pipeline, partition: str) -> Scored:
+    """Score from rows that are still those of the lake once the predictions are there."""
+    read, changed = rows_read(pipeline, partition), False
+    while True:
+        scored = _scored(pipeline, partition)
+        changed |= scored.changed
+        if read == (read := rows_read(pipeline, partition)):
+            return replace(scored, changed=changed)
 
 
 def _scored(pipeline: Pipeline, partition: str) -> Scored:

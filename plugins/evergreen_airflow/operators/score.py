@@ -21,12 +21,17 @@ class ScoreOperator(PipelineOperator):
     """Write the partition's predictions to the lake, and to a database where the description asks."""
 
     def run(self, pipeline: Pipeline, context: Context) -> None:
-        """Score the partition; skipped, with the reason, if there was no champion."""
+        """Score the partition, and before it those that were scored without it and look back to it.
+
+        Skipped, with the reason, if there was no champion.
+        """
+        from evergreen.scoring.order import with_later
         from evergreen.scoring.score import score
 
         partition = partition_of(context, pipeline, SCORE)
-        scored = score(pipeline, partition)
+        *again, scored = [score(pipeline, each) for each in with_later(pipeline, [partition])]
         note = self.conclude(context, pipeline.spec, SCORE, scored)
         self.lineage = of_scoring(scored)
         tell(pipeline.name, of_partition(pipeline.spec, SCORE, partition, context), of_scored(scored))
-        self.emit(context, published_by(SCORE, pipeline.name), partition, **note.figures)
+        changed = [each.partition for each in again if each.changed]
+        self.emit(context, published_by(SCORE, pipeline.name), *changed, partition, **note.figures)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,10 +39,10 @@ def _hours(day: int) -> list[pd.Timestamp]:
     return [start + pd.Timedelta(hours=hour) for hour in (6, 10, 14, 18)]
 
 
-def trained_on(spec: Spec, rows: pd.DataFrame) -> LinearRegression:
-    """A model of the days 5 to 11."""
+def trained_on(spec: Spec, rows: pd.DataFrame, model: Any = None) -> Any:
+    """A model of the days 5 to 11, a linear one unless another is given."""
     features = pd.concat([partition_features(spec, rows, f"2024-01-{day:02d}") for day in range(5, 12)])
-    return LinearRegression().fit(features, rows.loc[features.index, "sold"])
+    return (model or LinearRegression()).fit(features, rows.loc[features.index, "sold"])
 
 
 @pytest.fixture
