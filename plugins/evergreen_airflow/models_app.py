@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.dag import DagModel
+from airflow.utils.session import create_session
 from fastapi import FastAPI, HTTPException, Request, status
 from fastapi.responses import RedirectResponse, Response
 
 from evergreen.errors import EvergreenError, NotFoundError
+from evergreen.stages import INGEST
 from evergreen_airflow import sites
 from evergreen_airflow.links import base_path, index_path, models_path, page_path, pipeline_path, reports_path
 from evergreen_airflow.sites import VisiblePipeline, may_see
@@ -18,6 +23,7 @@ from evergreen_airflow.sites import VisiblePipeline, may_see
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
     from evergreen.side_by_side.predicted import SameRows
+    from evergreen.status.summary import Status
 
 OWN_FORMS = "'self'"
 
@@ -48,7 +54,7 @@ def home(request: Request, user: GetUserDep) -> Response:
     from evergreen.status.read import statuses
 
     names = [name for name in pipeline_names() if may_see(name, user)]
-    found = statuses(names, opened, datetime.now(UTC))
+    found = _as_airflow_has_them(statuses(names, opened, datetime.now(UTC)))
     return _page(render_overview(found, Listing.of(request.query_params)))
 
 
@@ -76,6 +82,7 @@ def pipeline_page(pipeline: VisiblePipeline, until: str | None = None, before: i
 
     found = opened(pipeline)
     facts = pipeline_facts(found, datetime.now(UTC), until=until, before=before)
+    facts = replace(facts, status=_as_airflow_has_them([facts.status])[0])
     return _page(render_pipeline(found.spec, facts, dag=f"{base_path()}/dags/"))
 
 
@@ -141,6 +148,21 @@ def nothing(user: GetUserDep) -> Response:
     raise HTTPException(
         status.HTTP_404_NOT_FOUND, "There is a page of all pipelines, of each, of each version, and of two."
     )
+
+
+def _as_airflow_has_them(states: Sequence[Status]) -> list[Status]:
+    """The states of pipelines, with how their ingest is held where Airflow starts none by the clock."""
+    from sqlalchemy import select
+
+    ids = [INGEST.dag_id(one.pipeline) for one in states]
+    columns = DagModel.dag_id, DagModel.is_paused, DagModel.next_dagrun_create_after
+    with create_session() as session:
+        found = session.execute(select(*columns).where(DagModel.dag_id.in_(ids))).all()
+    held = {dag_id: "paused" if paused else "held back" for dag_id, paused, due in found if paused or not due}
+    how = (held.get(dag_id) for dag_id in ids)
+    return [
+        one.while_held(said) if said and one.next_at else one for one, said in zip(states, how, strict=True)
+    ]
 
 
 def opened(pipeline: str) -> Pipeline:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from urllib.parse import quote
 
 import pytest
+from airflow.models.dag import DagModel
+from airflow.models.dagbundle import DagBundleModel
+from airflow.utils.session import create_session
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
@@ -67,6 +71,34 @@ def test_the_pages_lead_from_all_pipelines_to_a_version(reader: TestClient, prom
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
         assert "script-src 'sha256-" in policy
+
+
+def test_of_a_pipeline_whose_ingest_airflow_holds_no_next_night_is_shown(
+    reader: TestClient, promoted: Pipeline
+):
+    ingest, soon = (
+        DagModel(dag_id="bike_demand_ingest", bundle_name="tests"),
+        datetime(2031, 1, 1, tzinfo=UTC),
+    )
+    with create_session() as session:
+        session.add(DagBundleModel(name="tests"))
+        session.flush()
+        session.add(ingest)
+    said = []
+    for paused, due in ((False, soon), (True, soon), (False, None)):
+        with create_session() as session:
+            ingest.is_paused, ingest.next_dagrun_create_after = paused, due
+            session.merge(ingest)
+        page, row = reader.get(PIPELINE).text, reader.get(HOME).text
+        held = next((how for how in ("paused", "held back") if f"</a> is {how} in Airflow" in page), "")
+        assert ("Next night" in page, f'<td data-name="next night">{held}</td>' in row) == (
+            not held,
+            bool(held),
+        )
+        said.append(held)
+    with create_session() as session:
+        session.delete(session.merge(ingest))
+    assert said == ["", "paused", "held back"]
 
 
 def test_who_may_not_see_the_dag_sees_nothing_of_its_models(reader: TestClient, promoted: Pipeline):

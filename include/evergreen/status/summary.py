@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -62,9 +62,9 @@ class Status:
     `newest` is the newest published partition and `quarantined` the share of its rows that are set aside.
     `last` is the last night that was monitored; `nights` are the last ones, oldest first. `versions` counts
     the stored ones, for who has counted them; those `undecided`, not older than the champion, were neither
-    promoted nor refused. The next tick is at `next_at` (in UTC) and takes `next_partitions`. `to_do` is what
-    a person would do next, if anything, and `problem` says why the state is not known, in which case the rest
-    is empty.
+    promoted nor refused. The next tick is at `next_at` (in UTC) and takes `next_partitions`; there is none
+    where ingest is `held`, which says how; only Airflow knows it. `to_do` is what a person would do next, if
+    anything, and `problem` says why the state is not known, in which case the rest is empty.
     """
 
     pipeline: str
@@ -85,8 +85,13 @@ class Status:
     undecided: tuple[str, ...] = ()
     next_at: datetime | None = None
     next_partitions: tuple[str, ...] = ()
+    held: str = ""
     to_do: str | None = None
     problem: str | None = None
+
+    def while_held(self, how: str) -> Status:
+        """The same while Airflow starts no ingest by the clock, such as one that is `paused`."""
+        return replace(self, held=how, next_at=None, next_partitions=())
 
 
 def summary(spec: Spec, facts: Facts, moment: datetime) -> Status:
