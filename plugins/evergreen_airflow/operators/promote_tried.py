@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evergreen.stages import MONITOR, TRAIN
-from evergreen_airflow.assets import published_by
-from evergreen_airflow.links import CardLink, card_path
-from evergreen_airflow.operators.base import PipelineOperator, note_run, partition_of
+from evergreen.stages import MONITOR
+from evergreen_airflow.operators.base import partition_of
+from evergreen_airflow.operators.promotion import PromotionOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from evergreen.pipeline import Pipeline
+    from evergreen.registry.history import Event
 
 
-class PromoteTriedOperator(PipelineOperator):
+class PromoteTriedOperator(PromotionOperator):
     """Promote the challenger that is due after the night; skipped, with the reason, if there is none."""
 
-    operator_extra_links = (CardLink(),)
-
-    def run(self, pipeline: Pipeline, context: Context) -> None:
+    def promoted(self, pipeline: Pipeline, context: Context) -> Event:
         """Record the promotion and move the champion's pointer."""
-        from evergreen import notes
         from evergreen.shadow.stage import promote_due
 
-        event = promote_due(pipeline, partition_of(context, pipeline, MONITOR))
-        self.card = card_path(pipeline.name, event.version)
-        note = note_run(context, pipeline.name, notes.promoted(event))
-        context["outlet_events"][published_by(TRAIN, pipeline.name)].extra = dict(note.figures)
+        return promote_due(pipeline, partition_of(context, pipeline, MONITOR))
