@@ -9,21 +9,33 @@ from typing import Any
 import pytest
 
 from evergreen.alerts.book import BOOK, read_book
+from evergreen.asked.finding import ASKED, stored_asked
 from evergreen.errors import IntegrityError, UnavailableError
+from evergreen.evaluation.verdict import Outcome, Verdict
+from evergreen.explain.version import version_explained
+from evergreen.features.own import own_features
+from evergreen.front_door.model import Model
 from evergreen.ingestion.receipts import Receipts
 from evergreen.ingestion.same_calendar import check_calendar
+from evergreen.models_site.read import version_facts
+from evergreen.monitoring.reference import REFERENCE, read_reference
 from evergreen.pipeline import Pipeline
+from evergreen.registry.overview import coverage_of, metrics_of
 from evergreen.registry.registry import Registry
+from evergreen.registry.versions import EXPLANATION, FEATURES, GATE, LINEAGE, METRICS
 from evergreen.runs import _key, choice_of
+from evergreen.side_by_side.read import read_sides
 from evergreen.spec import parse_spec
 from evergreen.stages import INGEST
 from evergreen.storage import Credentials, Storage
 from evergreen.timings import timing_of
+from evergreen.training.approval import ask
 from evergreen.validation.corrections import Corrections
 from evergreen.validation.refused import RefusedRows
 from tests.faults.memory_client import MemoryClient
 
 KIOSK = parse_spec(Path(__file__).parents[1] / "pipelines" / "kiosk" / "pipeline.yaml")
+NAMES = (METRICS, GATE, LINEAGE, EXPLANATION, REFERENCE, ASKED, FEATURES)
 DAY, VERSION = "2024-01-01", "2024-01-01-aaaa"
 
 BODIES = {
@@ -84,6 +96,46 @@ def test_what_is_no_such_object_is_told_in_a_line(reader: str, body: bytes) -> N
         assert (reader, body[:1]) == ("calendar", b"{")
     else:  # it may be an object that says nothing
         assert body.startswith(b"{")
+
+
+OF_VERSIONS: dict[str, tuple[set[str], Callable[[Pipeline], Any]]] = {
+    "explain": ({GATE, LINEAGE, METRICS}, lambda one: version_explained(one, VERSION)),
+    "list": ({METRICS}, lambda one: metrics_of(one.registry, VERSION)),
+    "coverage": ({METRICS}, lambda one: coverage_of(one.registry, VERSION)),
+    "page": ({LINEAGE, METRICS}, lambda one: version_facts(one, VERSION)),
+    "beside another": ({*NAMES} - {ASKED, REFERENCE}, lambda one: read_sides(one, VERSION, VERSION)),
+    "asked": ({ASKED}, lambda one: stored_asked(one, VERSION)),
+    "reference": ({REFERENCE}, lambda one: read_reference(one.registry, VERSION)),
+    "approval": ({LINEAGE}, lambda one: ask(one, VERSION, Verdict(Outcome.PROMOTED, ()))),
+    "lineage": ({LINEAGE}, lambda one: Model(one, VERSION).lineage),
+    "importance": ({EXPLANATION}, lambda one: Model(one, VERSION).importance),
+    "features": ({FEATURES}, lambda one: own_features(one, VERSION)),
+}
+OF_FILES = BODIES | {"no keys": b"{}", "keys of other types": b'{"evaluation": 7, "reason": 7, "checks": 7}'}
+
+
+@pytest.mark.parametrize("reader", OF_VERSIONS)
+def test_what_is_no_such_file_of_a_version_is_told_in_a_line(reader: str) -> None:
+    names, read = OF_VERSIONS[reader]
+    failed = set[str]()
+    for name in names:
+        for body in OF_FILES.values():
+            pipeline = opened()
+            pipeline.registry.commit(VERSION, {one: body if one == name else b"{}" for one in NAMES})
+            if said := _problem(read, pipeline):
+                assert "\n" not in said
+                assert len(said) < 500
+                failed.add(name)
+    # Pages go on, and say what is damaged.
+    assert failed == (set() if reader in ("page", "beside another") else names)
+
+
+def _problem(read: Callable[[Pipeline], Any], pipeline: Pipeline) -> str:
+    try:
+        read(pipeline)
+    except IntegrityError as error:
+        return str(error)
+    return ""
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from evergreen.errors import IntegrityError
 from evergreen.json_values import json_values
 from evergreen.numbers import number
 
@@ -110,9 +109,8 @@ class Asked:
         return json.dumps(json_values({"form": FORM, **asdict(self)}), indent=1, default=str).encode()
 
     @classmethod
-    def from_json(cls, body: bytes) -> Asked:
-        """What `to_json` gave; raises `ValueError`, `TypeError` or `KeyError` for anything else."""
-        content = json.loads(body)
+    def of(cls, content: dict[str, Any]) -> Asked:
+        """What the text of `to_json` says; raises `ValueError`, `TypeError` or `KeyError` for any other."""
         if content.pop("form") != FORM:
             raise ValueError("another form")
         by, partitions = (tuple(map(str, content.pop(name))) for name in ("by", "partitions"))
@@ -128,11 +126,4 @@ def stored_asked(pipeline: Pipeline, version: str) -> Asked:
     registry = pipeline.registry
     if ASKED not in registry.files(version):
         return Asked(Together.PARTITION, why="it was trained before this was tried: train a new version")
-    body = registry.read(version, ASKED)
-    try:
-        return Asked.from_json(body)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise IntegrityError(
-            f"{pipeline.name}: version {version}: {ASKED} cannot be read ({type(error).__name__}): train "
-            "a new version"
-        ) from None
+    return registry.content(version, ASKED, Asked.of)

@@ -97,7 +97,7 @@ def show(pipeline: PipelineName, version: Version) -> Answer:
     files = registry.files(version)
     events = registry.history()
     stored = {
-        name: json.loads(registry.read(version, f"{name}.json"))
+        name: registry.content(version, f"{name}.json", dict)
         for name in ("metrics", "gate", "lineage")
         if f"{name}.json" in files
     }

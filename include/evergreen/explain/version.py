@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from evergreen.evaluation.verdict import Verdict
 from evergreen.explain.explanation import Explanation, Ground
 from evergreen.registry.history import Kind, State
-from evergreen.registry.overview import overview
+from evergreen.registry.overview import compared_with, overview
 from evergreen.registry.versions import CARD, GATE, LINEAGE, METRICS
 
 if TYPE_CHECKING:
@@ -36,17 +35,14 @@ def version_explained(pipeline: Pipeline, version: str) -> Explanation:
     """
     registry = pipeline.registry
     files, events = registry.files(version), registry.history()
-    found = {
-        name: json.loads(registry.read(version, name)) for name in (GATE, LINEAGE, METRICS) if name in files
-    }
-    verdict = Verdict.from_dict(found[GATE]) if GATE in found else None
-    compared = (found.get(METRICS, {}).get("evaluation") or {}).get("champion") or {}
+    verdict = registry.content(version, GATE, Verdict.from_dict) if GATE in files else None
+    compared = registry.content(version, METRICS, compared_with) if METRICS in files else None
+    asked = registry.content(version, LINEAGE, _reason) if LINEAGE in files else {}
     now = overview(registry, version, events)
-    asked = found.get(LINEAGE, {}).get("reason") or {}
     see = [f"evergreen models show {pipeline.name} {version}"]
     if CARD in files:
         see.append(pipeline.storage.uri(f"{pipeline.name}/models/{version}/{CARD}"))
-    grounds = (*_asked(asked), *_judged(verdict, compared.get("version")), *happened(events, version))
+    grounds = (*_asked(asked), *_judged(verdict, compared), *happened(events, version))
     return Explanation("version", version, sentence(now, verdict), grounds, tuple(see))
 
 
@@ -58,6 +54,10 @@ def sentence(now: Overview, verdict: Verdict | None) -> str:
     if why := now.reason.get("why") or now.reason.get("approval"):
         said += f" ({why})"
     return f"{said}. The gate: {verdict.sentence}" if verdict else said
+
+
+def _reason(lineage: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(lineage.get("reason") or {})
 
 
 def _asked(reason: dict[str, Any]) -> Iterator[Ground]:

@@ -14,7 +14,7 @@ from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.features.functions import Place, places
 from evergreen.features.own import SIGNED, OwnFeatures, own_features
 from evergreen.features.repository import FORMER, find
-from evergreen.features.stored import StoredFeatures, sha256, stored_as
+from evergreen.features.stored import sha256, stored_as, stored_features
 from evergreen.registry.versions import FEATURES
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def stored_code(pipeline: Pipeline, version: str) -> list[tuple[Place, bytes]]:
         raise NotFoundError(
             f"{name}: version {version} of an older release has kept nothing of its features: train a new one"
         )
-    stored = StoredFeatures.from_json(pipeline.spec, version, registry.read(version, FEATURES))
+    stored = stored_features(pipeline, version)
     found = []
     for place in places(stored.described_in(pipeline.spec)):
         body = registry.read(version, stored_as(place))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from evergreen.errors import ChangedError, EvergreenError, IntegrityError, NotFoundError
 from evergreen.features.functions import Place, places
 from evergreen.features.repository import Found, find
-from evergreen.features.stored import StoredFeatures, sha256, stored_as
+from evergreen.features.stored import StoredFeatures, sha256, stored_as, stored_features
 from evergreen.registry.versions import FEATURES
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def own_features(pipeline: Pipeline, version: str) -> OwnFeatures:
     registry = pipeline.registry
     if FEATURES not in registry.files(version):
         return OwnFeatures(pipeline)
-    stored = StoredFeatures.from_json(pipeline.spec, version, registry.read(version, FEATURES))
+    stored = stored_features(pipeline, version)
     if stored.target != pipeline.spec.target:
         what = f"{_target(stored.target)}, and the description now says {_target(pipeline.spec.target)}"
         raise ChangedError(

@@ -10,15 +10,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from evergreen.errors import IntegrityError, one_line
+from evergreen.errors import IntegrityError
 from evergreen.features.functions import Place, places, source
 from evergreen.registry.versions import FEATURES
 from evergreen.spec import Features, FeatureSet, Spec
 from evergreen.spec.features import FEATURE_SETS, FeatureCode
+
+if TYPE_CHECKING:
+    from evergreen.pipeline import Pipeline
 
 FORM = 1
 """The form of `features.json`; it changes when what was written before can no longer be read."""
@@ -55,34 +57,31 @@ class StoredFeatures:
         return json.dumps(content, indent=1).encode()
 
     @classmethod
-    def from_json(cls, spec: Spec, version: str, body: bytes) -> StoredFeatures:
-        """What `to_json` gave; raises `IntegrityError` for anything else."""
-        where = f"{spec.name}: version {version}: {FEATURES}"
-        try:
-            content = json.loads(body)
-            if content["form"] != FORM:
-                raise IntegrityError(
-                    f"{where} has form {content['form']} and not {FORM}: train a new version"
-                )
-            folder = spec.folder.parent / FEATURE_SETS
-            sets = [
-                FeatureSet(folder=folder / name, description="", owner="", **one)
-                for name, one in content["sets"].items()
-            ]
-            features = Features.model_validate(content["features"])
-            if features.sets != tuple(content["sets"]):
-                raise ValueError("other sets than described")
-            sources = {str(origin): str(digest) for origin, digest in content["sources"].items()}
-            columns = tuple(map(str, content["columns"]))
-            # An older release kept no positive class, and knew one target.
-            positive = content.get("positive", spec.positive)
-            others = tuple(map(str, content.get("other_targets", ())))
-            return cls(features, tuple(sets), sources, columns, content["target"], positive, others)
-        except (ValueError, TypeError, KeyError, AttributeError, ValidationError) as error:
+    def from_dict(cls, spec: Spec, version: str, content: Mapping[str, Any]) -> StoredFeatures:
+        """What the text of `to_json` says.
+
+        Raises `IntegrityError` for another form, and `ValueError`, `TypeError`, `KeyError` or
+        `AttributeError` for anything else.
+        """
+        if content["form"] != FORM:
             raise IntegrityError(
-                f"{where} cannot be read ({type(error).__name__}: {one_line(error, 120)}): restore it, or "
+                f"{spec.name}: version {version}: {FEATURES} has form {content['form']} and not {FORM}: "
                 "train a new version"
-            ) from None
+            )
+        folder = spec.folder.parent / FEATURE_SETS
+        sets = [
+            FeatureSet(folder=folder / name, description="", owner="", **one)
+            for name, one in content["sets"].items()
+        ]
+        features = Features.model_validate(content["features"])
+        if features.sets != tuple(content["sets"]):
+            raise ValueError("other sets than described")
+        sources = {str(origin): str(digest) for origin, digest in content["sources"].items()}
+        columns = tuple(map(str, content["columns"]))
+        # An older release kept no positive class, and knew one target.
+        positive = content.get("positive", spec.positive)
+        others = tuple(map(str, content.get("other_targets", ())))
+        return cls(features, tuple(sets), sources, columns, content["target"], positive, others)
 
     def same_as(self, spec: Spec) -> bool:
         """Whether the description has these very features, and files with these very functions."""
@@ -106,6 +105,12 @@ class StoredFeatures:
             },
             "sources": dict(self.sources),
         }
+
+
+def stored_features(pipeline: Pipeline, version: str) -> StoredFeatures:
+    """The features of a version that keeps them; raises `NotFoundError`, or `IntegrityError` for damage."""
+    kept = partial(StoredFeatures.from_dict, pipeline.spec, version)
+    return pipeline.registry.content(version, FEATURES, kept)
 
 
 def feature_files(spec: Spec, columns: Sequence[str]) -> dict[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -60,7 +59,7 @@ class Model:
 
         Raises `NotFoundError` for a version without it, `IntegrityError` if it is damaged.
         """
-        return dict(json.loads(self._pipeline.registry.read(self.version, LINEAGE)))
+        return self._pipeline.registry.content(self.version, LINEAGE, dict)
 
     @cached_property
     def coverage(self) -> dict[float, float]:
@@ -94,7 +93,7 @@ class Model:
         """
         from evergreen.front_door.tables import importance
 
-        return importance(json.loads(self._pipeline.registry.read(self.version, EXPLANATION)))
+        return self._pipeline.registry.content(self.version, EXPLANATION, importance)
 
     @cached_property
     def estimator(self) -> Any:

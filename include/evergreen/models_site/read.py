@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.registry.history import Event, Force, state_in
+from evergreen.registry.overview import compared_with, figures
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import CARD, LINEAGE, METRICS
 from evergreen.status.read import nights_of, status_of
@@ -148,25 +149,23 @@ def version_facts(pipeline: Pipeline, version: str) -> VersionFacts:
     """What the page of a version shows; raises `NotFoundError` if it is not committed."""
     registry = pipeline.registry
     files, force = registry.files(version), registry.pointed()
-    found: dict[str, Any] = {}
-    card, problem = None, ""
+    lineage: dict[str, Any] = {}
+    over, card, problem = None, None, ""
     try:
-        found = {
-            name: json.loads(registry.read(version, name)) for name in (LINEAGE, METRICS) if name in files
-        }
+        lineage = registry.content(version, LINEAGE, dict) if LINEAGE in files else {}
+        over = registry.content(version, METRICS, compared_with) if METRICS in files else None
         card = registry.read(version, CARD).decode() if CARD in files else None
     except IntegrityError as error:
         problem = str(error)
     events = registry.back_to(as_of_version(version), force)
-    compared = (found.get(METRICS, {}).get("evaluation") or {}).get("champion") or {}
     return VersionFacts(
         version=version,
         state=state_in(force, version, events),
         events=[event for event in events if event.concerns(version)],
         champion=force.champion(),
-        over=compared.get("version"),
+        over=over,
         successor=_successor(events, version),
-        lineage=found.get(LINEAGE, {}),
+        lineage=lineage,
         card=card,
         problem=problem,
     )
@@ -232,15 +231,13 @@ def _lines(registry: Registry, force: Force, before: int | None) -> dict[str, An
 
 
 def _measured(registry: Registry, line: VersionLine) -> VersionLine:
-    version = line.event.version
     try:
-        stored = json.loads(registry.read(version, METRICS))
+        metrics, intervals = registry.content(line.event.version, METRICS, _figures)
     except (NotFoundError, IntegrityError) as error:
         return VersionLine(line.event, line.state, problem=str(error))
+    return VersionLine(line.event, line.state, metrics, intervals)
+
+
+def _figures(stored: dict[str, Any]) -> tuple[dict[str, Any], dict[str, tuple[float, float]]]:
     intervals = (stored.get("evaluation") or {}).get("intervals") or {}
-    return VersionLine(
-        line.event,
-        line.state,
-        {name: value for name, value in stored.items() if not isinstance(value, dict)},
-        {name: (found["low"], found["high"]) for name, found in intervals.items()},
-    )
+    return figures(stored), {name: (found["low"], found["high"]) for name, found in intervals.items()}

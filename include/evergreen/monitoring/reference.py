@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -227,14 +226,13 @@ def read_reference(registry: Registry, version: str) -> Reference:
 
     Raises `NotFoundError` for an unknown version, `IntegrityError` for a damaged file or one of another form.
     """
-    plain = json.loads(registry.read(version, REFERENCE))
     sample = None
     if ROWS in registry.files(version):
         import pyarrow.parquet as pq
 
         sample = pq.read_table(BytesIO(registry.read(version, ROWS))).to_pandas()
     try:
-        return Reference.from_dict(plain, sample)
+        return registry.content(version, REFERENCE, lambda plain: Reference.from_dict(plain, sample))
     except IntegrityError as error:
         raise IntegrityError(f"version {version}: {error}") from None
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +63,7 @@ def coverage_of(registry: Registry, version: str) -> dict[float, float]:
     """
     if METRICS not in registry.files(version):
         return {}
-    evaluation = json.loads(registry.read(version, METRICS)).get("evaluation") or {}
-    return {one["level"]: one["covered"] for one in evaluation.get("coverage", ())}
+    return registry.content(version, METRICS, _coverage)
 
 
 def metrics_of(registry: Registry, version: str) -> dict[str, Any]:
@@ -75,5 +73,20 @@ def metrics_of(registry: Registry, version: str) -> dict[str, Any]:
     """
     if METRICS not in registry.files(version):
         return {}
-    stored = json.loads(registry.read(version, METRICS))
-    return {name: value for name, value in stored.items() if not isinstance(value, dict)}
+    return registry.content(version, METRICS, figures)
+
+
+def figures(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """The metrics by name of what `metrics.json` holds."""
+    return {name: value for name, value in metrics.items() if not isinstance(value, dict)}
+
+
+def compared_with(metrics: Mapping[str, Any]) -> str | None:
+    """The champion that the gate compared a version with, of what its `metrics.json` holds."""
+    champion = (metrics.get("evaluation") or {}).get("champion")
+    return str(champion["version"]) if champion else None
+
+
+def _coverage(metrics: Mapping[str, Any]) -> dict[float, float]:
+    evaluation = metrics.get("evaluation") or {}
+    return {one["level"]: one["covered"] for one in evaluation.get("coverage", ())}

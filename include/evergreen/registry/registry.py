@@ -7,7 +7,7 @@ was promoted, refused, rolled back, removed and a canary; which version is in fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import EllipsisType
@@ -33,7 +33,7 @@ from evergreen.registry.model_file import load_model
 from evergreen.registry.prefix import version_by
 from evergreen.registry.seen import done_since
 from evergreen.registry.verify import Verification
-from evergreen.registry.versions import MANIFEST, MODEL, Versions, file_key
+from evergreen.registry.versions import MODEL, Content, Versions
 
 if TYPE_CHECKING:
     from evergreen.registry.signature import Signatures
@@ -106,6 +106,10 @@ class Registry:
         Raises `NotFoundError` if there is no such version or file, `IntegrityError` if one bit differs.
         """
         return self._versions.read(version, name)
+
+    def content(self, version: str, name: str, of: Callable[[dict[str, Any]], Content]) -> Content:
+        """What `of` makes of a version's JSON file, such as `dict`: see `Versions.content`."""
+        return self._versions.content(version, name, of)
 
     def check_signed(self, version: str) -> None:
         """Raise `IntegrityError` unless one of the configured keys has signed the version, all its files.
@@ -297,12 +301,7 @@ class Registry:
     # how
 
     def _newest_first(self, events: list[Event]) -> list[str]:
-        written = {
-            version: file.modified
-            for version, files in self._versions.folders().items()
-            for file in files
-            if file.key == file_key(version, MANIFEST)
-        }
+        written = self._versions.written()
         # Those without an event are the latest; the store knows in which order they came.
         known = {event.version: event.seq for event in reversed(events)}
         latest = {version: known.get(version, float("inf")) for version in written}

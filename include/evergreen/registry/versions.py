@@ -9,13 +9,15 @@ signature would vouch for bytes that somebody else may have put there.
 from __future__ import annotations
 
 import hmac
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError
 from evergreen.readable import readable
@@ -42,6 +44,7 @@ EXPLANATION, CARD = "explanation.json", "card.html"
 
 MANIFEST = "manifest.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+Content = TypeVar("Content")
 _HASHED_ASIDE = 2**20  # bytes from which on a file is hashed while it is sent
 
 
@@ -184,6 +187,28 @@ class Versions:
                 raise self._not_loaded(version, f"'{name}' {problem}")
         if self.must_be_signed:
             self.check_signature(version)
+
+    def content(self, version: str, name: str, of: Callable[[dict[str, Any]], Content]) -> Content:
+        """What `of` makes of a version's JSON file, which holds an object.
+
+        Raises as `read`, and `IntegrityError` also if it is no JSON, no object, or not what `of` takes.
+        """
+        body = self.read(version, name)
+        remedy = "restore it from a backup, or train a new version"
+        with readable(self._pipeline, f"{name} of version {version}", self._storage, remedy):
+            content = json.loads(body)
+            if not isinstance(content, dict):
+                raise TypeError("no object")
+            return of(content)
+
+    def written(self) -> dict[str, datetime]:
+        """When the manifest of each committed version was written, by the clock of the store."""
+        return {
+            version: file.modified
+            for version, files in self.folders().items()
+            for file in files
+            if file.key == file_key(version, MANIFEST)
+        }
 
     def remove(self, version: str) -> None:
         """Delete a version's folder, its manifest first, so that what is left of it is not committed."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from evergreen.alerts.book import read_book
@@ -124,7 +123,7 @@ def waiting_of(pipeline: Pipeline, events: Sequence[Event], partition: str) -> W
     if not open_ones:
         return None
     version = open_ones[0]
-    verdict = Verdict.from_dict(json.loads(pipeline.registry.read(version, GATE)))
+    verdict = pipeline.registry.content(version, GATE, Verdict.from_dict)
     return Waiting(version, verdict.sentence, verdict.shadow > 0) if verdict.waits else None
 
 

@@ -6,7 +6,6 @@ the version is neither promoted nor used for scoring.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -189,7 +188,7 @@ def _broken(spec: Spec, registry: Registry, version: str, difference: str) -> Ch
 def _changed_packages(registry: Registry, version: str) -> str:
     if LINEAGE not in registry.files(version):
         return ""
-    then = json.loads(registry.read(version, LINEAGE)).get("packages", {})
+    then = registry.content(version, LINEAGE, lambda lineage: dict(lineage.get("packages", {})))
     now = packages(BOOSTERS.values())
     changed = [f"{name} {then[name]} is now {now[name]}" for name in then if then[name] != now.get(name)]
     return f" ({', '.join(changed)})" if changed else ""

@@ -140,4 +140,4 @@ def _classes(pipeline: Pipeline, version: str) -> tuple[Any, ...]:
     """The classes that a version's probabilities are of, in their order; none if they are not known."""
     if REFERENCE not in pipeline.registry.files(version):
         return ()
-    return tuple(json.loads(pipeline.registry.read(version, REFERENCE)).get("model_classes", ()))
+    return pipeline.registry.content(version, REFERENCE, lambda kept: tuple(kept.get("model_classes", ())))

@@ -13,12 +13,12 @@ from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.monitoring.promotion import promote_tried
 from evergreen.monitoring.record import monitored
 from evergreen.registry.history import Event, promotion
+from evergreen.registry.overview import compared_with
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import GATE, LINEAGE, METRICS
 from evergreen.shadow.evidence import evidence_of
 from evergreen.shadow.judge import Evidence, judge, lacking
 from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
-from evergreen.training.version_files import stored
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -70,7 +70,7 @@ def _promote_shadowed(pipeline: Pipeline, partition: str, wanted: int) -> Event:
         raise NothingToDoError(f"{spec.name} {partition}: {version} {less}")
     verdict = judge(spec, evidence, _by_person(pipeline, gate))
     reason = {
-        **stored(registry, version, LINEAGE)["reason"],
+        **registry.content(version, LINEAGE, lambda lineage: dict(lineage["reason"])),
         "shadow": {"partition": partition, "sentence": verdict.sentence, **evidence.to_dict()},
     }
     if verdict.outcome is not Outcome.PROMOTED:
@@ -85,7 +85,7 @@ def _promote_shadowed(pipeline: Pipeline, partition: str, wanted: int) -> Event:
         )
     as_of = spec.calendar.shift(partition, 1) if spec.calendar.has_time else partition
     try:
-        event = registry.promote(version, as_of, reason, _compared_with(pipeline, version))
+        event = registry.promote(version, as_of, reason, registry.content(version, METRICS, compared_with))
     except ConflictError as conflict:
         raise NothingToDoError(str(conflict)) from None
     tell_mlflow_or_warn(pipeline)
@@ -94,7 +94,7 @@ def _promote_shadowed(pipeline: Pipeline, partition: str, wanted: int) -> Event:
 
 def _verdict(pipeline: Pipeline, version: str) -> Verdict:
     """What the gate said of the version."""
-    return Verdict.from_dict(stored(pipeline.registry, version, GATE))
+    return pipeline.registry.content(version, GATE, Verdict.from_dict)
 
 
 def _by_person(pipeline: Pipeline, gate: Verdict) -> bool:
@@ -111,12 +111,6 @@ def _check_trial(pipeline: Pipeline, version: str, partition: str) -> None:
         raise NothingToDoError(
             f"{pipeline.name} {partition}: the trial of {version} is not decided in its favour"
         )
-
-
-def _compared_with(pipeline: Pipeline, version: str) -> str | None:
-    """The champion that the gate compared the version with."""
-    champion = stored(pipeline.registry, version, METRICS)["evaluation"]["champion"]
-    return str(champion["version"]) if champion else None
 
 
 def _night_of(event: Event) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.features.keep import stored_code
-from evergreen.features.stored import StoredFeatures
+from evergreen.features.stored import StoredFeatures, stored_features
 from evergreen.registry.history import state_in
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import EXPLANATION, FEATURES, GATE, LINEAGE, METRICS
@@ -85,7 +84,7 @@ def _document(pipeline: Pipeline, version: str, name: str) -> tuple[dict[str, An
     registry = pipeline.registry
     if name not in registry.files(version):
         return None, ""
-    return _or_problem(lambda: dict(json.loads(registry.read(version, name))))
+    return _or_problem(lambda: registry.content(version, name, dict))
 
 
 def _features(pipeline: Pipeline, version: str) -> tuple[Any, str]:
@@ -95,7 +94,7 @@ def _features(pipeline: Pipeline, version: str) -> tuple[Any, str]:
 
 
 def _kept(pipeline: Pipeline, version: str) -> tuple[StoredFeatures, dict[str, bytes]]:
-    stored = StoredFeatures.from_json(pipeline.spec, version, pipeline.registry.read(version, FEATURES))
+    stored = stored_features(pipeline, version)
     return stored, {place.origin: body for place, body in stored_code(pipeline, version)}
 
 

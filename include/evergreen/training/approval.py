@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evergreen.evaluation.verdict import Verdict, in_words
 from evergreen.registry.versions import CARD, LINEAGE
-from evergreen.training.version_files import stored
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -33,19 +33,25 @@ class Approval:
 def ask(pipeline: Pipeline, version: str, verdict: Verdict) -> Question:
     """The question whether to promote a committed version."""
     registry = pipeline.registry
-    lineage = stored(registry, version, LINEAGE)
-    champion = registry.champion(lineage["as_of"])
+    as_of, reason, estimator = registry.content(version, LINEAGE, _told)
+    champion = registry.champion(as_of)
     facts = {
         "Version": f"`{version}`",
         "In place of": f"`{champion}`" if champion else "no champion: it would be the first",
-        "Trained because": _quoted(lineage["reason"].get("sentence") or "nobody said"),
-        "Model": _quoted(lineage["candidate"]["estimator"]),
+        "Trained because": _quoted(reason or "nobody said"),
+        "Model": _quoted(estimator),
         "Card": f"`{pipeline.storage.uri(f'{pipeline.name}/models/{version}/{CARD}')}`",
         "In a shell": f"`evergreen models show {pipeline.name} {version}`",
     }
     lines = [f"- **{name}**: {fact}" for name, fact in facts.items()]
     subject = f"{pipeline.name}: promote {version} to champion?"
     return Question(version, subject, "\n".join([*lines, "", in_words(verdict)]))
+
+
+def _told(lineage: Mapping[str, Any]) -> tuple[str, str, str]:
+    """As of when the version was trained, why, and with which estimator."""
+    said = lineage["reason"].get("sentence") or ""
+    return lineage["as_of"], str(said), str(lineage["candidate"]["estimator"])
 
 
 def _quoted(text: str) -> str:

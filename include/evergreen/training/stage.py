@@ -45,7 +45,7 @@ from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 from evergreen.stages import TRAIN
 from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
-from evergreen.training.version_files import read_copy, stored, version_files
+from evergreen.training.version_files import read_copy, version_files
 from evergreen.training_set.assemble import TrainingSet, assemble, read_window
 from evergreen.training_set.by_version import features_by
 from evergreen.training_set.rare import rare_classes
@@ -160,7 +160,7 @@ def stage_challenger(pipeline: Pipeline, run: str) -> dict[str, Any]:
     staging = pipeline.staging(run)
     version = staging.read_json(_NOTE)["version"]
     if pipeline.registry.has(version):
-        return dict(stored(pipeline.registry, version, LINEAGE)["candidate"])
+        return pipeline.registry.content(version, LINEAGE, lambda lineage: dict(lineage["candidate"]))
     training_set = _staged_set(pipeline, run, _staged_rows(pipeline, run))
     challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
     staging.write_bytes(_EVALUATED, dump_model(challenger.evaluated))
@@ -391,8 +391,10 @@ def _staged_challenger(pipeline: Pipeline, run: str) -> Challenger:
 
 
 def _stored_evaluation(pipeline: Pipeline, version: str) -> Evaluation:
-    return Evaluation.from_dict(stored(pipeline.registry, version, METRICS)["evaluation"])
+    return pipeline.registry.content(
+        version, METRICS, lambda metrics: Evaluation.from_dict(metrics["evaluation"])
+    )
 
 
 def _stored_verdict(pipeline: Pipeline, version: str) -> Verdict:
-    return Verdict.from_dict(stored(pipeline.registry, version, GATE))
+    return pipeline.registry.content(version, GATE, Verdict.from_dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,6 @@ def read_copy(registry: Registry, version: str) -> Copy | None:
     return Copy(registry.load(version, EVALUATED), Units.from_parquet(registry.read(version, FIT_ON)))
 
 
-def stored(registry: Registry, version: str, name: str) -> dict[str, Any]:
-    """The content of a version's JSON file; raises `NotFoundError` or `IntegrityError`."""
-    return dict(json.loads(registry.read(version, name)))
-
-
 def comparisons(registry: Registry, most: int) -> dict[str, Comparison]:
     """The comparisons of the newest challengers with their champions, newest first, at most so many.
 
@@ -104,11 +100,15 @@ def comparisons(registry: Registry, most: int) -> dict[str, Comparison]:
     for version in registry.versions():
         if len(found) == most:
             break
-        measured = METRICS in registry.files(version)
-        content = (stored(registry, version, METRICS).get("evaluation") if measured else None) or {}
-        if content.get("comparison"):
-            found[version] = Comparison.from_dict(content["comparison"])
+        if METRICS in registry.files(version):
+            comparison = registry.content(version, METRICS, _comparison)
+            found |= {version: comparison} if comparison else {}
     return found
+
+
+def _comparison(metrics: Mapping[str, Any]) -> Comparison | None:
+    content = (metrics.get("evaluation") or {}).get("comparison")
+    return Comparison.from_dict(content) if content else None
 
 
 def to_json(content: Any) -> bytes:

@@ -15,7 +15,7 @@ from evergreen.features import functions
 from evergreen.features.functions import load_functions
 from evergreen.features.keep import keep
 from evergreen.features.own import own_features
-from evergreen.features.stored import FORM, StoredFeatures, feature_files
+from evergreen.features.stored import FORM, feature_files
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
 from evergreen.scoring.published import PREDICTION
@@ -97,25 +97,19 @@ def test_a_version_of_an_older_release_has_the_features_of_today(stored_shops: S
     assert (own.pipeline, own.where, own.problem) == (pipeline, {}, None)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"[]",
-        b"{}",
-        json.dumps({"form": FORM + 1}).encode(),
-        json.dumps({"form": FORM, "features": {}, "sets": {"../x": {}}, "sources": {}}).encode(),
-        json.dumps(
-            {"form": FORM, "features": {}, "sets": {}, "sources": {}, "columns": 3, "target": "sold"}
-        ).encode(),
-    ],
-)
-def test_what_is_no_description_of_features_is_refused_in_one_line(shops: Shops, body: bytes) -> None:
-    with pytest.raises(
-        IntegrityError, match=r"^sales: version v1: features.json .*train a new version"
-    ) as no:
-        StoredFeatures.from_json(shops.open().spec, "v1", body)
-    assert "\n" not in str(no.value)
+def test_what_is_no_description_of_features_is_refused_in_one_line(stored_shops: Shops) -> None:
+    pipeline, known = stored_shops.open(), {"form": FORM, "features": {}, "sets": {}, "sources": {}}
+    wrong = [
+        {},
+        {"form": FORM + 1},
+        {**known, "sets": {"../x": {}}},
+        {**known, "columns": 3, "target": "sold"},
+    ]
+    for number, content in enumerate(wrong):
+        pipeline.registry.commit(f"v{number}", {"features.json": json.dumps(content).encode()})
+        with pytest.raises(IntegrityError, match=r"^sales: .*features.json .*train a new version") as no:
+            own_features(pipeline, f"v{number}")
+        assert "\n" not in str(no.value)
 
 
 def test_a_commit_that_is_cut_off_at_any_file_leaves_no_version_and_the_next_completes_it(
