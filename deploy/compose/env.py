@@ -1,4 +1,5 @@
-"""Writes `.env` for docker-compose.yaml: fresh secrets, and ports that are free. Needs Python alone.
+"""Writes `.env` and `connections.env` for docker-compose.yaml: fresh secrets, ports that are free, and the
+connections to sources. Needs Python alone.
 
 python3 -m deploy.compose.env [demo]
 """
@@ -31,35 +32,61 @@ def free_port(first: int) -> int:
 def fill(example: str, *, demo: bool, free: Free = free_port) -> str:
     """The text of `.env` from that of `.env.example`.
 
-    Empty settings get a fresh secret, ports the first free one from the example's on. Connections to sources
-    stay empty; with `demo` they are those of the demo's sources, which start with the stack.
+    Empty settings get a fresh secret, ports the first free one from the example's on. With `demo` the demo's
+    sources start with the stack.
     """
     made = {name: _value(name, value, free) for name, value in _SETTING.findall(example)}
-    if demo:
-        made |= _demo(made["DEMO_PASSWORD"])
-    text = _SETTING.sub(lambda found: f"{found[1]}={made.pop(found[1])}", example)
-    return text + "".join(f"\n{name}={value}\n" for name, value in made.items())
+    text = _SETTING.sub(lambda found: f"{found[1]}={made[found[1]]}", example)
+    return text + ("\nCOMPOSE_PROFILES=demo\n" if demo else "")
+
+
+def demo_connections(password: str) -> str:
+    """The lines of `connections.env` that lead to the demo's sources."""
+    database = {
+        "conn_type": "postgres",
+        "host": "demo-db",
+        "port": 5432,
+        "login": "demo",
+        "schema": "rentals",
+    }
+    weather = {
+        "conn_type": "http",
+        "host": "http://demo:8200",
+        "extra": {"api_key_header": "X-API-Key"},
+    }
+    made = {"RENTALS_DB": database, "WEATHER_API": weather}
+    return "".join(
+        f"AIRFLOW_CONN_{name}={_connection(**values, password=password)}\n" for name, values in made.items()
+    )
 
 
 def main(arguments: list[str]) -> int:
-    """Write `.env` in the repository unless it is there; says the ports and what is left to fill in."""
-    file = REPOSITORY / ".env"
+    """Write both files in the repository unless they are there; says the ports and what is left to do."""
+    file, demo = REPOSITORY / ".env", arguments == ["demo"]
     if file.exists():
         print(f"{file} is there and is kept: its passwords are those of the volumes")
         return _name_taken(file.read_text())
-    text = fill((REPOSITORY / ".env.example").read_text(), demo=arguments == ["demo"])
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text)
+    text = fill((REPOSITORY / ".env.example").read_text(), demo=demo)
     settings = dict(_SETTING.findall(text))
+    connections = REPOSITORY / "connections.env"
+    if not connections.exists():
+        known = (REPOSITORY / "connections.env.example").read_text()
+        _write(connections, known + (demo_connections(settings["DEMO_PASSWORD"]) if demo else ""))
+    _write(file, text)
     print(f"Wrote {file}")
     print(
         f"  Airflow UI   http://{HOST}:{settings['AIRFLOW_PORT']}  (ADMIN_USERNAME and ADMIN_PASSWORD in it)"
     )
     print(f"  predictions  http://{HOST}:{settings['SERVING_PORT']}")
-    if empty := [name for name, value in settings.items() if not value]:
-        print(f"Fill in {', '.join(empty)} ('make env DEMO=1' takes the demo's sources instead)")
+    if not demo:
+        print(f"Put the connections to your sources into {connections}")
     return 0
+
+
+def _write(file: Path, text: str) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as out:
+        out.write(text)
 
 
 def _name_taken(text: str) -> int:
@@ -73,7 +100,7 @@ def _name_taken(text: str) -> int:
 def _value(name: str, value: str, free: Free) -> str:
     if name.endswith("_PORT"):
         return str(free(int(value)))
-    if value or name in {"AIRFLOW_CONN_RENTALS_DB", "AIRFLOW_CONN_WEATHER_API"}:
+    if value:
         return value
     if name == "AIRFLOW_CONN_SERVING":
         return _connection(conn_type="generic", password=_hex())
@@ -83,24 +110,6 @@ def _value(name: str, value: str, free: Free) -> str:
         # A store may read twelve digits as the number of an account.
         return f"EG{secrets.token_hex(9).upper()}"
     return _hex()
-
-
-def _demo(password: str) -> dict[str, str]:
-    database = {
-        "conn_type": "postgres",
-        "host": "demo-db",
-        "port": 5432,
-        "login": "demo",
-        "schema": "rentals",
-    }
-    key = {"api_key_header": "X-API-Key"}
-    return {
-        "AIRFLOW_CONN_RENTALS_DB": _connection(**database, password=password),
-        "AIRFLOW_CONN_WEATHER_API": _connection(
-            conn_type="http", host="http://demo:8200", password=password, extra=key
-        ),
-        "COMPOSE_PROFILES": "demo",
-    }
 
 
 def _connection(**values: object) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from deploy.compose.env import fill
+from deploy.compose.env import demo_connections, fill
 from deploy.embedded.airflow_api import AirflowApi
 from tests.conftest import ROOT
 from tests.containers.engine import HOME, compose, engine, run
@@ -74,15 +74,19 @@ def control(
     images: None, certificate: Path, address: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Project]:
     """The stack with the demo's sources and the gateway; its first `up` has returned."""
-    text = fill((ROOT / ".env.example").read_text(), demo=True)
+    text, folder = fill((ROOT / ".env.example").read_text(), demo=True), tmp_path_factory.mktemp("control")
+    settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
+    connections = folder / "connections.env"
+    connections.write_text(demo_connections(settings["DEMO_PASSWORD"]))
     changes = {
+        "CONNECTIONS": connections,
         "GATEWAY_ADDRESS": address,
         "GATEWAY_CERTIFICATE": certificate / "gateway.pem",
         "WORKER_SLOTS": 2,
     }
     for name, value in changes.items():
         text = re.sub(rf"^{name}=.*$", f"{name}={value}", text, flags=re.MULTILINE)
-    env_file = tmp_path_factory.mktemp("control") / "env"
+    env_file = folder / "env"
     env_file.write_text(text)
     settings = dict(re.findall(r"^(\w+)=(.*)$", text, re.MULTILINE))
     project = Project("evergreen-test", FILE, settings, env_file, compose(), ("demo", "remote"))
