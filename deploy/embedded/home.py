@@ -78,7 +78,7 @@ class Home:
 
     @property
     def redis(self) -> Path:
-        """The broker's data folder."""
+        """The broker's data folder, which is there if there is a broker."""
         return self.root / "redis"
 
     @property
@@ -113,7 +113,7 @@ class Home:
 
     def create(self) -> None:
         """Make the folders. Others may pass through (PostgreSQL may run as a user of its own), not read."""
-        private = (self.logs, self.run, self.airflow, self.s3, self.redis, self.source)
+        private = (self.logs, self.run, self.airflow, self.s3, self.source)
         for folder in (self.root, *private):
             folder.mkdir(parents=True, exist_ok=True)
         self.root.chmod(0o711)

@@ -32,6 +32,7 @@ def service(home: Home, ports: Ports, secrets: Secrets) -> Service:
         "databases": 2,
         "maxmemory-policy": "noeviction",
     }
+    home.redis.mkdir(mode=0o700, exist_ok=True)
     file = home.redis / "redis.conf"
     write_atomically(file, "".join(f"{name} {value}\n" for name, value in settings.items()))
     return Service(

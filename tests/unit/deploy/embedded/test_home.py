@@ -53,7 +53,7 @@ def test_others_may_pass_through_the_home_and_look_nowhere(tmp_path: Path) -> No
     home = Home(tmp_path / "home")
     home.create()
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o711
-    for folder in (home.logs, home.run, home.airflow, home.s3, home.redis, home.source):
+    for folder in (home.logs, home.run, home.airflow, home.s3, home.source):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
