@@ -53,6 +53,10 @@ def _run(options: argparse.Namespace, home: Home) -> None:
             from deploy.embedded.feed import feed
 
             feed(home)
+        case "keep":
+            from deploy.embedded.keeper import keep
+
+            keep(home, stack.Stack.of(home).start_again)
         case "demo":
             from deploy.embedded.demo import demo
 
@@ -67,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "status": "what runs",
         "clean": "stop it and remove its folder",
         "feed": "keep the simulated source up to yesterday (a service of the stack)",
+        "keep": "start again what ends of the stack (a service of the stack)",
     }.items():
         commands.add_parser(name, help=text)
     up = commands.add_parser("up", help="start the stack")

@@ -56,7 +56,7 @@ def prepare(home: Home, secrets: Secrets) -> None:
         _let_through(_binaries())
     if not (home.postgres / "PG_VERSION").exists():
         _initialise(home, secrets, user)
-    _forget_dead_server(home.postgres)
+    forget_dead_server(home)
 
 
 def create_databases(ports: Ports, secrets: Secrets) -> None:
@@ -131,12 +131,13 @@ def _initialise(home: Home, secrets: Secrets, user: str | None) -> None:
     draft.rename(home.postgres)
 
 
-def _forget_dead_server(data: Path) -> None:
+def forget_dead_server(home: Home) -> None:
     """Clear what a server that was killed left behind: its sessions, and its lock.
 
     Raises `StackError` if a server that `up` did not start still runs here. The process id in the lock may
     belong to another process by now.
     """
+    data = home.postgres
     lock = data / "postmaster.pid"
     try:
         owner = int(lock.read_text().splitlines()[0])

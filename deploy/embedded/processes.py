@@ -120,6 +120,11 @@ def started(home: Home) -> list[str]:
     return sorted(path.stem for path in home.run.glob("*.json"))
 
 
+def ended(home: Home) -> list[str]:
+    """Names of the services that have ended and were not stopped; none of before a restart of the machine."""
+    return [name for name in started(home) if _read_record(home, name) and find(home, name) is None]
+
+
 def wait_until_listening(home: Home, service: Service, timeout: float) -> None:
     """Wait until the service accepts connections.
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
-from deploy.embedded import airflow, environment, postgres, processes, redis, s3, secrets, serving, weather
+from deploy.embedded import (
+    airflow,
+    environment,
+    keeper,
+    lock,
+    postgres,
+    processes,
+    redis,
+    s3,
+    secrets,
+    serving,
+    weather,
+)
 from deploy.embedded.errors import StackError
 from deploy.embedded.executor import LOCAL, Executor, started_workers, wait_until_ready
 from deploy.embedded.home import Home, Ports, choose_ports
@@ -23,6 +32,7 @@ Say = Callable[[str], None]
 
 # In the order in which they are stopped: the users of PostgreSQL before PostgreSQL.
 _STOP_ORDER = (
+    keeper.NAME,
     *(serving.NAME, "source-feed", "weather"),
     *("scheduler", "triggerer", "dag-processor", "api-server"),
     redis.NAME,
@@ -47,6 +57,32 @@ class Stack:
             raise StackError(f"no stack has been started in {home.root}: run 'make up'")
         return cls(home, ports, secrets.keep(home), Executor.saved(home))
 
+    def services(self) -> list[Service]:
+        """All programs of the running stack but its keeper, those that others need first."""
+        home, ports, executor = self.home, self.ports, self.executor
+        found = environment.for_programs(environment.read(home))
+        return [
+            postgres.service(home, ports),
+            s3.service(home, ports, self.secrets),
+            *([redis.service(home, ports, self.secrets)] if executor.workers else []),
+            *weather.services(home, ports, self.secrets),
+            *airflow.services(found, ports, executor),
+            serving.service(found, ports),
+        ]
+
+    def start_again(self, name: str) -> None:
+        """Start a program that has ended, once what it left behind has ended too.
+
+        One that is none of the stack's any more is forgotten. Raises `StackError` if it does not start.
+        """
+        found = [each for each in self.services() if each.name == name]
+        processes.stop(self.home, name)
+        if name == postgres.NAME:
+            postgres.forget_dead_server(self.home)
+        start_missing(self.home, found, say=lambda text: None)
+        if name == s3.NAME:
+            s3.create_bucket(self.ports, self.secrets)  # one that was empty is not on disk
+
     def state(self) -> dict[str, bool]:
         """Which of the services run."""
         return {name: processes.find(self.home, name) is not None for name in _names(self.executor)}
@@ -62,11 +98,11 @@ def up(home: Home, say: Say = print, asked: Executor | None = None) -> Stack:
     """Start what does not run, with `asked` (else the one that runs, else LocalExecutor) as executor.
 
     Returns when all of it answers. Idempotent. After a crash it stops leftover processes and starts them
-    again. Raises `StackError` for a port that another program uses, a service that does not start, and
-    another executor than that of the stack that runs.
+    again; from then on the keeper does. Raises `StackError` for a port that another program uses, a service
+    that does not start, and another executor than that of the stack that runs.
     """
     home.create()
-    with _lock(home):
+    with lock.held(home):
         executor = _executor(home, asked)
         stack = Stack(home, _ports(home, executor), secrets.keep(home), executor)
         if all(stack.state().values()):
@@ -80,13 +116,11 @@ def up(home: Home, say: Say = print, asked: Executor | None = None) -> Stack:
         stack.executor.save(home)
         environment.write(home, found)
         _start_storage(stack, say)
-        programs = environment.for_programs(found)
-        airflow.prepare(home, stack.secrets, programs)
-        start_missing(home, [*weather.services(home, stack.ports, stack.secrets)], say)
-        served = serving.service(programs, stack.ports)
-        start_missing(home, [*airflow.services(programs, stack.ports, stack.executor), served], say)
+        airflow.prepare(home, stack.secrets, environment.for_programs(found))
+        start_missing(home, stack.services(), say)
         airflow.wait_until_healthy(home, stack.ports, since=began)
         wait_until_ready(stack.executor, home, stack.ports, stack.secrets)
+        start_missing(home, [keeper.service(home)], say)
         seconds = (datetime.now(tz=UTC) - began).total_seconds()
         say(f"The stack is up after {seconds:.0f} s. Its state is in {home.root}")
     return stack
@@ -95,7 +129,7 @@ def up(home: Home, say: Say = print, asked: Executor | None = None) -> Stack:
 def up_stores(home: Home, say: Say = print) -> Stack:
     """Start only PostgreSQL and the S3 server; otherwise as `up`."""
     home.create()
-    with _lock(home):
+    with lock.held(home):
         stack = Stack(home, _ports(home, LOCAL), secrets.keep(home))
         _clear_leftovers(home)
         _require_free_ports(stack)
@@ -110,9 +144,10 @@ def down(home: Home, say: Say = print) -> None:
     if not home.root.exists():
         say(f"There is no stack in {home.root}")
         return
-    with _lock(home):
+    with lock.held(home):
         names = (*started_workers(home), *_STOP_ORDER, postgres.NAME)
         running = [name for name in names if processes.leftovers(home, name)]
+        processes.stop(home, keeper.NAME)
         _stop_airflow(home)
         for name in _STOP_ORDER:
             processes.stop(home, name)
@@ -241,14 +276,3 @@ def _create_databases(stack: Stack, timeout: float) -> None:
             time.sleep(0.1)
         else:
             return
-
-
-@contextmanager
-def _lock(home: Home) -> Iterator[None]:
-    with home.lock_file.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"Waiting for another 'make up' or 'make down' in {home.root}", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -1,0 +1,34 @@
+"""The lock of a home: one program at a time starts or stops what runs there."""
+
+from __future__ import annotations
+
+import fcntl
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deploy.embedded.home import Home
+
+
+@contextmanager
+def held(home: Home) -> Iterator[None]:
+    """Hold it; waits, and says so, while another program does."""
+    with home.lock_file.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"Waiting for another 'make up' or 'make down' in {home.root}", file=sys.stderr)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def held_if_free(home: Home) -> Iterator[bool]:
+    """Hold it unless another program does; tells which."""
+    with home.lock_file.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
