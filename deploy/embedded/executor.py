@@ -35,6 +35,12 @@ _CONTROL = (
 
 LOST_AFTER = 60
 """Seconds without a sign of life after which a task counts as lost, and is tried again."""
+_LOST_TASKS = {
+    "task_instance_heartbeat_timeout": LOST_AFTER,
+    "task_instance_heartbeat_timeout_detection_interval": 5,
+    # What a scheduler had in hand when it was killed.
+    "orphaned_tasks_check_interval": 30,
+}
 _LONGEST_TRY = 2 * 3600  # `execution_timeout` of every task
 
 
@@ -103,7 +109,10 @@ def asked(
 def settings(executor: Executor, ports: Ports, secrets: Secrets) -> dict[str, dict[str, object]]:
     """Airflow's options, by section, that make `executor` run the tasks."""
     if not executor.workers:
-        return {"core": {"executor": _CLASSES["local"], "parallelism": 2 * slots()}}
+        return {
+            "core": {"executor": _CLASSES["local"], "parallelism": 2 * slots()},
+            "scheduler": dict(_LOST_TASKS),
+        }
     return {
         # No more than the workers can begin at once: so a message that waits was lost with its worker.
         "core": {"executor": _CLASSES["celery"], "parallelism": slots() * len(executor.queues)},
@@ -119,12 +128,9 @@ def settings(executor: Executor, ports: Ports, secrets: Secrets) -> dict[str, di
         # Longer than any try of a task, which would otherwise be handed to a second worker.
         "celery_broker_transport_options": {"visibility_timeout": _LONGEST_TRY + 600},
         "scheduler": {
-            "task_instance_heartbeat_timeout": LOST_AFTER,
-            "task_instance_heartbeat_timeout_detection_interval": 5,
+            **_LOST_TASKS,
             "task_queued_timeout": 2 * LOST_AFTER,
             "task_queued_timeout_check_interval": 10,
-            # What a scheduler had in hand when it was killed.
-            "orphaned_tasks_check_interval": 30,
         },
     }
 

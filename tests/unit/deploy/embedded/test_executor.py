@@ -75,7 +75,7 @@ def test_local_has_neither_broker_nor_worker_and_trainings_have_half_of_the_slot
     found = environment.variables(home, PORTS, keep(home))
     assert found["AIRFLOW__CORE__EXECUTOR"] == "LocalExecutor"
     assert int(found["AIRFLOW__CORE__PARALLELISM"]) == 2 * slots() == max(4, 2 * (os.cpu_count() or 1))
-    assert not [name for name in found if "CELERY" in name or "HEARTBEAT" in name]
+    assert not [name for name in found if "CELERY" in name]
     assert set(programs(home, LOCAL)) == set(airflow.COMPONENTS)
     assert redis.NAME not in stack._names(LOCAL)
 
@@ -88,12 +88,18 @@ def test_two_workers_take_the_nights_and_one_the_trainings(home: Home) -> None:
     assert {*TWO.queues, redis.NAME} <= set(stack._names(TWO))
 
 
-def test_a_lost_worker_costs_a_minute_and_no_try_is_handed_out_twice(home: Home) -> None:
+@pytest.mark.parametrize("executor", [LOCAL, TWO])
+def test_a_lost_task_is_waited_for_a_minute(home: Home, executor: Executor) -> None:
+    found = environment.variables(home, PORTS, keep(home), executor)
+    assert found["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] == "60"
+    assert found["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL"] == "5"
+    assert found["AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL"] == "30"
+
+
+def test_no_try_is_handed_out_twice(home: Home) -> None:
     found = environment.variables(home, PORTS, keep(home), TWO)
     assert found["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"
     assert int(found["AIRFLOW__CORE__PARALLELISM"]) == 3 * int(found["AIRFLOW__CELERY__WORKER_CONCURRENCY"])
-    assert found["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"] == "60"
-    assert found["AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL"] == "5"
     visibility = found["AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT"]
     assert int(visibility) > 2 * 3600
 
