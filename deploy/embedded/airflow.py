@@ -74,6 +74,8 @@ def settings(home: Home, ports: Ports, secrets: Secrets, executor: Executor = LO
             "max_dagruns_to_create_per_loop": 50,
             "scheduler_idle_sleep_time": 0.3,
         },
+        # A busy machine answers later than after Airflow's 5 s, and to ask again makes it busier.
+        "workers": {"execution_api_timeout": 30},
         "dag_processor": {"refresh_interval": 10, "min_file_process_interval": 30},
         "metrics": {"statsd_on": False, "otel_on": False},
         "traces": {"otel_on": False},
