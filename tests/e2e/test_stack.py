@@ -6,7 +6,8 @@ import os
 import socket
 import subprocess
 import sys
-import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -15,16 +16,21 @@ import psutil
 import psycopg
 import pytest
 
+import evergreen
 from deploy.demo_data.sources import yesterday
 from deploy.embedded import postgres, processes
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.environment import weather_url
+from deploy.embedded.errors import StackError
 from deploy.embedded.home import REPOSITORY, Home
 from deploy.embedded.nights import nights
 from deploy.embedded.stack import Stack
 from evergreen.errors import StorageError
 from evergreen.storage import Credentials, Storage
 from tests.e2e.waiting import wait_for
+
+LOST = [f"2011-02-{day:02d}" for day in range(1, 6)]
+"""Days that no other test here ingests."""
 
 
 class Driver:
@@ -73,9 +79,11 @@ def listening_at(process: psutil.Process) -> list[str]:
     return [each.laddr.ip for each in connections if each.status == psutil.CONN_LISTEN]
 
 
-def count_rentals(stack: Stack) -> int:
+def count_rentals(stack: Stack, first: str = "-infinity", last: str = "infinity") -> int:
+    """How many rentals the source has, of all days or of those of a range."""
+    between = "SELECT count(*) FROM rentals WHERE rented_at >= %s AND rented_at < %s::timestamp + '1 day'"
     with postgres.connect(stack.ports, stack.secrets) as connection:
-        row = connection.execute("SELECT count(*) FROM rentals").fetchone()
+        row = connection.execute(between, (first, last)).fetchone()
     assert row is not None
     return int(str(row[0]))
 
@@ -92,6 +100,31 @@ def leaders(home: Home) -> dict[str, int]:
     """The process of each service."""
     found = {name: processes.find(home, name) for name in processes.started(home)}
     return {name: process.pid for name, process in found.items() if process}
+
+
+def leader(home: Home, name: str) -> psutil.Process:
+    found = processes.find(home, name)
+    assert found is not None
+    return found
+
+
+def lose(home: Home, name: str) -> None:
+    """Kill a program; returns when the keeper has started it again."""
+    lost = leader(home, name)
+    lost.kill()
+    wait_for(lambda: processes.find(home, name) not in (None, lost), f"{name} to be started again")
+
+
+def running_tasks(home: Home) -> list[psutil.Process]:
+    """The tasks that LocalExecutor's workers run."""
+    return [task for worker in leader(home, "scheduler").children() for task in worker.children()]
+
+
+def answer(question: Callable[[], object]) -> object:
+    """The answer, or nothing while the database is away."""
+    with suppress(StackError):
+        return question()
+    return None
 
 
 def test_up_twice_says_so(driver: Driver) -> None:
@@ -173,30 +206,35 @@ def test_airflow_logs_in_runs_partitions_and_holds_back_nights_without_data(driv
     assert api.count("first") == 1, "no night was scheduled by itself"
 
 
-def test_a_killed_scheduler_is_replaced_and_its_workers_are_gone(driver: Driver) -> None:
-    scheduler = processes.find(driver.home, "scheduler")
-    assert scheduler is not None
-    workers = scheduler.children()
-    assert workers
-    scheduler.kill()
-    while processes.find(driver.home, "scheduler"):
-        time.sleep(0.05)
-    assert "scheduler       does not run" in driver.done("status")
-    assert "starting scheduler" in driver.done("up")
+def test_nobody_looks_after_what_is_lost(driver: Driver) -> None:
+    """Days are ingested while a task, the scheduler, the store and the database are lost, one by one."""
+    home, api = driver.home, AirflowApi.of(driver.stack)
+    api.unpause("bike_demand_ingest")
+    runs = [api.trigger("bike_demand_ingest", partition=day) for day in LOST]
+    tasks: list[psutil.Process] = []
+    wait_for(lambda: tasks.extend(running_tasks(home)) or tasks, "a task to run")
+    tasks[0].kill()
+    workers = leader(home, "scheduler").children()
+    lose(home, "scheduler")
     assert not [each for each in workers if processes.is_alive(each)]
-
-
-def test_a_killed_database_is_recovered_with_what_it_held(driver: Driver) -> None:
+    lose(home, "s3")
     before = count_rentals(driver.stack)
-    assert before
-    server = processes.find(driver.home, "postgres")
-    assert server is not None
-    server.kill()
-    while processes.find(driver.home, "postgres"):
-        time.sleep(0.05)
-    assert "starting postgres" in driver.done("up")
+    lose(home, "postgres")
+    wait_for(lambda: answer(lambda: all(api.run(run).ended for run in runs)), "the days to be ingested")
+    assert [api.run(run).state for run in runs] == ["success"] * len(runs)
     assert count_rentals(driver.stack) == before
-    AirflowApi.of(driver.stack)
+    published = evergreen.open("bike_demand").rows(LOST[0], LOST[-1])
+    assert len(published) == count_rentals(driver.stack, LOST[0], LOST[-1])
+
+
+def test_up_goes_on_where_a_crash_left_the_stack(driver: Driver) -> None:
+    for name in ("keeper", "serving"):
+        leader(driver.home, name).kill()
+        wait_for(lambda name=name: processes.find(driver.home, name) is None, f"{name} to end")
+    assert "serving         does not run" in driver.done("status")
+    said = driver.done("up")
+    assert "starting serving" in said
+    assert "starting keeper" in said
 
 
 def test_down_leaves_no_process_and_a_taken_port_is_named(driver: Driver) -> None:
