@@ -161,7 +161,7 @@ def wait_until_healthy(home: Home, ports: Ports, since: datetime, timeout: float
     Raises `StackError` if one ends or `timeout` seconds pass first.
     """
     deadline = time.monotonic() + timeout
-    while missing := _silent(ports, since):
+    while missing := silent(ports, since):
         for name in COMPONENTS:
             if processes.find(home, name) is None:
                 raise StackError(f"airflow {name} ended while starting: {processes.explain(home, name)}")
@@ -194,8 +194,8 @@ def executable() -> Path:
     return Path(sys.executable).parent / "airflow"
 
 
-def _silent(ports: Ports, since: datetime) -> list[str]:
-    """The components that have not reported since then. A stack that crashed left its old reports behind."""
+def silent(ports: Ports, since: datetime) -> list[str]:
+    """The components that have not reported since then: a stack that crashed left its old reports behind."""
     try:
         report = httpx.get(f"{url(ports)}/api/v2/monitor/health", timeout=10).json()
     except (httpx.HTTPError, ValueError):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from celery import Celery
+from kombu.exceptions import OperationalError
 
 from deploy.embedded import processes, redis
 from deploy.embedded.errors import StackError
@@ -147,15 +148,14 @@ def wait_until_ready(
     if not executor.workers:
         return
     deadline = time.monotonic() + timeout
-    with Celery(broker=redis.url(ports, secrets, 0), set_as_current=False) as app:
-        while silent := set(executor.queues) - _answering(app):
-            for name in silent:
-                if processes.find(home, name) is None:
-                    raise StackError(f"{name} ended while starting: {processes.explain(home, name)}")
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"no answer of {', '.join(sorted(silent))} after {timeout:.0f} s: see {home.logs}"
-                )
+    while silent := set(executor.queues) - answering(ports, secrets):
+        for name in silent:
+            if processes.find(home, name) is None:
+                raise StackError(f"{name} ended while starting: {processes.explain(home, name)}")
+        if time.monotonic() > deadline:
+            raise StackError(
+                f"no answer of {', '.join(sorted(silent))} after {timeout:.0f} s: see {home.logs}"
+            )
 
 
 def started_workers(home: Home) -> list[str]:
@@ -163,6 +163,11 @@ def started_workers(home: Home) -> list[str]:
     return [name for name in processes.started(home) if name.startswith(_PREFIX)]
 
 
-def _answering(app: Celery) -> set[str]:
-    """The names of the workers that answer within a second."""
-    return {node.partition("@")[2] or node for answer in app.control.ping(timeout=1.0) for node in answer}
+def answering(ports: Ports, secrets: Secrets) -> set[str]:
+    """The names of the workers that answer within a second; none while the broker is away."""
+    with Celery(broker=redis.url(ports, secrets, 0), set_as_current=False) as app:
+        try:
+            answers = app.control.ping(timeout=1.0)
+        except OperationalError:
+            return set()
+    return {node.partition("@")[2] or node for answer in answers for node in answer}

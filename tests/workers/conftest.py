@@ -23,11 +23,11 @@ HALF = 30
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    why = "starts a stack with three workers, for a quarter of an hour: make campaign ONLY=workers"
+    why = "starts a stack with three workers, for half an hour: make campaign ONLY=workers"
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.timeout(3600))
+            item.add_marker(pytest.mark.timeout(7200))
             item.add_marker(pytest.mark.skipif(not FULL, reason=why))
 
 
@@ -38,7 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = Home(folder / "home")
     _pipelines(folder / "pipelines")
     shutil.copytree(REPOSITORY / "dags", folder / "dags")
-    shutil.copy(Path(__file__).parent / "long_trainings.py", folder / "dags")
+    shutil.copy(Path(__file__).parent / "long_tasks.py", folder / "dags")
     chosen = {
         "EVERGREEN_PIPELINES": str(folder / "pipelines"),
         "EVERGREEN_DAGS": str(folder / "dags"),

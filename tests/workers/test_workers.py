@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from deploy.embedded import airflow as embedded_airflow
-from deploy.embedded import environment, postgres
+from deploy.embedded import environment, keeper, postgres, processes
 from deploy.embedded.airflow_api import ACTIVE, ENDED, AirflowApi, Run
 from deploy.embedded.errors import StackError
-from deploy.embedded.executor import slots
+from deploy.embedded.executor import answering, slots
 from deploy.embedded.stack import Stack
 from evergreen.errors import EvergreenError, NothingToDoError
 from evergreen.ingestion.stage import ingest_all
@@ -27,7 +27,7 @@ from evergreen.storage import Storage
 from evergreen.training.stage import train
 from tests.campaign import seed
 from tests.e2e.waiting import wait_for
-from tests.faults.stack import KINDS, Chaos
+from tests.faults.stack import KINDS, WORKERS, Chaos
 from tests.workers.conftest import HALF
 
 NAME = "bike_demand"
@@ -39,7 +39,7 @@ OWN = ("version", "rows", "labelled", "metric", "error", "promised", "level", "b
 # Of a version, what follows from the rows alone: the file of the model holds the time at which it was packed.
 FILES = ("golden.parquet", "metrics.json", "gate.json", "reference.json", "explanation.json", "asked.json")
 ORDERED = {Table.PARTITIONS: "rented_at", Table.QUARANTINE: "rented_at", Table.PREDICTIONS: "rented_at"}
-LONG = 1800.0
+LONG = 3600.0
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,10 @@ def days() -> list[str]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _unpaused(stack: Stack, airflow: AirflowApi) -> None:
-    ids = [*DAGS, "long_trainings"]
+    ids = [*DAGS, "long_trainings", "ten_seconds"]
     wait_for(lambda: all(airflow.dag(dag_id) for dag_id in ids), "Airflow to read the DAG files")
     wait_for(lambda: not (airflow.dag(INGESTED) or {})["next_dagrun_run_after"], "no night to be due")
-    for dag_id in (INGESTED, TRAINED, "long_trainings"):
+    for dag_id in (INGESTED, TRAINED, "long_trainings", "ten_seconds"):
         airflow.unpause(dag_id)
 
 
@@ -75,6 +75,22 @@ def undisturbed(stack: Stack, days: list[str]) -> Pipeline:
     return pipeline
 
 
+def test_a_task_of_a_killed_worker_ends_elsewhere(
+    stack: Stack, airflow: AirflowApi, tell: Callable[[str], None]
+) -> None:
+    """It is waited for as long as its worker may be silent, and then for the pause before another try."""
+    run = airflow.trigger("ten_seconds")
+    found: list[str] = []
+    wait_for(lambda: found.extend(_at_work(stack)) or found, "the task to run")
+    for process in processes.leftovers(stack.home, found[0]):
+        process.kill()
+    began = time.monotonic()
+    wait_for(lambda: airflow.run(run).ended, "the task to end")
+    tell(f"a task of 10 s ended {time.monotonic() - began:.0f} s after its worker was killed")
+    assert airflow.run(run).state == "success"
+    assert [task["try_number"] for task in airflow.task_instances(run)] == [2]
+
+
 def test_everything_ends_well_whatever_is_lost(
     stack: Stack,
     airflow: AirflowApi,
@@ -82,7 +98,7 @@ def test_everything_ends_well_whatever_is_lost(
     days: list[str],
     tell: Callable[[str], None],
 ) -> None:
-    """Nobody looks after it: what is lost is started again, and the rest is up to Airflow and the stages.
+    """Nobody looks after it: the keeper starts what is lost, and the rest is up to Airflow and the stages.
 
     Nights are scored once all are published, for a night that is scored before the one before it is published
     has less to look back to.
@@ -91,23 +107,22 @@ def test_everything_ends_well_whatever_is_lost(
     pipeline = Pipeline.open(NAME)
     began = time.monotonic()
     _backfill(stack, days[0], days[-2])
-    with chaos:
-        _wait(lambda: airflow.count(INGESTED, ENDED) >= 2 * HALF and _settled(airflow), "the partitions")
+    _under(chaos, lambda: airflow.count(INGESTED, ENDED) >= 2 * HALF and _settled(airflow), "the partitions")
     _train_under(chaos, airflow, days[HALF])
     for dag_id in (SCORED, MONITORED):
         airflow.unpause(dag_id)
     for day in days[HALF:-1]:
         airflow.trigger(SCORED, partition=day)
-    with chaos:
-        _wait(lambda: airflow.count(MONITORED, ENDED) >= HALF and _settled(airflow), "the nights")
+    _under(chaos, lambda: airflow.count(MONITORED, ENDED) >= HALF and _settled(airflow), "the nights")
     _train_under(chaos, airflow, days[-1])
     tell(
         f"{2 * HALF} partitions in {time.monotonic() - began:.0f} s: {dict(sorted(chaos.counts.items()))}, "
-        f"{_tried_again(stack)}"
+        f"a worker every {chaos.seconds / chaos.counts[WORKERS]:.0f} s, {_tried_again(stack)}, "
+        f"{_started_again(stack)} programs started again by the keeper"
     )
 
     assert {dag_id: airflow.count(dag_id, ["failed"]) for dag_id in DAGS} == dict.fromkeys(DAGS, 0)
-    assert chaos.counts.keys() >= {*KINDS, "workers killed"}
+    assert chaos.counts.keys() >= {*KINDS, WORKERS}
     assert pipeline.registry.verify() == []
     assert _history(pipeline) == _history(undisturbed)
     assert len(_history(pipeline)) == 2
@@ -141,10 +156,19 @@ def test_trainings_that_do_not_end_hold_up_no_night(
     assert airflow.run(trainings).state == "success"
 
 
+def _at_work(stack: Stack) -> list[str]:
+    """The workers that run a task: each of their processes that has a child."""
+    leaders = {name: processes.find(stack.home, name) for name in stack.executor.queues}
+    return [
+        name
+        for name, leader in leaders.items()
+        if leader and any(each.children() for each in leader.children())
+    ]
+
+
 def _train_under(chaos: Chaos, airflow: AirflowApi, as_of: str) -> None:
     run = airflow.trigger(TRAINED, conf={"as_of": as_of, "reason": "the end of a half"})
-    with chaos:
-        _wait(lambda: airflow.run(run).ended, f"the training as of {as_of}")
+    _under(chaos, lambda: airflow.run(run).ended, f"the training as of {as_of}")
 
 
 def _running(airflow: AirflowApi, run: Run) -> int:
@@ -152,7 +176,7 @@ def _running(airflow: AirflowApi, run: Run) -> int:
 
 
 def _backfill(stack: Stack, first: str, last: str) -> None:
-    create = ["backfill", "create", "--dag-id", INGESTED, "--max-active-runs", "4"]
+    create = ["backfill", "create", "--dag-id", INGESTED, "--max-active-runs", "16"]
     variables = environment.for_programs(environment.read(stack.home))
     dates = ["--from-date", first, "--to-date", last]
     subprocess.run([str(embedded_airflow.executable()), *create, *dates], env=variables, check=True)
@@ -160,6 +184,19 @@ def _backfill(stack: Stack, first: str, last: str) -> None:
 
 def _settled(airflow: AirflowApi) -> bool:
     return not any(airflow.count(dag_id, ACTIVE) for dag_id in DAGS)
+
+
+def _under(chaos: Chaos, ready: Callable[[], object], what: str) -> None:
+    """Wait under chaos, and then for the keeper to have made the stack whole again."""
+    with chaos:
+        _wait(ready, what)
+    _wait(lambda: _whole(chaos.stack), "the stack to be whole")
+
+
+def _whole(stack: Stack) -> bool:
+    """Whether all of it runs and answers."""
+    workers = stack.executor.queues.keys() <= answering(stack.ports, stack.secrets)
+    return workers and all(stack.state().values()) and AirflowApi.of(stack).dag(INGESTED) is not None
 
 
 def _wait(ready: Callable[[], object], what: str) -> None:
@@ -181,6 +218,10 @@ def _tried_again(stack: Stack) -> str:
             "WHERE try_number > 0"
         ).fetchall()
     return "{} tasks, {} of them tried again, one {} times".format(*row)
+
+
+def _started_again(stack: Stack) -> int:
+    return processes.log_path(stack.home, keeper.NAME).read_text().count(" has ended and is started again")
 
 
 def _history(pipeline: Pipeline) -> list[tuple[object, ...]]:
