@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
 from deploy.embedded import processes, redis
 from deploy.embedded.errors import StackError
@@ -168,6 +169,6 @@ def answering(ports: Ports, secrets: Secrets) -> set[str]:
     with Celery(broker=redis.url(ports, secrets, 0), set_as_current=False) as app:
         try:
             answers = app.control.ping(timeout=1.0)
-        except OperationalError:
+        except (OperationalError, RedisError):
             return set()
     return {node.partition("@")[2] or node for answer in answers for node in answer}
