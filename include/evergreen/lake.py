@@ -14,6 +14,7 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
+from pyarrow.dataset import Dataset
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from evergreen.delta_errors import DENIED, OUT_OF_REACH, last_cause, plain
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 PARTITION = "partition"
 _WRITERS = 8  # files that are written at the same time
+BATCH = 131_072
 FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
 
 # Old versions stay readable: a model's training set is rebuilt from the table version that it names.
@@ -157,13 +159,16 @@ class Lake:
         `version` reads the table as it was then, `columns` only these. A table that does not exist yet raises
         `NotFoundError`.
         """
-        # Files are chosen by the log: a dataset of all of them would take longer with every partition.
-        bounds = [(PARTITION, sign, key) for sign, key in ((">=", first), ("<=", last)) if key is not None]
         with self._errors(table):
-            opened = self._tables.now(table) if version is None else self._tables.at(table, version)
-            dataset = opened.to_pyarrow_dataset(file_pruning_predicate=bounds or None)
-            rows = dataset.to_table(columns=None if columns is None else [*columns])
+            found = self._between(table, first, last, version)
+            rows = found.to_table(columns=None if columns is None else [*columns])
         return rows.sort_by(PARTITION)
+
+    def batches(self, table: Table, first: str, last: str, version: int) -> Iterator[pa.RecordBatch]:
+        """The same rows, in no order, of which memory holds a few batches of at most `BATCH` rows."""
+        with self._errors(table):
+            found = self._between(table, first, last, version)
+            yield from found.to_batches(batch_size=BATCH, batch_readahead=2, fragment_readahead=1)
 
     def single(self, table: Table, keys: Iterable[str], columns: Sequence[str]) -> list[pa.Table]:
         """Of each of these partitions that has rows, its columns that are among `columns`; by key.
@@ -262,6 +267,12 @@ class Lake:
             storage_options=self._storage.delta_options,
         )
         return self._tables.keep(table, created)
+
+    def _between(self, table: Table, first: str | None, last: str | None, version: int | None) -> Dataset:
+        # Files are chosen by the log: a dataset of all of them would take longer with every partition.
+        bounds = [(PARTITION, sign, key) for sign, key in ((">=", first), ("<=", last)) if key is not None]
+        opened = self._tables.now(table) if version is None else self._tables.at(table, version)
+        return opened.to_pyarrow_dataset(file_pruning_predicate=bounds or None)
 
     def _check_schema(self, table: Table, published: pa.Schema, offered: pa.Schema) -> None:
         problems = [f"column '{name}' is new" for name in offered.names if name not in published.names]

@@ -20,12 +20,14 @@ Files = Mapping[str, list[Present]]
 class _Opened(threading.local):
     """What one thread has opened; a table changes when it is refreshed, so threads may not share one.
 
-    `steady` has the tables that stay as they are until further notice, with their files once somebody asked.
+    `steady` has the tables that stay as they are until further notice, with their files once somebody asked;
+    `past` the tables at the version that was asked for last.
     """
 
     def __init__(self) -> None:
         self.tables: dict[str, DeltaTable] = {}
         self.steady: dict[str, Files | None] | None = None
+        self.past: dict[str, DeltaTable] = {}
 
 
 class OpenTables:
@@ -65,10 +67,16 @@ class OpenTables:
         # Forgotten while it is refreshed, so that one whose refresh failed is opened anew.
         if opened := mine.tables.pop(table, None):
             opened.update_incremental()
-        return self.keep(table, opened or self.at(table))
+        return self.keep(table, opened or self._loaded(table))
 
-    def at(self, table: str, version: int | None = None) -> DeltaTable:
-        """The table as it was at a version, by default the newest, opened anew."""
+    def at(self, table: str, version: int) -> DeltaTable:
+        """The table as it was at a version; it is opened once for all who read it in parts."""
+        past = self._mine.past
+        if table not in past or past[table].version() != version:
+            past[table] = self._loaded(table, version)
+        return past[table]
+
+    def _loaded(self, table: str, version: int | None = None) -> DeltaTable:
         return DeltaTable(self.uri(table), version=version, storage_options=self._storage.delta_options)
 
     def keep(self, table: str, opened: DeltaTable) -> DeltaTable:

@@ -25,7 +25,8 @@ from evergreen.scoring.score import score
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
 from evergreen.training.stage import train
-from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.assemble import assemble
+from evergreen.training_set.read import read_window
 from tests.integration.connected import connected
 
 LENDER = Path(__file__).parents[1] / "pipelines" / "lender"

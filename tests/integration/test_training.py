@@ -24,7 +24,8 @@ from evergreen.scoring.predict import predict
 from evergreen.spec import Candidate, load_spec
 from evergreen.storage import Storage
 from evergreen.training import stage, version_files
-from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.assemble import assemble
+from evergreen.training_set.read import read_window
 
 REAL_FILE = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "bike_sharing" / "hour.csv"
 CONDITIONS = ("clear", "mist", "light_rain", "heavy_rain")

@@ -267,14 +267,12 @@ def _training_set(spec: Spec) -> Iterator[Checked]:
     from evergreen.pipeline import Pipeline
     from evergreen.storage import Storage
     from evergreen.training.stage import next_as_of
-    from evergreen.training_set.assemble import assemble, read_window
+    from evergreen.training_set.read import read_training_set
 
     what = "training set"
     try:
         pipeline = Pipeline(spec, Storage.open())
-        as_of = next_as_of(pipeline)
-        rows, versions = read_window(pipeline, as_of)
-        training_set = assemble(spec, rows, as_of, versions, {})
+        training_set, _ = read_training_set(pipeline, next_as_of(pipeline), {})
     except (NothingToDoError, NotFoundError):
         return
     except EvergreenError as error:

@@ -86,6 +86,7 @@ _EFFECTS = {
     "labels.source": Effect("which labels are read, and how", (INGEST,)),
     "labels.delay": Effect("when labels are read, and which are known to a training", _KNOWN, version=True),
     "training.window": Effect("which rows a training reads", (TRAIN,), version=True),
+    "training.sample": Effect("how many of those rows are drawn", (TRAIN,), version=True),
     "training.minimum": Effect("from how many partitions on is trained", (TRAIN,), version=True),
     "training.holdout": Effect("which rows challengers are measured on", (TRAIN,), version=True),
     "training.metric": Effect("what models are compared and monitored by", (MONITOR, TRAIN), version=True),

@@ -26,17 +26,18 @@ def window_quality(spec: Spec, training_set: TrainingSet) -> dict[str, Any]:
     """What the challenger was trained and measured on; `known` are the rows it was fit on, `held` the others.
 
     `over_time` describes the window in at most 90 stretches of partitions. `missing` are the partitions
-    between its first and last that have no rows. `features` has for each feature the share of nulls, the
-    range (or the most frequent values) in the known rows, and the share of held rows `beyond` that range.
+    between its first and last that have no rows, which a sample does not tell. `features` has for each
+    feature the share of nulls, the range (or the most frequent values) in the known rows, and the share of
+    held rows `beyond` that range.
     """
     held = training_set.holdout
-    timed = spec.calendar.has_time
+    timed, drawn = spec.calendar.has_time, spec.training.sample is not None
     target = training_set.target
     numeric = target is not None and spec.task is Task.REGRESSION
     return {
         "known": int((~held).sum()),
         "held": int(held.sum()),
-        "missing": _missing(spec, training_set.rows[PARTITION]) if timed else None,
+        "missing": _missing(spec, training_set.rows[PARTITION]) if timed and not drawn else None,
         "over_time": _over_time(training_set, numeric) if timed else None,
         "features": [
             _feature(str(name), training_set.features[name], held) for name in training_set.features

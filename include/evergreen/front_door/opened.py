@@ -142,11 +142,10 @@ class Pipeline:
         `SpecError` for features that differ from those of scoring.
         """
         from evergreen.training.stage import next_as_of
-        from evergreen.training_set.assemble import assemble, read_window
+        from evergreen.training_set.read import read_training_set
 
-        as_of = as_of or next_as_of(self._pipeline)
-        rows, versions = read_window(self._pipeline, as_of)
-        return assemble(self._pipeline.spec, rows, as_of, versions, {})
+        found, _ = read_training_set(self._pipeline, as_of or next_as_of(self._pipeline), {})
+        return found
 
     def predictions(self, first: str | None = None, last: str | None = None) -> pd.DataFrame:
         """The published predictions; `first` and `last` as in `rows`.

@@ -45,8 +45,8 @@ def with_labels(
     if spec.labels is None or spec.target is None:
         return rows
     rows = _without(spec, rows, column)
-    newest = None if as_of is None else newest_known(spec, as_of)
-    first = pc.min_max(rows.column(PARTITION))["min"].as_py()
+    first, last = pc.min_max(rows.column(PARTITION)).as_py().values()
+    newest = last if as_of is None else min(newest_known(spec, as_of), last or "")
     try:
         labels = pipeline.lake.read(Table.LABELS, first, newest, version=version)
     except NotFoundError:

@@ -21,6 +21,7 @@ from evergreen.units import (
     HoldOut,
     ImportPath,
     Recency,
+    SampleSize,
     Text,
     Window,
 )
@@ -133,6 +134,10 @@ class Training(Described):
 
     window: Window = LONGEST_WINDOW
     """How far back training reads; `since change` begins at the last break that a signal found."""
+    sample: SampleSize | None = None
+    """How many of the window's rows, or which share of them, are trained and measured on, drawn by their
+    keys; default: all. Example: 1000000 rows
+    """
     minimum: AnyLength = Length(1)
     """The least number of published partitions in the window to train on. Example: 90 partitions"""
     holdout: HoldOut = 0.2

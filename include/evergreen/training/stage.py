@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-import pyarrow as pa
 
 from evergreen.asked.find import find_asked
 from evergreen.calendar import SNAPSHOT
@@ -38,22 +37,22 @@ from evergreen.registry.history import Event, last_word, withdrawn
 from evergreen.registry.model_file import dump_model, load_model
 from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import GATE, LINEAGE, METRICS
-from evergreen.rows.frame import to_frame
 from evergreen.scoring.afresh import check_afresh
 from evergreen.scoring.checked_model import load_checked_model
 from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 from evergreen.stages import TRAIN
 from evergreen.timings import now, timed
 from evergreen.training.approval import Approval, Question, ask
+from evergreen.training.staged_set import NOTE, stage_rows, staged_set
 from evergreen.training.version_files import read_copy, version_files
-from evergreen.training_set.assemble import TrainingSet, assemble, read_window
+from evergreen.training_set.assemble import TrainingSet
 from evergreen.training_set.by_version import features_by
 from evergreen.training_set.rare import rare_classes
+from evergreen.training_set.read import read_training_set
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
 
-_NOTE, _ROWS = "training.json", "training_rows.parquet"
 _EVALUATED, _FINAL, _CHOSEN = "evaluated.skops", "final.skops", "challenger.json"
 _EVALUATION = "evaluation.json"
 _log = logging.getLogger(__name__)
@@ -107,8 +106,7 @@ def train(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any]) -> Trai
 
 
 def _trained(pipeline: Pipeline, as_of: str, reason: dict[str, Any]) -> Trained:
-    rows, lake_version = read_window(pipeline, as_of)
-    training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
+    training_set, rows = read_training_set(pipeline, as_of, json_values(reason))
     version = training_set.version
     existed = pipeline.registry.has(version)
     if not existed:
@@ -138,30 +136,27 @@ def next_as_of(pipeline: Pipeline) -> str:
 def stage_training_set(pipeline: Pipeline, as_of: str | None, reason: dict[str, Any], run: str) -> str:
     """Stage the rows of the training window and return the id of the version that will come of them.
 
-    Raises `NothingToDoError` where there is too little history, and where a first champion was asked for but
-    there is one by now: in a backfill several partitions may ask before the first training ends.
+    Of a sample only the versions of the tables are staged: each task draws it again. Raises
+    `NothingToDoError` where there is too little history, and where a first champion was asked for but there
+    is one by now: in a backfill several partitions may ask before the first training ends.
     """
     began, as_of = now(), as_of or next_as_of(pipeline)
     champion = pipeline.registry.champion() if reason.get("kind") == "first" else None
     if champion and as_of_version(champion) < as_of:
         raise NothingToDoError(f"{pipeline.name}: a first champion is there by now: {champion}")
-    rows, lake_version = read_window(pipeline, as_of)
-    training_set = assemble(pipeline.spec, rows, as_of, lake_version, json_values(reason))
+    training_set, rows = read_training_set(pipeline, as_of, json_values(reason))
     _warn_of_rows(pipeline, training_set)
-    staging = pipeline.staging(run)
-    staging.write_table(_ROWS, pa.Table.from_pandas(rows, preserve_index=False))
-    note = {name: training_set.lineage[name] for name in ("as_of", "version", "reason")}
-    staging.write_json(_NOTE, {**note, "lake_version": lake_version, "began": began})
+    stage_rows(pipeline, run, training_set, rows, began)
     return training_set.version
 
 
 def stage_challenger(pipeline: Pipeline, run: str) -> dict[str, Any]:
     """Tune and fit on the staged training set; returns the chosen candidate."""
     staging = pipeline.staging(run)
-    version = staging.read_json(_NOTE)["version"]
+    version = staging.read_json(NOTE)["version"]
     if pipeline.registry.has(version):
         return pipeline.registry.content(version, LINEAGE, lambda lineage: dict(lineage["candidate"]))
-    training_set = _staged_set(pipeline, run, _staged_rows(pipeline, run))
+    training_set = staged_set(pipeline, run)[0]
     challenger = fit_challenger(pipeline.spec, training_set, load_pretrained(pipeline))
     staging.write_bytes(_EVALUATED, dump_model(challenger.evaluated))
     staging.write_bytes(_FINAL, dump_model(challenger.final))
@@ -173,10 +168,10 @@ def stage_challenger(pipeline: Pipeline, run: str) -> dict[str, Any]:
 def stage_evaluation(pipeline: Pipeline, run: str) -> Evaluation:
     """Measure the staged challenger beside baseline and the champion in force as of the training."""
     staging = pipeline.staging(run)
-    note = staging.read_json(_NOTE)
+    note = staging.read_json(NOTE)
     if pipeline.registry.has(note["version"]):
         return _stored_evaluation(pipeline, note["version"])
-    training_set = _staged_set(pipeline, run, _staged_rows(pipeline, run))
+    training_set = staged_set(pipeline, run)[0]
     champion = _champion(pipeline, training_set)
     evaluation = evaluate(pipeline.spec, training_set, _staged_challenger(pipeline, run), champion)
     staging.write_json(_EVALUATION, evaluation.to_dict())
@@ -189,15 +184,15 @@ def commit_version(pipeline: Pipeline, run: str) -> Committed:
     A refusal is recorded in the history. Raises `IntegrityError` if the model, loaded by another process from
     the storage, does not give its golden sample's predictions.
     """
-    note = pipeline.staging(run).read_json(_NOTE)
+    note = pipeline.staging(run).read_json(NOTE)
     version = note["version"]
     with timed(pipeline, TRAIN, note["as_of"]) as timing:
         existed = pipeline.registry.has(version)
         if not existed:
             timing.began = note.get("began", "")
             evaluation = Evaluation.from_dict(pipeline.staging(run).read_json(_EVALUATION))
-            rows = _staged_rows(pipeline, run)
-            training_set, challenger = _staged_set(pipeline, run, rows), _staged_challenger(pipeline, run)
+            training_set, rows = staged_set(pipeline, run)
+            challenger = _staged_challenger(pipeline, run)
             _commit(pipeline, rows, training_set, challenger, evaluation)
         verdict = _settle(pipeline, version, note["reason"])
     if not verdict.promote:  # else once it is promoted, which must not wait
@@ -212,7 +207,7 @@ def open_question(pipeline: Pipeline, run: str) -> Question | None:
     `NothingToDoError` if the gate found it worse, it waits for its shadow, or it was rolled back since:
     nobody is asked then.
     """
-    note = pipeline.staging(run).read_json(_NOTE)
+    note = pipeline.staging(run).read_json(NOTE)
     version = note["version"]
     verdict = _stored_verdict(pipeline, version)
     if not (verdict.promote or verdict.waits):
@@ -232,7 +227,7 @@ def decline_staged(pipeline: Pipeline, run: str, version: str, answer: str) -> E
     `answer` says who said no, or that nobody answered; it is the event's `reason.approval`. None, and no
     event, if the version was promoted by other means while the question was open.
     """
-    note = pipeline.staging(run).read_json(_NOTE)
+    note = pipeline.staging(run).read_json(NOTE)
     event = None
     if not pipeline.registry.force().holds(version):
         gate = _stored_verdict(pipeline, version).sentence
@@ -250,7 +245,7 @@ def promote_staged(pipeline: Pipeline, run: str, approval: Approval | None = Non
     one, if its shadow is waited for, and if the version was rolled back since: only a person promotes it
     again.
     """
-    note = pipeline.staging(run).read_json(_NOTE)
+    note = pipeline.staging(run).read_json(NOTE)
     version, reason = note["version"], note["reason"]
     verdict = _stored_verdict(pipeline, version)
     event = None
@@ -279,7 +274,7 @@ def _clear(pipeline: Pipeline, run: str, note: dict[str, Any]) -> None:
     staging = pipeline.staging(run)
     staging.clear()
     # With this note every task of the run can be run again: it finds the version and reports what is stored.
-    staging.write_json(_NOTE, note)
+    staging.write_json(NOTE, note)
 
 
 def _warn_of_rows(pipeline: Pipeline, training_set: TrainingSet) -> None:
@@ -366,21 +361,6 @@ def _champion(pipeline: Pipeline, training_set: TrainingSet) -> Champion | None:
         what = error.what if isinstance(error, ChangedError) else str(error)
         return Champion(version, as_of_version(version), None, what)
     return Champion(version, as_of_version(version), checked.estimator, None, copy, features)
-
-
-def _staged_rows(pipeline: Pipeline, run: str) -> pd.DataFrame:
-    return to_frame(pipeline.staging(run).read_table(_ROWS))
-
-
-def _staged_set(pipeline: Pipeline, run: str, rows: pd.DataFrame) -> TrainingSet:
-    note = pipeline.staging(run).read_json(_NOTE)
-    training_set = assemble(pipeline.spec, rows, note["as_of"], note["lake_version"], note["reason"])
-    if training_set.version != note["version"]:
-        raise IntegrityError(
-            f"{pipeline.name}: description or code changed since run '{run}' began with {note['version']} "
-            f"(now {training_set.version}): clear the run from its first task"
-        )
-    return training_set
 
 
 def _staged_challenger(pipeline: Pipeline, run: str) -> Challenger:

@@ -67,7 +67,7 @@ def version_files(
         **rows_file(reference),
         ASKED: asked.to_json(),
         **_copy_files(spec, training_set, challenger),
-        GOLDEN: golden_sample(spec, challenger.final, training_set.rows),
+        GOLDEN: golden_sample(spec, challenger.final, training_set.newest),
         CARD: render_card(
             spec,
             lineage,

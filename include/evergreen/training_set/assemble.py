@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from evergreen.boosters.catalogue import boosters_of
-from evergreen.calendar import SNAPSHOT
-from evergreen.errors import NotFoundError, NothingToDoError, SpecError
+from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.features.build import build_features, each_function, in_order, rows_to_score
-from evergreen.features.lookups import lookup_versions, with_lookups
-from evergreen.labels.join import with_labels
 from evergreen.labels.known import mask_unknown
-from evergreen.lake import PARTITION, Table
+from evergreen.lake import PARTITION
 from evergreen.metrics.classes import ordered_classes
-from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec, Task
 from evergreen.spec.positive import positive_of
-from evergreen.training_set.digest import digests, git_commit, packages, version_id
+from evergreen.training_set.digest import (
+    data_digest,
+    digests,
+    drawn_digest,
+    git_commit,
+    packages,
+    version_id,
+)
+from evergreen.training_set.draw import Draw, lots
 from evergreen.training_set.holdout import holdout_mask
+from evergreen.training_set.parts import Newest, Part, by_row, parts_in
 from evergreen.training_set.rare import check_learnable
 from evergreen.training_set.window import Change, change_in, read_start, window_start
-
-if TYPE_CHECKING:
-    from evergreen.pipeline import Pipeline
-
 
 TableVersions = dict[str, int]
 """The version of each table that was read: `partitions`, `labels`, and the tables of lookups."""
@@ -41,7 +42,8 @@ class TrainingSet:
 
     `rows` are the raw rows of the window (with `partition`) whose target is known, `target` is None for
     clustering, and `lineage` says what all of it comes from. `weights` (n,) are finite and above 0, None
-    where all rows count the same.
+    where all rows count the same. `recent` are all raw rows of the newest partitions and
+    their look-back, where the others are a sample that features cannot be built of; else None.
     """
 
     as_of: str
@@ -52,28 +54,28 @@ class TrainingSet:
     holdout: NDArray[np.bool_] = field(repr=False)
     lineage: dict[str, Any] = field(repr=False)
     weights: NDArray[np.float64] | None = field(default=None, repr=False)
+    recent: pd.DataFrame | None = field(default=None, repr=False)
+
+    @property
+    def newest(self) -> pd.DataFrame:
+        """Raw rows that features of the newest partition can be built from."""
+        return self.rows if self.recent is None else self.recent
 
 
-def read_window(
-    pipeline: Pipeline, as_of: str, versions: TableVersions | None = None
-) -> tuple[pd.DataFrame, TableVersions]:
-    """The published rows that training as of a partition may see, and the table versions they were read at.
+@dataclass(frozen=True)
+class _Window:
+    """The usable rows of a window with their features, aligned by position, and the digest of all they say.
 
-    Lookups are joined, and labels that come later as far as they are known then. `versions` names the table
-    versions to read, such as those in a model's lineage; by default the present ones. Raises `PartitionError`
-    for a wrong key, `NotFoundError` if nothing was ever published and `NothingToDoError` if no labels were
-    read yet.
+    `partitions` are those of all usable rows. A sample is drawn from `offered` ones; `recent` as in the
+    training set.
     """
-    spec = pipeline.spec
-    calendar = spec.calendar
-    calendar.check(as_of)
-    if versions is None:
-        own = pipeline.lake.version(Table.PARTITIONS)
-        versions = {Table.PARTITIONS.value: own} | lookup_versions(pipeline) | _label_version(pipeline)
-    last = calendar.shift(as_of, -1) if calendar.has_time else SNAPSHOT
-    version = versions[Table.PARTITIONS.value]
-    rows = pipeline.lake.read(Table.PARTITIONS, read_start(spec, as_of), last, version=version)
-    return to_frame(_with_target(pipeline, with_lookups(pipeline, rows, versions), last, versions)), versions
+
+    rows: pd.DataFrame
+    features: pd.DataFrame
+    digest: str
+    partitions: set[str]
+    offered: int | None = None
+    recent: pd.DataFrame | None = None
 
 
 def assemble(
@@ -91,24 +93,77 @@ def assemble(
     """
     spec.calendar.check(as_of)
     change = change_in(reason)
-    start = window_start(spec, as_of, change)
+    if spec.training.sample is not None:
+        return assemble_parts(spec, parts_in(spec, rows, as_of, change), as_of, versions, reason)
     seen = mask_unknown(spec, _visible(spec, rows, as_of, change), as_of)
-    in_window = (seen[PARTITION] >= start).to_numpy()
-    _check_enough(spec, seen[in_window], as_of)
+    in_window = (seen[PARTITION] >= window_start(spec, as_of, change)).to_numpy()
+    published = _Published()
+    published.add(spec, seen[in_window])
+    published.check(spec, as_of)
     shown = _shown_to_features(spec, seen)
     features = build_features(spec, shown)
     _check_as_scored(spec, shown, features)
     usable = in_window & _known(spec, seen)
-    window, features = _plain_labels(spec, _taken(seen, usable)), _taken(features, usable)
+    _check_some(spec, bool(usable.any()))
+    taken = _taken(seen, usable)
+    window = _Window(taken, _taken(features, usable), data_digest(seen), set(taken[PARTITION].unique()))
+    return _made(spec, window, as_of, versions, reason)
+
+
+def assemble_parts(
+    spec: Spec, parts: Iterable[Part], as_of: str, versions: TableVersions | None, reason: dict[str, Any]
+) -> TrainingSet:
+    """The training set of `training.sample`: rows drawn from all usable ones, once their features are built.
+
+    `parts` are those of `parts_in`, or others of the same stretches where a row's features are columns of it
+    alone. Memory holds one part and at most twice the sample. Raises as `assemble`, and `RefusedError` where
+    no row is drawn.
+    """
+    assert spec.training.sample is not None
+    draw, published, newest, offered = Draw(spec.training.sample), _Published(), Newest(), set[str]()
+    for part in parts:
+        seen = mask_unknown(spec, in_order(spec, part.rows.reset_index(drop=True)), as_of)
+        seen = seen.reset_index(drop=True)
+        own = (seen[PARTITION] >= part.first).to_numpy()
+        if not own.any():
+            continue
+        published.add(spec, seen[own])
+        shown = _shown_to_features(spec, seen)
+        features = build_features(spec, shown)
+        usable = own & _known(spec, seen)
+        rows = seen[usable]
+        draw.add(rows, features[usable], lots(spec, rows))
+        offered.update(rows[PARTITION].unique())
+        if not by_row(spec):
+            newest.add(seen, own, shown, features)
+    published.check(spec, as_of)
+    _check_some(spec, draw.offered > 0)
+    if draw.empty:
+        raise RefusedError(
+            f"{spec.name}: training.sample: none of the {draw.offered:,} rows is drawn: write a larger one"
+        )
+    if newest:
+        _check_as_scored(spec, newest.shown, newest.features)
+    rows, features = draw.drawn()
+    order = in_order(spec, rows).index
+    rows, features = (frame.loc[order].reset_index(drop=True) for frame in (rows, features))
+    window = _Window(rows, features, drawn_digest(rows, features), offered, draw.offered, newest.rows())
+    return _made(spec, window, as_of, versions, reason)
+
+
+def _made(
+    spec: Spec, found: _Window, as_of: str, versions: TableVersions | None, reason: dict[str, Any]
+) -> TrainingSet:
+    window = _plain_labels(spec, found.rows)
     target = window[spec.target] if spec.target else None
     _check_positive(spec, target)
-    parts = digests(spec, seen)
+    parts = digests(spec, found.digest)
     version = version_id(as_of, parts)
     lineage = {
         "as_of": as_of,
         "version": version,
         "reason": reason,
-        "window": _extent(window) | _begun_by(spec, as_of, change, start),
+        "window": _extent(found) | _begun_by(spec, as_of, change_in(reason)),
         "table_versions": versions,
         "digests": parts,
         "git_commit": git_commit(spec.folder),
@@ -116,29 +171,17 @@ def assemble(
     }
     holdout = holdout_mask(spec, window, target, as_of)
     check_learnable(spec, target, holdout)
-    return TrainingSet(as_of, version, window, features, target, holdout, lineage, _weights(spec, window))
-
-
-def _label_version(pipeline: Pipeline) -> TableVersions:
-    if pipeline.spec.labels is None:
-        return {}
-    try:
-        return {Table.LABELS.value: pipeline.lake.version(Table.LABELS)}
-    except NotFoundError:
-        raise NothingToDoError(
-            f"{pipeline.name}: no labels were read yet: when they are due, run evergreen labels "
-            f"{pipeline.name}"
-        ) from None
-
-
-def _with_target(pipeline: Pipeline, rows: pa.Table, last: str, versions: TableVersions) -> pa.Table:
-    if pipeline.spec.labels is None:
-        return rows
-    if (version := versions.get(Table.LABELS.value)) is None:
-        raise SpecError(
-            f"{pipeline.name}: labels: no version of them is named: the rows had their own target"
-        )
-    return with_labels(pipeline, rows, last, version=version)
+    return TrainingSet(
+        as_of,
+        version,
+        window,
+        found.features,
+        target,
+        holdout,
+        lineage,
+        _weights(spec, window),
+        found.recent,
+    )
 
 
 def _shown_to_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
@@ -156,9 +199,9 @@ def _plain_labels(spec: Spec, window: pd.DataFrame) -> pd.DataFrame:
     return window.assign(**{spec.target: target})
 
 
-def _begun_by(spec: Spec, as_of: str, change: Change | None, start: str) -> dict[str, Any]:
+def _begun_by(spec: Spec, as_of: str, change: Change | None) -> dict[str, Any]:
     """The break for which the window begins later than it otherwise would; nothing where it does not."""
-    if change is None or start == window_start(spec, as_of):
+    if change is None or window_start(spec, as_of, change) == window_start(spec, as_of):
         return {}
     return {"change": change.to_dict()}
 
@@ -171,22 +214,38 @@ def _visible(spec: Spec, rows: pd.DataFrame, as_of: str, change: Change | None) 
     return in_order(spec, seen).reset_index(drop=True)
 
 
-def _check_enough(spec: Spec, window: pd.DataFrame, as_of: str) -> None:
-    published, minimum = window[PARTITION].nunique(), spec.calendar.count(spec.training.minimum, before=as_of)
-    if not published:
-        raise NothingToDoError(f"{spec.name}: nothing is published before {as_of}: ingest partitions first")
-    if published < minimum:
-        raise NothingToDoError(
-            f"{spec.name}: as of {as_of} only {published} partitions are published in the training window, "
-            f"and training.minimum asks for {minimum}: ingest more history"
-        )
-    if spec.target and spec.target not in window.columns:
-        raise SpecError(
-            f"{spec.name}: target: the rows have no column '{spec.target}': fix the sources, or name another"
-        )
-    if spec.labels:
-        labelled = window[PARTITION][window[spec.target].notna()].nunique()
-        if labelled < max(minimum, 1):
+class _Published:
+    """The partitions of a training window that have rows, and of them those with known labels."""
+
+    def __init__(self) -> None:
+        self._all = set[str]()
+        self._labelled = set[str]()
+
+    def add(self, spec: Spec, rows: pd.DataFrame) -> None:
+        """Some rows; raises `SpecError` if they have no target."""
+        if len(rows) and spec.target and spec.target not in rows.columns:
+            raise SpecError(
+                f"{spec.name}: target: the rows have no column '{spec.target}': fix the sources, or name "
+                "another"
+            )
+        self._all.update(rows[PARTITION].unique())
+        if spec.labels:
+            self._labelled.update(rows[PARTITION][rows[spec.target].notna()].unique())
+
+    def check(self, spec: Spec, as_of: str) -> None:
+        """Raise `NothingToDoError` for fewer than `training.minimum`."""
+        published, labelled = len(self._all), len(self._labelled)
+        minimum = spec.calendar.count(spec.training.minimum, before=as_of)
+        if not published:
+            raise NothingToDoError(
+                f"{spec.name}: nothing is published before {as_of}: ingest partitions first"
+            )
+        if published < minimum:
+            raise NothingToDoError(
+                f"{spec.name}: as of {as_of} only {published} partitions are published in the training "
+                f"window, and training.minimum asks for {minimum}: ingest more history"
+            )
+        if spec.labels and labelled < max(minimum, 1):
             raise NothingToDoError(
                 f"{spec.name}: as of {as_of} the labels of only {labelled} partitions in the training window "
                 f"are known, {spec.calendar.in_words(spec.label_delay)} later, and training.minimum asks for "
@@ -198,10 +257,12 @@ def _check_enough(spec: Spec, window: pd.DataFrame, as_of: str) -> None:
 def _known(spec: Spec, rows: pd.DataFrame) -> NDArray[np.bool_]:
     if spec.target is None:
         return np.ones(len(rows), dtype=bool)
-    known = rows[spec.target].notna().to_numpy()
-    if not known.any():
+    return rows[spec.target].notna().to_numpy()
+
+
+def _check_some(spec: Spec, some: bool) -> None:
+    if not some:
         raise NothingToDoError(f"{spec.name}: no row of the training window has a '{spec.target}' yet")
-    return known
 
 
 def _check_positive(spec: Spec, target: pd.Series | None) -> None:
@@ -265,11 +326,11 @@ def _taken(frame: pd.DataFrame, mask: NDArray[np.bool_]) -> pd.DataFrame:
     return frame[mask].reset_index(drop=True)
 
 
-def _extent(window: pd.DataFrame) -> dict[str, Any]:
-    keys = window[PARTITION]
+def _extent(found: _Window) -> dict[str, Any]:
     return {
-        "first": str(keys.min()),
-        "last": str(keys.max()),
-        "partitions": int(keys.nunique()),
-        "rows": len(window),
+        "first": str(min(found.partitions)),
+        "last": str(max(found.partitions)),
+        "partitions": len(found.partitions),
+        "rows": len(found.rows),
+        **({} if found.offered is None else {"drawn_from": found.offered}),
     }

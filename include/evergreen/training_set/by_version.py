@@ -8,7 +8,8 @@ import pandas as pd
 
 from evergreen.errors import IntegrityError
 from evergreen.features.lookups import lookup_versions
-from evergreen.training_set.assemble import TableVersions, TrainingSet, assemble, read_window
+from evergreen.training_set.assemble import TableVersions, TrainingSet
+from evergreen.training_set.read import read_training_set
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -26,8 +27,8 @@ def features_by(pipeline: Pipeline, spec: Spec, training_set: TrainingSet) -> pd
     if own is spec or _only_columns(own, training_set):
         return None
     as_of, lineage = training_set.as_of, training_set.lineage
-    rows, versions = read_window(pipeline, as_of, _tables(pipeline, spec, lineage["table_versions"]))
-    found = assemble(own, rows, as_of, versions, lineage["reason"])
+    versions = _tables(pipeline, spec, lineage["table_versions"])
+    found, _ = read_training_set(pipeline, as_of, lineage["reason"], versions)
     keys = list(spec.keys)
     if not found.rows[keys].equals(training_set.rows[keys]):
         raise IntegrityError(

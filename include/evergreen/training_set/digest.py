@@ -39,9 +39,9 @@ CODE = (
 """The parts of Evergreen that bear on a model and its verdict: packages, and modules by their names."""
 
 
-def digests(spec: Spec, rows: pd.DataFrame) -> dict[str, str]:
-    """SHA-256 (hexadecimal) of `data`, `spec` and `code`. `rows` must be in canonical order."""
-    return {"data": data_digest(rows), "spec": spec_digest(spec), "code": code_digest(spec)}
+def digests(spec: Spec, data: str) -> dict[str, str]:
+    """SHA-256 (hexadecimal) of `data`, which is given, `spec` and `code`."""
+    return {"data": data, "spec": spec_digest(spec), "code": code_digest(spec)}
 
 
 def version_id(as_of: str, parts: dict[str, str]) -> str:
@@ -49,8 +49,16 @@ def version_id(as_of: str, parts: dict[str, str]) -> str:
     return f"{as_of}-{_sha256(json.dumps(parts, sort_keys=True).encode())[:12]}"
 
 
+def drawn_digest(rows: pd.DataFrame, features: pd.DataFrame) -> str:
+    """Digest of the rows of a sample, and of what their features say of all the other rows."""
+    return _sha256(f"{data_digest(rows)} {data_digest(features)}".encode())
+
+
 def data_digest(rows: pd.DataFrame) -> str:
-    """Digest of the rows' content: names, types and values of the columns (by name), in the rows' order."""
+    """Digest of the rows' content: names, types and values of the columns (by name), in the rows' order.
+
+    Rows must be in canonical order.
+    """
     columns = sorted(rows.columns)
     digest = hashlib.sha256(json.dumps([[name, str(rows[name].dtype)] for name in columns]).encode())
     hashes = pd.util.hash_pandas_object(rows[columns], index=False)
@@ -140,7 +148,7 @@ def _training_part(spec: Spec) -> dict[str, Any]:
             **({"sets": True} if spec.sets else {}),
             **({"labels": {"delay"}} if spec.labels else {}),
         },
-        exclude={"training": {"schedule"}},
+        exclude={"training": {"schedule", *([] if spec.training.sample else ["sample"])}},
     )
     hidden = {"other_targets": spec.other_targets} if spec.other_targets else {}
     return content | {"keys": spec.keys, "time_column": spec.time_column} | hidden

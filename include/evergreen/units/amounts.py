@@ -195,6 +195,15 @@ def _holdout(value: Any) -> Any:
     raise ValueError("write a length like '7 days' or a share like '20%', more than 0 and less than all")
 
 
+def _sample(value: Any) -> Any:
+    for read in (_rows, _share):
+        with suppress(ValueError):
+            found = read(value)
+            if isinstance(found, int) or 0 < found < 1:
+                return found
+    raise ValueError("write a number of rows like '1000000 rows' or a share like '10%', less than all")
+
+
 def _window(value: Any) -> Any:
     match = _SINCE_CHANGE.fullmatch(str(value))
     if match is None or isinstance(value, Length):
@@ -223,9 +232,14 @@ def _held_out(value: Length | float) -> str:
     return str(value) if isinstance(value, Length) else f"{value * 100:g}%"
 
 
+def _written_sample(value: int | float) -> str:
+    return f"{value} rows" if isinstance(value, int) else _held_out(value)
+
+
 _LENGTH_FORM = r"(?:[0-9]{1,6}) (?:partition|second|minute|hour|day|week|month|year)s?"
 _SOME = r"(?!0+ )"
 _SHARE_FORM = matching(r"0*(?:100(?:\.0+)?|[0-9]{1,2}(?:\.[0-9]+)?) ?%")
+_OPEN_SHARE_FORM = matching(r"(?!0*(?:\.0*)? ?%|0*100)[0-9]+(?:\.[0-9]+)? ?%")
 _OF_A_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _LEVEL = of_any({"type": "number", "minimum": 0.5, "exclusiveMaximum": 1}, _SHARE_FORM)
 
@@ -349,12 +363,29 @@ HoldOut = Annotated[
         of_any(
             {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
             matching(_LENGTH_FORM, _SOME),
-            matching(r"(?!0*(?:\.0*)? ?%|0*100)[0-9]+(?:\.[0-9]+)? ?%"),
+            _OPEN_SHARE_FORM,
         ),
         "7 days",
     ),
 ]
 """The hold-out: a length at the end of the window, or a share."""
+
+SampleSize = Annotated[
+    int | float,
+    BeforeValidator(_sample),
+    PlainSerializer(_written_sample),
+    form(
+        "a number of rows or a share",
+        of_any(
+            whole_number(1),
+            {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+            matching(_ROWS, _SOME),
+            _OPEN_SHARE_FORM,
+        ),
+        "1000000 rows",
+    ),
+]
+"""How many rows are drawn, written like `1000000 rows`, or which share of all of them, like `10%`."""
 
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day), form("a time of day", matching(_TIME), "06:00")]
 """A time of day without its zone."""

@@ -14,7 +14,7 @@ PARTS = {
     "backup/place.py": "does not exist",
     "storage.py": "does not exist",
     "storage_errors.py": "does not exist",
-    "training_set/assemble.py": "no version of them is named",
+    "training_set/read.py": "no version of them is named",
     "sources/text/declared.py": "no offset",
 }
 """What others put into messages of their own, which say what to do."""

@@ -21,7 +21,8 @@ from evergreen.rows.frame import to_frame
 from evergreen.scoring.predict import partition_features
 from evergreen.scoring.score import rows_with_look_back
 from evergreen.spec import Spec, load_spec
-from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.assemble import assemble
+from evergreen.training_set.read import read_window
 
 REAL_FILE = Path(__file__).resolve().parents[3] / ".." / "shared" / "data" / "bike_sharing" / "hour.csv"
 

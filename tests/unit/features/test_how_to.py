@@ -20,7 +20,8 @@ from evergreen.scoring.predict import partition_features
 from evergreen.scoring.score import rows_with_look_back
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
-from evergreen.training_set.assemble import TrainingSet, assemble, read_window
+from evergreen.training_set.assemble import TrainingSet, assemble
+from evergreen.training_set.read import read_window
 
 PAGE = (Path(__file__).resolve().parents[3] / "docs" / "how-to" / "features.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^`([\w/.]+)`:\n\n```\w+\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))

@@ -23,7 +23,8 @@ from evergreen.features.lookups import (
     with_lookups,
 )
 from evergreen.lake import Lake, Table
-from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.assemble import assemble
+from evergreen.training_set.read import read_window
 
 MOMENTS = st.integers(0, 12) | st.just(BEFORE_ALL)
 ENTITIES = st.integers(-1, 3)

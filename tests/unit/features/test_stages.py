@@ -20,7 +20,7 @@ from evergreen.scoring.golden import GOLDEN
 from evergreen.scoring.published import PREDICTION
 from evergreen.scoring.score import score
 from evergreen.training import stage
-from evergreen.training_set.assemble import read_window
+from evergreen.training_set.read import read_window
 from tests.unit.features.conftest import CLOCK, DEMAND, OWN
 
 AS_OF = "2024-04-08"

@@ -7,7 +7,8 @@ import pytest
 
 import evergreen
 from evergreen.pipeline import Pipeline
-from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.assemble import assemble
+from evergreen.training_set.read import read_window
 from tests.unit.front_door.conftest import SCORED
 
 

@@ -64,6 +64,7 @@ positive: true
 labels: {source: {sql: {conn_id: shop, sql: sql/labels.sql}}, delay: 30 days}
 training:
   window: since change, at most 24 months
+  sample: 1000000 rows
   minimum: 30
   holdout: 28 days
   metric: roc_auc

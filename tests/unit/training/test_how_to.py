@@ -40,7 +40,7 @@ def test_a_description_is_read_and_its_candidates_can_be_built(make_spec, snapsh
 
 
 def test_the_page_shows_all_there_is():
-    assert len(BLOCKS) == 12
+    assert len(BLOCKS) == 13
     for module in ESTIMATOR_MODULES | PREPROCESS_MODULES:
         assert f"`{module.removeprefix('sklearn.')}`" in PAGE
     for path in (path for booster in BOOSTERS.values() for path in booster.paths):
@@ -53,6 +53,7 @@ def test_the_page_shows_all_there_is():
         "weight",
         "balance",
         "recency",
+        "sample",
         "within",
         "gap",
         "group",

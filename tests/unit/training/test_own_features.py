@@ -24,8 +24,9 @@ from evergreen.signals.record import Record
 from evergreen.spec import Spec, parse_spec
 from evergreen.storage import Storage
 from evergreen.training import stage
-from evergreen.training_set.assemble import assemble, read_window
+from evergreen.training_set.assemble import assemble
 from evergreen.training_set.by_version import features_by
+from evergreen.training_set.read import read_window
 from tests.unit.sales import FEATURES
 
 REASON = {"sentence": "a test asked for it"}
