@@ -61,11 +61,12 @@ def lean(folder: Path) -> Path:
     places: dict[str, Path] = {}
     others: set[str] = set()
     for each in distributions():
-        files = [file for file in each.files or [] if ".." not in file.parts]
         if named(each) in wanted:
+            files = [file for file in each.files or [] if ".." not in file.parts]
             places |= {str(file): Path(str(each.locate_file(file))) for file in files}
-        else:
-            others |= {file.parts[0] for file in files}
+        else:  # its record alone is read: to look for each file on the disk would take seconds
+            record = (each.read_text("RECORD") or "").splitlines()
+            others |= {line.partition(",")[0].partition("/")[0] for line in record}
     for file, place in places.items():
         top = Path(file).parts[0]
         # A folder that only wanted packages are in is linked as a whole.

@@ -22,7 +22,7 @@ from tests.integration.serving.test_follow import PREDICT, ROW
 from tests.integration.serving.worlds import OWN, World
 
 WORKERS, CLIENTS, KILLS = 2, rounds(3, 16), rounds(1, 50)
-PAUSE = rounds(50, 0) / 1000
+PAUSE = rounds(200, 0) / 1000
 COUNTED = re.compile(r'^evergreen_serving_requests_total\{pipeline="iris",.*\} (\S+)$', re.MULTILINE)
 EVERGREEN = Path(sys.executable).parent / "evergreen"
 
