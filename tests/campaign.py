@@ -41,6 +41,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "write-back-kills": ["tests/integration/databases/test_write_back.py"],
     "serving": [f"tests/integration/serving/test_{name}.py" for name in ("follow", "workers", "outages")],
     "backups": ["tests/integration/test_backup_of_running_nights.py"],
+    "maintenance": ["tests/integration/test_maintenance.py"],
     "promoters": [f"{_RELEASES}/test_races.py"],
     "online": ["tests/integration/serving/test_online_is_offline.py"],
     "request-log": ["tests/integration/serving/test_log_faults.py"],

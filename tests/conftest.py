@@ -8,6 +8,7 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
+import tempfile
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
@@ -163,7 +164,10 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     for name in list(os.environ):
         if name.startswith(_STORE_VARIABLES):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("EVERGREEN_HOME", str(tmp_path_factory.mktemp("home")))
+    # A numbered folder of pytest's would take a look at those of all tests before.
+    homes = tmp_path_factory.getbasetemp() / "homes"
+    homes.mkdir(exist_ok=True)
+    monkeypatch.setenv("EVERGREEN_HOME", tempfile.mkdtemp(dir=homes))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 

@@ -55,11 +55,10 @@ class Orders:
     def put(self, *orders: Order) -> None:
         """Insert or replace rows."""
         self.rows |= {order.id: order for order in orders}
-        for each in orders:
-            self.execute("DELETE FROM orders WHERE id = %s", each.id)
-            self.execute(
-                "INSERT INTO orders VALUES (%s, %s, %s, %s)", each.id, each.at, each.amount, each.changed_at
-            )
+        with self._session() as session, session.cursor() as cursor:
+            cursor.execute("DELETE FROM orders WHERE id = ANY(%s)", [[each.id for each in orders]])
+            values = [(each.id, each.at, each.amount, each.changed_at) for each in orders]
+            cursor.executemany("INSERT INTO orders VALUES (%s, %s, %s, %s)", values)
 
     def change(self, number: int, when: datetime, **values: object) -> None:
         """Change values of a row at a moment."""
@@ -85,6 +84,10 @@ class Orders:
 
     def execute(self, statement: str, *values: object) -> None:
         """Run a statement; `rows` does not hear of it."""
+        with self._session() as session:
+            session.execute(statement, values)  # type: ignore[arg-type]
+
+    def _session(self) -> psycopg.Connection[tuple[object, ...]]:
         server = self.connection
         address = psycopg.conninfo.make_conninfo(
             host=server.host,
@@ -93,8 +96,7 @@ class Orders:
             password=server.password,
             dbname=server.schema,
         )
-        with psycopg.connect(address) as session:
-            session.execute(statement, values)  # type: ignore[arg-type]
+        return psycopg.connect(address)
 
 
 def published(lake: Lake) -> Rows:

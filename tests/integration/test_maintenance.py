@@ -26,6 +26,7 @@ from evergreen.scoring.score import score
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
 from evergreen.training.stage import train
+from tests.campaign import rounds
 
 DESCRIPTION = """
 name: shop
@@ -147,7 +148,7 @@ def test_everything_reads_the_same_also_if_it_is_killed(shop: Pipeline) -> None:
     assert "timings/train/2024-01-15.json" not in told.keys  # the version's
     assert stored <= keys_of(shop)
 
-    for last in range(9):
+    for last in rounds((0, 2, 9), range(9)):
         try:
             maintain(replace(shop, storage=dying(shop.storage, last)), moment=moment)
             break
