@@ -81,12 +81,6 @@ def _expected_brier_losses(chances: Chances) -> Floats:
     return lost
 
 
-def _roc_area(true: NDArray[np.bool_], scores: Floats, weights: Floats | None) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(true, scores, sample_weight=weights))
-
-
 def _roc_area_of_bins(others: Floats, true: Floats) -> Floats:
     import numpy as np
 
@@ -110,12 +104,6 @@ def _expected_roc_area(chance: Floats) -> float:
     pairs = float(true.sum() * rest.sum()) - itself
     right = float(true @ (np.cumsum(rest) - rest / 2)) - itself / 2
     return right / pairs if _is_count(pairs, len(chance)) else math.nan
-
-
-def _precision_area(true: NDArray[np.bool_], scores: Floats, weights: Floats | None) -> float:
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(true, scores, sample_weight=weights))
 
 
 def _precision_area_of_bins(others: Floats, true: Floats) -> Floats:
@@ -210,7 +198,6 @@ register(
         words="area under the ROC curve",
         usual_for="two classes",
         usual_why="how well both classes are told apart; log_loss if the probabilities matter",
-        area=_roc_area,
         area_of_bins=_roc_area_of_bins,
         expected_area=_expected_roc_area,
         formula="share of the pairs of a row of the class and another in which the first has the higher "
@@ -224,7 +211,6 @@ register(
         words="area under the precision-recall curve",
         usual_for="two classes, one rare",
         usual_why="positives are rare; log_loss if the probabilities matter",
-        area=_precision_area,
         area_of_bins=_precision_area_of_bins,
         expected_area=_expected_precision_area,
         formula="average precision: the mean over the rows of the class of the precision among the rows with "

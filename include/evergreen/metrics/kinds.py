@@ -146,13 +146,11 @@ class MeanOfClasses(Metric):
 class AreaOfCurve(Metric):
     """The area under a curve over a class's probability: of the positive of two, or of more the mean.
 
-    The mean is over each class present against the rest; NaN where all rows are of one class. `area` is that
-    of whether each row is of the class (n,), its probability (n,) and its weight (n,) or None; `area_of_bins`
-    that of how many other rows and rows of the class are in each bin of the probability, rising,
+    The mean is over each class present against the rest; NaN where all rows are of one class. `area_of_bins`
+    is that of how many other rows and rows of the class are in each bin of the probability, rising,
     (m, bins) each, to (m,); `expected_area` that of a class's probability (n,), NaN where there is none.
     """
 
-    area: Callable[[NDArray[np.bool_], Floats, Floats | None], float]
     area_of_bins: Callable[[Floats, Floats], Floats]
     expected_area: Callable[[Floats], float]
     task: Task = Task.CLASSIFICATION
@@ -165,14 +163,19 @@ class AreaOfCurve(Metric):
     pools: ClassVar[Pools] = "rows"
 
     def value(self, rows: Rows) -> float:
-        """The mean of the areas of the classes."""
+        """The mean of the areas of the classes; exact, by a bin for each different probability."""
+        found = [self._area(rows, label) for label in rows.positives]
+        return math.fsum(found) / len(found) if found else math.nan
+
+    def _area(self, rows: Rows, label: int) -> float:
+        import numpy as np
+
         assert rows.actual is not None
         assert rows.probabilities is not None
-        found = [
-            float(self.area(rows.actual == label, rows.probabilities[:, label], rows.weights))
-            for label in rows.positives
-        ]
-        return math.fsum(found) / len(found) if found else math.nan
+        values, place = np.unique(rows.probabilities[:, label], return_inverse=True)
+        cell = place + len(values) * (rows.actual == label)
+        counts = np.bincount(cell, rows.weights, 2 * len(values)).astype(np.float64).reshape(2, -1)
+        return float(self.area_of_bins(counts[:1], counts[1:])[0])
 
     def sums(self, rows: Rows, unit: NDArray[np.intp], units: int) -> Iterator[Sums]:
         """The counts of each class and of the rest by bins of its probability."""
