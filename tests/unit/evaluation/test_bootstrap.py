@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -191,7 +191,9 @@ def test_partitions_that_differ_more_than_their_stretches_are_compared_whole(see
     _, used = whole_if_partitions_differ(lambda drawn: mean_absolute_error(errors, drawn), drawn)
     stretches = [errors[drawn.unit == one].mean() for one in range(drawn.units)]
     ratio = stats.f_oneway(*np.split(np.array(stretches), partitions)).statistic
-    differ = ratio > stats.f.median(partitions - 1, drawn.units - partitions)
+    limit = stats.f.median(partitions - 1, drawn.units - partitions)
+    assume(not math.isclose(ratio, limit, rel_tol=0.05))  # stretches are not all of as many rows
+    differ = ratio > limit
     assert (used.units, used.parts_of) == ((partitions, 0) if differ else (drawn.units, partitions))
 
 
