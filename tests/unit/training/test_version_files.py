@@ -14,7 +14,7 @@ from evergreen.errors import IntegrityError
 from evergreen.evaluation.compare import Comparison
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
-from evergreen.training.version_files import comparisons, stored, to_json
+from evergreen.training.version_files import comparisons, to_json
 
 
 def test_numbers_that_are_not_finite_are_written_as_null() -> None:
@@ -29,10 +29,10 @@ def test_numpy_s_scalars_and_dates_are_written() -> None:
 def test_a_stored_file_is_read_back_and_never_if_it_was_changed(storage: Storage) -> None:
     registry = Registry(storage, "shop")
     registry.commit("2024-01-01-aa", {"gate.json": to_json({"n": 1})})
-    assert stored(registry, "2024-01-01-aa", "gate.json") == {"n": 1}
+    assert registry.content("2024-01-01-aa", "gate.json", dict) == {"n": 1}
     storage.stage("models/2024-01-01-aa/gate.json", to_json({"n": 2}))
     with pytest.raises(IntegrityError, match=r"gate\.json"):
-        stored(registry, "2024-01-01-aa", "gate.json")
+        registry.content("2024-01-01-aa", "gate.json", dict)
 
 
 def test_the_comparisons_of_the_newest_versions(storage: Storage) -> None:
