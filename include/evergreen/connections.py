@@ -34,6 +34,8 @@ class Connection:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
+_ID = re.compile(r"[\w.-]+")
+
 Connect = Callable[[str], Connection]
 """Looks up a connection by its id; raises `SourceError` where there is none."""
 
@@ -43,6 +45,10 @@ def from_environment(conn_id: str, variables: Mapping[str, str] | None = None) -
 
     It is looked for in `variables`, by default this process's.
     """
+    if not _ID.fullmatch(conn_id):
+        raise SourceError(
+            f"'{conn_id}' is no file and no connection: name a file that is there, or the id of one"
+        )
     variable = f"AIRFLOW_CONN_{conn_id.upper()}"
     text = (os.environ if variables is None else variables).get(variable)
     if not text:
@@ -98,7 +104,8 @@ def _from_uri(conn_id: str, text: str) -> Connection:
         port=parts.port,
         login=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        schema=unquote(parts.path.lstrip("/")) or None,
+        # As Airflow and SQLAlchemy have it, the path of a file begins with a slash of its own.
+        schema=unquote(parts.path.removeprefix("/")) or None,
         extra=extra,
     )
 

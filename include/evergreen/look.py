@@ -13,9 +13,10 @@ from evergreen.rows.batches import Rows
 from evergreen.sources import Source, Wanted
 from evergreen.sources.look.api import look_at_api
 from evergreen.sources.look.compose import Material, composed
+from evergreen.sources.look.description import source_name
 from evergreen.sources.look.file import look_at_file
 from evergreen.sources.look.found import Look
-from evergreen.sources.look.table import kind_of_lake, look_at_lake, look_at_table, tables
+from evergreen.sources.look.table import kind_of_lake, look_at_database, look_at_lake, look_at_table, tables
 from evergreen.spec import load_spec, pipeline_names, pipelines_of
 from evergreen.storage import Storage
 
@@ -33,9 +34,14 @@ def look_at(
 ) -> Look:
     """The look at what is named: a connection's `table`, or path of an API, a pipeline's source, or a file.
 
+    A file that is a database needs its `table` too.
+
     `connection` has the keys of an address, `partition` is that of a pipeline's source. Raises as
     `look_at_table`, `look_at_api`, `look_at_source` and `look_at_file` do.
     """
+    named = connection or f"{source_name(Path(source).stem)}_db"
+    if of_database := look_at_database(source, table, most, named):
+        return of_database[0]
     if table is not None and table.startswith("/"):
         return look_at_api(source, table, most, connect)
     if table is not None:

@@ -46,6 +46,16 @@ def test_an_undefined_connection_is_named_with_its_variable():
         from_environment("db")
 
 
+def test_what_can_be_no_id_is_not_asked_for_as_a_variable():
+    with pytest.raises(SourceError, match=r"^'data/shop\.db' is no file and no connection"):
+        from_environment("data/shop.db")
+
+
+def test_the_path_of_a_file_keeps_its_own_slash(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AIRFLOW_CONN_SHOP", "sqlite:////data/shop.db")
+    assert from_environment("shop").schema == "/data/shop.db"
+
+
 @pytest.mark.parametrize(
     "text",
     [

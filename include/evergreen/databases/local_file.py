@@ -7,6 +7,19 @@ from pathlib import Path
 from evergreen.connections import Connection
 from evergreen.errors import SourceError
 
+_BEGINNINGS = {"sqlite": (0, b"SQLite format 3\x00"), "duckdb": (8, b"DUCK")}
+"""The type of connection that reads a file, by the bytes at a place near its beginning."""
+
+
+def type_of_file(path: str) -> str | None:
+    """The type of connection for a file that is an embedded database; None for any other path."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(16)
+    except OSError:
+        return None
+    return next((kind for kind, (at, mark) in _BEGINNINGS.items() if head[at:].startswith(mark)), None)
+
 
 def local_file(connection: Connection, *, must_exist: bool) -> str:
     """The file's absolute path; raises `SourceError` where there is none."""

@@ -6,11 +6,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 
+import pyarrow as pa
+
 from evergreen.draft.columns import ID_WORDS, Columns
+from evergreen.shown import shown
 from evergreen.sources.look.profile import counts_rows, may_be_key
 from evergreen.validation.codes import is_named_like_codes, words_of
 
 _MOST_TOGETHER = 3  # columns of a key
+_FEW = 0.1  # rows that a column does not name, which nearly is a key
 _MOST_TRIED = 8  # columns that are tried together
 
 
@@ -48,6 +52,30 @@ def key_of(columns: Columns, time: str | None, targets: Collection[str]) -> Key 
         measured = any(_rank(columns, name, time) == _MEASURED for name in several[0])
         return Key(several[0], "no column alone names a row; together they do", tuple(several[1:]), measured)
     return None
+
+
+def nearly_a_key(columns: Columns, time: str | None) -> str:
+    """In a clause, what names nearly all rows, an id or a text or two columns, and how many it does not.
+
+    Empty if nothing does.
+    """
+    few = int(_FEW * columns.count)
+    fit = [
+        name
+        for name, one in columns.found.items()
+        if name != time and one.nulls <= few and one.distinct > 1 and may_be_key(columns.values(name))
+    ]
+    for name in fit:
+        rest = columns.count - columns.found[name].distinct
+        if rest <= few and _rank(columns, name, time) != _MEASURED:
+            return f" ('{shown(name)}' nearly is: {rest:,} rows repeat a value or lack one)"
+    for names in combinations(_things(columns, fit, time), 2):
+        rows = columns.rows.select(names).drop_null()
+        if len(rows) >= columns.count - few and _differ(rows):
+            first, second = map(shown, names)
+            lacking = f"{columns.count - len(rows):,} rows lack one"
+            return f" ('{first}' and '{second}' nearly are: {lacking})"
+    return ""
 
 
 _MEASURED = 4
@@ -94,8 +122,13 @@ def _together(columns: Columns, things: Sequence[str]) -> Iterator[tuple[str, ..
                 possible *= columns.found[name].distinct
             if possible < columns.count:
                 continue
-            if columns.rows.select(names).group_by(list(names)).aggregate([]).num_rows == columns.count:
+            if _differ(columns.rows.select(names)):
                 found = True
                 yield tuple(sorted(names, key=order.index))
         if found:
             return
+
+
+def _differ(rows: pa.Table) -> bool:
+    """Whether no two rows are the same."""
+    return bool(rows.group_by(rows.schema.names).aggregate([]).num_rows == len(rows))

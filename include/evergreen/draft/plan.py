@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from evergreen.calendar import Calendar
 from evergreen.draft.columns import Columns
-from evergreen.draft.keys import Key, key_of
+from evergreen.draft.keys import Key, key_of, nearly_a_key
 from evergreen.draft.left_out import left_out
 from evergreen.draft.model import Model, model_of
 from evergreen.draft.target import Target, last_target, target_by_name, target_named
@@ -80,13 +80,14 @@ def plan_of(name: str, look: Look, target: str | None = None) -> Plan:
     found = target_named(columns, target) if target is not None else target_by_name(columns)
     key = key_of(columns, times.column, {found.column} if found else set())
     if (key is None or key.is_measured) and "row_number" in KINDS[look.kind].config.model_fields:
-        look, key = _numbered(look)
+        look, key = _numbered(look, nearly_a_key(columns, times.column))
         columns = Columns.of(look)
     if key is None:
         raise SpecError(
             f"{look.source}: no column is present and different in all {columns.count:,} rows, and no two or "
-            f"three ids, times and texts are together, and rows of {look.kind} have no lasting order: add a "
-            "column that numbers the rows"
+            f"three ids, times and texts are together{nearly_a_key(columns, times.column)}, and rows of "
+            f"{look.kind} have no lasting order: mend the rows, take a view without those, or add a column "
+            "that numbers them"
         )
     found = found or last_target(columns, {*key.columns, times.column or "", times.changed or ""})
     if found is None:
@@ -129,7 +130,7 @@ def _check_enough(look: Look, columns: Columns) -> None:
         )
 
 
-def _numbered(look: Look) -> tuple[Look, Key]:
+def _numbered(look: Look, nearly: str) -> tuple[Look, Key]:
     """The look at a file whose rows are numbered, and that number as their key."""
     taken = {name.lower() for name in look.sample.schema.names}
     names = chain(["row"], (f"row_{number}" for number in count(2)))
@@ -137,8 +138,8 @@ def _numbered(look: Look) -> tuple[Look, Key]:
     numbers = pa.array(range(1, look.sample.num_rows + 1), pa.int64())
     sample = look.sample.append_column(name, numbers)
     why = (
-        "no column is present and different in each row, unless by chance: the row's number in the file; "
-        "name a real key if rows are ever removed or sorted anew"
+        f"no column is present and different in each row, unless by chance{nearly}: the row's number in the "
+        "file; name a real key if rows are ever removed or sorted anew"
     )
     return replace(look, sample=sample, config={**look.config, "row_number": name}), Key((name,), why)
 

@@ -13,6 +13,7 @@ from evergreen.look import look_at
 from evergreen.sources.look.address import look_at_address
 from evergreen.sources.look.api import look_at_pages
 from evergreen.sources.look.found import Look
+from evergreen.sources.look.table import look_at_database
 
 MOST_ROWS = 100_000
 """How many rows are looked at, of text at most 64 MB."""
@@ -39,6 +40,9 @@ def look_for_draft(
     pipeline. Its secrets are in the connection alone. Raises as `look_at` and `look_at_address` do, and
     `SourceError` for the source of a pipeline, whose paths are those of its folder.
     """
+    if of_database := look_at_database(source, table, MOST_ROWS, conn_id or f"{name}_db"):
+        look, connection = of_database
+        return Named(look, None if conn_id else _definition(connection))
     if table is not None and table.startswith("/"):
         return Named(look_at_pages(source, table, MOST_ROWS, connect))
     if table is not None:

@@ -11,7 +11,7 @@ import pytest
 
 from evergreen.calendar import Grain
 from evergreen.draft.columns import Columns
-from evergreen.draft.keys import key_of
+from evergreen.draft.keys import key_of, nearly_a_key
 from evergreen.draft.left_out import left_out
 from evergreen.draft.model import metric_of, model_of
 from evergreen.draft.plan import plan_of
@@ -167,3 +167,16 @@ def test_a_measured_number_that_differs_by_chance_is_known_as_one() -> None:
     found = key_of(columns(x=range(5, 5 + 3 * N, 3)), None, set())
     assert found is not None
     assert found.is_measured
+
+
+def test_what_names_nearly_all_rows_is_told_beside_those_that_it_does_not() -> None:
+    shipment = [f"S{number}" for number in range(N - 3)] + ["S1", "S2", "S3"]
+    order, line = [None, None, *(n // 2 for n in range(N - 2))], [n % 2 for n in range(N)]
+    measured = [n * 1.5 for n in range(N)]
+    assert nearly_a_key(columns(x=measured, shipment=shipment), None) == (
+        " ('shipment' nearly is: 3 rows repeat a value or lack one)"
+    )
+    assert nearly_a_key(columns(at=every("D"), order_id=order, line_no=line), "at") == (
+        " ('order_id' and 'line_no' nearly are: 2 rows lack one)"
+    )
+    assert nearly_a_key(columns(x=measured, kind=["a", "b"] * (N // 2)), None) == ""

@@ -58,7 +58,8 @@ def _of_table(address: str, most: int, own: str, conn_id: str | None, connect: C
     if not database or not table or "/" in table:
         raise SourceError(
             "an address of a database ends in its name and a table, as in postgres://host:5432/shop/orders, "
-            "or in a schema's table, as in /shop/sales.orders"
+            "or in a schema's table, as in /shop/sales.orders; for a database that is a file, name the file, "
+            "and its table with --table"
         )
     if conn_id is not None:
         return Addressed(look_at_table(conn_id, table, most, connect), None)

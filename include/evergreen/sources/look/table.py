@@ -7,7 +7,9 @@ from pathlib import Path
 
 from evergreen.calendar import SNAPSHOT, Calendar, Grain
 from evergreen.connections import Connect, Connection
+from evergreen.databases.local_file import type_of_file
 from evergreen.databases.registry import DATABASES, session
+from evergreen.errors import SourceError
 from evergreen.rows.batches import Rows
 from evergreen.sources import Source, Wanted
 from evergreen.sources.look.compose import Material, composed
@@ -30,6 +32,20 @@ def look_at_table(conn_id: str, table: str, most: int, connect: Connect) -> Look
     config = {"conn_id": conn_id, "table": table}
     read = partial(_read, connect=connect)
     return composed(Material(f"{conn_id} {table}", source_name(table), kind, config, read, most))
+
+
+def look_at_database(path: str, table: str | None, most: int, conn_id: str) -> tuple[Look, Connection] | None:
+    """What a table of an embedded database's file holds, and its connection, which is to be called so.
+
+    None for a path that is no such file. Raises as `look_at_table`, and `SourceError` without a table.
+    """
+    if (kind := type_of_file(path)) is None:
+        return None
+    connection = Connection(conn_id, kind, str(Path(path).absolute()))
+    if table is None:
+        there = ", ".join(tables(connection)) or "none"
+        raise SourceError(f"'{path}' is a database ({kind}): name a table too (there: {there})")
+    return look_at_table(conn_id, table, most, lambda _: connection), connection
 
 
 def tables(connection: Connection) -> list[str]:
