@@ -13,8 +13,8 @@ from deploy.embedded.nights import nights
 from deploy.embedded.secrets import Secrets
 
 _OURS = ("AIRFLOW", "AWS_", "EVERGREEN_", "GX_", "PYTHONPATH")
-_METRICS = "AIRFLOW__METRICS__"
-"""Whose values whoever starts the stack chooses."""
+_CHOSEN = ("AIRFLOW__METRICS__", "AIRFLOW__DAG_PROCESSOR__")
+"""Whose values whoever starts the stack may choose."""
 
 
 def variables(home: Home, ports: Ports, secrets: Secrets, executor: Executor = LOCAL) -> dict[str, str]:
@@ -51,7 +51,7 @@ def variables(home: Home, ports: Ports, secrets: Secrets, executor: Executor = L
         ),
         **airflow.settings(home, ports, secrets, executor),
     }
-    found |= {name: value for name, value in os.environ.items() if name.startswith(_METRICS)}
+    found |= {name: value for name, value in os.environ.items() if name.startswith(_CHOSEN)}
     if pipelines := os.environ.get("EVERGREEN_PIPELINES"):
         found["EVERGREEN_PIPELINES"] = os.path.abspath(pipelines)
     return found

@@ -1,7 +1,7 @@
 """Airflow's local settings in the embedded stack, imported by every Airflow process.
 
-LocalExecutor forks its tasks from the scheduler, a Celery worker from itself: what these have imported, no
-task imports again.
+LocalExecutor forks its tasks from the scheduler, a Celery worker from itself, and the DAG processor forks for
+each reading of a DAG file: what these have imported, nobody imports again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["dag_policy"]
 
-_PRELOADED = (
+_OF_TASKS = (
     "adbc_driver_postgresql.dbapi",
     "boto3",
     "deltalake",
@@ -36,6 +36,11 @@ _PRELOADED = (
     "airflow.sdk.execution_time.task_runner",
     "airflow.providers.standard.operators.trigger_dagrun",
 )
+_OF_DAG_FILES = (
+    "evergreen_airflow.lifecycle",
+    "evergreen_airflow.operators.approve",
+    "evergreen_airflow.operators.retrain",
+)
 
 
 def dag_policy(dag: DAG) -> None:
@@ -49,11 +54,14 @@ def dag_policy(dag: DAG) -> None:
             dag.timetable = dag.timetable.held_back()
 
 
-def _preload() -> None:
-    for name in _PRELOADED:
+_PRELOADED = {"scheduler": _OF_TASKS, "celery": _OF_TASKS, "dag-processor": _OF_DAG_FILES}
+"""The modules that a program imports as it starts."""
+
+
+def _preload(program: str) -> None:
+    for name in _PRELOADED.get(program, ()):
         with suppress(ImportError):
             importlib.import_module(name)
 
 
-if sys.argv[1:2] in (["scheduler"], ["celery"]):
-    _preload()
+_preload("".join(sys.argv[1:2]))
