@@ -43,7 +43,9 @@ _STORE_VARIABLES = ("EVERGREEN_", "AWS_", "AIRFLOW_CONN_", "AIRFLOW_CTX_")
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
 # Where the tests that take longest are: they are begun first, so that all workers end at about the same time.
-LONGEST = ("e2e", "integration", "unit/backtest", "unit/evaluation")
+LONGEST = ("e2e", "integration", "dags", "unit/backtest", "unit/evaluation")
+# What shares something that takes long to make: a stack, trained models, Airflow's imports and its database.
+TOGETHER = ("tests/e2e/", "tests/integration/serving/", "tests/dags/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -63,14 +65,15 @@ def pytest_collection_finish() -> None:
 
 
 class _ByFile(LoadScopeScheduling):
-    """Gives a worker whole files, in their order; all of `tests/e2e`, which share a stack, are one."""
+    """Gives a worker whole files, in their order; those of a folder of `TOGETHER` are one."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
         self.config.option.loadscopereorder = False
 
     def _split_scope(self, nodeid: str) -> str:
-        return "tests/e2e" if nodeid.startswith("tests/e2e/") else nodeid.partition("::")[0]
+        together = (folder for folder in TOGETHER if nodeid.startswith(folder))
+        return next(together, nodeid.partition("::")[0])
 
 
 @pytest.hookimpl(optionalhook=True)
