@@ -80,9 +80,9 @@ def test_a_task_of_a_killed_worker_ends_elsewhere(
 ) -> None:
     """It is waited for as long as its worker may be silent, and then for the pause before another try."""
     run = airflow.trigger("ten_seconds")
-    found: list[str] = []
-    wait_for(lambda: found.extend(_at_work(stack)) or found, "the task to run")
-    for process in processes.leftovers(stack.home, found[0]):
+    wait_for(lambda: airflow.tasks(run) == {"wait": "running"}, "the task to run")
+    (worker,) = _at_work(stack)
+    for process in processes.leftovers(stack.home, worker):
         process.kill()
     began = time.monotonic()
     wait_for(lambda: airflow.run(run).ended, "the task to end")
