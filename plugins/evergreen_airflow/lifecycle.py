@@ -28,6 +28,10 @@ from evergreen_airflow.timetable import PartitionTimetable
 
 _LONG_AGO = date(2024, 1, 1)
 
+# Airflow checks the schema of each param whenever a DAG is made: in a third of the time by this draft, which
+# has no references to follow.
+_DRAFT = {"$schema": "http://json-schema.org/draft-07/schema#"}
+
 alert = AlertNotifier("failed")
 """The `on_failure_callback` of every task: sends an alert when a task has failed after its retries."""
 
@@ -180,6 +184,7 @@ def partition_params(spec: Spec, stage: Stage) -> dict[str, Param]:
         "partition": Param(
             None,
             type=["null", "string"],
+            **_DRAFT,
             title="Partition",
             description=f"A {spec.partition} partition key like {spec.first_partition}. Empty: the run's own "
             f"partition key, or without one the newest partition that {NEWEST[stage]}.",
@@ -196,6 +201,7 @@ def range_params(spec: Spec) -> dict[str, Param]:
         "to": Param(
             None,
             type=["null", "string"],
+            **_DRAFT,
             title="Last partition of a range",
             description=f"Work on all partitions from 'Partition' to this one in one run, like "
             f"{spec.calendar.shift(spec.first_partition, 30)}. Empty: only the one.",
@@ -203,6 +209,7 @@ def range_params(spec: Spec) -> dict[str, Param]:
         "announce": Param(
             "newest",
             enum=["newest", "all"],
+            **_DRAFT,
             title="Announce",
             description=f"Which partitions of a range {spec.name}_score is started for, once for each.",
         ),
@@ -214,6 +221,7 @@ def training_params(spec: Spec) -> dict[str, Param]:
     as_of = Param(
         None,
         type=["null", "string"],
+        **_DRAFT,
         title="As of",
         description=f"Train on partitions before this key, like {spec.first_partition}. "
         "Empty: all that is published.",
@@ -221,6 +229,7 @@ def training_params(spec: Spec) -> dict[str, Param]:
     reason = Param(
         "triggered by hand",
         type=["string", "object"],
+        **_DRAFT,
         title="Reason",
         description="Why this training runs; it is stored with the model.",
     )
