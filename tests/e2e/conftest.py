@@ -111,6 +111,8 @@ def _choices(home: Home, otlp: Receiver) -> dict[str, str]:
         "EVERGREEN_PIPELINES": str(folder / "pipelines"),
         "EVERGREEN_DAGS": str(folder / "dags"),
         "EVERGREEN_PORTS": "free",
+        # To read all DAG files every half minute would take a fifth of two cores: `read_again` asks for it.
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "3600",
         "AIRFLOW__METRICS__OTEL_ON": "True",
         "OTEL_EXPORTER_OTLP_ENDPOINT": otlp.address,
     }

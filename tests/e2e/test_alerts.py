@@ -18,7 +18,7 @@ import pytest
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.stack import Stack
 from evergreen.calendar import Calendar, Grain
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import read_again, wait_for
 
 INGEST, WATCH = "shop_ingest", "shop_watch"
 DAILY = Calendar(Grain.DAILY)
@@ -98,35 +98,15 @@ def folder(stack: Stack, airflow: AirflowApi, receiver: Receiver) -> Path:
     folder.mkdir()
     (folder / "expectations.yaml").write_text("- expect_column_values_to_not_be_null: {column: sold}\n")
     (folder / "pipeline.yaml").write_text(PIPELINE)
-    for dag_id in (INGEST, WATCH):
-        wait_for(lambda dag_id=dag_id: airflow.dag(dag_id), f"Airflow to read {dag_id}")
+    for another, dag_id in (("iris_ingest", INGEST), ("bike_demand_watch", WATCH)):
+        read_again(airflow, another)
+        assert airflow.dag(dag_id)
     return folder
 
 
 def publish(folder: Path, day: str, amount: str = "3") -> None:
     (folder / f"{day}.csv").write_text(f"at,sold\n{day}T08:00:00Z,{amount}\n{day}T09:00:00Z,4\n")
     (folder / f"{day}.done").touch()
-
-
-def described_anew(folder: Path, airflow: AirflowApi, description: str) -> None:
-    """Describe the pipeline otherwise, and wait until Airflow runs by it.
-
-    Of two readings of the DAG file that end after this, the second began after it.
-    """
-    (folder / "pipeline.yaml").write_text(description)
-    for _ in range(2):
-        before = dag_of(airflow)
-        airflow._call("PUT", f"/api/v2/parseDagFile/{before['file_token']}")
-        wait_for(
-            lambda before=before: dag_of(airflow)["last_parsed_time"] != before["last_parsed_time"],
-            f"Airflow to read {INGEST} again",
-        )
-
-
-def dag_of(airflow: AirflowApi) -> dict[str, Any]:
-    found = airflow.dag(INGEST)
-    assert found is not None
-    return found
 
 
 def watched(airflow: AirflowApi, day: str) -> None:
@@ -173,7 +153,8 @@ def test_a_task_that_fails_for_good_is_told_and_its_next_success(
     (first,) = airflow.runs(INGEST)
     day = DAILY.shift(first.partition or "", 1)
     publish(folder, day, amount="many")
-    described_anew(folder, airflow, PIPELINE.replace("20 seconds", "30 minutes"))
+    (folder / "pipeline.yaml").write_text(PIPELINE.replace("20 seconds", "30 minutes"))
+    read_again(airflow, INGEST)
     run = airflow.trigger(INGEST, partition=day)
     assert ended(airflow, run) == "failed"
     failed = receiver.hears("[critical] shop: ingest failed", day)

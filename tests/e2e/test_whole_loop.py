@@ -16,7 +16,7 @@ from deploy.embedded.stack import Stack
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
 from evergreen_airflow.figures import FIGURES
-from tests.e2e.waiting import wait_for
+from tests.e2e.waiting import read_again, wait_for
 from tests.otlp_receiver import Receiver
 
 WEEK = [f"2011-01-{day:02d}" for day in range(1, 8)]
@@ -39,7 +39,8 @@ def week(stack: Stack, airflow: AirflowApi, pipeline: Pipeline, bike_file: Path 
     # A night of our day would be newer than all of the week: Airflow must have read that there is none.
     load(stack, bike_file)
     wait_for(lambda: all(airflow.dag(dag_id) for dag_id in DAGS), "Airflow to read the DAG files")
-    wait_for(lambda: not (airflow.dag(DAGS[0]) or {})["next_dagrun_run_after"], "no night to be due")
+    read_again(airflow, DAGS[0])
+    assert not (airflow.dag(DAGS[0]) or {})["next_dagrun_run_after"]
     for dag_id in DAGS:
         airflow.unpause(dag_id)
     create = ["backfill", "create", "--dag-id", DAGS[0], "--max-active-runs", "4"]
