@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from evergreen.compute.spread import Spread
+from evergreen.compute.steps import Told
+from evergreen.compute.task import Outcome
 from tests.engines.clusters import Cluster, DaskCluster, SparkCluster
 from tests.unit.backtest.conftest import days, kiosk, sales
 
@@ -45,3 +50,28 @@ def on_cluster(configured: object, cluster: Cluster, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
     monkeypatch.setenv("PYTHONPATH", f"{ROOT / 'include'}:{ROOT}")
     return cluster
+
+
+@pytest.fixture
+def killed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """While it is empty, a worker is killed with the next item that is done, and told here."""
+    over, found = Spread.over, list[str]()
+
+    def killing(self: Spread, items: Any, **options: Any) -> list[Any]:
+        call = self._engine.call
+
+        def called(item: Any, seconds: float, told: Told) -> Outcome:
+            outcome = call(item, seconds, told)
+            if not found and os.environ["EVERGREEN_COMPUTE"] == cluster.address:
+                found.append(str(item))
+                cluster.kill_one()
+            return outcome
+
+        self._engine.call = called  # type: ignore[method-assign]
+        try:
+            return over(self, items, **options)
+        finally:
+            self._engine.call = call  # type: ignore[method-assign]
+
+    monkeypatch.setattr(Spread, "over", killing)
+    return found
