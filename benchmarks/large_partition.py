@@ -66,7 +66,8 @@ def _publish(pipeline: Pipeline) -> None:
     for first in range(0, ROWS, part):
         rows = min(part, ROWS - first)
         at = start + np.arange(first, first + rows) * 800
-        values = [draw.normal(size=rows) for _ in (*COLUMNS, "y")]
+        # Two decimals, as measured values have: a store that holds an object in memory has room for it.
+        values = [draw.normal(size=rows).round(2) for _ in (*COLUMNS, "y")]
         table = pa.table([pa.array(at).cast(times), *map(pa.array, values)], schema=schema)
         for batch in table.to_batches(max_chunksize=131_072):
             writer.write(batch)
