@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 from deploy.embedded import airflow as embedded_airflow
 from deploy.embedded import demo_request, environment, postgres, serving
@@ -240,3 +242,44 @@ def test_empty_forms_take_the_newest_and_the_same_again(night: Run, airflow: Air
     airflow.clear(score)
     wait_for(lambda: not airflow.run(score).ended, "the cleared run to begin")
     assert said(score, "score") == "2011-01-08: the newest day that is published"
+
+
+def test_no_secret_is_in_airflow_s_database_in_a_log_or_in_a_report(
+    night: Run, stack: Stack, pipeline: Pipeline
+) -> None:
+    """XComs, rendered fields, notes, asset events and the log of actions are rows of the database."""
+    kept = asdict(stack.secrets)
+    kept.pop("s3_access_key")  # a name, which the store logs with each request
+    rows = rows_of_airflow(stack)
+    assert rows.keys() >= {"xcom", "rendered_task_instance_fields", "asset_event", "log", "dag_run_note"}
+    logs = {str(file): file.read_text(errors="replace") for file in stack.home.logs.rglob("*.log")}
+    reports = {
+        key: pipeline.storage.read(key).body.decode()
+        for key in pipeline.storage.list("bike_demand/")
+        if key.endswith((".json", ".html"))
+    }
+    assert logs
+    assert reports
+    told = [
+        (place, name)
+        for place, text in {**rows, **logs, **reports}.items()
+        for name, secret in kept.items()
+        if secret in text
+    ]
+    assert told == []
+
+
+def rows_of_airflow(stack: Stack) -> dict[str, str]:
+    """Of each table of Airflow's own database that has rows, these as text."""
+    with postgres.connect(stack.ports, stack.secrets, postgres.AIRFLOW_DATABASE) as connection:
+        tables = [
+            name
+            for (name,) in connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ]
+        found = {
+            name: connection.execute(
+                sql.SQL("SELECT string_agg(each::text, chr(10)) FROM {} AS each").format(sql.Identifier(name))
+            ).fetchone()
+            for name in tables
+        }
+    return {name: row[0] for name, row in found.items() if row and row[0]}
