@@ -3,7 +3,7 @@
 In each draw a model is trained on a snapshot, and the same kind of model again on a later one. Both are
 equally good on average over all draws, so the mean of the losses should be 0. Of two fits one is always a
 little better; since the truth is known, so is by how much, and which promotions and refusals are wrong.
-`docs/gate.md` has the table of 200 draws; `make campaign ONLY=gate` takes 1,000.
+`docs/gate.md` has the table of 200 draws; `make test` takes 100, `make campaign ONLY=gate` 1,000.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from evergreen.training_set.holdout import holdout_mask
 from evergreen.training_set.units import Units
 from tests.campaign import rounds, seed
 
-DRAWS = rounds(200, 1000)
+DRAWS = rounds(100, 1000)
 ROWS, CHANGED = 300, 30
 FEATURES, RELEVANT, NOISE = 20, 5, 2.0
 SPEC = Spec.model_validate(
