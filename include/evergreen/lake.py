@@ -23,6 +23,7 @@ from evergreen.lake_check import Present, damage, present_files
 from evergreen.open_tables import OpenTables
 from evergreen.rows.partition_file import (
     PartitionFile,
+    count_values,
     file_of,
     footer_size,
     read_bounds,
@@ -145,6 +146,13 @@ class Lake:
         """
         found = self._from_footers(keys, read_record)
         return {key: record for key, record in sorted(found.items()) if record}
+
+    def values(self, partition: str) -> int:
+        """How many values a published partition has, its rows times its columns; 0 if it is not published.
+
+        Reads its file's footer.
+        """
+        return self._from_footers([partition], count_values).get(partition, 0)
 
     def read(
         self,

@@ -80,6 +80,13 @@ def test_the_bounds_of_whole_numbers_are_read_from_the_files(lake: Lake):
     assert lake.bounds("other") == []
 
 
+def test_values_are_counted_however_well_they_are_compressed(lake: Lake):
+    same = pa.table({"n": pa.repeat(7, 100_000), "s": pa.repeat("a word", 100_000)})
+    lake.replace(Table.PARTITIONS, {"2011-01-01": same})
+    assert lake.values("2011-01-01") == 200_000
+    assert lake.values("2011-01-02") == 0
+
+
 def test_no_rows_empty_a_partition(lake: Lake):
     lake.replace(Table.PARTITIONS, {"2011-01-01": rows(1), "2011-01-02": rows(2)})
     assert lake.replace(Table.PARTITIONS, {"2011-01-01": rows()}) == ["2011-01-01"]

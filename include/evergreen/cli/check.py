@@ -314,9 +314,11 @@ def _guesses(spec: Spec) -> Iterator[Checked]:
     """What `evergreen new` has guessed, and is still worth deciding."""
     from evergreen.draft.guesses import unconfirmed
 
+    how = " (delete the comment once it is right)"  # once is enough
     for guess in unconfirmed(spec.folder):
-        said = f"{guess.written} was guessed: {guess.why} (delete the comment once it is right)"
+        said = f"{guess.written} was guessed: {guess.why}{how}"
         yield Checked(spec.name, f"to decide: {guess.place}", True, said, warns=True)
+        how = ""
 
 
 def _features(spec: Spec) -> str:

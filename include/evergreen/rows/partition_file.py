@@ -156,6 +156,12 @@ def read_record(tail: bytes) -> dict[str, Any]:
     return dict(json.loads(found)) if found else {}
 
 
+def count_values(tail: bytes) -> int:
+    """Rows times columns of a partition's file; `tail` is its end with the whole footer."""
+    metadata = pq.read_metadata(pa.BufferReader(tail))
+    return int(metadata.num_rows * metadata.num_columns)
+
+
 def read_columns(body: bytes, columns: Sequence[str]) -> pa.Table:
     """Those columns of a partition's file that are among `columns`; an older release may have had fewer."""
     file = pq.ParquetFile(pa.BufferReader(body))

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from evergreen.scoring.checked_model import CheckedModel
     from evergreen.spec import Spec
 
-LARGE = 128 * 2**20
-"""Bytes of a partition's file from which it is scored in parts: memory would take ten times as much."""
+LARGE = 2**24
+"""Values of a partition, its rows times its columns, from which it is scored in parts.
+
+They take 128 MiB where each has 8 bytes, and scoring several times that. What the file takes says little.
+"""
 
 PART = 131_072  # rows
 
@@ -55,7 +58,7 @@ def is_large(pipeline: Pipeline, model: CheckedModel, partition: str) -> bool:
     spec = model.pipeline.spec
     if spec.scoring or spec.explain or spec.features.lookups or spec.looks_back_to(partition) != partition:
         return False
-    if sum(entry.size for entry in pipeline.storage.look(_place(pipeline, partition))) < LARGE:
+    if pipeline.lake.values(partition) < LARGE:
         return False
     return stored_asked(pipeline, model.version).together is Together.ROW
 
