@@ -14,7 +14,6 @@ import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
-from pyarrow.dataset import Dataset
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from evergreen.delta_errors import DENIED, OUT_OF_REACH, last_cause, plain
@@ -34,6 +33,8 @@ from evergreen.small_objects import SmallObjects
 from evergreen.together import together
 
 if TYPE_CHECKING:
+    from pyarrow.dataset import Dataset
+
     from evergreen.storage import Storage
 
 _T = TypeVar("_T")

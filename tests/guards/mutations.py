@@ -129,8 +129,8 @@ MUTATIONS = (
     Mutation(
         "a version is promoted without its signature",
         "include/evergreen/registry/versions.py",
-        "        if self.must_be_signed:\n            self.check_signature(version)\n\n    def remove",
-        "\n    def remove",
+        "        if self.must_be_signed:\n            self.check_signature(version)\n\n    def content",
+        "\n    def content",
         ("tests/unit/registry/test_signature.py",),
     ),
     Mutation(

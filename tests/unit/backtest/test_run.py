@@ -306,6 +306,7 @@ READS_AND_SHOWS = {
     "skew",
     "storage",
     "timings",
+    "together",
 } - {"labels", "registry"}
 
 

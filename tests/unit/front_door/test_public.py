@@ -55,7 +55,18 @@ OF_A_MODEL = {
     "predict",
     "version",
 }
-OF_A_TRAINING_SET = {"as_of", "features", "holdout", "lineage", "rows", "target", "version", "weights"}
+OF_A_TRAINING_SET = {
+    "as_of",
+    "features",
+    "holdout",
+    "lineage",
+    "newest",
+    "recent",
+    "rows",
+    "target",
+    "version",
+    "weights",
+}
 
 
 def public(thing: Any) -> set[str]:

@@ -175,6 +175,7 @@ task: regression
 target: sold
 intervals: {levels: [90%, 0.99], adapt: true}
 training:
+  sample: 10%
   metric: mae
   candidates: [{estimator: sklearn.linear_model.Ridge, target_transform: log1p}]
 gate: {limits: {mae: {max: 10}}, approval: {when: always}}
