@@ -14,9 +14,9 @@ ONLY ?=
 export ROUNDS ?= 5
 CHART ?=
 DATABASE ?=
-# One more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
+# Two more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
 # one more collects all tests, and starts servers, for itself.
-JOBS ?= 3
+JOBS ?= 4
 SEED ?= 0
 UV ?= uv
 # Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.

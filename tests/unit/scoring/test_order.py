@@ -81,7 +81,7 @@ def in_order(new_storage: Callable[[], Storage]) -> list[dict[str, object]]:
     return predictions(pipeline)
 
 
-@settings(max_examples=examples(5), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(order=st.permutations(DAYS), killed=st.integers(1, 12))
 def test_any_order_and_a_run_that_is_killed_end_the_same(
     new_storage: Callable[[], Storage], in_order: list[dict[str, object]], order: list[str], killed: int
