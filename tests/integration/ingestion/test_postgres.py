@@ -285,6 +285,7 @@ class TestTroubleOnTheWay:
 
     def test_a_restart_between_two_reads_is_not_noticed(self, database):
         assert database.query("SELECT 1 AS a").num_rows == 1
+        until(lambda: len(self.sessions(database, where="true")) == 1)  # the server has ended the reader's
         gone = self.sessions(database, "pg_terminate_backend(pid)", "true")
         assert gone == [(True,)]  # the one that is kept to make others from
         assert database.query("SELECT 2 AS a").to_pydict() == {"a": [2]}
