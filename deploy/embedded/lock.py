@@ -6,6 +6,7 @@ import fcntl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from deploy.embedded.home import Home
 
@@ -14,9 +15,7 @@ from deploy.embedded.home import Home
 def held(home: Home) -> Iterator[None]:
     """Hold it; waits, and says so, while another program does."""
     with home.lock_file.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(file):
             print(f"Waiting for another 'make up' or 'make down' in {home.root}", file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -26,9 +25,12 @@ def held(home: Home) -> Iterator[None]:
 def held_if_free(home: Home) -> Iterator[bool]:
     """Hold it unless another program does; tells which."""
     with home.lock_file.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield _taken(file)
+
+
+def _taken(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

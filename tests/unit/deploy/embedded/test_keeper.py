@@ -4,11 +4,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import psutil
-import pytest
 
 from deploy.embedded import lock, processes
 from deploy.embedded.home import Home
@@ -25,15 +23,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
-    found = Home(tmp_path)
-    found.create()
-    yield found
-    for name in processes.started(found):
-        processes.stop(found, name, signal.SIGKILL)
 
 
 def service(program: str) -> Service:
