@@ -137,3 +137,29 @@ def test_a_range_scores_those_first_that_lack_it(kiosk: Pipeline) -> None:
     assert with_later(kiosk, [hole]) == [later, hole]
     assert [key for key, _ in score_range(kiosk, [hole, "2024-01-15"])] == [later, far, hole, "2024-01-15"]
     assert with_later(kiosk, [hole]) == [hole]
+
+
+@pytest.mark.parametrize(
+    ("grain", "look_back", "reached"),
+    [
+        ("hourly", "3 hours", 3),
+        ("daily", "3 days", 3),
+        ("weekly", "14 days", 2),
+        ("monthly", "2 months", 2),
+    ],
+)
+def test_at_every_grain_those_are_scored_again_whose_look_back_has_the_hole(
+    new_storage: Callable[[], Storage], tmp_path: Path, grain: str, look_back: str, reached: int
+) -> None:
+    text = (KIOSK.folder / "pipeline.yaml").read_text()
+    text = text.replace("partition: daily", f"partition: {grain}").replace(
+        "look_back: 3 days", f"look_back: {look_back}"
+    )
+    (tmp_path / "kiosk").mkdir()
+    (tmp_path / "kiosk" / "pipeline.yaml").write_text(text)
+    spec = parse_spec(tmp_path / "kiosk" / "pipeline.yaml")
+    pipeline = Pipeline(spec, new_storage())
+    hole = spec.first_partition
+    later = [spec.calendar.shift(hole, number) for number in range(1, 6)]
+    pipeline.lake.replace(Table.PREDICTIONS, {key: pa.table({"prediction": [1.0]}) for key in later})
+    assert with_later(pipeline, [hole]) == [*later[:reached], hole]
