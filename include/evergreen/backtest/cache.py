@@ -126,7 +126,7 @@ def cache_folder(root: Path, name: str, *, fresh: bool = False) -> Iterator[Path
     try:
         os.utime(folder)
         others = [path for path in root.iterdir() if (path / _IN_USE).is_file() and path != folder]
-        for stale in sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT - 1 :]:
+        for stale in sorted(others, key=_last_used, reverse=True)[KEPT - 1 :]:
             _removed(stale)
         yield folder
     finally:
@@ -160,5 +160,18 @@ def _removed(folder: Path) -> bool:
     return True
 
 
+# Another run may remove what was listed a moment ago: a folder, or what SQLite has beside an open file.
+
+
+def _last_used(folder: Path) -> float:
+    with suppress(FileNotFoundError):
+        return folder.stat().st_mtime
+    return 0.0
+
+
 def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.glob(f"{_FILE}*"))
+    size = 0
+    for path in folder.glob(f"{_FILE}*"):
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size
+    return size

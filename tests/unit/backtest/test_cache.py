@@ -133,6 +133,15 @@ def test_a_folder_that_has_grown_too_large_is_begun_anew(
         assert Cache(folder).get("x") is None
 
 
+def test_what_is_removed_between_being_listed_and_looked_at_is_not_missed(tmp_path: Path) -> None:
+    """The log of SQLite goes once the last process closes. A link to nothing is listed in the same way."""
+    with cache_folder(tmp_path, "a") as folder:
+        Cache(folder).put({"x": b"1"})
+        (folder / "kept.db-journal").symlink_to(tmp_path / "gone")
+    with cache_folder(tmp_path, "a") as folder:
+        assert Cache(folder).get("x") == b"1"
+
+
 def test_threads_may_open_and_close_a_cache_at_the_same_moment(tmp_path: Path) -> None:
     """A drill's two replays do so: a lock of the process alone would not keep its threads apart."""
 
