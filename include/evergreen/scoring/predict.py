@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from evergreen.errors import RefusedError, SpecError
+from evergreen.candidates.refused_columns import cure
+from evergreen.errors import EvergreenError, RefusedError, SpecError, one_line
 from evergreen.features.build import build_features, in_order, rows_to_score
 from evergreen.lake import PARTITION
 from evergreen.metrics.predictions import Predictions
@@ -57,7 +58,8 @@ def partition_features(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.Dat
 def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
     """The model's predictions for features (n, d), those of a row the same beside any other rows.
 
-    Raises `RefusedError` if the model learnt from other features.
+    Raises `RefusedError` if the model learnt from other features, and `SpecError` if it cannot take a value
+    of them, such as a missing one where none was missing in training.
     """
     trained_on = getattr(model, "feature_names_in_", None)
     if trained_on is not None and list(trained_on) != list(features.columns):
@@ -66,7 +68,15 @@ def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
             f"{spec.name}: the model was trained on other features than features.py gives now "
             f"({', '.join(differing[:5]) or 'another order'}): train a new one: evergreen train {spec.name}"
         )
-    return predict_in_blocks(model, features)
+    try:
+        return predict_in_blocks(model, features)
+    except EvergreenError:
+        raise
+    except Exception as error:
+        raise SpecError(
+            f"{spec.name}: the model cannot predict from these features: {one_line(error)}: "
+            f"{cure(features, error)}; then train a new one: evergreen train {spec.name}"
+        ) from error
 
 
 def _check_keys(spec: Spec, published: Sequence[str]) -> None:
