@@ -180,15 +180,17 @@ clean: ## stop the stack and remove its folder .evergreen/
 .venv-audit: .venv-audit/.complete ## the environment of make audit
 
 # The requirements are complete, so pip resolves nothing (the pip of an older Python cannot resolve
-# `celery[redis]` by hash). Modules are compiled by all cores at once, and not the libraries' own tests; a library
-# may hold files that are for another Python. A stamp is written last: an environment that was interrupted is
-# completed by the next call.
+# `celery[redis]` by hash), and several of it install a part each: one alone takes a minute on one core. Modules
+# are compiled by all cores at once, and not the libraries' own tests; a library may hold files that are for
+# another Python. A stamp is written last: an environment that was interrupted is completed by the next call.
 define install
 	@rm -f $(1)/.complete
 	@echo "Building $(1) from $(2) with $(PYTHON)"
 	@[ ! -e $(1) ] || [ "$$($(1)/bin/python -V 2>&1)" = "$$($(PYTHON) -V 2>&1)" ] || rm -rf $(1)
 	@$(PYTHON) -m venv $(1)
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $(2)
+	@awk '/^[a-z]/ { part = part % 3 + 1 } part { print > "$(1)/requirements-" part }' $(2)
+	@printf '%s\n' $(1)/requirements-[1-3] | xargs -P 3 -I '{}' $(1)/bin/python -m pip install --quiet \
+		--disable-pip-version-check --no-compile --no-deps --require-hashes -r '{}'
 	@$(1)/bin/python -m compileall -qq -j 0 -x 'site-packages/.*/tests?/' $(1)/lib || true
 endef
 
