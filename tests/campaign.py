@@ -145,7 +145,9 @@ def main(names: list[str]) -> int:
 
 def _run(name: str, folder: Path) -> None:
     tests = CAMPAIGNS[name]
-    workers = ["-n", os.environ.get("JOBS") or "2"] if name in ("properties", "gate", "trial") else []
+    workers = (
+        ["--processes", os.environ.get("JOBS") or "2"] if name in ("properties", "gate", "trial") else []
+    )
     command = [
         sys.executable,
         "-m",
