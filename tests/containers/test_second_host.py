@@ -32,13 +32,13 @@ for host, port in json.loads(sys.argv[1]):
 print(json.dumps(found))
 """
 ASK = """
-import os, socket, ssl, urllib.error, urllib.request
+import socket, ssl, sys, urllib.error, urllib.request
 def status(path):
     try:
         return urllib.request.urlopen(path, timeout=60).status
     except urllib.error.HTTPError as error:
         return error.code
-host = os.environ["GATEWAY"]
+host = sys.argv[1]
 print(status(f"https://{host}:8443/execution/health"), status(f"https://{host}:8443/api/v2/version"),
       status(f"https://{host}:8443/auth/login"), status(f"https://{host}:8333/evergreen/"))
 with ssl.create_default_context().wrap_socket(
@@ -106,7 +106,7 @@ def test_nothing_but_the_gateway_can_be_reached(second: Project, control: Projec
 
 
 def test_what_answers_asks_for_a_token_a_key_or_a_password_and_shows_its_certificate(second: Project):
-    told = second.execute("worker", "python", "-c", ASK)
+    told = second.execute("worker", "python", "-c", ASK, GATEWAY)
     assert told.stdout.split("\n")[:3] == ["200 404 404 403", "-NOAUTH", "unknown authority"], told.stderr
 
 
