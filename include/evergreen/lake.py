@@ -114,11 +114,11 @@ class Lake:
         self._commit(table, files, schema.append(pa.field(PARTITION, pa.string())), changed)
         return [key for key in files if key in changed]
 
-    def schema(self, table: Table) -> pa.Schema | None:
-        """The table's columns and types without `partition`; None if it does not exist yet."""
+    def schema(self, table: Table, version: int | None = None) -> pa.Schema | None:
+        """The table's columns and types, at a version, without `partition`; None if there is no table yet."""
         try:
             with self._errors(table):
-                found = pa.schema(self._tables.now(table).schema().to_arrow())
+                found = pa.schema(self._tables.at(table, version).schema().to_arrow())
         except NotFoundError:
             return None
         return found.remove(found.get_field_index(PARTITION))
@@ -148,12 +148,12 @@ class Lake:
         found = self._from_footers(keys, read_record)
         return {key: record for key, record in sorted(found.items()) if record}
 
-    def values(self, partition: str) -> int:
-        """How many values a published partition has, its rows times its columns; 0 if it is not published.
+    def values(self, partition: str, columns: Sequence[str] | None = None) -> int:
+        """How many values a published partition has, in `columns` or in all; 0 if it is not published.
 
         Reads its file's footer.
         """
-        return self._from_footers([partition], count_values).get(partition, 0)
+        return self._from_footers([partition], lambda tail: count_values(tail, columns)).get(partition, 0)
 
     def read(
         self,
@@ -173,11 +173,14 @@ class Lake:
             rows = found.to_table(columns=None if columns is None else [*columns])
         return rows.sort_by(PARTITION)
 
-    def batches(self, table: Table, first: str, last: str, version: int) -> Iterator[pa.RecordBatch]:
+    def batches(
+        self, table: Table, first: str, last: str, version: int, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
         """The same rows, in no order, of which memory holds a few batches of at most `BATCH` rows."""
         with self._errors(table):
             found = self._between(table, first, last, version)
-            yield from found.to_batches(batch_size=BATCH, batch_readahead=2, fragment_readahead=1)
+            sizes = {"batch_size": BATCH, "batch_readahead": 2, "fragment_readahead": 1}
+            yield from found.to_batches(None if columns is None else [*columns], **sizes)
 
     def single(self, table: Table, keys: Iterable[str], columns: Sequence[str]) -> list[pa.Table]:
         """Of each of these partitions that has rows, its columns that are among `columns`; by key.
@@ -280,8 +283,7 @@ class Lake:
     def _between(self, table: Table, first: str | None, last: str | None, version: int | None) -> Dataset:
         # Files are chosen by the log: a dataset of all of them would take longer with every partition.
         bounds = [(PARTITION, sign, key) for sign, key in ((">=", first), ("<=", last)) if key is not None]
-        opened = self._tables.now(table) if version is None else self._tables.at(table, version)
-        return opened.to_pyarrow_dataset(file_pruning_predicate=bounds or None)
+        return self._tables.at(table, version).to_pyarrow_dataset(file_pruning_predicate=bounds or None)
 
     def _check_schema(self, table: Table, published: pa.Schema, offered: pa.Schema) -> None:
         problems = [f"column '{name}' is new" for name in offered.names if name not in published.names]

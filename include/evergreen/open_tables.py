@@ -69,8 +69,10 @@ class OpenTables:
             opened.update_incremental()
         return self.keep(table, opened or self._loaded(table))
 
-    def at(self, table: str, version: int) -> DeltaTable:
-        """The table as it was at a version; it is opened once for all who read it in parts."""
+    def at(self, table: str, version: int | None) -> DeltaTable:
+        """The table as it was at a version, or is now; the former is opened once for all who read it."""
+        if version is None:
+            return self.now(table)
         past = self._mine.past
         if table not in past or past[table].version() != version:
             past[table] = self._loaded(table, version)

@@ -84,6 +84,7 @@ def test_values_are_counted_however_well_they_are_compressed(lake: Lake):
     same = pa.table({"n": pa.repeat(7, 100_000), "s": pa.repeat("a word", 100_000)})
     lake.replace(Table.PARTITIONS, {"2011-01-01": same})
     assert lake.values("2011-01-01") == 200_000
+    assert lake.values("2011-01-01", ["n", "other"]) == 100_000
     assert lake.values("2011-01-02") == 0
 
 

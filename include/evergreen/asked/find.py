@@ -17,6 +17,7 @@ import pandas as pd
 
 from evergreen.asked.finding import Asked, Difference, Together
 from evergreen.asked.parts import Mask, Places, Whole, widened
+from evergreen.features.columns import columns_given
 from evergreen.features.functions import places
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
@@ -92,6 +93,8 @@ def find_asked(spec: Spec, rows: pd.DataFrame, as_of: str) -> Asked:
     """
     if not places(spec):
         return Asked(Together.ROW, why="its features are columns of the row itself")
+    if spec.features.columns:
+        rows = rows[columns_given(spec, rows.columns)]
     budget, tried = max(_LEAST, _WINDOWS * len(rows)), _Tried.of(spec, rows, as_of)
     if tried.most_read > budget:
         tried = replace(tried, keys=tried.keys[:1])

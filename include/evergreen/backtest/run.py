@@ -25,8 +25,9 @@ from evergreen.compute.choice import Choice, Kind
 from evergreen.environment import home
 from evergreen.errors import NotFoundError, NothingToDoError, RefusedError, SourceError
 from evergreen.features.lookups import with_lookups
+from evergreen.features.published import published_rows
 from evergreen.labels.join import with_labels
-from evergreen.lake import PARTITION, Table
+from evergreen.lake import PARTITION
 from evergreen.pipeline import Pipeline
 from evergreen.rows.frame import to_frame
 from evergreen.spec import Spec
@@ -172,8 +173,8 @@ def read_rows(pipeline: Pipeline, first: str, last: str) -> pd.DataFrame:
 
     Raises `NotFoundError` if nothing is published from `first` on.
     """
-    published = pipeline.lake.read(Table.PARTITIONS, None, last)
-    rows: pd.DataFrame = to_frame(with_labels(pipeline, with_lookups(pipeline, published), None))
+    published = with_lookups(pipeline, published_rows(pipeline, None, last))
+    rows: pd.DataFrame = to_frame(with_labels(pipeline, published, None))
     if not (rows[PARTITION] >= first).any():
         raise NotFoundError(
             f"{pipeline.name}: no partition is published from {first} to {last}: run evergreen ingest "

@@ -14,6 +14,7 @@ import pandas as pd
 
 from evergreen.calendar import Length
 from evergreen.errors import EvergreenError, SpecError, one_line
+from evergreen.features.columns import columns_given
 from evergreen.features.functions import Build, load_functions
 from evergreen.lake import PARTITION
 from evergreen.spec import Spec
@@ -23,10 +24,11 @@ def build_features(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
     """The features of the rows, one row each, with the index of `rows`: the sets' columns, then the others.
 
     `rows` are the wanted partitions and their look-back, in any order; each function gets them sorted by
-    `in_order`. Raises `SpecError` if a function fails, or if its result has other rows, no columns, a column
-    twice, a column that another function returns too, a target, or the lake's own column.
+    `in_order`, in the columns of `columns_given`. Raises `SpecError` if a column of `features.columns` is
+    missing, if a function fails, or if its result has other rows, no columns, a column twice, a column that
+    another function returns too, a target, or the lake's own column.
     """
-    ordered = in_order(spec, rows)
+    ordered = _given(spec, in_order(spec, rows))
     parts = {origin: _built(spec, origin, build, ordered) for origin, build in load_functions(spec).items()}
     _check_apart(spec, parts)
     first, *others = parts.values()
@@ -86,6 +88,17 @@ def rows_to_score(spec: Spec, rows: pd.DataFrame, partition: str) -> pd.DataFram
     return seen.drop(columns=[spec.target]) if spec.labels and spec.target in seen.columns else seen
 
 
+def _given(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the columns that functions get."""
+    if missing := [name for name in spec.features.columns if name not in rows.columns]:
+        raise SpecError(
+            f"{spec.name}: features.columns: the rows have no column '{missing[0]}': fix the sources, or "
+            "name another"
+        )
+    names = columns_given(spec, rows.columns)
+    return rows if len(names) == len(rows.columns) else rows[names]
+
+
 def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.DataFrame:
     code = spec.feature_code
     where = f"{spec.name}: features ({origin}{f' of version {code.version}' if code else ''})"
@@ -97,10 +110,17 @@ def _built(spec: Spec, origin: str, build: Build, rows: pd.DataFrame) -> pd.Data
     except EvergreenError:
         raise
     except Exception as error:
-        remedy = "train a new version" if code else "fix the function"
+        remedy = "train a new version" if code else _remedy(spec, error)
         raise SpecError(f"{where} failed with {type(error).__name__}: {one_line(error)}: {remedy}") from error
     _check(spec, where, index, features)
     return _copied(features).set_axis(rows.index)
+
+
+def _remedy(spec: Spec, error: Exception) -> str:
+    lacks = isinstance(error, KeyError) or "'DataFrame' object has no attribute" in str(error)
+    if spec.features.columns and lacks:
+        return "if it is a column of the rows, name it in features.columns, else fix the function"
+    return "fix the function"
 
 
 def _copied(frame: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 
 from evergreen.errors import NotFoundError, RefusedError, one_line
 from evergreen.features.lookups import with_lookups
-from evergreen.lake import PARTITION, Table
+from evergreen.features.published import published_rows
+from evergreen.lake import PARTITION
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -21,7 +22,7 @@ def given_with_look_back(pipeline: Pipeline, given: pd.DataFrame) -> dict[str, p
     """For each partition of the given rows, oldest first: its rows and those of its look-back.
 
     The look-back consists of the given rows of earlier partitions and the published rows of all others.
-    Without a column `partition`, a row's partition follows from its time. Columns that are not published are
+    Without a column `partition`, a row's partition follows from its time. Columns that are not read are
     left out; targets may be missing. Raises `NotFoundError` if nothing is published yet, `RefusedError`
     naming a column that is missing, or whose values do not fit.
     """
@@ -61,10 +62,9 @@ def _partitions(spec: Spec, given: pd.DataFrame) -> list[str]:
 
 def _published(pipeline: Pipeline, first: str, last: str) -> pa.Table:
     """Published rows with their lookups, decimals as float64; an empty table if there are none."""
-    lake = pipeline.lake
-    rows = lake.read(Table.PARTITIONS, first, last)
+    rows = published_rows(pipeline, first, last)
     if not len(rows):
-        keys = lake.partitions()
+        keys = pipeline.lake.partitions()
         if not keys:
             raise NotFoundError(f"{pipeline.name}: no partition is published yet: ingest one first")
         return _published(pipeline, keys[-1], keys[-1]).slice(0, 0)

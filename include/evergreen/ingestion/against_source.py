@@ -122,6 +122,10 @@ def used_columns(spec: Spec) -> Iterator[tuple[str, str]]:
         yield "training.weight", training.weight
     if training.tuning.group:
         yield "training.tuning.group", training.tuning.group
+    found_elsewhere = {*spec.features.looked_up, *(spec.targets if spec.labels else ())}
+    for number, name in enumerate(spec.features.columns):
+        if name not in found_elsewhere:
+            yield f"features.columns.{number}", name
     if spec.features.function is None and not spec.feature_sets:
         # Otherwise they may name features.
         for name in ("slices", "fairness"):

@@ -156,10 +156,14 @@ def read_record(tail: bytes) -> dict[str, Any]:
     return dict(json.loads(found)) if found else {}
 
 
-def count_values(tail: bytes) -> int:
-    """Rows times columns of a partition's file; `tail` is its end with the whole footer."""
+def count_values(tail: bytes, columns: Sequence[str] | None = None) -> int:
+    """Rows times columns of a partition's file, or those of them that are among `columns`.
+
+    `tail` is its end with the whole footer.
+    """
     metadata = pq.read_metadata(pa.BufferReader(tail))
-    return int(metadata.num_rows * metadata.num_columns)
+    there = metadata.schema.to_arrow_schema().names
+    return int(metadata.num_rows * sum(columns is None or name in columns for name in there))
 
 
 def read_columns(body: bytes, columns: Sequence[str]) -> pa.Table:

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from evergreen.asked.finding import Together, stored_asked
 from evergreen.errors import NotFoundError
 from evergreen.features.build import in_order
+from evergreen.features.columns import columns_read
+from evergreen.features.published import names_read
 from evergreen.lake import PARTITION, Table
 from evergreen.rows.frame import to_frame
 from evergreen.rows.partition_file import PartitionFile, PartitionWriter
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from evergreen.spec import Spec
 
 LARGE = 2**24
-"""Values of a partition, its rows times its columns, from which it is scored in parts.
+"""Values of a partition, its rows times the columns that are read, from which it is scored in parts.
 
 They take 128 MiB where each has 8 bytes, and scoring several times that. What the file takes says little.
 """
@@ -58,7 +60,7 @@ def is_large(pipeline: Pipeline, model: CheckedModel, partition: str) -> bool:
     spec = model.pipeline.spec
     if spec.scoring or spec.explain or spec.features.lookups or spec.looks_back_to(partition) != partition:
         return False
-    if pipeline.lake.values(partition) < LARGE:
+    if pipeline.lake.values(partition, names_read(model.pipeline)) < LARGE:
         return False
     return stored_asked(pipeline, model.version).together is Together.ROW
 
@@ -79,15 +81,16 @@ def file_of_predictions(
 ) -> Made | None:
     """The predictions of a large partition, by `predict` for each part of its rows.
 
-    None where its rows are not in the order of time and key, or some of them may have no key of their own:
-    then they have to be looked at together.
+    `pipeline` has the features of the version that predicts. None where its rows are not in the order of time
+    and key, or some of them may have no key of their own: then they have to be looked at together.
     """
     published = pipeline.lake.schema(Table.PARTITIONS)
     assert published is not None
     with tempfile.TemporaryFile(prefix="evergreen-") as local:
         pipeline.storage.download(_place(pipeline, partition), local)
         file = pq.ParquetFile(local, pre_buffer=False)
-        parts = _parts(file, published, partition)
+        read = [published.field(name) for name in columns_read(pipeline.spec, published.names)]
+        parts = _parts(file, pa.schema(read), partition)
         keys = _Keys(file.metadata.num_rows)
         writer = _written(pipeline, map(predict, _in_turn(pipeline.spec, parts)), keys)
     if writer is None:
@@ -136,8 +139,9 @@ def _in_turn(spec: Spec, parts: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 def _parts(file: pq.ParquetFile, schema: pa.Schema, partition: str) -> Iterator[pa.Table]:
-    """The rows in the table's columns, in parts; what a file of an older release lacks is null."""
-    for batch in file.iter_batches(batch_size=PART, use_threads=False):
+    """The rows in these columns of the table, in parts; what a file of an older release lacks is null."""
+    there = [name for name in file.schema_arrow.names if name in schema.names]
+    for batch in file.iter_batches(batch_size=PART, columns=there, use_threads=False):
         rows = pa.Table.from_batches([batch])
         columns = [
             rows.column(field.name).cast(field.type)

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from evergreen.errors import EvergreenError, NotFoundError, NothingToDoError, RefusedError
 from evergreen.features.lookups import with_lookups
+from evergreen.features.published import published_rows
 from evergreen.labels.join import unlabelled
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
@@ -69,7 +70,7 @@ def _scored(pipeline: Pipeline, partition: str) -> Scored:
     by = predicting(pipeline, partition)
     if is_large(pipeline, by.model, partition):
         predict = partial(predictions, by.model, partition=partition, used=by.used)
-        if (made := file_of_predictions(pipeline, partition, predict)) is not None:
+        if (made := file_of_predictions(by.model.pipeline, partition, predict)) is not None:
             with closing(made.file):
                 changed = pipeline.lake.commit(Table.PREDICTIONS, {partition: made.file}, made.schema)
             return Scored(partition, by.model.version, made.file.rows, bool(changed))
@@ -155,13 +156,13 @@ def predictions_of(
 
 
 def rows_with_look_back(pipeline: Pipeline, partition: str) -> pa.Table:
-    """The published rows of the partition and its look-back, with lookups joined.
+    """The published rows of the partition and its look-back, with lookups joined, in the columns read.
 
     Raises `NotFoundError` if the partition is not published.
     """
     first = pipeline.spec.looks_back_to(partition)
     try:
-        rows = pipeline.lake.read(Table.PARTITIONS, first, partition)
+        rows = published_rows(pipeline, first, partition)
     except NotFoundError:
         rows = pa.table({PARTITION: pa.array([], pa.string())})
     if not len(rows) or rows.column(PARTITION)[-1].as_py() != partition:

@@ -21,6 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from evergreen.errors import EvergreenError, IntegrityError, NotFoundError, UnavailableError
+from evergreen.features.columns import columns_read
+from evergreen.features.published import published_rows
 from evergreen.lake import PARTITION, Table
 from evergreen.look_back.blob import as_read, digest_of, rows_of
 from evergreen.look_back.keep import looked_back_to
@@ -38,10 +40,10 @@ T = TypeVar("T")
 class LookedBack:
     """The published rows before a partition that its features look back to.
 
-    `rows` have the columns of the lake's table and `partition`. `digest` names them: the same partitions with
-    the same rows give the same one. `newest` is the newest published partition before the one asked for, and
-    `age` how long before its beginning that ended; None where there is none. `stale` says that this is longer
-    than `serving.look_back.max_age`.
+    `rows` have `partition` and the columns of the lake's table that are read. `digest` names them: the same
+    partitions with the same rows give the same one. `newest` is the newest published partition before the one
+    asked for, and `age` how long before its beginning that ended; None where there is none. `stale` says that
+    this is longer than `serving.look_back.max_age`.
     """
 
     rows: pa.Table = field(repr=False)
@@ -77,7 +79,10 @@ class _Newest(Generic[T]):
 
 @dataclass(frozen=True)
 class _Window:
-    """What was published at one version of the table, and the rows of some of it, by partition."""
+    """What was published at one version of the table, and the rows of some of it, by partition.
+
+    `schema` has the columns that are read.
+    """
 
     version: int
     schema: pa.Schema
@@ -136,6 +141,8 @@ class LookBack:
             schema = lake.schema(Table.PARTITIONS) or pa.schema([])
             # Read one after the other: they are of one version if nothing was published meanwhile.
             if self._version() == version:
+                read = columns_read(self._pipeline.spec, schema.names)
+                schema = pa.schema([schema.field(name) for name in read])
                 return _Window(version, schema, files, {}, _Newest(), _Newest())
 
     def before(self, partition: str) -> LookedBack | None:
@@ -257,7 +264,7 @@ class LookBack:
                 )
 
     def _from_lake(self, window: _Window, keys: Sequence[str]) -> dict[str, pa.Table]:
-        rows = self._pipeline.lake.read(Table.PARTITIONS, min(keys), max(keys), version=window.version)
+        rows = published_rows(self._pipeline, min(keys), max(keys), window.version)
         return {key: rows.filter(pc.equal(rows.column(PARTITION), key)) for key in keys}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from evergreen.asked.finding import Asked, Together, stored_asked
 from evergreen.asked.request import refusal
+from evergreen.features.columns import columns_given, columns_read
 from evergreen.features.lookups import with_lookups
 from evergreen.labels.join import label_schema
 from evergreen.lake import PARTITION
@@ -73,7 +75,7 @@ class Served:
             stored_asked(pipeline, model.version),
             fast.way,
             features.head(1),
-            _as_sent(golden, types),
+            _as_sent(pipeline.spec, golden, types),
             Levels(model),
             _label(pipeline),
         )
@@ -142,20 +144,32 @@ class Served:
         found = predictions_of(self.model, rows, partition, self.levels.of(partition))
         return found.drop_columns([ACTUAL]) if ACTUAL in found.column_names else found
 
+    @cached_property
+    def _read(self) -> list[pa.Field]:
+        """The published columns that are read."""
+        return [self.published.field(name) for name in columns_read(self.spec, self.published.names)]
+
     def _as_published(self, own: pa.Table, partition: str) -> pa.Table:
         """The rows as a night reads them from the lake, without their targets."""
         columns = {
-            name: own.column(name) if name in own.column_names else pa.nulls(len(own), kind)
-            for name, kind in zip(self.published.names, self.published.types, strict=True)
+            column.name: own.column(column.name)
+            if column.name in own.column_names
+            else pa.nulls(len(own), column.type)
+            for column in self._read
         }
         return pa.table({**columns, PARTITION: pa.array([partition] * len(own), pa.string())})
 
 
-def _as_sent(golden: Golden, types: RowTypes) -> list[dict[str, Any]]:
-    """The golden rows that are predicted, as JSON has them; none if they have other columns than now."""
+def _as_sent(spec: Spec, golden: Golden, types: RowTypes) -> list[dict[str, Any]]:
+    """The golden rows that are predicted, as JSON has them; none if they have other columns than now.
+
+    A request has all columns: here those are null that functions do not get and the sample does not have.
+    """
     own = golden.rows[golden.rows[PARTITION] == golden.partition]
-    if not {*types.schema.names} <= {*own.columns}:
+    names = types.schema.names
+    if not {*columns_given(spec, names)} <= {*own.columns}:
         return []
+    own = own.assign(**{name: None for name in names if name not in own.columns})
     try:
         rows = pa.Table.from_pandas(own, schema=types.schema, preserve_index=False)
     except (pa.ArrowInvalid, pa.ArrowTypeError):

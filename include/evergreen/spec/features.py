@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, field_validator, model_serializer
 
 from evergreen.calendar import Length
 from evergreen.description import Described, explain, read_mapping
@@ -74,7 +75,14 @@ class FeatureCode:
 class Features(Described):
     """How features are built from rows.
 
-    With neither a function nor sets, the features are all columns except key, time, target and weight.
+    With neither a function nor sets, the features are all columns except key, time, target and weight, of
+    those that `columns` names.
+    """
+
+    columns: tuple[Column, ...] = Field(default=(), min_length=1)
+    """The columns of the rows that features are built of; default: all. Functions get these, key, time,
+    partition, target and what is looked up. Of others only what the description names elsewhere is read.
+    Example: [price, weather]
     """
 
     function: FunctionName | None = None
@@ -92,24 +100,41 @@ class Features(Described):
     them.
     """
 
-    @field_validator("sets")
+    @property
+    def looked_up(self) -> tuple[str, ...]:
+        """The columns that lookups add to the rows."""
+        return _added(self.lookups)
+
+    @field_validator("columns", "sets")
     @classmethod
-    def _each_once(cls, sets: tuple[str, ...]) -> tuple[str, ...]:
-        if twice := [name for number, name in enumerate(sets) if name in sets[:number]]:
+    def _each_once(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if twice := [name for number, name in enumerate(names) if name in names[:number]]:
             raise ValueError(f"'{twice[0]}' is named twice")
-        return sets
+        return names
 
     @field_validator("lookups")
     @classmethod
     def _columns_apart(cls, lookups: dict[str, Lookup]) -> dict[str, Lookup]:
         if "partitions" in lookups:
             raise ValueError("'partitions' is the name of the pipeline's own rows: rename the lookup")
-        names = [f"{name}_{column}" for name, lookup in lookups.items() for column in lookup.columns]
+        names = _added(lookups)
         if twice := [name for number, name in enumerate(names) if name in names[:number]]:
             raise ValueError(
                 f"the column '{twice[0]}' is repeated: name each column once, or rename a lookup"
             )
         return lookups
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without `columns` the same as before there were any: digests and stored versions hold it."""
+        content: dict[str, Any] = dump(self)
+        if not self.columns:
+            content.pop("columns", None)
+        return content
+
+
+def _added(lookups: Mapping[str, Lookup]) -> tuple[str, ...]:
+    return tuple(f"{name}_{column}" for name, lookup in lookups.items() for column in lookup.columns)
 
 
 def load_sets(pipeline_file: Path, names: tuple[str, ...]) -> tuple[FeatureSet, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from evergreen.boosters.catalogue import boosters_of
 from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.features.build import build_features, each_function, in_order, rows_to_score
+from evergreen.features.columns import columns_read, columns_trained_on
 from evergreen.labels.known import mask_unknown
 from evergreen.lake import PARTITION
 from evergreen.metrics.classes import ordered_classes
@@ -83,11 +84,11 @@ def assemble(
 ) -> TrainingSet:
     """The training set as of a partition. Pure: the same rows before `as_of` give the same set and version.
 
-    `rows` may hold more than is needed: rows from `as_of` on, and rows before the window's look-back, are
-    dropped first. Labels that come later are masked where they are not known then, and feature functions do
-    not see the target at all. With `window: since change` the window begins at the break that `reason` names
-    (see `evergreen.training_set.window`). Raises `NothingToDoError` when fewer partitions than
-    `training.minimum` are in the window (or, where labels come later, have known labels there),
+    `rows` may hold more than is needed: rows from `as_of` on, rows before the window's look-back, and columns
+    that are not read, are dropped first. Labels that come later are masked where they are not known then, and
+    feature functions do not see the target at all. With `window: since change` the window begins at the break
+    that `reason` names (see `evergreen.training_set.window`). Raises `NothingToDoError` when fewer partitions
+    than `training.minimum` are in the window (or, where labels come later, have known labels there),
     `RefusedError` if the rows cannot be split or those to train on are of one class, and `SpecError` if the
     features of the newest partition differ from those that scoring would build for it.
     """
@@ -106,7 +107,8 @@ def assemble(
     usable = in_window & _known(spec, seen)
     _check_some(spec, bool(usable.any()))
     taken = _taken(seen, usable)
-    window = _Window(taken, _taken(features, usable), data_digest(seen), set(taken[PARTITION].unique()))
+    digest = data_digest(_trained_on(spec, seen))
+    window = _Window(taken, _taken(features, usable), digest, set(taken[PARTITION].unique()))
     return _made(spec, window, as_of, versions, reason)
 
 
@@ -122,7 +124,7 @@ def assemble_parts(
     assert spec.training.sample is not None
     draw, published, newest, offered = Draw(spec.training.sample), _Published(), Newest(), set[str]()
     for part in parts:
-        seen = mask_unknown(spec, in_order(spec, part.rows.reset_index(drop=True)), as_of)
+        seen = mask_unknown(spec, in_order(spec, _read(spec, part.rows).reset_index(drop=True)), as_of)
         seen = seen.reset_index(drop=True)
         own = (seen[PARTITION] >= part.first).to_numpy()
         if not own.any():
@@ -147,7 +149,8 @@ def assemble_parts(
     rows, features = draw.drawn()
     order = in_order(spec, rows).index
     rows, features = (frame.loc[order].reset_index(drop=True) for frame in (rows, features))
-    window = _Window(rows, features, drawn_digest(rows, features), offered, draw.offered, newest.rows())
+    digest = drawn_digest(_trained_on(spec, rows), features)
+    window = _Window(rows, features, digest, offered, draw.offered, newest.rows())
     return _made(spec, window, as_of, versions, reason)
 
 
@@ -207,11 +210,22 @@ def _begun_by(spec: Spec, as_of: str, change: Change | None) -> dict[str, Any]:
 
 
 def _visible(spec: Spec, rows: pd.DataFrame, as_of: str, change: Change | None) -> pd.DataFrame:
+    rows = _read(spec, rows)
     if not spec.calendar.has_time:
         return in_order(spec, rows.reset_index(drop=True)).reset_index(drop=True)
     key = rows[PARTITION]
     seen = rows[(key < as_of) & (key >= read_start(spec, as_of, change))].reset_index(drop=True)
     return in_order(spec, seen).reset_index(drop=True)
+
+
+def _read(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the columns that are read, whoever has read them."""
+    return rows[columns_read(spec, rows.columns)] if spec.features.columns else rows
+
+
+def _trained_on(spec: Spec, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the columns that bear on a model and its verdict: a version's digest is of these."""
+    return rows[columns_trained_on(spec, rows.columns)] if spec.features.columns else rows
 
 
 class _Published:

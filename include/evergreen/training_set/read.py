@@ -12,6 +12,7 @@ import pyarrow as pa
 from evergreen.calendar import SNAPSHOT
 from evergreen.errors import NotFoundError, NothingToDoError, SpecError
 from evergreen.features.lookups import lookup_versions, with_lookups
+from evergreen.features.published import published_batches, published_rows
 from evergreen.labels.join import with_labels
 from evergreen.lake import Table
 from evergreen.rows.ahead import made_ahead
@@ -47,10 +48,10 @@ def read_window(
 ) -> tuple[pd.DataFrame, TableVersions]:
     """The published rows that training as of a partition may see, and the table versions they were read at.
 
-    Lookups are joined, and labels that come later as far as they are known then. `versions` names the table
-    versions to read, such as those in a model's lineage; by default the present ones. Raises `PartitionError`
-    for a wrong key, `NotFoundError` if nothing was ever published and `NothingToDoError` if no labels were
-    read yet.
+    They have the columns that `features.columns` leaves. Lookups are joined, and labels that come later as
+    far as they are known then. `versions` names the table versions to read, such as those in a model's
+    lineage; by default the present ones. Raises `PartitionError` for a wrong key, `NotFoundError` if nothing
+    was ever published and `NothingToDoError` if no labels were read yet.
     """
     spec = pipeline.spec
     spec.calendar.check(as_of)
@@ -76,13 +77,13 @@ def _parts(
             yield Part(one.first, _read(pipeline, one.back, one.last, known, versions))
     elif wanted:
         first, version = wanted[0].first, versions[Table.PARTITIONS.value]
-        for batch in pipeline.lake.batches(Table.PARTITIONS, first, wanted[-1].last, version):
+        for batch in published_batches(pipeline, first, wanted[-1].last, version):
             yield Part(first, to_frame(pa.Table.from_batches([batch])))
 
 
 def _read(pipeline: Pipeline, first: str, last: str, known: str, versions: TableVersions) -> pd.DataFrame:
     """The rows of some partitions, with the labels that are known after the night of `known`."""
-    rows = pipeline.lake.read(Table.PARTITIONS, first, last, version=versions[Table.PARTITIONS.value])
+    rows = published_rows(pipeline, first, last, versions[Table.PARTITIONS.value])
     return to_frame(_with_target(pipeline, with_lookups(pipeline, rows, versions), known, versions))
 
 

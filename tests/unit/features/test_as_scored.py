@@ -79,14 +79,14 @@ def read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read = Lake.read
     tables: dict[tuple[str, Table, int | None], pa.Table] = {}
 
-    def cut(lake: Lake, table: Table, first=None, last=None, version=None) -> pa.Table:
+    def cut(lake: Lake, table: Table, first=None, last=None, version=None, columns=None) -> pa.Table:
         name = (lake._pipeline, table, version)
         if name not in tables:
             tables[name] = read(lake, table, version=version)
         rows = tables[name]
         keys = rows.column(PARTITION)
         wanted = pc.and_(pc.greater_equal(keys, first or ""), pc.less_equal(keys, last or "~"))
-        return rows.filter(wanted)
+        return rows.filter(wanted).select(columns or rows.column_names)
 
     monkeypatch.setattr(Lake, "read", cut)
 

@@ -49,6 +49,11 @@ def sources_of(document) -> dict[str, str]:
         ),
         ({"target: y": "key: [knd]\ntarget: y"}, "[]", {"source: key.0": "nearest: kind"}),
         (
+            {"target: y": "target: y\nfeatures: {columns: [x, knd]}"},
+            "[]",
+            {"source: features.columns.1": "the rows have no column 'knd' (nearest: kind)"},
+        ),
+        (
             {"metric: mae": "metric: mae\n  weight: wt"},
             "[]",
             {"source: training.weight": "there: at, x, y, kind"},

@@ -211,3 +211,17 @@ def test_a_set_that_looks_back_farther_than_it_declares_is_refused(make_spec, da
     (place / "feature_set.yaml").write_text(declared + "1 days\n")
     with pytest.raises(SpecError, match="features late of partition 2024-01-31 differ"):
         assemble(make_spec(changes=named), daily_rows, AS_OF, VERSIONS, REASON)
+
+
+def test_of_named_columns_the_version_is_the_same_whoever_read_more(make_spec, daily_rows):
+    rows = daily_rows.assign(kind="a", other=range(len(daily_rows)))
+    named = {"look_back: 3 days}": "look_back: 3 days, columns: [price]}"}
+    watched = {"task:": "monitoring: {performance: {slices: [kind]}}\ntask:"}
+    whole, few, other = (
+        assemble(make_spec(changes=changes), read, AS_OF, None, REASON)
+        for changes, read in [(named, rows), (named, rows.drop(columns="other")), (named | watched, rows)]
+    )
+    assert whole.version == few.version == other.version
+    assert list(few.rows) == ["at", "price", "sold", "partition"]
+    assert list(other.rows) == ["at", "price", "sold", "partition", "kind"]
+    assert whole.version != assemble(make_spec(), rows, AS_OF, None, REASON).version
