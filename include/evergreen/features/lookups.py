@@ -6,7 +6,7 @@ from the same partition. So a row has the same values whenever it is read, and w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from evergreen.calendar import Zone
 from evergreen.errors import EvergreenError, SpecError
-from evergreen.lake import Lake, Table
+from evergreen.lake import PARTITION, Lake, Table
 from evergreen.spec import Lookup, Spec, load_spec
 
 if TYPE_CHECKING:
@@ -141,11 +141,17 @@ def _looked_up(
     where = _where(spec, name)
     other = looked_up_spec(spec, name)
     time = _moments(rows, spec.time_column or "", where, spec.calendar.zone)
-    with _named(where):
-        theirs = _read(pipeline, lookup, other, time, version)
-    _check_columns(where, lookup, rows, theirs)
+    known_at = lookup.known_at or other.time_column or ""
+    needed = {*lookup.on.values(), *lookup.columns, known_at, other.time_column}
+    lake = Lake(pipeline.storage, other.name)
+    with _named(where), lake.steady():
+        schema = lake.schema(Table.PARTITIONS, version)
+        there = schema.names if schema else []
+        columns = [*(name for name in there if name in needed), PARTITION]
+        theirs = lake.read(Table.PARTITIONS, *_reach(lookup, other, time), version, columns)
+    _check_columns(where, lookup, rows, there)
     zone = other.calendar.zone
-    known = _moments(theirs, lookup.known_at or other.time_column or "", where, zone, day_ends=True)
+    known = _moments(theirs, known_at, where, zone, day_ends=True)
     happened = _moments(theirs, other.time_column, where, zone) if other.time_column else known
     entity, others = _entities(where, lookup, rows, theirs)
     max_age = lookup.max_age // timedelta(microseconds=1)
@@ -154,17 +160,16 @@ def _looked_up(
     return {f"{name}_{column}": _nullable(theirs.column(column).take(take)) for column in lookup.columns}
 
 
-def _read(pipeline: Pipeline, lookup: Lookup, other: Spec, time: Integers, version: int | None) -> pa.Table:
-    """The partitions that may contain matches for the rows, without those that are too old or too new."""
-    lake = Lake(pipeline.storage, other.name)
+def _reach(lookup: Lookup, other: Spec, time: Integers) -> tuple[str | None, str | None]:
+    """The first and last partition that may contain matches for the rows: others are too old or too new."""
     asked = time[time > BEFORE_ALL]
     if not other.calendar.has_time or not len(asked):
-        return lake.read(Table.PARTITIONS, version=version)
+        return None, None
     first, last = (_EPOCH + timedelta(microseconds=int(moment)) for moment in (asked.min(), asked.max()))
     oldest = None if first - _EPOCH <= lookup.max_age else other.calendar.key_of(first - lookup.max_age)
     # A row that is known before its event time, such as a forecast, may be in any later partition.
     newest = other.calendar.key_of(last) if lookup.known_at is None else None
-    return lake.read(Table.PARTITIONS, oldest, newest, version=version)
+    return oldest, newest
 
 
 @contextmanager
@@ -176,12 +181,12 @@ def _named(where: str) -> Iterator[None]:
         raise type(error)(f"{where}: {error}") from None
 
 
-def _check_columns(where: str, lookup: Lookup, rows: pa.Table, theirs: pa.Table) -> None:
+def _check_columns(where: str, lookup: Lookup, rows: pa.Table, theirs: Sequence[str]) -> None:
     if missing := [column for column in lookup.on if column not in rows.column_names]:
         raise SpecError(f"{where}.on: the rows have no column '{missing[0]}': fix the lookup")
     needed = [*lookup.on.values(), *lookup.columns, *([lookup.known_at] if lookup.known_at else [])]
-    if missing := [column for column in needed if column not in theirs.column_names]:
-        there = ", ".join(theirs.column_names)
+    if missing := [column for column in needed if column not in theirs]:
+        there = ", ".join(theirs)
         raise SpecError(
             f"{where}: '{lookup.pipeline}' has no column '{missing[0]}' (there: {there}): fix the lookup"
         )

@@ -168,20 +168,21 @@ def test_rows_of_a_published_history_get_what_a_loop_finds(open_shops):
     assert 50 < known < len(found)
 
 
-def test_only_the_partitions_that_can_matter_are_read(open_shops, monkeypatch):
+def test_only_the_partitions_and_columns_that_can_matter_are_read(open_shops, monkeypatch):
     read = []
     original = Lake.read
 
-    def noted(self, table, first=None, last=None, version=None):
-        read.append((self._pipeline, first, last))
-        return original(self, table, first, last, version)
+    def noted(self, table, first=None, last=None, version=None, columns=None):
+        read.append((self._pipeline, first, last, len(columns)))
+        return original(self, table, first, last, version, columns)
 
     monkeypatch.setattr(Lake, "read", noted)
     rows = asking(("east", "2024-02-20T06:00"), ("east", "2024-02-21T06:00"))
     with_lookups(open_shops.open(), rows)
     with_lookups(open_shops.open(changes={"      known_at: announced\n": ""}), rows)
     # What is announced before it holds may lie in a later partition; what is known as it happens may not.
-    assert read == [("offers", "2024-02-11", None), ("offers", "2024-02-11", "2024-02-21")]
+    # The time of an announcement is then not needed.
+    assert read == [("offers", "2024-02-11", None, 8), ("offers", "2024-02-11", "2024-02-21", 7)]
 
 
 def test_without_known_at_a_row_is_known_from_its_event_time_on(stored_shops):
