@@ -1,0 +1,103 @@
+"""A table of 200 columns, of which features need 8: a training and a night, where these are named or not."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.alone import run_alone, tell, write_pipeline
+from benchmarks.figure import Figure
+from benchmarks.stores import stores
+from evergreen.lake import Table
+from evergreen.pipeline import Pipeline
+from evergreen.rows.partition_file import PartitionWriter
+from evergreen.stages import SCORE, TRAIN
+
+DAYS, ROWS_A_DAY, START = 10, 30_000, np.datetime64("2024-01-01")
+COLUMNS = [f"x{number}" for number in range(198)]  # beside the key and the target
+NAMED = COLUMNS[:8]
+AS_OF, DAY = str(START + DAYS - 1), str(START + DAYS - 1)
+MEMORY, SECONDS = 0.6, 1.0
+PIPELINE = """\
+name: {name}
+description: More columns than anybody needs
+owner: bench
+schedule: "0 2 * * *"
+start: 2024-01-01
+partition: daily
+sources:
+  rows: {{file: {{path: "{{partition}}.parquet", time_column: at}}}}
+features: {{function: "features.py:build", look_back: 2 days{columns}}}
+task: regression
+target: y
+training:
+  window: 1000 days
+  holdout: 2 days
+  metric: mae
+  candidates: [{{estimator: sklearn.linear_model.Ridge}}]
+"""
+FEATURES = f"""\
+def build(rows):
+    day = rows["at"].dt.floor("D")
+    before = rows.groupby(day)["x0"].mean().shift(1)
+    return rows[{NAMED}].assign(before=day.map(before).fillna(0))
+"""
+
+
+def measure() -> list[Figure]:
+    """Peak memory and seconds of training and scoring with 8 columns named, over those with all."""
+    found: dict[tuple[str, str], tuple[float, float]] = {}
+    with stores() as stack:
+        folder = stack.home.root / "pipelines"
+        os.environ["EVERGREEN_PIPELINES"] = str(folder)
+        for name, columns in (("all", ""), ("named", f", columns: [{', '.join(NAMED)}]")):
+            write_pipeline(folder, name, PIPELINE.format(name=name, columns=columns))
+            (folder / name / "features.py").write_text(FEATURES)
+            _publish(Pipeline.open(name))
+            for stage in (TRAIN, SCORE):
+                found[stage, name] = seconds, megabytes = run_alone(__name__, str(folder), name, stage)
+                print(f"  {name}: {stage} {seconds:.1f} s, {megabytes:.0f} MB", flush=True)
+    figures = []
+    for stage in (TRAIN, SCORE):
+        ratios = [few / whole for few, whole in zip(found[stage, "named"], found[stage, "all"], strict=True)]
+        what = f"{stage}, 8 of 200 columns named / all"
+        figures.append(Figure(f"seconds: {what}", ratios[0], "x", SECONDS))
+        figures.append(Figure(f"peak memory: {what}", ratios[1], "x", MEMORY))
+    return figures
+
+
+def _publish(pipeline: Pipeline) -> None:
+    draw, times = np.random.default_rng(0), pa.timestamp("us", "UTC")
+    schema = pa.schema([("at", times), *((name, pa.float64()) for name in (*COLUMNS, "y"))])
+    for number in range(DAYS):
+        day = START + number
+        at = day.astype("datetime64[us]").astype("int64") + np.arange(ROWS_A_DAY) * 2_000_000
+        values = draw.normal(size=(len(schema) - 1, ROWS_A_DAY)).round(2)
+        values[-1] = values[0] + 0.1 * values[-1]
+        writer = PartitionWriter(schema)
+        for batch in pa.table([pa.array(at).cast(times), *map(pa.array, values)], schema=schema).to_batches():
+            writer.write(batch)
+        with closing(writer.finish()) as file:
+            pipeline.lake.commit(Table.PARTITIONS, {str(day): file}, schema)
+
+
+def _alone(folder: str, name: str, stage: str) -> None:
+    from evergreen.scoring.score import score
+    from evergreen.training.stage import train
+
+    os.environ["EVERGREEN_PIPELINES"] = folder
+    pipeline = Pipeline.open(name)
+    if stage == SCORE:
+        tell(lambda: score(pipeline, DAY))
+    else:
+        tell(lambda: train(pipeline, AS_OF, {"kind": "shell", "sentence": "the benchmark asked for it"}))
+    assert pipeline.registry.champion() is not None
+
+
+if __name__ == "__main__":
+    _alone(str(Path(sys.argv[1])), *sys.argv[2:])
