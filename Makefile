@@ -14,9 +14,9 @@ ONLY ?=
 export ROUNDS ?= 5
 CHART ?=
 DATABASE ?=
-# Two more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
-# one more starts servers, and imports libraries, for itself.
-JOBS ?= 4
+# More than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each one
+# more starts servers for itself.
+JOBS ?= 5
 SEED ?= 0
 UV ?= uv
 # Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.
