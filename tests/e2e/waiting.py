@@ -13,7 +13,7 @@ def wait_for(ready: Callable[[], object], what: str, seconds: float = 300) -> No
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, f"waited {seconds:.0f} s for {what}"
-        time.sleep(0.5)
+        time.sleep(1)  # each look is work for Airflow, which has enough
 
 
 def read_again(airflow: AirflowApi, dag_id: str) -> None:
