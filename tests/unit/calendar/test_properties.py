@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from evergreen.calendar import Calendar, Grain, Length, Weekday
-from tests.campaign import examples
+from tests.campaign import rounds
 
 TIMED = [grain for grain in Grain if grain is not Grain.SNAPSHOT]
 ZONES = [
@@ -46,7 +46,7 @@ CHANGED = [
 
 CALENDARS = st.builds(Calendar, st.sampled_from(TIMED), st.sampled_from(ZONES), st.sampled_from(Weekday))
 DRAWN = MOMENTS | st.builds(lambda at, by: at + by, st.sampled_from(CHANGED), NEAR)
-every = settings(max_examples=examples(200))
+every = settings(max_examples=rounds(100, 2000))
 
 
 @every

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import TimeSeriesSplit
@@ -16,8 +19,10 @@ from threadpoolctl import threadpool_info
 from evergreen.candidates.fit import fit_challenger
 from evergreen.errors import SpecError
 from evergreen.evaluation.evaluate import evaluate
-from evergreen.spec import Candidate
+from evergreen.registry.model_file import dump_model, load_model
+from evergreen.spec import Candidate, parse_spec
 from evergreen.training_set.assemble import assemble
+from tests.campaign import ROOT
 
 AS_OF = "2024-02-10"
 AS_IT_IS = {"params: {alpha: 1.0}}": "params: {alpha: 1.0}, preprocess: []}"}
@@ -230,33 +235,27 @@ def test_fitting_leaves_the_number_of_threads_as_it_was(make_spec, daily_rows):
     assert [pool["num_threads"] for pool in threadpool_info()][: len(before)] == before
 
 
-ELSEWHERE = f"""
-import hashlib, json, sys
-from pathlib import Path
+ELSEWHERE = "import sys; from tests.unit.candidates.test_fit import tell; tell(*sys.argv[1:])"
 
-import pandas as pd
 
-from evergreen.evaluation.evaluate import evaluate
-from evergreen.registry.model_file import dump_model, load_model
-from evergreen.spec import parse_spec
-from evergreen.training_set.assemble import assemble
-from evergreen.candidates.fit import fit_challenger
+def tell(rows, *folders):
+    """Train each pipeline on the rows of a file, and print what came of it, a line each."""
+    for folder in folders:
+        spec = parse_spec(Path(folder) / "pipeline.yaml")
+        found = assemble(spec, pd.read_parquet(rows), AS_OF, 1, {})
+        challenger = fit_challenger(spec, found)
+        predicted = challenger.final.predict(found.features)
+        again = load_model(dump_model(challenger.final)).predict(found.features)
+        document = {
+            "version": found.version,
+            "candidate": challenger.candidate,
+            "trials": [trial | {"seconds": 0} for trial in challenger.trials],
+            "metrics": evaluate(spec, found, challenger, None).challenger,
+            "predictions": [hashlib.sha256(values.tobytes()).hexdigest() for values in (predicted, again)],
+        }
+        print(json.dumps(document))
 
-rows = pd.read_parquet(sys.argv[1])
-for folder in sys.argv[2:]:
-    spec = parse_spec(Path(folder) / "pipeline.yaml")
-    found = assemble(spec, rows, "{AS_OF}", 1, {{}})
-    challenger = fit_challenger(spec, found)
-    predicted = challenger.final.predict(found.features)
-    again = load_model(dump_model(challenger.final)).predict(found.features)
-    print(json.dumps({{
-        "version": found.version,
-        "candidate": challenger.candidate,
-        "trials": [trial | {{"seconds": 0}} for trial in challenger.trials],
-        "metrics": evaluate(spec, found, challenger, None).challenger,
-        "predictions": [hashlib.sha256(values.tobytes()).hexdigest() for values in (predicted, again)],
-    }}))
-"""
+
 TREES = {
     "params: {max_iter: 10}": (
         "params: {max_iter: 30, max_features: 0.5}, search: {learning_rate: [0.05, 0.5]}"
@@ -271,27 +270,31 @@ NETWORK = {
 }
 
 
-def test_version_metrics_and_predictions_are_the_same_in_every_process(make_spec, daily_rows, tmp_path):
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # a few rounds will do here
+def test_version_metrics_and_predictions_are_the_same_in_every_process(
+    make_spec, daily_rows, tmp_path, capsys
+):
+    """This one, and a clean interpreter with other threads and hashes."""
     daily_rows.to_parquet(tmp_path / "rows.parquet")
     folders = []
     for name, changes in {"line": SEARCHED, "trees": TREES, "network": NETWORK}.items():
         folders.append(shutil.copytree(make_spec(changes=changes).folder, tmp_path / name / "sales"))
 
-    def elsewhere(number: int) -> list[dict]:
-        threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(number))
-        answer = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", ELSEWHERE, tmp_path / "rows.parquet", *folders],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **threads, "PYTHONHASHSEED": str(number)},
-        )
-        return [json.loads(line) for line in answer.stdout.splitlines()]
-
-    one, two = elsewhere(1), elsewhere(2)
-    assert one == two
-    assert len(one) == 3
-    for trained in one:
+    tell(tmp_path / "rows.parquet", *folders)
+    here = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    threads = "2" if os.environ.get(names[0]) == "1" else "1"
+    answer = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", ELSEWHERE, tmp_path / "rows.parquet", *folders],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **dict.fromkeys(names, threads), "PYTHONHASHSEED": "2"},
+    )
+    assert [json.loads(line) for line in answer.stdout.splitlines()] == here
+    assert len(here) == 3
+    for trained in here:
         assert len(set(trained["predictions"])) == 1
         assert len(trained["trials"]) == 5
 

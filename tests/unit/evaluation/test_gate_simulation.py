@@ -18,7 +18,7 @@ from evergreen.spec import ChampionRule, Task
 from tests.campaign import rounds
 
 DRAWS = rounds(200, 1000)
-SCORES = rounds(100, 1000)  # areas take long to resample
+SCORES = rounds(50, 1000)  # areas take long to resample
 MARGIN = 0.1
 # Fewer rounds than in use, so that many draws take seconds: each interval is a little less sure of its width.
 ROUNDS = 300
