@@ -28,10 +28,19 @@ LONG = [f"v{n}" for n in range(150)]
 Change = Callable[[pd.DataFrame, np.random.Generator], None]
 
 
-def drift(before: pd.DataFrame, now: pd.DataFrame, limits: Drift = LIMITS) -> dict[str, FeatureDrift]:
+def from_rows(before: pd.DataFrame) -> Callable[..., dict[str, FeatureDrift]]:
+    """The drift of a night's rows from these, which are binned and counted once."""
     made = {name: binning(values) for name, values in before.items()}
-    sides = (Sample.pooled([count_frame(made, rows)]) for rows in (before, now))
-    return drift_of(made, *sides, limits)
+    reference = Sample.pooled([count_frame(made, before)])
+
+    def drift_in(now: pd.DataFrame, limits: Drift = LIMITS) -> dict[str, FeatureDrift]:
+        return drift_of(made, reference, Sample.pooled([count_frame(made, now)]), limits)
+
+    return drift_in
+
+
+def drift(before: pd.DataFrame, now: pd.DataFrame, limits: Drift = LIMITS) -> dict[str, FeatureDrift]:
+    return from_rows(before)(now, limits)
 
 
 def column(before: Any, now: Any, limits: Drift = LIMITS) -> FeatureDrift:
@@ -81,12 +90,13 @@ def test_a_change_is_seen_within_few_nights(change: Change, feature: str, within
     seen = first = others = 0
     for seed in range(seeds):
         draw = np.random.default_rng(seed)
-        before = frame(draw, DAYS * ROWS if seed % 4 == 0 else 3 * ROWS)  # a window, or a season of one
+        # From a window, or from a season of one
+        drift_in = from_rows(frame(draw, DAYS * ROWS if seed % 4 == 0 else 3 * ROWS))
         nights = []
         for _ in range(within):
             now = frame(draw, ROWS)
             change(now, draw)
-            nights.append(drift(before, now))
+            nights.append(drift_in(now))
         called = [night[feature].drifted and why in night[feature].why for night in nights]
         seen, first = seen + any(called), first + called[0]
         others += sum(found.drifted for night in nights for name, found in night.items() if name != feature)
