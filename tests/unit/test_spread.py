@@ -69,7 +69,8 @@ def run(folder: Path, files: dict[str, str], *options: str) -> tuple[str, dict[s
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(text)
     command = [sys.executable, "-m", "pytest", "-p", "no:hypothesispytest", "--junitxml=report.xml", *options]
-    variables = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # Not the folder of the tests around these: pytest closes it to others, like PostgreSQL's user.
+    variables = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DEBUG_TEMPROOT": str(folder)}
     ran = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     cases = ElementTree.parse(folder / "report.xml").iter("testcase")
     return ran.stdout, {f"{case.get('classname')}.{case.get('name')}": case for case in cases}
