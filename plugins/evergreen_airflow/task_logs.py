@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,10 +71,15 @@ class TaskLogs:
             return [f"the log could not be read from the storage: {error}"], None
         return [storage.uri(key) for key in keys], texts or None
 
-    def stream(self, relative_path: str, ti: object) -> tuple[list[str], list[Iterator[str]]]:
-        """As `read`, by lines."""
+    def stream(self, relative_path: str, ti: object) -> tuple[list[str], list[Generator[str]]]:
+        """As `read`, by lines. They are generators, for Airflow takes no other iterator."""
         sources, texts = self.read(relative_path, ti)
-        return sources, [iter(text.splitlines()) for text in texts or []]
+        return sources, [_lines(text) for text in texts or []]
+
+
+def _lines(text: str) -> Generator[str]:
+    # What else separates lines by Unicode may be part of a message.
+    yield from text.removesuffix("\n").split("\n")
 
 
 def _logs() -> Storage:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -11,6 +13,7 @@ from airflow._shared.logging.remote import RemoteLogStreamIO
 from airflow._shared.module_loading import import_string
 from airflow.configuration import conf
 from airflow.sdk.log import init_log_file, upload_to_remote
+from airflow.utils.log.file_task_handler import FileTaskHandler
 
 from evergreen.storage import Storage
 from evergreen_airflow.task_logs import REMOTE_TASK_LOG, TaskLogs
@@ -55,6 +58,23 @@ def test_a_task_s_log_is_sent_when_it_has_ended(configured: Storage, monkeypatch
     assert not file.exists()
     assert read(REMOTE_TASK_LOG) == [['{"event": "scored"}']]
     assert REMOTE_TASK_LOG.read(ATTEMPT, None)[0] == [configured.child("task-logs").uri(ATTEMPT)]
+
+
+def test_airflow_shows_a_log_that_was_sent(
+    logs: TaskLogs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the reader that the UI and the API ask, which is told where the attempt's log is."""
+    said = ["scored", "24 rows\u2028of a day"]
+    lines = [json.dumps({"event": one}, ensure_ascii=False) for one in said]
+    logs.upload(write(tmp_path, "".join(f"{line}\n" for line in lines)))
+    monkeypatch.setattr("airflow.logging_config.get_remote_task_log", lambda: logs)
+    monkeypatch.setattr(FileTaskHandler, "_render_filename", lambda *_: ATTEMPT)
+    ended = SimpleNamespace(state="success", try_number=1)
+    shown, about = FileTaskHandler(str(tmp_path / "none")).read(ended, 1)
+    *before, first, second = [line.event for line in shown]
+    assert [first, second] == said
+    assert logs.read(ATTEMPT, None)[0][0] in before
+    assert about["end_of_log"]
 
 
 def test_an_attempt_that_was_deferred_goes_on_in_its_log(logs: TaskLogs, tmp_path: Path):
