@@ -23,6 +23,8 @@ COLUMNS = [f"x{number}" for number in range(198)]  # beside the key and the targ
 NAMED = COLUMNS[:8]
 AS_OF, DAY = str(START + DAYS - 1), str(START + DAYS - 1)
 MEMORY, SECONDS = 0.6, 1.0
+STAGES = {TRAIN.name: 1, SCORE.name: 4}
+"""How often each is measured: a second training would find the version of the first."""
 PIPELINE = """\
 name: {name}
 description: More columns than anybody needs
@@ -59,11 +61,14 @@ def measure() -> list[Figure]:
             write_pipeline(folder, name, PIPELINE.format(name=name, columns=columns))
             (folder / name / "features.py").write_text(FEATURES)
             _publish(Pipeline.open(name))
-            for stage in (TRAIN, SCORE):
-                found[stage, name] = seconds, megabytes = run_alone(__name__, str(folder), name, stage)
-                print(f"  {name}: {stage} {seconds:.1f} s, {megabytes:.0f} MB", flush=True)
+        for stage, times in STAGES.items():
+            # In turn, and the fastest counts: others may use the machine.
+            for name in ("all", "named") * times:
+                ran = run_alone(__name__, str(folder), name, stage)
+                found[stage, name] = min(ran, found.get((stage, name), ran))
+                print(f"  {name}: {stage} {ran[0]:.1f} s, {ran[1]:.0f} MB", flush=True)
     figures = []
-    for stage in (TRAIN, SCORE):
+    for stage in STAGES:
         ratios = [few / whole for few, whole in zip(found[stage, "named"], found[stage, "all"], strict=True)]
         what = f"{stage}, 8 of 200 columns named / all"
         figures.append(Figure(f"seconds: {what}", ratios[0], "x", SECONDS))
@@ -92,7 +97,7 @@ def _alone(folder: str, name: str, stage: str) -> None:
 
     os.environ["EVERGREEN_PIPELINES"] = folder
     pipeline = Pipeline.open(name)
-    if stage == SCORE:
+    if stage == SCORE.name:
         tell(lambda: score(pipeline, DAY))
     else:
         tell(lambda: train(pipeline, AS_OF, {"kind": "shell", "sentence": "the benchmark asked for it"}))
