@@ -59,7 +59,7 @@ CAMPAIGNS: dict[str, list[str]] = {
     "coverage": ["tests/unit/signals/test_coverage_simulation.py"],
     "sequential": ["tests/unit/signals/test_sequential.py"],
     "guards": ["tests/guards"],
-    "calendars": ["tests/dags/test_timetable.py"],
+    "calendars": ["tests/dags/test_timetable.py", "tests/unit/calendar/test_zone.py"],
     "hostile-requests": [
         "tests/integration/serving/test_hostile.py",
         "tests/unit/serving/test_arrow_stream.py",

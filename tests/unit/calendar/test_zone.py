@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from evergreen.calendar import NoSuchTimeError, Zone, check_zone, zone_of
 from evergreen.calendar import zone as zone_module
-from tests.campaign import examples
+from tests.campaign import examples, rounds
 
 
 def local(*parts: int) -> datetime:
@@ -64,7 +64,7 @@ def test_a_local_time_that_the_clocks_skip_is_none(zone: str, written: datetime,
 def test_the_changes_are_those_of_the_tz_database():
     # The pure Python reader of the same files keeps them as a list; what follows it is a rule for ever.
     end, seen = datetime(2036, 1, 1, tzinfo=UTC).timestamp(), 0
-    for name in sorted(available_timezones()):
+    for name in sorted(available_timezones())[:: rounds(3, 1)]:  # a third has zones of every kind
         read = _zoneinfo.ZoneInfo.no_cache(name)
         wanted, last = [], read._tti_before.utcoff if read._tti_before else None
         for at, kind in zip(read._trans_utc, read._ttinfos, strict=True):
@@ -76,7 +76,7 @@ def test_the_changes_are_those_of_the_tz_database():
         ]
         assert found[: len(wanted)] == wanted, name
         seen += len(wanted)
-    assert seen > 30_000
+    assert seen > rounds(10_000, 30_000)
 
 
 @pytest.mark.parametrize(

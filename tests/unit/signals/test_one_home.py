@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from evergreen.signals import SIGNALS
-from tests.unit.metrics.test_one_home import ROOT, literals
+from tests.unit.metrics.test_one_home import ROOT, literals, named_in
 
 HOME = ROOT / "include" / "evergreen" / "signals"
 
@@ -40,7 +40,7 @@ def named_outside(home: Path, names: set[str]) -> dict[str, set[str]]:
         for file in (ROOT / folder).rglob("*.py")
         if home not in file.parents
     ]
-    return {str(file.relative_to(ROOT)): found for file in files if (found := names & {*literals(file)})}
+    return {str(file.relative_to(ROOT)): found for file in files if (found := named_in(file, names))}
 
 
 def test_no_other_module_names_a_signal_or_writes_its_words() -> None:
