@@ -184,7 +184,7 @@ def test_the_short_way_is_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("rows", [1, 32, 33, 200])
+@pytest.mark.parametrize("rows", [1, 2, 31, 32, 33, 200])
 def test_rows_are_predicted_as_by_the_model(name: str, rows: int) -> None:
     model, features = fitted(name)
     asked = features[-rows:]

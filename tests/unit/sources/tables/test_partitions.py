@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evergreen.calendar import Calendar, Grain
-from tests.campaign import rounds
+from tests.campaign import examples
 from tests.unit.sources.tables.written import Written, WrittenIceberg
 
 SPANS = {  # a stretch of time with a change of the clocks in it
@@ -38,7 +38,7 @@ def sum_of(parts: tuple[datetime, timedelta]) -> datetime:
 
 
 @pytest.mark.parametrize("kind", [Written, WrittenIceberg])
-@settings(max_examples=rounds(5, 100))
+@settings(max_examples=examples(10))
 @given(data=st.data())
 def test_each_row_is_in_its_partition_and_in_no_other(kind: type[Written], data: st.DataObject):
     zone = data.draw(st.sampled_from(list(SPANS)))
