@@ -1,4 +1,7 @@
-"""A week of `bike_demand` through Airflow itself, from backfill to promotion, and what is stored of it."""
+"""A week of `bike_demand` through Airflow itself, from backfill to promotion, and what is stored of it.
+
+Six days are backfilled, one more than a training needs, and the seventh comes as a night does.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ from evergreen_airflow.figures import FIGURES
 from tests.e2e.waiting import read_again, wait_for
 from tests.otlp_receiver import Receiver
 
-WEEK = [f"2011-01-{day:02d}" for day in range(1, 8)]
-NEXT_NIGHT = "2011-01-08"
+BACKFILLED = [f"2011-01-{day:02d}" for day in range(1, 7)]
+NEXT_NIGHT, DAY_AFTER = "2011-01-07", "2011-01-08"
 DAGS = [f"bike_demand_{stage}" for stage in ("ingest", "score", "monitor", "train")]
 
 
@@ -37,7 +40,7 @@ def pipeline(stack: Stack) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def week(stack: Stack, airflow: AirflowApi, pipeline: Pipeline, bike_file: Path | None) -> dict[str, int]:
-    """The week backfilled with Airflow's own command; the rows that the source has of each of its days."""
+    """Days backfilled with Airflow's own command; the rows that the source has of each of them."""
     # A night of our day would be newer than all of the week: Airflow must have read that there is none.
     load(stack, bike_file)
     wait_for(lambda: all(airflow.dag(dag_id) for dag_id in DAGS), "Airflow to read the DAG files")
@@ -46,11 +49,11 @@ def week(stack: Stack, airflow: AirflowApi, pipeline: Pipeline, bike_file: Path 
     for dag_id in DAGS:
         airflow.unpause(dag_id)
     create = ["backfill", "create", "--dag-id", DAGS[0], "--max-active-runs", "4"]
-    dates = ["--from-date", WEEK[0], "--to-date", WEEK[-1]]
+    dates = ["--from-date", BACKFILLED[0], "--to-date", BACKFILLED[-1]]
     variables = environment.for_programs(environment.read(stack.home))
     subprocess.run([str(embedded_airflow.executable()), *create, *dates], env=variables, check=True)
-    wait_for(lambda: airflow.count(DAGS[0], ENDED, "backfill") == len(WEEK), "the backfill")
-    wait_for(lambda: airflow.count(DAGS[1], ENDED) >= len(WEEK), "the scores of the backfill")
+    wait_for(lambda: airflow.count(DAGS[0], ENDED, "backfill") == len(BACKFILLED), "the backfill")
+    wait_for(lambda: airflow.count(DAGS[1], ENDED) >= len(BACKFILLED), "the scores of the backfill")
     wait_for(pipeline.registry.champion, "the pipeline to train its first champion")
     wait_for(lambda: settled(airflow), "Airflow to settle")
     with postgres.connect(stack.ports, stack.secrets) as connection:
@@ -82,10 +85,10 @@ def rows_by_partition(pipeline: Pipeline, table: Table) -> dict[str, int]:
 def test_the_backfill_published_every_row_of_the_week(
     week: dict[str, int], airflow: AirflowApi, pipeline: Pipeline
 ) -> None:
-    assert airflow.count(DAGS[0], ["success"], "backfill") == len(WEEK)
+    assert airflow.count(DAGS[0], ["success"], "backfill") == len(BACKFILLED)
     published = rows_by_partition(pipeline, Table.PARTITIONS)
     quarantined = rows_by_partition(pipeline, Table.QUARANTINE)
-    for day in WEEK:
+    for day in BACKFILLED:
         assert published[day] + quarantined.get(day, 0) == week[day]
 
 
@@ -96,7 +99,7 @@ def test_the_first_champion_trained_itself_on_the_past_alone(
     lineage = json.loads(pipeline.registry.read(promoted.version, "lineage.json"))
     assert lineage["reason"]["kind"] == "first"
     assert lineage["window"]["last"] < promoted.as_of
-    assert WEEK[4] < promoted.as_of <= NEXT_NIGHT
+    assert BACKFILLED[4] < promoted.as_of <= NEXT_NIGHT
     (run,) = [run for run in airflow.runs(DAGS[3]) if run.run_id == f"first__{promoted.as_of}"]
     assert airflow.tasks(run)["promote"] == "success"
     assert pipeline.registry.verify() == []
@@ -124,7 +127,7 @@ def test_the_monitor_retrained_and_the_reason_is_stored_with_the_model(
     started = [run for run in airflow.runs(DAGS[3]) if run.run_id == f"monitor__{NEXT_NIGHT}"]
     assert len(started) == int(record["retrain"]), record["reason"]
     if record["retrain"]:
-        event = next(e for e in pipeline.registry.history() if e.as_of == "2011-01-09")
+        event = next(e for e in pipeline.registry.history() if e.as_of == DAY_AFTER)
         lineage = json.loads(pipeline.registry.read(event.version, "lineage.json"))
         assert lineage["reason"]["sentence"] == record["reason"]
         assert lineage["reason"]["partition"] == NEXT_NIGHT
@@ -168,7 +171,7 @@ def test_the_server_of_the_stack_answers_as_the_night(night: Run, pipeline: Pipe
     url, champion = serving.url(stack.ports), pipeline.registry.champion()
     assert champion is not None
     wait_for(lambda: demo_request.is_served(url, "bike_demand", champion), f"the server to load {champion}")
-    asked = demo_request.night_of(pipeline, champion, [*WEEK, NEXT_NIGHT])
+    asked = demo_request.night_of(pipeline, champion, [*BACKFILLED, NEXT_NIGHT])
     assert len(asked.predictions) == len(asked.rows) > 0
     demo_request.ask(url, pipeline, asked)
 
@@ -178,8 +181,8 @@ def test_a_day_ingested_again_by_its_param_changes_nothing(
 ) -> None:
     before = pipeline.lake.version(Table.PARTITIONS)
     trainings = airflow.count(DAGS[3])
-    run = airflow.trigger(DAGS[0], conf={"partition": WEEK[2]})
-    wait_for(lambda: airflow.run(run).ended, f"the second ingest of {WEEK[2]}")
+    run = airflow.trigger(DAGS[0], conf={"partition": BACKFILLED[2]})
+    wait_for(lambda: airflow.run(run).ended, f"the second ingest of {BACKFILLED[2]}")
     assert airflow.run(run).state == "success"
     wait_for(lambda: settled(airflow), "Airflow to settle")
     assert pipeline.lake.version(Table.PARTITIONS) == before
@@ -233,15 +236,15 @@ def test_empty_forms_take_the_newest_and_the_same_again(night: Run, airflow: Air
         return next(line for line in airflow.log(run, task) if "the newest" in line)
 
     score, monitor = airflow.trigger(DAGS[1]), airflow.trigger(DAGS[2])
-    assert said(score, "score") == "2011-01-08: the newest day that is published"
-    assert said(monitor, "monitor") == "2011-01-08: the newest day that is scored"
-    ingest = airflow.trigger(DAGS[0], at="2011-01-10T05:00:00Z")
+    assert said(score, "score") == f"{NEXT_NIGHT}: the newest day that is published"
+    assert said(monitor, "monitor") == f"{NEXT_NIGHT}: the newest day that is scored"
+    ingest = airflow.trigger(DAGS[0], at="2011-01-09T05:00:00Z")
     for task in ("extract_rentals", "publish"):
-        assert said(ingest, task) == "2011-01-09: the newest day that had ended at 2011-01-10 05:00 UTC"
-    wait_for(lambda: airflow.runs(DAGS[2], partition="2011-01-09"), "the monitor of 2011-01-09")
+        assert said(ingest, task) == f"{DAY_AFTER}: the newest day that had ended at 2011-01-09 05:00 UTC"
+    wait_for(lambda: airflow.runs(DAGS[2], partition=DAY_AFTER), f"the monitor of {DAY_AFTER}")
     airflow.clear(score)
     wait_for(lambda: not airflow.run(score).ended, "the cleared run to begin")
-    assert said(score, "score") == "2011-01-08: the newest day that is published"
+    assert said(score, "score") == f"{NEXT_NIGHT}: the newest day that is published"
 
 
 def test_no_secret_is_in_airflow_s_database_in_a_log_or_in_a_report(
