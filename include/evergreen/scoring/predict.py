@@ -73,9 +73,10 @@ def apply_model(spec: Spec, model: Any, features: pd.DataFrame) -> Predictions:
     except EvergreenError:
         raise
     except Exception as error:
+        what = f"{type(error).__name__}: {one_line(error, 120)}"
         raise SpecError(
-            f"{spec.name}: the model cannot predict from these features: {one_line(error)}: "
-            f"{cure(features, error)}; then train a new one: evergreen train {spec.name}"
+            f"{spec.name}: the model refuses these features ({what}): {cure(features, error)}; then train a "
+            f"new one: evergreen train {spec.name}"
         ) from error
 
 

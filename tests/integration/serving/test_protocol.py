@@ -139,4 +139,5 @@ def test_what_is_no_request(client: httpx.Client, features: pd.DataFrame) -> Non
     none = [Tensor(str(name), np.array([np.nan])).document() for name in features]
     found = client.post("/v2/models/iris/infer", json={"inputs": none})
     assert found.status_code == 422
-    assert found.json()["error"].startswith("cannot be predicted: ValueError: Input X contains NaN.")
+    refused = "cannot be predicted: iris: the model refuses these features (ValueError: Input X contains NaN."
+    assert found.json()["error"].startswith(refused)

@@ -33,6 +33,6 @@ def test_a_value_that_the_model_cannot_take_is_named_with_its_remedy(
     with pytest.raises(SpecError) as refused:
         predict(kiosk.spec, fitted, rows.assign(temperature=wrong), "2024-01-20")
     (line,) = str(refused.value).splitlines()
-    assert line.startswith("kiosk: the model cannot predict from these features: ")
+    assert line.startswith("kiosk: the model refuses these features (ValueError: ")
     assert line.endswith("; then train a new one: evergreen train kiosk")
     assert pd.Series(line).str.contains(remedy).all()
