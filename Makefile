@@ -14,9 +14,9 @@ ONLY ?=
 export ROUNDS ?= 5
 CHART ?=
 DATABASE ?=
-# More than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each one
-# more starts servers for itself.
-JOBS ?= 5
+# Two more than the cores of a small machine: the tests against Airflow, and those of faults, often wait. Each
+# one more collects all tests, and starts servers, for itself.
+JOBS ?= 4
 SEED ?= 0
 UV ?= uv
 # Compiled modules are kept, whatever the shell says: hundreds of processes would compile the library anew.
@@ -87,7 +87,7 @@ test test-docs campaign: export OPENBLAS_NUM_THREADS = 1
 test test-docs campaign: export OMP_NUM_THREADS = 1
 
 test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=8: by so many processes)
-	.venv/bin/pytest --processes $(JOBS) --durations=25
+	.venv/bin/pytest -n $(JOBS) --durations=25
 
 test-docs: .venv .venv-s3 ## every command of every page, typed as it stands there
 	EVERGREEN_DOCS=1 .venv/bin/pytest tests/docs -s

@@ -145,9 +145,7 @@ def main(names: list[str]) -> int:
 
 def _run(name: str, folder: Path) -> None:
     tests = CAMPAIGNS[name]
-    workers = (
-        ["--processes", os.environ.get("JOBS") or "2"] if name in ("properties", "gate", "trial") else []
-    )
+    workers = ["-n", os.environ.get("JOBS") or "2"] if name in ("properties", "gate", "trial") else []
     command = [
         sys.executable,
         "-m",

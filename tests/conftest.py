@@ -17,13 +17,12 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.embedded import s3
 from evergreen.storage import Credentials, Storage
-from evergreen.validation.suite import great_expectations
 from tests.campaign import INJECTED, rounds
 from tests.servers import unused_port, wait_until_ready
-from tests.spread import Spread
 
 # No example is too slow: how long one takes says more about the machine than about the code. In CI the
 # examples are always the same, so that a red run can be repeated.
@@ -49,17 +48,6 @@ LONGEST = ("e2e", "integration", "dags", "unit/backtest", "unit/evaluation")
 TOGETHER = ("tests/e2e/", "tests/integration/serving/", "tests/dags/")
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """An option of these tests: in how many processes they run."""
-    parser.addoption("--processes", type=int, default=1, help="run tests in so many processes")
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Run the tests in as many processes as asked for."""
-    if config.option.processes > 1:
-        config.pluginmanager.register(Spread(config.option.processes, TOGETHER))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the folders of `LONGEST`."""
 
@@ -70,12 +58,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """Look for garbage from now on, among what tests make."""
-    if session.config.option.processes > 1:
-        great_expectations()  # to import it takes seconds, and the tests of each process will
     gc.freeze()
     gc.enable()
+
+
+class _ByFile(LoadScopeScheduling):
+    """Gives a worker whole files, in their order; those of a folder of `TOGETHER` are one."""
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self.config.option.loadscopereorder = False
+
+    def _split_scope(self, nodeid: str) -> str:
+        together = (folder for folder in TOGETHER if nodeid.startswith(folder))
+        return next(together, nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """How tests are spread over the workers of `pytest -n`."""
+    return _ByFile(config, log)
 
 
 @pytest.fixture
