@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,11 @@ def test_what_answers_asks_for_a_token_a_key_or_a_password_and_shows_its_certifi
     assert told.stdout.split("\n")[:3] == ["200 404 404 403", "-NOAUTH", "unknown authority"], told.stderr
 
 
+def is_sent(lines: list[str]) -> bool:
+    """Whether a log comes from the storage, and has more than where it comes from."""
+    return len(lines) > 4 and any("s3://" in line and "task-logs" in line for line in lines)
+
+
 def test_a_pipeline_is_ingested_and_trained_there_and_its_logs_are_read_here(
     second: Project, control: Project, airflow: AirflowApi
 ):
@@ -125,9 +131,9 @@ def test_a_pipeline_is_ingested_and_trained_there_and_its_logs_are_read_here(
         assert tasks
         assert {each["hostname"] for each in tasks} == {host}
         for each in tasks:
-            lines = airflow.log(run_of, each["task_id"])
-            assert any("s3://" in line and "task-logs" in line for line in lines), lines
-            assert len(lines) > 4
+            # It is sent once the task has ended: a moment later than Airflow knows that it has.
+            log = partial(airflow.log, run_of, each["task_id"])
+            wait_for(lambda log=log: is_sent(log()), f"the log of {each['task_id']} to be sent", 60)
     left = second.execute("worker", "sh", "-c", "find /opt/airflow/logs -name 'attempt*' | wc -l").stdout
     say(f"iris was trained on the second host; logs of ended tasks left there: {left.strip()}")
     champion = control.execute("scheduler", "evergreen", "models", "list", "iris", "--json")
