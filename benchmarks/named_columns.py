@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from benchmarks.alone import run_alone, tell, write_pipeline
 from benchmarks.figure import Figure
+from benchmarks.published import publish_day
 from benchmarks.stores import stores
-from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.rows.partition_file import PartitionWriter
 from evergreen.stages import SCORE, TRAIN
 
 DAYS, ROWS_A_DAY, START = 10, 30_000, np.datetime64("2024-01-01")
@@ -77,18 +74,11 @@ def measure() -> list[Figure]:
 
 
 def _publish(pipeline: Pipeline) -> None:
-    draw, times = np.random.default_rng(0), pa.timestamp("us", "UTC")
-    schema = pa.schema([("at", times), *((name, pa.float64()) for name in (*COLUMNS, "y"))])
+    draw = np.random.default_rng(0)
     for number in range(DAYS):
-        day = START + number
-        at = day.astype("datetime64[us]").astype("int64") + np.arange(ROWS_A_DAY) * 2_000_000
-        values = draw.normal(size=(len(schema) - 1, ROWS_A_DAY)).round(2)
+        values = draw.normal(size=(len(COLUMNS) + 1, ROWS_A_DAY)).round(2)
         values[-1] = values[0] + 0.1 * values[-1]
-        writer = PartitionWriter(schema)
-        for batch in pa.table([pa.array(at).cast(times), *map(pa.array, values)], schema=schema).to_batches():
-            writer.write(batch)
-        with closing(writer.finish()) as file:
-            pipeline.lake.commit(Table.PARTITIONS, {str(day): file}, schema)
+        publish_day(pipeline, START + number, 2_000_000, dict(zip([*COLUMNS, "y"], values, strict=True)))
 
 
 def _alone(folder: str, name: str, stage: str) -> None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 
 from benchmarks.alone import run_alone, tell, write_pipeline
 from benchmarks.figure import Figure
+from benchmarks.published import publish_day
 from benchmarks.stores import stores
-from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.rows.partition_file import PartitionWriter
 
 DAYS = int(os.environ.get("DAYS", "40"))
 """Days of the longer history; `DAYS=200 make bench ONLY=sampled_training` for 20 M rows."""
@@ -73,18 +70,10 @@ def measure() -> list[Figure]:
 
 
 def _publish(pipeline: Pipeline) -> None:
-    draw, times = np.random.default_rng(0), pa.timestamp("us", "UTC")
-    names = [*COLUMNS, "y"]
-    schema = pa.schema([("at", times), *((name, pa.float64()) for name in names)])
+    draw = np.random.default_rng(0)
     for number in range(DAYS):
-        day = START + number
-        at = day.astype("datetime64[us]").astype("int64") + np.arange(ROWS_A_DAY) * 800_000
-        values = [pa.array(draw.normal(size=ROWS_A_DAY)) for _ in names]
-        writer = PartitionWriter(schema)
-        for batch in pa.table([pa.array(at).cast(times), *values], schema=schema).to_batches():
-            writer.write(batch)
-        with closing(writer.finish()) as file:
-            pipeline.lake.commit(Table.PARTITIONS, {str(day): file}, schema)
+        values = {name: draw.normal(size=ROWS_A_DAY) for name in (*COLUMNS, "y")}
+        publish_day(pipeline, START + number, 800_000, values)
 
 
 def _alone(folder: str, name: str, as_of: str) -> None:
