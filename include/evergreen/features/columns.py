@@ -20,11 +20,7 @@ def columns_given(spec: Spec, there: Iterable[str]) -> list[str]:
     They follow from what a version keeps of its description, and from what names a row. What else the
     description names, such as slices, is not among them: a version gets the same columns as long as it lives.
     """
-    names = [*there]
-    if not spec.features.columns:
-        return names
-    given = _given(spec)
-    return [name for name in names if name in given]
+    return _among(spec, there, _given(spec))
 
 
 def columns_trained_on(spec: Spec, there: Iterable[str]) -> list[str]:
@@ -33,11 +29,7 @@ def columns_trained_on(spec: Spec, there: Iterable[str]) -> list[str]:
     Beside those that functions get they are what lookups are found by, the weight, the group that folds keep
     together, and what the gate looks at.
     """
-    names = [*there]
-    if not spec.features.columns:
-        return names
-    trained_on = _trained_on(spec)
-    return [name for name in names if name in trained_on]
+    return _among(spec, there, _trained_on(spec))
 
 
 def columns_read(spec: Spec, there: Iterable[str]) -> list[str]:
@@ -45,11 +37,11 @@ def columns_read(spec: Spec, there: Iterable[str]) -> list[str]:
 
     Beside those that a model is trained on they are the ones whose slices the monitor looks at.
     """
-    names = [*there]
-    if not spec.features.columns:
-        return names
-    read = _trained_on(spec) | {*PERFORMANCE.of(spec.monitoring).slices}
-    return [name for name in names if name in read]
+    return _among(spec, there, _trained_on(spec) | {*PERFORMANCE.of(spec.monitoring).slices})
+
+
+def _among(spec: Spec, there: Iterable[str], wanted: set[str | None]) -> list[str]:
+    return [name for name in there if name in wanted or not spec.features.columns]
 
 
 def _trained_on(spec: Spec) -> set[str | None]:
