@@ -24,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from deploy.demo_data.simulator import simulate
 from evergreen.asked.find import find_asked
 from evergreen.features.build import build_features
+from evergreen.features.stored import feature_files
 from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.lake import PARTITION, Table
 from evergreen.pipeline import Pipeline
@@ -117,6 +118,7 @@ def committed(pipeline: Pipeline, estimator: Any, as_of: str, digest: str) -> st
         "model.skops": dump_model(model),
         "golden.parquet": golden_sample(spec, model, rows),
         "asked.json": find_asked(spec, rows, "9999").to_json(),
+        **feature_files(spec, list(features)),
     }
     version = f"{as_of}-{digest}"
     pipeline.registry.commit(version, files)
