@@ -86,7 +86,7 @@ load: .venv ## fill the demo's sources with simulated history (DATA=hour.csv: wi
 test test-docs campaign: export OPENBLAS_NUM_THREADS = 1
 test test-docs campaign: export OMP_NUM_THREADS = 1
 
-test: .venv .venv-s3 ## all tests, and every kind of fault once (JOBS=8: by so many processes)
+test: .venv .venv-s3 .venv-redis ## all tests, and every kind of fault once (JOBS=8: by so many processes)
 	.venv/bin/pytest -n $(JOBS) --durations=25
 
 test-docs: .venv .venv-s3 ## every command of every page, typed as it stands there

@@ -125,8 +125,9 @@ def airflow(stack: Stack) -> AirflowApi:
 
 
 def _dags(folder: Path) -> None:
-    """The repository's DAG files, and one with two small DAGs."""
+    """The repository's DAG files, one with two small DAGs, and those that workers are lost with."""
     shutil.copytree(REPOSITORY / "dags", folder)
+    shutil.copy(REPOSITORY / "tests" / "workers" / "long_tasks.py", folder)
     (folder / "two_dags.py").write_text(TWO_DAGS)
 
 

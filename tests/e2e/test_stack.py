@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date
@@ -16,9 +17,8 @@ import psutil
 import psycopg
 import pytest
 
-import evergreen
 from deploy.demo_data.sources import yesterday
-from deploy.embedded import postgres, processes
+from deploy.embedded import postgres, processes, redis, s3
 from deploy.embedded.airflow_api import AirflowApi, Run
 from deploy.embedded.environment import weather_url
 from deploy.embedded.errors import StackError
@@ -26,10 +26,15 @@ from deploy.embedded.home import REPOSITORY, Home
 from deploy.embedded.nights import nights
 from deploy.embedded.stack import Stack
 from evergreen.errors import StorageError
+from evergreen.ingestion.stage import ingest
+from evergreen.lake import Table
+from evergreen.pipeline import Pipeline
+from evergreen.stages import INGEST
 from evergreen.storage import Credentials, Storage
 from tests.e2e.waiting import read_again, wait_for
 
-LOST = [f"2011-02-{day:02d}" for day in range(1, 6)]
+NAME = "bike_demand"
+LOST = [f"2011-02-{day:02d}" for day in range(1, 8)]
 """Days that no other test here ingests."""
 
 
@@ -108,11 +113,35 @@ def leader(home: Home, name: str) -> psutil.Process:
     return found
 
 
-def lose(home: Home, name: str) -> None:
-    """Kill a program; returns when the keeper has started it again."""
+def lose(home: Home, name: str, *, machine: bool = False) -> None:
+    """Kill a program, or all of its `machine`; returns when the keeper has started it again."""
     lost = leader(home, name)
-    lost.kill()
+    for process in processes.leftovers(home, name) if machine else [lost]:
+        process.kill()
     wait_for(lambda: processes.find(home, name) not in (None, lost), f"{name} to be started again")
+
+
+def started(api: AirflowApi, days: list[str]) -> list[Run]:
+    """The runs that ingest these days, just begun."""
+    dag_id = INGEST.dag_id(NAME)
+    wait_for(lambda: api.dag(dag_id), f"Airflow to read {dag_id}")
+    api.unpause(dag_id)
+    return [api.trigger(dag_id, partition=day) for day in days]
+
+
+def check_ingested(driver: Driver, runs: list[Run]) -> None:
+    """Wait for the end of runs, and compare their days with those that an undisturbed process publishes."""
+    api, days = AirflowApi.of(driver.stack), [str(run.partition) for run in runs]
+    wait_for(lambda: answer(lambda: all(api.run(run).ended for run in runs)), "the days to be ingested", 600)
+    assert [api.run(run).state for run in runs] == ["success"] * len(runs)
+    undisturbed = Pipeline.open(NAME, storage=Storage.open().child("undisturbed"))
+    ingest(undisturbed, days)
+    found, expected = (
+        pipeline.lake.read(Table.PARTITIONS, days[0], days[-1])
+        for pipeline in (Pipeline.open(NAME), undisturbed)
+    )
+    assert len(found) == count_rentals(driver.stack, days[0], days[-1])
+    assert found.equals(expected)
 
 
 def running_tasks(home: Home) -> list[psutil.Process]:
@@ -202,25 +231,17 @@ def test_airflow_logs_in_runs_partitions_and_holds_back_nights_without_data(driv
     assert api.count("first") == 1, "no night was scheduled by itself"
 
 
-def test_nobody_looks_after_what_is_lost(driver: Driver) -> None:
-    """Days are ingested while a task, the scheduler, the store and the database are lost, one by one."""
+def test_nobody_looks_after_a_task_and_a_scheduler_that_are_lost(driver: Driver) -> None:
+    """LocalExecutor's workers end with their scheduler."""
     home, api = driver.home, AirflowApi.of(driver.stack)
-    api.unpause("bike_demand_ingest")
-    runs = [api.trigger("bike_demand_ingest", partition=day) for day in LOST]
+    runs = started(api, LOST[:2])
     tasks: list[psutil.Process] = []
     wait_for(lambda: tasks.extend(running_tasks(home)) or tasks, "a task to run")
     tasks[0].kill()
     workers = leader(home, "scheduler").children()
     lose(home, "scheduler")
     assert not [each for each in workers if processes.is_alive(each)]
-    lose(home, "s3")
-    before = count_rentals(driver.stack)
-    lose(home, "postgres")
-    wait_for(lambda: answer(lambda: all(api.run(run).ended for run in runs)), "the days to be ingested")
-    assert [api.run(run).state for run in runs] == ["success"] * len(runs)
-    assert count_rentals(driver.stack) == before
-    published = evergreen.open("bike_demand").rows(LOST[0], LOST[-1])
-    assert len(published) == count_rentals(driver.stack, LOST[0], LOST[-1])
+    check_ingested(driver, runs)
 
 
 def test_up_goes_on_where_a_crash_left_the_stack(driver: Driver) -> None:
@@ -231,6 +252,43 @@ def test_up_goes_on_where_a_crash_left_the_stack(driver: Driver) -> None:
     said = driver.done("up")
     assert "starting serving" in said
     assert "starting keeper" in said
+
+
+@pytest.fixture(scope="module")
+def on_workers(driver: Driver) -> Driver:
+    """The same stack once it was stopped and has begun again on two Celery workers and one for trainings."""
+    before = members(driver.home)
+    assert "Stopped: " in driver.done("down")
+    assert not [each for each in before if processes.is_alive(each)]
+    driver.done("up", "--executor", "celery", "--workers", "2")
+    return driver
+
+
+def worker_of(stack: Stack, pid: int) -> str:
+    """The name of the Celery worker whose machine has this process."""
+    machines = {name: processes.leftovers(stack.home, name) for name in stack.executor.queues}
+    return next(name for name, found in machines.items() if pid in {each.pid for each in found})
+
+
+def test_nobody_looks_after_whatever_is_lost_beside_celery_workers(
+    on_workers: Driver, tell: Callable[[str], None]
+) -> None:
+    """One of each: a worker with its task, the broker, the scheduler, the store and the database."""
+    stack, api = on_workers.stack, AirflowApi.of(on_workers.stack)
+    api.unpause("ten_seconds")
+    long = api.trigger("ten_seconds")
+    runs = started(api, LOST[2:])
+    wait_for(lambda: api.tasks(long) == {"wait": "running"}, "the long task to run")
+    worker = worker_of(stack, api.task_instances(long)[0]["pid"])
+    lost = [worker, redis.NAME, "scheduler", s3.NAME, postgres.NAME]
+    for name in lost:
+        lose(stack.home, name, machine=True)
+    check_ingested(on_workers, runs)
+    wait_for(lambda: api.run(long).ended, "the long task to end")
+    assert api.run(long).state == "success"
+    assert [task["try_number"] for task in api.task_instances(long)] == [2]
+    tries = Counter(task["try_number"] for run in runs for task in api.task_instances(run))
+    tell(f"lost one by one: {', '.join(lost)}; tries of the days' tasks: {dict(tries)}")
 
 
 def test_down_leaves_no_process_and_a_taken_port_is_named(driver: Driver) -> None:
