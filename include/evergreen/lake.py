@@ -18,7 +18,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from evergreen.delta_errors import DENIED, OUT_OF_REACH, last_cause, plain
 from evergreen.errors import IntegrityError, NotFoundError, RefusedError, StorageError, UnavailableError
-from evergreen.lake_check import Present, damage, present_files
+from evergreen.lake_check import Present, damage
 from evergreen.open_tables import OpenTables
 from evergreen.rows.partition_file import (
     PartitionFile,
@@ -30,6 +30,7 @@ from evergreen.rows.partition_file import (
     read_record,
 )
 from evergreen.small_objects import SmallObjects
+from evergreen.table_options import AFTER_A_COMMIT, OF_A_NEW_TABLE
 from evergreen.together import together
 
 if TYPE_CHECKING:
@@ -42,13 +43,6 @@ PARTITION = "partition"
 _WRITERS = 8  # files that are written at the same time
 BATCH = 131_072
 FOOTER = 32 * 1024  # bytes; a longer footer takes a second request
-
-# Old versions stay readable: a model's training set is rebuilt from the table version that it names.
-_KEPT = {
-    "delta.logRetentionDuration": "interval 3650 days",
-    "delta.deletedFileRetentionDuration": "interval 3650 days",
-    "delta.checkpointInterval": "20",  # a table is opened by reading the commits since the last one
-}
 
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")  # it is part of a path
 
@@ -275,7 +269,7 @@ class Lake:
             schema,
             mode="ignore",
             partition_by=[PARTITION],
-            configuration=_KEPT,
+            configuration=OF_A_NEW_TABLE,
             storage_options=self._storage.delta_options,
         )
         return self._tables.keep(table, created)
@@ -314,7 +308,7 @@ class Lake:
             if found is None and not any(files.values()):
                 return  # no table is needed to hold nothing
             target = found or self._created(table, schema)
-            present = present_files(target)
+            present = self._tables.present(table, target)
         differing = [key for key, file in files.items() if not _holds(present.get(key, []), key, file)]
         self._upload(
             table,
@@ -340,6 +334,7 @@ class Lake:
                 [PARTITION],
                 None if same_columns else [(PARTITION, "in", differing)],
                 commit_properties=CommitProperties(app_transactions=names),
+                post_commithook_properties=AFTER_A_COMMIT,
             )
 
     def _lost(self, table: Table, key: str, file: PartitionFile | None) -> PartitionFile | None:

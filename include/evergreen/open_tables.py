@@ -20,13 +20,15 @@ Files = Mapping[str, list[Present]]
 class _Opened(threading.local):
     """What one thread has opened; a table changes when it is refreshed, so threads may not share one.
 
-    `steady` has the tables that stay as they are until further notice, with their files once somebody asked;
-    `past` the tables at the version that was asked for last.
+    `steady` has the names of those that stay as they are until further notice, `files` the files of a table
+    at the version at which somebody asked for them last, and `past` the tables at the version that was asked
+    for last.
     """
 
     def __init__(self) -> None:
         self.tables: dict[str, DeltaTable] = {}
-        self.steady: dict[str, Files | None] | None = None
+        self.steady: set[str] | None = None
+        self.files: dict[str, tuple[DeltaTable, int, Files]] = {}
         self.past: dict[str, DeltaTable] = {}
 
 
@@ -53,7 +55,7 @@ class OpenTables:
         if mine.steady is not None:  # part of a longer while
             yield
             return
-        mine.steady = {}
+        mine.steady = set()
         try:
             yield
         finally:
@@ -86,14 +88,17 @@ class OpenTables:
         mine = self._mine
         mine.tables[table] = opened
         if mine.steady is not None:
-            mine.steady[table] = None
+            mine.steady.add(table)
         return opened
 
     def files(self, table: str) -> Files:
         """The files of each partition, by its key; raises as `now`."""
-        opened, steady = self.now(table), self._mine.steady
-        if steady is None:
-            return present_files(opened)
-        if (known := steady[table]) is None:
-            known = steady[table] = present_files(opened)
-        return known
+        return self.present(table, self.now(table))
+
+    def present(self, table: str, opened: DeltaTable) -> Files:
+        """The same of a table that is open."""
+        version = opened.version()
+        known = self._mine.files.get(table)
+        if known is None or known[0] is not opened or known[1] != version:
+            known = self._mine.files[table] = opened, version, present_files(opened)
+        return known[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from threading import Barrier
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from deltalake import write_deltalake
 from evergreen.lake import Lake, Table
 from evergreen.storage import Storage
 from evergreen.validation.quarantine import QUARANTINE
+from tests.faults.s3_proxy import S3Proxy
 
 WRITERS, ROUNDS = 6, 8
 
@@ -60,3 +62,17 @@ def test_a_quarantine_of_an_earlier_shape_gets_the_new_column(lake: Lake, storag
     assert lake.read(Table.QUARANTINE).column("place").to_pylist() == [None, "f:1"]
     lake.replace(Table.QUARANTINE, {"2024-01-01": new}, QUARANTINE)
     assert lake.read(Table.QUARANTINE).column("row").to_pylist() == ["a", "a"]
+
+
+def test_a_commit_lists_no_entry_of_the_log_that_is_known(storage: Storage, s3_server: str):
+    """Else each night would cost more than the one before it, in a listing of all of them."""
+    with S3Proxy(s3_server) as proxy:
+        credentials = replace(storage.credentials, endpoint_url=proxy.address)
+        lake = Lake(Storage(storage.bucket, "", credentials), "bikes")
+        lake.replace(Table.PARTITIONS, {"2024-01-01": pa.table({"x": [1]})})
+        created = len(proxy.calls)
+        for day in range(2, 10):
+            lake.replace(Table.PARTITIONS, {f"2024-01-0{day}": pa.table({"x": [day]})})
+        listings = [call.query for call in proxy.calls[created:] if "list-type" in call.query]
+    assert len(listings) >= 8
+    assert [query for query in listings if "start-after" not in query] == []

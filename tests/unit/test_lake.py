@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
@@ -12,8 +13,10 @@ from deltalake import DeltaTable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from evergreen import open_tables
 from evergreen.errors import NotFoundError, RefusedError, StorageError, UnavailableError
 from evergreen.lake import Lake, Table
+from evergreen.lake_check import present_files
 from evergreen.storage import Credentials, Storage
 from tests.campaign import examples
 
@@ -242,3 +245,21 @@ def test_after_a_failure_a_table_is_opened_anew(lake: Lake, monkeypatch: pytest.
 
 def _fails(table: DeltaTable) -> None:
     raise OSError("away")
+
+
+def test_the_files_of_a_version_are_looked_at_once(lake: Lake, monkeypatch: pytest.MonkeyPatch):
+    """To look at them takes the longer the more there are."""
+    looked: list[int] = []
+
+    def counted(table: DeltaTable) -> Any:
+        looked.append(table.version())
+        return present_files(table)
+
+    monkeypatch.setattr(open_tables, "present_files", counted)
+    for day in ("2024-01-01", "2024-01-02"):
+        lake.replace(Table.PARTITIONS, {day: pa.table({"x": [1]})})
+        assert lake.partitions()[-1] == [*lake.files(Table.PARTITIONS)][-1] == day
+    assert looked == sorted({*looked})
+    with lake.steady():
+        assert lake.partitions() == lake.partitions() == ["2024-01-01", "2024-01-02"]
+    assert looked == sorted({*looked})
