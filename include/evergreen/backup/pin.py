@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from evergreen.belongings import BELONGINGS, Role, part_of
 from evergreen.errors import IntegrityError
 from evergreen.lake import Table
-from evergreen.registry.chapters import SIZE
 from evergreen.registry.event_log import POINTER, EventLog
 from evergreen.registry.history import Event, fold, removal
 from evergreen.registry.versions import MANIFEST, file_key
@@ -28,7 +27,7 @@ AFTER_MODELS = (Table.LABELS, Table.PARTITIONS, Table.QUARANTINE)
 _LOG = re.compile(r"lake/([^/]+)/_delta_log/(\d{20})\..+")
 _TABLE = re.compile(r"lake/([^/]+)/(?!_delta_log/).+")
 _EVENT = re.compile(r"history/(\d+)\.json")
-_CHAPTER = re.compile(r"chapters/(\d+)\.json")
+_CHAPTER = re.compile(r"chapters/\d+-(\d+)\.json")
 _MANIFEST = re.compile(rf"models/([^/]+)/{re.escape(MANIFEST)}")
 _VERSION = re.compile(r"models/([^/]+)/.+")
 
@@ -61,7 +60,7 @@ class Pin:
         if match := _EVENT.fullmatch(key):
             return int(match[1]) <= self.last
         if match := _CHAPTER.fullmatch(key):
-            return int(match[1]) * SIZE <= self.last
+            return int(match[1]) <= self.last
         part = part_of(key)
         return part in BELONGINGS and BELONGINGS[part].role is Role.NAMED
 

@@ -3,7 +3,8 @@
 `history/<seq>.json` is the truth about what was promoted, refused and rolled back; `champion.json` follows
 from it. A writer that dies between the two does no harm: the next one brings the pointer up to date. Nor does
 a pointer that is damaged or differs from a whole history: then the history is read. Only where events are
-missing or damaged does the pointer say what they led to. Who reads far back, for people, reads `chapters`.
+missing or damaged does the pointer say what they led to. Which events there are, their objects say; what is
+in those of whole `chapters` is read from these.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 POINTER = "champion.json"
 _ATTEMPTS = 100
 _BLOCK = 10  # events read at once on the way back
+_FAR = 5 * SIZE  # and further on
 _log = logging.getLogger(__name__)
 
 Decide = Callable[[list[Event], Force], Event]
@@ -35,11 +37,15 @@ Decide = Callable[[list[Event], Force], Event]
 
 
 class EventLog:
-    """The events of `pipeline`, and its pointer; `storage` is already at the pipeline's folder."""
+    """The events of `pipeline`, and its pointer; `storage` is already at the pipeline's folder.
 
-    def __init__(self, storage: Storage, pipeline: str) -> None:
+    With `singly` no event is read from a chapter.
+    """
+
+    def __init__(self, storage: Storage, pipeline: str, *, singly: bool = False) -> None:
         self._storage = storage
         self._pipeline = pipeline
+        self._singly = singly
         self._chapters = Chapters(storage, pipeline)
         self._read: dict[str, Event] = {}  # an event never changes
 
@@ -97,7 +103,7 @@ class EventLog:
             block = self.numbered(last, size)
             found, last = [*block, *found], block[0].seq - 1
             # Far back by whole chapters, each of which is one object.
-            size = last % SIZE or SIZE
+            size = last % _FAR or _FAR
             if all(event.as_of < as_of for event in block):
                 break
         return found
@@ -178,15 +184,16 @@ class EventLog:
             return event
         raise UnavailableError(f"{self._pipeline}: too many writers of its history: run the stage again")
 
-    def forget(self) -> None:
-        """Read everything again from the storage from here on."""
-        self._read.clear()
-
     def _after(self, seq: int) -> list[Event]:
-        return self._events_at(self._storage.list("history/", after=event_key(seq)))
+        keys = self._storage.list("history/", after=event_key(seq))
+        if len(keys) >= SIZE:
+            self._read_chapters(range(seq + 1, _number(keys[-1]) // SIZE * SIZE + 1))
+        return self._events_at(keys)
 
     def _read_chapters(self, numbers: range) -> None:
         """Read those chapters that have many of the events; what they lack is read event by event."""
+        if self._singly:
+            return
         unread = Counter(-(-seq // SIZE) for seq in numbers if event_key(seq) not in self._read)
         wanted = [number * SIZE for number, count in unread.items() if count >= _BLOCK // 2]
         for chapter in together(self._chapters.read, wanted):
@@ -247,6 +254,12 @@ class EventLog:
 def event_key(seq: int) -> str:
     """Where event number `seq` is."""
     return f"history/{seq:08d}.json"
+
+
+def _number(key: str) -> int:
+    """The number of the event that is there; 0 if the name is none of an event."""
+    number = key.removeprefix("history/").removesuffix(".json")
+    return int(number) if number.isdecimal() else 0
 
 
 def _broken(seq: int, later: Sequence[Event]) -> bool:

@@ -58,7 +58,7 @@ class Registry:
         self._pipelines = pipelines
         self._versions = Versions(storage, pipeline, signatures)
         self._log = EventLog(storage, pipeline)
-        self._verification = Verification(storage, pipeline, self._log, self._versions)
+        self._verification = Verification(storage, pipeline, self._versions)
 
     # versions
 

@@ -21,10 +21,9 @@ _OVERLOOKED = (".git", ".gitattributes", ".github", ".gitignore")
 class Verification:
     """One check of everything below a pipeline's folder that belongs to its models."""
 
-    def __init__(self, storage: Storage, pipeline: str, log: EventLog, versions: Versions) -> None:
+    def __init__(self, storage: Storage, pipeline: str, versions: Versions) -> None:
         self._storage = storage
         self._pipeline = pipeline
-        self._log = log
         self._versions = versions
 
     def problems(self) -> list[str]:
@@ -33,19 +32,20 @@ class Verification:
         A version that an event removed is no problem, nor is a folder without a manifest, which a commit that
         died or has not ended leaves.
         """
-        self._log.forget()
+        log = EventLog(self._storage, self._pipeline, singly=True)
         self._versions.forget()
-        pointer, etag = self._log.found()
+        pointer, etag = log.found()
         problems: list[str] = []
         try:
-            problems += self._pointer(pointer, etag, self._log.whole(pointer))
+            events = log.whole(pointer)
+            problems += self._pointer(pointer, etag, events, log.lie(pointer, events))
         except IntegrityError as error:
             problems.append(str(error))
         try:
-            events = self._log.events()
+            events = log.events()
         except IntegrityError:
             return problems
-        problems += self._log.chapter_problems(events)
+        problems += log.chapter_problems(events)
         folders = self._versions.folders()
         present = {
             version
@@ -100,11 +100,13 @@ class Verification:
     def _orphan(self, key: str) -> str:
         return f"{key} belongs to no manifest: delete it in {self._storage.uri()}"
 
-    def _pointer(self, pointer: Force | None, etag: str | None, events: list[Event]) -> list[str]:
+    def _pointer(
+        self, pointer: Force | None, etag: str | None, events: list[Event], lie: str | None
+    ) -> list[str]:
         force = fold(events)
         if (etag is None and not events) or pointer == force:
             return []
-        if lie := self._log.lie(pointer, events):
+        if lie:
             return [lie]
         return [
             f"{POINTER} is at event {pointer.seq if pointer else 0} of {len(events)}, because a writer was "

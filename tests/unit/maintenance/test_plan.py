@@ -22,7 +22,7 @@ FOR_GOOD = [
     "alerts/open.json",
     "calendar.json",
     "champion.json",
-    "chapters/000001.json",
+    "chapters/00000001-00000020.json",
     "corrections/2024-01-02/a.json",
     "data_docs/index.html",
     "data_docs/.lines/a.json",

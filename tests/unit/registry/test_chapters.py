@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from evergreen.errors import IntegrityError
 from evergreen.registry.chapters import SIZE, Chapters
-from evergreen.registry.event_log import event_key
+from evergreen.registry.event_log import EventLog, event_key
 from evergreen.registry.history import Event, Kind
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
 
-KEY = "chapters/000001.json"
+KEY = "chapters/00000001-00000020.json"
 DAYS = [f"2024-{number // 28 + 1:02d}-{number % 28 + 1:02d}" for number in range(SIZE + 1)]
 EVENTS = [
     Event(number + 1, Kind.REFUSED, f"{day}-aaaa", day, None, {"why": "ä"}, f"{day}T03:00:00+00:00", "a run")
@@ -38,7 +41,7 @@ def last(store: Storage, number: int = SIZE - 1) -> Registry:
 def test_the_last_event_of_a_chapter_writes_it_and_pages_read_it(store: Storage):
     last(store)
     assert store.list("chapters/") == [KEY]
-    store.delete([event_key(seq) for seq in range(2, SIZE - 20)])
+    store.delete([event_key(seq) for seq in range(2, SIZE)])
     reader = Registry(store, "bikes")
     assert [event.seq for event in reader.numbered(SIZE, SIZE)] == list(range(1, SIZE + 1))
     assert Registry(store, "bikes").back_to(DAYS[4])[4] == EVENTS[4]
@@ -65,3 +68,38 @@ def test_a_damaged_chapter_is_not_believed_and_found_by_verify(store: Storage, b
     assert told == [f"{KEY} does not match the history: delete it in {store.uri()}"]
     store.stage(KEY, whole)
     assert not [line for line in reader.verify() if KEY in line]
+
+
+def test_a_history_is_read_by_chapters_and_what_follows_them(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+):
+    """Fifty events, as three years of trainings leave them, take twelve requests and a listing."""
+    store = storage.child("bikes")
+    events = [replace(EVENTS[0], seq=seq) for seq in range(1, 51)]
+    for event in events:
+        store.stage(event_key(event.seq), event.to_json())
+    Chapters(store, "bikes").write(events)
+    keys: list[str] = []
+    read = Storage.read
+    monkeypatch.setattr(Storage, "read", lambda self, key: keys.append(key) or read(self, key))
+    assert Registry(store, "bikes").history() == events
+    assert sorted(keys) == [
+        "chapters/00000001-00000020.json",
+        "chapters/00000021-00000040.json",
+        *(event_key(seq) for seq in range(41, 51)),
+    ]
+
+
+def test_an_event_that_is_gone_is_missing_though_its_chapter_has_it(store: Storage):
+    last(store)
+    store.delete([event_key(7)])
+    with pytest.raises(IntegrityError, match=r"bikes: the history has no event 7: restore history/00000007"):
+        EventLog(store, "bikes").whole(None)
+
+
+def test_verify_reads_each_event_itself(store: Storage):
+    last(store)
+    store.stage(event_key(7), b"{")
+    reader = Registry(store, "bikes")
+    assert len(reader.history()) == SIZE
+    assert [line for line in reader.verify() if event_key(7) in line]
