@@ -103,3 +103,12 @@ def test_verify_reads_each_event_itself(store: Storage):
     reader = Registry(store, "bikes")
     assert len(reader.history()) == SIZE
     assert [line for line in reader.verify() if event_key(7) in line]
+
+
+def test_a_chapter_of_a_hundred_by_an_older_release_is_neither_read_nor_wrong(store: Storage):
+    store.stage("chapters/000001.json", b"[]")
+    last(store)
+    reader = Registry(store, "bikes")
+    assert [event.seq for event in reader.history()] == list(range(1, SIZE + 1))
+    assert not [line for line in reader.verify() if "chapters/" in line]
+    assert KEY in store.list("chapters/")
