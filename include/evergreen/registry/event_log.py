@@ -4,7 +4,7 @@
 from it. A writer that dies between the two does no harm: the next one brings the pointer up to date. Nor does
 a pointer that is damaged or differs from a whole history: then the history is read. Only where events are
 missing or damaged does the pointer say what they led to. Which events there are, their objects say; what is
-in those of whole `chapters` is read from these.
+in those of `chapters` is read from these.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class EventLog:
         Raises `IntegrityError` if one of them is missing or damaged.
         """
         numbers = range(max(1, last - count + 1), last + 1)
-        self._read_chapters(numbers)
+        self._read_chapters(numbers, newest=-(-last // SIZE) * SIZE)
         try:
             return self._events_at([event_key(seq) for seq in numbers])
         except NotFoundError:
@@ -179,23 +179,26 @@ class EventLog:
                 _wait(attempt)
                 continue
             self._move_pointer()
-            if event.seq % SIZE == 0:
-                self._chapters.write([*events, event])
+            self._chapters.write([*events, event])
             return event
         raise UnavailableError(f"{self._pipeline}: too many writers of its history: run the stage again")
 
     def _after(self, seq: int) -> list[Event]:
         keys = self._storage.list("history/", after=event_key(seq))
-        if len(keys) >= SIZE:
-            self._read_chapters(range(seq + 1, _number(keys[-1]) // SIZE * SIZE + 1))
+        if keys:
+            newest = _number(keys[-1])
+            self._read_chapters(range(seq + 1, newest + 1), newest)
         return self._events_at(keys)
 
-    def _read_chapters(self, numbers: range) -> None:
-        """Read those chapters that have many of the events; what they lack is read event by event."""
-        if self._singly:
+    def _read_chapters(self, numbers: range, newest: int) -> None:
+        """Read the chapters that have several of the events; what they lack is read event by event.
+
+        With `newest`, the number of the last event of all, that of an unfinished chapter is known.
+        """
+        if self._singly or newest < SIZE:
             return
-        unread = Counter(-(-seq // SIZE) for seq in numbers if event_key(seq) not in self._read)
-        wanted = [number * SIZE for number, count in unread.items() if count >= _BLOCK // 2]
+        unread = Counter(-(-seq // SIZE) * SIZE for seq in numbers if event_key(seq) not in self._read)
+        wanted = [min(last, newest) for last, count in unread.items() if count > 1]
         for chapter in together(self._chapters.read, wanted):
             self._read |= {event_key(event.seq): event for event in chapter}
 

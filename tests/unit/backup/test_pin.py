@@ -12,14 +12,15 @@ from evergreen.storage import Storage
 
 EVENTS = [
     Event(seq, Kind.REFUSED, "2024-01-01-aaaa", "2024-01-01", None, {}, "2024-01-01T03:00:00+00:00", "a run")
-    for seq in range(1, 2 * SIZE + 1)
+    for seq in range(1, 2 * SIZE + 6)
 ]
 
 
 @pytest.mark.parametrize(
-    ("last", "chapters"), [(SIZE - 1, 0), (SIZE, 1), (SIZE + 1, 1), (2 * SIZE - 1, 1), (2 * SIZE, 2)]
+    ("last", "chapters"),
+    [(SIZE - 1, 0), (SIZE, 1), (SIZE + 1, 1), (2 * SIZE - 1, 1), (2 * SIZE, 2), (2 * SIZE + 5, 3)],
 )
-def test_events_and_whole_chapters_up_to_the_mark(storage: Storage, last: int, chapters: int):
+def test_events_and_chapters_up_to_the_mark(storage: Storage, last: int, chapters: int):
     home = storage.child("bikes")
     for event in EVENTS[:last]:
         home.stage(event_key(event.seq), event.to_json())
@@ -27,7 +28,7 @@ def test_events_and_whole_chapters_up_to_the_mark(storage: Storage, last: int, c
     for event in EVENTS[last:]:  # what happens while the backup is copied
         home.stage(event_key(event.seq), event.to_json())
     Chapters(home, "bikes").write(EVENTS)
-    assert [marks.holds(key) for key in home.list("chapters/")] == [number < chapters for number in range(2)]
+    assert [marks.holds(key) for key in home.list("chapters/")] == [number < chapters for number in range(3)]
     assert [key for key in home.list("history/") if marks.holds(key)] == [
         event_key(seq) for seq in range(1, last + 1)
     ]

@@ -1,4 +1,4 @@
-"""Chapters of a history: written once with the last of their events, only a quicker way to read them."""
+"""Chapters of a history: written with each of its events, only a quicker way to read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
 
 KEY = "chapters/00000001-00000020.json"
-DAYS = [f"2024-{number // 28 + 1:02d}-{number % 28 + 1:02d}" for number in range(SIZE + 1)]
+DAYS = [f"2024-{number // 28 + 1:02d}-{number % 28 + 1:02d}" for number in range(2 * SIZE)]
 EVENTS = [
     Event(number + 1, Kind.REFUSED, f"{day}-aaaa", day, None, {"why": "ä"}, f"{day}T03:00:00+00:00", "a run")
     for number, day in enumerate(DAYS)
@@ -54,7 +54,42 @@ def test_a_writer_that_died_before_it_is_made_good_by_the_next_chapter(store: St
     assert Registry(store, "bikes").numbered(SIZE, SIZE) == events  # read one by one
     Chapters(store, "bikes").write(events)
     Chapters(store, "bikes").write(events)
-    assert Chapters(store, "bikes").read(1) == Chapters(store, "bikes").read(SIZE) == events
+    assert Chapters(store, "bikes").read(SIZE) == events
+
+
+def test_each_event_is_in_the_newest_chapter_which_replaces_the_one_before(store: Storage):
+    names = []
+    for number in range(SIZE - 1, SIZE + 3):
+        last(store, number)
+        names.append([key.removeprefix("chapters/000000") for key in store.list("chapters/")])
+    assert names == [
+        ["01-00000020.json"],
+        ["01-00000020.json", "21-00000021.json"],
+        ["01-00000020.json", "21-00000022.json"],
+        ["01-00000020.json", "21-00000023.json"],
+    ]
+    assert [event.seq for event in Chapters(store, "bikes").read(SIZE + 3)] == [SIZE + 1, SIZE + 2, SIZE + 3]
+    assert not [line for line in Registry(store, "bikes").verify() if "chapters/" in line]
+
+
+def test_a_late_writer_leaves_the_chapter_that_has_later_events(store: Storage):
+    for number in range(SIZE - 1, SIZE + 3):
+        last(store, number)
+    events = Registry(store, "bikes").history()
+    Chapters(store, "bikes").write(events[:-1])
+    assert store.list("chapters/")[1:] == [
+        "chapters/00000021-00000022.json",
+        "chapters/00000021-00000023.json",
+    ]
+    Chapters(store, "bikes").write(events)
+    assert store.list("chapters/")[1:] == ["chapters/00000021-00000023.json"]
+
+
+def test_a_reader_that_listed_the_events_before_the_newest_chapter_was_replaced_reads_events(store: Storage):
+    for number in range(SIZE - 1, SIZE + 3):
+        last(store, number)
+    store.delete([event_key(SIZE + 3)])  # as a listing of a moment ago
+    assert [event.seq for event in Registry(store, "bikes").history()] == list(range(1, SIZE + 3))
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[1]"])
@@ -70,10 +105,8 @@ def test_a_damaged_chapter_is_not_believed_and_found_by_verify(store: Storage, b
     assert not [line for line in reader.verify() if KEY in line]
 
 
-def test_a_history_is_read_by_chapters_and_what_follows_them(
-    storage: Storage, monkeypatch: pytest.MonkeyPatch
-):
-    """Fifty events, as three years of trainings leave them, take twelve requests and a listing."""
+def test_a_history_is_read_by_its_chapters(storage: Storage, monkeypatch: pytest.MonkeyPatch):
+    """Fifty events, as three years of trainings leave them, take three requests and a listing."""
     store = storage.child("bikes")
     events = [replace(EVENTS[0], seq=seq) for seq in range(1, 51)]
     for event in events:
@@ -86,7 +119,7 @@ def test_a_history_is_read_by_chapters_and_what_follows_them(
     assert sorted(keys) == [
         "chapters/00000001-00000020.json",
         "chapters/00000021-00000040.json",
-        *(event_key(seq) for seq in range(41, 51)),
+        "chapters/00000041-00000050.json",
     ]
 
 
@@ -105,10 +138,9 @@ def test_verify_reads_each_event_itself(store: Storage):
     assert [line for line in reader.verify() if event_key(7) in line]
 
 
-def test_a_chapter_of_a_hundred_by_an_older_release_is_neither_read_nor_wrong(store: Storage):
+def test_a_chapter_of_a_hundred_by_an_older_release_is_not_read_and_goes_with_the_next_event(store: Storage):
     store.stage("chapters/000001.json", b"[]")
+    assert [event.seq for event in Registry(store, "bikes").history()] == list(range(1, SIZE))
+    assert not [line for line in Registry(store, "bikes").verify() if "chapters/" in line]
     last(store)
-    reader = Registry(store, "bikes")
-    assert [event.seq for event in reader.history()] == list(range(1, SIZE + 1))
-    assert not [line for line in reader.verify() if "chapters/" in line]
-    assert KEY in store.list("chapters/")
+    assert store.list("chapters/") == [KEY]
