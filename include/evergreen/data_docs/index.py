@@ -108,6 +108,9 @@ class Run:
         return period_of(dated) or "-"
 
 
+_NAMES = tuple(field.name for field in fields(Run))
+
+
 def verdict_of(report: ValidationReport) -> Verdict:
     """What became of the partition."""
     if report.refused:
@@ -184,5 +187,5 @@ def render_notice(title: str, text: str, back: str | None = None) -> str:
 
 
 def _run(values: Sequence[Any]) -> Run:
-    known = {field.name: value for field, value in zip(fields(Run), values, strict=False)}
+    known = dict(zip(_NAMES, values, strict=False))
     return Run(**{**known, "verdict": Verdict(known["verdict"])})
