@@ -391,5 +391,8 @@ def _removal(file: Present) -> RemoveAction:
 
 
 def _addition(key: str, file: PartitionFile) -> AddAction:
-    # The file's name identifies its content, so its time is not needed; 0 keeps commits reproducible.
-    return AddAction(file.path(key), file.size, {PARTITION: key}, 0, True, json.dumps(dict(file.statistics)))
+    # The file's name identifies its content, so its time is not needed; 0 keeps commits reproducible. Columns
+    # have no statistics: files are chosen by partition, and who opens a table reads what is told of each one.
+    # (With bounds of some columns only, deltalake's dataset for pyarrow leaves out files by all the others.)
+    told = json.dumps({"numRecords": file.rows})
+    return AddAction(file.path(key), file.size, {PARTITION: key}, 0, True, told)

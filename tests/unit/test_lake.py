@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pytest
 from deltalake import DeltaTable
+from deltalake.transaction import AddAction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -69,11 +71,27 @@ def test_a_reader_that_filters_by_any_column_finds_its_rows(lake: Lake):
         "truth": pa.array([True, None]),
     }
     lake.replace(Table.PARTITIONS, {"2024-01-01": pa.table(values), "2024-01-02": pa.table(values)})
+    _add_as_an_older_release(lake, "2024-01-01", "2023-12-31", [*values])
     table = DeltaTable(lake._tables.uri(Table.PARTITIONS), storage_options=lake._storage.delta_options)
     dataset = table.to_pyarrow_dataset()
     for name, column in values.items():
-        assert dataset.to_table(filter=ds.field(name) == column[0]).num_rows == 2, name
-        assert dataset.to_table(filter=ds.field(name).is_null()).num_rows == 2, name
+        assert dataset.to_table(filter=ds.field(name) == column[0]).num_rows == 3, name
+        assert dataset.to_table(filter=ds.field(name).is_null()).num_rows == 3, name
+
+
+def _add_as_an_older_release(lake: Lake, same: str, key: str, columns: list[str]) -> None:
+    """Publish the rows of a partition as another's, told with the nulls of each column, as once was done."""
+    table = lake._tables.now(Table.PARTITIONS)
+    (there,) = present_files(table)[same]
+    folder, path = "bikes/lake/partitions", there.path.replace(same, key)
+    lake._storage.stage(f"{folder}/{path}", lake._storage.read(f"{folder}/{there.path}").body)
+    told = json.dumps({"numRecords": 2, "nullCount": dict.fromkeys(columns, 1)})
+    table.create_write_transaction(
+        [AddAction(path, there.size, {"partition": key}, 0, True, told)],
+        "append",
+        table.schema(),
+        ["partition"],
+    )
 
 
 def test_the_bounds_of_whole_numbers_are_read_from_the_files(lake: Lake):

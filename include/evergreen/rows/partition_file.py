@@ -24,7 +24,7 @@ _SAMPLE = 4_096  # texts that tell whether most of a column's differ
 
 @dataclass(frozen=True)
 class PartitionFile:
-    """A whole partition: number of rows, their digest, the file's size, nulls by column.
+    """A whole partition: number of rows, their digest, the file's size.
 
     `body` is the local file; `staged` is the key of a file that is already in the storage.
     """
@@ -32,7 +32,6 @@ class PartitionFile:
     rows: int
     digest: str
     size: int
-    statistics: Mapping[str, Any]
     body: IO[bytes] | None = field(default=None, repr=False, compare=False)
     staged: str | None = field(default=None, compare=False)
 
@@ -42,17 +41,12 @@ class PartitionFile:
 
     def to_dict(self) -> dict[str, Any]:
         """All but the body, as JSON values."""
-        return {
-            "rows": self.rows,
-            "digest": self.digest,
-            "size": self.size,
-            "statistics": dict(self.statistics),
-        }
+        return {"rows": self.rows, "digest": self.digest, "size": self.size}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], staged: str) -> PartitionFile:
         """The file that `to_dict` described, now at a key of the storage."""
-        return cls(values["rows"], values["digest"], values["size"], values["statistics"], staged=staged)
+        return cls(values["rows"], values["digest"], values["size"], staged=staged)
 
     def close(self) -> None:
         """Delete the local file."""
@@ -97,8 +91,7 @@ class PartitionWriter:
         parquet.close()
         self._file.flush()
         size = self._file.seek(0, 2)
-        statistics = _statistics(pq.read_metadata(self._file), self.schema)
-        return PartitionFile(self._rows, self._digest.hexdigest(), size, statistics, self._file)
+        return PartitionFile(self._rows, self._digest.hexdigest(), size, self._file)
 
     def discard(self) -> None:
         """Delete the file."""
@@ -208,20 +201,3 @@ def _differ(texts: pa.ChunkedArray) -> bool:
 def _in_steps(kind: pa.DataType) -> bool:
     """Whether values are whole numbers or times, whose neighbours usually differ little."""
     return bool(pa.types.is_integer(kind) or pa.types.is_timestamp(kind) or pa.types.is_date(kind))
-
-
-def _statistics(metadata: pq.FileMetaData, schema: pa.Schema) -> dict[str, Any]:
-    """Delta's statistics of a file: rows, and nulls of each plain column.
-
-    Bounds are left out of all columns: where some columns have them, deltalake's dataset for pyarrow compares
-    every other column with null, and so leaves out the file from each filter on such a column.
-    """
-    nulls: dict[str, int] = {}
-    plain = {f.name for f in schema if not pa.types.is_nested(f.type)}
-    for group in range(metadata.num_row_groups):
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            name, found = column.path_in_schema, column.statistics
-            if name in plain and found is not None and found.has_null_count:
-                nulls[name] = nulls.get(name, 0) + found.null_count
-    return {"numRecords": metadata.num_rows, "nullCount": nulls}

@@ -65,14 +65,6 @@ def test_it_is_known_by_its_rows():
     assert written(rows, record={"quarantined": 3}).digest == written(rows).digest
 
 
-def test_statistics_are_what_delta_reads():
-    rows = pa.table({"n": [3, None, -1], "t": ["b", None, None], "x": [0.5, float("nan"), None]})
-    assert written(rows).statistics == {
-        "numRecords": 3,
-        "nullCount": {"n": 1, "t": 2, "x": 1},
-    }
-
-
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_the_record_is_read_from_the_files_end(size: int):
     record = {"rows": 5, "words": "x" * size}
