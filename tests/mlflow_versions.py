@@ -9,7 +9,7 @@ from typing import Any
 
 from evergreen.connections import Connection
 from evergreen.pipeline import Pipeline
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.spec import parse_spec
 from evergreen.storage import Storage
 from tests.unit.sales import DAILY, FEATURES

@@ -81,10 +81,18 @@ class MemoryClient:
         assert name == "list_objects_v2"
         return self
 
-    def paginate(self, Prefix: str, StartAfter: str = "", **_: Any) -> Iterator[dict[str, Any]]:  # noqa: N803
+    def paginate(
+        self,
+        Prefix: str,  # noqa: N803
+        StartAfter: str = "",  # noqa: N803
+        Delimiter: str = "",  # noqa: N803
+        **_: Any,
+    ) -> Iterator[dict[str, Any]]:
         """The one page."""
         found = sorted(key for key in self.objects if key.startswith(Prefix) and key > StartAfter)
-        entries = [(key, self.objects[key]) for key in found]
+        below = {key: key.find(Delimiter, len(Prefix)) if Delimiter else -1 for key in found}
+        folders = {key[: end + 1] for key, end in below.items() if end >= 0}
+        entries = [(key, self.objects[key]) for key, end in below.items() if end < 0]
         yield {
             "Contents": [
                 {
@@ -94,7 +102,8 @@ class MemoryClient:
                     "ETag": there.tag,
                 }
                 for key, there in entries
-            ]
+            ],
+            "CommonPrefixes": [{"Prefix": folder} for folder in sorted(folders)],
         }
 
 

@@ -20,7 +20,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from evergreen.connections import Connection
 from evergreen.errors import NotFoundError
 from evergreen.registry.history import Event, fold
-from evergreen.registry.registry import Registry, as_of_version
+from evergreen.registry.ids import as_of_version
+from evergreen.registry.registry import Registry
 from evergreen.registry.signature import Keys, Signatures
 from evergreen.storage import Storage
 from tests.faults.forks import Forks

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.sinks.mlflow.follow import tell_mlflow
 from evergreen.storage import Storage
 from tests.mlflow_versions import FIRST, SECOND, THIRD, VERSIONS, files, make_history, sales

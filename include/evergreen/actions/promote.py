@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from evergreen.actions.action import Action, Person, Preview, Start, Wanted, by_hand, counted
 from evergreen.registry.history import Event, Kind, fold
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.scoring.afresh import check_afresh
 from evergreen.sinks.mlflow.follow import tell_mlflow_or_warn
 from evergreen.stages import TRAIN

@@ -63,7 +63,7 @@ def _all(found: Sequence[Status]) -> Iterator[RenderableType]:
 
 
 def _row(one: Status) -> Sequence[Any]:
-    from evergreen.registry.registry import as_of_version
+    from evergreen.registry.ids import as_of_version
 
     return (
         one.pipeline,

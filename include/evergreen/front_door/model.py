@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.overview import coverage_of, metrics_of
-from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import CARD, EXPLANATION, LINEAGE
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from evergreen.maintenance.kept import SETTLED, Kept
 from evergreen.maintenance.named import named_versions
 from evergreen.maintenance.plan import ROWS, Plan, plan, refused, tables
 from evergreen.registry.event_log import EventLog
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.spec import Log
 
 if TYPE_CHECKING:

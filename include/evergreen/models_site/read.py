@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.lake import PARTITION, Table
 from evergreen.registry.history import Event, Force, state_in
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.overview import compared_with, figures
-from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import CARD, LINEAGE, METRICS
 from evergreen.status.read import nights_of, status_of
 from evergreen.together import together

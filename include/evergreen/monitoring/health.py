@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from evergreen.calendar import Calendar
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.stages import INGEST, SCORE, TRAIN, Stage
 from evergreen.timings import Timing, timing_of
 

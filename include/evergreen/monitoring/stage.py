@@ -28,7 +28,7 @@ from evergreen.monitoring.training_request import trainings
 from evergreen.monitoring.trainings import Training, on_trial
 from evergreen.monitoring.trial import Rival
 from evergreen.monitoring.window import with_window
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.rows.frame import to_frame
 from evergreen.scoring.checked_model import CheckedModel, load_checked_model, with_features_of
 from evergreen.scoring.predict import partition_features

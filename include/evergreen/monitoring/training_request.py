@@ -17,7 +17,7 @@ from evergreen.monitoring.breaker import breaker
 from evergreen.monitoring.policy import blocked
 from evergreen.monitoring.record import Decision, monitored
 from evergreen.monitoring.trainings import Training, trainings_of
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline
@@ -42,7 +42,8 @@ class TrainingRequest:
 
 def trainings(pipeline: Pipeline) -> list[Training]:
     """All trainings of a pipeline, in the order of its history, and last those that wait for a person."""
-    return trainings_of(pipeline.registry.history(), pipeline.registry.versions())
+    events = pipeline.registry.history()
+    return trainings_of(events, pipeline.registry.undecided(events))
 
 
 def retraining_request(pipeline: Pipeline, partition: str) -> TrainingRequest:
@@ -55,7 +56,7 @@ def retraining_request(pipeline: Pipeline, partition: str) -> TrainingRequest:
     spec = pipeline.spec
     spec.calendar.check(partition)
     _, decision = monitored(pipeline, partition)
-    request = wanted(spec, decision, pipeline.lake.partitions(), pipeline.registry.versions())
+    request = wanted(spec, decision, pipeline.lake.partitions(), pipeline.registry.versions(since=partition))
     if spec.calendar.has_time:
         return request
     # A snapshot has one partition for good: what may be trained on once each is the states of its data.
@@ -68,8 +69,8 @@ def wanted(
 ) -> TrainingRequest:
     """The training that a decision asks for; pure.
 
-    `published` are the published partitions, sorted, and `versions` the committed versions. Raises
-    `NothingToDoError` as `retraining_request` does.
+    `published` are the published partitions, sorted, and `versions` the committed versions, those of earlier
+    partitions aside. Raises `NothingToDoError` as `retraining_request` does.
     """
     partition, calendar = decision.partition, spec.calendar
     if not decision.retrain:

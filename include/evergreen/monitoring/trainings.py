@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from evergreen.registry.history import Event, Kind
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.spec import Spec
 from evergreen.training_set.window import Change, change_in
 

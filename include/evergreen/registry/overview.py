@@ -8,7 +8,8 @@ from typing import Any
 
 from evergreen.errors import IntegrityError
 from evergreen.registry.history import Event, State, last_canary, last_word, state_of
-from evergreen.registry.registry import Registry, as_of_version
+from evergreen.registry.ids import as_of_version
+from evergreen.registry.registry import Registry
 from evergreen.registry.versions import METRICS
 
 

@@ -7,7 +7,7 @@ was promoted, refused, rolled back, removed and a canary; which version is in fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import EllipsisType
@@ -23,14 +23,15 @@ from evergreen.registry.history import (
     Force,
     Kind,
     challenger,
+    fold,
     last_canary,
     last_word,
     promotion,
     removal,
 )
+from evergreen.registry.ids import as_of_version, newest_first, version_by
 from evergreen.registry.manifest import FileDigest
 from evergreen.registry.model_file import load_model
-from evergreen.registry.prefix import version_by
 from evergreen.registry.seen import done_since
 from evergreen.registry.verify import Verification
 from evergreen.registry.versions import MODEL, Content, Versions
@@ -66,9 +67,19 @@ class Registry:
         """Whether the version is committed."""
         return self._versions.has(version)
 
-    def versions(self) -> list[str]:
-        """The committed versions, newest as_of first; of the same as_of, the latest trained first."""
-        return self._newest_first(self.history())
+    def versions(self, since: str | None = None) -> list[str]:
+        """The committed versions, newest as_of first; of the same as_of, the latest trained first.
+
+        With `since` those of this as_of or a later one, without a look at what others hold.
+        """
+        among = None if since is None else self._versions.names(since)
+        return newest_first(self._versions.written(among), self.history())
+
+    def undecided(self, events: Sequence[Event]) -> list[str]:
+        """Those of the versions, in the same order, that no event of the whole history decided about."""
+        decided = {event.version for event in events if event.kind is not Kind.CANARY}
+        among = [name for name in self._versions.names() if name not in decided]
+        return newest_first(self._versions.written(among), events)
 
     def stored(self, since: str = "") -> list[str]:
         """The versions since an as_of that have files, newest first, committed or not; takes one request."""
@@ -77,7 +88,8 @@ class Registry:
     def challenger(self) -> str | None:
         """The version that may follow the newest champion: see `evergreen.registry.history.challenger`."""
         events = self.history()
-        return challenger(self._newest_first(events), events)
+        champion = fold(events).champion()
+        return challenger(self.versions(since=as_of_version(champion)), events) if champion else None
 
     def version_by(self, prefix: str) -> str:
         """The committed version of this id, or the only one whose id starts so.
@@ -300,14 +312,6 @@ class Registry:
 
     # how
 
-    def _newest_first(self, events: list[Event]) -> list[str]:
-        written = self._versions.written()
-        # Those without an event are the latest; the store knows in which order they came.
-        known = {event.version: event.seq for event in reversed(events)}
-        latest = {version: known.get(version, float("inf")) for version in written}
-        by_event = sorted(sorted(written), key=lambda one: (latest[one], written[one]), reverse=True)
-        return sorted(by_event, key=as_of_version, reverse=True)
-
     def _remove(self, version: str, moment: datetime, retention: timedelta) -> bool:
         """Remove the version if it still may be removed; whether it was."""
         folders = self._versions.folders()
@@ -377,11 +381,6 @@ class Registry:
             )
         # Never before its own as_of: no reign of a champion starts before that of one promoted earlier.
         return _event(force, Kind.ROLLED_BACK, to, start, withdrawn, reason=reason, by=by)
-
-
-def as_of_version(version: str) -> str:
-    """The as_of that a version's id starts with: `2011-04-01` of `2011-04-01-5f3a…`."""
-    return version.rpartition("-")[0]
 
 
 def _event(

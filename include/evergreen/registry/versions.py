@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,7 +94,7 @@ class Versions:
         """The version's manifest; raises `NotFoundError` if it is not committed, or `IntegrityError`."""
         return self._committed(version).manifest
 
-    def folders(self) -> dict[str, Sequence[Listed]]:
+    def folders(self) -> Mapping[str, Sequence[Listed]]:
         """All that is stored below `models/`, by the name of its folder, committed or not."""
         listed = self._storage.look("models/")
         return {name: list(files) for name, files in groupby(listed, lambda file: file.key.split("/")[1])}
@@ -201,11 +201,18 @@ class Versions:
                 raise TypeError("no object")
             return of(content)
 
-    def written(self) -> dict[str, datetime]:
-        """When the manifest of each committed version was written, by the clock of the store."""
+    def written(self, among: Iterable[str] | None = None) -> dict[str, datetime]:
+        """When the manifest of each committed version was written, by the clock of the store.
+
+        Of those that are `among` these only, each of which takes a request; by default of all.
+        """
+        if among is None:
+            folders = self.folders()
+        else:
+            folders = {version: self._storage.look(file_key(version, "")) for version in among}
         return {
             version: file.modified
-            for version, files in self.folders().items()
+            for version, files in folders.items()
             for file in files
             if file.key == file_key(version, MANIFEST)
         }

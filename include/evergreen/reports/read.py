@@ -16,7 +16,7 @@ from evergreen.lake import Table
 from evergreen.monitoring.health import usual_partitions
 from evergreen.monitoring.known import known_as_of
 from evergreen.monitoring.record import decisions_in, records_in
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.versions import GATE
 from evergreen.reports.facts import NightFacts, Waiting
 from evergreen.reports.report import Link
@@ -113,13 +113,9 @@ def open_alerts(
 
 def waiting_of(pipeline: Pipeline, events: Sequence[Event], partition: str) -> Waiting | None:
     """The newest version that is neither promoted nor refused, as of the partition after this one."""
-    decided = {event.version for event in events}
     last = pipeline.spec.calendar.shift(partition, 1)
-    open_ones = [
-        version
-        for version in pipeline.registry.versions()
-        if version not in decided and as_of_version(version) <= last
-    ]
+    undecided = pipeline.registry.undecided(events)
+    open_ones = [version for version in undecided if as_of_version(version) <= last]
     if not open_ones:
         return None
     version = open_ones[0]

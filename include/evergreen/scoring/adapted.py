@@ -23,7 +23,7 @@ from evergreen.intervals.conformal import ConformalRegressor
 from evergreen.labels.join import with_labels
 from evergreen.labels.known import newest_trained
 from evergreen.lake import PARTITION, Table
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.scoring.published import ACTUAL, PREDICTION, VERSION
 from evergreen.spec import Spec
 

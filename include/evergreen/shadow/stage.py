@@ -13,8 +13,8 @@ from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.monitoring.promotion import promote_tried
 from evergreen.monitoring.record import monitored
 from evergreen.registry.history import Event, promotion
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.overview import compared_with
-from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import GATE, LINEAGE, METRICS
 from evergreen.shadow.evidence import evidence_of
 from evergreen.shadow.judge import Evidence, judge, lacking

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from evergreen.errors import UnavailableError
 from evergreen.interpreter import NoAnswerError, run_clean
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 
 if TYPE_CHECKING:
     from evergreen.pipeline import Pipeline

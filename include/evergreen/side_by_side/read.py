@@ -12,7 +12,7 @@ from evergreen.errors import IntegrityError, NotFoundError
 from evergreen.features.keep import stored_code
 from evergreen.features.stored import StoredFeatures, stored_features
 from evergreen.registry.history import state_in
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.versions import EXPLANATION, FEATURES, GATE, LINEAGE, METRICS
 
 if TYPE_CHECKING:

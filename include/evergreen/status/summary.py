@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from evergreen.monitoring.health import quarantined_share
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 
 if TYPE_CHECKING:
     from evergreen.alerts.alert import Alert

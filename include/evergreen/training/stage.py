@@ -34,8 +34,8 @@ from evergreen.json_values import json_values
 from evergreen.monitoring.promise import Predecessor
 from evergreen.monitoring.reference import build_reference, read_reference
 from evergreen.registry.history import Event, last_word, withdrawn
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.model_file import dump_model, load_model
-from evergreen.registry.registry import as_of_version
 from evergreen.registry.versions import GATE, LINEAGE, METRICS
 from evergreen.scoring.afresh import check_afresh
 from evergreen.scoring.checked_model import load_checked_model

@@ -90,6 +90,25 @@ def test_versions_of_a_snapshot_are_in_the_order_of_their_history(registry: Regi
     assert registry.champion("snapshot") == "snapshot-a"
 
 
+def test_what_decided_versions_hold_is_not_listed_to_find_the_others(
+    registry: Registry, storage: Storage, monkeypatch: pytest.MonkeyPatch
+):
+    promote(registry, A, B)
+    commit(registry, C)
+    storage.stage("bikes/models/2011-07-01-dddd/model.skops", MODEL)  # a commit that died
+    looked: list[str] = []
+    look = Storage.look
+    monkeypatch.setattr(
+        Storage, "look", lambda self, prefix, after=None: looked.append(prefix) or look(self, prefix, after)
+    )
+    assert registry.undecided(registry.history()) == [C]
+    assert sorted(looked) == ["history/", f"models/{C}/", "models/2011-07-01-dddd/"]
+    registry.canary(C, 0.1, {})
+    assert registry.undecided(registry.history()) == [C]  # it still waits for somebody to decide
+    registry.refuse(C, C[:10], {})
+    assert registry.undecided(registry.history()) == []
+
+
 def test_a_loaded_model_predicts(registry: Registry):
     commit(registry, A)
     assert registry.load(A).predict([[2.0]]) == pytest.approx([5.0])

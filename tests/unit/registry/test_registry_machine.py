@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from evergreen.errors import EvergreenError
 from evergreen.registry import registry as module
-from evergreen.registry.history import Canary
+from evergreen.registry.history import Canary, challenger
 from evergreen.registry.registry import Registry
 from evergreen.storage import Credentials, Storage
 from tests.campaign import rounds
@@ -291,6 +291,16 @@ class RegistryMachine(RuleBasedStateMachine):
         assert force.canary == (model.canary and Canary(*model.canary))
         assert [(e.kind, e.version, e.replaces) for e in registry.history()] == model.events
         assert [event.seq for event in registry.history()] == list(range(1, len(model.events) + 1))
+
+    @invariant()
+    def fewer_versions_are_in_the_order_of_all(self) -> None:
+        registry, model = self.registry(), self.model
+        versions, events = registry.versions(), registry.history()
+        for day in ("2011-03-31", *DAYS, "2012-01-01"):
+            assert registry.versions(since=day) == [version for version in versions if version[:10] >= day]
+        decided = {version for kind, version, _ in model.events if kind != "canary"}
+        assert registry.undecided(events) == [version for version in versions if version not in decided]
+        assert registry.challenger() == challenger(versions, events)
 
     @invariant()
     def what_is_committed_is_whole(self) -> None:

@@ -13,7 +13,7 @@ from evergreen import lake
 from evergreen.errors import NothingToDoError, RefusedError, SpecError
 from evergreen.lake import Table
 from evergreen.pipeline import Pipeline
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.training import stage
 from evergreen.training_set import parts
 from evergreen.training_set.assemble import TrainingSet, assemble

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.registry.versions import CARD, GATE, LINEAGE, METRICS
 
 PIPELINE, VERSION, STATE = "evergreen.pipeline", "evergreen.version", "evergreen.state"

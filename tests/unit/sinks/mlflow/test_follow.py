@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from evergreen.cli import app
 from evergreen.errors import NothingToDoError, SourceError, UnavailableError
 from evergreen.pipeline import Pipeline
-from evergreen.registry.registry import as_of_version
+from evergreen.registry.ids import as_of_version
 from evergreen.sinks.mlflow.follow import tell_mlflow, tell_mlflow_or_warn
 from evergreen.storage import Storage
 from tests.http_peers import Peer, Said, serving
