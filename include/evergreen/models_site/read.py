@@ -215,9 +215,10 @@ def _aside(pipeline: Pipeline, keys: Sequence[str]) -> list[tuple[str, int]]:
 
 def _lines(registry: Registry, force: Force, before: int | None) -> dict[str, Any]:
     last = force.seq if before is None else min(before - 1, force.seq)
-    events = registry.numbered(last, VERSIONS)
+    events = registry.numbered(last, VERSIONS, force.seq)
     # What became of a version since may be said by any later event.
-    later = registry.numbered(force.seq, force.seq - (events[0].seq if events else force.seq) + 1)
+    since = force.seq - (events[0].seq if events else force.seq) + 1
+    later = registry.numbered(force.seq, since, force.seq)
 
     def line(event: Event) -> VersionLine:
         state = state_in(force, event.version, later)

@@ -80,13 +80,14 @@ class EventLog:
             return self.force()
         return fold(later, pointer)
 
-    def numbered(self, last: int, count: int) -> list[Event]:
+    def numbered(self, last: int, count: int, newest: int) -> list[Event]:
         """The events up to number `last`, so many or all of them, oldest first.
 
-        Raises `IntegrityError` if one of them is missing or damaged.
+        `newest` is the number of the last event of all. Raises `IntegrityError` if one of those asked for is
+        missing or damaged.
         """
         numbers = range(max(1, last - count + 1), last + 1)
-        self._read_chapters(numbers, newest=-(-last // SIZE) * SIZE)
+        self._read_chapters(numbers, newest)
         try:
             return self._events_at([event_key(seq) for seq in numbers])
         except NotFoundError:
@@ -98,9 +99,10 @@ class EventLog:
 
         With `force` only those that it was computed from. Raises as `numbered`.
         """
-        last, found, size = (force or self.pointed()).seq, list[Event](), _BLOCK
+        newest = (force or self.pointed()).seq
+        last, found, size = newest, list[Event](), _BLOCK
         while last:
-            block = self.numbered(last, size)
+            block = self.numbered(last, size, newest)
             found, last = [*block, *found], block[0].seq - 1
             # Far back by whole chapters, each of which is one object.
             size = last % _FAR or _FAR
@@ -193,7 +195,7 @@ class EventLog:
     def _read_chapters(self, numbers: range, newest: int) -> None:
         """Read the chapters that have several of the events; what they lack is read event by event.
 
-        With `newest`, the number of the last event of all, that of an unfinished chapter is known.
+        The unfinished one is named by `newest`, the number of the last event of all.
         """
         if self._singly or newest < SIZE:
             return

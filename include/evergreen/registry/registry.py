@@ -169,9 +169,9 @@ class Registry:
         """The newest events, oldest first, back to those of a partition: see `EventLog.back_to`."""
         return self._log.back_to(as_of, force)
 
-    def numbered(self, last: int, count: int) -> list[Event]:
+    def numbered(self, last: int, count: int, newest: int) -> list[Event]:
         """So many events up to number `last`, oldest first: see `EventLog.numbered`."""
-        return self._log.numbered(last, count)
+        return self._log.numbered(last, count, newest)
 
     def promote(
         self,

@@ -9,7 +9,7 @@ import pytest
 from evergreen.errors import IntegrityError
 from evergreen.registry.chapters import SIZE, Chapters
 from evergreen.registry.event_log import EventLog, event_key
-from evergreen.registry.history import Event, Kind
+from evergreen.registry.history import Event, Force, Kind
 from evergreen.registry.registry import Registry
 from evergreen.storage import Storage
 
@@ -43,7 +43,7 @@ def test_the_last_event_of_a_chapter_writes_it_and_pages_read_it(store: Storage)
     assert store.list("chapters/") == [KEY]
     store.delete([event_key(seq) for seq in range(2, SIZE)])
     reader = Registry(store, "bikes")
-    assert [event.seq for event in reader.numbered(SIZE, SIZE)] == list(range(1, SIZE + 1))
+    assert [event.seq for event in reader.numbered(SIZE, SIZE, SIZE)] == list(range(1, SIZE + 1))
     assert Registry(store, "bikes").back_to(DAYS[4])[4] == EVENTS[4]
 
 
@@ -51,7 +51,7 @@ def test_a_writer_that_died_before_it_is_made_good_by_the_next_chapter(store: St
     last(store)
     store.delete([KEY])
     events = Registry(store, "bikes").history()
-    assert Registry(store, "bikes").numbered(SIZE, SIZE) == events  # read one by one
+    assert Registry(store, "bikes").numbered(SIZE, SIZE, SIZE) == events  # read one by one
     Chapters(store, "bikes").write(events)
     Chapters(store, "bikes").write(events)
     assert Chapters(store, "bikes").read(SIZE) == events
@@ -98,14 +98,15 @@ def test_a_damaged_chapter_is_not_believed_and_found_by_verify(store: Storage, b
     whole = store.read(KEY).body
     store.stage(KEY, body)
     reader = Registry(store, "bikes")
-    assert reader.numbered(SIZE, SIZE) == reader.history()
+    assert reader.numbered(SIZE, SIZE, SIZE) == reader.history()
     told = [line for line in reader.verify() if KEY in line]
     assert told == [f"{KEY} does not match the history: delete it in {store.uri()}"]
     store.stage(KEY, whole)
     assert not [line for line in reader.verify() if KEY in line]
 
 
-def test_a_history_is_read_by_its_chapters(storage: Storage, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("whole", [True, False], ids=["by nights", "by pages"])
+def test_a_history_is_read_by_its_chapters(storage: Storage, whole: bool, monkeypatch: pytest.MonkeyPatch):
     """Fifty events, as three years of trainings leave them, take three requests and a listing."""
     store = storage.child("bikes")
     events = [replace(EVENTS[0], seq=seq) for seq in range(1, 51)]
@@ -115,7 +116,10 @@ def test_a_history_is_read_by_its_chapters(storage: Storage, monkeypatch: pytest
     keys: list[str] = []
     read = Storage.read
     monkeypatch.setattr(Storage, "read", lambda self, key: keys.append(key) or read(self, key))
-    assert Registry(store, "bikes").history() == events
+    if whole:
+        assert Registry(store, "bikes").history() == events
+    else:
+        assert Registry(store, "bikes").back_to("2023", Force(50)) == events
     assert sorted(keys) == [
         "chapters/00000001-00000020.json",
         "chapters/00000021-00000040.json",
