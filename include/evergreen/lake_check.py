@@ -60,9 +60,9 @@ def damage(storage: Storage, pipeline: str, table: str) -> list[str]:
     there = {file.key.removeprefix(folder): file.size for file in storage.look(folder)}
     if not there:
         return []
-    if gaps := _gaps(there):
-        log = f"{folder}_delta_log/{gaps[0]:020d}.json"
-        return [f"{where}: its log has no entry {gaps[0]}: restore {storage.uri(log)} from a backup"]
+    if (gap := _gap(there)) is not None:
+        log = f"{folder}_delta_log/{gap:020d}.json"
+        return [f"{where}: its log has no entry {gap}: restore {storage.uri(log)} from a backup"]
     try:
         present = present_files(DeltaTable(storage.uri(folder), storage_options=storage.delta_options))
     except (DeltaError, OSError, ValueError) as error:
@@ -89,9 +89,10 @@ def damage(storage: Storage, pipeline: str, table: str) -> list[str]:
     return problems
 
 
-def _gaps(there: dict[str, int]) -> list[int]:
-    """The numbers of log entries that are missing after the last checkpoint."""
+def _gap(there: dict[str, int]) -> int | None:
+    """The number of the first log entry that is missing after the last checkpoint; None if none is."""
     entries = {int(found[1]) for name in there if (found := COMMIT.search(name))}
     checkpoints = [int(found[1]) for name in there if (found := CHECKPOINT.search(name))]
     first = max(checkpoints, default=-1) + 1
-    return [number for number in range(first, max(entries, default=-1) + 1) if number not in entries]
+    numbers = range(first, max(entries, default=-1) + 1)
+    return next((number for number in numbers if number not in entries), None)

@@ -10,6 +10,7 @@ import pytest
 
 from evergreen.alerts.book import BOOK, read_book
 from evergreen.asked.finding import ASKED, stored_asked
+from evergreen.backup.pin import pin
 from evergreen.errors import IntegrityError, UnavailableError
 from evergreen.evaluation.verdict import Outcome, Verdict
 from evergreen.explain.version import version_explained
@@ -20,6 +21,8 @@ from evergreen.ingestion.same_calendar import check_calendar
 from evergreen.models_site.read import version_facts
 from evergreen.monitoring.reference import REFERENCE, read_reference
 from evergreen.pipeline import Pipeline
+from evergreen.registry.event_log import EventLog, event_key
+from evergreen.registry.history import Event, Kind
 from evergreen.registry.overview import coverage_of, metrics_of
 from evergreen.registry.registry import Registry
 from evergreen.registry.versions import EXPLANATION, FEATURES, GATE, LINEAGE, METRICS
@@ -136,6 +139,41 @@ def _problem(read: Callable[[Pipeline], Any], pipeline: Pipeline) -> str:
     except IntegrityError as error:
         return str(error)
     return ""
+
+
+FAR = 99_999_999
+"""To count up to it would take gigabytes of memory."""
+
+OF_HISTORY: dict[str, Callable[[Storage], Any]] = {
+    "champion": lambda home: Registry(home, "kiosk").champion(),
+    "pointed": lambda home: Registry(home, "kiosk").pointed(),
+    "refuse": lambda home: Registry(home, "kiosk").refuse(VERSION, DAY, {}),
+    "maintain": lambda home: EventLog(home, "kiosk").write_chapters(),
+}
+
+
+def with_an_event_far_away(count: int) -> Storage:
+    """The folder of a pipeline whose history has so many events, and one of a number that others gave."""
+    home = opened().storage.child("kiosk")
+    Registry(home, "kiosk").commit(VERSION, {METRICS: b"{}"})
+    for number in (*range(1, count + 1), FAR):
+        home.stage(event_key(number), Event(number, Kind.REFUSED, VERSION, DAY, None).to_json())
+    return home
+
+
+@pytest.mark.parametrize("count", [1, 30])
+@pytest.mark.parametrize("reader", OF_HISTORY)
+def test_an_event_of_a_number_far_away_is_a_gap_and_nobody_counts_up_to_it(reader: str, count: int) -> None:
+    home = with_an_event_far_away(count)
+    with pytest.raises(IntegrityError, match=f"^kiosk: the history has no event {count + 1}: restore"):
+        OF_HISTORY[reader](home)
+
+
+@pytest.mark.parametrize("count", [1, 30])
+def test_verify_and_a_backup_go_on_beside_an_event_of_a_number_far_away(count: int) -> None:
+    home = with_an_event_far_away(count)
+    assert any(f"no event {count + 1}: restore" in line for line in Registry(home, "kiosk").verify())
+    assert not pin(home, "kiosk").events
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)

@@ -49,6 +49,14 @@ def test_a_damaged_file_of_any_table_is_named_and_written_again(storage: Storage
     assert lake.read(table).column("n").to_pylist() == [0, 1]
 
 
+def test_an_entry_of_a_number_far_away_is_a_gap_and_nobody_counts_up_to_it(storage: Storage):
+    lake = Lake(storage, "daily")
+    lake.replace(Table.PARTITIONS, {DAY: pa.table({"n": [1]})})
+    storage.stage("daily/lake/partitions/_delta_log/09000000000000000000.json", b"{}")
+    (problem,) = lake.problems()
+    assert problem.startswith("daily: lake table 'partitions': its log has no entry 2: restore s3://")
+
+
 def test_a_damaged_log_is_named(storage: Storage):
     lake = Lake(storage, "daily")
     for number in range(3):

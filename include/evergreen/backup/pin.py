@@ -80,7 +80,7 @@ def pin(home: Storage, pipeline: str) -> Pin:
     after = {table: _newest(home, table) for table in AFTER_MODELS}
     tables = {str(table): number for table, number in (before | after).items() if number is not None}
     try:
-        events = EventLog(home, pipeline).numbered(last, last, last)
+        events = [event for event in EventLog(home, pipeline).whole(None) if event.seq <= last]
     except IntegrityError:  # then the pointer says what the history led to
         return Pin(tables, (), last, versions, stored)
     pointer = fold(events).to_json() if events else stored

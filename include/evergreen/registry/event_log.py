@@ -13,7 +13,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from evergreen.errors import ConflictError, IntegrityError, NotFoundError, UnavailableError
@@ -130,8 +130,8 @@ class EventLog:
         The last is the one that the pointer knows, if it is a pointer of this pipeline.
         """
         events = self.events()
-        if gaps := missing(events):
-            raise self._incomplete(gaps[0])
+        if gap := missing(events):
+            raise self._incomplete(gap)
         if pointer is not None and pointer.seq > len(events) and self._is_ours(pointer, events):
             raise self._incomplete(len(events) + 1)
         return events
@@ -187,12 +187,11 @@ class EventLog:
 
     def _after(self, seq: int) -> list[Event]:
         keys = self._storage.list("history/", after=event_key(seq))
-        if keys:
-            newest = _number(keys[-1])
-            self._read_chapters(range(seq + 1, newest + 1), newest)
+        numbers = [*map(_number, keys)]
+        self._read_chapters(numbers, newest=max(numbers, default=0))
         return self._events_at(keys)
 
-    def _read_chapters(self, numbers: range, newest: int) -> None:
+    def _read_chapters(self, numbers: Iterable[int], newest: int) -> None:
         """Read the chapters that have several of the events; what they lack is read event by event.
 
         The unfinished one is named by `newest`, the number of the last event of all.

@@ -179,10 +179,10 @@ class Force:
         return force
 
 
-def missing(events: Sequence[Event]) -> list[int]:
-    """The numbers that are missing before the last event."""
+def missing(events: Sequence[Event]) -> int | None:
+    """The first number that is missing before the last event; None if none is."""
     numbers = {event.seq for event in events}
-    return [seq for seq in range(1, max(numbers, default=0)) if seq not in numbers]
+    return next((seq for seq in range(1, max(numbers, default=0)) if seq not in numbers), None)
 
 
 def fold(events: Iterable[Event], force: Force | None = None) -> Force:
