@@ -67,19 +67,18 @@ class Registry:
         """Whether the version is committed."""
         return self._versions.has(version)
 
-    def versions(self, since: str | None = None) -> list[str]:
-        """The committed versions, newest as_of first; of the same as_of, the latest trained first.
+    def versions(self, since: str = "") -> list[str]:
+        """The committed versions of this as_of or later: newest as_of first, then the latest trained."""
+        return newest_first(self._versions.written(since), self.history())
 
-        With `since` those of this as_of or a later one, without a look at what others hold.
+    def undecided(self, events: Sequence[Event], since: str = "") -> list[str]:
+        """Those of the versions, in the same order, that none of these events decided about.
+
+        The events are the whole history, or go back to `since`. What decided versions hold is not listed.
         """
-        among = None if since is None else self._versions.names(since)
-        return newest_first(self._versions.written(among), self.history())
-
-    def undecided(self, events: Sequence[Event]) -> list[str]:
-        """Those of the versions, in the same order, that no event of the whole history decided about."""
         decided = {event.version for event in events if event.kind is not Kind.CANARY}
-        among = [name for name in self._versions.names() if name not in decided]
-        return newest_first(self._versions.written(among), events)
+        names = [name for name in self._versions.names(since) if name not in decided]
+        return newest_first(self._versions.written_of(names), events)
 
     def stored(self, since: str = "") -> list[str]:
         """The versions since an as_of that have files, newest first, committed or not; takes one request."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hmac
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ from evergreen.errors import ConflictError, IntegrityError, NotFoundError
 from evergreen.readable import readable
 from evergreen.registry.manifest import FileDigest, Manifest
 from evergreen.registry.signature import SIGNATURE
+from evergreen.together import together
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,9 +95,9 @@ class Versions:
         """The version's manifest; raises `NotFoundError` if it is not committed, or `IntegrityError`."""
         return self._committed(version).manifest
 
-    def folders(self) -> Mapping[str, Sequence[Listed]]:
-        """All that is stored below `models/`, by the name of its folder, committed or not."""
-        listed = self._storage.look("models/")
+    def folders(self, since: str = "") -> Mapping[str, Sequence[Listed]]:
+        """All that is stored below `models/` of this as-of or later, by its folder, committed or not."""
+        listed = self._storage.look("models/", after=f"models/{since}" if since else None)
         return {name: list(files) for name, files in groupby(listed, lambda file: file.key.split("/")[1])}
 
     def names(self, since: str = "") -> Sequence[str]:
@@ -201,21 +202,17 @@ class Versions:
                 raise TypeError("no object")
             return of(content)
 
-    def written(self, among: Iterable[str] | None = None) -> dict[str, datetime]:
-        """When the manifest of each committed version was written, by the clock of the store.
+    def written(self, since: str = "") -> dict[str, datetime]:
+        """When the manifest of each committed version of this as-of or a later one was written.
 
-        Of those that are `among` these only, each of which takes a request; by default of all.
+        By the clock of the store.
         """
-        if among is None:
-            folders = self.folders()
-        else:
-            folders = {version: self._storage.look(file_key(version, "")) for version in among}
-        return {
-            version: file.modified
-            for version, files in folders.items()
-            for file in files
-            if file.key == file_key(version, MANIFEST)
-        }
+        return _written(self.folders(since))
+
+    def written_of(self, versions: Sequence[str]) -> dict[str, datetime]:
+        """The same of those of the versions that are committed, in a request for each."""
+        listed = together(lambda version: self._storage.look(file_key(version, "")), versions)
+        return _written(dict(zip(versions, listed, strict=True)))
 
     def remove(self, version: str) -> None:
         """Delete a version's folder, its manifest first, so that what is left of it is not committed."""
@@ -302,6 +299,16 @@ class Versions:
             f"{self._pipeline}: version {version}: {problem}: it is not loaded; {remedy}, or "
             f"withdraw the version: evergreen models rollback {self._pipeline}"
         )
+
+
+def _written(folders: Mapping[str, Sequence[Listed]]) -> dict[str, datetime]:
+    """When the manifest of each folder that has one was written."""
+    return {
+        version: file.modified
+        for version, files in folders.items()
+        for file in files
+        if file.key == file_key(version, MANIFEST)
+    }
 
 
 def file_key(version: str, name: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from evergreen.monitoring.record import Decision
     from evergreen.pipeline import Pipeline
     from evergreen.registry.history import Force
-    from evergreen.registry.registry import Registry
     from evergreen.signals.record import Record
 
 NIGHTS = 8
@@ -35,6 +34,7 @@ def status_of(pipeline: Pipeline, moment: datetime, force: Force | None = None) 
     """
     lake, registry = pipeline.lake, pipeline.registry
     force = force or registry.pointed()
+    since = force.start or ""
     book, _ = read_book(pipeline.storage, pipeline.name)
     with lake.steady():
         published = lake.partitions()
@@ -45,7 +45,7 @@ def status_of(pipeline: Pipeline, moment: datetime, force: Force | None = None) 
             newest=lake.records([newest]).get(newest, {}),
             nights=_nights(pipeline),
             alerts=book.open,
-            undecided=_undecided(registry, registry.stored(force.start or ""), force),
+            undecided=registry.undecided(registry.back_to(since, force), since),
         )
     return summary(pipeline.spec, facts, moment)
 
@@ -60,14 +60,6 @@ def _or_problem(opened: Callable[[str], Pipeline], moment: datetime, name: str) 
         return status_of(opened(name), moment)
     except EvergreenError as error:
         return Status(name, problem=str(error))
-
-
-def _undecided(registry: Registry, later: Sequence[str], force: Force) -> list[str]:
-    """Those of the versions that came with the champion, or after it, that nobody has decided on."""
-    if not later:
-        return []
-    decided = {event.version for event in registry.back_to(force.start or "", force)}
-    return [version for version in later if version not in decided and registry.has(version)]
 
 
 def _nights(pipeline: Pipeline) -> list[tuple[Record, Decision]]:

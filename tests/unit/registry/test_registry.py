@@ -109,6 +109,20 @@ def test_what_decided_versions_hold_is_not_listed_to_find_the_others(
     assert registry.undecided(registry.history()) == []
 
 
+def test_versions_since_an_as_of_take_one_listing(
+    registry: Registry, storage: Storage, monkeypatch: pytest.MonkeyPatch
+):
+    promote(registry, A, B)
+    commit(registry, C)
+    looked: list[str] = []
+    look = Storage.look
+    monkeypatch.setattr(
+        Storage, "look", lambda self, prefix, after=None: looked.append(prefix) or look(self, prefix, after)
+    )
+    assert registry.versions(since=B[:10]) == [C, B]
+    assert sorted(looked) == ["history/", "models/"]
+
+
 def test_a_loaded_model_predicts(registry: Registry):
     commit(registry, A)
     assert registry.load(A).predict([[2.0]]) == pytest.approx([5.0])
